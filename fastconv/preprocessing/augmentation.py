@@ -1,0 +1,95 @@
+"""Changes to one image: geometry, channel shift, brightness.
+
+Images are (height, width, channels) float32 with values of 0-255. Geometry is
+one inverse matrix and one resampling. Nothing here draws random numbers.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+# The names of Keras and the names of scikit-image for what lies outside the picture.
+_WARP_MODES = {"nearest": "edge", "reflect": "symmetric", "wrap": "wrap", "constant": "constant"}
+FILL_MODES = tuple(_WARP_MODES)
+
+
+def inverse_matrix(parameters: Mapping[str, Any], height: int, width: int) -> np.ndarray:
+    """Return the (3, 3) matrix that takes (x, y, 1) of the output to (x, y, 1) of the input.
+
+    It is rotation · shift · shear · zoom about the centre of the picture,
+    ((width - 1) / 2, (height - 1) / 2), as in Keras: `theta` and `shear` in
+    degrees, `tx` (columns) and `ty` (rows) in pixels, and since the map goes
+    from output to input, zoom below 1 magnifies. Flips are not in it.
+    """
+    from skimage.transform import AffineTransform
+
+    theta = math.radians(parameters.get("theta") or 0)
+    shear = math.radians(parameters.get("shear") or 0)
+    center = ((width - 1) / 2, (height - 1) / 2)
+    # AffineTransform's own `shear` slants differently, so that one is given as a matrix.
+    slant = np.array([[1, -math.sin(shear), 0], [0, math.cos(shear), 0], [0, 0, 1]])
+    shift = (parameters.get("tx", 0), parameters.get("ty", 0))
+    zoom = (parameters.get("zx", 1), parameters.get("zy", 1))
+    steps = (  # applied to a point of the output in this order
+        AffineTransform(translation=(-center[0], -center[1])),
+        AffineTransform(scale=zoom),
+        AffineTransform(matrix=slant),
+        AffineTransform(translation=shift),
+        AffineTransform(rotation=theta),
+        AffineTransform(translation=center),
+    )
+    matrix = np.eye(3)
+    for step in steps:
+        matrix = step.params @ matrix
+    return matrix
+
+
+def moves_pixels(parameters: Mapping[str, Any]) -> bool:
+    """Whether the parameters ask for more geometry than flips."""
+    return any(parameters.get(name, 0) for name in ("theta", "tx", "ty", "shear")) or any(
+        parameters.get(name, 1) != 1 for name in ("zx", "zy")
+    )
+
+
+def warp(
+    image: np.ndarray, matrix: np.ndarray, fill_mode: str, cval: float, order: int
+) -> np.ndarray:
+    """Resample the image through the inverse matrix; the shape stays.
+
+    `order` 0 takes the nearest pixel, 1 interpolates linearly, 3 cubically.
+    With `fill_mode="constant"` the edge blends into `cval` over one pixel.
+    """
+    from skimage.transform import AffineTransform
+    from skimage.transform import warp as skimage_warp
+
+    return skimage_warp(
+        image,
+        AffineTransform(matrix=matrix),
+        order=order,
+        mode=_WARP_MODES[fill_mode],
+        cval=cval,
+        preserve_range=True,
+        # Linear interpolation stays in range by itself; only cubic overshoots.
+        clip=order > 1,
+    )
+
+
+def shift_channels(image: np.ndarray, intensity: float) -> np.ndarray:
+    """Add `intensity` to every channel, within the image's own smallest and largest value."""
+    return np.clip(image + np.float32(intensity), image.min(), image.max())
+
+
+def change_brightness(image: np.ndarray, factor: float) -> np.ndarray:
+    """Multiply the values by `factor`, within 0-255.
+
+    Where the image leaves that range, its own smallest value stands for black
+    and its largest for white.
+    """
+    darkest, brightest = image.min(), image.max()
+    if darkest >= 0 and brightest <= 255:
+        darkest, brightest = np.float32(0), np.float32(255)
+    return np.clip((image - darkest) * np.float32(factor) + darkest, darkest, brightest)

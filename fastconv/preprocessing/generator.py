@@ -1,0 +1,408 @@
+"""ImageDataGenerator: random augmentation and normalization of images."""
+
+from __future__ import annotations
+
+import math
+import os
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .._validation import channels_last
+from . import augmentation
+from .ranges import (
+    OWNER,
+    amounts,
+    between,
+    either_way,
+    number,
+    one_of,
+    pair,
+    shift,
+    signed_number,
+    zoom_pair,
+)
+
+if TYPE_CHECKING:
+    from .directory import DirectoryIterator
+    from .iterators import NumpyArrayIterator
+
+_ORDERS = (0, 1, 3)
+# Keeps a division by the standard deviation of a flat image finite, as in Keras.
+_EPSILON = 1e-6
+
+
+class ImageDataGenerator:
+    """Serves images in batches, changed at random and normalized.
+
+    Every image goes through the geometry (one resampling), the channel shift,
+    the flips and the brightness with values of 0-255; then through
+    `preprocessing_function`, `rescale` and the normalizations, in this order.
+    Random numbers come from (seed, epoch, image number) alone: batches do not
+    depend on the batch size, on threads or on what else is random.
+
+    Args:
+        featurewise_center, featurewise_std_normalization, zca_whitening:
+            normalize by what `fit` measured on sample data.
+        samplewise_center, samplewise_std_normalization: normalize each image
+            by its own mean and standard deviation.
+        zca_epsilon: keeps the whitening finite.
+        rotation_range: turn by up to so many degrees either way.
+        width_shift_range, height_shift_range: shift the columns or the rows
+            either way: a float below 1 is a fraction of the size, a float
+            from 1 is pixels, an int n is a whole number of pixels below n, a
+            sequence lists the amounts.
+        shear_range: slant; below 1 it is a fraction (0.2: up to 20 %), from 1
+            it is degrees.
+        zoom_range: a pair (lowest, highest), or z for (1 - z, 1 + z), drawn
+            for width and height apart; below 1 magnifies.
+        channel_shift_range: add up to so much to all channels, either way.
+        brightness_range: a pair of factors.
+        fill_mode: what lies outside the picture: "nearest" (aaaa|abcd|dddd),
+            "reflect" (dcba|abcd|dcba), "wrap" (abcd|abcd|abcd) or "constant".
+        cval: the value of "constant", 0-255.
+        horizontal_flip, vertical_flip: mirror every second image on average.
+        rescale: factor for all values, such as 1 / 255; None leaves them.
+        preprocessing_function: takes and returns one image; slower than all
+            else here, since it is Python code for each image.
+        validation_split: the fraction of the data that `subset="validation"`
+            takes, from the front.
+        interpolation_order: 0 nearest pixel, 1 linear, 3 cubic.
+        data_format: "channels_last" is the one layout.
+        dtype: "float32" is the one type of the batches.
+    """
+
+    def __init__(
+        self,
+        featurewise_center: bool = False,
+        samplewise_center: bool = False,
+        featurewise_std_normalization: bool = False,
+        samplewise_std_normalization: bool = False,
+        zca_whitening: bool = False,
+        zca_epsilon: float = 1e-6,
+        rotation_range: float = 0,
+        width_shift_range: float | Sequence[float] = 0.0,
+        height_shift_range: float | Sequence[float] = 0.0,
+        brightness_range: Sequence[float] | None = None,
+        shear_range: float = 0.0,
+        zoom_range: float | Sequence[float] = 0.0,
+        channel_shift_range: float = 0.0,
+        fill_mode: str = "nearest",
+        cval: float = 0.0,
+        horizontal_flip: bool = False,
+        vertical_flip: bool = False,
+        rescale: float | None = None,
+        preprocessing_function: Callable[[np.ndarray], np.ndarray] | None = None,
+        data_format: str | None = None,
+        validation_split: float = 0.0,
+        interpolation_order: int = 1,
+        dtype: Any = None,
+    ) -> None:
+        channels_last(data_format, OWNER)
+        self.data_format = "channels_last"
+        if dtype is not None and np.dtype(dtype) != np.float32:
+            raise TypeError(f"{OWNER}: dtype is {dtype!r}; batches are always 'float32'")
+        self.dtype = np.dtype(np.float32)
+        if zca_whitening and featurewise_std_normalization:
+            raise ValueError(
+                f"{OWNER}: zca_whitening=True already evens out the spread; leave out "
+                "featurewise_std_normalization"
+            )
+        # Each of these is about the mean, so asking for one asks for the centring too.
+        self.featurewise_center = bool(
+            featurewise_center or featurewise_std_normalization or zca_whitening
+        )
+        self.samplewise_center = bool(samplewise_center or samplewise_std_normalization)
+        self.featurewise_std_normalization = bool(featurewise_std_normalization)
+        self.samplewise_std_normalization = bool(samplewise_std_normalization)
+        self.zca_whitening = bool(zca_whitening)
+        self.zca_epsilon = zca_epsilon
+
+        self.rotation_range = number(rotation_range, "rotation_range")
+        self.width_shift_range = amounts(width_shift_range, "width_shift_range")
+        self.height_shift_range = amounts(height_shift_range, "height_shift_range")
+        self.shear_range = number(shear_range, "shear_range")
+        self.zoom_range = zoom_pair(zoom_range)
+        self.channel_shift_range = number(channel_shift_range, "channel_shift_range")
+        self.brightness_range = (
+            None if brightness_range is None else pair(brightness_range, "brightness_range")
+        )
+        self.horizontal_flip = bool(horizontal_flip)
+        self.vertical_flip = bool(vertical_flip)
+        self.fill_mode = one_of(fill_mode, augmentation.FILL_MODES, "fill_mode")
+        self.cval = cval
+        self.interpolation_order = one_of(interpolation_order, _ORDERS, "interpolation_order")
+        self.rescale = None if rescale is None else signed_number(rescale, "rescale")
+        self.preprocessing_function = preprocessing_function
+        if not 0 <= number(validation_split, "validation_split") < 1:
+            raise ValueError(
+                f"{OWNER}: validation_split is {validation_split}; a fraction between 0 and 1 "
+                "is accepted"
+            )
+        self.validation_split = validation_split
+
+        self.mean: np.ndarray | None = None
+        self.std: np.ndarray | None = None
+        self._principal_axes: tuple[np.ndarray, np.ndarray] | None = None
+
+    def flow(
+        self,
+        x: np.ndarray,
+        y: np.ndarray | None = None,
+        batch_size: int = 32,
+        shuffle: bool = True,
+        sample_weight: np.ndarray | None = None,
+        seed: int | None = None,
+        save_to_dir: str | os.PathLike[str] | None = None,
+        save_prefix: str = "",
+        save_format: str = "png",
+        ignore_class_split: bool = False,
+        subset: str | None = None,
+    ) -> NumpyArrayIterator:
+        """Return batches of the images `x`, (n, height, width, channels) with values of 0-255.
+
+        Batches are `x`, `(x, y)` or `(x, y, sample_weight)`; see
+        NumpyArrayIterator for the arguments.
+        """
+        from .iterators import NumpyArrayIterator
+
+        return NumpyArrayIterator(
+            x,
+            y,
+            self,
+            batch_size=batch_size,
+            shuffle=shuffle,
+            sample_weight=sample_weight,
+            seed=seed,
+            save_to_dir=save_to_dir,
+            save_prefix=save_prefix,
+            save_format=save_format,
+            ignore_class_split=ignore_class_split,
+            subset=subset,
+        )
+
+    def flow_from_directory(
+        self, directory: str | os.PathLike[str], *args: Any, **kwargs: Any
+    ) -> DirectoryIterator:
+        """Return batches of the image files in `directory`, one sub-folder per class.
+
+        The further arguments are those of DirectoryIterator: target_size=(256,
+        256), color_mode="rgb", classes=None, class_mode="categorical",
+        batch_size=32, shuffle=True, seed=None, save_to_dir=None,
+        save_prefix="", save_format="png", follow_links=False, subset=None,
+        interpolation="nearest", keep_aspect_ratio=False, cache="memory",
+        cache_limit_mb=1024.
+        """
+        from .directory import DirectoryIterator
+
+        return DirectoryIterator(directory, self, *args, **kwargs)
+
+    def get_random_transform(
+        self, img_shape: tuple[int, ...], seed: int | np.random.Generator | None = None
+    ) -> dict[str, Any]:
+        """Return random parameters for `apply_transform`.
+
+        `theta` and `shear` are degrees, `tx` (columns) and `ty` (rows) pixels.
+        Each parameter has its own place in the random stream: switching one
+        option on or off does not change what the others draw.
+
+        Args:
+            img_shape: (height, width, channels) of the image.
+            seed: a number, or the generator to draw from; None takes the next
+                seed of `fastconv.utils.set_random_seed`.
+        """
+        if seed is None:
+            from .. import random
+
+            seed = random.next_seed()
+        draw = np.random.default_rng(seed).random(12)
+        shear_limit = self.shear_range
+        if shear_limit < 1:
+            shear_limit = math.degrees(math.atan(shear_limit))
+        lowest, highest = self.zoom_range
+        brightness, channel_shift = None, None
+        if self.brightness_range is not None:
+            brightness = between(*self.brightness_range, draw[9])
+        if self.channel_shift_range:
+            channel_shift = either_way(self.channel_shift_range, draw[8])
+        return {
+            "theta": either_way(self.rotation_range, draw[0]),
+            "tx": shift(self.width_shift_range, img_shape[1], draw[1], draw[10]),
+            "ty": shift(self.height_shift_range, img_shape[0], draw[2], draw[11]),
+            "shear": either_way(shear_limit, draw[3]),
+            "zx": between(lowest, highest, draw[4]),
+            "zy": between(lowest, highest, draw[5]),
+            "flip_horizontal": bool(self.horizontal_flip and draw[6] < 0.5),
+            "flip_vertical": bool(self.vertical_flip and draw[7] < 0.5),
+            "channel_shift_intensity": channel_shift,
+            "brightness": brightness,
+        }
+
+    def apply_transform(self, x: np.ndarray, transform_parameters: Mapping[str, Any]) -> np.ndarray:
+        """Return the image `x`, (height, width, channels), changed by the given parameters.
+
+        Args:
+            x: the image, values of 0-255; it is not written to.
+            transform_parameters: any of `theta` and `shear` (degrees), `tx`
+                (shift along the columns) and `ty` (along the rows) in pixels,
+                `zx` and `zy` (below 1 magnifies), `flip_horizontal`,
+                `flip_vertical`, `channel_shift_intensity`, `brightness`. What
+                is missing changes nothing.
+        """
+        x = _image(x, "apply_transform")
+        if augmentation.moves_pixels(transform_parameters):
+            matrix = augmentation.inverse_matrix(transform_parameters, x.shape[0], x.shape[1])
+            x = augmentation.warp(x, matrix, self.fill_mode, self.cval, self.interpolation_order)
+        if transform_parameters.get("channel_shift_intensity") is not None:
+            x = augmentation.shift_channels(x, transform_parameters["channel_shift_intensity"])
+        if transform_parameters.get("flip_horizontal"):
+            x = x[:, ::-1]
+        if transform_parameters.get("flip_vertical"):
+            x = x[::-1]
+        if transform_parameters.get("brightness") is not None:
+            x = augmentation.change_brightness(x, transform_parameters["brightness"])
+        return x
+
+    def random_transform(
+        self, x: np.ndarray, seed: int | np.random.Generator | None = None
+    ) -> np.ndarray:
+        """Return the image `x`, (height, width, channels), changed at random."""
+        return self.apply_transform(x, self.get_random_transform(np.shape(x), seed))
+
+    def standardize(self, x: np.ndarray) -> np.ndarray:
+        """Return the image `x` (or a batch) as float32 after `preprocessing_function`, `rescale`
+        and the normalizations.
+
+        A normalization that waits for `fit` is left out with a warning.
+        """
+        return self._normalize(np.array(x, dtype=self.dtype))
+
+    def fit(
+        self, x: np.ndarray, augment: bool = False, rounds: int = 1, seed: int | None = None
+    ) -> None:
+        """Measure mean, standard deviation and whitening on sample images.
+
+        Args:
+            x: sample images, (n, height, width, channels) with values of 0-255;
+                `preprocessing_function` and `rescale` are applied before measuring.
+            augment: measure randomly changed images instead.
+            rounds: with `augment`, how often to go over the images.
+            seed: of the random changes.
+        """
+        x = np.array(x, dtype=self.dtype)
+        if x.ndim != 4 or len(x) == 0:
+            raise ValueError(
+                f"{OWNER}.fit: x has shape {x.shape}; (images, height, width, channels) with "
+                "at least one image is needed"
+            )
+        if augment:
+            if seed is None:
+                from .. import random
+
+                seed = random.next_seed()
+            draw = np.random.default_rng(seed)
+            x = np.stack([self.random_transform(image, draw) for _ in range(rounds) for image in x])
+        if self.preprocessing_function:
+            x = np.stack([self.preprocessing_function(image) for image in x]).astype(self.dtype)
+        if self.rescale:
+            x *= np.float32(self.rescale)
+        # Sums over thousands of images need more digits than the images have.
+        if self.featurewise_center:
+            mean = x.mean(axis=(0, 1, 2), dtype=np.float64)
+            self.mean = mean.astype(np.float32).reshape(1, 1, -1)
+            x -= self.mean
+        if self.featurewise_std_normalization:
+            std = x.std(axis=(0, 1, 2), dtype=np.float64)
+            self.std = std.astype(np.float32).reshape(1, 1, -1)
+        if self.zca_whitening:
+            axes, spread, _ = np.linalg.svd(x.reshape(len(x), -1).T, full_matrices=False)
+            # The whitening matrix axes · diag · axesᵀ has (pixels)² numbers: it stays in factors.
+            self._principal_axes = (axes, np.sqrt(len(x)) / (spread + self.zca_epsilon))
+
+    def process_batch(
+        self, pixels: np.ndarray, generators: Callable[[int], np.random.Generator]
+    ) -> np.ndarray:
+        """Return a float32 batch of changed and normalized images.
+
+        The one way from pixels to batches: all iterators come through here.
+
+        Args:
+            pixels: (n, height, width, channels), uint8 or float32, values of 0-255.
+            generators: gives the random numbers of the i-th image of the batch.
+        """
+        changes = self._changes_images()
+        if not changes and self._normalizes_alike():
+            return self._normalize(pixels.astype(self.dtype))
+        batch = np.empty(pixels.shape, self.dtype)
+        for i, image in enumerate(pixels):
+            if changes:
+                image = self.random_transform(image, generators(i))
+            batch[i] = self.standardize(image)
+        return batch
+
+    def _changes_images(self) -> bool:
+        """Whether any random change is switched on, here or by a subclass."""
+        return bool(
+            self.rotation_range
+            or np.any(self.width_shift_range)
+            or np.any(self.height_shift_range)
+            or self.shear_range
+            or self.zoom_range != (1, 1)
+            or self.channel_shift_range
+            or self.brightness_range is not None
+            or self.horizontal_flip
+            or self.vertical_flip
+            or type(self) is not ImageDataGenerator
+        )
+
+    def _normalizes_alike(self) -> bool:
+        """Whether a batch may be normalized as a whole instead of image by image."""
+        return not (
+            self.preprocessing_function
+            or self.samplewise_center
+            or self.zca_whitening
+            or type(self) is not ImageDataGenerator
+        )
+
+    def _normalize(self, x: np.ndarray) -> np.ndarray:
+        """`standardize`, which may write into the float32 array `x`."""
+        if self.preprocessing_function:
+            x = np.array(self.preprocessing_function(x), dtype=self.dtype)
+        if self.rescale:
+            x *= np.float32(self.rescale)
+        if self.samplewise_center:
+            x -= x.mean(keepdims=True)
+        if self.samplewise_std_normalization:
+            x /= x.std(keepdims=True) + np.float32(_EPSILON)
+        if self.featurewise_center and self._fitted(self.mean, "featurewise_center"):
+            x -= self.mean
+        if self.featurewise_std_normalization and self._fitted(
+            self.std, "featurewise_std_normalization"
+        ):
+            x /= self.std + np.float32(_EPSILON)
+        if self.zca_whitening and self._fitted(self._principal_axes, "zca_whitening"):
+            axes, weight = self._principal_axes
+            flat = x.reshape(-1, math.prod(x.shape[-3:]))
+            x = (((flat @ axes) * weight) @ axes.T).reshape(x.shape).astype(self.dtype, copy=False)
+        return x
+
+    def _fitted(self, measured: Any, option: str) -> bool:
+        if measured is None:
+            warnings.warn(
+                f"{OWNER}: {option}=True, but nothing was measured yet; it is left out until "
+                "fit(x) is called with sample images",
+                stacklevel=4,
+            )
+        return measured is not None
+
+
+def _image(x: np.ndarray, function: str) -> np.ndarray:
+    x = np.asarray(x, dtype=np.float32)
+    if x.ndim != 3:
+        raise ValueError(
+            f"{OWNER}.{function}: x has shape {x.shape}; one image, (height, width, channels), "
+            "is needed"
+        )
+    return x

@@ -1,0 +1,26 @@
+"""Images as training data, under the names of `keras.preprocessing.image`.
+
+>>> from fastconv.preprocessing.image import ImageDataGenerator
+>>> train = ImageDataGenerator(rescale=1 / 255).flow_from_directory(
+...     "dog-vs-cat/train", target_size=(100, 100), class_mode="binary"
+... )  # doctest: +SKIP
+Found 2000 images belonging to 2 classes.
+"""
+
+from __future__ import annotations
+
+from .directory import DirectoryIterator
+from .generator import ImageDataGenerator
+from .image_files import array_to_img, img_to_array, load_img, save_img
+from .iterators import Iterator, NumpyArrayIterator
+
+__all__ = [
+    "DirectoryIterator",
+    "ImageDataGenerator",
+    "Iterator",
+    "NumpyArrayIterator",
+    "array_to_img",
+    "img_to_array",
+    "load_img",
+    "save_img",
+]

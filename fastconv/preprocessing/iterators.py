@@ -1,0 +1,299 @@
+"""Endless, reproducible batches of images."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .._validation import positive_integer
+
+if TYPE_CHECKING:
+    from .generator import ImageDataGenerator
+
+# Which random stream of an epoch: the order of the images, or their changes.
+_ORDER_STREAM, _IMAGE_STREAM = 0, 1
+# Random numbers set aside for one image: more than any change of it draws.
+_DRAWS_PER_IMAGE = 1 << 32
+
+
+class Iterator:
+    """Batches of `n` images: the base of all iterators here.
+
+    `iterator[i]` and `len(iterator)` serve one epoch; `next(iterator)` goes on
+    for ever. What they give is a function of (seed, epoch, step) alone, which
+    `batch(epoch, step)` computes: any batch may be asked for in any order and
+    by any thread.
+
+    Subclasses define `_assemble`.
+
+    Args:
+        n: number of images.
+        batch_size: images in a batch; the last one of an epoch may be short.
+        shuffle: draw a new order for each epoch.
+        seed: of the order and of the random changes; None takes the next seed
+            of `fastconv.utils.set_random_seed`.
+    """
+
+    def __init__(self, n: int, batch_size: int, shuffle: bool, seed: int | None) -> None:
+        owner = type(self).__name__
+        self.n = n
+        self.batch_size = positive_integer(batch_size, "batch_size", owner)
+        self.shuffle = bool(shuffle)
+        if seed is None:
+            from .. import random
+
+            seed = random.next_seed()
+        elif not isinstance(seed, (int, np.integer)) or seed < 0:
+            raise ValueError(f"{owner}: seed is {seed!r}; a whole number of at least 0 is accepted")
+        self.seed = int(seed)
+        self._epoch = 0
+        self._step = 0
+        self._position_lock = threading.Lock()
+        self._last_order: tuple[int, int, np.ndarray] | None = None
+
+    def __len__(self) -> int:
+        return -(-self.n // self.batch_size)
+
+    def __getitem__(self, step: int) -> Any:
+        """Return batch `step` of the epoch set by `set_epoch`."""
+        if step < 0:
+            step += len(self)
+        if not 0 <= step < len(self):
+            raise IndexError(
+                f"{type(self).__name__}: batch {step} was asked for; an epoch has {len(self)}"
+            )
+        return self.batch(self._epoch, step)
+
+    def __iter__(self) -> Iterator:
+        return self
+
+    def __next__(self) -> Any:
+        with self._position_lock:
+            epoch, step = self._epoch, self._step
+            last = step + 1 == len(self)
+            self._epoch, self._step = (epoch + 1, 0) if last else (epoch, step + 1)
+        return self.batch(epoch, step)
+
+    def batch(self, epoch: int, step: int) -> Any:
+        """Return the batch: the same for the same numbers, whatever came before."""
+        first = step * self.batch_size
+        return self._assemble(self._order(epoch)[first : first + self.batch_size], epoch)
+
+    @property
+    def epoch(self) -> int:
+        """The epoch of the next batch, from 0."""
+        return self._epoch
+
+    @property
+    def batch_index(self) -> int:
+        """The number, in its epoch, of the batch that `next` gives."""
+        return self._step
+
+    def seek(self, epoch: int, step: int = 0) -> None:
+        """Go on with batch `step` of `epoch`, both counted from 0."""
+        if epoch < 0 or not 0 <= step < len(self):
+            raise ValueError(
+                f"{type(self).__name__}: cannot seek to epoch {epoch}, step {step}; epochs count "
+                f"from 0 and have {len(self)} steps"
+            )
+        with self._position_lock:
+            self._epoch, self._step = int(epoch), int(step)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Serve `epoch` (from 0) from its beginning."""
+        self.seek(epoch)
+
+    def on_epoch_end(self) -> None:
+        """Go on to the beginning of the next epoch."""
+        self.seek(self._epoch + 1)
+
+    def reset(self) -> None:
+        """Go back to the beginning of the epoch."""
+        self.seek(self._epoch)
+
+    def get_state(self) -> dict[str, int]:
+        """Return the position as JSON-able numbers."""
+        with self._position_lock:
+            return {"seed": self.seed, "epoch": self._epoch, "step": self._step}
+
+    def set_state(self, state: dict[str, int]) -> None:
+        """Go on from where `get_state` was called."""
+        self.seed = int(state["seed"])
+        self.seek(state["epoch"], state.get("step", 0))
+
+    def _assemble(self, indices: np.ndarray, epoch: int) -> Any:
+        """Return the batch of the images with these numbers."""
+        raise NotImplementedError(f"{type(self).__name__} must define _assemble")
+
+    def _order(self, epoch: int) -> np.ndarray:
+        """Return the order of the images in `epoch`."""
+        if not self.shuffle:
+            return np.arange(self.n)
+        kept = self._last_order
+        if kept is None or kept[:2] != (self.seed, epoch):
+            draw = np.random.default_rng(self._stream(epoch, _ORDER_STREAM))
+            kept = self._last_order = (self.seed, epoch, draw.permutation(self.n))
+        return kept[2]
+
+    def _stream(self, epoch: int, purpose: int) -> np.random.SeedSequence:
+        return np.random.SeedSequence(self.seed, spawn_key=(epoch, purpose))
+
+    def _image_generators(
+        self, indices: np.ndarray, epoch: int
+    ) -> Callable[[int], np.random.Generator]:
+        """Return a function that gives the random numbers of the i-th image of a batch.
+
+        One generator jumps to the place of each image, far cheaper than
+        seeding one for each; it must be used up before the next is asked for.
+        """
+        bits = np.random.PCG64(self._stream(epoch, _IMAGE_STREAM))
+        start = bits.state
+        generator = np.random.Generator(bits)
+
+        def at(i: int) -> np.random.Generator:
+            bits.state = start
+            bits.advance(int(indices[i]) * _DRAWS_PER_IMAGE)
+            return generator
+
+        return at
+
+
+class SavedBatches:
+    """Writes the batches of an iterator as image files, to look at what a model is given."""
+
+    def __init__(self, folder: str | os.PathLike[str], prefix: str, file_format: str) -> None:
+        self.folder = os.fspath(folder)
+        self.prefix = prefix
+        self.file_format = file_format
+        os.makedirs(self.folder, exist_ok=True)
+
+    def write(self, batch: np.ndarray, indices: np.ndarray, epoch: int) -> None:
+        """Write each image as `<prefix>_<image number>_<epoch>.<format>`."""
+        from .image_files import save_img
+
+        for image, index in zip(batch, indices, strict=True):
+            name = f"{self.prefix}_{index}_{epoch}.{self.file_format}"
+            save_img(os.path.join(self.folder, name), image)
+
+
+class NumpyArrayIterator(Iterator):
+    """Batches of images from arrays.
+
+    Args:
+        x: images, (n, height, width, channels) with values of 0-255. uint8
+            stays uint8 until a batch is made; anything else becomes float32.
+        y: n targets, or None for batches without.
+        image_data_generator: changes and normalizes the images.
+        batch_size, shuffle, seed: see Iterator.
+        sample_weight: n weights, or None for batches without.
+        save_to_dir, save_prefix, save_format: write every batch to this folder.
+        subset: "training" or "validation", by the generator's validation_split.
+        ignore_class_split: allow a subset that lacks a class of the other.
+    """
+
+    def __init__(
+        self,
+        x: np.ndarray,
+        y: np.ndarray | None,
+        image_data_generator: ImageDataGenerator,
+        batch_size: int = 32,
+        shuffle: bool = True,
+        sample_weight: np.ndarray | None = None,
+        seed: int | None = None,
+        save_to_dir: str | os.PathLike[str] | None = None,
+        save_prefix: str = "",
+        save_format: str = "png",
+        subset: str | None = None,
+        ignore_class_split: bool = False,
+    ) -> None:
+        x = _images(x)
+        y = _column(y, "y", len(x))
+        sample_weight = _column(sample_weight, "sample_weight", len(x))
+        if subset is not None:
+            first, last = subset_bounds(
+                len(x), subset, image_data_generator.validation_split, "flow"
+            )
+            if y is not None and not ignore_class_split:
+                _check_same_classes(y, first, last)
+            x = x[first:last]
+            y = None if y is None else y[first:last]
+            sample_weight = None if sample_weight is None else sample_weight[first:last]
+        if len(x) == 0:
+            raise ValueError("flow: x has no images; at least one is needed")
+        self.x, self.y, self.sample_weight = x, y, sample_weight
+        self.image_data_generator = image_data_generator
+        self._saved = (
+            None if save_to_dir is None else SavedBatches(save_to_dir, save_prefix, save_format)
+        )
+        super().__init__(len(x), batch_size, shuffle, seed)
+
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        """(height, width, channels) of the images."""
+        return self.x.shape[1:]
+
+    def _assemble(self, indices: np.ndarray, epoch: int) -> Any:
+        batch = self.image_data_generator.process_batch(
+            self.x[indices], self._image_generators(indices, epoch)
+        )
+        if self._saved is not None:
+            self._saved.write(batch, indices, epoch)
+        if self.y is None and self.sample_weight is None:
+            return batch
+        targets = None if self.y is None else self.y[indices]
+        if self.sample_weight is None:
+            return batch, targets
+        return batch, targets, self.sample_weight[indices]
+
+
+def subset_bounds(count: int, subset: str, validation_split: float, owner: str) -> tuple[int, int]:
+    """Return the first and the end of a subset; validation takes the front."""
+    if subset not in ("training", "validation"):
+        raise ValueError(
+            f"{owner}: subset is {subset!r}; 'training', 'validation' and None are accepted"
+        )
+    if not validation_split:
+        raise ValueError(
+            f"{owner}: subset={subset!r} needs ImageDataGenerator(validation_split=...), a "
+            "fraction between 0 and 1"
+        )
+    middle = int(count * validation_split)
+    return (0, middle) if subset == "validation" else (middle, count)
+
+
+def _images(x: Any) -> np.ndarray:
+    try:
+        x = np.asarray(x)
+        images = x if x.dtype == np.uint8 else x.astype(np.float32, copy=False)
+    except (TypeError, ValueError):
+        raise TypeError(
+            "flow: x cannot be made an array of numbers; give one array of images"
+        ) from None
+    if images.ndim != 4:
+        raise ValueError(
+            f"flow: x has shape {images.shape}; (images, height, width, channels) is needed"
+        )
+    return images
+
+
+def _column(values: Any, argument: str, count: int) -> np.ndarray | None:
+    if values is None:
+        return None
+    values = np.asarray(values)
+    if values.ndim == 0 or len(values) != count:
+        raise ValueError(f"flow: {argument} has shape {values.shape}; x has {count} images")
+    return values
+
+
+def _check_same_classes(y: np.ndarray, first: int, last: int) -> None:
+    inside = np.unique(y[first:last], axis=0)
+    outside = np.unique(np.concatenate([y[:first], y[last:]]), axis=0)
+    if not np.array_equal(inside, outside):
+        raise ValueError(
+            "flow: the training and the validation subset do not have the same classes; shuffle "
+            "x and y first, or give ignore_class_split=True"
+        )

@@ -1,0 +1,90 @@
+"""The ranges that ImageDataGenerator is given: checked, and drawn from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+OWNER = "ImageDataGenerator"
+
+
+def signed_number(value: Any, argument: str) -> float:
+    """Return `value` if it is a finite number."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
+        raise TypeError(f"{OWNER}: {argument} is {value!r}; a number is accepted")
+    if not math.isfinite(value):
+        raise ValueError(f"{OWNER}: {argument} is {value!r}; a finite number is accepted")
+    return value
+
+
+def number(value: Any, argument: str) -> float:
+    """Return `value` if it is a finite number of at least 0."""
+    if signed_number(value, argument) < 0:
+        raise ValueError(f"{OWNER}: {argument} is {value!r}; a number of at least 0 is accepted")
+    return value
+
+
+def pair(value: Any, argument: str) -> tuple[float, float]:
+    """Return `value` as a pair of numbers, the lowest first."""
+    try:
+        lowest, highest = value
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"{OWNER}: {argument} is {value!r}; a pair (lowest, highest) is accepted"
+        ) from None
+    if number(lowest, argument) > number(highest, argument):
+        raise ValueError(f"{OWNER}: {argument} is {value!r}; the lowest comes first")
+    return lowest, highest
+
+
+def zoom_pair(value: Any) -> tuple[float, float]:
+    """Return the smallest and the largest zoom; a single z means (1 - z, 1 + z)."""
+    if np.ndim(value):
+        lowest, highest = pair(value, "zoom_range")
+    else:
+        lowest, highest = 1 - number(value, "zoom_range"), 1 + value
+    if lowest <= 0:
+        raise ValueError(
+            f"{OWNER}: zoom_range is {value!r}; the smallest factor must stay above 0 (a single "
+            "number below 1)"
+        )
+    return lowest, highest
+
+
+def amounts(value: Any, argument: str) -> float | tuple[float, ...]:
+    """Return the shift `value`: a number, or a tuple of amounts to choose from."""
+    if np.ndim(value) == 1 and len(value):
+        return tuple(number(abs(amount), argument) for amount in value)
+    return number(value, argument)
+
+
+def one_of(value: Any, accepted: Sequence[Any], argument: str) -> Any:
+    """Return `value` if it is among the `accepted`."""
+    if value not in accepted:
+        raise ValueError(
+            f"{OWNER}: {argument} is {value!r}; one of {', '.join(map(repr, accepted))} is accepted"
+        )
+    return value
+
+
+def between(lowest: float, highest: float, draw: float) -> float:
+    """Return the point between the two that `draw`, a number from 0 to 1, stands for."""
+    return float(lowest + (highest - lowest) * draw)
+
+
+def either_way(limit: float, draw: float) -> float:
+    """Return the point between -limit and limit that `draw`, from 0 to 1, stands for."""
+    return between(-limit, limit, draw)
+
+
+def shift(amount: float | tuple[float, ...], size: int, draw: float, sign: float) -> float:
+    """Return a shift in pixels; `draw` and `sign` are random numbers from 0 to 1."""
+    if isinstance(amount, tuple):
+        chosen = amount[int(draw * len(amount))] * (1 if sign < 0.5 else -1)
+        return float(chosen * size if max(amount) < 1 else chosen)
+    if isinstance(amount, (int, np.integer)):
+        return float(math.floor(between(1 - amount, amount, draw)) if amount else 0)
+    return either_way(amount * size if amount < 1 else amount, draw)
