@@ -1,0 +1,196 @@
+"""Activation functions, element by element or (softmax) along the last axis.
+
+Each is an object with `forward` and `backward` that write into given memory,
+and can be called on an array like a function: `activations.relu(x)`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .ops import elementwise
+from .utils import snake_case
+
+
+class Activation:
+    """Base class of activations.
+
+    `backward` works from the output alone, so that `forward` may overwrite its
+    input and no second array is kept.
+    """
+
+    name = "activation"
+
+    def forward(self, z: np.ndarray, out: np.ndarray) -> np.ndarray:
+        """Return the activation of `z`, written to `out` (which may be `z`)."""
+        raise NotImplementedError(f"{type(self).__name__} does not define forward")
+
+    def backward(self, dy: np.ndarray, y: np.ndarray, out: np.ndarray) -> np.ndarray:
+        """Return the gradient of the input for that of the output, written to `out`.
+
+        `y` is what `forward` returned; `out` is neither `dy` nor `y`.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not define backward")
+
+    def __call__(self, x: Any) -> np.ndarray:
+        """Return the activation of `x` as a new float32 array."""
+        z = np.array(x, np.float32, order="C")
+        return self.forward(z, z)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments that make this activation again."""
+        return {}
+
+    def __repr__(self) -> str:
+        arguments = ", ".join(f"{key}={value!r}" for key, value in self.get_config().items())
+        return f"{type(self).__name__}({arguments})"
+
+
+class Linear(Activation):
+    """The identity; nothing is copied, `forward` and `backward` return their argument."""
+
+    name = "linear"
+
+    def forward(self, z, out):
+        return z
+
+    def backward(self, dy, y, out):
+        return dy
+
+
+class Relu(Activation):
+    """max(z, 0); NaN stays NaN and the gradient at 0 is 0."""
+
+    name = "relu"
+
+    def forward(self, z, out):
+        elementwise.relu(z, out)
+        return out
+
+    def backward(self, dy, y, out):
+        elementwise.relu_backward(dy, y, out)
+        return out
+
+
+class LeakyRelu(Activation):
+    """z where z > 0, `negative_slope` z elsewhere; Keras 3's slope is 0.2."""
+
+    name = "leaky_relu"
+
+    def __init__(self, negative_slope: float = 0.2) -> None:
+        if not 0 <= negative_slope:
+            raise ValueError(
+                f"leaky_relu: negative_slope is {negative_slope!r}; it must be at least 0"
+            )
+        self.negative_slope = float(negative_slope)
+
+    def forward(self, z, out):
+        if out is not z:
+            np.copyto(out, z)
+        np.multiply(out, np.float32(self.negative_slope), out=out, where=out < 0)
+        return out
+
+    def backward(self, dy, y, out):
+        np.copyto(out, dy)
+        np.multiply(out, np.float32(self.negative_slope), out=out, where=y <= 0)
+        return out
+
+    def get_config(self):
+        return {"negative_slope": self.negative_slope}
+
+
+class Sigmoid(Activation):
+    """1 / (1 + exp(-z))."""
+
+    name = "sigmoid"
+
+    def forward(self, z, out):
+        # exp overflows to infinity below -88, and 1 / infinity is the right answer there.
+        with np.errstate(over="ignore"):
+            np.negative(z, out=out)
+            np.exp(out, out=out)
+        np.add(out, 1, out=out)
+        return np.divide(1, out, out=out)
+
+    def backward(self, dy, y, out):
+        np.subtract(1, y, out=out)
+        np.multiply(out, y, out=out)
+        return np.multiply(out, dy, out=out)
+
+
+class Tanh(Activation):
+    """The hyperbolic tangent."""
+
+    name = "tanh"
+
+    def forward(self, z, out):
+        return np.tanh(z, out=out)
+
+    def backward(self, dy, y, out):
+        np.multiply(y, y, out=out)
+        np.subtract(1, out, out=out)
+        return np.multiply(out, dy, out=out)
+
+
+class Softmax(Activation):
+    """exp(z) along the last axis, divided by its sum."""
+
+    name = "softmax"
+
+    def forward(self, z, out):
+        np.subtract(z, z.max(axis=-1, keepdims=True), out=out)
+        np.exp(out, out=out)
+        return np.divide(out, out.sum(axis=-1, keepdims=True), out=out)
+
+    def backward(self, dy, y, out):
+        np.multiply(dy, y, out=out)
+        np.subtract(dy, out.sum(axis=-1, keepdims=True), out=out)
+        return np.multiply(out, y, out=out)
+
+
+linear = Linear()
+relu = Relu()
+leaky_relu = LeakyRelu()
+sigmoid = Sigmoid()
+tanh = Tanh()
+softmax = Softmax()
+
+_NAMES = {a.name: a for a in (linear, relu, sigmoid, tanh, softmax, leaky_relu)}
+
+
+def get(identifier: Any, *, owner: str = "activations") -> Activation:
+    """Return the activation of a name, a config, None (linear) or itself.
+
+    Raises ValueError for an unknown name and TypeError for anything else,
+    naming `owner`.
+    """
+    if identifier is None:
+        return linear
+    if isinstance(identifier, Activation):
+        return identifier
+    config = {}
+    name = identifier
+    if isinstance(identifier, dict):
+        name, config = identifier.get("class_name"), identifier.get("config") or {}
+    if not isinstance(name, str):
+        raise TypeError(
+            f"{owner}: {identifier!r} is no activation; give a name ({', '.join(_NAMES)}) or an "
+            "Activation"
+        )
+    found = _NAMES.get(name) or _NAMES.get(snake_case(name))
+    if found is None:
+        raise ValueError(f"{owner}: unknown activation {name!r}; known are {', '.join(_NAMES)}")
+    return type(found)(**config) if config else found
+
+
+def serialize(activation: Activation) -> str | dict[str, Any]:
+    """Return what `get` turns into the same activation again: a name where that is enough."""
+    config = activation.get_config()
+    known = _NAMES.get(activation.name)
+    if type(known) is not type(activation):
+        raise TypeError(f"activation {activation!r} is of a class of your own and cannot be saved")
+    if config == known.get_config():
+        return activation.name
+    return {"class_name": type(activation).__name__, "config": config}

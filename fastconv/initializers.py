@@ -1,0 +1,214 @@
+"""How weights start: Keras's initializers, drawn from fastconv's own generator."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from . import random
+from .utils import snake_case
+
+
+class Initializer:
+    """Base class: `initializer(shape)` returns a new float32 array of `shape`."""
+
+    def __call__(self, shape: tuple[int, ...]) -> np.ndarray:
+        """Return the initial value of a weight of `shape`."""
+        raise NotImplementedError(f"{type(self).__name__} does not define __call__")
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the arguments that make this initializer again."""
+        return {}
+
+
+class Zeros(Initializer):
+    """All zeros."""
+
+    def __call__(self, shape):
+        return np.zeros(shape, np.float32)
+
+
+class Ones(Initializer):
+    """All ones."""
+
+    def __call__(self, shape):
+        return np.ones(shape, np.float32)
+
+
+class Constant(Initializer):
+    """One number, or an array that broadcasts to the shape of the weight."""
+
+    def __init__(self, value: Any = 0.0) -> None:
+        self.value = np.asarray(value, np.float32)
+
+    def __call__(self, shape):
+        try:
+            return np.broadcast_to(self.value, shape).copy()
+        except ValueError:
+            raise ValueError(
+                f"Constant: a value of shape {self.value.shape} does not broadcast to the "
+                f"weight's shape {tuple(shape)}"
+            ) from None
+
+    def get_config(self):
+        return {"value": self.value.tolist()}
+
+
+class _Random(Initializer):
+    """A random initializer; with a `seed` it gives the same numbers at every call."""
+
+    def __init__(self, seed: int | None = None) -> None:
+        self.seed = seed
+
+    def get_config(self):
+        return {"seed": self.seed}
+
+
+class RandomNormal(_Random):
+    """Normal numbers of the given mean and standard deviation."""
+
+    def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: int | None = None) -> None:
+        super().__init__(seed)
+        self.mean, self.stddev = mean, stddev
+
+    def __call__(self, shape):
+        values = random.generator(self.seed).standard_normal(shape, np.float32)
+        return values * np.float32(self.stddev) + np.float32(self.mean)
+
+    def get_config(self):
+        return {"mean": self.mean, "stddev": self.stddev, "seed": self.seed}
+
+
+class RandomUniform(_Random):
+    """Uniform numbers from [minval, maxval)."""
+
+    def __init__(
+        self, minval: float = -0.05, maxval: float = 0.05, seed: int | None = None
+    ) -> None:
+        super().__init__(seed)
+        self.minval, self.maxval = minval, maxval
+
+    def __call__(self, shape):
+        return _uniform(random.generator(self.seed), self.minval, self.maxval, shape)
+
+    def get_config(self):
+        return {"minval": self.minval, "maxval": self.maxval, "seed": self.seed}
+
+
+class _VarianceScaling(_Random):
+    """Numbers of variance `scale` / n, where n is a count of inputs or of inputs and outputs."""
+
+    scale = 1.0
+    mode = "fan_in"
+    normal = False
+
+    def __call__(self, shape):
+        fan_in, fan_out = fans(shape)
+        count = fan_in if self.mode == "fan_in" else (fan_in + fan_out) / 2
+        variance = self.scale / max(1.0, count)
+        generator = random.generator(self.seed)
+        if not self.normal:
+            limit = math.sqrt(3 * variance)
+            return _uniform(generator, -limit, limit, shape)
+        # A normal cut off at two deviations has this much less deviation than the whole.
+        return _truncated_normal(generator, math.sqrt(variance) / 0.87962566103423978, shape)
+
+
+class GlorotUniform(_VarianceScaling):
+    """Uniform within sqrt(6 / (fan_in + fan_out)); the default of kernels."""
+
+    mode = "fan_average"
+
+
+class GlorotNormal(_VarianceScaling):
+    """Truncated normal of variance 2 / (fan_in + fan_out)."""
+
+    mode, normal = "fan_average", True
+
+
+class HeUniform(_VarianceScaling):
+    """Uniform within sqrt(6 / fan_in), meant for ReLU."""
+
+    scale = 2.0
+
+
+class HeNormal(_VarianceScaling):
+    """Truncated normal of variance 2 / fan_in, meant for ReLU."""
+
+    scale, normal = 2.0, True
+
+
+class LecunUniform(_VarianceScaling):
+    """Uniform within sqrt(3 / fan_in)."""
+
+
+class LecunNormal(_VarianceScaling):
+    """Truncated normal of variance 1 / fan_in."""
+
+    normal = True
+
+
+def fans(shape: tuple[int, ...]) -> tuple[int, int]:
+    """Return how many inputs reach one output of a weight, and how many outputs one input."""
+    if len(shape) < 2:
+        size = int(shape[0]) if shape else 1
+        return size, size
+    receptive = math.prod(shape[:-2])
+    return receptive * shape[-2], receptive * shape[-1]
+
+
+def get(identifier: Any, *, owner: str = "initializers") -> Initializer:
+    """Return the initializer of a name, a config ({"class_name", "config"}) or itself.
+
+    Raises ValueError for an unknown name and TypeError for anything else,
+    naming `owner`.
+    """
+    if isinstance(identifier, Initializer):
+        return identifier
+    if isinstance(identifier, type) and issubclass(identifier, Initializer):
+        return identifier()
+    config = {}
+    name = identifier
+    if isinstance(identifier, dict):
+        name, config = identifier.get("class_name"), identifier.get("config") or {}
+    if not isinstance(name, str):
+        raise TypeError(
+            f"{owner}: {identifier!r} is no initializer; give a name ({', '.join(sorted(_NAMES))}) "
+            "or an Initializer"
+        )
+    found = _NAMES.get(name) or _CLASSES.get(name)
+    if found is None:
+        raise ValueError(
+            f"{owner}: unknown initializer {name!r}; known are {', '.join(sorted(_NAMES))}"
+        )
+    return found(**config)
+
+
+def serialize(initializer: Initializer) -> dict[str, Any]:
+    """Return what `get` turns into the same initializer again; it fits JSON."""
+    return {"class_name": type(initializer).__name__, "config": initializer.get_config()}
+
+
+def _uniform(generator, low, high, shape):
+    values = generator.random(shape, np.float32)
+    return values * np.float32(high - low) + np.float32(low)
+
+
+def _truncated_normal(generator, stddev, shape):
+    """Draw normal numbers again and again where they are beyond two deviations."""
+    values = generator.standard_normal(math.prod(shape), np.float32)
+    while (outside := np.flatnonzero(np.abs(values) > 2)).size:
+        values[outside] = generator.standard_normal(outside.size, np.float32)
+    return values.reshape(shape) * np.float32(stddev)
+
+
+_CLASSES = {
+    cls.__name__: cls
+    for cls in (
+        Zeros, Ones, Constant, RandomNormal, RandomUniform, GlorotUniform, GlorotNormal,
+        HeUniform, HeNormal, LecunUniform, LecunNormal,
+    )
+}  # fmt: skip
+_NAMES = {snake_case(name): cls for name, cls in _CLASSES.items()}

@@ -1,0 +1,50 @@
+"""The common half of layers that end in an activation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import activations
+from .base import Layer
+
+
+class ActivatedLayer(Layer):
+    """A layer whose output is `activation(pre_activation(x))`.
+
+    A subclass defines `pre_activation` and `pre_activation_backward`.  A model
+    uses these two by themselves where the loss takes the activation's place.
+    """
+
+    #: Whether `pre_activation` returns memory that `call` may overwrite.
+    owns_pre_activation = True
+
+    def __init__(self, activation: Any = None, **options: Any) -> None:
+        super().__init__(**options)
+        self.activation = activations.get(activation, owner=self.label)
+        self._output: np.ndarray | None = None
+
+    def pre_activation(self, x: np.ndarray, training: bool = False) -> np.ndarray:
+        """Return what the activation is applied to (logits, where this is the last layer)."""
+        raise NotImplementedError
+
+    def pre_activation_backward(self, dz: np.ndarray) -> np.ndarray | None:
+        """Turn the gradient of `pre_activation`'s result into that of the input."""
+        raise NotImplementedError
+
+    def call(self, x: np.ndarray, training: bool = False) -> np.ndarray:
+        z = self.pre_activation(x, training)
+        out = z if self.owns_pre_activation else self.buffer("output", z.shape)
+        y = self.activation.forward(z, out)
+        self._output = y if training else None
+        return y
+
+    def backward(self, dy: np.ndarray) -> np.ndarray | None:
+        shape = () if self._output is None else self._output.shape
+        dy = self._gradient_of(dy, self._output, shape)
+        dz = self.activation.backward(dy, self._output, self.buffer("dz", dy.shape))
+        return self.pre_activation_backward(dz)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "activation": activations.serialize(self.activation)}

@@ -1,0 +1,371 @@
+"""What a layer is: parameters, buffers, shapes, and the calls a model makes.
+
+A layer in plain NumPy needs no more than this:
+
+    class Scale(Layer):
+        def build(self, input_shape):
+            self.factor = self.add_weight(shape=(input_shape[-1],), initializer="ones")
+
+        def call(self, x, training=False):
+            self.x = x
+            return x * self.factor.value
+
+        def backward(self, dy):
+            self.factor.gradient = (dy * self.x).reshape(-1, dy.shape[-1]).sum(axis=0)
+            return dy * self.factor.value
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+
+from .. import initializers
+from .._validation import channels_last
+from ..runtime import get_num_threads
+from ..utils import automatic_name
+from .parameter import Parameter, aligned_empty
+
+Shape = tuple[int | None, ...]
+Plan = TypeVar("Plan")
+
+# Two batch sizes (the full one and the last of an epoch), in training and in validation.
+PLANS_KEPT = 4
+
+
+class Layer:
+    """A step of a model: an array of a batch in, an array of a batch out.
+
+    A subclass defines `call` and, to be trained, `backward`; one with weights
+    defines `build`, and one whose constructor takes arguments of its own
+    defines `get_config`.  Arrays are C-contiguous float32 with the batch first.
+
+    The order of calls is: `build(input_shape)` once; then for each batch
+    `call(x, training)` and, after a call in training, `backward(dy)`.  `x` and
+    `dy` belong to others and must not be written to; what `call` and `backward`
+    return may be the layer's own memory (`buffer`), overwritten at the next
+    call.  Calling the layer itself, `layer(x)`, builds it if need be and
+    returns an array of the caller's own.
+
+    Arguments: `name` (made from the class's name unless given), `input_shape`
+    without the batch (first layer of a model), `trainable`.  `dtype` may be
+    "float32" and `data_format` "channels_last"; nothing else is supported.
+    Raises TypeError for an unknown argument, naming the known ones.
+    """
+
+    #: Whether `backward` has to return the input's gradient; a model sets False
+    #: on a layer that has nothing to train before it.
+    needs_input_gradient: bool = True
+
+    def __init__(
+        self,
+        *,
+        name: str | None = None,
+        input_shape: Sequence[int | None] | None = None,
+        trainable: bool = True,
+        dtype: Any = None,
+        data_format: str | None = None,
+        **unknown: Any,
+    ) -> None:
+        kind = type(self).__name__
+        if unknown:
+            raise TypeError(
+                f"{kind}: unknown argument {', '.join(map(repr, unknown))}; "
+                f"accepted are {', '.join(_constructor_arguments(type(self)))}"
+            )
+        if name is not None and (not isinstance(name, str) or not name or "/" in name):
+            raise ValueError(
+                f"{kind}: name is {name!r}; give a string that is not empty and has no '/'"
+            )
+        self.name = automatic_name(kind) if name is None else name
+        channels_last(data_format, self.label)
+        _check_dtype(dtype, self.label)
+        self.trainable = bool(trainable)
+        self.built = False
+        self._given_shape = None if input_shape is None else self._checked_shape(input_shape)
+        self._input_shape: Shape | None = None
+        self._parameters: list[Parameter] = []
+        self._buffers: dict[tuple[str, np.dtype], np.ndarray] = {}
+        self._plans: dict[tuple, Any] = {}
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        # A user's `build` need not call its parent's: the bookkeeping is put around it.
+        if "build" in cls.__dict__:
+            cls.build = _built_once(cls.build)
+
+    def __repr__(self) -> str:
+        return f"<{self.label}>"
+
+    @property
+    def label(self) -> str:
+        """The layer as error messages name it, for example "Conv2D 'conv2d_1'"."""
+        return f"{type(self).__name__} '{self.name}'"
+
+    # What a subclass defines.
+
+    def build(self, input_shape: Shape) -> None:
+        """Create the parameters for inputs of `input_shape`, (None, ...); once."""
+        self._input_shape = (None, *input_shape[1:])
+        self.built = True
+
+    def call(self, x: np.ndarray, training: bool = False) -> np.ndarray:
+        """Return the layer's output; keep what `backward` needs if `training`."""
+        raise NotImplementedError(f"{self.label} does not define call(x, training)")
+
+    def backward(self, dy: np.ndarray) -> np.ndarray | None:
+        """Turn the gradient of the output into that of the input.
+
+        Overwrites `gradient` of each parameter.  May return None where
+        `needs_input_gradient` is False.
+        """
+        raise NotImplementedError(
+            f"{self.label} does not define backward(dy), so it cannot be trained"
+        )
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        """Return the output's shape, (None, ...), for inputs of `input_shape`.
+
+        Unless a subclass knows better, one sample of zeros is sent through.
+        """
+        if None in input_shape[1:]:
+            raise ValueError(
+                f"{self.label}: the output shape cannot be told from the input shape "
+                f"{tuple(input_shape)}; define compute_output_shape or give every size"
+            )
+        if not self.built:
+            self.build(input_shape)
+        sample = np.zeros((1, *input_shape[1:]), np.float32)
+        return (None, *np.shape(self.call(sample, training=False))[1:])
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments; they fit JSON."""
+        own = set(_constructor_arguments(type(self))) - set(_constructor_arguments(Layer))
+        if own and type(self).get_config is Layer.get_config:
+            raise NotImplementedError(
+                f"{self.label}: the constructor takes {', '.join(sorted(own))}, so the class "
+                "must define get_config() to be saved"
+            )
+        config: dict[str, Any] = {"name": self.name, "trainable": self.trainable}
+        if self._given_shape is not None:
+            config["input_shape"] = list(self._given_shape)
+        return config
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Layer:
+        """Make a layer from what `get_config` returned."""
+        return cls(**config)
+
+    def get_state(self) -> dict[str, Any]:
+        """Return what the layer remembers besides its weights; it fits JSON."""
+        return {}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Restore what `get_state` returned."""
+        if state:
+            raise ValueError(f"{self.label} has no state, but was given {sorted(state)}")
+
+    # What users and models call.
+
+    def __call__(self, x: Any, training: bool = False) -> np.ndarray:
+        """Return the output for `x`, (batch, ...), as a new array; build the layer if need be."""
+        array = np.asarray(x)
+        if array.dtype.kind not in "fiub":
+            raise TypeError(
+                f"{self.label}: the input has dtype {array.dtype}; give an array of numbers"
+            )
+        if array.ndim == 0:
+            raise ValueError(f"{self.label}: the input is one number; give an array (batch, ...)")
+        array = np.ascontiguousarray(array, np.float32)
+        if not self.built:
+            self.build((None, *array.shape[1:]))
+        return np.array(self.call(array, training=training), np.float32)
+
+    @property
+    def input_shape(self) -> Shape | None:
+        """(None, ...): the shape built for or given to the constructor; None if neither."""
+        if self._input_shape is None and self._given_shape is not None:
+            return (None, *self._given_shape)
+        return self._input_shape
+
+    @property
+    def output_shape(self) -> Shape | None:
+        """(None, ...): the output's shape; None where the input's is not known yet."""
+        shape = self.input_shape
+        return None if shape is None else self.compute_output_shape(shape)
+
+    @property
+    def parameters(self) -> list[Parameter]:
+        """Every parameter, in order of creation."""
+        return list(self._parameters)
+
+    @property
+    def weights(self) -> list[Parameter]:
+        """Every parameter; the same as `parameters`."""
+        return list(self._parameters)
+
+    @property
+    def trainable_weights(self) -> list[Parameter]:
+        """What an optimizer changes: nothing if the layer's `trainable` is False."""
+        return [p for p in self._parameters if p.trainable and self.trainable]
+
+    @property
+    def non_trainable_weights(self) -> list[Parameter]:
+        """What an optimizer leaves alone."""
+        return [p for p in self._parameters if not (p.trainable and self.trainable)]
+
+    def count_params(self) -> int:
+        """Return how many numbers the parameters hold."""
+        return sum(parameter.size for parameter in self._parameters)
+
+    def get_weights(self) -> list[np.ndarray]:
+        """Return copies of the parameters' values."""
+        return [parameter.value.copy() for parameter in self._parameters]
+
+    def set_weights(self, weights: Sequence[Any]) -> None:
+        """Copy `weights` into the parameters; on an error none is changed."""
+        arrays = [np.asarray(weight) for weight in weights]
+        if len(arrays) != len(self._parameters):
+            raise ValueError(
+                f"{self.label}: {len(arrays)} arrays were given for {len(self._parameters)} "
+                "weights" + ("" if self.built else "; the layer is not built yet")
+            )
+        for parameter, array in zip(self._parameters, arrays, strict=True):
+            parameter.check(array, owner=self.label)
+        for parameter, array in zip(self._parameters, arrays, strict=True):
+            parameter.assign(array)
+
+    # What subclasses use.
+
+    def add_weight(
+        self,
+        shape: Sequence[int] = (),
+        initializer: Any = "glorot_uniform",
+        trainable: bool = True,
+        name: str | None = None,
+    ) -> Parameter:
+        """Create a parameter of `shape` in `build` and return it.
+
+        Its `value` is read in `call`; its `gradient` is written in `backward`.
+        """
+        taken = {parameter.name for parameter in self._parameters}
+        if name is None:
+            free = (f"variable_{n}" if n else "variable" for n in range(len(taken) + 1))
+            name = next(candidate for candidate in free if candidate not in taken)
+        if name in taken or "/" in name:
+            raise ValueError(
+                f"{self.label}: a weight cannot be named {name!r}; give a name without '/' "
+                "that no other weight of the layer has"
+            )
+        chosen = initializers.get(initializer, owner=self.label)
+        parameter = Parameter(name, chosen(tuple(shape)), trainable=trainable)
+        self._parameters.append(parameter)
+        return parameter
+
+    def buffer(self, key: str, shape: Sequence[int], dtype: Any = np.float32) -> np.ndarray:
+        """Return uninitialised memory of the layer's own, the same for the same `key`.
+
+        It grows to the largest shape asked for, so that batches of different
+        sizes share it and training allocates nothing after its first steps.
+        """
+        dtype = np.dtype(dtype)
+        size = math.prod(shape)
+        memory = self._buffers.get((key, dtype))
+        if memory is None or memory.size < size:
+            memory = self._buffers[key, dtype] = aligned_empty((size,), dtype)
+        return memory[:size].reshape(shape)
+
+    def plan(self, key: tuple, make: Callable[[], Plan]) -> Plan:
+        """Return the plan made before for `key` and this number of threads, or a new one."""
+        key = (*key, get_num_threads())
+        if key not in self._plans:
+            plan = make()
+            while len(self._plans) >= PLANS_KEPT:
+                del self._plans[next(iter(self._plans))]
+            self._plans[key] = plan
+        return self._plans[key]
+
+    def _gradient_of(self, dy: np.ndarray, kept: np.ndarray | None, shape: Shape) -> np.ndarray:
+        """Check that `backward` has what it needs and that `dy` has the output's `shape`."""
+        if kept is None:
+            raise RuntimeError(
+                f"{self.label}: backward() comes after call(x, training=True), once for each"
+            )
+        if dy.shape != tuple(shape):
+            raise ValueError(
+                f"{self.label}: the output's gradient has shape {dy.shape}; the output has "
+                f"{tuple(shape)}"
+            )
+        return np.ascontiguousarray(dy, np.float32)
+
+    def _checked_rank(self, input_shape: Shape, rank: int, axes: str) -> None:
+        """Refuse an input shape of another number of axes than `rank`."""
+        if len(input_shape) != rank:
+            raise ValueError(
+                f"{self.label}: the input has shape {tuple(input_shape)}; {rank} axes are "
+                f"needed, {axes}"
+            )
+
+    def _checked_shape(self, shape: Sequence[int | None]) -> Shape:
+        sizes = (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)
+        for size in sizes:
+            good = isinstance(size, (int, np.integer)) and not isinstance(size, bool) and size > 0
+            if not good and size is not None:
+                raise ValueError(
+                    f"{self.label}: input_shape is {shape!r}; give the sizes of one sample, "
+                    "without the batch, for example (100, 100, 3)"
+                )
+        return tuple(None if size is None else int(size) for size in sizes)
+
+
+def _built_once(build: Callable[[Any, Shape], None]) -> Callable[[Any, Shape], None]:
+    """Wrap a subclass's `build`: shape as a tuple, `built` set, nothing left by a failure."""
+
+    @functools.wraps(build)
+    def wrapper(self: Layer, input_shape: Shape) -> None:
+        input_shape = (None, *input_shape[1:])
+        if self.built:
+            if input_shape == self._input_shape:
+                return
+            raise ValueError(
+                f"{self.label}: already built for inputs of shape {self._input_shape}; "
+                f"make a new layer for {input_shape}"
+            )
+        before = len(self._parameters)
+        try:
+            build(self, input_shape)
+        except BaseException:
+            del self._parameters[before:]
+            self.built = False
+            raise
+        Layer.build(self, input_shape)
+
+    return wrapper
+
+
+def _constructor_arguments(cls: type) -> list[str]:
+    """Return the names of the arguments that `cls` and its parents take by name."""
+    names: dict[str, None] = {}
+    for parent in cls.__mro__:
+        if "__init__" in parent.__dict__ and parent is not object:
+            for argument in inspect.signature(parent.__init__).parameters.values():
+                if argument.name != "self" and argument.kind not in (
+                    argument.VAR_KEYWORD,
+                    argument.VAR_POSITIONAL,
+                ):
+                    names[argument.name] = None
+    return list(names)
+
+
+def _check_dtype(dtype: Any, owner: str) -> None:
+    try:
+        good = dtype is None or np.dtype(dtype) == np.float32
+    except TypeError:
+        good = False
+    if not good:
+        raise ValueError(f"{owner}: dtype={dtype!r} is not supported; layers compute in 'float32'")

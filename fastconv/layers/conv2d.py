@@ -1,0 +1,135 @@
+"""Convolution over images."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import activations, initializers
+from .._validation import positive_integer, positive_pair
+from ..geometry import conv2d_window
+from ..ops.plans import Conv2DPlan
+from .activated import ActivatedLayer
+from .base import Shape
+
+
+class Conv2D(ActivatedLayer):
+    """2-D convolution: (batch, height, width, channels) to (batch, rows, columns, filters).
+
+    `padding` is "valid", "same", an int or ((top, bottom), (left, right));
+    `kernel_size`, `strides` and `dilation_rate` are an int or a pair, rows
+    first.  Weights: `kernel` (rows, columns, channels / groups, filters) and,
+    if `use_bias`, `bias` (filters,).
+
+    >>> layer = Conv2D(8, 3, activation="relu")
+    >>> layer(np.zeros((1, 10, 10, 3))).shape
+    (1, 8, 8, 8)
+    """
+
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: int | tuple[int, int],
+        strides: int | tuple[int, int] = (1, 1),
+        padding: Any = "valid",
+        *,
+        dilation_rate: int | tuple[int, int] = (1, 1),
+        groups: int = 1,
+        activation: Any = None,
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        **options: Any,
+    ) -> None:
+        super().__init__(activation, **options)
+        self.filters = positive_integer(filters, "filters", self.label)
+        self.kernel_size = positive_pair(kernel_size, "kernel_size", self.label)
+        self.strides = positive_pair(strides, "strides", self.label)
+        self.padding = padding
+        self.dilation_rate = positive_pair(dilation_rate, "dilation_rate", self.label)
+        self.groups = positive_integer(groups, "groups", self.label)
+        self.use_bias = bool(use_bias)
+        self.kernel_initializer = initializers.get(kernel_initializer, owner=self.label)
+        self.bias_initializer = initializers.get(bias_initializer, owner=self.label)
+        self.kernel = self.bias = None
+        self._input: np.ndarray | None = None
+
+    def build(self, input_shape: Shape) -> None:
+        self.compute_output_shape(input_shape)
+        self.kernel = self.add_weight(
+            self._kernel_shape(input_shape), self.kernel_initializer, name="kernel"
+        )
+        if self.use_bias:
+            self.bias = self.add_weight((self.filters,), self.bias_initializer, name="bias")
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        self._checked_rank(input_shape, 4, "(batch, height, width, channels)")
+        if None in input_shape[1:]:
+            raise ValueError(
+                f"{self.label}: the input has shape {tuple(input_shape)}; every size but the "
+                "batch must be known"
+            )
+        window, _ = conv2d_window(
+            input_shape, self._kernel_shape(input_shape), owner=self.label, **self._geometry()
+        )
+        return (None, window.rows.output, window.columns.output, self.filters)
+
+    def pre_activation(self, x: np.ndarray, training: bool = False) -> np.ndarray:
+        return self._convolve(x, training, relu=False)
+
+    def call(self, x: np.ndarray, training: bool = False) -> np.ndarray:
+        if self.activation is not activations.relu:
+            return super().call(x, training)
+        # The kernel applies ReLU while the sums are in registers: no second pass.
+        y = self._convolve(x, training, relu=True)
+        self._output = y if training else None
+        return y
+
+    def pre_activation_backward(self, dz: np.ndarray) -> np.ndarray | None:
+        x = self._input
+        plan = self._plan((0,) if x is None else x.shape, relu=False) if x is not None else None
+        dz = self._gradient_of(dz, x, () if plan is None else plan.output_shape)
+        dx = self.buffer("dx", x.shape) if self.needs_input_gradient else None
+        bias_gradient = self.bias.gradient if self.use_bias else None
+        plan.backward(dz, x, self.kernel.value, dx, self.kernel.gradient, bias_gradient)
+        return dx
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "kernel_size": list(self.kernel_size),
+            **self._geometry(),
+            "use_bias": self.use_bias,
+            "kernel_initializer": initializers.serialize(self.kernel_initializer),
+            "bias_initializer": initializers.serialize(self.bias_initializer),
+        }
+
+    def _convolve(self, x: np.ndarray, training: bool, relu: bool) -> np.ndarray:
+        x = np.ascontiguousarray(x, np.float32)
+        plan = self._plan(x.shape, relu)
+        out = self.buffer("output", plan.output_shape)
+        plan.forward(x, self.kernel.value, self.bias.value if self.use_bias else None, out)
+        self._input = x if training else None
+        return out
+
+    def _plan(self, shape: tuple[int, ...], relu: bool) -> Conv2DPlan:
+        def make() -> Conv2DPlan:
+            self._checked_rank(shape, 4, "(batch, height, width, channels)")
+            return Conv2DPlan(
+                shape, self.kernel.shape, relu=relu, owner=self.label, **self._geometry()
+            )
+
+        return self.plan((shape, relu), make)
+
+    def _kernel_shape(self, input_shape: Shape) -> tuple[int, int, int, int]:
+        return (*self.kernel_size, input_shape[3] // self.groups, self.filters)
+
+    def _geometry(self) -> dict[str, Any]:
+        return {
+            "strides": self.strides,
+            "padding": self.padding,
+            "dilation_rate": self.dilation_rate,
+            "groups": self.groups,
+        }

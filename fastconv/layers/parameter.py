@@ -1,0 +1,99 @@
+"""A weight of a layer with its gradient, and the memory both live in."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+ALIGNMENT = 64  # bytes: one cache line, one AVX-512 register
+
+
+def aligned_empty(shape: Sequence[int], dtype: Any = np.float32) -> np.ndarray:
+    """Return an uninitialised C-contiguous array that starts on a cache line."""
+    dtype = np.dtype(dtype)
+    size = math.prod(shape) * dtype.itemsize
+    memory = np.empty(size + ALIGNMENT, np.uint8)
+    start = -memory.ctypes.data % ALIGNMENT
+    return memory[start : start + size].view(dtype).reshape(shape)
+
+
+class Parameter:
+    """An array that training changes: `value` and, of the same shape, `gradient`.
+
+    Both are C-contiguous float32 arrays that stay where they are: assigning to
+    either attribute copies into it.  The gradient's memory comes with its first
+    use, so a model that only predicts has none.
+    """
+
+    def __init__(self, name: str, value: Any, *, trainable: bool = True) -> None:
+        array = np.asarray(value, np.float32)
+        self.name = name
+        self.trainable = bool(trainable)
+        self._value = aligned_empty(array.shape)
+        self._value[...] = array
+        self._gradient: np.ndarray | None = None
+
+    def __repr__(self) -> str:
+        return f"<Parameter {self.name!r} of shape {self.shape}>"
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        if copy is False and dtype not in (None, np.float32):
+            raise ValueError(f"Parameter '{self.name}': {dtype} needs a copy of the float32 value")
+        array = self._value if dtype is None else self._value.astype(dtype, copy=False)
+        return array.copy() if copy else array
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the value."""
+        return self._value.shape
+
+    @property
+    def size(self) -> int:
+        """How many numbers the value holds."""
+        return self._value.size
+
+    @property
+    def value(self) -> np.ndarray:
+        """The value; writing to it changes the parameter."""
+        return self._value
+
+    @value.setter
+    def value(self, array: Any) -> None:
+        self.assign(array)
+
+    @property
+    def gradient(self) -> np.ndarray:
+        """The gradient that the layer's last `backward` wrote."""
+        if self._gradient is None:
+            self._gradient = aligned_empty(self.shape)
+            self._gradient.fill(0)
+        return self._gradient
+
+    @gradient.setter
+    def gradient(self, array: Any) -> None:
+        array = np.asarray(array)
+        self.check(array, what="gradient")
+        self.gradient[...] = array
+
+    def assign(self, array: Any) -> None:
+        """Copy `array`, of the same shape, into the value."""
+        array = np.asarray(array)
+        self.check(array)
+        self._value[...] = array
+
+    def check(self, array: np.ndarray, *, owner: str = "", what: str = "array") -> None:
+        """Raise unless `array` has this parameter's shape and holds real numbers."""
+        where = f"{owner}: " if owner else ""
+        if array.shape != self.shape:
+            raise ValueError(
+                f"{where}weight '{self.name}' has shape {self.shape}; the {what} given has "
+                f"{array.shape}"
+            )
+        if array.dtype.kind not in "fiub":
+            raise TypeError(
+                f"{where}weight '{self.name}' holds float32 numbers; the {what} given has dtype "
+                f"{array.dtype}"
+            )
