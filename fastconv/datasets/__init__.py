@@ -1,0 +1,8 @@
+"""Data sets: the chapter's photos of dogs and cats, and a drawn stand-in for them."""
+
+from __future__ import annotations
+
+from .dogs_and_cats import dog_vs_cat
+from .stand_in import synthetic
+
+__all__ = ["dog_vs_cat", "synthetic"]
