@@ -61,17 +61,62 @@ class Linear(Activation):
 
 
 class Relu(Activation):
-    """max(z, 0); NaN stays NaN and the gradient at 0 is 0."""
+    """max(z, 0), at most `max_value`, and `negative_slope` (z - `threshold`) below `threshold`.
+
+    NaN stays NaN; the gradient at 0 is 0.
+    """
 
     name = "relu"
 
+    def __init__(
+        self,
+        max_value: float | None = None,
+        negative_slope: float = 0.0,
+        threshold: float = 0.0,
+    ) -> None:
+        for argument, value in {
+            "max_value": max_value,
+            "negative_slope": negative_slope,
+            "threshold": threshold,
+        }.items():
+            if value is not None and not value >= 0:
+                raise ValueError(f"relu: {argument} is {value!r}; it must be at least 0")
+        self.max_value = None if max_value is None else float(max_value)
+        self.negative_slope = float(negative_slope)
+        self.threshold = float(threshold)
+        self.plain = max_value is None and not negative_slope and not threshold
+
     def forward(self, z, out):
-        elementwise.relu(z, out)
-        return out
+        if self.plain:
+            elementwise.relu(z, out)
+            return out
+        slope, threshold = np.float32(self.negative_slope), np.float32(self.threshold)
+        below = z < threshold
+        if out is not z:
+            np.copyto(out, z)
+        np.subtract(out, threshold, out=out, where=below)
+        np.multiply(out, slope, out=out, where=below)
+        return out if self.max_value is None else np.minimum(out, self.max_value, out=out)
 
     def backward(self, dy, y, out):
-        elementwise.relu_backward(dy, y, out)
+        if self.plain:
+            elementwise.relu_backward(dy, y, out)
+            return out
+        # Above the threshold the output is the input; below, it is 0 or negative.
+        above = (y > 0) & (y >= np.float32(self.threshold))
+        if self.max_value is not None:
+            above &= y < np.float32(self.max_value)
+        below = y < 0 if self.negative_slope else np.zeros_like(above)
+        np.multiply(dy, above, out=out)
+        np.multiply(dy, np.float32(self.negative_slope), out=out, where=below)
         return out
+
+    def get_config(self):
+        return {
+            "max_value": self.max_value,
+            "negative_slope": self.negative_slope,
+            "threshold": self.threshold,
+        }
 
 
 class LeakyRelu(Activation):

@@ -41,8 +41,8 @@ class ActivatedLayer(Layer):
         return y
 
     def backward(self, dy: np.ndarray) -> np.ndarray | None:
-        shape = () if self._output is None else self._output.shape
-        dy = self._gradient_of(dy, self._output, shape)
+        self._recall()
+        dy = self._checked_gradient(dy, self._output.shape)
         dz = self.activation.backward(dy, self._output, self.buffer("dz", dy.shape))
         return self.pre_activation_backward(dz)
 

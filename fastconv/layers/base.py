@@ -92,6 +92,7 @@ class Layer:
         self._parameters: list[Parameter] = []
         self._buffers: dict[tuple[str, np.dtype], np.ndarray] = {}
         self._plans: dict[tuple, Any] = {}
+        self._kept: Any = None
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -290,12 +291,14 @@ class Layer:
             self._plans[key] = plan
         return self._plans[key]
 
-    def _gradient_of(self, dy: np.ndarray, kept: np.ndarray | None, shape: Shape) -> np.ndarray:
-        """Check that `backward` has what it needs and that `dy` has the output's `shape`."""
-        if kept is None:
-            raise RuntimeError(
-                f"{self.label}: backward() comes after call(x, training=True), once for each"
-            )
+    def _recall(self) -> Any:
+        """Return what `call` kept for `backward`."""
+        if self._kept is None:
+            raise RuntimeError(f"{self.label}: backward(dy) needs call(x, training=True) before it")
+        return self._kept
+
+    def _checked_gradient(self, dy: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+        """Return `dy` as the kernels need it, after checking it against the output's `shape`."""
         if dy.shape != tuple(shape):
             raise ValueError(
                 f"{self.label}: the output's gradient has shape {dy.shape}; the output has "
@@ -303,12 +306,17 @@ class Layer:
             )
         return np.ascontiguousarray(dy, np.float32)
 
-    def _checked_rank(self, input_shape: Shape, rank: int, axes: str) -> None:
-        """Refuse an input shape of another number of axes than `rank`."""
-        if len(input_shape) != rank:
+    def _check_images(self, input_shape: Shape) -> None:
+        """Refuse an input shape that is not of images of a known size."""
+        if len(input_shape) != 4:
             raise ValueError(
-                f"{self.label}: the input has shape {tuple(input_shape)}; {rank} axes are "
-                f"needed, {axes}"
+                f"{self.label}: the input has shape {tuple(input_shape)}; four axes are needed, "
+                "(batch, height, width, channels)"
+            )
+        if None in input_shape[1:]:
+            raise ValueError(
+                f"{self.label}: the input has shape {tuple(input_shape)}; every size but the "
+                "batch must be known"
             )
 
     def _checked_shape(self, shape: Sequence[int | None]) -> Shape:

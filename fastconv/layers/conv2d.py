@@ -12,6 +12,7 @@ from ..geometry import conv2d_window
 from ..ops.plans import Conv2DPlan
 from .activated import ActivatedLayer
 from .base import Shape
+from .parameter import Parameter
 
 
 class Conv2D(ActivatedLayer):
@@ -52,8 +53,8 @@ class Conv2D(ActivatedLayer):
         self.use_bias = bool(use_bias)
         self.kernel_initializer = initializers.get(kernel_initializer, owner=self.label)
         self.bias_initializer = initializers.get(bias_initializer, owner=self.label)
-        self.kernel = self.bias = None
-        self._input: np.ndarray | None = None
+        self.kernel: Parameter | None = None
+        self.bias: Parameter | None = None
 
     def build(self, input_shape: Shape) -> None:
         self.compute_output_shape(input_shape)
@@ -64,12 +65,7 @@ class Conv2D(ActivatedLayer):
             self.bias = self.add_weight((self.filters,), self.bias_initializer, name="bias")
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        self._checked_rank(input_shape, 4, "(batch, height, width, channels)")
-        if None in input_shape[1:]:
-            raise ValueError(
-                f"{self.label}: the input has shape {tuple(input_shape)}; every size but the "
-                "batch must be known"
-            )
+        self._check_images(input_shape)
         window, _ = conv2d_window(
             input_shape, self._kernel_shape(input_shape), owner=self.label, **self._geometry()
         )
@@ -87,9 +83,8 @@ class Conv2D(ActivatedLayer):
         return y
 
     def pre_activation_backward(self, dz: np.ndarray) -> np.ndarray | None:
-        x = self._input
-        plan = self._plan((0,) if x is None else x.shape, relu=False) if x is not None else None
-        dz = self._gradient_of(dz, x, () if plan is None else plan.output_shape)
+        plan, x = self._recall()
+        dz = self._checked_gradient(dz, plan.output_shape)
         dx = self.buffer("dx", x.shape) if self.needs_input_gradient else None
         bias_gradient = self.bias.gradient if self.use_bias else None
         plan.backward(dz, x, self.kernel.value, dx, self.kernel.gradient, bias_gradient)
@@ -111,12 +106,12 @@ class Conv2D(ActivatedLayer):
         plan = self._plan(x.shape, relu)
         out = self.buffer("output", plan.output_shape)
         plan.forward(x, self.kernel.value, self.bias.value if self.use_bias else None, out)
-        self._input = x if training else None
+        self._kept = (plan, x) if training else None
         return out
 
     def _plan(self, shape: tuple[int, ...], relu: bool) -> Conv2DPlan:
         def make() -> Conv2DPlan:
-            self._checked_rank(shape, 4, "(batch, height, width, channels)")
+            self._check_images(shape)
             return Conv2DPlan(
                 shape, self.kernel.shape, relu=relu, owner=self.label, **self._geometry()
             )

@@ -1,0 +1,76 @@
+"""Layers: what a `Sequential` model is made of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .activation import Activation, ReLU
+from .base import Layer
+from .batch_normalization import BatchNormalization
+from .conv2d import Conv2D
+from .dense import Dense
+from .dropout import Dropout
+from .flatten import Flatten
+from .global_pooling import GlobalAveragePooling2D, GlobalMaxPooling2D
+from .input_layer import Input, InputLayer
+from .pooling import AveragePooling2D, L2Pooling2D, MaxPooling2D
+
+__all__ = [
+    "Activation",
+    "AveragePooling2D",
+    "BatchNormalization",
+    "Conv2D",
+    "Dense",
+    "Dropout",
+    "Flatten",
+    "GlobalAveragePooling2D",
+    "GlobalMaxPooling2D",
+    "Input",
+    "InputLayer",
+    "L2Pooling2D",
+    "Layer",
+    "MaxPooling2D",
+    "ReLU",
+]
+
+_CLASSES: dict[str, type[Layer]] = {
+    cls.__name__: cls
+    for cls in (
+        Activation, AveragePooling2D, BatchNormalization, Conv2D, Dense, Dropout, Flatten,
+        GlobalAveragePooling2D, GlobalMaxPooling2D, InputLayer, L2Pooling2D, MaxPooling2D, ReLU,
+    )
+}  # fmt: skip
+
+
+def get(class_name: str, custom_objects: dict[str, type[Layer]] | None = None) -> type[Layer]:
+    """Return the layer class of a name, from `custom_objects` first.
+
+    Raises ValueError for an unknown name, TypeError if what was found is no layer class.
+    """
+    found = (custom_objects or {}).get(class_name) or _CLASSES.get(class_name)
+    if found is None:
+        raise ValueError(
+            f"layers: unknown layer {class_name!r}; known are {', '.join(_CLASSES)}; a class of "
+            f"your own is given as custom_objects={{{class_name!r}: TheClass}}"
+        )
+    if not (isinstance(found, type) and issubclass(found, Layer)):
+        raise TypeError(f"layers: {class_name!r} stands for {found!r}, which is no Layer class")
+    return found
+
+
+def serialize(layer: Layer) -> dict[str, Any]:
+    """Return {"class_name", "config"} of a layer; it fits JSON."""
+    return {"class_name": type(layer).__name__, "config": layer.get_config()}
+
+
+def deserialize(
+    config: dict[str, Any], custom_objects: dict[str, type[Layer]] | None = None
+) -> Layer:
+    """Make a layer from what `serialize` returned."""
+    try:
+        class_name, arguments = config["class_name"], config["config"]
+    except (KeyError, TypeError):
+        raise ValueError(
+            f'layers: {config!r} does not describe a layer; {{"class_name", "config"}} is expected'
+        ) from None
+    return get(class_name, custom_objects).from_config(arguments)

@@ -1,0 +1,156 @@
+"""Batch normalization."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import initializers
+from .base import Layer, Shape
+from .parameter import Parameter
+
+
+class BatchNormalization(Layer):
+    """Takes each channel (last axis) to mean 0 and deviation 1, then to `beta` and `gamma`.
+
+    In training the mean and the variance are those of the batch and move the
+    kept ones: `moving = momentum * moving + (1 - momentum) * batch`.  Else, and
+    always if `trainable` is False, they are the moving ones.  Weights, as
+    asked for: `gamma`, `beta`, `moving_mean`, `moving_variance`, (channels,).
+    """
+
+    def __init__(
+        self,
+        axis: int = -1,
+        momentum: float = 0.99,
+        epsilon: float = 1e-3,
+        center: bool = True,
+        scale: bool = True,
+        beta_initializer: Any = "zeros",
+        gamma_initializer: Any = "ones",
+        moving_mean_initializer: Any = "zeros",
+        moving_variance_initializer: Any = "ones",
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        self.axis = axis
+        self.momentum, self.epsilon = float(momentum), float(epsilon)
+        if not 0 <= self.momentum <= 1:
+            raise ValueError(f"{self.label}: momentum is {momentum!r}; it must be from 0 to 1")
+        if not self.epsilon > 0:
+            raise ValueError(f"{self.label}: epsilon is {epsilon!r}; it must be above 0")
+        self.center, self.scale = bool(center), bool(scale)
+        self._initializers = {
+            "beta_initializer": initializers.get(beta_initializer, owner=self.label),
+            "gamma_initializer": initializers.get(gamma_initializer, owner=self.label),
+            "moving_mean_initializer": initializers.get(moving_mean_initializer, owner=self.label),
+            "moving_variance_initializer": initializers.get(
+                moving_variance_initializer, owner=self.label
+            ),
+        }
+        self.gamma: Parameter | None = None
+        self.beta: Parameter | None = None
+        self.moving_mean: Parameter | None = None
+        self.moving_variance: Parameter | None = None
+
+    def build(self, input_shape: Shape) -> None:
+        if self.axis not in (-1, len(input_shape) - 1):
+            raise ValueError(
+                f"{self.label}: axis={self.axis} is not supported; channels are the last axis (-1)"
+            )
+        if len(input_shape) < 2 or input_shape[-1] is None:
+            raise ValueError(
+                f"{self.label}: the input has shape {tuple(input_shape)}; (batch, ..., channels) "
+                "with a known number of channels is needed"
+            )
+        if self.scale:
+            self.gamma = self._add("gamma", input_shape)
+        if self.center:
+            self.beta = self._add("beta", input_shape)
+        self.moving_mean = self._add("moving_mean", input_shape, trainable=False)
+        self.moving_variance = self._add("moving_variance", input_shape, trainable=False)
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        return (None, *input_shape[1:])
+
+    def call(self, x: np.ndarray, training: bool = False) -> np.ndarray:
+        x = np.ascontiguousarray(x, np.float32)
+        if x.shape[-1] != self.moving_mean.size:
+            raise ValueError(
+                f"{self.label}: the input has shape {x.shape}; the last axis must be "
+                f"{self.moving_mean.size}"
+            )
+        rows = x.reshape(-1, x.shape[-1])
+        normalized = self.buffer("normalized", rows.shape)
+        from_batch = training and self.trainable and len(rows) > 0
+        if from_batch:
+            variance = self._center_on_batch(rows, normalized)
+        else:
+            np.subtract(rows, self.moving_mean.value, out=normalized)
+            variance = self.moving_variance.value.astype(np.float64)
+        inverse = (1 / np.sqrt(variance + self.epsilon)).astype(np.float32)
+        np.multiply(normalized, inverse, out=normalized)
+        self._kept = (x.shape, inverse, from_batch) if training else None
+        return self._scaled(normalized).reshape(x.shape)
+
+    def backward(self, dy: np.ndarray) -> np.ndarray | None:
+        shape, inverse, from_batch = self._recall()
+        dy = self._checked_gradient(dy, shape).reshape(-1, shape[-1])
+        normalized, out = self.buffer("normalized", dy.shape), self.buffer("dx", dy.shape)
+        along = _column_sums(np.multiply(dy, normalized, out=out))
+        total = _column_sums(dy)
+        if self.scale:
+            self.gamma.gradient[...] = along
+            inverse = inverse * self.gamma.value
+        if self.center:
+            self.beta.gradient[...] = total
+        if not self.needs_input_gradient:
+            return None
+        if from_batch:
+            # Less the parts of dy that shift and stretch the batch: they change mean and variance.
+            np.multiply(normalized, (along / len(dy)).astype(np.float32), out=out)
+            np.subtract(dy, out, out=out)
+            np.subtract(out, (total / len(dy)).astype(np.float32), out=out)
+            np.multiply(out, inverse, out=out)
+        else:
+            np.multiply(dy, inverse, out=out)
+        return out.reshape(shape)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "axis": self.axis,
+            "momentum": self.momentum,
+            "epsilon": self.epsilon,
+            "center": self.center,
+            "scale": self.scale,
+            **{key: initializers.serialize(value) for key, value in self._initializers.items()},
+        }
+
+    def _add(self, name: str, input_shape: Shape, trainable: bool = True) -> Parameter:
+        initializer = self._initializers[f"{name}_initializer"]
+        return self.add_weight((input_shape[-1],), initializer, trainable=trainable, name=name)
+
+    def _center_on_batch(self, rows: np.ndarray, out: np.ndarray) -> np.ndarray:
+        """Write `rows` less their mean to `out`, move the averages, return the variance."""
+        mean = _column_sums(rows) / len(rows)
+        np.subtract(rows, mean.astype(np.float32), out=out)
+        squares = np.multiply(out, out, out=self.buffer("output", rows.shape))
+        variance = _column_sums(squares) / len(rows)
+        for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
+            moving.value[...] = self.momentum * moving.value + (1 - self.momentum) * batch
+        return variance
+
+    def _scaled(self, normalized: np.ndarray) -> np.ndarray:
+        out = self.buffer("output", normalized.shape)
+        if self.scale:
+            np.multiply(normalized, self.gamma.value, out=out)
+        else:
+            np.copyto(out, normalized)
+        return np.add(out, self.beta.value, out=out) if self.center else out
+
+
+def _column_sums(rows: np.ndarray) -> np.ndarray:
+    """Return the sum of each column in float64: 100,000 pixels are too many for float32."""
+    return np.add.reduce(rows, axis=0, dtype=np.float64)

@@ -1,0 +1,100 @@
+"""Fully connected layer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import initializers
+from .._validation import positive_integer
+from ..ops.plans import DensePlan
+from .activated import ActivatedLayer
+from .base import Shape
+from .parameter import Parameter
+
+
+class Dense(ActivatedLayer):
+    """`activation(x @ kernel + bias)` along the last axis: (..., inputs) to (..., units).
+
+    Weights: `kernel` (inputs, units) and, if `use_bias`, `bias` (units,).
+    `input_dim=n` is the same as `input_shape=(n,)`.
+
+    >>> Dense(2, kernel_initializer="ones")(np.ones((1, 3)))
+    array([[3., 3.]], dtype=float32)
+    """
+
+    def __init__(
+        self,
+        units: int,
+        activation: Any = None,
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        *,
+        input_dim: int | None = None,
+        **options: Any,
+    ) -> None:
+        if input_dim is not None:
+            options.setdefault("input_shape", (input_dim,))
+        super().__init__(activation, **options)
+        self.units = positive_integer(units, "units", self.label)
+        self.use_bias = bool(use_bias)
+        self.kernel_initializer = initializers.get(kernel_initializer, owner=self.label)
+        self.bias_initializer = initializers.get(bias_initializer, owner=self.label)
+        self.kernel: Parameter | None = None
+        self.bias: Parameter | None = None
+
+    def build(self, input_shape: Shape) -> None:
+        if len(input_shape) < 2 or input_shape[-1] is None:
+            raise ValueError(
+                f"{self.label}: the input has shape {tuple(input_shape)}; (batch, ..., inputs) "
+                "with a known number of inputs is needed"
+            )
+        self.kernel = self.add_weight(
+            (input_shape[-1], self.units), self.kernel_initializer, name="kernel"
+        )
+        if self.use_bias:
+            self.bias = self.add_weight((self.units,), self.bias_initializer, name="bias")
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        return (None, *input_shape[1:-1], self.units)
+
+    def pre_activation(self, x: np.ndarray, training: bool = False) -> np.ndarray:
+        x = np.ascontiguousarray(x, np.float32)
+        inputs = self.kernel.shape[0]
+        if x.ndim < 2 or x.shape[-1] != inputs:
+            raise ValueError(
+                f"{self.label}: the input has shape {x.shape}; the last axis must be {inputs}"
+            )
+        rows = x.reshape(-1, inputs)
+        plan = self.plan(
+            (rows.shape,), lambda: DensePlan(len(rows), inputs, self.units, dtype=np.float32)
+        )
+        out = self.buffer("output", (len(rows), self.units))
+        plan.forward(rows, self.kernel.value, self.bias.value if self.use_bias else None, out)
+        self._kept = (plan, x) if training else None
+        return out.reshape(*x.shape[:-1], self.units)
+
+    def pre_activation_backward(self, dz: np.ndarray) -> np.ndarray | None:
+        plan, x = self._recall()
+        dz = self._checked_gradient(dz, (*x.shape[:-1], self.units))
+        dx = self.buffer("dx", x.shape) if self.needs_input_gradient else None
+        plan.backward(
+            dz.reshape(-1, self.units),
+            x.reshape(-1, x.shape[-1]),
+            self.kernel.value,
+            None if dx is None else dx.reshape(-1, x.shape[-1]),
+            self.kernel.gradient,
+            self.bias.gradient if self.use_bias else None,
+        )
+        return dx
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "units": self.units,
+            "use_bias": self.use_bias,
+            "kernel_initializer": initializers.serialize(self.kernel_initializer),
+            "bias_initializer": initializers.serialize(self.bias_initializer),
+        }

@@ -1,0 +1,25 @@
+"""Images to vectors."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from .base import Layer, Shape
+
+
+class Flatten(Layer):
+    """(batch, ...) to (batch, n), as a view: nothing is copied."""
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        sizes = input_shape[1:]
+        return (None, None if None in sizes else math.prod(sizes))
+
+    def call(self, x: np.ndarray, training: bool = False) -> np.ndarray:
+        self._kept = x.shape if training else None
+        return x.reshape(len(x), math.prod(x.shape[1:]))
+
+    def backward(self, dy: np.ndarray) -> np.ndarray | None:
+        shape = self._recall()
+        return dy.reshape(shape) if self.needs_input_gradient else None

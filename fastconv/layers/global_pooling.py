@@ -1,0 +1,66 @@
+"""Pooling over whole images."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..ops.plans import Pool2DPlan
+from .base import Layer, Shape
+
+
+class _GlobalPooling2D(Layer):
+    """(batch, height, width, channels) to (batch, channels), or (batch, 1, 1, channels)."""
+
+    kind = ""
+
+    def __init__(self, keepdims: bool = False, **options: Any) -> None:
+        super().__init__(**options)
+        self.keepdims = bool(keepdims)
+
+    def build(self, input_shape: Shape) -> None:
+        self._check_images(input_shape)
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        self._check_images(input_shape)
+        return (None, 1, 1, input_shape[3]) if self.keepdims else (None, input_shape[3])
+
+    def call(self, x: np.ndarray, training: bool = False) -> np.ndarray:
+        x = np.ascontiguousarray(x, np.float32)
+        plan = self.plan((x.shape,), lambda: self._new_plan(x.shape))
+        out = self.buffer("output", plan.output_shape)
+        plan.forward(x, out)
+        self._kept = (plan, x) if training else None
+        return out if self.keepdims else out.reshape(len(x), -1)
+
+    def backward(self, dy: np.ndarray) -> np.ndarray | None:
+        plan, x = self._recall()
+        output_shape = plan.output_shape if self.keepdims else (len(x), x.shape[3])
+        dy = self._checked_gradient(dy, output_shape)
+        if not self.needs_input_gradient:
+            return None
+        dx = self.buffer("dx", x.shape)
+        plan.backward(dy.reshape(plan.output_shape), x, dx)
+        return dx
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "keepdims": self.keepdims}
+
+    def _new_plan(self, shape: tuple[int, ...]) -> Pool2DPlan:
+        self._check_images(shape)
+        return Pool2DPlan(
+            self.kind, shape, pool_size=shape[1:3], dtype=np.float32, owner=self.label
+        )
+
+
+class GlobalAveragePooling2D(_GlobalPooling2D):
+    """The mean of each channel."""
+
+    kind = "average"
+
+
+class GlobalMaxPooling2D(_GlobalPooling2D):
+    """The largest value of each channel; a tie's gradient goes to the first pixel."""
+
+    kind = "max"

@@ -1,0 +1,64 @@
+"""The first layer of a model, which only tells the input's shape."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .base import Layer, Shape
+
+
+class InputLayer(Layer):
+    """Tells the shape of one sample and passes arrays through.
+
+    `shape` has no batch; `input_shape=` is the old spelling, and
+    `batch_shape=(None, ...)` one with the batch.
+    """
+
+    def __init__(
+        self,
+        shape: Sequence[int | None] | int | None = None,
+        *,
+        batch_shape: Sequence[int | None] | None = None,
+        **options: Any,
+    ) -> None:
+        if batch_shape is not None:
+            options["input_shape"] = tuple(batch_shape)[1:]
+        elif shape is not None:
+            options["input_shape"] = shape
+        super().__init__(**options)
+        if self._given_shape is None:
+            raise ValueError(f"{self.label}: give the shape of one sample, e.g. (100, 100, 3)")
+
+    def build(self, input_shape: Shape) -> None:
+        self._check(input_shape)
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        self._check(input_shape)
+        return (None, *input_shape[1:])
+
+    def call(self, x: np.ndarray, training: bool = False) -> np.ndarray:
+        self._check(x.shape)
+        return x
+
+    def backward(self, dy: np.ndarray) -> np.ndarray | None:
+        return dy
+
+    def _check(self, input_shape: Shape) -> None:
+        sizes = tuple(input_shape[1:])
+        fits = len(sizes) == len(self._given_shape) and all(
+            expected is None or size == expected
+            for size, expected in zip(sizes, self._given_shape, strict=True)
+        )
+        if not fits:
+            raise ValueError(
+                f"{self.label}: the input has shape {tuple(input_shape)}; "
+                f"{(None, *self._given_shape)} is expected"
+            )
+
+
+def Input(shape: Sequence[int | None] | int | None = None, **options: Any) -> InputLayer:  # noqa: N802
+    """Return an `InputLayer`, for the beginning of `Sequential([Input((100, 100, 3)), ...])`."""
+    return InputLayer(shape, **options)

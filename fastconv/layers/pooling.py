@@ -1,0 +1,94 @@
+"""Pooling over windows of an image."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .._validation import positive_pair
+from ..geometry import pool2d_window
+from ..ops.plans import Pool2DPlan
+from .base import Layer, Shape
+
+
+class _Pooling2D(Layer):
+    """One number for each window and channel; windows as far apart as they are large.
+
+    `padding` is "valid", "same", an int or ((top, bottom), (left, right));
+    `pool_size` and `strides` are an int or a pair, rows first.
+    """
+
+    kind = ""
+
+    def __init__(
+        self,
+        pool_size: int | tuple[int, int] = (2, 2),
+        strides: int | tuple[int, int] | None = None,
+        padding: Any = "valid",
+        **options: Any,
+    ) -> None:
+        super().__init__(**options)
+        self.pool_size = positive_pair(pool_size, "pool_size", self.label)
+        self.strides = (
+            self.pool_size if strides is None else positive_pair(strides, "strides", self.label)
+        )
+        self.padding = padding
+
+    def build(self, input_shape: Shape) -> None:
+        self.compute_output_shape(input_shape)
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        self._check_images(input_shape)
+        window = pool2d_window(input_shape, owner=self.label, **self._geometry())
+        return (None, window.rows.output, window.columns.output, input_shape[3])
+
+    def call(self, x: np.ndarray, training: bool = False) -> np.ndarray:
+        x = np.ascontiguousarray(x, np.float32)
+        plan = self.plan((x.shape,), lambda: self._new_plan(x.shape))
+        out = self.buffer("output", plan.output_shape)
+        plan.forward(x, out)
+        self._kept = (plan, x) if training else None
+        return out
+
+    def backward(self, dy: np.ndarray) -> np.ndarray | None:
+        plan, x = self._recall()
+        dy = self._checked_gradient(dy, plan.output_shape)
+        if not self.needs_input_gradient:
+            return None
+        dx = self.buffer("dx", x.shape)
+        plan.backward(dy, x, dx)
+        return dx
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), **self._geometry()}
+
+    def _new_plan(self, shape: tuple[int, ...]) -> Pool2DPlan:
+        self._check_images(shape)
+        return Pool2DPlan(
+            self.kind, shape, dtype=np.float32, owner=self.label, **self._geometry()
+        )
+
+    def _geometry(self) -> dict[str, Any]:
+        return {"pool_size": self.pool_size, "strides": self.strides, "padding": self.padding}
+
+
+class MaxPooling2D(_Pooling2D):
+    """The largest value of each window: (batch, height, width, channels) to fewer pixels.
+
+    The gradient goes to that value, to the first in row-major order in a tie.
+    """
+
+    kind = "max"
+
+
+class AveragePooling2D(_Pooling2D):
+    """The mean of each window; padding is not counted."""
+
+    kind = "average"
+
+
+class L2Pooling2D(_Pooling2D):
+    """The root of the sum of squares of each window; its gradient is 0 where that is 0."""
+
+    kind = "l2"
