@@ -1,0 +1,54 @@
+"""fastconv: small convolutional networks on the CPU, under a Keras-like API.
+
+Submodules are loaded when first used, so that `import fastconv` stays cheap.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from .runtime import get_num_threads, set_num_threads, show_config
+
+__version__ = "0.1.0"
+
+_SUBMODULES = frozenset(
+    {
+        "activations",
+        "architectures",
+        "callbacks",
+        "datasets",
+        "initializers",
+        "layers",
+        "losses",
+        "metrics",
+        "models",
+        "ops",
+        "optimizers",
+        "preprocessing",
+        "utils",
+    }
+)
+__all__ = [
+    "Sequential",
+    "__version__",
+    "get_num_threads",
+    "set_num_threads",
+    "show_config",
+    *sorted(_SUBMODULES),
+]
+
+if TYPE_CHECKING:
+    from .models import Sequential
+
+
+def __getattr__(name: str) -> Any:
+    if name in _SUBMODULES:
+        return importlib.import_module(f"{__name__}.{name}")
+    if name == "Sequential":
+        return importlib.import_module(f"{__name__}.models").Sequential
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

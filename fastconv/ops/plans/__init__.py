@@ -1,0 +1,14 @@
+"""Operations on arrays of fixed shapes: planned once, run many times.
+
+A plan checks geometry and lays out index tables and scratch when it is made, so
+that running it allocates nothing and checks nothing.  Callers hand in C-contiguous
+arrays of exactly the planned shapes and dtype; the public functions of
+`fastconv.ops` and the layers see to that.
+"""
+
+from .conv_pool import ConvPoolPlan
+from .convolution import Conv2DPlan
+from .dense import DensePlan
+from .pooling import Pool2DPlan
+
+__all__ = ["Conv2DPlan", "ConvPoolPlan", "DensePlan", "Pool2DPlan"]

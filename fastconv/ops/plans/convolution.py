@@ -1,0 +1,205 @@
+"""Convolution of fixed shapes: output, input gradient, kernel gradient."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ... import runtime
+from ...geometry import Axis, conv2d_window
+from .gather import Gather, plan_gather
+from .scratch import Scratch
+
+_kernels = runtime.kernels.conv
+
+PARTS = 16
+"""Private kernel gradients at most; fixed, so that sums do not depend on the threads."""
+PARTS_BYTES = 64 * 1024 * 1024
+"""Memory for them at most."""
+BLOCK_PIXELS = 192
+"""Output pixels that a kernel-gradient tile sums before it goes back to memory."""
+
+
+def pad_channels(channels: int, dtype: np.dtype) -> int:
+    """Return `channels` rounded up to whole vectors."""
+    lanes = _kernels.LANES[dtype.name]
+    return -(-channels // lanes) * lanes
+
+
+class Conv2DPlan:
+    """conv2d of an input of `input_shape` with a kernel of `kernel_shape`.
+
+    With relu=True the output is max(conv2d, 0); `backward` takes the gradient before it.
+    Raises what `geometry.conv2d_window` raises, naming `owner`.
+    """
+
+    def __init__(
+        self,
+        input_shape: tuple[int, int, int, int],
+        kernel_shape: tuple[int, int, int, int],
+        *,
+        strides: Any = 1,
+        padding: Any = "valid",
+        dilation_rate: Any = 1,
+        groups: int = 1,
+        relu: bool = False,
+        dtype: Any = np.float32,
+        owner: str = "conv2d",
+    ) -> None:
+        window, self._groups = conv2d_window(
+            input_shape, kernel_shape, strides, padding, dilation_rate, groups, owner=owner
+        )
+        images, *source = input_shape
+        target = (window.rows.output, window.columns.output, kernel_shape[3])
+        self.output_shape = (images, *target)
+        self._images = images
+        self._dtype = np.dtype(dtype)
+        self._kernel_shape = kernel_shape
+        self._scratch = Scratch(dtype)
+        self._forward = plan_gather(
+            tuple(source),
+            target,
+            _taps(window.rows),
+            _taps(window.columns),
+            grid=target[:2],
+            strides=(window.rows.stride, window.columns.stride),
+            groups=self._groups,
+            relu=relu,
+        )
+        self._phases = None
+        self._window = window
+        self._source = tuple(source)
+
+    def forward(
+        self, x: np.ndarray, kernel: np.ndarray, bias: np.ndarray | None, out: np.ndarray
+    ) -> None:
+        """Write [relu](conv2d(x, kernel) + bias) to `out`."""
+        if not out.size:
+            return
+        filters = self._kernel_shape[3] // self._groups
+        padded = pad_channels(filters, self._dtype)
+        start = self._scratch("bias", self._groups, padded)
+        start[:] = 0
+        if bias is not None:
+            start[:, :filters] = bias.reshape(self._groups, filters)
+        self._gather(self._forward, x, kernel, start, out, transposed=False)
+
+    def backward(
+        self,
+        dy: np.ndarray,
+        x: np.ndarray,
+        kernel: np.ndarray,
+        dx: np.ndarray | None,
+        dkernel: np.ndarray,
+        dbias: np.ndarray | None,
+    ) -> None:
+        """Write the gradients of sum(dy * conv2d(x, kernel, bias)); dx and dbias may be None."""
+        if not dy.size:
+            for gradient in (dx, dkernel, dbias):
+                if gradient is not None:
+                    gradient.fill(0)
+            return
+        self._kernel_gradient(dy, x, dkernel, dbias)
+        if dx is not None:
+            padded = self._groups * pad_channels(self._kernel_shape[2], self._dtype)
+            start = self._scratch("zeros", 1, padded)
+            start[:] = 0
+            for phase in self._input_phases():
+                self._gather(phase, dy, kernel, start, dx, transposed=True)
+
+    def _gather(
+        self,
+        gather: Gather,
+        source: np.ndarray,
+        kernel: np.ndarray,
+        start: np.ndarray,
+        target: np.ndarray,
+        *,
+        transposed: bool,
+    ) -> None:
+        threads = runtime.get_num_threads()
+        columns = self._kernel_shape[2] if transposed else self._kernel_shape[3] // self._groups
+        depth = self._kernel_shape[3] // self._groups if transposed else self._kernel_shape[2]
+        size = self._groups * pad_channels(columns, self._dtype) * len(gather.taps) * depth
+        packed = self._scratch("packed", size)
+        _kernels.pack(kernel, packed, gather.taps, self._groups, transposed, threads)
+        rows = gather.strip_rows(self._images, threads, self._dtype.itemsize)
+        _kernels.gather(
+            source,
+            packed,
+            start.reshape(-1),
+            target,
+            gather.run_offset,
+            gather.strip,
+            gather.grid,
+            rows,
+            self._scratch("strip", threads, gather.scratch_size(rows)),
+            threads,
+        )
+
+    def _kernel_gradient(
+        self, dy: np.ndarray, x: np.ndarray, dkernel: np.ndarray, dbias: np.ndarray | None
+    ) -> None:
+        gather, threads = self._forward, runtime.get_num_threads()
+        lanes = _kernels.LANES[self._dtype.name]
+        filters = self._kernel_shape[3] // self._groups
+        padded = self._groups * pad_channels(filters, self._dtype)
+        size = padded * len(gather.taps) * self._kernel_shape[2]
+        block_rows = max(1, min(gather.rows, BLOCK_PIXELS // gather.columns))
+        blocks = self._images * -(-gather.rows // block_rows)
+        parts = max(1, min(blocks, PARTS, PARTS_BYTES // (size * self._dtype.itemsize)))
+        panels = self._groups * -(-filters // (2 * lanes))
+        sums = self._scratch("sums", parts, size)
+        bias_sums = self._scratch("bias sums", parts, padded)
+        _kernels.kernel_gradient(
+            x,
+            dy,
+            sums,
+            bias_sums,
+            gather.run_offset,
+            gather.strip,
+            gather.grid,
+            block_rows,
+            min(panels, -(-PARTS // parts)),
+            self._scratch("block", threads, gather.scratch_size(block_rows)),
+            self._scratch("edge", threads, block_rows * gather.columns * 2 * lanes),
+            threads,
+        )
+        _kernels.unpack_sum(sums, dkernel, self._groups, threads)
+        if dbias is not None:
+            by_group = bias_sums.reshape(parts, self._groups, -1)[:, :, :filters]
+            np.sum(by_group, axis=0, out=dbias.reshape(self._groups, filters))
+
+    def _input_phases(self) -> list[Gather]:
+        """Plan dx: with strides (s, t), s x t grids of inputs, each of stride 1 over dy."""
+        if self._phases is None:
+            rows, columns = self._window
+            self._phases = [
+                plan_gather(
+                    self.output_shape[1:],
+                    self._source,
+                    _transposed_taps(rows, top),
+                    _transposed_taps(columns, left),
+                    grid=(
+                        -(-(rows.size - top) // rows.stride),
+                        -(-(columns.size - left) // columns.stride),
+                    ),
+                    target_start=(top, left),
+                    target_step=(rows.stride, columns.stride),
+                    groups=self._groups,
+                )
+                for top in range(min(rows.stride, rows.size))
+                for left in range(min(columns.stride, columns.size))
+            ]
+        return self._phases
+
+
+def _taps(axis: Axis) -> list[tuple[int, int]]:
+    return [(tap, tap * axis.dilation - axis.before) for tap in range(axis.window)]
+
+
+def _transposed_taps(axis: Axis, phase: int) -> list[tuple[int, int]]:
+    """Return the taps through which inputs phase, phase + stride, … reach an output."""
+    reached = ((tap, phase + axis.before - tap * axis.dilation) for tap in range(axis.window))
+    return [(tap, at // axis.stride) for tap, at in reached if at % axis.stride == 0]

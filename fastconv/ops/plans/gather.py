@@ -1,0 +1,129 @@
+"""Index tables for the kernels that sum taps of a padded source image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+STRIP_BYTES = 256 * 1024
+"""Source rows of one task: half of a usual L2 cache."""
+STRIP_PIXELS = 96
+"""Outputs of one task at least, so that its set-up does not show."""
+
+
+@dataclass(frozen=True)
+class Gather:
+    """Where each output of a grid reads its source and where it is written."""
+
+    taps: np.ndarray
+    """(taps, 2) int32: kernel row and column, in the order of the packed weights."""
+    run_offset: np.ndarray
+    """(runs,) intp: from an output's first source value to each contiguous run."""
+    run_length: int
+    strip: np.ndarray
+    """int32 fields of the kernels' Strip."""
+    grid: np.ndarray
+    """int32 fields of the kernels' Grid."""
+    rows: int
+    columns: int
+    row_stride: int
+    reach: int
+    line: int
+    """Values of one padded source row."""
+    direct: bool
+
+    def scratch_size(self, rows: int) -> int:
+        """Return the values needed to hold the padded source of `rows` output rows."""
+        if self.direct:
+            return 1
+        return ((rows - 1) * self.row_stride + self.reach) * self.line
+
+    def strip_rows(self, images: int, threads: int, itemsize: int) -> int:
+        """Return how many output rows a task takes: cache-sized, and enough tasks for all."""
+        row_bytes = max(self.row_stride * self.line * itemsize, 1)
+        rows = max(1, min(self.rows, STRIP_BYTES // row_bytes))
+        fair = -(-images * self.rows // (4 * threads))
+        least = -(-STRIP_PIXELS // self.columns)
+        return max(1, min(self.rows, rows, max(fair, least)))
+
+
+def plan_gather(
+    source: tuple[int, int, int],
+    target: tuple[int, int, int],
+    row_taps: Sequence[tuple[int, int]],
+    column_taps: Sequence[tuple[int, int]],
+    *,
+    grid: tuple[int, int],
+    strides: tuple[int, int] = (1, 1),
+    target_start: tuple[int, int] = (0, 0),
+    target_step: tuple[int, int] = (1, 1),
+    groups: int = 1,
+    relu: bool = False,
+) -> Gather:
+    """Lay out a sum over taps.
+
+    source, target: (height, width, channels).  row_taps, column_taps: pairs of (kernel
+    index, offset of the source pixel from output index * stride), offsets may be negative.
+    grid: outputs along the rows and the columns, written at target_start + index *
+    target_step.
+    """
+    height, width, channels = source
+    rows = sorted(row_taps, key=lambda tap: tap[1])
+    columns = sorted(column_taps, key=lambda tap: tap[1])
+    if not rows or not columns:
+        rows = columns = []
+    top = max(0, -rows[0][1]) if rows else 0
+    left = max(0, -columns[0][1]) if columns else 0
+    reach = rows[-1][1] + top + 1 if rows else 1
+    padded_width = (grid[1] - 1) * strides[1] + (columns[-1][1] + left + 1 if columns else 1)
+    direct = (
+        top == left == 0
+        and padded_width <= width
+        and (grid[0] - 1) * strides[0] + reach <= height
+    )
+    row_width = width if direct else padded_width
+    offsets = [offset for _, offset in columns]
+    # Neighbouring columns of one kernel row are one run of values, as long as a pixel's
+    # channels are all of one group.
+    merged = groups == 1 and bool(columns) and offsets == list(range(offsets[0], offsets[-1] + 1))
+    firsts = columns[:1] if merged else columns
+    source_group = channels // groups
+    run_length = source_group * (len(columns) if merged else 1)
+    run_offset = [
+        ((row + top) * row_width + column + left) * channels
+        for _, row in rows
+        for _, column in firsts
+    ]
+    strip = (height, width, channels, top, left, padded_width, int(direct))
+    grid_fields = (
+        *grid,
+        *strides,
+        *target_start,
+        *target_step,
+        target[1],
+        target[2],
+        len(run_offset),
+        run_length,
+        reach,
+        groups,
+        source_group,
+        target[2] // groups,
+        int(relu),
+    )
+    return Gather(
+        taps=np.array(
+            [(row, column) for row, _ in rows for column, _ in columns], np.int32
+        ).reshape(-1, 2),
+        run_offset=np.array(run_offset or [0], np.intp),
+        run_length=run_length,
+        strip=np.array(strip, np.int32),
+        grid=np.array(grid_fields, np.int32),
+        rows=grid[0],
+        columns=grid[1],
+        row_stride=strides[0],
+        reach=reach,
+        line=padded_width * channels,
+        direct=direct,
+    )

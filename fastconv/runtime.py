@@ -1,0 +1,109 @@
+"""Threads and the build: the one place that decides how many threads kernels use."""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+from pathlib import Path
+
+from ._validation import positive_integer
+
+KERNEL_API = 1
+"""The kernels' calling convention that this source was written for."""
+
+
+def _load_kernels():
+    try:
+        import _fastconv
+    except ModuleNotFoundError as error:
+        if error.name != "_fastconv":
+            raise
+        raise ImportError(
+            "fastconv's compiled kernels are not installed; run `pip install .` in the project's "
+            "folder"
+        ) from None
+    if _fastconv.KERNEL_API != KERNEL_API:
+        raise ImportError(
+            f"fastconv's compiled kernels ({_fastconv.__file__}) are of another version; run "
+            "`pip install .` in the project's folder again"
+        )
+    return _fastconv
+
+
+kernels = _load_kernels()
+
+
+def _cgroup_cpus() -> float:
+    """Return the CPUs that the container's quota allows, infinity where there is none."""
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        if quota != "max":
+            return int(quota) / int(period)
+    except (OSError, ValueError):
+        pass
+    try:
+        folder = Path("/sys/fs/cgroup/cpu")
+        quota = int((folder / "cpu.cfs_quota_us").read_text())
+        if quota > 0:
+            return quota / int((folder / "cpu.cfs_period_us").read_text())
+    except (OSError, ValueError):
+        pass
+    return math.inf
+
+
+def _usable_cpus() -> int:
+    affinity = getattr(os, "sched_getaffinity", None)
+    cpus = len(affinity(0)) if affinity else os.cpu_count() or 1
+    return max(1, math.ceil(min(cpus, _cgroup_cpus())))
+
+
+def _default_threads() -> int:
+    if not kernels.cpu.openmp_version():
+        return 1
+    for variable in ("FASTCONV_NUM_THREADS", "OMP_NUM_THREADS"):
+        # OMP_NUM_THREADS may be a list, one number a nesting level; the first is ours.
+        text = os.environ.get(variable, "").split(",")[0].strip()
+        if text:
+            if not text.isdecimal() or int(text) < 1:
+                raise ImportError(f"{variable}={text!r}: give a whole number of at least 1")
+            return int(text)
+    return _usable_cpus()
+
+
+_num_threads = _default_threads()
+
+
+def get_num_threads() -> int:
+    """Return how many threads the kernels use.
+
+    By default the CPUs that this process may really use, by its affinity and its
+    container's quota; FASTCONV_NUM_THREADS, then OMP_NUM_THREADS, override that.
+    """
+    return _num_threads
+
+
+def set_num_threads(n: int) -> None:
+    """Let the kernels use `n` threads from now on.  Results do not depend on it.
+
+    Raises TypeError or ValueError if `n` is not a whole number of at least 1.
+    """
+    global _num_threads
+    _num_threads = positive_integer(n, "n", "set_num_threads")
+
+
+def show_config() -> None:
+    """Print the version, the compiler, the SIMD level in use, OpenMP and the threads."""
+    from . import __version__
+
+    version = kernels.cpu.openmp_version()
+    rows = {
+        "fastconv": __version__,
+        "Python": sys.version.split()[0],
+        "compiler": kernels.cpu.compiler(),
+        "SIMD": f"{kernels.simd_level} (this CPU: {', '.join(kernels.cpu.supported_levels())})",
+        "OpenMP": f"{version // 100}-{version % 100:02d}" if version else "none (serial build)",
+        "threads": get_num_threads(),
+    }
+    for name, value in rows.items():
+        print(f"{name + ':':<10}{value}")

@@ -1,0 +1,89 @@
+"""The register tiles of simd/tile.h for Cython, one name for both types."""
+
+from libc.stddef cimport ptrdiff_t
+from libc.stdint cimport uint8_t
+
+ctypedef fused real:
+    float
+    double
+
+cdef extern from "simd/denormals.h" nogil:
+    ctypedef unsigned int float_mode "fc_float_mode"
+    float_mode flush_denormals "fc_flush_denormals"() noexcept
+    void restore_denormals "fc_restore_denormals"(float_mode mode) noexcept
+
+cdef extern from "simd/tile.h" nogil:
+    const int LANES_F32 "FC_LANES_F32"
+    const int LANES_F64 "FC_LANES_F64"
+    const int TILE_ROWS "FC_TILE_ROWS"
+    const int TILE_WINDOWS "FC_TILE_WINDOWS"
+    const int DOT_ROWS "FC_DOT_ROWS"
+    const int DOT_COLUMNS "FC_DOT_COLUMNS"
+
+    void fc_conv_tile_f32(int, int, const float**, float**, const ptrdiff_t*, int, int,
+                          const float*, ptrdiff_t, const float*, int, int, int) noexcept
+    void fc_conv_tile_f64(int, int, const double**, double**, const ptrdiff_t*, int, int,
+                          const double*, ptrdiff_t, const double*, int, int, int) noexcept
+    void fc_conv_pool_tile_f32(int, int, const float**, float**, uint8_t**, const ptrdiff_t*,
+                               int, int, const float*, const float*, int) noexcept
+    void fc_conv_pool_tile_f64(int, int, const double**, double**, uint8_t**, const ptrdiff_t*,
+                               int, int, const double*, const double*, int) noexcept
+    void fc_gradient_tile_f32(int, int, const float*, ptrdiff_t, ptrdiff_t, const float*,
+                              ptrdiff_t, int, int, float*, ptrdiff_t, int) noexcept
+    void fc_gradient_tile_f64(int, int, const double*, ptrdiff_t, ptrdiff_t, const double*,
+                              ptrdiff_t, int, int, double*, ptrdiff_t, int) noexcept
+    void fc_dot_tile_f32(int, int, const float*, ptrdiff_t, const float*, ptrdiff_t, ptrdiff_t,
+                         float*, ptrdiff_t, ptrdiff_t, int) noexcept
+    void fc_dot_tile_f64(int, int, const double*, ptrdiff_t, const double*, ptrdiff_t, ptrdiff_t,
+                         double*, ptrdiff_t, ptrdiff_t, int) noexcept
+
+
+cdef inline int lanes(const real* _) noexcept nogil:
+    return LANES_F32 if real is float else LANES_F64
+
+
+cdef inline void conv_tile(int rows, int vectors, const real** pixel, real** out,
+                           const ptrdiff_t* run_offset, int runs, int length,
+                           const real* weights, ptrdiff_t weights_step, const real* start,
+                           int start_is_target, int channels, int relu) noexcept nogil:
+    if real is float:
+        fc_conv_tile_f32(rows, vectors, pixel, out, run_offset, runs, length, weights,
+                         weights_step, start, start_is_target, channels, relu)
+    else:
+        fc_conv_tile_f64(rows, vectors, pixel, out, run_offset, runs, length, weights,
+                         weights_step, start, start_is_target, channels, relu)
+
+
+cdef inline void conv_pool_tile(int windows, int vectors, const real** pixel, real** out,
+                                uint8_t** winners, const ptrdiff_t* run_offset, int runs,
+                                int length, const real* weights, const real* bias,
+                                int channels) noexcept nogil:
+    if real is float:
+        fc_conv_pool_tile_f32(windows, vectors, pixel, out, winners, run_offset, runs, length,
+                              weights, bias, channels)
+    else:
+        fc_conv_pool_tile_f64(windows, vectors, pixel, out, winners, run_offset, runs, length,
+                              weights, bias, channels)
+
+
+cdef inline void gradient_tile(int rows, int vectors, const real* x, ptrdiff_t x_step,
+                               ptrdiff_t x_line, const real* dy, ptrdiff_t dy_step, int lines,
+                               int pixels, real* sums, ptrdiff_t sums_step,
+                               int overwrite) noexcept nogil:
+    if real is float:
+        fc_gradient_tile_f32(rows, vectors, x, x_step, x_line, dy, dy_step, lines, pixels, sums,
+                             sums_step, overwrite)
+    else:
+        fc_gradient_tile_f64(rows, vectors, x, x_step, x_line, dy, dy_step, lines, pixels, sums,
+                             sums_step, overwrite)
+
+
+cdef inline void dot_tile(int rows, int columns, const real* a, ptrdiff_t a_step, const real* b,
+                          ptrdiff_t b_step, ptrdiff_t length, real* out, ptrdiff_t out_row,
+                          ptrdiff_t out_column, int accumulate) noexcept nogil:
+    if real is float:
+        fc_dot_tile_f32(rows, columns, a, a_step, b, b_step, length, out, out_row, out_column,
+                        accumulate)
+    else:
+        fc_dot_tile_f64(rows, columns, a, a_step, b, b_step, length, out, out_row, out_column,
+                        accumulate)

@@ -1,0 +1,326 @@
+/* Register tiles: the innermost loops of convolution and dense layers.
+ *
+ * A tile keeps ROWS x 1 or 2 vectors of sums in registers while it walks a
+ * reduction; per step it loads one or two vectors of one operand and
+ * broadcasts ROWS numbers of the other, so that 2 * ROWS multiply-adds share
+ * ROWS + 2 loads.  Tiles with fewer rows exist for the edges: each entry point
+ * switches on the number of rows and inlines a body with constant bounds.
+ *
+ * Included once per type by tile.h with REAL and NAME defined.
+ */
+
+#define VEC NAME(fc_v)
+#define VECU NAME(fc_u)
+#define VECI NAME(fc_i)
+#define LANES ((int)(FC_BYTES / sizeof(REAL)))
+
+FC_INLINE VEC NAME(fc_load)(const REAL *p) { return *(const VECU *)p; }
+FC_INLINE void NAME(fc_store)(REAL *p, VEC v) { *(VECU *)p = v; }
+FC_INLINE VEC NAME(fc_splat)(REAL s) { return s - (VEC){0}; }
+/* A NaN stays a NaN: the comparison is false for it. */
+FC_INLINE VEC NAME(fc_relu)(VEC v) { return (VEC)((VECI)v & ~(v < (VEC){0})); }
+FC_INLINE VECI NAME(fc_select)(VECI mask, VECI yes, VECI no) {
+    return (yes & mask) | (no & ~mask);
+}
+
+FC_INLINE void NAME(fc_store_some)(REAL *p, VEC v, int count) {
+    if (count >= LANES) {
+        NAME(fc_store)(p, v);
+    } else if (count > 0) {
+        REAL lanes[LANES];
+        NAME(fc_store)(lanes, v);
+        memcpy(p, lanes, (size_t)count * sizeof(REAL));
+    }
+}
+
+/* sums[i] += weights . pixel[i], over `runs` stretches of `length` contiguous values. */
+FC_INLINE void NAME(fc_accumulate)(const int rows, const int vectors, VEC sums[][2],
+                                   const REAL *const *pixel, const ptrdiff_t *run_offset,
+                                   int runs, int length, const REAL *weights,
+                                   ptrdiff_t weights_step) {
+    for (int r = 0; r < runs; r++) {
+        const REAL *p[FC_ROWS];
+        FC_UNROLL
+        for (int i = 0; i < rows; i++) p[i] = pixel[i] + run_offset[r];
+        for (int l = 0; l < length; l++) {
+            VEC first = NAME(fc_load)(weights), second = first;
+            if (vectors == 2) second = NAME(fc_load)(weights + LANES);
+            weights += weights_step;
+            FC_UNROLL
+            for (int i = 0; i < rows; i++) {
+                VEC value = NAME(fc_splat)(p[i][l]);
+                sums[i][0] += first * value;
+                if (vectors == 2) sums[i][1] += second * value;
+            }
+        }
+    }
+}
+
+/* ---- convolution output: `rows` pixels by up to 2 vectors of channels ---- */
+
+FC_INLINE void NAME(fc_conv_body)(const int rows, const int vectors, const REAL *const *pixel,
+                                  REAL *const *out, const ptrdiff_t *run_offset, int runs,
+                                  int length, const REAL *weights, ptrdiff_t weights_step,
+                                  const REAL *start, int start_is_target, int channels,
+                                  int relu) {
+    VEC sums[FC_ROWS][2];
+    FC_UNROLL
+    for (int i = 0; i < rows; i++) {
+        const REAL *from = start_is_target ? out[i] : start;
+        sums[i][0] = from ? NAME(fc_load)(from) : (VEC){0};
+        if (vectors == 2) sums[i][1] = from ? NAME(fc_load)(from + LANES) : (VEC){0};
+    }
+    NAME(fc_accumulate)(rows, vectors, sums, pixel, run_offset, runs, length, weights,
+                        weights_step);
+    FC_UNROLL
+    for (int i = 0; i < rows; i++) {
+        for (int v = 0; v < vectors; v++) {
+            VEC sum = relu ? NAME(fc_relu)(sums[i][v]) : sums[i][v];
+            NAME(fc_store_some)(out[i] + v * LANES, sum, channels - v * LANES);
+        }
+    }
+}
+
+#define FC_CONV_CASE(n)                                                                        \
+    case n:                                                                                    \
+        if (vectors == 2)                                                                      \
+            NAME(fc_conv_body)(n, 2, pixel, out, run_offset, runs, length, weights,            \
+                               weights_step, start, start_is_target, channels, relu);          \
+        else                                                                                   \
+            NAME(fc_conv_body)(n, 1, pixel, out, run_offset, runs, length, weights,            \
+                               weights_step, start, start_is_target, channels, relu);          \
+        break;
+
+/* out[i][0:channels] = [relu](start + sum over runs).  `start` is the bias (padded to whole
+ * vectors) or NULL for zero; with start_is_target the sums go on from what out holds. */
+FC_LEAF void NAME(fc_conv_tile)(int rows, int vectors, const REAL *const *pixel,
+                                REAL *const *out, const ptrdiff_t *run_offset, int runs,
+                                int length, const REAL *weights, ptrdiff_t weights_step,
+                                const REAL *start, int start_is_target, int channels, int relu) {
+    switch (rows) {
+        FC_CONV_CASE(1)
+        FC_CONV_CASE(2)
+        FC_CONV_CASE(3)
+        FC_CONV_CASE(4)
+        FC_CONV_CASE(5)
+        FC_CONV_CASE(6)
+#if FC_ROWS > 6
+        FC_CONV_CASE(7)
+        FC_CONV_CASE(8)
+        FC_CONV_CASE(9)
+        FC_CONV_CASE(10)
+        FC_CONV_CASE(11)
+        FC_CONV_CASE(12)
+#endif
+    }
+}
+#undef FC_CONV_CASE
+
+/* ---- convolution + bias + ReLU + 2x2 max pool: `windows` windows of four pixels ---- */
+
+/* Take v where it is larger; a NaN wins once and for good. */
+FC_INLINE void NAME(fc_contend)(VEC *best, VECI *winner, VEC v, int position) {
+    VECI larger = (v > *best) | ((v != v) & (*best == *best));
+    *best = (VEC)NAME(fc_select)(larger, (VECI)v, (VECI)*best);
+    *winner = NAME(fc_select)(larger, (VECI){0} + position, *winner);
+}
+
+FC_INLINE void NAME(fc_conv_pool_body)(const int windows, const int vectors,
+                                       const REAL *const *pixel, REAL *const *out,
+                                       uint8_t *const *winners, const ptrdiff_t *run_offset,
+                                       int runs, int length, const REAL *weights,
+                                       const REAL *bias, int channels) {
+    VEC sums[FC_ROWS][2];
+    FC_UNROLL
+    for (int i = 0; i < 4 * windows; i++) {
+        sums[i][0] = NAME(fc_load)(bias);
+        if (vectors == 2) sums[i][1] = NAME(fc_load)(bias + LANES);
+    }
+    NAME(fc_accumulate)(4 * windows, vectors, sums, pixel, run_offset, runs, length, weights,
+                        vectors * LANES);
+    FC_UNROLL
+    for (int w = 0; w < windows; w++) {
+        for (int v = 0; v < vectors; v++) {
+            VEC best = sums[4 * w][v];
+            VECI winner = {0};
+            NAME(fc_contend)(&best, &winner, sums[4 * w + 1][v], 1);
+            NAME(fc_contend)(&best, &winner, sums[4 * w + 2][v], 2);
+            NAME(fc_contend)(&best, &winner, sums[4 * w + 3][v], 3);
+            NAME(fc_store_some)(out[w] + v * LANES, NAME(fc_relu)(best), channels - v * LANES);
+            if (winners) {
+                VECI dead = best <= (VEC){0};
+                winner = NAME(fc_select)(dead, (VECI){0} + 4, winner);
+                NAME(fc_b) bytes = __builtin_convertvector(winner, NAME(fc_b));
+                int count = channels - v * LANES;
+                if (count > 0)
+                    memcpy(winners[w] + v * LANES, &bytes, count < LANES ? count : LANES);
+            }
+        }
+    }
+}
+
+#define FC_POOL_CASE(n)                                                                        \
+    case n:                                                                                    \
+        if (vectors == 2)                                                                      \
+            NAME(fc_conv_pool_body)(n, 2, pixel, out, winners, run_offset, runs, length,       \
+                                    weights, bias, channels);                                  \
+        else                                                                                   \
+            NAME(fc_conv_pool_body)(n, 1, pixel, out, winners, run_offset, runs, length,       \
+                                    weights, bias, channels);                                  \
+        break;
+
+/* out[w] = max(0, max of the window's four sums); winners[w] = which of them, 4 if none is > 0.
+ * `winners` may be NULL. */
+FC_LEAF void NAME(fc_conv_pool_tile)(int windows, int vectors, const REAL *const *pixel,
+                                     REAL *const *out, uint8_t *const *winners,
+                                     const ptrdiff_t *run_offset, int runs, int length,
+                                     const REAL *weights, const REAL *bias, int channels) {
+    switch (windows) {
+        FC_POOL_CASE(1)
+#if FC_ROWS >= 12
+        FC_POOL_CASE(2)
+        FC_POOL_CASE(3)
+#endif
+    }
+}
+#undef FC_POOL_CASE
+
+/* ---- kernel gradient: `rows` values of the input patch by up to 2 vectors of channels ---- */
+
+FC_INLINE void NAME(fc_gradient_body)(const int rows, const int vectors, const REAL *x,
+                                      ptrdiff_t x_step, ptrdiff_t x_line, const REAL *dy,
+                                      ptrdiff_t dy_step, int lines, int pixels, REAL *sums_out,
+                                      ptrdiff_t sums_step, int overwrite) {
+    VEC sums[FC_ROWS][2];
+    FC_UNROLL
+    for (int i = 0; i < rows; i++) {
+        const REAL *from = sums_out + i * sums_step;
+        sums[i][0] = overwrite ? (VEC){0} : NAME(fc_load)(from);
+        if (vectors == 2) sums[i][1] = overwrite ? (VEC){0} : NAME(fc_load)(from + LANES);
+    }
+    for (int line = 0; line < lines; line++) {
+        const REAL *p = x + line * x_line;
+        for (int n = 0; n < pixels; n++) {
+            VEC first = NAME(fc_load)(dy), second = first;
+            if (vectors == 2) second = NAME(fc_load)(dy + LANES);
+            dy += dy_step;
+            FC_UNROLL
+            for (int i = 0; i < rows; i++) {
+                VEC value = NAME(fc_splat)(p[i]);
+                sums[i][0] += first * value;
+                if (vectors == 2) sums[i][1] += second * value;
+            }
+            p += x_step;
+        }
+    }
+    FC_UNROLL
+    for (int i = 0; i < rows; i++) {
+        NAME(fc_store)(sums_out + i * sums_step, sums[i][0]);
+        if (vectors == 2) NAME(fc_store)(sums_out + i * sums_step + LANES, sums[i][1]);
+    }
+}
+
+#define FC_GRADIENT_CASE(n)                                                                    \
+    case n:                                                                                    \
+        if (vectors == 2)                                                                      \
+            NAME(fc_gradient_body)(n, 2, x, x_step, x_line, dy, dy_step, lines, pixels,        \
+                                   sums_out, sums_step, overwrite);                            \
+        else                                                                                   \
+            NAME(fc_gradient_body)(n, 1, x, x_step, x_line, dy, dy_step, lines, pixels,        \
+                                   sums_out, sums_step, overwrite);                            \
+        break;
+
+/* sums_out[i][:] (+)= sum over lines and pixels of x[line, pixel, i] * dy[line * pixels + pixel].
+ * The x values of one pixel are contiguous; pixels are x_step and lines x_line apart. */
+FC_LEAF void NAME(fc_gradient_tile)(int rows, int vectors, const REAL *x, ptrdiff_t x_step,
+                                    ptrdiff_t x_line, const REAL *dy, ptrdiff_t dy_step,
+                                    int lines, int pixels, REAL *sums_out, ptrdiff_t sums_step,
+                                    int overwrite) {
+    switch (rows) {
+        FC_GRADIENT_CASE(1)
+        FC_GRADIENT_CASE(2)
+        FC_GRADIENT_CASE(3)
+        FC_GRADIENT_CASE(4)
+        FC_GRADIENT_CASE(5)
+        FC_GRADIENT_CASE(6)
+#if FC_ROWS > 6
+        FC_GRADIENT_CASE(7)
+        FC_GRADIENT_CASE(8)
+        FC_GRADIENT_CASE(9)
+        FC_GRADIENT_CASE(10)
+        FC_GRADIENT_CASE(11)
+        FC_GRADIENT_CASE(12)
+#endif
+    }
+}
+#undef FC_GRADIENT_CASE
+
+/* ---- dot products: `rows` vectors a against `columns` vectors b, both contiguous ---- */
+
+FC_INLINE REAL NAME(fc_sum_lanes)(VEC v) {
+    REAL lanes[LANES];
+    NAME(fc_store)(lanes, v);
+    for (int half = LANES / 2; half > 0; half /= 2)
+        for (int i = 0; i < half; i++) lanes[i] += lanes[i + half];
+    return lanes[0];
+}
+
+#define FC_DOT_ROWS 4
+#define FC_DOT_COLUMNS (FC_ROWS / 2)
+
+FC_INLINE void NAME(fc_dot_body)(const int rows, const int columns, const REAL *a,
+                                 ptrdiff_t a_step, const REAL *b, ptrdiff_t b_step,
+                                 ptrdiff_t length, REAL *out, ptrdiff_t out_row,
+                                 ptrdiff_t out_column, int accumulate) {
+    VEC sums[FC_DOT_ROWS][FC_DOT_COLUMNS];
+    FC_UNROLL
+    for (int i = 0; i < rows; i++)
+        FC_UNROLL
+        for (int j = 0; j < columns; j++) sums[i][j] = (VEC){0};
+    ptrdiff_t l = 0;
+    for (; l + LANES <= length; l += LANES) {
+        VEC left[FC_DOT_ROWS];
+        FC_UNROLL
+        for (int i = 0; i < rows; i++) left[i] = NAME(fc_load)(a + i * a_step + l);
+        FC_UNROLL
+        for (int j = 0; j < columns; j++) {
+            VEC right = NAME(fc_load)(b + j * b_step + l);
+            FC_UNROLL
+            for (int i = 0; i < rows; i++) sums[i][j] += left[i] * right;
+        }
+    }
+    for (int i = 0; i < rows; i++)
+        for (int j = 0; j < columns; j++) {
+            REAL sum = NAME(fc_sum_lanes)(sums[i][j]);
+            for (ptrdiff_t rest = l; rest < length; rest++)
+                sum += a[i * a_step + rest] * b[j * b_step + rest];
+            REAL *target = out + i * out_row + j * out_column;
+            *target = accumulate ? *target + sum : sum;
+        }
+}
+
+/* out[i, j] (+)= a[i] . b[j] for up to FC_DOT_ROWS x FC_DOT_COLUMNS pairs; an edge is made of
+ * narrower tiles, so that a sum never depends on which tile it fell into. */
+FC_LEAF void NAME(fc_dot_tile)(int rows, int columns, const REAL *a, ptrdiff_t a_step,
+                               const REAL *b, ptrdiff_t b_step, ptrdiff_t length, REAL *out,
+                               ptrdiff_t out_row, ptrdiff_t out_column, int accumulate) {
+    if (rows == FC_DOT_ROWS && columns == FC_DOT_COLUMNS) {
+        NAME(fc_dot_body)(FC_DOT_ROWS, FC_DOT_COLUMNS, a, a_step, b, b_step, length, out,
+                          out_row, out_column, accumulate);
+    } else if (rows == FC_DOT_ROWS) {
+        for (int j = 0; j < columns; j++)
+            NAME(fc_dot_body)(FC_DOT_ROWS, 1, a, a_step, b + j * b_step, b_step, length,
+                              out + j * out_column, out_row, out_column, accumulate);
+    } else {
+        for (int i = 0; i < rows; i++)
+            for (int j = 0; j < columns; j++)
+                NAME(fc_dot_body)(1, 1, a + i * a_step, a_step, b + j * b_step, b_step, length,
+                                  out + i * out_row + j * out_column, out_row, out_column,
+                                  accumulate);
+    }
+}
+
+#undef VEC
+#undef VECU
+#undef VECI
+#undef LANES

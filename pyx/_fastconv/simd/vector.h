@@ -1,0 +1,54 @@
+/* Vectors of the widest kind this compilation may use.
+ *
+ * Every kernel source is compiled once per SIMD level; the level's compiler
+ * flags decide FC_BYTES here and nothing else changes.  GCC's vector
+ * extensions keep the code free of intrinsics and portable to other CPUs.
+ *
+ * FC_ROWS is the height of a register tile that is two vectors wide: with 32
+ * registers 12 x 2 accumulators + 2 weights + 1 broadcast fit, with 16
+ * registers 6 x 2 + 2 + 1 do.
+ */
+#ifndef FASTCONV_VECTOR_H
+#define FASTCONV_VECTOR_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#if defined(__AVX512F__)
+#define FC_BYTES 64
+#define FC_ROWS 12
+#elif defined(__AVX__)
+#define FC_BYTES 32
+#define FC_ROWS 6
+#elif defined(__aarch64__)
+#define FC_BYTES 16
+#define FC_ROWS 12
+#else
+#define FC_BYTES 16
+#define FC_ROWS 6
+#endif
+
+#define FC_INLINE static inline __attribute__((always_inline, unused))
+#define FC_LEAF static __attribute__((noinline, unused))
+#define FC_UNROLL _Pragma("GCC unroll 32")
+
+/* Tile and lane counts for Cython, which plans layouts with them. */
+enum {
+    FC_LANES_F32 = FC_BYTES / 4,
+    FC_LANES_F64 = FC_BYTES / 8,
+    FC_TILE_ROWS = FC_ROWS,
+    FC_TILE_WINDOWS = FC_ROWS / 4 /* 2x2 pool windows of four pixels in one tile */
+};
+
+typedef float fc_v_f32 __attribute__((vector_size(FC_BYTES)));
+typedef float fc_u_f32 __attribute__((vector_size(FC_BYTES), aligned(4), may_alias));
+typedef int32_t fc_i_f32 __attribute__((vector_size(FC_BYTES)));
+typedef uint8_t fc_b_f32 __attribute__((vector_size(FC_BYTES / 4)));
+
+typedef double fc_v_f64 __attribute__((vector_size(FC_BYTES)));
+typedef double fc_u_f64 __attribute__((vector_size(FC_BYTES), aligned(8), may_alias));
+typedef int64_t fc_i_f64 __attribute__((vector_size(FC_BYTES)));
+typedef uint8_t fc_b_f64 __attribute__((vector_size(FC_BYTES / 8)));
+
+#endif
