@@ -1,0 +1,99 @@
+"""Which neighbouring layers run as one kernel.
+
+A plan is a list of stages, each a layer or a `FusedConvPool` that stands for several
+and has their `call` and `backward`.  The user's layers stay as they are: a stage reads
+their parameters and writes their gradients.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from . import runtime
+from .layers import Conv2D, MaxPooling2D
+from .layers.base import Layer
+from .ops.plans import ConvPoolPlan
+
+
+class FusedConvPool:
+    """Conv2D with ReLU and the 2x2 max pooling behind it, as one operation."""
+
+    def __init__(self, convolution: Conv2D, pooling: MaxPooling2D) -> None:
+        self.layers = (convolution, pooling)
+        self._convolution = convolution
+        self._x = self._winners = self._plan = None
+
+    def call(self, x: np.ndarray, training: bool = False) -> np.ndarray:
+        """Return the pooled output in the pooling layer's own buffer."""
+        convolution, pooling = self.layers
+        plan = convolution.plan(("fused", x.shape), lambda: self._make_plan(x.shape))
+        out = pooling.buffer("output", plan.output_shape)
+        winners = pooling.buffer("winners", plan.output_shape, np.uint8) if training else None
+        plan.forward(x, convolution.kernel.value, self._bias("value"), out, winners)
+        if training:
+            self._x, self._winners, self._plan = x, winners, plan
+        return out
+
+    def backward(self, dy: np.ndarray) -> np.ndarray | None:
+        """Write the convolution's gradients and return the input's, if anyone needs it."""
+        convolution = self._convolution
+        dx = None
+        if convolution.needs_input_gradient:
+            dx = convolution.buffer("input gradient", self._x.shape)
+        self._plan.backward(
+            np.ascontiguousarray(dy),
+            self._winners,
+            self._x,
+            convolution.kernel.value,
+            dx,
+            convolution.kernel.gradient,
+            self._bias("gradient"),
+        )
+        return dx
+
+    def _bias(self, field: str) -> np.ndarray | None:
+        bias = self._convolution.bias
+        return None if bias is None else getattr(bias, field)
+
+    def _make_plan(self, input_shape: tuple[int, ...]) -> ConvPoolPlan:
+        convolution = self._convolution
+        return ConvPoolPlan(
+            input_shape,
+            convolution.kernel.shape,
+            strides=convolution.strides,
+            padding=convolution.padding,
+            owner=convolution.label,
+        )
+
+
+def plan(layers: Sequence[Layer]) -> list[Layer | FusedConvPool]:
+    """Return the stages that compute what `layers`, all built, compute one after another."""
+    stages: list[Layer | FusedConvPool] = []
+    waiting = list(layers)
+    while waiting:
+        first, *rest = waiting
+        if rest and _fuses(first, rest[0]):
+            stages.append(FusedConvPool(first, rest[0]))
+            waiting = rest[1:]
+        else:
+            stages.append(first)
+            waiting = rest
+    return stages
+
+
+def _fuses(first: Layer, second: Layer) -> bool:
+    # Exact types: a subclass may compute something else.
+    if type(first) is not Conv2D or type(second) is not MaxPooling2D:
+        return False
+    if first.activation.name != "relu" or first.groups != 1 or first.dilation_rate != (1, 1):
+        return False
+    if second.pool_size != (2, 2) or second.strides != (2, 2):
+        return False
+    height, width = first.output_shape[1:3]
+    # "same" pooling pads only where the size is odd; "valid" drops that row or column.
+    whole = height % 2 == width % 2 == 0
+    return (second.padding == "valid" or (second.padding == "same" and whole)) and (
+        min(height, width) >= 2
+    )
