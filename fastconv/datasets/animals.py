@@ -66,7 +66,7 @@ def random_animal(kind: str, random: np.random.RandomState) -> Animal:
         second=_COATS[second],
         pattern=_PATTERNS[random.randint(len(_PATTERNS))],
         eye=eyes[random.randint(len(eyes))],
-        pointed_ears=cat or bool(random.uniform() < 0.3),
+        pointed_ears=cat or bool(random.uniform() < 0.25),
         ear=random.uniform(0.8, 1.2),
         snout=random.uniform(0.85, 1.2),
         tail=random.uniform(0.8, 1.2),
@@ -257,11 +257,11 @@ def _pointed_ears(pen: Pen, animal: Animal, spread: float, height: float) -> Non
         outer, inner, tip = (side * spread, -0.2), (side * 0.12, -0.78), (side * 0.8, -height)
         pen.shape((outer, inner, tip), animal.edge)
         middle = (side * (spread + 0.12) / 2, -0.5)
-        smaller = [mixed(point, middle) for point in (outer, inner, tip)]
+        smaller = [_inwards(point, middle) for point in (outer, inner, tip)]
         pen.shape(smaller, mix(animal.coat, _PINK, 0.45))
 
 
-def mixed(point: tuple[float, float], middle: tuple[float, float]) -> tuple[float, float]:
+def _inwards(point: tuple[float, float], middle: tuple[float, float]) -> tuple[float, float]:
     """Return the point a quarter of the way towards the middle."""
     return (0.75 * point[0] + 0.25 * middle[0], 0.75 * point[1] + 0.25 * middle[1])
 
@@ -272,9 +272,8 @@ def _profile(pen: Pen, animal: Animal) -> None:
 
 
 def _cat_profile(pen: Pen, animal: Animal) -> None:
-    height = 1.4 * animal.ear
-    for shift, color in ((-0.35, shade(animal.coat, 0.7)), (0.25, animal.edge)):
-        pen.shape(((shift - 0.3, -0.6), (shift + 0.45, -0.5), (shift + 0.2, -height)), color)
+    for x, color in ((-0.3, shade(animal.coat, 0.7)), (0.3, animal.edge)):
+        pen.shape(((x - 0.36, -0.55), (x + 0.42, -0.4), (x + 0.12, -1.55 * animal.ear)), color)
     pen.blob(0, 0, 0.98, 0.9, animal.edge)
     pen.blob(0, 0, 0.92, 0.84, animal.coat)
     pen.blob(-0.72, 0.3, 0.38, 0.3, mix(animal.coat, _WHITE, 0.4))
@@ -283,9 +282,8 @@ def _cat_profile(pen: Pen, animal: Animal) -> None:
     pen.blob(-0.53, -0.12, 0.05, 0.14, _DARK)
     bright = sum(animal.coat) > 420
     for dy in (-0.14, 0.0, 0.14):
-        pen.line(
-            ((-0.75, 0.34 + 0.4 * dy), (-0.3, 0.75 + 2.0 * dy)), 0.04, _DARK if bright else _WHITE
-        )
+        ends = ((-0.75, 0.36 + 0.4 * dy), (0.15, 0.5 + 2.0 * dy))
+        pen.line(ends, 0.04, _DARK if bright else _WHITE)
 
 
 def _dog_profile(pen: Pen, animal: Animal) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .animals import draw_animal, random_animal
-from .pen import Color, Pen, shade
+from .pen import Color, Pen, mix, shade
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -35,10 +35,10 @@ def draw_scene(kind: str, seed: int) -> Image:
     shorter = min(size)
     pen = Pen(
         ImageDraw.Draw(image),
-        size[0] * random.uniform(0.38, 0.62),
-        size[1] * random.uniform(0.4, 0.58),
-        shorter * random.uniform(0.15, 0.26) * (1.25 if animal.pose == "portrait" else 1.0),
-        math.radians(random.uniform(-16, 16)),
+        size[0] * random.uniform(0.42, 0.58),
+        size[1] * random.uniform(0.42, 0.54),
+        shorter * random.uniform(0.19, 0.27) * (1.25 if animal.pose == "portrait" else 1.0),
+        math.radians(random.uniform(-12, 12)),
         bool(random.randint(2)),
     )
     draw_animal(pen, animal, random)
@@ -127,4 +127,7 @@ def _photograph(image: Image, random: np.random.RandomState) -> Image:
 
 
 def _color(random: np.random.RandomState) -> Color:
-    return tuple(int(part) for part in random.randint(40, 226, 3))
+    """Return a colour, more often dull than bright."""
+    color = tuple(int(part) for part in random.randint(40, 226, 3))
+    grey = sum(color) // 3
+    return mix(color, (grey, grey, grey), random.uniform(0.3, 0.95))
