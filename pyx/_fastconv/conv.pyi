@@ -1,0 +1,41 @@
+import numpy as np
+
+LANES: dict[str, int]
+TILE: int
+WINDOWS: int
+
+def gather(
+    source: np.ndarray,
+    packed: np.ndarray,
+    bias: np.ndarray,
+    target: np.ndarray,
+    run_offset: np.ndarray,
+    strip: np.ndarray,
+    grid: np.ndarray,
+    strip_rows: int,
+    scratch: np.ndarray,
+    num_threads: int,
+) -> None: ...
+def kernel_gradient(
+    x: np.ndarray,
+    dy: np.ndarray,
+    sums: np.ndarray,
+    bias_sums: np.ndarray,
+    run_offset: np.ndarray,
+    strip: np.ndarray,
+    grid: np.ndarray,
+    block_rows: int,
+    splits: int,
+    scratch: np.ndarray,
+    edge: np.ndarray,
+    num_threads: int,
+) -> None: ...
+def pack(
+    kernel: np.ndarray,
+    packed: np.ndarray,
+    taps: np.ndarray,
+    groups: int,
+    transposed: bool,
+    num_threads: int,
+) -> None: ...
+def unpack_sum(sums: np.ndarray, dkernel: np.ndarray, groups: int, num_threads: int) -> None: ...
