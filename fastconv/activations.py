@@ -125,7 +125,7 @@ class LeakyRelu(Activation):
     name = "leaky_relu"
 
     def __init__(self, negative_slope: float = 0.2) -> None:
-        if not 0 <= negative_slope:
+        if not negative_slope >= 0:
             raise ValueError(
                 f"leaky_relu: negative_slope is {negative_slope!r}; it must be at least 0"
             )

@@ -59,6 +59,6 @@ class InputLayer(Layer):
             )
 
 
-def Input(shape: Sequence[int | None] | int | None = None, **options: Any) -> InputLayer:  # noqa: N802
+def Input(shape: Sequence[int | None] | int | None = None, **options: Any) -> InputLayer:
     """Return an `InputLayer`, for the beginning of `Sequential([Input((100, 100, 3)), ...])`."""
     return InputLayer(shape, **options)

@@ -65,9 +65,7 @@ class _Pooling2D(Layer):
 
     def _new_plan(self, shape: tuple[int, ...]) -> Pool2DPlan:
         self._check_images(shape)
-        return Pool2DPlan(
-            self.kind, shape, dtype=np.float32, owner=self.label, **self._geometry()
-        )
+        return Pool2DPlan(self.kind, shape, dtype=np.float32, owner=self.label, **self._geometry())
 
     def _geometry(self) -> dict[str, Any]:
         return {"pool_size": self.pool_size, "strides": self.strides, "padding": self.padding}

@@ -1,0 +1,240 @@
+"""Metrics: what is reported of a model besides its loss."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from . import losses
+from .losses import match_rank
+from .utils import snake_case
+
+
+class Metric:
+    """Base class: `update` with each batch, `result` at any time, `reset` for a new epoch."""
+
+    def __init__(self, name: str | None = None) -> None:
+        self.name = name or snake_case(type(self).__name__)
+
+    def update(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        """Take in a batch."""
+        raise NotImplementedError(f"{type(self).__name__} does not define update")
+
+    def result(self) -> float:
+        """Return the metric of what was taken in since the last `reset`."""
+        raise NotImplementedError(f"{type(self).__name__} does not define result")
+
+    def reset(self) -> None:
+        """Forget every batch."""
+        raise NotImplementedError(f"{type(self).__name__} does not define reset")
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments; they fit JSON."""
+        return {"name": self.name}
+
+
+class MeanMetric(Metric):
+    """A weighted mean over samples; a subclass defines `values`."""
+
+    def __init__(self, name: str | None = None) -> None:
+        super().__init__(name)
+        self.reset()
+
+    def values(self, y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
+        """Return what is averaged, (batch, ...)."""
+        raise NotImplementedError(f"{type(self).__name__} does not define values")
+
+    def update(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        values = self.values(np.asarray(y_true), np.asarray(y_pred))
+        values = np.asarray(values, np.float64)
+        if sample_weight is None:
+            self._total += float(_sample_means(values).sum())
+            self._count += len(values)
+            return
+        weights = losses.broadcast_weights(sample_weight, values.shape, self.name)
+        self._total += float(_sample_means(values * weights).sum())
+        self._count += float(_sample_means(weights).sum())
+
+    def result(self) -> float:
+        return self._total / self._count if self._count else 0.0
+
+    def reset(self) -> None:
+        self._total, self._count = 0.0, 0.0
+
+
+class BinaryAccuracy(MeanMetric):
+    """The share of predictions on the target's side of `threshold`; exactly on it counts as 0."""
+
+    def __init__(self, name: str | None = None, threshold: float = 0.5) -> None:
+        super().__init__(name)
+        self.threshold = threshold
+
+    def values(self, y_true, y_pred):
+        targets = match_rank(y_true, y_pred.shape)
+        if targets.shape != y_pred.shape:
+            raise _mismatch(self.name, y_true, y_pred)
+        return (y_pred > self.threshold) == targets
+
+    def get_config(self):
+        return {**super().get_config(), "threshold": self.threshold}
+
+
+class CategoricalAccuracy(MeanMetric):
+    """The share of samples whose largest prediction is that of the one-hot target."""
+
+    def values(self, y_true, y_pred):
+        if y_true.shape != y_pred.shape:
+            raise _mismatch(self.name, y_true, y_pred)
+        return y_true.argmax(axis=-1) == y_pred.argmax(axis=-1)
+
+
+class SparseCategoricalAccuracy(MeanMetric):
+    """The share of samples whose largest prediction is that of the target's class number."""
+
+    def values(self, y_true, y_pred):
+        shape = y_pred.shape[:-1]
+        if y_true.shape not in (shape, (*shape, 1)):
+            raise _mismatch(self.name, y_true, y_pred)
+        return y_true.reshape(shape) == y_pred.argmax(axis=-1)
+
+
+class _Accuracy(Metric):
+    """Accuracy of the kind that the loss asks for or, where it does not say, the shapes do."""
+
+    def __init__(self, name: str = "accuracy", kind: type[MeanMetric] | None = None) -> None:
+        super().__init__(name)
+        self._metric = None if kind is None else kind(name)
+
+    def update(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        if self._metric is None:
+            self._metric = _kind_by_shape(np.shape(y_true), np.shape(y_pred))(self.name)
+        self._metric.update(y_true, y_pred, sample_weight)
+
+    def result(self) -> float:
+        return 0.0 if self._metric is None else self._metric.result()
+
+    def reset(self) -> None:
+        if self._metric is not None:
+            self._metric.reset()
+
+
+class AUC(Metric):
+    """Area under the ROC curve, from counts at `num_thresholds` evenly spaced thresholds.
+
+    Predictions are probabilities; beyond [0, 1] they are taken as 0 or 1.
+    """
+
+    def __init__(self, num_thresholds: int = 200, name: str | None = None) -> None:
+        super().__init__(name)
+        if num_thresholds < 2:
+            raise ValueError(
+                f"{self.name}: num_thresholds is {num_thresholds!r}; it must be at least 2"
+            )
+        self.num_thresholds = int(num_thresholds)
+        self.reset()
+
+    def update(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        # Thresholds are compared in float32: what lies on one must fall where Keras puts it.
+        y_pred = np.asarray(y_pred, np.float32)
+        y_true = match_rank(np.asarray(y_true), y_pred.shape)
+        if y_true.shape != y_pred.shape:
+            raise _mismatch(self.name, y_true, y_pred)
+        if sample_weight is None:
+            weights = np.ones(y_pred.shape)
+        else:
+            weights = losses.broadcast_weights(sample_weight, y_pred.shape, self.name)
+        if np.isnan(y_pred).any():
+            self._counts.fill(np.nan)
+            return
+        steps = np.float32(self.num_thresholds - 1)
+        buckets = np.maximum(np.ceil(np.clip(y_pred, 0, 1) * steps) - 1, 0).astype(np.int64)
+        for row, chosen in enumerate((y_true == 0, y_true != 0)):
+            self._counts[row] += np.bincount(
+                buckets[chosen], weights[chosen], minlength=self.num_thresholds
+            )
+
+    def result(self) -> float:
+        # A column for each threshold: how many negatives and positives are above it.
+        above = self._counts[:, ::-1].cumsum(axis=1)[:, ::-1]
+        totals = above[:, :1]
+        rates = np.divide(above, totals, out=np.zeros_like(above), where=totals != 0)
+        false_rate, true_rate = rates
+        heights = (true_rate[:-1] + true_rate[1:]) / 2
+        return float(((false_rate[:-1] - false_rate[1:]) * heights).sum())
+
+    def reset(self) -> None:
+        self._counts = np.zeros((2, self.num_thresholds))
+
+    def get_config(self):
+        return {"num_thresholds": self.num_thresholds, **super().get_config()}
+
+
+def get(identifier: Any, loss: losses.Loss | None = None) -> Metric:
+    """Return a new metric of a name or config, or the metric itself.
+
+    "accuracy" and "acc" take their kind from `loss`; the name given is the
+    name in the logs.  Raises ValueError for an unknown name and TypeError for
+    anything else.
+    """
+    if isinstance(identifier, Metric):
+        return identifier
+    if isinstance(identifier, type) and issubclass(identifier, Metric):
+        return identifier()
+    config = {}
+    name = identifier
+    if isinstance(identifier, dict):
+        name, config = identifier.get("class_name"), identifier.get("config") or {}
+    if not isinstance(name, str):
+        raise TypeError(
+            f"metrics: {identifier!r} is no metric; give a name (accuracy, {', '.join(_NAMES)}) or "
+            "a Metric"
+        )
+    if name.lower() in ("accuracy", "acc"):
+        return _Accuracy(name, _kind_by_loss(loss))
+    found = _NAMES.get(snake_case(name))
+    if found is None:
+        raise ValueError(
+            f"metrics: unknown metric {name!r}; known are accuracy, {', '.join(_NAMES)}"
+        )
+    return found(**(config or {"name": name}))
+
+
+def serialize(metric: Metric) -> str | dict[str, Any]:
+    """Return what `get` turns into the same metric again (with the same loss); it fits JSON."""
+    if isinstance(metric, _Accuracy):
+        return metric.name
+    return {"class_name": type(metric).__name__, "config": metric.get_config()}
+
+
+def _sample_means(values: np.ndarray) -> np.ndarray:
+    return values.reshape(len(values), -1).mean(axis=1) if values.ndim > 1 else values
+
+
+def _kind_by_loss(loss: losses.Loss | None) -> type[MeanMetric] | None:
+    if isinstance(loss, losses.SparseCategoricalCrossentropy):
+        return SparseCategoricalAccuracy
+    if isinstance(loss, losses.CategoricalCrossentropy):
+        return CategoricalAccuracy
+    return BinaryAccuracy if isinstance(loss, losses.BinaryCrossentropy) else None
+
+
+def _kind_by_shape(target: tuple[int, ...], prediction: tuple[int, ...]) -> type[MeanMetric]:
+    if prediction[-1] == 1:
+        return BinaryAccuracy
+    if len(target) < len(prediction) or target[-1] == 1:
+        return SparseCategoricalAccuracy
+    return CategoricalAccuracy
+
+
+def _mismatch(owner: str, y_true: np.ndarray, y_pred: np.ndarray) -> ValueError:
+    return ValueError(
+        f"{owner}: the targets have shape {y_true.shape} and the predictions {y_pred.shape}; "
+        "they do not fit each other"
+    )
+
+
+_NAMES: dict[str, type[Metric]] = {
+    snake_case(cls.__name__): cls
+    for cls in (BinaryAccuracy, CategoricalAccuracy, SparseCategoricalAccuracy, AUC)
+}

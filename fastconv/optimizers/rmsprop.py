@@ -1,0 +1,57 @@
+"""RMSprop."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..ops import optim
+from .base import Optimizer
+
+
+class RMSprop(Optimizer):
+    """RMSprop (Tieleman and Hinton, 2012) as in Keras 3: rate g / sqrt(mean square + epsilon).
+
+    `centered` takes the mean gradient's square off the mean square.
+    """
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.001,
+        rho: float = 0.9,
+        momentum: float = 0.0,
+        epsilon: float = 1e-7,
+        centered: bool = False,
+        **options: Any,
+    ) -> None:
+        super().__init__(learning_rate, **options)
+        self.rho = self._number("rho", rho, highest=1)
+        self.momentum = self._number("momentum", momentum, highest=1)
+        self.epsilon = self._number("epsilon", epsilon)
+        self.centered = bool(centered)
+
+    def slot_names(self) -> tuple[str, ...]:
+        momentum = ("momentum",) if self.momentum else ()
+        return ("velocity", *momentum, *(("average_gradient",) if self.centered else ()))
+
+    def update(self, parameter, slots, learning_rate, **common):
+        optim.rmsprop(
+            parameter.value,
+            parameter.gradient,
+            slots["velocity"],
+            slots.get("momentum"),
+            slots.get("average_gradient"),
+            learning_rate,
+            self.rho,
+            self.momentum,
+            self.epsilon,
+            **common,
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "rho": self.rho,
+            "momentum": self.momentum,
+            "epsilon": self.epsilon,
+            "centered": self.centered,
+        }

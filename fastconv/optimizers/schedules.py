@@ -1,0 +1,164 @@
+"""Learning rates that depend on the step: `schedule(step)` gives the rate, from step 0."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+
+class LearningRateSchedule:
+    """Base class: a subclass defines `__call__(step)` and `get_config()`."""
+
+    def __call__(self, step: int) -> float:
+        """Return the learning rate of `step`, counted from 0."""
+        raise NotImplementedError(f"{type(self).__name__} does not define __call__(step)")
+
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments; they fit JSON."""
+        raise NotImplementedError(
+            f"{type(self).__name__} must define get_config() to be saved with its optimizer"
+        )
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> LearningRateSchedule:
+        """Make a schedule from what `get_config` returned."""
+        return cls(**config)
+
+    def serialize(self) -> dict[str, Any]:
+        """Return {"class_name", "config"}, which `get` turns into the same schedule again."""
+        return {"class_name": type(self).__name__, "config": self.get_config()}
+
+
+class ExponentialDecay(LearningRateSchedule):
+    """initial_learning_rate * decay_rate ** (step / decay_steps).
+
+    With `staircase` the exponent is rounded down to a whole number.
+    """
+
+    def __init__(
+        self,
+        initial_learning_rate: float,
+        decay_steps: int,
+        decay_rate: float,
+        staircase: bool = False,
+        name: str = "ExponentialDecay",
+    ) -> None:
+        self.initial_learning_rate = initial_learning_rate
+        self.decay_steps = _positive(decay_steps, "decay_steps", "ExponentialDecay")
+        self.decay_rate = decay_rate
+        self.staircase = staircase
+        self.name = name
+
+    def __call__(self, step: int) -> float:
+        exponent = step / self.decay_steps
+        if self.staircase:
+            exponent = math.floor(exponent)
+        return self.initial_learning_rate * self.decay_rate**exponent
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            "initial_learning_rate": self.initial_learning_rate,
+            "decay_steps": self.decay_steps,
+            "decay_rate": self.decay_rate,
+            "staircase": self.staircase,
+            "name": self.name,
+        }
+
+
+class CosineDecay(LearningRateSchedule):
+    """Half a cosine from the initial rate down to `alpha` of it over `decay_steps`.
+
+    With `warmup_target` the rate first goes up to it in a straight line over
+    `warmup_steps`, and down from there.
+    """
+
+    def __init__(
+        self,
+        initial_learning_rate: float,
+        decay_steps: int,
+        alpha: float = 0.0,
+        name: str = "CosineDecay",
+        warmup_target: float | None = None,
+        warmup_steps: int = 0,
+    ) -> None:
+        self.initial_learning_rate = initial_learning_rate
+        self.decay_steps = _positive(decay_steps, "decay_steps", "CosineDecay")
+        self.alpha = alpha
+        self.name = name
+        self.warmup_target = warmup_target
+        self.warmup_steps = warmup_steps
+
+    def __call__(self, step: int) -> float:
+        top = self.initial_learning_rate
+        if self.warmup_target is not None:
+            if step < self.warmup_steps:
+                return top + (self.warmup_target - top) * step / self.warmup_steps
+            top = self.warmup_target
+            step = step - self.warmup_steps
+        done = min(step, self.decay_steps) / self.decay_steps
+        cosine = 0.5 * (1 + math.cos(math.pi * done))
+        return top * ((1 - self.alpha) * cosine + self.alpha)
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            "initial_learning_rate": self.initial_learning_rate,
+            "decay_steps": self.decay_steps,
+            "alpha": self.alpha,
+            "name": self.name,
+            "warmup_target": self.warmup_target,
+            "warmup_steps": self.warmup_steps,
+        }
+
+
+class PiecewiseConstantDecay(LearningRateSchedule):
+    """values[0] up to and including step boundaries[0], then values[1] and so on."""
+
+    def __init__(
+        self,
+        boundaries: Sequence[int],
+        values: Sequence[float],
+        name: str = "PiecewiseConstant",
+    ) -> None:
+        if len(boundaries) != len(values) - 1:
+            raise ValueError(
+                f"PiecewiseConstantDecay: {len(boundaries)} boundaries and {len(values)} values "
+                "were given; there must be one value more than boundaries"
+            )
+        if any(low >= high for low, high in pairwise(boundaries)):
+            raise ValueError(
+                f"PiecewiseConstantDecay: boundaries are {list(boundaries)}; they must increase"
+            )
+        self.boundaries = list(boundaries)
+        self.values = list(values)
+        self.name = name
+
+    def __call__(self, step: int) -> float:
+        return self.values[bisect_left(self.boundaries, step)]
+
+    def get_config(self) -> dict[str, Any]:
+        return {"boundaries": self.boundaries, "values": self.values, "name": self.name}
+
+
+def get(identifier: Any) -> LearningRateSchedule:
+    """Return a schedule from what `serialize` returned, or itself."""
+    if isinstance(identifier, LearningRateSchedule):
+        return identifier
+    name = identifier.get("class_name") if isinstance(identifier, dict) else None
+    if name not in _CLASSES:
+        raise ValueError(
+            f"schedules: {identifier!r} is no learning-rate schedule; known are "
+            f"{', '.join(_CLASSES)}"
+        )
+    return _CLASSES[name].from_config(identifier.get("config") or {})
+
+
+def _positive(value: float, argument: str, owner: str) -> float:
+    if not value > 0:
+        raise ValueError(f"{owner}: {argument} is {value!r}; it must be above 0")
+    return value
+
+
+_CLASSES = {cls.__name__: cls for cls in (ExponentialDecay, CosineDecay, PiecewiseConstantDecay)}

@@ -1,0 +1,40 @@
+"""Gradient descent, with momentum."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..ops import optim
+from .base import Optimizer
+
+
+class SGD(Optimizer):
+    """v = momentum v - rate g; value += v, or += momentum v - rate g with `nesterov`."""
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.01,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        **options: Any,
+    ) -> None:
+        super().__init__(learning_rate, **options)
+        self.momentum = self._number("momentum", momentum, highest=1)
+        self.nesterov = bool(nesterov)
+
+    def slot_names(self) -> tuple[str, ...]:
+        return ("momentum",) if self.momentum else ()
+
+    def update(self, parameter, slots, learning_rate, **common):
+        optim.sgd(
+            parameter.value,
+            parameter.gradient,
+            slots.get("momentum"),
+            learning_rate,
+            self.momentum,
+            self.nesterov,
+            **common,
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "momentum": self.momentum, "nesterov": self.nesterov}
