@@ -11,7 +11,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from . import runtime
 from .layers import Conv2D, MaxPooling2D
 from .layers.base import Layer
 from .ops.plans import ConvPoolPlan

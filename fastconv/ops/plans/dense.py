@@ -21,9 +21,7 @@ PARTS = 16
 class DensePlan:
     """y = x kernel + bias for x of (batch, inputs) and a kernel of (inputs, outputs)."""
 
-    def __init__(
-        self, batch: int, inputs: int, outputs: int, *, dtype: Any = np.float32
-    ) -> None:
+    def __init__(self, batch: int, inputs: int, outputs: int, *, dtype: Any = np.float32) -> None:
         self.output_shape = (batch, outputs)
         self._batch, self._inputs = batch, inputs
         self._tail = outputs % _lanes[np.dtype(dtype).name]

@@ -79,9 +79,7 @@ def plan_gather(
     reach = rows[-1][1] + top + 1 if rows else 1
     padded_width = (grid[1] - 1) * strides[1] + (columns[-1][1] + left + 1 if columns else 1)
     direct = (
-        top == left == 0
-        and padded_width <= width
-        and (grid[0] - 1) * strides[0] + reach <= height
+        top == left == 0 and padded_width <= width and (grid[0] - 1) * strides[0] + reach <= height
     )
     row_width = width if direct else padded_width
     offsets = [offset for _, offset in columns]
