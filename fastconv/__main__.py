@@ -1,0 +1,7 @@
+"""`python -m fastconv`: the same as the console script `fastconv`."""
+
+import sys
+
+from .cli import main
+
+sys.exit(main())

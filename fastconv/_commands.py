@@ -1,0 +1,116 @@
+"""What the commands share: exit codes, one-line errors, checks of arguments."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+MISTAKE, FAILURE, INTERRUPTED = 2, 1, 130
+
+
+class Mistake(Exception):
+    """What the user can mend: ends the command with this line and exit code 2."""
+
+
+def run(
+    command: Callable[[argparse.Namespace], int | None],
+    parser: argparse.ArgumentParser,
+    argv: Sequence[str] | None,
+) -> int:
+    """Parse `argv`, run `command` and return the exit code; nothing ends in a traceback.
+
+    With FASTCONV_TRACEBACK set in the environment errors are raised as they are.
+    """
+    arguments = parser.parse_args(argv)
+    command = getattr(arguments, "command", command)
+    with warnings.catch_warnings():
+        warnings.formatwarning = _one_line_warning
+        try:
+            code = command(arguments) or 0
+            sys.stdout.flush()
+            return code
+        except KeyboardInterrupt as interrupt:
+            return _end(parser, str(interrupt) or "interrupted", INTERRUPTED)
+        except BrokenPipeError:
+            # The reader is gone (`| head`); keep Python from writing to it once more.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return FAILURE
+        except Mistake as mistake:
+            return _end(parser, f"error: {mistake}", MISTAKE)
+        except Exception as error:
+            if os.environ.get("FASTCONV_TRACEBACK"):
+                raise
+            text = str(error) or type(error).__name__
+            return _end(parser, f"failed: {text}", FAILURE)
+
+
+def _end(parser: argparse.ArgumentParser, text: str, code: int) -> int:
+    print(f"{parser.prog}: {' '.join(text.split())}", file=sys.stderr)
+    return code
+
+
+def _one_line_warning(message: Any, *where: Any, **more: Any) -> str:
+    return f"warning: {message}\n"
+
+
+def positive_int(text: str) -> int:
+    """Parse an argument as a whole number of at least 1."""
+    return _number(text, int, lambda value: value >= 1, "a whole number of at least 1")
+
+
+def natural_int(text: str) -> int:
+    """Parse an argument as a whole number of at least 0."""
+    return _number(text, int, lambda value: value >= 0, "a whole number of at least 0")
+
+
+def seed_int(text: str) -> int:
+    """Parse an argument as a seed."""
+    wanted = "a whole number from 0 to 4294967295"
+    return _number(text, int, lambda value: 0 <= value < 2**32, wanted)
+
+
+def positive_float(text: str) -> float:
+    """Parse an argument as a number above 0."""
+    return _number(text, float, lambda value: 0 < value < float("inf"), "a number above 0")
+
+
+def _number(text: str, kind: type, accepts: Callable[[Any], bool], wanted: str) -> Any:
+    try:
+        value = kind(text)
+    except ValueError:
+        value = None
+    if value is None or not accepts(value):
+        raise argparse.ArgumentTypeError(f"{text!r} is not {wanted}")
+    return value
+
+
+def add_threads(parser: argparse.ArgumentParser) -> None:
+    """Add --threads, which every command that computes has."""
+    parser.add_argument(
+        "--threads",
+        type=positive_int,
+        metavar="N",
+        help="threads to compute with (default: the CPUs this process may use)",
+    )
+
+
+def use_threads(arguments: argparse.Namespace) -> None:
+    """Obey --threads."""
+    if arguments.threads is not None:
+        from . import set_num_threads
+
+        set_num_threads(arguments.threads)
+
+
+def load_model(path: str) -> Any:
+    """Return the model in a file; a wrong path is a mistake, a bad file a failure."""
+    from .models import load_model
+
+    try:
+        return load_model(path)
+    except (FileNotFoundError, IsADirectoryError) as error:
+        raise Mistake(f"{error}; give a file that fastconv.train or model.save wrote") from None

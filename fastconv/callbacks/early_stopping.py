@@ -1,0 +1,98 @@
+"""Ending a training that no longer improves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .monitor import MonitorCallback, whole_number
+
+
+class EarlyStopping(MonitorCallback):
+    """Stop when `monitor` has not improved for `patience` epochs.
+
+    Args:
+        monitor: the metric that is watched.
+        min_delta: how much counts as an improvement.
+        patience: epochs without improvement after which training stops.
+        verbose: 1 tells when training is stopped.
+        mode: "min", "max" or "auto" (by the metric's name).
+        baseline: a value that must be beaten before patience counts anew.
+        restore_best_weights: at the end of the training, stopped early or not,
+            put back the weights of the best epoch.
+        start_from_epoch: epochs to pass before watching, counted from 0.
+    """
+
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        min_delta: float = 0,
+        patience: int = 0,
+        verbose: int = 0,
+        mode: str = "auto",
+        baseline: float | None = None,
+        restore_best_weights: bool = False,
+        start_from_epoch: int = 0,
+    ) -> None:
+        super().__init__(monitor, mode, min_delta)
+        self.patience = whole_number(patience, "patience", "EarlyStopping")
+        self.verbose = verbose
+        self.baseline = baseline
+        self.restore_best_weights = restore_best_weights
+        self.start_from_epoch = start_from_epoch
+        self._reset()
+
+    def _reset(self) -> None:
+        self.wait = 0
+        self.stopped_epoch = 0
+        self.best = None
+        self.best_weights = None
+        self.best_epoch = 0
+
+    def on_train_begin(self, logs=None) -> None:
+        self._reset()
+
+    def on_epoch_end(self, epoch: int, logs=None) -> None:
+        current = self.monitored(logs)
+        if current is None or epoch < self.start_from_epoch:
+            return
+        if self.restore_best_weights and self.best_weights is None:
+            self._remember(epoch)
+        self.wait += 1
+        if self.is_improvement(current, self.best):
+            self.best = current
+            self._remember(epoch)
+            if self.baseline is None or self.is_improvement(current, self.baseline):
+                self.wait = 0
+        elif self.wait >= self.patience and epoch > 0:
+            self.stopped_epoch = epoch
+            self.model.stop_training = True
+
+    def _remember(self, epoch: int) -> None:
+        self.best_epoch = epoch
+        if self.restore_best_weights:
+            self.best_weights = self.model.get_weights()
+
+    def on_train_end(self, logs=None) -> None:
+        if self.stopped_epoch > 0 and self.verbose > 0:
+            print(f"Epoch {self.stopped_epoch + 1}: early stopping")
+        if self.restore_best_weights and self.best_weights is not None:
+            if self.verbose > 0:
+                print(f"Restoring the weights of the best epoch: {self.best_epoch + 1}.")
+            self.model.set_weights(self.best_weights)
+
+    def get_state(self) -> dict[str, Any]:
+        return {
+            "best": self.best,
+            "wait": self.wait,
+            "stopped_epoch": self.stopped_epoch,
+            "best_epoch": self.best_epoch,
+            "best_weights": self.best_weights,
+        }
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        super().set_state(state)
+        self.wait = int(state["wait"])
+        self.stopped_epoch = int(state["stopped_epoch"])
+        self.best_epoch = int(state["best_epoch"])
+        self.best_weights = state["best_weights"]

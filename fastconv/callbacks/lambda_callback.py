@@ -1,0 +1,42 @@
+"""A callback made of functions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from .base import Callback
+
+
+class LambdaCallback(Callback):
+    """Call the given functions at the moments they are named after.
+
+    `on_epoch_begin` and `on_epoch_end` are handed (epoch, logs), the batch
+    functions (batch, logs), `on_train_begin` and `on_train_end` (logs). Any
+    other method of `Callback` may be given by name as well.
+    """
+
+    def __init__(
+        self,
+        on_epoch_begin: Callable | None = None,
+        on_epoch_end: Callable | None = None,
+        on_train_begin: Callable | None = None,
+        on_train_end: Callable | None = None,
+        on_train_batch_begin: Callable | None = None,
+        on_train_batch_end: Callable | None = None,
+        **others: Callable | None,
+    ) -> None:
+        super().__init__()
+        functions = {
+            "on_epoch_begin": on_epoch_begin,
+            "on_epoch_end": on_epoch_end,
+            "on_train_begin": on_train_begin,
+            "on_train_end": on_train_end,
+            "on_train_batch_begin": on_train_batch_begin,
+            "on_train_batch_end": on_train_batch_end,
+            **others,
+        }
+        for name, function in functions.items():
+            if not (name.startswith("on_") and hasattr(Callback, name)):
+                raise TypeError(f"LambdaCallback: there is no moment named {name!r}")
+            if function is not None:
+                setattr(self, name, function)

@@ -1,0 +1,44 @@
+"""Looking up metrics by name, where "acc" and "accuracy" are one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_TWINS = {"acc": "accuracy", "accuracy": "acc"}
+
+
+def twin(name: Any) -> Any:
+    """Return the other spelling of `name`, or None: "val_acc" for "val_accuracy"."""
+    if not isinstance(name, str):
+        return None
+    prefix = "val_" if name.startswith("val_") else ""
+    other = _TWINS.get(name[len(prefix) :])
+    return None if other is None else prefix + other
+
+
+class Logs(dict):
+    """A dict of metrics by name in which "acc" and "accuracy" find each other.
+
+    Only look-ups know both spellings; what is stored, listed and written is
+    the name that was passed to `compile`.
+    """
+
+    def __missing__(self, name: Any) -> Any:
+        other = twin(name)
+        if other is not None and dict.__contains__(self, other):
+            return dict.__getitem__(self, other)
+        raise KeyError(name)
+
+    def __contains__(self, name: Any) -> bool:
+        return dict.__contains__(self, name) or (
+            (other := twin(name)) is not None and dict.__contains__(self, other)
+        )
+
+    def get(self, name: Any, default: Any = None) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            return default
+
+    def copy(self) -> Logs:
+        return Logs(self)

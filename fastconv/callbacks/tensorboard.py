@@ -1,0 +1,79 @@
+"""Scalars for TensorBoard."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from .base import Callback
+from .monitor import whole_number
+
+
+class TensorBoard(Callback):
+    """Log losses, metrics and the learning rate where TensorBoard reads them.
+
+    `log_dir/train` and `log_dir/validation` get the tags `epoch_loss`,
+    `epoch_accuracy`, ... for every epoch, and `train` also
+    `epoch_learning_rate`. View them with `tensorboard --logdir=log_dir`.
+
+    Args:
+        log_dir: the folder; it is made if missing.
+        update_freq: "epoch"; or "batch", or a number of batches, to log
+            `batch_loss` and the like as well.
+
+    Raises ImportError without the package `tensorboard`:
+    `pip install 'fastconv[tensorboard]'`.
+    """
+
+    def __init__(
+        self, log_dir: str | os.PathLike = "logs", update_freq: str | int = "epoch"
+    ) -> None:
+        super().__init__()
+        self.log_dir = os.fspath(log_dir)
+        self.update_freq = update_freq
+        if update_freq == "batch":
+            self._every = 1
+        elif update_freq == "epoch":
+            self._every = 0
+        else:
+            self._every = whole_number(update_freq, "update_freq", "TensorBoard", minimum=1)
+        self._writer_class = _writer_class()
+        self._writers: dict[str, Any] = {}
+
+    def on_train_begin(self, logs=None) -> None:
+        self.close()
+
+    def on_train_batch_end(self, batch: int, logs=None) -> None:
+        if self._every and self.model.optimizer.iterations % self._every == 0:
+            step = self.model.optimizer.iterations
+            for name, value in (logs or {}).items():
+                self._writer("train").add_scalar(f"batch_{name}", value, step)
+
+    def on_epoch_end(self, epoch: int, logs=None) -> None:
+        values = {**(logs or {}), "learning_rate": float(self.model.optimizer.learning_rate)}
+        for name, value in values.items():
+            folder = "validation" if name.startswith("val_") else "train"
+            self._writer(folder).add_scalar(f"epoch_{name.removeprefix('val_')}", value, epoch)
+        for writer in self._writers.values():
+            writer.flush()
+
+    def _writer(self, folder: str):
+        if folder not in self._writers:
+            self._writers[folder] = self._writer_class(os.path.join(self.log_dir, folder))
+        return self._writers[folder]
+
+    def close(self) -> None:
+        for writer in self._writers.values():
+            writer.close()
+        self._writers = {}
+
+
+def _writer_class() -> type:
+    try:
+        from tensorboard.summary import Writer
+    except ImportError as error:
+        raise ImportError(
+            "TensorBoard: the package 'tensorboard' cannot be imported "
+            f"({error}); install it with: pip install 'fastconv[tensorboard]'"
+        ) from error
+    return Writer

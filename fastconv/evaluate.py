@@ -1,0 +1,96 @@
+"""`python -m fastconv.evaluate`: how well a saved model does on a folder of images."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import json
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from ._commands import Mistake, add_threads, load_model, positive_int, run, use_threads
+
+DESCRIPTION = "Measure a saved model's loss and metrics on a folder of images."
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("model", metavar="MODEL.npz", help="a file that training wrote")
+    parser.add_argument(
+        "directory",
+        metavar="DIR",
+        help="a folder with one sub-folder of images per class, or one that holds such a "
+        "folder named validation",
+    )
+    parser.add_argument(
+        "--batch-size",
+        type=positive_int,
+        default=32,
+        metavar="N",
+        help="images in a batch (default: %(default)s)",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON (default: off)")
+    add_threads(parser)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    parser = argparse.ArgumentParser("python -m fastconv.evaluate", description=DESCRIPTION)
+    add_arguments(parser)
+    return run(evaluate, parser, argv)
+
+
+def evaluate(arguments: argparse.Namespace) -> int:
+    """Evaluate as the arguments say."""
+    use_threads(arguments)
+    directory = arguments.directory
+    if not os.path.isdir(directory):
+        raise Mistake(f"there is no folder {directory!r}; give one with a sub-folder per class")
+    model = load_model(arguments.model)
+    if not model.compiled:
+        raise Mistake(f"{arguments.model} holds no loss to measure; save it with model.save()")
+    # The root of a data set stands for its validation part.
+    inner = os.path.join(directory, "validation")
+    data = _images(model, inner if os.path.isdir(inner) else directory, arguments)
+    result = model.evaluate(data, verbose=0 if arguments.json else 1, return_dict=True)
+    if arguments.json:
+        print(json.dumps({"images": data.n, **result}))
+    else:
+        print(" - ".join(f"{name}: {value:.4f}" for name, value in result.items()))
+    return 0
+
+
+def _images(model: Any, directory: str, arguments: argparse.Namespace) -> Any:
+    """Return the folder's images as the model was given them in training."""
+    from .image_input import ImageInput
+    from .preprocessing.image import ImageDataGenerator
+
+    try:
+        expected = ImageInput.of(model)
+        # In JSON mode nothing but JSON is printed.
+        with contextlib.redirect_stdout(io.StringIO() if arguments.json else sys.stdout):
+            return ImageDataGenerator(rescale=expected.rescale).flow_from_directory(
+                directory,
+                target_size=expected.size,
+                color_mode=expected.color_mode,
+                interpolation=expected.interpolation,
+                classes=model.class_names,
+                class_mode=_class_mode(model),
+                batch_size=arguments.batch_size,
+                shuffle=False,
+            )
+    except (FileNotFoundError, ValueError) as error:
+        raise Mistake(f"{directory}: {error}") from None
+
+
+def _class_mode(model: Any) -> str:
+    if model.output_shape[-1] == 1:
+        return "binary"
+    return "sparse" if "sparse" in type(model.loss).__name__.lower() else "categorical"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

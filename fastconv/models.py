@@ -1,0 +1,284 @@
+"""Sequential, the model: layers one after the other, and how to train, save and load them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from . import layers as layer_classes
+from .layers.base import Layer
+from .layers.input_layer import InputLayer
+from .layers.parameter import Parameter
+from .summary import summary_lines
+from .training import Trainer
+from .utils import automatic_name
+
+__all__ = ["Sequential", "load_model"]
+
+Shape = tuple[int | None, ...]
+
+
+class Sequential(Trainer):
+    """A stack of layers: the output of each is the input of the next.
+
+    Where the first layer tells its `input_shape` (or is an `Input`), every
+    layer is built as it is added; else at `build` or with the first data.
+
+    >>> from fastconv.layers import Dense
+    >>> model = Sequential([Dense(2, activation="relu", input_shape=(3,)), Dense(1)])
+    >>> model.count_params()
+    11
+    """
+
+    def __init__(self, layers: Iterable[Layer] | None = None, name: str | None = None) -> None:
+        super().__init__(automatic_name("Sequential") if name is None else name)
+        self._layers: list[Layer] = []
+        self._input_layer: InputLayer | None = None
+        self._shape: Shape | None = None
+        self._output_shape: Shape | None = None
+        for layer in layers or ():
+            self.add(layer)
+
+    def __repr__(self) -> str:
+        return f"<{self.owner}, {len(self._layers)} layers>"
+
+    # Layers
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers in their order, without the `Input`."""
+        return list(self._layers)
+
+    def add(self, layer: Layer) -> None:
+        """Put a layer on top of the stack; it is built if the input's shape is known.
+
+        Raises TypeError for what is no layer, ValueError if the layer does not
+        fit on the ones before it or has the name of one; the model is then
+        left as it was.
+        """
+        if not isinstance(layer, Layer):
+            hint = " (give an instance: add parentheses)" if isinstance(layer, type) else ""
+            raise TypeError(f"{self.owner}: {layer!r} is no fastconv layer{hint}")
+        if isinstance(layer, InputLayer):
+            self._add_input(layer)
+            return
+        if any(other.name == layer.name for other in self._layers):
+            same = any(other is layer for other in self._layers)
+            raise ValueError(
+                f"{self.owner}: {layer.label} cannot be added; "
+                + ("it is in the model already" if same else "another layer has that name")
+                + ": names must differ, give name=..."
+            )
+        shape = self._shape if self._layers else self._shape or layer.input_shape
+        if shape is not None:
+            layer.build(self._output_shape if self._layers else shape)
+            self._output_shape = layer.output_shape
+        self._shape = shape
+        self._layers.append(layer)
+
+    def _add_input(self, layer: InputLayer) -> None:
+        if self._layers or self._input_layer is not None:
+            raise ValueError(f"{self.owner}: {layer.label} must be the first layer")
+        self._input_layer = layer
+        self._shape = tuple(layer.output_shape)
+
+    def pop(self) -> Layer:
+        """Take the last layer off and return it."""
+        if not self._layers:
+            raise ValueError(f"{self.owner}: there is no layer to take off")
+        layer = self._layers.pop()
+        if self._layers:
+            self._output_shape = self._layers[-1].output_shape
+        elif self._input_layer is None:
+            self._shape = None
+        return layer
+
+    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
+        """Return the layer of that name or at that place."""
+        if (name is None) == (index is None):
+            raise ValueError(f"{self.owner}: get_layer needs either a name or an index")
+        if index is not None:
+            if not -len(self._layers) <= index < len(self._layers):
+                raise ValueError(
+                    f"{self.owner}: there is no layer {index}; there are {len(self._layers)}"
+                )
+            return self._layers[index]
+        for layer in self._layers:
+            if layer.name == name:
+                return layer
+        names = ", ".join(layer.name for layer in self._layers)
+        raise ValueError(f"{self.owner}: there is no layer {name!r}; there are: {names}")
+
+    def build(self, input_shape: Sequence[int | None] | None = None) -> None:
+        """Build all layers for inputs of `input_shape`, batch first: (None, height, width, ...)."""
+        if self.built:
+            if input_shape is not None and tuple(input_shape)[1:] != tuple(self._shape)[1:]:
+                raise ValueError(
+                    f"{self.owner}: already built for inputs of shape {self._shape}; "
+                    f"make a new model for {tuple(input_shape)}"
+                )
+            return
+        if input_shape is None and self._shape is None:
+            raise ValueError(
+                f"{self.owner}: the input's shape is unknown; give build((None, ...)) or "
+                "input_shape= in the first layer"
+            )
+        shape = self._shape if input_shape is None else (None, *tuple(input_shape)[1:])
+        incoming = shape
+        for layer in self._layers:
+            layer.build(incoming)
+            incoming = layer.output_shape
+        self._shape, self._output_shape = shape, incoming
+
+    @property
+    def built(self) -> bool:
+        """Whether there are layers and all are built."""
+        return bool(self._layers) and all(layer.built for layer in self._layers)
+
+    @property
+    def input_shape(self) -> Shape:
+        """The shape of a batch, (None, ...)."""
+        if self._shape is None:
+            raise AttributeError(f"{self.owner}: the input's shape is unknown before build()")
+        return self._shape
+
+    @property
+    def output_shape(self) -> Shape:
+        """The shape of the output for a batch, (None, ...)."""
+        if not self.built:
+            raise AttributeError(f"{self.owner}: the output's shape is unknown before build()")
+        return self._output_shape
+
+    def __call__(self, x: Any, training: bool = False) -> np.ndarray:
+        """Return the output for one batch; with `training`, layers act as in training."""
+        batch = np.ascontiguousarray(x, np.float32)
+        with self._lock:
+            self._prepare_input(batch.shape, "call")
+            return np.array(self._network().forward(batch, training))
+
+    # Weights
+
+    @property
+    def weights(self) -> list[Parameter]:
+        """All parameters, layer after layer."""
+        return [p for layer in self._layers for p in layer.weights]
+
+    @property
+    def trainable_weights(self) -> list[Parameter]:
+        """The parameters that an optimizer changes."""
+        return [p for layer in self._layers for p in layer.trainable_weights]
+
+    @property
+    def non_trainable_weights(self) -> list[Parameter]:
+        """The parameters that an optimizer leaves alone."""
+        return [p for layer in self._layers for p in layer.non_trainable_weights]
+
+    def get_weights(self) -> list[np.ndarray]:
+        """Return copies of all weights, layer after layer."""
+        return [parameter.value.copy() for parameter in self.weights]
+
+    def set_weights(self, weights: Sequence[Any]) -> None:
+        """Copy arrays as `get_weights` gives them into the weights; all or, on an error, none."""
+        parameters, arrays = self.weights, [np.asarray(weight) for weight in weights]
+        if len(arrays) != len(parameters):
+            raise ValueError(
+                f"{self.owner}: {len(arrays)} arrays were given for {len(parameters)} weights"
+                + ("" if self.built else "; the model is not built yet")
+            )
+        for parameter, array in zip(parameters, arrays, strict=True):
+            parameter.check(array, owner=self.owner)
+        with self._lock:
+            for parameter, array in zip(parameters, arrays, strict=True):
+                parameter.assign(array)
+
+    def count_params(self) -> int:
+        """Return how many numbers the weights hold."""
+        if not self.built:
+            raise ValueError(
+                f"{self.owner}: the weights are unknown before build(); give the first layer an "
+                "input_shape"
+            )
+        return sum(parameter.size for parameter in self.weights)
+
+    def summary(self, print_fn: Callable[[str], Any] | None = None) -> None:
+        """Print the table of layers, output shapes and numbers of parameters, line by line."""
+        for line in summary_lines(self._layers):
+            (print_fn or print)(line)
+
+    # Configuration and files
+
+    def get_config(self) -> dict[str, Any]:
+        """Return what rebuilds the architecture, without weights: JSON values."""
+        stack = [self._input_layer] if self._input_layer is not None else []
+        return {
+            "name": self.name,
+            "layers": [
+                {"class_name": type(layer).__name__, "config": layer.get_config()}
+                for layer in [*stack, *self._layers]
+            ],
+            "build_input_shape": None if self._shape is None else list(self._shape),
+        }
+
+    @classmethod
+    def from_config(
+        cls, config: Mapping[str, Any], custom_objects: Mapping[str, type] | None = None
+    ) -> Sequential:
+        """Make the model that `get_config` told of, with new weights.
+
+        `custom_objects` gives layer classes of your own by name.
+        """
+        made = []
+        for entry in config["layers"]:
+            layer_class = layer_classes.get(entry["class_name"], custom_objects)
+            made.append(layer_class.from_config(entry["config"]))
+        model = cls(made, name=config.get("name"))
+        shape = config.get("build_input_shape")
+        if shape is not None and made and not model.built:
+            model.build(tuple(shape))
+        return model
+
+    def save(self, path: str | os.PathLike, overwrite: bool = True) -> None:
+        """Write the whole model to `path`, an .npz file: see `fastconv.checkpoint`.
+
+        Architecture, weights, compile arguments, optimizer and, during or
+        after `fit`, the state of the run, from which it can go on.
+        """
+        from . import checkpoint
+
+        checkpoint.save_model(self, path, overwrite=overwrite)
+
+    def save_weights(self, path: str | os.PathLike, overwrite: bool = True) -> None:
+        """Write architecture and weights alone to `path`, an .npz file."""
+        from . import checkpoint
+
+        checkpoint.save_weights(self, path, overwrite=overwrite)
+
+    def load_weights(self, path: str | os.PathLike) -> None:
+        """Take the weights of a file that `save` or `save_weights` wrote.
+
+        Layers are matched by their order. Raises CheckpointError, and leaves
+        the model as it was, if the file is damaged or does not fit.
+        """
+        from . import checkpoint
+
+        checkpoint.load_weights(self, path)
+
+
+def load_model(
+    path: str | os.PathLike,
+    custom_objects: Mapping[str, Any] | None = None,
+    compile: bool = True,
+) -> Sequential:
+    """Return the model that `save` wrote, compiled as it was, optimizer state included.
+
+    `custom_objects` gives layer classes of your own by name.
+
+    Raises FileNotFoundError, or CheckpointError (a ValueError) for a file that
+    is damaged, foreign or newer than this fastconv.
+    """
+    from . import checkpoint
+
+    return checkpoint.load_model(path, custom_objects, compile)

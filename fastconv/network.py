@@ -1,0 +1,74 @@
+"""The layers of a model as they run: stages, one after the other and back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from . import fusion
+from .layers.base import Layer
+from .layers.parameter import Parameter
+
+#: Activations that a loss can take in, so that both are computed from logits.
+_FOLDABLE = ("sigmoid", "softmax")
+
+
+class Network:
+    """Built layers arranged to run: neighbours that one kernel can do are one stage.
+
+    Made anew whenever the layers, or which of them are trained, change. With
+    `fuse=False` every layer is a stage of its own; the results are the same.
+    """
+
+    def __init__(self, layers: Sequence[Layer], fuse: bool = True) -> None:
+        self.layers = list(layers)
+        self.trainable: list[Parameter] = [
+            parameter for layer in self.layers for parameter in layer.trainable_weights
+        ]
+        self._spare_input_gradients()
+        last = self.layers[-1]
+        activation = getattr(getattr(last, "activation", None), "name", None)
+        #: The last layer, where its activation can be left to the loss.
+        self.head = last if activation in _FOLDABLE and hasattr(last, "pre_activation") else None
+        body = self.layers if self.head is None else self.layers[:-1]
+        self.stages = list(fusion.plan(body)) if fuse else list(body)
+
+    def _spare_input_gradients(self) -> None:
+        """Spare layers the gradient of their input where nothing before them is trained."""
+        trained_before = False
+        for layer in self.layers:
+            layer.needs_input_gradient = trained_before
+            trained_before = trained_before or bool(layer.trainable_weights)
+
+    @property
+    def foldable(self) -> str | None:
+        """The last activation's name, where a loss may take it in: "sigmoid" or "softmax"."""
+        return None if self.head is None else self.head.activation.name
+
+    def forward(self, x: np.ndarray, training: bool = False, logits: bool = False) -> np.ndarray:
+        """Return the output for a batch; it belongs to the last stage.
+
+        `logits` leaves the last activation out; only where `foldable` has one.
+        """
+        for stage in self.stages:
+            x = stage.call(x, training)
+        if self.head is None:
+            return x
+        return self.head.pre_activation(x, training) if logits else self.head.call(x, training)
+
+    def activate(self, logits: np.ndarray) -> np.ndarray:
+        """Return the model's output for `logits` that `forward` gave, as a new array."""
+        out = np.empty_like(logits)
+        self.head.activation.forward(logits, out)
+        return out
+
+    def backward(self, dy: np.ndarray, logits: bool = False) -> None:
+        """Fill every trained parameter's gradient from that of the output (or of the logits)."""
+        if self.head is not None:
+            dy = self.head.pre_activation_backward(dy) if logits else self.head.backward(dy)
+        for stage in reversed(self.stages):
+            if dy is None:
+                # Nothing before a layer that was spared its input's gradient is trained.
+                return
+            dy = stage.backward(dy)

@@ -1,0 +1,102 @@
+"""`python -m fastconv.predict`: what a saved model sees in images."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from ._commands import FAILURE, Mistake, add_threads, load_model, run, use_threads
+
+DESCRIPTION = "Tell the class of each image by a saved model."
+_BATCH_SIZE = 32
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("model", metavar="MODEL.npz", help="a file that training wrote")
+    parser.add_argument("images", metavar="IMAGE", nargs="+", help="image files")
+    parser.add_argument(
+        "--json", action="store_true", help="print a JSON list, one object per image (default: off)"
+    )
+    add_threads(parser)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    parser = argparse.ArgumentParser("python -m fastconv.predict", description=DESCRIPTION)
+    add_arguments(parser)
+    return run(predict, parser, argv)
+
+
+def predict(arguments: argparse.Namespace) -> int:
+    """Predict as the arguments say; images that cannot be read are named on stderr."""
+    from .image_input import ImageInput
+
+    use_threads(arguments)
+    for path in arguments.images:
+        if not os.path.isfile(path):
+            raise Mistake(f"there is no image file {path!r}")
+    model = load_model(arguments.model)
+    try:
+        expected = ImageInput.of(model)
+    except ValueError as error:
+        raise Mistake(f"{arguments.model}: {error}") from None
+    results = []
+    for paths, batch in _batches(arguments.images, expected):
+        for path, output in zip(paths, model.predict_on_batch(batch), strict=True):
+            results.append({"image": path, **describe(output, model.class_names)})
+            if not arguments.json:
+                print(_line(results[-1]))
+    if arguments.json:
+        print(json.dumps(results, indent=2))
+    return 0 if len(results) == len(arguments.images) else FAILURE
+
+
+def _batches(paths: Sequence[str], expected: Any) -> Iterator[tuple[list[str], np.ndarray]]:
+    for start in range(0, len(paths), _BATCH_SIZE):
+        names, images = [], []
+        for path in paths[start : start + _BATCH_SIZE]:
+            try:
+                images.append(expected.read(path))
+                names.append(path)
+            except OSError as error:
+                print(f"{path}: {error}", file=sys.stderr)
+        if images:
+            yield names, np.stack(images)
+
+
+def describe(output: np.ndarray, class_names: Sequence[str] | None) -> dict[str, Any]:
+    """Return the class, its probability and those of all classes from one row of output.
+
+    One unit is the probability of the second class (above 0.5: that class),
+    several are one probability each.
+    """
+    values = [float(value) for value in np.ravel(output)]
+    if len(values) == 1:
+        values = [1 - values[0], values[0]]
+        chosen = int(values[1] > 0.5)
+    else:
+        chosen = int(np.argmax(values))
+    if class_names is not None and len(class_names) == len(values):
+        names = list(class_names)
+    else:
+        names = [f"class {index}" for index in range(len(values))]
+    return {
+        "class": names[chosen],
+        "probability": values[chosen],
+        "probabilities": dict(zip(names, values, strict=True)),
+    }
+
+
+def _line(result: dict[str, Any]) -> str:
+    return f"{result['image']}: {result['class']} ({result['probability']:.1%})"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,94 @@
+"""The bookkeeping of a training run: its averages and where it stands."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from . import metrics
+from .batches import Batch, Stream
+from .callbacks import CallbackList, History
+from .callbacks.names import Logs
+
+
+class Meters:
+    """The mean loss and the metrics of one pass, of its own: passes do not disturb each other.
+
+    As in Keras the epoch's loss is the mean of the batches' losses weighted
+    by their rows, and metrics do not regard sample weights.
+    """
+
+    def __init__(self, chosen: Sequence[Any], loss: Any) -> None:
+        self._total = 0.0
+        self._rows = 0
+        self._metrics = []
+        for choice in chosen:
+            metric = metrics.get(choice, loss)
+            if not isinstance(choice, str):
+                metric = copy.deepcopy(metric)
+                metric.reset()
+            self._metrics.append(metric)
+
+    @property
+    def names(self) -> list[str]:
+        return [metric.name for metric in self._metrics]
+
+    def update(self, batch: Batch, loss: float, output: np.ndarray) -> None:
+        """Take in a batch's mean loss and the model's output for it."""
+        rows = len(batch.x)
+        self._total += float(loss) * rows
+        self._rows += rows
+        for metric in self._metrics:
+            metric.update(batch.y, output)
+
+    def logs(self) -> Logs:
+        """Return the values so far by name, "loss" first."""
+        logs = Logs(loss=self._total / max(self._rows, 1))
+        for metric in self._metrics:
+            logs[metric.name] = float(metric.result())
+        return logs
+
+
+@dataclass
+class Run:
+    """A training run: its data, its callbacks and how far it has come.
+
+    `epoch` counts the epochs that are done, `batch` the batches done in the
+    running one. `stopped` tells of a run that was ended before its last epoch.
+    """
+
+    train: Stream
+    validation: Stream | None
+    callbacks: CallbackList
+    history: History
+    epoch: int = 0
+    batch: int = 0
+    stopped: bool = False
+
+    def get_state(self) -> dict[str, Any]:
+        """Return what a checkpoint keeps of the run: JSON values and NumPy arrays."""
+        validation = None if self.validation is None else self.validation.get_state()
+        return {
+            "epoch": self.epoch,
+            "batch": self.batch,
+            "stopped": self.stopped or bool(self.history.model.stop_training),
+            "history": self.history.get_state(),
+            "callbacks": self.callbacks.get_state(),
+            "data": self.train.get_state(),
+            "validation_data": validation,
+        }
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Take up the state of an earlier run."""
+        self.epoch = int(state["epoch"])
+        self.batch = 0
+        self.stopped = bool(state["stopped"])
+        self.callbacks.set_state(state["callbacks"])
+        self.history.set_state(state["history"])
+        self.train.set_state(state["data"])
+        if self.validation is not None and state["validation_data"] is not None:
+            self.validation.set_state(state["validation_data"])
