@@ -26,10 +26,11 @@ from typing import Any, TypeVar
 import numpy as np
 
 from .. import initializers
+from .._memory import aligned_empty
 from .._validation import channels_last
 from ..runtime import get_num_threads
 from ..utils import automatic_name
-from .parameter import Parameter, aligned_empty
+from .parameter import Parameter
 
 Shape = tuple[int | None, ...]
 Plan = TypeVar("Plan")

@@ -60,15 +60,16 @@ cdef void output_part(const Dense* d, const real* x, const real* kernel, real* s
         block += length
 
 
-cdef void output_sample(const Dense* d, const real* sums, ptrdiff_t parts, const real* bias,
-                        real* y, ptrdiff_t sample) noexcept nogil:
+cdef void output_sample(const Dense* d, const real* sums, ptrdiff_t parts,
+                        ptrdiff_t part_size, const real* bias, real* y,
+                        ptrdiff_t sample) noexcept nogil:
     cdef ptrdiff_t part, o
     cdef real* target = y + sample * d.outputs
     cdef const real* source = sums + sample * d.wide
     for o in range(d.wide):
         target[o] = source[o]
     for part in range(1, parts):
-        source += d.batch * d.wide
+        source += part_size
         for o in range(d.wide):
             target[o] += source[o]
     if bias != NULL:
@@ -99,7 +100,7 @@ def output(const real[:, ::1] x,             # IN (batch, inputs)
            const real[:, ::1] kernel,        # IN (inputs, outputs)
            const real[::1] bias,             # IN (outputs,) or None
            real[:, ::1] y,                   # OUT (batch, outputs)
-           real[:, ::1] sums,                # SCRATCH (parts, batch * wide)
+           real[:, ::1] sums,                # SCRATCH (parts, batch * wide or more)
            real[::1] tail_kernel,            # SCRATCH (tail * inputs)
            int parts, int num_threads):
     """y = x kernel + bias."""
@@ -124,7 +125,7 @@ def output(const real[:, ::1] x,             # IN (batch, inputs)
             for task in prange((d.batch + DOT_ROWS - 1) // DOT_ROWS, schedule="dynamic"):
                 output_tail(&d, &x[0, 0], tail, &y[0, 0], task * DOT_ROWS)
         for task in prange(d.batch, schedule="static"):
-            output_sample(&d, &sums[0, 0], parts, offsets, &y[0, 0], task)
+            output_sample(&d, &sums[0, 0], parts, sums.shape[1], offsets, &y[0, 0], task)
         restore_denormals(mode)
 
 

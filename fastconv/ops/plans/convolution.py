@@ -79,10 +79,11 @@ class Conv2DPlan:
             return
         filters = self._kernel_shape[3] // self._groups
         padded = pad_channels(filters, self._dtype)
-        start = self._scratch("bias", self._groups, padded)
+        start = self._scratch("bias", self._groups * padded)
         start[:] = 0
         if bias is not None:
-            start[:, :filters] = bias.reshape(self._groups, filters)
+            by_group = start.reshape(self._groups, padded)
+            by_group[:, :filters] = bias.reshape(self._groups, filters)
         self._gather(self._forward, x, kernel, start, out, transposed=False)
 
     def backward(
@@ -103,7 +104,7 @@ class Conv2DPlan:
         self._kernel_gradient(dy, x, dkernel, dbias)
         if dx is not None:
             padded = self._groups * pad_channels(self._kernel_shape[2], self._dtype)
-            start = self._scratch("zeros", 1, padded)
+            start = self._scratch("zeros", padded)
             start[:] = 0
             for phase in self._input_phases():
                 self._gather(phase, dy, kernel, start, dx, transposed=True)
@@ -128,7 +129,7 @@ class Conv2DPlan:
         _kernels.gather(
             source,
             packed,
-            start.reshape(-1),
+            start,
             target,
             gather.run_offset,
             gather.strip,
@@ -168,7 +169,7 @@ class Conv2DPlan:
         )
         _kernels.unpack_sum(sums, dkernel, self._groups, threads)
         if dbias is not None:
-            by_group = bias_sums.reshape(parts, self._groups, -1)[:, :, :filters]
+            by_group = bias_sums[:parts, :padded].reshape(parts, self._groups, -1)[:, :, :filters]
             np.sum(by_group, axis=0, out=dbias.reshape(self._groups, filters))
 
     def _input_phases(self) -> list[Gather]:

@@ -6,19 +6,29 @@ from typing import Any
 
 import numpy as np
 
+from ..._memory import ALIGNMENT, aligned_empty
+
 
 class Scratch:
     """Arrays by name; asking again for the same or a smaller first axis costs nothing."""
 
     def __init__(self, dtype: Any) -> None:
         self._dtype = np.dtype(dtype)
-        self._arrays: dict[str, np.ndarray] = {}
+        self._arrays: dict[str, tuple[tuple[int, ...], np.ndarray]] = {}
 
     def __call__(self, name: str, *shape: int, dtype: Any = None) -> np.ndarray:
-        """Return an uninitialised array of at least `shape[0]` rows and the other axes exact."""
-        array = self._arrays.get(name)
-        if array is None or array.shape[0] < shape[0] or array.shape[1:] != shape[1:]:
-            # An empty array has no first element to point a kernel at.
-            shape = tuple(max(size, 1) for size in shape)
-            array = self._arrays[name] = np.empty(shape, dtype or self._dtype)
+        """Return uninitialised memory of `shape`, or a little more.
+
+        It has at least `shape[0]` rows; the rows of a 2-D array are rounded up to whole
+        cache lines, so that each starts on one; no axis is empty.
+        """
+        held, array = self._arrays.get(name, ((0,), None))
+        if array is None or held[0] < shape[0] or held[1:] != shape[1:]:
+            dtype = np.dtype(dtype or self._dtype)
+            sizes = [max(size, 1) for size in shape]
+            if len(sizes) == 2:
+                line = ALIGNMENT // dtype.itemsize
+                sizes[1] = -(-sizes[1] // line) * line
+            array = aligned_empty(sizes, dtype)
+            self._arrays[name] = (shape, array)
         return array
