@@ -117,6 +117,9 @@ class _CrossEntropy(Loss):
                 f"{self.name}: label_smoothing is {label_smoothing!r}; it must be from 0 to 1"
             )
         self.from_logits = bool(from_logits)
+        if self.from_logits:
+            # The predictions are logits as they stand: no activation is to be left out.
+            self.activation = None
         self.label_smoothing = float(label_smoothing)
 
     def losses_and_gradient(self, targets, predictions, logits):
