@@ -5,6 +5,7 @@ Arrays are (height, width, channels) with values of 0-255.
 
 from __future__ import annotations
 
+import importlib
 import os
 import stat
 import warnings
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 # Only raster formats: Pillow would hand an EPS file named .jpg to Ghostscript.
-_FORMATS = ("BMP", "GIF", "JPEG", "MPO", "PNG", "PPM", "TIFF", "WEBP")
+_READERS = ("Bmp", "Gif", "Jpeg", "Png", "Ppm", "Tiff", "WebP")
 _MODES = {"rgb": "RGB", "grayscale": "L", "rgba": "RGBA"}
 _CHANNELS = {"rgb": 3, "grayscale": 1, "rgba": 4}
 _INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "hamming", "box", "lanczos")
@@ -85,10 +86,8 @@ def load_img(
     check_interpolation(interpolation, "load_img")
     if target_size is not None:
         target_size = positive_pair(target_size, "target_size", "load_img")
-    from PIL import Image
-
     try:
-        with Image.open(path, formats=_FORMATS) as opened:
+        with _open(path) as opened:
             image = _convert(_upright(opened), _MODES[color_mode])
             image.load()
     except (FileNotFoundError, PermissionError, IsADirectoryError):
@@ -109,8 +108,6 @@ def find_fault(path: str) -> str | None:
     Cheap enough for a whole data set: the header of a JPEG and its end mark
     are looked at, any other file is decoded.
     """
-    from PIL import Image
-
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
             return "not a regular file"
@@ -120,7 +117,7 @@ def find_fault(path: str) -> str | None:
             whole_jpeg = file.read(2) == _JPEG_START
             file.seek(-2, os.SEEK_END)
             whole_jpeg = whole_jpeg and file.read(2) == _JPEG_END
-            with Image.open(file, formats=_FORMATS) as image:
+            with _open(file) as image:
                 if not whole_jpeg:
                     image.load()
     # Whatever a reader raises, the file cannot be used, and the caller reports it.
@@ -192,6 +189,16 @@ def save_img(
             )
             image = image.convert("RGB")
     image.save(path, format=file_format or None, **options)
+
+
+def _open(file: Any) -> Image:
+    """Open an image file; its pixels are decoded when they are first asked for."""
+    from PIL import Image
+
+    # Pillow loads readers as it needs them, but takes those it is told of for loaded.
+    for name in _READERS:
+        importlib.import_module(f"PIL.{name}ImagePlugin")
+    return Image.open(file, formats=[name.upper() for name in _READERS])
 
 
 def _upright(image: Image) -> Image:

@@ -1,0 +1,222 @@
+"""Batches from arrays: order, shapes, and that they depend on (seed, epoch, index) alone."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from fastconv.preprocessing.image import ImageDataGenerator, load_img
+
+AUGMENT = {
+    "rotation_range": 40,
+    "width_shift_range": 0.2,
+    "zoom_range": 0.2,
+    "horizontal_flip": True,
+}
+
+
+def data(count=10, size=12):
+    x = np.random.default_rng(0).integers(0, 256, (count, size, size, 3), dtype=np.uint8)
+    return x, np.arange(count)
+
+
+def by_image(iterator, epoch):
+    """{image number: pixels} of one epoch, where the targets are the images' numbers."""
+    found = {}
+    for step in range(len(iterator)):
+        x, y = iterator.batch(epoch, step)
+        found.update(zip(y.tolist(), x, strict=True))
+    return found
+
+
+def test_an_epoch_without_shuffling():
+    x, y = data()
+    iterator = ImageDataGenerator(rescale=1 / 255).flow(x, y, batch_size=4, shuffle=False, seed=0)
+    assert (len(iterator), iterator.n, iterator.image_shape) == (3, 10, (12, 12, 3))
+    batches = [iterator[i] for i in range(3)]
+    assert [len(batch[0]) for batch in batches] == [4, 4, 2]
+    assert batches[0][0].dtype == np.float32
+    np.testing.assert_array_equal(np.concatenate([b[1] for b in batches]), y)
+    np.testing.assert_allclose(np.concatenate([b[0] for b in batches]), x / 255, rtol=1e-6)
+    np.testing.assert_array_equal(iterator[-1][0], batches[2][0])
+    with pytest.raises(IndexError, match="batch 3 was asked for; an epoch has 3"):
+        iterator[3]
+
+
+def test_shuffling_serves_every_image_once_in_a_new_order():
+    x, y = data(100)
+    iterator = ImageDataGenerator().flow(x, y, batch_size=32, seed=5)
+    orders = [
+        np.concatenate([iterator.batch(epoch, step)[1] for step in range(4)]) for epoch in (0, 1)
+    ]
+    for order in orders:
+        np.testing.assert_array_equal(np.sort(order), y)
+    assert not np.array_equal(*orders) and not np.array_equal(orders[0], y)
+
+
+def test_next_goes_on_for_ever_like_the_epochs():
+    x, y = data()
+    iterator = ImageDataGenerator(**AUGMENT).flow(x, y, batch_size=4, seed=3)
+    expected = [iterator.batch(epoch, step) for epoch in range(2) for step in range(3)]
+    for (x1, y1), (x2, y2) in zip(expected, iterator, strict=False):
+        np.testing.assert_array_equal(x1, x2)
+        np.testing.assert_array_equal(y1, y2)
+
+
+def test_an_image_does_not_depend_on_batch_size_order_or_company():
+    x, y = data()
+    generator = ImageDataGenerator(**AUGMENT)
+    small = by_image(generator.flow(x, y, batch_size=1, seed=9), 2)
+    large = by_image(generator.flow(x, y, batch_size=10, seed=9), 2)
+    ordered = by_image(generator.flow(x, y, batch_size=3, seed=9, shuffle=False), 2)
+    for number in range(10):
+        np.testing.assert_array_equal(small[number], large[number])
+        np.testing.assert_array_equal(small[number], ordered[number])
+
+
+def test_seeds_epochs_and_images_differ():
+    x, y = np.repeat(data(1)[0], 4, axis=0), np.arange(4)
+    generator = ImageDataGenerator(rotation_range=180)
+    first = generator.flow(x, y, seed=1)
+    images = [*by_image(first, 0).values(), *by_image(first, 1).values()]
+    images += by_image(generator.flow(x, y, seed=2), 0).values()
+    assert len({image.tobytes() for image in images}) == 12
+
+
+def test_threads_get_the_same_batches():
+    x, y = data(64)
+    iterator = ImageDataGenerator(**AUGMENT).flow(x, y, batch_size=8, seed=3)
+    places = [(epoch, step) for epoch in range(3) for step in range(8)]
+    expected = [iterator.batch(*place) for place in places]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda place: iterator.batch(*place), reversed(places)))
+    for (x1, y1), (x2, y2) in zip(expected, reversed(found), strict=True):
+        np.testing.assert_array_equal(x1, x2)
+        np.testing.assert_array_equal(y1, y2)
+
+
+def test_next_in_threads_gives_every_batch_once():
+    x, y = data(60)
+    iterator = ImageDataGenerator().flow(x, y, batch_size=6, seed=0)
+    with ThreadPoolExecutor(4) as pool:
+        batches = list(pool.map(lambda _: next(iterator), range(20)))
+    counts = np.bincount(np.concatenate([targets for _, targets in batches]))
+    np.testing.assert_array_equal(counts, 2)
+
+
+def test_seek_state_and_epochs():
+    x, y = data()
+    generator = ImageDataGenerator(**AUGMENT)
+    iterator = generator.flow(x, y, batch_size=4, seed=3)
+    iterator.seek(4, 2)
+    state = json.loads(json.dumps(iterator.get_state()))
+    assert state == {"seed": 3, "epoch": 4, "step": 2}
+    other = generator.flow(x, y, batch_size=4, seed=77)
+    other.set_state(state)
+    for _ in range(3):
+        np.testing.assert_array_equal(next(iterator)[0], next(other)[0])
+    other.set_epoch(1)
+    np.testing.assert_array_equal(other[1][0], iterator.batch(1, 1)[0])
+    other.on_epoch_end()
+    assert other.epoch == 2
+    next(other)
+    assert other.batch_index == 1
+    other.reset()
+    assert (other.epoch, other.batch_index) == (2, 0)
+    with pytest.raises(ValueError, match="cannot seek to epoch 0, step 3"):
+        other.seek(0, 3)
+
+
+def test_the_package_seed_decides_where_none_is_given():
+    from fastconv.utils import set_random_seed
+
+    x, y = data()
+    seeds = []
+    for _ in range(2):
+        set_random_seed(21)
+        seeds.append([ImageDataGenerator().flow(x, y).seed for _ in range(2)])
+    assert seeds[0] == seeds[1] and seeds[0][0] != seeds[0][1]
+
+
+def test_what_a_batch_holds():
+    x, y = data()
+    weights = np.linspace(0, 1, 10)
+    generator = ImageDataGenerator()
+    assert generator.flow(x, seed=0)[0].shape == (10, 12, 12, 3)
+    images, targets, weight = generator.flow(x, y, sample_weight=weights, seed=0)[0]
+    np.testing.assert_array_equal(weight, weights[targets])
+    np.testing.assert_array_equal(images, x[targets].astype(np.float32))
+
+
+def test_slow_and_fast_ways_agree():
+    x, y = data()
+    fast = ImageDataGenerator(rescale=1 / 255).flow(x, y, seed=0)[0][0]
+    slow = ImageDataGenerator(rescale=1 / 255, preprocessing_function=lambda image: image)
+    np.testing.assert_array_equal(slow.flow(x, y, seed=0)[0][0], fast)
+
+
+def test_a_subclass_is_asked():
+    class Inverted(ImageDataGenerator):
+        def random_transform(self, x, seed=None):
+            return 255.0 - x
+
+        def standardize(self, x):
+            return super().standardize(x) * 2
+
+    x, _ = data()
+    batch = Inverted().flow(x, shuffle=False, seed=0)[0]
+    np.testing.assert_array_equal(batch, 2 * (255.0 - x))
+
+
+def test_subsets():
+    x, y = data()
+    generator = ImageDataGenerator(validation_split=0.25)
+    parts = {
+        subset: generator.flow(x, y % 2, subset=subset, shuffle=False, seed=0)
+        for subset in ("training", "validation")
+    }
+    assert (parts["validation"].n, parts["training"].n) == (2, 8)
+    np.testing.assert_array_equal(parts["validation"][0][0], x[:2])
+    with pytest.raises(ValueError, match="do not have the same classes"):
+        generator.flow(x, y, subset="training")
+    assert generator.flow(x, y, subset="training", ignore_class_split=True).n == 8
+    with pytest.raises(ValueError, match="subset is 'test'"):
+        generator.flow(x, y, subset="test")
+    with pytest.raises(ValueError, match="needs ImageDataGenerator"):
+        ImageDataGenerator().flow(x, y, subset="training")
+
+
+def test_save_to_dir(tmp_path):
+    x, y = data(3)
+    iterator = ImageDataGenerator().flow(
+        x, y, seed=0, save_to_dir=tmp_path / "seen", save_prefix="a", save_format="png"
+    )
+    iterator.batch(2, 0)
+    assert sorted(p.name for p in (tmp_path / "seen").iterdir()) == [
+        "a_0_2.png",
+        "a_1_2.png",
+        "a_2_2.png",
+    ]
+    assert load_img(tmp_path / "seen" / "a_0_2.png").size == (12, 12)
+
+
+def test_wrong_arguments_are_refused():
+    x, y = data()
+    generator = ImageDataGenerator()
+    with pytest.raises(ValueError, match=r"flow: x has shape \(12, 12, 3\)"):
+        generator.flow(x[0])
+    with pytest.raises(ValueError, match=r"flow: y has shape \(9,\); x has 10 images"):
+        generator.flow(x, y[:9])
+    with pytest.raises(ValueError, match=r"flow: sample_weight has shape"):
+        generator.flow(x, y, sample_weight=[1.0])
+    with pytest.raises(ValueError, match="x has no images"):
+        generator.flow(x[:0], y[:0])
+    with pytest.raises(TypeError, match="cannot be made an array"):
+        generator.flow([x, [1, 2]], y)
+    with pytest.raises(ValueError, match="batch_size is 0"):
+        generator.flow(x, y, batch_size=0)
+    with pytest.raises(ValueError, match="seed is -1"):
+        generator.flow(x, y, seed=-1)
