@@ -38,10 +38,9 @@ def dog_vs_cat(path: str | os.PathLike[str] | None = None) -> Path:
     try:
         _fetch(cached)
     except (OSError, ValueError) as error:
-        reason = getattr(error, "reason", None) or error
         raise FileNotFoundError(
             f"dog_vs_cat: no photos found: {str(here.absolute())!r} and {str(cached)!r} are not "
-            f"there, and {ADDRESS} could not be fetched ({reason}). Get {NAME}.zip by other "
+            f"there, and fetching failed ({error}). Get {NAME}.zip by other "
             "means and give its path, or use the drawn set of fastconv.datasets.synthetic()"
         ) from error
     return cached

@@ -26,6 +26,7 @@ def download(
         ValueError: it is larger than `max_bytes`.
     """
     from http.client import HTTPException
+    from urllib.error import HTTPError, URLError
     from urllib.request import urlopen
 
     from tqdm import tqdm
@@ -52,7 +53,16 @@ def download(
                         )
                     file.write(block)
                     bar.update(len(block))
+    except HTTPError as error:
+        error.close()
+        raise ConnectionError(f"{address}: {error.code} {error.reason}") from error
+    except URLError as error:
+        raise ConnectionError(f"{address}: {error.reason}") from error
+    except TimeoutError as error:
+        raise ConnectionError(f"{address}: nothing came for {timeout:g} seconds") from error
     except HTTPException as error:
         raise ConnectionError(f"{address}: {error!r}") from error
     if total is not None and received < total:
-        raise ConnectionError(f"{address}: the connection ended after {received:,} of {total:,}")
+        raise ConnectionError(
+            f"{address}: the connection ended after {received:,} of {total:,} bytes"
+        )
