@@ -91,11 +91,14 @@ class Relu(Activation):
             elementwise.relu(z, out)
             return out
         slope, threshold = np.float32(self.negative_slope), np.float32(self.threshold)
-        below = z < threshold
+        below = z <= threshold
         if out is not z:
             np.copyto(out, z)
-        np.subtract(out, threshold, out=out, where=below)
-        np.multiply(out, slope, out=out, where=below)
+        if slope:
+            np.subtract(out, threshold, out=out, where=below)
+            np.multiply(out, slope, out=out, where=below)
+        else:
+            np.copyto(out, 0, where=below)
         return out if self.max_value is None else np.minimum(out, self.max_value, out=out)
 
     def backward(self, dy, y, out):
@@ -103,12 +106,12 @@ class Relu(Activation):
             elementwise.relu_backward(dy, y, out)
             return out
         # Above the threshold the output is the input; below, it is 0 or negative.
-        above = (y > 0) & (y >= np.float32(self.threshold))
+        above = y > np.float32(self.threshold)
         if self.max_value is not None:
             above &= y < np.float32(self.max_value)
-        below = y < 0 if self.negative_slope else np.zeros_like(above)
         np.multiply(dy, above, out=out)
-        np.multiply(dy, np.float32(self.negative_slope), out=out, where=below)
+        if self.negative_slope:
+            np.multiply(dy, np.float32(self.negative_slope), out=out, where=y < 0)
         return out
 
     def get_config(self):

@@ -46,6 +46,9 @@ class InputLayer(Layer):
     def backward(self, dy: np.ndarray) -> np.ndarray | None:
         return dy
 
+    def get_config(self) -> dict[str, Any]:
+        return {"name": self.name, "trainable": self.trainable, "shape": list(self._given_shape)}
+
     def _check(self, input_shape: Shape) -> None:
         sizes = tuple(input_shape[1:])
         fits = len(sizes) == len(self._given_shape) and all(

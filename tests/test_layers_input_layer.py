@@ -1,0 +1,29 @@
+import numpy as np
+import pytest
+
+from fastconv.layers import Input, InputLayer
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        Input((4, 4, 3)),
+        Input(shape=(4, 4, 3)),
+        InputLayer(input_shape=(4, 4, 3)),
+        InputLayer(batch_shape=(None, 4, 4, 3)),
+    ],
+)
+def test_spellings(layer):
+    assert isinstance(layer, InputLayer)
+    assert layer.input_shape == layer.output_shape == (None, 4, 4, 3)
+    x = np.ones((2, 4, 4, 3), np.float32)
+    assert layer.call(x) is x
+    assert layer.backward(x) is x
+    assert layer.parameters == []
+
+
+def test_mistakes():
+    with pytest.raises(ValueError, match="give the shape"):
+        Input()
+    with pytest.raises(ValueError, match=r"'in': the input has shape \(None, 5\)"):
+        Input((4,), name="in")(np.zeros((1, 5)))
