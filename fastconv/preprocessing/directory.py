@@ -13,6 +13,7 @@ import numpy as np
 
 from .._validation import positive_pair
 from . import image_files
+from .batching import process_batch
 from .iterators import Iterator, SavedBatches, subset_bounds
 from .pixel_cache import PixelCache
 
@@ -150,8 +151,8 @@ class DirectoryIterator(Iterator):
 
     def _assemble(self, indices: np.ndarray, epoch: int) -> Any:
         pixels, indices = self._read(indices)
-        batch = self.image_data_generator.process_batch(
-            pixels, self._image_generators(indices, epoch)
+        batch = process_batch(
+            self.image_data_generator, pixels, self._image_generators(indices, epoch)
         )
         if self._saved is not None:
             self._saved.write(batch, indices, epoch)

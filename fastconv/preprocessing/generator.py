@@ -184,20 +184,52 @@ class ImageDataGenerator:
         )
 
     def flow_from_directory(
-        self, directory: str | os.PathLike[str], *args: Any, **kwargs: Any
+        self,
+        directory: str | os.PathLike[str],
+        target_size: tuple[int, int] = (256, 256),
+        color_mode: str = "rgb",
+        classes: Sequence[str] | None = None,
+        class_mode: str | None = "categorical",
+        batch_size: int = 32,
+        shuffle: bool = True,
+        seed: int | None = None,
+        save_to_dir: str | os.PathLike[str] | None = None,
+        save_prefix: str = "",
+        save_format: str = "png",
+        follow_links: bool = False,
+        subset: str | None = None,
+        interpolation: str = "nearest",
+        keep_aspect_ratio: bool = False,
+        cache: str | None = "memory",
+        cache_limit_mb: float = 1024,
     ) -> DirectoryIterator:
         """Return batches of the image files in `directory`, one sub-folder per class.
 
-        The further arguments are those of DirectoryIterator: target_size=(256,
-        256), color_mode="rgb", classes=None, class_mode="categorical",
-        batch_size=32, shuffle=True, seed=None, save_to_dir=None,
-        save_prefix="", save_format="png", follow_links=False, subset=None,
-        interpolation="nearest", keep_aspect_ratio=False, cache="memory",
-        cache_limit_mb=1024.
+        Prints how many were found. See DirectoryIterator for the arguments;
+        `cache` and `cache_limit_mb` are fastconv's own.
         """
         from .directory import DirectoryIterator
 
-        return DirectoryIterator(directory, self, *args, **kwargs)
+        return DirectoryIterator(
+            directory,
+            self,
+            target_size=target_size,
+            color_mode=color_mode,
+            classes=classes,
+            class_mode=class_mode,
+            batch_size=batch_size,
+            shuffle=shuffle,
+            seed=seed,
+            save_to_dir=save_to_dir,
+            save_prefix=save_prefix,
+            save_format=save_format,
+            follow_links=follow_links,
+            subset=subset,
+            interpolation=interpolation,
+            keep_aspect_ratio=keep_aspect_ratio,
+            cache=cache,
+            cache_limit_mb=cache_limit_mb,
+        )
 
     def get_random_transform(
         self, img_shape: tuple[int, ...], seed: int | np.random.Generator | None = None
@@ -320,51 +352,6 @@ class ImageDataGenerator:
             axes, spread, _ = np.linalg.svd(x.reshape(len(x), -1).T, full_matrices=False)
             # The whitening matrix axes · diag · axesᵀ has (pixels)² numbers: it stays in factors.
             self._principal_axes = (axes, np.sqrt(len(x)) / (spread + self.zca_epsilon))
-
-    def process_batch(
-        self, pixels: np.ndarray, generators: Callable[[int], np.random.Generator]
-    ) -> np.ndarray:
-        """Return a float32 batch of changed and normalized images.
-
-        The one way from pixels to batches: all iterators come through here.
-
-        Args:
-            pixels: (n, height, width, channels), uint8 or float32, values of 0-255.
-            generators: gives the random numbers of the i-th image of the batch.
-        """
-        changes = self._changes_images()
-        if not changes and self._normalizes_alike():
-            return self._normalize(pixels.astype(self.dtype))
-        batch = np.empty(pixels.shape, self.dtype)
-        for i, image in enumerate(pixels):
-            if changes:
-                image = self.random_transform(image, generators(i))
-            batch[i] = self.standardize(image)
-        return batch
-
-    def _changes_images(self) -> bool:
-        """Whether any random change is switched on, here or by a subclass."""
-        return bool(
-            self.rotation_range
-            or np.any(self.width_shift_range)
-            or np.any(self.height_shift_range)
-            or self.shear_range
-            or self.zoom_range != (1, 1)
-            or self.channel_shift_range
-            or self.brightness_range is not None
-            or self.horizontal_flip
-            or self.vertical_flip
-            or type(self) is not ImageDataGenerator
-        )
-
-    def _normalizes_alike(self) -> bool:
-        """Whether a batch may be normalized as a whole instead of image by image."""
-        return not (
-            self.preprocessing_function
-            or self.samplewise_center
-            or self.zca_whitening
-            or type(self) is not ImageDataGenerator
-        )
 
     def _normalize(self, x: np.ndarray) -> np.ndarray:
         """`standardize`, which may write into the float32 array `x`."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .._validation import positive_integer
+from .batching import process_batch
 
 if TYPE_CHECKING:
     from .generator import ImageDataGenerator
@@ -237,8 +238,8 @@ class NumpyArrayIterator(Iterator):
         return self.x.shape[1:]
 
     def _assemble(self, indices: np.ndarray, epoch: int) -> Any:
-        batch = self.image_data_generator.process_batch(
-            self.x[indices], self._image_generators(indices, epoch)
+        batch = process_batch(
+            self.image_data_generator, self.x[indices], self._image_generators(indices, epoch)
         )
         if self._saved is not None:
             self._saved.write(batch, indices, epoch)
