@@ -175,6 +175,7 @@ class CategoricalCrossentropy(_CrossEntropy):
     activation = "softmax"
 
     def prepare(self, y_true, y_pred):
+        self._check_classes(y_pred)
         if y_true.shape != y_pred.shape and y_true.size == y_pred[..., 0].size:
             raise ValueError(
                 f"{self.name}: the targets have shape {y_true.shape} and the predictions "
@@ -182,6 +183,13 @@ class CategoricalCrossentropy(_CrossEntropy):
             )
         targets = super().prepare(y_true, y_pred)
         return targets * (1 - self.label_smoothing) + self.label_smoothing / targets.shape[-1]
+
+    def _check_classes(self, y_pred):
+        if y_pred.shape[-1] < 2:
+            raise ValueError(
+                f"{self.name}: the predictions have shape {y_pred.shape}, one output, which is "
+                "always 1 of 1; for two classes use 'binary_crossentropy' after a 'sigmoid'"
+            )
 
     def _of_logits(self, targets, logits):
         shifted = logits - logits.max(axis=-1, keepdims=True)
@@ -207,6 +215,7 @@ class SparseCategoricalCrossentropy(CategoricalCrossentropy):
         super().__init__(from_logits, name=name)
 
     def prepare(self, y_true, y_pred):
+        self._check_classes(y_pred)
         shape, classes = y_pred.shape[:-1], y_pred.shape[-1]
         if y_true.shape not in (shape, (*shape, 1)):
             hint = (
@@ -219,9 +228,13 @@ class SparseCategoricalCrossentropy(CategoricalCrossentropy):
                 f"{y_pred.shape}; class numbers of shape {shape} are expected{hint}"
             )
         labels = y_true.reshape(shape)
-        numbers = labels.astype(np.int64, copy=False) if labels.dtype.kind in "iubf" else labels
-        if labels.dtype.kind not in "iubf" or not np.array_equal(numbers, labels):
+        whole = labels.dtype.kind in "iub" or (
+            labels.dtype.kind == "f"
+            and bool((np.isfinite(labels) & (labels == np.floor(labels))).all())
+        )
+        if not whole:
             raise ValueError(f"{self.name}: the targets must be whole numbers, class numbers")
+        numbers = labels.astype(np.int64, copy=False)
         if numbers.size and not (numbers.min() >= 0 and numbers.max() < classes):
             raise ValueError(
                 f"{self.name}: the class numbers run from {numbers.min()} to {numbers.max()}; "

@@ -9,6 +9,8 @@ gradient, leaves a factor of a few.
 
 import numpy as np
 
+from fastconv import runtime
+
 STEP = 1e-2
 TOLERANCE = 2e-3
 
@@ -41,7 +43,16 @@ def check_layer(layer, x, *, before_call=lambda: None):
 
     `before_call` runs before each call, to make a random layer repeat itself.
     """
-    x = np.array(x, np.float32)
+    threads = runtime.get_num_threads()
+    # Hundreds of calls on a few numbers each: on a busy machine threads would wait for each other.
+    runtime.set_num_threads(1)
+    try:
+        _check_layer(layer, np.array(x, np.float32), before_call)
+    finally:
+        runtime.set_num_threads(threads)
+
+
+def _check_layer(layer, x, before_call):
     before_call()
     y = layer(x, training=True)
     dy = np.random.default_rng(3).normal(size=y.shape).astype(np.float32)

@@ -79,6 +79,13 @@ class TestCustomLayer:
         with pytest.raises(NotImplementedError, match=r"takes size.*must define get_config"):
             Forgetful(3).get_config()
 
+        class ForgetfulDense(Dense):
+            def __init__(self, units, temperature=1.0, **options):
+                super().__init__(units, **options)
+
+        with pytest.raises(NotImplementedError, match="takes temperature"):
+            ForgetfulDense(3).get_config()
+
     def test_unwritten_methods_say_so(self):
         class Empty(Layer):
             pass

@@ -206,6 +206,9 @@ class TestGet:
         ("sparse_categorical_crossentropy", LABELS + 1, LOGITS, "run from 1 to 4.*from 0 to 3"),
         ("sparse_categorical_crossentropy", LABELS - 1, LOGITS, "run from -1 to 2"),
         ("sparse_categorical_crossentropy", LABELS + 0.5, LOGITS, "whole numbers"),
+        ("sparse_categorical_crossentropy", LABELS * np.nan, LOGITS, "whole numbers"),
+        ("sparse_categorical_crossentropy", LABELS, LOGITS[:, :1], "use 'binary_crossentropy'"),
+        ("categorical_crossentropy", LABELS, LOGITS[:, :1], "use 'binary_crossentropy'"),
         ("mean_squared_error", 1.0, 1.0, "one number"),
     ],
 )

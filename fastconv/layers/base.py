@@ -90,6 +90,7 @@ class Layer:
         self.built = False
         self._given_shape = None if input_shape is None else self._checked_shape(input_shape)
         self._input_shape: Shape | None = None
+        self._shapes: tuple[Shape, Shape] | None = None
         self._parameters: list[Parameter] = []
         self._buffers: dict[tuple[str, np.dtype], np.ndarray] = {}
         self._plans: dict[tuple, Any] = {}
@@ -147,10 +148,13 @@ class Layer:
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments; they fit JSON."""
-        own = set(_constructor_arguments(type(self))) - set(_constructor_arguments(Layer))
-        if own and type(self).get_config is Layer.get_config:
+        # Arguments that came with a class below the one whose get_config this is would be lost.
+        writer = next(cls for cls in type(self).__mro__ if "get_config" in cls.__dict__)
+        known = _constructor_arguments(writer)
+        lost = [name for name in _constructor_arguments(type(self)) if name not in known]
+        if lost:
             raise NotImplementedError(
-                f"{self.label}: the constructor takes {', '.join(sorted(own))}, so the class "
+                f"{self.label}: the constructor takes {', '.join(lost)}, so the class "
                 "must define get_config() to be saved"
             )
         config: dict[str, Any] = {"name": self.name, "trainable": self.trainable}
@@ -199,7 +203,11 @@ class Layer:
     def output_shape(self) -> Shape | None:
         """(None, ...): the output's shape; None where the input's is not known yet."""
         shape = self.input_shape
-        return None if shape is None else self.compute_output_shape(shape)
+        if shape is None:
+            return None
+        if self._shapes is None or self._shapes[0] != shape:
+            self._shapes = (shape, self.compute_output_shape(shape))
+        return self._shapes[1]
 
     @property
     def parameters(self) -> list[Parameter]:
