@@ -52,18 +52,21 @@ def window2d(
     pixels and an odd pixel of padding goes to the bottom or right), an int, or
     ((top, bottom), (left, right)).
 
-    Raises ValueError, naming `owner`, if the window does not fit the image.
+    Raises ValueError, naming `owner`, if the window does not fit the image or the image
+    has no pixels.
     """
     strides = positive_pair(strides, "strides", owner)
     dilation = positive_pair(dilation, "dilation_rate", owner)
     pads = _padding(image, size, strides, padding, dilation, owner)
+    shape = tuple(image) if channels is None else (*image, channels)
+    if min(image) < 1:
+        raise ValueError(f"{owner}: the input {shape} has no pixels")
     axes = []
     for axis in range(2):
         before, after = pads[axis]
         extent = (size[axis] - 1) * dilation[axis] + 1
         room = image[axis] + before + after - extent
         if room < 0:
-            shape = tuple(image) if channels is None else (*image, channels)
             raise ValueError(
                 f"{owner}: {what} {tuple(size)} does not fit the input {shape} "
                 f"with padding={padding!r}"
