@@ -28,9 +28,8 @@ def filter2d(image: Any, kernel: Any, padding: Any = "valid") -> np.ndarray:
     if weights.ndim != 2:
         raise ValueError(f"filter2d: kernel has shape {weights.shape}; (rows, columns) is needed")
     dtype = np.float64 if np.float64 in (_dtype(image), _dtype(kernel)) else np.float32
-    height, width = pixels.shape[:2]
     # Channels become images, so that one single-channel convolution serves them all.
-    planes = np.moveaxis(pixels.reshape(height, width, -1), 2, 0)
+    planes = np.moveaxis(np.atleast_3d(pixels), 2, 0)
     planes = np.ascontiguousarray(planes, dtype)[..., np.newaxis]
     weights = np.ascontiguousarray(weights, dtype)[:, :, np.newaxis, np.newaxis]
     plan = Conv2DPlan(planes.shape, weights.shape, padding=padding, dtype=dtype, owner="filter2d")

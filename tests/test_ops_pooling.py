@@ -1,0 +1,193 @@
+"""Max, average and L2 pooling and their gradients against their twins and PyTorch."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from oracle import LAYOUTS, assert_close, check_linear, laid_out, pool_cases
+
+from fastconv import ops, reference
+
+KINDS = ["max", "average", "l2"]
+each_kind = pytest.mark.parametrize("kind", KINDS)
+
+
+def forward(kind, module=ops):
+    return getattr(module, f"{kind}_pool2d")
+
+
+def backward(kind, module=ops):
+    return getattr(module, f"{kind}_pool2d_backward")
+
+
+@each_kind
+@given(case=pool_cases())
+@settings(max_examples=50)
+def test_against_the_twin(kind, case):
+    x = case.random(case.x)
+    kept = x.copy()
+    y = forward(kind)(x, **case.options)
+    assert y.dtype == x.dtype and y.flags.c_contiguous
+    expected = forward(kind, reference)(x, **case.options)
+    # A mean may cancel; the numbers it is made of have size 1.
+    assert_close(y, expected, usual=0.0 if kind == "max" else 1.0)
+    if kind == "max":
+        np.testing.assert_array_equal(y, expected)
+    dy = case.random(y.shape, 1)
+    kept_dy = dy.copy()
+    dx = backward(kind)(dy, x, **case.options)
+    assert dx.dtype == x.dtype and dx.flags.c_contiguous
+    assert_close(dx, backward(kind, reference)(dy, x, **case.options), usual=1.0)
+    np.testing.assert_array_equal(x, kept)
+    np.testing.assert_array_equal(dy, kept_dy)
+
+
+@given(case=pool_cases())
+@settings(max_examples=30)
+def test_average_gradient_is_linear(case):
+    x = case.random(case.x)
+    dy = case.random(forward("average")(x, **case.options).shape, 1)
+    check_linear(
+        lambda dy: ops.average_pool2d_backward(dy, x, **case.options),
+        lambda dy: reference.average_pool2d_backward(dy, x, **case.options),
+        [dy],
+    )
+
+
+@given(case=pool_cases())
+@settings(max_examples=40)
+def test_ties_go_to_the_first(case):
+    """Three different numbers only, zeros of both signs among them."""
+    x = np.random.default_rng(case.seed).choice([-1.0, -0.0, 0.0, 1.0], case.x).astype(case.dtype)
+    y = ops.max_pool2d(x, **case.options)
+    dy = case.random(y.shape, 1)
+    dx = ops.max_pool2d_backward(dy, x, **case.options)
+    assert_close(dx, reference.max_pool2d_backward(dy, x, **case.options), usual=1.0)
+
+
+def test_a_tie_by_hand():
+    x = np.zeros((1, 4, 4, 1), np.float32)
+    x[0, 1, 0] = x[0, 0, 3] = x[0, 1, 2] = 2
+    dy = np.array([[1, 2], [3, 4]], np.float32).reshape(1, 2, 2, 1)
+    dx = ops.max_pool2d_backward(dy, x)[0, :, :, 0]
+    np.testing.assert_array_equal(dx, [[0, 0, 0, 2], [1, 0, 0, 0], [3, 0, 4, 0], [0, 0, 0, 0]])
+
+
+@each_kind
+@given(case=pool_cases())
+@settings(max_examples=30)
+def test_nan_comes_out_of_every_window_that_holds_it(kind, case):
+    rng = np.random.default_rng(case.seed)
+    x = case.random(case.x).copy()
+    x[rng.random(case.x) < 0.1] = np.nan
+    y = forward(kind)(x, **case.options)
+    expected = forward(kind, reference)(x, **case.options)
+    np.testing.assert_array_equal(np.isnan(y), np.isnan(expected))
+    if kind == "max":
+        dy = case.random(y.shape, 1)
+        dx = ops.max_pool2d_backward(dy, x, **case.options)
+        assert_close(dx, reference.max_pool2d_backward(dy, x, **case.options), usual=1.0)
+
+
+def test_infinities():
+    x = np.array([-np.inf, -np.inf, 1, np.inf], np.float32).reshape(1, 1, 4, 1)
+    np.testing.assert_array_equal(ops.max_pool2d(x, (1, 2))[0, 0, :, 0], [-np.inf, np.inf])
+    dx = ops.max_pool2d_backward(np.ones((1, 1, 2, 1), np.float32), x, (1, 2))
+    np.testing.assert_array_equal(dx[0, 0, :, 0], [1, 0, 0, 1])
+
+
+def test_padding_is_never_the_largest_and_never_counted():
+    x = np.full((1, 3, 3, 1), -2, np.float32)
+    for padding in ("same", 1, ((1, 0), (0, 1))):
+        for kind, value in (("max", -2), ("average", -2)):
+            y = forward(kind)(x, 2, 2, padding)
+            np.testing.assert_array_equal(y, np.full(y.shape, value))
+    corner = ops.l2_pool2d(x, 2, 2, 1)[0, :, :, 0]
+    np.testing.assert_allclose(corner, [[2, 8**0.5], [8**0.5, 4]], rtol=1e-6)
+
+
+def test_gradient_is_0_where_the_norm_is():
+    x = np.zeros((1, 4, 4, 3), np.float32)
+    x[0, 0, 0, 0] = 3
+    x[0, 1, 1, 0] = 4
+    dx = ops.l2_pool2d_backward(np.full((1, 2, 2, 3), 10, np.float32), x)
+    expected = np.zeros_like(x)
+    expected[0, 0, 0, 0], expected[0, 1, 1, 0] = 6, 8
+    np.testing.assert_allclose(dx, expected, rtol=1e-6)
+
+
+@each_kind
+@given(case=pool_cases())
+@settings(max_examples=30)
+def test_against_pytorch(kind, case):
+    torch_pool2d = pytest.importorskip("torch_twins", reason="needs PyTorch").pool2d
+    case = case._replace(dtype=np.float64)
+    x = case.random(case.x)
+    y = forward(kind)(x, **case.options)
+    dy = case.random(y.shape, 1)
+    expected, (dx,) = torch_pool2d(kind, x, dy, **case.options)
+    assert_close(y, expected, usual=1.0)
+    assert_close(backward(kind)(dy, x, **case.options), dx, usual=1.0)
+
+
+@each_kind
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_layout_does_not_matter(kind, layout):
+    x = np.random.default_rng(0).standard_normal((2, 6, 5, 3)).astype(np.float32)
+    y = forward(kind)(x)
+    np.testing.assert_array_equal(forward(kind)(laid_out(x, layout)), y)
+    np.testing.assert_array_equal(
+        backward(kind)(laid_out(y, layout), laid_out(x, layout)), backward(kind)(y, x)
+    )
+
+
+@each_kind
+@pytest.mark.parametrize("shape", [(0, 4, 4, 3), (2, 4, 4, 0)])
+def test_nothing_in_nothing_out(kind, shape):
+    x = np.empty(shape, np.float32)
+    y = forward(kind)(x)
+    assert y.shape == (shape[0], 2, 2, shape[3])
+    assert backward(kind)(y, x).shape == shape
+
+
+def image(*shape, dtype=np.float32):
+    return np.ones(shape, dtype)
+
+
+@each_kind
+@pytest.mark.parametrize(
+    ("x", "options", "error", "message"),
+    [
+        ([[1.0]], {}, TypeError, "x is a list"),
+        (image(4, 4, 2), {}, ValueError, r"x has shape \(4, 4, 2\); 4 dimensions"),
+        (image(1, 4, 4, 2, dtype="f2"), {}, TypeError, "x has dtype float16"),
+        (image(1, 4, 4, 2), {"pool_size": 0}, ValueError, "pool_size is 0"),
+        (image(1, 4, 4, 2), {"pool_size": (2, 2, 2)}, TypeError, "pool_size is"),
+        (image(1, 4, 4, 2), {"strides": -1}, ValueError, "strides is -1"),
+        (image(1, 4, 4, 2), {"padding": "full"}, ValueError, "padding is 'full'"),
+        (image(1, 4, 4, 2), {"padding": 2}, ValueError, "padding=2 is as large as the pool wind"),
+        (
+            image(1, 2, 4, 2),
+            {"pool_size": 3},
+            ValueError,
+            r"pool window \(3, 3\) does not fit the input \(2, 4, 2\) with padding='valid'",
+        ),
+        (image(1, 0, 4, 2), {"padding": 1}, ValueError, r"input \(0, 4, 2\) has no pixels"),
+    ],
+    ids=str,
+)
+def test_mistakes(kind, x, options, error, message):
+    with pytest.raises(error, match=f"^{kind}_pool2d: .*{message}"):
+        forward(kind)(x, **options)
+    with pytest.raises(error, match=f"^{kind}_pool2d_backward: .*{message}"):
+        backward(kind)(image(1, 2, 2, 2), x, **options)
+
+
+@each_kind
+def test_mistakes_in_the_gradient(kind):
+    x = image(1, 4, 4, 2)
+    with pytest.raises(ValueError, match=r"dy has shape \(1, 4, 4, 2\); \(1, 2, 2, 2\) is exp"):
+        backward(kind)(x, x)
+    with pytest.raises(TypeError, match="differ in dtype .*dy float64, x float32"):
+        backward(kind)(image(1, 2, 2, 2, dtype="f8"), x)
