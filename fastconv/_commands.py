@@ -7,13 +7,20 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 MISTAKE, FAILURE, INTERRUPTED = 2, 1, 130
 
 
 class Mistake(Exception):
     """What the user can mend: ends the command with this line and exit code 2."""
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are one line, as all errors here are."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(MISTAKE, f"{self.prog}: error: {message}; see --help\n")
 
 
 def run(
@@ -34,6 +41,8 @@ def run(
             sys.stdout.flush()
             return code
         except KeyboardInterrupt as interrupt:
+            if sys.stderr.isatty():
+                print(file=sys.stderr)  # ends the line that shows ^C
             return _end(parser, str(interrupt) or "interrupted", INTERRUPTED)
         except BrokenPipeError:
             # The reader is gone (`| head`); keep Python from writing to it once more.

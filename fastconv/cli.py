@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 
 from . import __version__, evaluate, filter, predict, show_config, train
-from ._commands import run
+from ._commands import Parser, run
 
 _COMMANDS = {
     "train": (train, train.train),
@@ -19,9 +18,7 @@ _COMMANDS = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a subcommand and return its exit code."""
-    parser = argparse.ArgumentParser(
-        "fastconv", description="Small convolutional networks on the CPU."
-    )
+    parser = Parser("fastconv", description="Small convolutional networks on the CPU.")
     parser.add_argument("--version", action="version", version=f"fastconv {__version__}")
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND")
     for name, (module, command) in _COMMANDS.items():

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from ._commands import Mistake, add_threads, load_model, positive_int, run, use_threads
+from ._commands import Mistake, Parser, add_threads, load_model, positive_int, run, use_threads
 
 DESCRIPTION = "Measure a saved model's loss and metrics on a folder of images."
 
@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    parser = argparse.ArgumentParser("python -m fastconv.evaluate", description=DESCRIPTION)
+    parser = Parser("python -m fastconv.evaluate", description=DESCRIPTION)
     add_arguments(parser)
     return run(evaluate, parser, argv)
 

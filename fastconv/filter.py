@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from ._commands import Mistake, run
+from ._commands import Mistake, Parser, run
 
 DESCRIPTION = "Run one 2-D filter over an image."
 
@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    parser = argparse.ArgumentParser("python -m fastconv.filter", description=DESCRIPTION)
+    parser = Parser("python -m fastconv.filter", description=DESCRIPTION)
     add_arguments(parser)
     return run(filter_image, parser, argv)
 

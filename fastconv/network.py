@@ -26,7 +26,6 @@ class Network:
         self.trainable: list[Parameter] = [
             parameter for layer in self.layers for parameter in layer.trainable_weights
         ]
-        self._spare_input_gradients()
         last = self.layers[-1]
         activation = getattr(getattr(last, "activation", None), "name", None)
         #: The last layer, where its activation can be left to the loss.
@@ -51,6 +50,9 @@ class Network:
 
         `logits` leaves the last activation out; only where `foldable` has one.
         """
+        if training:
+            # Every time: a layer may be part of another model as well.
+            self._spare_input_gradients()
         for stage in self.stages:
             x = stage.call(x, training)
         if self.head is None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ._commands import FAILURE, Mistake, add_threads, load_model, run, use_threads
+from ._commands import FAILURE, Mistake, Parser, add_threads, load_model, run, use_threads
 
 DESCRIPTION = "Tell the class of each image by a saved model."
 _BATCH_SIZE = 32
@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    parser = argparse.ArgumentParser("python -m fastconv.predict", description=DESCRIPTION)
+    parser = Parser("python -m fastconv.predict", description=DESCRIPTION)
     add_arguments(parser)
     return run(predict, parser, argv)
 

@@ -85,6 +85,13 @@ class BatchModel:
         return self.loss is not None
 
     @property
+    def epochs_done(self) -> int:
+        """How many epochs the running, last or loaded training has behind it."""
+        if self._run is not None:
+            return self._run.epoch
+        return 0 if self._run_state is None else self._run_state["epoch"]
+
+    @property
     def metrics_names(self) -> list[str]:
         """What `evaluate` returns, in its order: "loss" and the metrics."""
         return ["loss", *self._meters().names] if self.compiled else []

@@ -16,7 +16,7 @@ def summary_lines(layers: Iterable[Any]) -> list[str]:
     lines = ["_" * _WIDTH, _row(("Layer (type)", "Output Shape", "Param #")), "=" * _WIDTH]
     for index, layer in enumerate(layers):
         shape = layer.output_shape if layer.built else "?"
-        count = layer.count_params() if layer.built else "? (unbuilt)"
+        count = layer.count_params() if layer.built else "?"
         lines.append(_row((f"{layer.name} ({type(layer).__name__})", shape, count)))
         lines.append(("=" if index == len(layers) - 1 else "_") * _WIDTH)
     trainable = _count(p for layer in layers for p in layer.trainable_weights)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
+import math
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ._commands import (
     Mistake,
+    Parser,
     add_threads,
     load_model,
     natural_int,
@@ -89,7 +91,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
-    parser = argparse.ArgumentParser("python -m fastconv.train", description=DESCRIPTION)
+    parser = Parser("python -m fastconv.train", description=DESCRIPTION)
     add_arguments(parser)
     return run(train, parser, argv)
 
@@ -198,6 +200,7 @@ def _train(model: Any, settings: dict[str, Any], arguments: argparse.Namespace) 
     checkpoint, callbacks = _callbacks(settings)
     model.metadata["training"] = settings
     print(f"Training {settings['arch']}, {model.count_params():,} parameters, on {folder}")
+    before = model.epochs_done
     try:
         history = model.fit(
             train_data,
@@ -209,7 +212,7 @@ def _train(model: Any, settings: dict[str, Any], arguments: argparse.Namespace) 
         )
     except KeyboardInterrupt:
         raise KeyboardInterrupt(_interruption(checkpoint)) from None
-    _report(history, checkpoint, settings, arguments)
+    _report(history, before, checkpoint, settings, arguments)
 
 
 def _find_data(settings: dict[str, Any]) -> Any:
@@ -289,26 +292,19 @@ def _interruption(checkpoint: Any) -> str:
 
 
 def _report(
-    history: Any, checkpoint: Any, settings: dict[str, Any], arguments: argparse.Namespace
+    history: Any,
+    before: int,
+    checkpoint: Any,
+    settings: dict[str, Any],
+    arguments: argparse.Namespace,
 ) -> None:
-    """Say how well it went and what was written."""
-    losses = history.history["val_loss"]
-    accuracies = history.history["val_accuracy"]
-    best = min(
-        range(len(losses)), key=lambda epoch: (losses[epoch] != losses[epoch], losses[epoch])
-    )
-    most = max(range(len(accuracies)), key=accuracies.__getitem__)
-    if arguments.resume and len(losses) >= settings["epochs"]:
-        print(f"The run has {len(losses)} of {settings['epochs']} epochs")
-    elif len(losses) < settings["epochs"]:
-        print(
-            f"Stopped after epoch {len(losses)}: no lower val_loss in {settings['patience']} more"
-        )
-    print(
-        f"Best epoch: {best + 1} of {len(losses)}, val_loss {losses[best]:.4f}, "
-        f"val_accuracy {accuracies[best]:.4f}"
-        + ("" if most == best else f" (highest {accuracies[most]:.4f} in epoch {most + 1})")
-    )
+    """Say how well it went, `before` epochs being another session's, and what was written."""
+    epochs = len(history.epoch)
+    if epochs == before:
+        print(f"Nothing to do: {arguments.resume} is of a run that ended with epoch {before}")
+    elif epochs < settings["epochs"]:
+        print(f"Stopped: val_loss has not been lower for {settings['patience']} epochs")
+    print(_best_epoch(history.history))
     written = [*checkpoint.saved_paths, *_said_paths(settings)]
     if arguments.plot is not None:
         from .plotting import plot_history
@@ -316,6 +312,21 @@ def _report(
         plot_history(history.history, arguments.plot)
         written.append(arguments.plot)
     print(f"Wrote {', '.join(written)}")
+
+
+def _best_epoch(history: Mapping[str, Sequence[float]]) -> str:
+    """Tell of the epoch with the lowest validation loss, and of a higher accuracy elsewhere."""
+    losses, accuracies = history["val_loss"], history["val_accuracy"]
+    # A loss that is no number comes last, wherever it stands.
+    best = min(range(len(losses)), key=lambda epoch: (math.isnan(losses[epoch]), losses[epoch]))
+    text = (
+        f"Best epoch: {best + 1} of {len(losses)}, val_loss {losses[best]:.4f}, "
+        f"val_accuracy {accuracies[best]:.4f}"
+    )
+    highest = max(accuracies)
+    if highest > accuracies[best]:
+        text += f" (highest {highest:.4f} in epoch {accuracies.index(highest) + 1})"
+    return text
 
 
 def _said_paths(settings: dict[str, Any]) -> list[str]:

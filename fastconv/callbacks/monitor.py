@@ -6,6 +6,8 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from .base import Callback
 
 _LARGER_IS_BETTER = ("acc", "auc", "precision", "recall", "f1")
@@ -66,7 +68,8 @@ class MonitorCallback(Callback):
 
 def whole_number(value: Any, argument: str, owner: str, *, minimum: int = 0) -> int:
     """Return `value` as an int of at least `minimum`, or raise ValueError."""
-    if isinstance(value, bool) or int(value) != value or value < minimum:
+    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if not whole or value < minimum:
         raise ValueError(
             f"{owner}: {argument} is {value!r}; give a whole number of at least {minimum}"
         )

@@ -176,6 +176,7 @@ def _live_bar(steps: int | None, stream: TextIO) -> Any:
             left = _clock(per_step * (values["total"] - values["n"])) if steps else "?"
             values["timing"] = f"ETA: {left} {_per_step(per_step)}"
             values["figures"] = f" - {self.desc}" if self.desc else ""
+            values["ncols"] = shutil.get_terminal_size().columns - 1
             return values
 
     bar = f"[{{bar:{_bar_width(stream)}}}]" if steps else "[...]"
@@ -184,6 +185,8 @@ def _live_bar(steps: int | None, stream: TextIO) -> Any:
         file=stream,
         ascii=".>=",
         bar_format="{n_fmt}/{total_fmt} " + bar + " - {timing}{figures}",
-        dynamic_ncols=True,
         mininterval=0.1,
+        # Left to itself tqdm draws nothing on a terminal that does not tell its size.
+        ncols=80,
+        nrows=24,
     )

@@ -1,0 +1,340 @@
+"""Checkpoints: format, refusals, and runs that go on as if never stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import numpy as np
+import pytest
+from small_models import convnet, photos, same_weights
+
+import fastconv
+from fastconv import archive, layers, optimizers
+from fastconv.archive import CheckpointError
+from fastconv.callbacks import (
+    Callback,
+    CSVLogger,
+    EarlyStopping,
+    LearningRateScheduler,
+    ModelCheckpoint,
+    ReduceLROnPlateau,
+)
+from fastconv.models import Sequential, load_model
+from fastconv.preprocessing.image import ImageDataGenerator
+
+
+def _trained(**arguments):
+    model = convnet(**arguments)
+    x, y = photos()
+    model.fit(x, y, epochs=2, validation_data=(x, y), verbose=0)
+    model.class_names = ["cat", "dog"]
+    return model
+
+
+def test_the_documented_format(tmp_path):
+    model = _trained()
+    path = tmp_path / "m.npz"
+    model.save(path)
+    with np.load(path, allow_pickle=False) as file:
+        assert str(file["format"]) == "fastconv/1" and file["format"].shape == ()
+        config, state = json.loads(str(file["config"])), json.loads(str(file["state"]))
+        names = [f"weights/{layer.name}/{p.name}" for layer in model.layers for p in layer.weights]
+        assert [name for name in file.files if name.startswith("weights/")] == names
+        for name, parameter in zip(names, model.weights, strict=True):
+            assert file[name].dtype == np.float32
+            assert np.array_equal(file[name], parameter.value)
+        assert file["optimizer/iterations"] == 4
+        assert "optimizer/0/momentum" in file.files
+    assert config["class_names"] == ["cat", "dog"]
+    assert config["compile"]["loss"]["class_name"] == "BinaryCrossentropy"
+    assert state["epoch"] == 2 and state["step"] == 4
+    assert len(state["history"]["val_loss"]) == 2
+    assert set(state["random"]) == {"seed", "count"}
+
+
+def test_a_loaded_model_is_the_saved_one(tmp_path):
+    model = _trained(metrics=["acc", fastconv.metrics.get("auc")])
+    model.metadata["note"] = "from a test"
+    path = tmp_path / "m.npz"
+    model.save(path)
+    drawn = fastconv.random.get_state()
+    again = load_model(path)
+    assert fastconv.random.get_state() == drawn
+    x, y = photos(10, seed=4)
+    assert np.array_equal(again.predict(x, verbose=0), model.predict(x, verbose=0))
+    assert again.evaluate(x, y, verbose=0) == model.evaluate(x, y, verbose=0)
+    assert (again.class_names, again.metadata) == (model.class_names, model.metadata)
+    assert again.epochs_done == 2 and again.metrics_names == ["loss", "acc", "auc"]
+    for _ in range(3):
+        assert again.train_on_batch(x, y) == model.train_on_batch(x, y)
+    assert same_weights(again, model)
+
+
+def test_schedules_and_uncompiled_models_come_back(tmp_path):
+    rate = optimizers.schedules.ExponentialDecay(0.1, 2, 0.5)
+    model = _trained(optimizer=optimizers.SGD(rate))
+    model.save(tmp_path / "m.npz")
+    again = load_model(tmp_path / "m.npz")
+    assert again.optimizer.learning_rate == model.optimizer.learning_rate == pytest.approx(0.025)
+    assert load_model(tmp_path / "m.npz", compile=False).compiled is False
+    plain = Sequential([layers.Dense(1, input_shape=(2,))])
+    plain.save(tmp_path / "p.npz")
+    assert same_weights(load_model(tmp_path / "p.npz"), plain)
+
+
+def test_weights_alone(tmp_path):
+    first, second = _trained(), convnet()
+    first.save_weights(tmp_path / "w.npz")
+    first.save(tmp_path / "m.npz")
+    for name in ("w.npz", "m.npz"):
+        second.set_weights([weight * 0 for weight in second.get_weights()])
+        second.load_weights(tmp_path / name)
+        assert same_weights(first, second)
+    assert "state" not in archive.read(tmp_path / "w.npz")
+    assert same_weights(load_model(tmp_path / "w.npz"), first)
+
+
+def test_names_that_cannot_be_written(tmp_path):
+    model = convnet()
+    with pytest.raises(ValueError, match=r"ends in '\.npz', such as 'model\.npz'"):
+        model.save("model.hdf5")
+    with pytest.raises(ValueError, match="not built"):
+        Sequential([layers.Dense(1)]).save(tmp_path / "m.npz")
+    model.save(tmp_path / "m.npz")
+    with pytest.raises(FileExistsError):
+        model.save(tmp_path / "m.npz", overwrite=False)
+
+
+def _changed(path, **changes):
+    arrays = archive.read(path)
+    arrays.update({name.replace("__", "/"): np.asarray(value) for name, value in changes.items()})
+    archive.write(path, {name: array for name, array in arrays.items() if array.shape != (0,)})
+
+
+GONE = np.zeros(0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"format": "fastconv/2"}, "format fastconv/2, this fastconv .* update fastconv"),
+        ({"format": "keras/3"}, "not a fastconv checkpoint"),
+        ({"format": GONE}, "not a fastconv checkpoint"),
+        ({"config": "{"}, "its part 'config' cannot be read"),
+        ({"config": "[]"}, "its part 'config' cannot be read"),
+        ({"config": '{"config": {"layers": [{"class_name": "Warp"}]}}'}, "cannot be rebuilt"),
+        ({"config": GONE}, "its part 'config'"),
+        ({"state": "nonsense"}, "its part 'state'"),
+        ({"weights__extra__kernel": np.zeros(3)}, "holds 5 weights, the model has 4"),
+        ({"optimizer__0__momentum": np.zeros(3)}, "does not fit"),
+        ({"optimizer__iterations": np.array(-1)}, "does not fit"),
+    ],
+)
+def test_files_that_are_no_good_are_refused(tmp_path, changes, text):
+    path = tmp_path / "m.npz"
+    _trained().save(path)
+    _changed(path, **changes)
+    with pytest.raises(CheckpointError, match=text) as caught:
+        load_model(path)
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize("bad", ["shape", "name", "count", "dtype", "damage", "optimizer", "class"])
+def test_a_refused_file_leaves_the_model_as_it_was(tmp_path, bad):
+    path = tmp_path / "m.npz"
+    other = _trained()
+    other.save(path)
+    arrays = archive.read(path)
+    last = [name for name in arrays if name.startswith("weights/")][-1]
+    if bad == "shape":
+        arrays[last] = np.zeros((2,), np.float32)
+    elif bad == "name":
+        arrays = {k.replace("bias", "offset"): v for k, v in arrays.items()}
+    elif bad == "count":
+        del arrays[last]
+    elif bad == "dtype":
+        arrays[last] = np.zeros((1,), np.int64)
+    elif bad == "optimizer":
+        arrays["optimizer/0/velocity"] = np.zeros(2, np.float32)
+    archive.write(path, arrays)
+    if bad == "damage":
+        path.write_bytes(path.read_bytes()[:-30])
+    model = _trained(optimizer="sgd") if bad == "class" else _trained()
+    before = _everything(model)
+    x, y = photos()
+    with pytest.raises(CheckpointError):
+        model.fit(x, y, epochs=5, resume_from=path, verbose=0)
+    if bad not in ("optimizer", "class"):
+        with pytest.raises(CheckpointError):
+            model.load_weights(path)
+    assert _everything(model, drawn=1) == before
+
+
+def _everything(model, drawn=0):
+    state = fastconv.random.get_state()
+    return (
+        [weight.tobytes() for weight in model.get_weights()],
+        [layer.get_state() for layer in model.layers],
+        {k: np.asarray(v).tobytes() for k, v in model.optimizer.get_state().items()},
+        # fit draws the seed of its shuffling before it looks at the file.
+        {**state, "count": state["count"] - drawn},
+    )
+
+
+def test_a_file_of_another_model_is_refused(tmp_path):
+    _trained().save(tmp_path / "m.npz")
+    other = convnet(size=14)
+    with pytest.raises(CheckpointError, match=r"where Dense 'dense.*' has kernel of shape"):
+        other.load_weights(tmp_path / "m.npz")
+
+
+def test_a_custom_loss_needs_its_class(tmp_path):
+    class Halved(fastconv.losses.MeanSquaredError):
+        def losses_and_gradient(self, targets, predictions, logits):
+            losses, gradient = super().losses_and_gradient(targets, predictions, logits)
+            return losses / 2, gradient / 2
+
+    model = convnet(loss=Halved())
+    model.save(tmp_path / "m.npz")
+    with pytest.raises(CheckpointError, match="custom_objects"):
+        load_model(tmp_path / "m.npz")
+    again = load_model(tmp_path / "m.npz", custom_objects={"Halved": Halved})
+    assert type(again.loss) is Halved
+
+
+# Going on
+
+
+class Stop(Exception):
+    pass
+
+
+class StopAfter(Callback):
+    """Break off at an epoch's end, after the checkpoint was written."""
+
+    runs_last = True
+
+    def __init__(self, epoch):
+        super().__init__()
+        self.at = epoch
+
+    def on_epoch_end(self, epoch, logs=None):
+        if epoch + 1 == self.at:
+            raise Stop
+
+
+def _data(kind):
+    x, y = photos(30)
+    if kind == "arrays":
+        return {"x": x, "y": y, "batch_size": 8, "validation_split": 0.2}
+    if kind == "steps":
+        return {"x": x, "y": y, "batch_size": 8, "steps_per_epoch": 3, "validation_split": 0.2}
+    augmented = ImageDataGenerator(rotation_range=30, horizontal_flip=True)
+    plain = ImageDataGenerator()
+    return {
+        "x": augmented.flow(255 * x, y, batch_size=8),
+        "validation_data": plain.flow(255 * x, y, batch_size=8, shuffle=False),
+    }
+
+
+def _callbacks(folder, *more):
+    return [
+        CSVLogger(folder / "log.csv"),
+        ReduceLROnPlateau(monitor="loss", patience=1, factor=0.5, min_delta=0.05),
+        ModelCheckpoint(folder / "m-{epoch:02d}.npz"),
+        EarlyStopping(patience=4, restore_best_weights=True),
+        *more,
+    ]
+
+
+@pytest.mark.parametrize("kind", ["arrays", "steps", "augmented"])
+@pytest.mark.parametrize("optimizer", ["adam", "rmsprop"])
+@pytest.mark.filterwarnings("ignore:n_jobs")
+def test_a_resumed_run_ends_with_the_same_bits(tmp_path, kind, optimizer):
+    (tmp_path / "whole").mkdir()
+    (tmp_path / "parts").mkdir()
+    fastconv.utils.set_random_seed(21)
+    whole = convnet(optimizer=optimizer)
+    history = whole.fit(
+        **_data(kind), epochs=7, callbacks=_callbacks(tmp_path / "whole"), verbose=0
+    )
+
+    fastconv.utils.set_random_seed(21)
+    parts = convnet(optimizer=optimizer)
+    with pytest.raises(Stop):
+        parts.fit(
+            **_data(kind),
+            epochs=7,
+            callbacks=_callbacks(tmp_path / "parts", StopAfter(4)),
+            verbose=0,
+        )
+    # Another process would have other random numbers, a fresh model and fresh data.
+    fastconv.utils.set_random_seed(99)
+    resumed = convnet(optimizer=optimizer)
+    again = resumed.fit(
+        **_data(kind),
+        epochs=7,
+        callbacks=_callbacks(tmp_path / "parts"),
+        resume_from=tmp_path / "parts" / "m-03.npz",
+        verbose=0,
+    )
+    assert same_weights(whole, resumed)
+    assert again.history == history.history and again.epoch == history.epoch
+    assert (tmp_path / "parts/log.csv").read_text() == (tmp_path / "whole/log.csv").read_text()
+    assert fastconv.random.next_seed() == _next_seed_after(tmp_path / "whole")
+    last = f"m-{len(history.epoch):02d}.npz"
+    first, second = (archive.read(tmp_path / part / last) for part in ("whole", "parts"))
+    weights = [name for name in first if name.startswith(("weights/", "optimizer/"))]
+    assert all(first[a].tobytes() == second[b].tobytes() for a, b in zip(
+        weights, [n for n in second if n.startswith(("weights/", "optimizer/"))], strict=True
+    ))  # fmt: skip
+
+
+def _next_seed_after(folder):
+    """Return the seed that the run which was never stopped would have drawn next."""
+    last = sorted(os.listdir(folder))[-1]
+    state = json.loads(str(archive.read(folder / last)["state"]))["random"]
+    fastconv.random.set_state(state)
+    return fastconv.random.next_seed()
+
+
+def test_an_early_stopped_run_stays_stopped(tmp_path):
+    x, y = photos()
+    arguments = {"optimizer": optimizers.SGD(0.0), "dropout": 0.0}
+    path = tmp_path / "m.npz"
+    model = convnet(**arguments)
+    history = model.fit(
+        x, y, epochs=9, validation_data=(x, y), verbose=0,
+        callbacks=[EarlyStopping(patience=2), ModelCheckpoint(path)],
+    )  # fmt: skip
+    assert history.epoch == [0, 1, 2]
+    resumed = convnet(optimizer=optimizers.SGD(0.0), dropout=0.0)
+    again = resumed.fit(
+        x, y, epochs=9, validation_data=(x, y), verbose=0, resume_from=path,
+        callbacks=[EarlyStopping(patience=2)],
+    )  # fmt: skip
+    assert again.history == history.history and same_weights(model, resumed)
+
+
+def test_files_a_run_cannot_go_on_from(tmp_path):
+    x, y = photos()
+    model = convnet()
+    model.save(tmp_path / "never.npz")
+    model.fit(x, y, batch_size=8, verbose=0,
+              callbacks=[ModelCheckpoint(tmp_path / "b{batch}.npz", save_freq=2)])  # fmt: skip
+    assert sorted(os.listdir(tmp_path)) == ["b2.npz", "b4.npz", "never.npz"]
+    with pytest.raises(CheckpointError, match="after 2 batches of epoch 1"):
+        model.fit(x, y, resume_from=tmp_path / "b2.npz", verbose=0)
+    with pytest.raises(CheckpointError, match="no state of a training run"):
+        model.fit(x, y, resume_from=tmp_path / "never.npz", verbose=0)
+
+
+def test_a_scheduler_and_new_callbacks_on_resuming(tmp_path):
+    x, y = photos()
+    path = tmp_path / "m.npz"
+    convnet().fit(x, y, epochs=2, callbacks=[ModelCheckpoint(path)], verbose=0)
+    scheduler = LearningRateScheduler(lambda epoch: 0.1 / (epoch + 1))
+    history = convnet().fit(x, y, epochs=4, callbacks=[scheduler], resume_from=path, verbose=0)
+    assert history.epoch == [0, 1, 2, 3]
+    assert history.history["learning_rate"] == pytest.approx([0.1 / 3, 0.1 / 4])

@@ -1,0 +1,343 @@
+"""The commands, as functions and as processes: results, one-line errors, exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fastconv import archive, cli, evaluate, filter, predict, train
+from fastconv.models import load_model
+
+SIZE = 20
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """A folder with 24 + 12 JPEGs of bright and of striped squares."""
+    root = tmp_path_factory.mktemp("data")
+    rng = np.random.default_rng(0)
+    for part, count in (("train", 12), ("validation", 6)):
+        for kind in ("cat", "dog"):
+            folder = root / part / kind
+            folder.mkdir(parents=True)
+            for number in range(count):
+                pixels = rng.integers(0, 120, (24, 24, 3))
+                if kind == "dog":
+                    pixels[:, ::4] += 120
+                Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{kind}.{number}.jpg")
+    return root
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def _arguments(data, *more):
+    return ["--arch", "model1", "--data", str(data), "--image-size", str(SIZE), "--batch-size", "8",
+            "--seed", "3", *more]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def trained(data, tmp_path_factory):
+    path = tmp_path_factory.mktemp("trained") / "m.npz"
+    arguments = _arguments(data, "--epochs", "3", "--checkpoint", str(path), "--patience", "0")
+    assert train.main([*arguments, "--quiet"]) == 0
+    return path
+
+
+def test_training_tells_what_it_does(data, here, capsys):
+    assert train.main(_arguments(data, "--epochs", "2", "--history", "h.csv")) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert f"Data: {data}\nFound 24 images belonging to 2 classes." in out
+    assert re.search(r"^Epoch 2/2 - 3/3 \[=+\] - .* - val_accuracy: \d\.\d{4}$", out, re.M)
+    assert re.search(
+        r"^Best epoch: [12] of 2, val_loss \d\.\d{4}, val_accuracy \d\.\d{4}", out, re.M
+    )
+    assert out.rstrip().endswith("Wrote model1.npz, h.csv")
+    assert (here / "h.csv").read_text().startswith("epoch,accuracy,loss,val_accuracy,val_loss\n0,")
+    model = load_model("model1.npz")
+    assert model.class_names == ["cat", "dog"] and model.input_shape == (None, SIZE, SIZE, 3)
+
+
+def test_quiet_training_prints_nothing(data, here, capsys):
+    assert train.main(_arguments(data, "--epochs", "1", "--quiet")) == 0
+    assert capsys.readouterr() == ("", "")
+
+
+def test_the_recipe_and_its_changes(data, here):
+    def settings(*arguments):
+        assert train.main([*_arguments(data, "--epochs", "1", "--quiet"), *arguments]) == 0
+        model = load_model(arguments[-1])
+        return model.metadata["training"], model.optimizer
+
+    said, optimizer = settings("--checkpoint", "a.npz")
+    assert (said["optimizer"], said["augment"], said["patience"]) == ("adam", False, 2)
+    assert optimizer.learning_rate == 0.001
+    said, optimizer = settings("--optimizer", "sgd", "--augment", "--checkpoint", "b.npz")
+    assert type(optimizer).__name__ == "SGD" and optimizer.learning_rate == 0.01
+    assert said["augment"] is True
+    _, optimizer = settings("--learning-rate", "0.5", "--checkpoint", "c.npz")
+    assert optimizer.learning_rate == 0.5
+
+
+@pytest.mark.filterwarnings("ignore:n_jobs")
+@pytest.mark.parametrize("arch", ["model1", "model3"])
+def test_resuming_reaches_the_same_weights(data, here, arch, capsys):
+    options = ["--arch", arch, "--data", str(data), "--image-size", "20", "--batch-size", "8"]
+    # A rate so small that every epoch is better than the one before.
+    options += ["--seed", "5", "--optimizer", "sgd", "--learning-rate", "0.001", "--patience", "0"]
+    whole, parts = ["--checkpoint", "w{epoch}.npz"], ["--checkpoint", "p{epoch}.npz"]
+    assert train.main([*options, *whole, "--epochs", "4", "--history", "w.csv"]) == 0
+    assert train.main([*options, *parts, "--epochs", "2", "--history", "p.csv"]) == 0
+    assert train.main(["--resume", "p2.npz", "--epochs", "4"]) == 0
+    # In order: automatic names of layers differ within one process.
+    first, second = (
+        [a.tobytes() for name, a in archive.read(path).items() if name.startswith(("w", "o"))]
+        for path in ("w4.npz", "p4.npz")
+    )
+    assert len(first) > 3 and first == second
+    assert (here / "w.csv").read_text() == (here / "p.csv").read_text()
+    capsys.readouterr()
+    assert train.main(["--resume", "p4.npz"]) == 0
+    assert "Nothing to do: p4.npz is of a run that ended with epoch 4" in capsys.readouterr().out
+
+
+def test_what_a_resumed_run_cannot_change(trained, here, capsys):
+    assert train.main(["--resume", str(trained), "--optimizer", "sgd"]) == 2
+    assert "--optimizer: the run in" in capsys.readouterr().err
+    from small_models import convnet
+
+    convnet().save("other.npz")
+    assert train.main(["--resume", "other.npz"]) == 2
+    assert "resume_from" in capsys.readouterr().err
+
+
+def test_the_plot_is_a_picture(data, here, capsys):
+    pytest.importorskip("matplotlib", reason="the extra is not installed")
+    assert train.main(_arguments(data, "--epochs", "2", "--quiet", "--plot", "new/p.png")) == 0
+    with Image.open("new/p.png") as picture:
+        assert picture.size == (1000, 400)
+    assert train.main(_arguments(data, "--plot", "p.xyz")) == 2
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:pkg_resources")
+def test_logs_for_tensorboard(data, here):
+    pytest.importorskip("tensorboard", reason="the extra is not installed")
+    assert train.main(_arguments(data, "--epochs", "1", "--quiet", "--log-dir", "log")) == 0
+    assert sorted(os.listdir("log")) == ["train", "validation"]
+
+
+def test_missing_extras_are_named_before_training(data, here, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorboard.summary", None)
+    assert train.main(_arguments(data, "--log-dir", "log")) == 2
+    assert "pip install 'fastconv[tensorboard]'" in capsys.readouterr().err
+    monkeypatch.setitem(sys.modules, "matplotlib.backends.backend_agg", None)
+    assert train.main(_arguments(data, "--plot", "p.png")) == 2
+    assert "pip install 'fastconv[plot]'" in capsys.readouterr().err
+
+
+def test_without_photos_the_drawn_set_is_announced(data, here, capsys, monkeypatch):
+    from fastconv import datasets
+
+    def nothing(path=None):
+        raise FileNotFoundError("no photos found")
+
+    monkeypatch.setattr(datasets, "dog_vs_cat", nothing)
+    monkeypatch.setattr(datasets, "synthetic", lambda: data)
+    arguments = _arguments(data, "--epochs", "1")
+    del arguments[2:4]
+    assert train.main(arguments) == 0
+    out = capsys.readouterr().out
+    assert "Data: no photos found\nData: training on the built-in synthetic set instead" in out
+    assert load_model("model1.npz").metadata["training"]["data"] == "synthetic"
+
+
+def test_evaluate(trained, data, capsys):
+    assert evaluate.main([str(trained), str(data)]) == 0
+    out = capsys.readouterr().out
+    assert "Found 12 images" in out
+    last = re.fullmatch(r"loss: (\S+) - accuracy: (\S+)", out.splitlines()[-1])
+    assert evaluate.main([str(trained), str(data / "validation"), "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["images"] == 12 and result["loss"] == pytest.approx(float(last[1]), abs=1e-4)
+
+
+def test_evaluating_gives_what_training_reported(trained, data, capsys):
+    model = load_model(trained)
+    evaluate.main([str(trained), str(data), "--json", "--batch-size", "8"])
+    result = json.loads(capsys.readouterr().out)
+    history = model._run_state["history"]["history"]
+    assert result["loss"] == pytest.approx(min(history["val_loss"]), rel=1e-6)
+
+
+def test_predict(trained, data, capsys):
+    images = [str(data / "validation" / kind / f"{kind}.0.jpg") for kind in ("cat", "dog")]
+    assert predict.main([str(trained), *images]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(re.escape(images[0]) + r": (cat|dog) \(\d+\.\d%\)", lines[0])
+    assert predict.main([str(trained), *images, "--json"]) == 0
+    first, second = json.loads(capsys.readouterr().out)
+    assert first["image"] == images[0] and second["class"] in ("cat", "dog")
+    assert sum(first["probabilities"].values()) == pytest.approx(1)
+    assert first["probability"] == max(first["probabilities"].values())
+
+
+def test_what_one_row_of_output_says():
+    assert predict.describe(np.array([0.25]), ["cat", "dog"]) == {
+        "class": "cat", "probability": 0.75, "probabilities": {"cat": 0.75, "dog": 0.25},
+    }  # fmt: skip
+    assert predict.describe(np.array([0.5]), None)["class"] == "class 0"
+    assert predict.describe(np.array([0.1, 0.7, 0.2]), list("abc"))["class"] == "b"
+
+
+def test_images_that_cannot_be_read_are_named(trained, data, here, capsys):
+    (here / "bad.jpg").write_text("no image")
+    good = str(data / "validation/cat/cat.0.jpg")
+    assert predict.main([str(trained), "bad.jpg", good]) == 1
+    out, err = capsys.readouterr()
+    assert len(out.splitlines()) == 1 and err.startswith("bad.jpg: ")
+
+
+def test_filter_finds_the_chapters_lines(here, capsys):
+    pixels = np.zeros((6, 8), np.uint8)
+    pixels[:, 4:] = 100
+    Image.fromarray(pixels).save("in.png")
+    assert filter.main(["in.png", "--kernel", "vertical", "-o", "out.png"]) == 0
+    with Image.open("out.png") as image:
+        out = np.asarray(image)
+    assert out.shape == (6, 8) and (out[:, 3] == 200).all() and out.sum() == 6 * 200
+    assert filter.main(["in.png", "--kernel", "horizontal", "-o", "out.png"]) == 0
+    with Image.open("out.png") as image:
+        assert not np.asarray(image).any()
+    assert filter.main(["in.png", "--kernel", "0 0 0; 0 1 0; 0 0 0", "-o", "out.png"]) == 0
+    with Image.open("out.png") as image:
+        assert np.array_equal(np.asarray(image), pixels)
+
+
+@pytest.mark.parametrize("name", filter.KERNELS)
+def test_every_filter_keeps_the_pictures_shape(name):
+    picture = np.random.default_rng(0).integers(0, 256, (9, 7, 3)).astype(np.uint8)
+    out = filter.apply_kernel(picture, filter.parse_kernel(name))
+    assert out.shape == picture.shape and out.dtype == np.uint8
+    flat = np.full((9, 7, 3), 80, np.uint8)
+    total = filter.parse_kernel(name).sum()
+    assert np.array_equal(
+        filter.apply_kernel(flat, filter.parse_kernel(name)), np.full_like(flat, round(80 * total))
+    )
+
+
+MISTAKES = [
+    (["train"], "give --arch, one of model1"),
+    (["train", "--arch", "model9"], "invalid choice: 'model9'"),
+    (["train", "--arch", "model1", "--epochs", "0"], "'0' is not a whole number of at least 1"),
+    (["train", "--arch", "model1", "--learning-rate", "nan"], "'nan' is not a number above 0"),
+    (["train", "--arch", "model1", "--seed", "-1"], "is not a whole number from 0"),
+    (["train", "--arch", "model1", "--data", "nowhere"], "there is no 'nowhere'"),
+    (["train", "--arch", "model1", "--image-size", "2"], "--image-size 2 is too small for model1"),
+    (["train", "--arch", "model1", "--checkpoint", "m.hdf5"], "must end in .npz"),
+    (["train", "--arch", "model1", "--history", "h.txt"], "must end in .csv"),
+    (["train", "--resume", "none.npz"], "'none.npz' does not exist"),
+    (["evaluate", "none.npz", "."], "'none.npz' does not exist"),
+    (["evaluate", "none.npz", "nowhere"], "there is no folder 'nowhere'"),
+    (["predict", "none.npz", "none.png"], "there is no image file 'none.png'"),
+    (["predict", "none.npz"], "required: IMAGE"),
+    (["filter", "none.png", "--kernel", "blur", "-o", "o.png"], "no image file 'none.png'"),
+    (["filter", "none.png", "--kernel", "1 2; 3", "-o", "o.png"], "rows of numbers"),
+    (["filter", "none.png", "--kernel", "blur", "-o", "o.xyz"], "ends in .png"),
+    (["filter", "none.png", "--kernel", "blur", "-o", "no/o.png"], "no folder 'no'"),
+    (["nonsense"], "invalid choice"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "text"), MISTAKES, ids=lambda value: str(value)[:50])
+def test_a_mistake_is_one_line_and_exit_code_2(arguments, text, here, capsys):
+    try:
+        code = cli.main(arguments)
+    except SystemExit as stop:
+        code = stop.code
+    out, err = capsys.readouterr()
+    assert code == 2 and out == "" and text in err
+    assert len(err.splitlines()) == 1
+
+
+def test_a_failure_is_one_line_and_exit_code_1(here, data, capsys):
+    (here / "m.npz").write_bytes(b"PK\x03\x04 and then nothing")
+    image = str(data / "validation/cat/cat.0.jpg")
+    for arguments in (["predict", "m.npz", image], ["evaluate", "m.npz", str(data)]):
+        assert cli.main(arguments) == 1
+        err = capsys.readouterr().err
+        assert "m.npz: the file is damaged" in err and len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("command", ["train", "evaluate", "predict", "filter"])
+def test_help_shows_every_option_and_its_default(command, capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main([command, "--help"])
+    out = capsys.readouterr().out
+    assert stop.value.code == 0 and "usage: fastconv " + command in out
+    if command == "train":
+        for option in ("--arch", "--data", "--epochs", "--batch-size", "--image-size",
+                       "--optimizer", "--learning-rate", "--augment", "--no-augment", "--patience",
+                       "--checkpoint", "--resume", "--log-dir", "--history", "--plot", "--threads",
+                       "--seed", "--quiet"):  # fmt: skip
+            assert option in out
+        assert out.count("default:") >= 15
+
+
+def test_the_script_by_itself(capsys):
+    assert cli.main([]) == 2
+    assert "train" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        cli.main(["--version"])
+    assert capsys.readouterr().out.startswith("fastconv 0")
+    assert cli.main(["config"]) == 0
+    assert capsys.readouterr().out
+
+
+def _start(arguments, folder):
+    path = os.pathsep.join(os.path.abspath(entry) for entry in sys.path if entry)
+    return subprocess.Popen(
+        [sys.executable, "-u", "-m", *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": path},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_ctrl_c_leaves_a_whole_checkpoint(data, here):
+    arguments = _arguments(data, "--epochs", "100000", "--patience", "0")
+    process = _start(["fastconv.train", *arguments], here)
+    try:
+        deadline = time.monotonic() + 60
+        while not (here / "model1.npz").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        time.sleep(0.3)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert re.fullmatch(r".*interrupted; the last checkpoint is model1\.npz, .*--resume.*\n", err)
+    assert load_model(here / "model1.npz").epochs_done > 0
+    assert [name for name in os.listdir(here) if name.endswith(".tmp")] == []
+
+
+def test_the_package_runs_as_a_module(here):
+    process = _start(["fastconv", "--version"], here)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0 and out.startswith("fastconv ") and err == ""

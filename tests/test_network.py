@@ -1,0 +1,123 @@
+"""Stages: fused or not, frozen or not, the numbers are those of the layers one by one."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from small_models import convnet, photos, same_weights
+
+import fastconv
+from fastconv import layers
+from fastconv.models import Sequential
+from fastconv.network import Network
+
+
+def _twins(**arguments):
+    first, second = convnet(**arguments), convnet(**arguments)
+    second.set_weights(first.get_weights())
+    for mine, other in zip(first.layers, second.layers, strict=True):
+        other.set_state(mine.get_state())
+    return first, second
+
+
+def test_fused_and_unfused_training_agree():
+    fused, plain = _twins()
+    plain._fuse = False
+    x, y = photos(16)
+    for _ in range(5):
+        fused.train_on_batch(x, y)
+        plain.train_on_batch(x, y)
+    assert len(fused._network().stages) < len(plain._network().stages)
+    for a, b in zip(fused.get_weights(), plain.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", "softmax"])
+def test_loss_from_logits_is_the_loss_of_the_output(activation):
+    units = 1 if activation == "sigmoid" else 3
+    loss = "binary_crossentropy" if units == 1 else "sparse_categorical_crossentropy"
+    rng = np.random.default_rng(1)
+    x = rng.standard_normal((8, 5), dtype=np.float32)
+    y = rng.integers(0, max(units, 2), 8)
+    folded = Sequential([layers.Dense(units, activation=activation, input_shape=(5,))])
+    apart = Sequential([layers.Dense(units, input_shape=(5,)), layers.Activation(activation)])
+    logits = Sequential([layers.Dense(units, input_shape=(5,))])
+    apart.set_weights(folded.get_weights())
+    logits.set_weights(folded.get_weights())
+    from_logits = type(fastconv.losses.get(loss))(from_logits=True)
+    losses = []
+    for model, chosen in ((folded, loss), (apart, loss), (logits, from_logits)):
+        model.compile("sgd", chosen)
+        losses.append([model.train_on_batch(x, y) for _ in range(3)])
+    assert losses[0] == losses[1] == losses[2]
+    assert same_weights(folded, apart) and same_weights(folded, logits)
+    assert np.array_equal(folded.predict(x, verbose=0), apart.predict(x, verbose=0))
+
+
+def test_a_confident_wrong_model_still_learns():
+    model = Sequential([layers.Dense(1, activation="sigmoid", input_shape=(1,))])
+    model.compile(fastconv.optimizers.SGD(1.0), "binary_crossentropy")
+    model.set_weights([np.array([[200.0]]), np.array([0.0])])
+    loss = model.train_on_batch(np.ones((1, 1), np.float32), np.zeros(1))
+    assert loss == pytest.approx(200) and model.get_weights()[0][0, 0] == pytest.approx(199)
+
+
+def test_frozen_layers_stay_and_spare_their_gradients():
+    model = convnet()
+    model.layers[0].trainable = False
+    frozen = model.layers[0].get_weights()
+    x, y = photos(8)
+    model.train_on_batch(x, y)
+    assert all(map(np.array_equal, frozen, model.layers[0].get_weights()))
+    assert [layer.needs_input_gradient for layer in model.layers] == [False] * 5
+    model.layers[0].trainable = True
+    model.compile("adam", "binary_crossentropy")
+    model.train_on_batch(x, y)
+    assert [layer.needs_input_gradient for layer in model.layers] == [False] + [True] * 4
+    assert not all(map(np.array_equal, frozen, model.layers[0].get_weights()))
+
+
+def test_a_layer_in_plain_numpy_is_trained():
+    class Scale(layers.Layer):
+        def build(self, input_shape):
+            self.factor = self.add_weight(shape=(input_shape[-1],), initializer="ones")
+
+        def call(self, x, training=False):
+            self.x = x
+            return x * self.factor.value
+
+        def backward(self, dy):
+            self.factor.gradient = (dy * self.x).sum(axis=0)
+            return dy * self.factor.value
+
+    fastconv.utils.set_random_seed(3)
+    model = Sequential([layers.Dense(4, input_shape=(3,)), Scale(), layers.Dense(1)])
+    model.compile(fastconv.optimizers.Adam(0.05), "mean_squared_error")
+    x = np.random.default_rng(0).standard_normal((64, 3), dtype=np.float32)
+    y = x @ np.array([[1.0], [-2.0], [0.5]])
+    losses = model.fit(x, y, epochs=30, verbose=0).history["loss"]
+    assert losses[-1] < 0.02 * losses[0]
+    assert not np.array_equal(model.layers[1].factor.value, np.ones(4))
+
+
+def test_model_without_weights_runs():
+    network = Network([layers.Flatten(input_shape=(2, 2))])
+    assert network.trainable == [] and network.head is None
+    assert network.forward(np.ones((1, 2, 2), np.float32)).shape == (1, 4)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3, 5])
+def test_weights_do_not_depend_on_threads(threads):
+    def trained(count):
+        before = fastconv.get_num_threads()
+        fastconv.set_num_threads(count)
+        try:
+            fastconv.utils.set_random_seed(5)
+            model = convnet()
+            x, y = photos(24)
+            model.fit(x, y, epochs=2, batch_size=7, verbose=0)
+        finally:
+            fastconv.set_num_threads(before)
+        return model
+
+    assert same_weights(trained(1), trained(threads))
