@@ -1,0 +1,1 @@
+"""Timing fastconv: alone (`pytest --benchmark-only`) and beside its peers (`bench.compare`)."""

@@ -1,0 +1,46 @@
+"""Convolution, ReLU and 2x2 max pooling in one, as models run them."""
+
+import pytest
+
+from fastconv import fusion
+from fastconv.layers import Conv2D, MaxPooling2D
+from fastconv.models import Sequential
+
+# batch, size, channels, filters
+SHAPES = {
+    "3->32 of 100x100": (32, 100, 3, 32),
+    "32->32 of 49x49": (32, 49, 32, 32),
+    "32->64 of 49x49": (32, 49, 32, 64),
+    "64->128 of 23x23": (32, 23, 64, 128),
+    "13->31 of 47x47, odd": (32, 47, 13, 31),
+    "32->64 of 49x49, one image": (1, 49, 32, 64),
+}
+
+
+@pytest.fixture(params=SHAPES.values(), ids=SHAPES)
+def block(request, normal):
+    """Return the stage that a model runs, and its input."""
+    batch, size, channels, filters = request.param
+    convolution = Conv2D(filters, 3, activation="relu", input_shape=(size, size, channels))
+    (stage,) = fusion.plan(Sequential([convolution, MaxPooling2D()]).layers)
+    return stage, normal((batch, size, size, channels))
+
+
+def test_forward(benchmark, block):
+    stage, x = block
+    benchmark(stage.call, x, False)
+
+
+def test_forward_in_training(benchmark, block):
+    stage, x = block
+    benchmark(stage.call, x, True)
+
+
+@pytest.mark.parametrize("needs_dx", [False, True], ids=["kernel gradient", "all gradients"])
+def test_backward(benchmark, block, normal, needs_dx):
+    stage, x = block
+    stage.layers[0].needs_input_gradient = needs_dx
+    y = stage.call(x, True)
+    # The time depends on it: the gradients skip outputs that are 0.
+    benchmark.extra_info["living units"] = float((y > 0).mean())
+    benchmark(stage.backward, normal(y.shape))

@@ -1,0 +1,85 @@
+"""Who takes part: each contender's class, what it needs, and what it can do.
+
+Peers are never requirements.  One that is not installed is named with the
+command that installs it.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import dataclass, field
+from typing import Any
+
+TRAIN, PREDICT = "train", "predict"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A contender of the models' comparison: where its class is and what it needs installed."""
+
+    label: str
+    target: str
+    key: str
+    modes: tuple[str, ...] = (TRAIN, PREDICT)
+    modules: tuple[str, ...] = ()
+    install: str = ""
+    options: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def missing(self) -> str | None:
+        """A note on what has to be installed, or None."""
+        absent = [name for name in self.modules if importlib.util.find_spec(name) is None]
+        if not absent:
+            return None
+        return f"{self.label}: {' and '.join(absent)} not installed; `{self.install}` adds it"
+
+
+_HERE = "bench.contenders"
+_TORCH = {"key": "torch", "modules": ("torch",), "install": "pip install torch==2.13.0"}
+_TORCH_MODEL = f"{_HERE}.torch_model:TorchModel"
+
+FASTCONV = Entry("fastconv", f"{_HERE}.fastconv_model:FastconvModel", "fastconv")
+
+PEERS = (
+    Entry("PyTorch eager", _TORCH_MODEL, **_TORCH),
+    Entry("PyTorch channels_last", _TORCH_MODEL, options={"channels_last": True}, **_TORCH),
+    Entry("torch.compile", _TORCH_MODEL, options={"compiled": True}, **_TORCH),
+    Entry(
+        "torch.compile channels_last",
+        _TORCH_MODEL,
+        options={"compiled": True, "channels_last": True},
+        **_TORCH,
+    ),
+    Entry(
+        "Keras 3 on TensorFlow",
+        f"{_HERE}.keras_model:KerasModel",
+        "keras",
+        modules=("keras", "tensorflow"),
+        install="pip install keras tensorflow-cpu",
+    ),
+    Entry(
+        "ONNX Runtime",
+        f"{_HERE}.onnx_model:OnnxRuntimeModel",
+        "onnxruntime",
+        modes=(PREDICT,),
+        modules=("onnx", "onnxruntime"),
+        install="pip install onnx onnxruntime",
+    ),
+    Entry(
+        "OpenVINO",
+        f"{_HERE}.onnx_model:OpenVinoModel",
+        "openvino",
+        modes=(PREDICT,),
+        modules=("onnx", "openvino"),
+        install="pip install onnx openvino",
+    ),
+)
+
+PEER_KEYS = tuple(dict.fromkeys(peer.key for peer in PEERS))
+
+
+def available(keys: tuple[str, ...] = PEER_KEYS) -> tuple[list[Entry], list[str]]:
+    """Return the installed peers among `keys`, and a note on each of the others."""
+    chosen = [peer for peer in PEERS if peer.key in keys]
+    notes = dict.fromkeys(peer.missing for peer in chosen if peer.missing)
+    return [peer for peer in chosen if not peer.missing], list(notes)

@@ -1,0 +1,191 @@
+"""A process for one contender, and the pipe that its orders come through.
+
+Every contender has a process of its own: the thread pools of OpenMP, Eigen and
+oneDNN spin for a while after work and would disturb each other in one.  An idle
+process blocks on its pipe.  The child is spawned, not forked, since libgomp
+does not survive a fork, and imports nothing heavy before its contender does.
+With BENCH_TRACEBACK set, a child prints the traceback of what went wrong.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import importlib
+import multiprocessing
+import os
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
+
+THREAD_VARIABLES = (
+    "FASTCONV_NUM_THREADS",
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "TF_NUM_INTRAOP_THREADS",
+    "TF_NUM_INTEROP_THREADS",
+)
+TIMEOUT = 1800.0
+"""Seconds after which an answer is given up on; compiling a model takes minutes."""
+
+
+class ContenderError(RuntimeError):
+    """A contender could not do what it was asked; the message is its own."""
+
+
+class Contender(Protocol):
+    """What a worker runs: `prepare` fills `operations`, each is then timed by its name."""
+
+    operations: dict[str, Callable[[], Any]]
+
+    def prepare(self, task: Any) -> dict[str, Any]:
+        """Get ready for `task` and return what the parent compares or prints."""
+
+    def restore(self) -> None:
+        """Undo what the operations changed, such as the weights that training moved."""
+
+
+class Worker:
+    """A contender in a process of its own.
+
+    `target` is "module:Class"; the class is made there with `threads=` and
+    `options`.  Use as a context manager.
+    """
+
+    def __init__(self, label: str, target: str, threads: int, **options: Any) -> None:
+        self.label = label
+        self.threads = threads
+        context = multiprocessing.get_context("spawn")
+        self._pipe, end = context.Pipe()
+        arguments = (end, target, {"threads": threads, **options})
+        self._process = context.Process(target=_serve, args=arguments, daemon=True)
+        with _environment(threads):
+            self._process.start()
+        end.close()
+
+    def __enter__(self) -> Worker:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def invoke(self, method: str, *arguments: Any) -> Any:
+        """Return what the contender's `method` returns; raise ContenderError if it fails."""
+        try:
+            self._pipe.send((method, arguments))
+            if not self._pipe.poll(TIMEOUT):
+                raise ContenderError(f"{self.label}: no answer to {method} within {TIMEOUT:.0f} s")
+            succeeded, answer = self._pipe.recv()
+        except (EOFError, BrokenPipeError, ConnectionResetError):
+            self._process.join(5)
+            code = self._process.exitcode
+            raise ContenderError(
+                f"{self.label}: its process ended in {method} (exit code {code})"
+            ) from None
+        if not succeeded:
+            raise ContenderError(f"{self.label}: {answer}")
+        return answer
+
+    def time(self, operation: str, calls: int) -> list[float]:
+        """Return the seconds of each of `calls` calls, made after one that does not count."""
+        return self.invoke("time", operation, calls)
+
+    def peak_memory(self) -> int:
+        """Return the most memory that the process has held, in bytes."""
+        return self.invoke("peak_memory")
+
+    def close(self) -> None:
+        """End the process."""
+        with contextlib.suppress(OSError, ValueError):
+            self._pipe.send(None)
+        self._process.join(10)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()
+        self._pipe.close()
+
+
+@contextlib.contextmanager
+def _environment(threads: int) -> Iterator[None]:
+    """Set the thread counts for a child: some libraries read them when they are loaded."""
+    before = {name: os.environ.get(name) for name in THREAD_VARIABLES}
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _serve(pipe: Any, target: str, options: dict[str, Any]) -> None:
+    """Answer orders until the pipe closes or None comes."""
+    contender: Contender | None = None
+    while True:
+        try:
+            order = pipe.recv()
+        except (EOFError, KeyboardInterrupt):
+            return
+        if order is None:
+            return
+        method, arguments = order
+        try:
+            # Made at the first order, so that a failed import is an answer like others.
+            if contender is None:
+                module, name = target.split(":")
+                contender = getattr(importlib.import_module(module), name)(**options)
+            answer = (True, _answer(contender, method, arguments))
+        except KeyboardInterrupt:
+            return
+        except BaseException as error:
+            if os.environ.get("BENCH_TRACEBACK"):
+                traceback.print_exc()
+            answer = (False, _one_line(error))
+        pipe.send(answer)
+
+
+def _answer(contender: Contender, method: str, arguments: tuple[Any, ...]) -> Any:
+    if method == "time":
+        operation, calls = arguments
+        return _time(contender.operations[operation], calls)
+    if method == "peak_memory":
+        return _peak_memory()
+    return getattr(contender, method)(*arguments)
+
+
+def _time(operation: Callable[[], Any], calls: int) -> list[float]:
+    gc.collect()
+    gc.disable()
+    try:
+        operation()
+        seconds = []
+        for _ in range(calls):
+            start = time.perf_counter()
+            operation()
+            seconds.append(time.perf_counter() - start)
+        return seconds
+    finally:
+        gc.enable()
+
+
+def _peak_memory() -> int:
+    """Return the process's peak resident memory in bytes."""
+    # Not getrusage: its maximum outlives exec and so counts the parent's memory too.
+    with contextlib.suppress(OSError, StopIteration), open("/proc/self/status") as status:
+        line = next(line for line in status if line.startswith("VmHWM:"))
+        return int(line.split()[1]) * 1024
+    import resource
+    import sys
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _one_line(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    text = text if len(text) <= 200 else text[:197] + "..."
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
