@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 import numpy as np
@@ -10,21 +11,25 @@ from ..._memory import ALIGNMENT, aligned_empty
 
 
 class Scratch:
-    """Arrays by name; asking again for the same or a smaller first axis costs nothing."""
+    """Arrays by name; asking again for what is held, or for less, costs nothing."""
 
     def __init__(self, dtype: Any) -> None:
         self._dtype = np.dtype(dtype)
         self._arrays: dict[str, tuple[tuple[int, ...], np.ndarray]] = {}
 
     def __call__(self, name: str, *shape: int, dtype: Any = None) -> np.ndarray:
-        """Return uninitialised memory of `shape`, or a little more.
+        """Return uninitialised memory of at least `shape`: no axis is shorter.
 
-        It has at least `shape[0]` rows; the rows of a 2-D array are rounded up to whole
-        cache lines, so that each starts on one; no axis is empty.
+        Under one name the memory grows to the longest axes asked for, so that callers
+        that take turns with different shapes do not allocate again and again.  The rows
+        of a 2-D array are rounded up to whole cache lines, so that each starts on one;
+        no axis is empty.
         """
-        held, array = self._arrays.get(name, ((0,), None))
-        if array is None or held[0] < shape[0] or held[1:] != shape[1:]:
+        held, array = self._arrays.get(name, ((), None))
+        if len(held) != len(shape) or any(map(operator.lt, held, shape)):
             dtype = np.dtype(dtype or self._dtype)
+            if len(held) == len(shape):
+                shape = tuple(map(max, held, shape))
             sizes = [max(size, 1) for size in shape]
             if len(sizes) == 2:
                 line = ALIGNMENT // dtype.itemsize
