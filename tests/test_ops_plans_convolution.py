@@ -1,0 +1,123 @@
+"""Conv2DPlan beyond conv2d: ReLU in the kernel, parts left out, memory around the arrays."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from oracle import conv_cases
+
+import fastconv
+from fastconv import ops
+from fastconv.ops.plans import Conv2DPlan, Pool2DPlan
+
+pytestmark = pytest.mark.usefixtures("algorithms")
+
+
+def guarded(array, sentinel=12345.0):
+    """Return (a copy of `array` amid memory that holds `sentinel`, a check that it still does)."""
+    margin = 64
+    memory = np.full(array.size + 2 * margin, sentinel, array.dtype)
+    inside = memory[margin : margin + array.size].reshape(array.shape)
+    inside[...] = array
+
+    def check():
+        np.testing.assert_array_equal(memory[:margin], np.full(margin, sentinel))
+        np.testing.assert_array_equal(memory[margin + array.size :], np.full(margin, sentinel))
+
+    return inside, check
+
+
+@given(conv_cases())
+@settings(max_examples=50)
+def test_writes_all_of_its_outputs_and_nothing_else(case):
+    """Inputs stand amid NaN, which must not leak in; outputs start as NaN, none may stay."""
+    x, _ = guarded(np.ascontiguousarray(case.random(case.x)), np.nan)
+    kernel, _ = guarded(np.ascontiguousarray(case.random(case.window, 1)), np.nan)
+    bias, _ = guarded(np.ascontiguousarray(case.random(case.window[3:], 2)), np.nan)
+    plan = Conv2DPlan(case.x, case.window, dtype=case.dtype, **case.options)
+    dy, _ = guarded(np.ascontiguousarray(case.random(plan.output_shape, 3)), np.nan)
+    shapes = (plan.output_shape, case.x, case.window, case.window[3:])
+    outputs, checks = zip(
+        *(guarded(np.full(shape, np.nan, case.dtype)) for shape in shapes), strict=True
+    )
+    plan.forward(x, kernel, bias, outputs[0])
+    plan.backward(dy, x, kernel, *outputs[1:])
+    for output, check in zip(outputs, checks, strict=True):
+        assert not np.isnan(output).any()
+        check()
+    # A plan's scratch is used again: a second run must not see the first.
+    again = [np.full_like(output, np.nan) for output in outputs]
+    plan.forward(x, kernel, bias, again[0])
+    plan.backward(dy, x, kernel, *again[1:])
+    for output, repeated in zip(outputs, again, strict=True):
+        np.testing.assert_array_equal(output, repeated)
+
+
+@given(conv_cases())
+@settings(max_examples=30)
+def test_relu_is_applied_to_the_sums(case):
+    x, kernel = (
+        np.ascontiguousarray(case.random(shape, salt))
+        for salt, shape in enumerate((case.x, case.window))
+    )
+    bias = np.ascontiguousarray(case.random(case.window[3:], 2))
+    plan = Conv2DPlan(case.x, case.window, relu=True, dtype=case.dtype, **case.options)
+    y = np.empty(plan.output_shape, case.dtype)
+    plan.forward(x, kernel, bias, y)
+    expected = np.maximum(ops.conv2d(x, kernel, bias, **case.options), 0)
+    np.testing.assert_array_equal(y, expected)
+
+
+def test_relu_lets_nan_through():
+    x, kernel = np.ones((1, 4, 4, 1), np.float32), np.ones((1, 1, 1, 5), np.float32)
+    x[0, 1, 1, 0] = np.nan
+    plan = Conv2DPlan(x.shape, kernel.shape, relu=True)
+    y = np.empty(plan.output_shape, np.float32)
+    plan.forward(x, kernel, None, y)
+    assert np.isnan(y[0, 1, 1]).all() and np.isnan(y).sum() == 5
+
+
+@pytest.mark.parametrize("options", [{}, {"strides": 2, "padding": "same"}, {"groups": 2}], ids=str)
+def test_what_is_not_asked_for_is_left_out(options):
+    rng = np.random.default_rng(0)
+    x = rng.random((3, 7, 7, 4), np.float32)
+    kernel = rng.random((3, 3, 4 // options.get("groups", 1), 6), np.float32)
+    plan = Conv2DPlan(x.shape, kernel.shape, **options)
+    dy = rng.random(plan.output_shape, np.float32)
+    _, expected, _ = ops.conv2d_backward(dy, x, kernel, **options)
+    dkernel = np.full_like(kernel, np.nan)
+    plan.backward(dy, x, kernel, None, dkernel, None)
+    np.testing.assert_array_equal(dkernel, expected)
+
+
+def test_threads_may_change_under_a_plan(threads):
+    rng = np.random.default_rng(0)
+    x, kernel = rng.random((4, 30, 30, 3), np.float32), rng.random((3, 3, 3, 20), np.float32)
+    plan = Conv2DPlan(x.shape, kernel.shape, padding="same")
+    results = []
+    for count in (1, 4, 2, 5, 1):
+        threads(count)
+        assert fastconv.get_num_threads() == count
+        y = np.empty(plan.output_shape, np.float32)
+        plan.forward(x, kernel, None, y)
+        dx, dkernel = np.empty_like(x), np.empty_like(kernel)
+        plan.backward(y, x, kernel, dx, dkernel, None)
+        results.append((y.tobytes(), dx.tobytes(), dkernel.tobytes()))
+    assert len(set(results)) == 1
+
+
+@pytest.mark.parametrize("kind", ["max", "average", "l2"])
+@pytest.mark.parametrize(
+    "options", [{}, {"pool_size": 3, "strides": 2, "padding": "same"}], ids=str
+)
+def test_pooling_writes_all_of_its_outputs_and_nothing_else(kind, options):
+    x, _ = guarded(np.random.default_rng(0).random((2, 7, 6, 67), np.float32), np.nan)
+    plan = Pool2DPlan(kind, x.shape, **options)
+    y, check_y = guarded(np.full(plan.output_shape, np.nan, np.float32))
+    dx, check_dx = guarded(np.full(x.shape, np.nan, np.float32))
+    plan.forward(x, y)
+    plan.backward(y, x, dx)
+    for output, check in ((y, check_y), (dx, check_dx)):
+        assert not np.isnan(output).any()
+        check()

@@ -1,0 +1,91 @@
+"""Scratch memory: kept, aligned, as large as asked; and plans that allocate nothing when run."""
+
+from __future__ import annotations
+
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from fastconv.ops.plans import Conv2DPlan, ConvPoolPlan, DensePlan, Pool2DPlan
+from fastconv.ops.plans.scratch import Scratch
+
+
+def test_is_kept_and_grows():
+    scratch = Scratch(np.float32)
+    first = scratch("a", 3, 5)
+    assert first.dtype == np.float32 and first.shape[0] >= 3 and first.shape[1] >= 5
+    assert scratch("a", 3, 5) is first and scratch("a", 2, 5) is first
+    assert scratch("b", 3, 5) is not first
+    larger = scratch("a", 4, 5)
+    assert larger is not first and larger.shape[0] >= 4
+    wider = scratch("a", 2, 40)
+    assert wider.shape[0] >= 4 and wider.shape[1] >= 40
+    assert scratch("a", 4, 5) is wider
+    assert scratch("a", 7).shape == (7,)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_rows_start_on_cache_lines_and_none_is_empty(dtype):
+    scratch = Scratch(dtype)
+    array = scratch("a", 3, 5)
+    assert all(array[row].ctypes.data % 64 == 0 for row in range(3))
+    assert scratch("empty", 0).size and scratch("flat", 2, 0).size
+    assert scratch("offsets", 4, dtype=np.int32).dtype == np.int32
+
+
+def _conv():
+    bias, dbias = np.ones(16, np.float32), np.ones(16, np.float32)
+    x, kernel = np.ones((4, 20, 20, 3), np.float32), np.ones((3, 3, 3, 16), np.float32)
+    plan = Conv2DPlan(x.shape, kernel.shape, strides=2, padding="same")
+    y, dx, dkernel = np.ones(plan.output_shape, np.float32), x.copy(), kernel.copy()
+    return lambda: (
+        plan.forward(x, kernel, bias, y),
+        plan.backward(y, x, kernel, dx, dkernel, dbias),
+    )
+
+
+def _conv_pool():
+    bias, dbias = np.ones(16, np.float32), np.ones(16, np.float32)
+    x, kernel = np.ones((4, 20, 20, 3), np.float32), np.ones((3, 3, 3, 16), np.float32)
+    plan = ConvPoolPlan(x.shape, kernel.shape)
+    y, dx, dkernel = np.ones(plan.output_shape, np.float32), x.copy(), kernel.copy()
+    winners = np.zeros(plan.output_shape, np.uint8)
+    return lambda: (
+        plan.forward(x, kernel, bias, y, winners),
+        plan.backward(y, winners, x, kernel, dx, dkernel, dbias),
+    )
+
+
+def _pool():
+    x = np.ones((4, 20, 20, 16), np.float32)
+    plan = Pool2DPlan("max", x.shape)
+    y, dx = np.ones(plan.output_shape, np.float32), x.copy()
+    return lambda: (plan.forward(x, y), plan.backward(y, x, dx))
+
+
+def _dense():
+    bias, dbias = np.ones(16, np.float32), np.ones(16, np.float32)
+    x, kernel = np.ones((8, 2000), np.float32), np.ones((2000, 16), np.float32)
+    plan = DensePlan(8, 2000, 16)
+    y, dx, dkernel = np.ones((8, 16), np.float32), x.copy(), kernel.copy()
+    return lambda: (
+        plan.forward(x, kernel, bias, y),
+        plan.backward(y, x, kernel, dx, dkernel, dbias),
+    )
+
+
+@pytest.mark.parametrize("make", [_conv, _conv_pool, _pool, _dense])
+def test_nothing_is_allocated_once_warm(make):
+    """Views and Python's own small objects aside: none of the arrays is under 6 KB."""
+    step = make()
+    step()
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        tracemalloc.reset_peak()
+        step()
+        peak = tracemalloc.get_traced_memory()[1] - before
+    finally:
+        tracemalloc.stop()
+    assert peak < 6000
