@@ -14,9 +14,15 @@ IMAGE_SIZE = 100
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave the benches out unless they were asked for."""
+    """Leave the benches out unless they were asked for, or named one by one."""
     asked = config.getoption("benchmark_only", default=False)
     return True if collection_path.name.startswith("bench_") and not asked else None
+
+
+@pytest.fixture(autouse=True)
+def family(request: pytest.FixtureRequest, benchmark: Any) -> None:
+    """Give each file a table of its own."""
+    benchmark.group = request.path.stem.removeprefix("bench_").replace("_", " ")
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from . import machine, report
-from .contenders import FASTCONV, PREDICT, TRAIN, Entry, available
+from .contenders import FASTCONV, PEERS, PREDICT, TRAIN, Entry, available
 from .contenders.base import TRAINING_STEP, prediction
 from .harness import Timing, best, interleave
 from .spec import ModelTask, compulsory_bytes, forward_flops, training_flops
@@ -19,6 +19,7 @@ from .worker import ContenderError, Worker
 TOLERANCE = 1e-4
 """Largest difference to fastconv's outputs, probabilities, and loss."""
 ONE_THREAD = "fastconv, 1 thread"
+TORCH_LABELS = tuple(peer.label for peer in PEERS if peer.key == "torch")
 
 
 @dataclass
@@ -129,10 +130,8 @@ def measure(
 ) -> list[Measurement]:
     """Return the measurements of one model in one mode, all contenders in turn."""
     batch_sizes = (len(task.x), *((1,) if len(task.x) > 1 else ()))
-    if mode == PREDICT:
-        operations = [prediction(size) for size in batch_sizes]
-    else:
-        operations = [TRAINING_STEP]
+    predictions = [prediction(size) for size in batch_sizes]
+    operations = predictions if mode == PREDICT else [TRAINING_STEP]
     entries = [FASTCONV, *(peer for peer in peers if mode in peer.modes)]
     if options.threads > 1:
         entries.insert(1, replace(FASTCONV, label=ONE_THREAD))
@@ -236,11 +235,12 @@ def print_measurement(measurement: Measurement, peak: float) -> None:
 
 
 def print_summary(measurements: list[Measurement], peak: float) -> None:
-    """Print one row for each operation: fastconv beside the best peer."""
+    """Print one row for each operation: fastconv beside the best peer and the best PyTorch."""
     rows = []
     for measurement in measurements:
         ours, peers = measurement.timings[FASTCONV.label], measurement.peers
         name = best(peers) if peers else ""
+        torches = {label: peers[label] for label in peers if label in TORCH_LABELS}
         one = measurement.timings.get(ONE_THREAD)
         rate = measurement.flops / ours.median
         leanest = min((measurement.memory[label] for label in peers), default=None)
@@ -250,15 +250,18 @@ def print_summary(measurements: list[Measurement], peak: float) -> None:
                 report.milliseconds(ours.median),
                 f"{report.milliseconds(peers[name].median)} ({name})" if name else "-",
                 f"{peers[name].median / ours.median:.2f}" if name else "-",
+                f"{torches[best(torches)].median / ours.median:.2f}" if torches else "-",
                 f"{rate / 1e9:.0f}",
                 f"{rate / peak:.2f}",
                 f"{one.median / ours.median:.2f}" if one else "-",
                 f"{leanest / measurement.memory[FASTCONV.label]:.1f}" if leanest else "-",
             ]
         )
-    header = ["", "fastconv ms", "best peer ms", "ratio", "GFLOP/s", "/ sgemm", "threads", "memory"]
+    header = ["", "fastconv ms", "best peer ms", "ratio", "to PyTorch", "GFLOP/s", "/ sgemm"]
+    header += ["threads", "memory"]
     print(report.table(header, rows))
     print(
-        "ratio: best peer's median over fastconv's; threads: one thread's median over that of all; "
-        "memory: peak of the leanest peer's process over that of fastconv's"
+        "ratio: best peer's median over fastconv's, to PyTorch: that of PyTorch's best form; "
+        "threads: one thread's median over that of all; memory: peak of the leanest peer's process "
+        "over that of fastconv's"
     )

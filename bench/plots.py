@@ -62,7 +62,12 @@ def _models(pyplot: Any, results: dict[str, Any]) -> Any:
     bars.axhline(1, color="0.5", linewidth=0.8)
     bars.legend(fontsize=8)
     points = [
-        (m["flops"] / m["bytes"], m["contenders"]["fastconv"]["flops/s"], m["model"], OURS)
+        (
+            m["flops"] / m["bytes"],
+            m["contenders"]["fastconv"]["flops/s"],
+            f"{m['model']}, {m['operation'].removeprefix('prediction of ')}",
+            OURS,
+        )
         for m in measurements
         if m["operation"] != "training step"
     ]
