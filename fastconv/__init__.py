@@ -8,7 +8,13 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from .runtime import get_num_threads, set_num_threads, show_config
+from .runtime import (
+    get_fast_math,
+    get_num_threads,
+    set_fast_math,
+    set_num_threads,
+    show_config,
+)
 
 __version__ = "0.1.0"
 
@@ -32,7 +38,9 @@ _SUBMODULES = frozenset(
 __all__ = [
     "Sequential",
     "__version__",
+    "get_fast_math",
     "get_num_threads",
+    "set_fast_math",
     "set_num_threads",
     "show_config",
     *sorted(_SUBMODULES),

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from . import activations
 from .layers import Conv2D, MaxPooling2D
 from .layers.base import Layer
 from .ops.plans import ConvPoolPlan
@@ -22,7 +23,7 @@ class FusedConvPool:
     def __init__(self, convolution: Conv2D, pooling: MaxPooling2D) -> None:
         self.layers = (convolution, pooling)
         self._convolution = convolution
-        self._x = self._winners = self._plan = None
+        self._kept: tuple[ConvPoolPlan, np.ndarray, np.ndarray] | None = None
 
     def call(self, x: np.ndarray, training: bool = False) -> np.ndarray:
         """Return the pooled output in the pooling layer's own buffer."""
@@ -31,20 +32,22 @@ class FusedConvPool:
         out = pooling.buffer("output", plan.output_shape)
         winners = pooling.buffer("winners", plan.output_shape, np.uint8) if training else None
         plan.forward(x, convolution.kernel.value, self._bias("value"), out, winners)
-        if training:
-            self._x, self._winners, self._plan = x, winners, plan
+        self._kept = (plan, x, winners) if training else None
         return out
 
     def backward(self, dy: np.ndarray) -> np.ndarray | None:
         """Write the convolution's gradients and return the input's, if anyone needs it."""
         convolution = self._convolution
-        dx = None
-        if convolution.needs_input_gradient:
-            dx = convolution.buffer("input gradient", self._x.shape)
-        self._plan.backward(
+        if self._kept is None:
+            raise RuntimeError(
+                f"{convolution.label}: backward(dy) needs call(x, training=True) before it"
+            )
+        plan, x, winners = self._kept
+        dx = convolution.buffer("dx", x.shape) if convolution.needs_input_gradient else None
+        plan.backward(
             np.ascontiguousarray(dy),
-            self._winners,
-            self._x,
+            winners,
+            x,
             convolution.kernel.value,
             dx,
             convolution.kernel.gradient,
@@ -86,7 +89,11 @@ def _fuses(first: Layer, second: Layer) -> bool:
     # Exact types: a subclass may compute something else.
     if type(first) is not Conv2D or type(second) is not MaxPooling2D:
         return False
-    if first.activation.name != "relu" or first.groups != 1 or first.dilation_rate != (1, 1):
+    if (
+        first.activation is not activations.relu
+        or first.groups != 1
+        or first.dilation_rate != (1, 1)
+    ):
         return False
     if second.pool_size != (2, 2) or second.strides != (2, 2):
         return False

@@ -92,6 +92,25 @@ def set_num_threads(n: int) -> None:
     _num_threads = positive_integer(n, "n", "set_num_threads")
 
 
+_fast_math = True
+
+
+def get_fast_math() -> bool:
+    """Return whether fast algorithms may be used, True unless `set_fast_math` said otherwise."""
+    return _fast_math
+
+
+def set_fast_math(enabled: bool) -> None:
+    """Allow or forbid algorithms that trade a little accuracy for speed.
+
+    Winograd's convolution rounds to about 2e-6 of the largest output where the direct one
+    rounds to 1e-6.  With False every convolution is summed directly.  It holds for what is
+    called from now on.
+    """
+    global _fast_math
+    _fast_math = bool(enabled)
+
+
 def show_config() -> None:
     """Print the version, the compiler, the SIMD level in use, OpenMP and the threads."""
     from . import __version__
@@ -104,6 +123,7 @@ def show_config() -> None:
         "SIMD": f"{kernels.simd_level} (this CPU: {', '.join(kernels.cpu.supported_levels())})",
         "OpenMP": f"{version // 100}-{version % 100:02d}" if version else "none (serial build)",
         "threads": get_num_threads(),
+        "fast math": "on" if get_fast_math() else "off",
     }
     for name, value in rows.items():
-        print(f"{name + ':':<10}{value}")
+        print(f"{name + ':':<11}{value}")

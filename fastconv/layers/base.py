@@ -28,7 +28,7 @@ import numpy as np
 from .. import initializers
 from .._memory import aligned_empty
 from .._validation import channels_last
-from ..runtime import get_num_threads
+from ..runtime import get_fast_math, get_num_threads
 from ..utils import automatic_name
 from .parameter import Parameter
 
@@ -291,8 +291,8 @@ class Layer:
         return memory[:size].reshape(shape)
 
     def plan(self, key: tuple, make: Callable[[], Plan]) -> Plan:
-        """Return the plan made before for `key` and this number of threads, or a new one."""
-        key = (*key, get_num_threads())
+        """Return the plan made before for `key` and the runtime's settings, or a new one."""
+        key = (*key, get_num_threads(), get_fast_math())
         if key not in self._plans:
             plan = make()
             while len(self._plans) >= PLANS_KEPT:

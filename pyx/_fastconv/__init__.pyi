@@ -1,9 +1,11 @@
+from . import augment as augment
 from . import conv as conv
 from . import cpu as cpu
 from . import dense as dense
 from . import fused as fused
 from . import optim as optim
 from . import pool as pool
+from . import winograd as winograd
 
 KERNEL_API: int
 simd_level: str

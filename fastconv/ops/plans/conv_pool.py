@@ -8,8 +8,10 @@ import numpy as np
 
 from ... import runtime
 from ...geometry import Window, conv2d_window
-from .convolution import PARTS, PARTS_BYTES, pad_channels
+from .choice import winograd_output
+from .convolution import PARTS, PARTS_BYTES
 from .gather import plan_gather
+from .packing import pad_channels
 from .scratch import Scratch
 
 _kernels = runtime.kernels.fused
@@ -57,6 +59,9 @@ class ConvPoolPlan:
         self._padded_line = pad_channels(self._line, self._dtype)
         self._stride = window.rows.stride
         self._forward = self._plan_forward(input_shape, window)
+        self._winograd = winograd_output(
+            input_shape, kernel_shape[3], window, 1, self._dtype, pooled=True
+        )
         self._block = np.array(
             [
                 *self.output_shape[1:],
@@ -95,6 +100,9 @@ class ConvPoolPlan:
     ) -> None:
         """Write the pooled output; `winners` (uint8, like out) takes what `backward` needs."""
         if not out.size:
+            return
+        if self._winograd is not None:
+            self._winograd.forward(x, kernel, bias, out, winners)
             return
         gather, threads = self._forward, runtime.get_num_threads()
         padded = pad_channels(self._kernel_shape[3], self._dtype)

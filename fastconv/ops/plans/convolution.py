@@ -8,7 +8,9 @@ import numpy as np
 
 from ... import runtime
 from ...geometry import Axis, conv2d_window
+from .choice import winograd_input_gradient, winograd_output
 from .gather import Gather, plan_gather
+from .packing import pad_channels
 from .scratch import Scratch
 
 _kernels = runtime.kernels.conv
@@ -19,12 +21,6 @@ PARTS_BYTES = 64 * 1024 * 1024
 """Memory for them at most."""
 BLOCK_PIXELS = 192
 """Output pixels that a kernel-gradient tile sums before it goes back to memory."""
-
-
-def pad_channels(channels: int, dtype: np.dtype) -> int:
-    """Return `channels` rounded up to whole vectors."""
-    lanes = _kernels.LANES[dtype.name]
-    return -(-channels // lanes) * lanes
 
 
 class Conv2DPlan:
@@ -67,7 +63,10 @@ class Conv2DPlan:
             groups=self._groups,
             relu=relu,
         )
-        self._phases = None
+        self._winograd = winograd_output(
+            input_shape, kernel_shape[3], window, self._groups, self._dtype, relu=relu
+        )
+        self._phases = self._winograd_gradient = None
         self._window = window
         self._source = tuple(source)
 
@@ -76,6 +75,9 @@ class Conv2DPlan:
     ) -> None:
         """Write [relu](conv2d(x, kernel) + bias) to `out`."""
         if not out.size:
+            return
+        if self._winograd is not None:
+            self._winograd.forward(x, kernel, bias, out)
             return
         filters = self._kernel_shape[3] // self._groups
         padded = pad_channels(filters, self._dtype)
@@ -103,11 +105,19 @@ class Conv2DPlan:
             return
         self._kernel_gradient(dy, x, dkernel, dbias)
         if dx is not None:
-            padded = self._groups * pad_channels(self._kernel_shape[2], self._dtype)
-            start = self._scratch("zeros", padded)
-            start[:] = 0
-            for phase in self._input_phases():
-                self._gather(phase, dy, kernel, start, dx, transposed=True)
+            self._input_gradient(dy, kernel, dx)
+
+    def _input_gradient(self, dy: np.ndarray, kernel: np.ndarray, dx: np.ndarray) -> None:
+        if self._phases is None:
+            self._plan_input_gradient()
+        if self._winograd_gradient is not None:
+            self._winograd_gradient.forward(dy, kernel, None, dx)
+            return
+        padded = self._groups * pad_channels(self._kernel_shape[2], self._dtype)
+        start = self._scratch("zeros", padded)
+        start[:] = 0
+        for phase in self._phases:
+            self._gather(phase, dy, kernel, start, dx, transposed=True)
 
     def _gather(
         self,
@@ -172,28 +182,29 @@ class Conv2DPlan:
             by_group = bias_sums[:parts, :padded].reshape(parts, self._groups, -1)[:, :, :filters]
             np.sum(by_group, axis=0, out=dbias.reshape(self._groups, filters))
 
-    def _input_phases(self) -> list[Gather]:
+    def _plan_input_gradient(self) -> None:
         """Plan dx: with strides (s, t), s x t grids of inputs, each of stride 1 over dy."""
-        if self._phases is None:
-            rows, columns = self._window
-            self._phases = [
-                plan_gather(
-                    self.output_shape[1:],
-                    self._source,
-                    _transposed_taps(rows, top),
-                    _transposed_taps(columns, left),
-                    grid=(
-                        -(-(rows.size - top) // rows.stride),
-                        -(-(columns.size - left) // columns.stride),
-                    ),
-                    target_start=(top, left),
-                    target_step=(rows.stride, columns.stride),
-                    groups=self._groups,
-                )
-                for top in range(min(rows.stride, rows.size))
-                for left in range(min(columns.stride, columns.size))
-            ]
-        return self._phases
+        rows, columns = self._window
+        self._winograd_gradient = winograd_input_gradient(
+            self.output_shape, self._source[2], self._window, self._groups, self._dtype
+        )
+        self._phases = [
+            plan_gather(
+                self.output_shape[1:],
+                self._source,
+                _transposed_taps(rows, top),
+                _transposed_taps(columns, left),
+                grid=(
+                    -(-(rows.size - top) // rows.stride),
+                    -(-(columns.size - left) // columns.stride),
+                ),
+                target_start=(top, left),
+                target_step=(rows.stride, columns.stride),
+                groups=self._groups,
+            )
+            for top in range(min(rows.stride, rows.size))
+            for left in range(min(columns.stride, columns.size))
+        ]
 
 
 def _taps(axis: Axis) -> list[tuple[int, int]]:

@@ -125,6 +125,23 @@ FC_INLINE void NAME(fc_contend)(VEC *best, VECI *winner, VEC v, int position) {
     *winner = NAME(fc_select)(larger, (VECI){0} + position, *winner);
 }
 
+/* The maximum of four, cut at 0, and which it was (4: none is above 0). */
+FC_INLINE void NAME(fc_pool_store)(VEC first, VEC second, VEC third, VEC fourth, REAL *out,
+                                   uint8_t *winners, int channels) {
+    VEC best = first;
+    VECI winner = {0};
+    NAME(fc_contend)(&best, &winner, second, 1);
+    NAME(fc_contend)(&best, &winner, third, 2);
+    NAME(fc_contend)(&best, &winner, fourth, 3);
+    NAME(fc_store_some)(out, NAME(fc_relu)(best), channels);
+    if (winners && channels > 0) {
+        VECI dead = best <= (VEC){0};
+        winner = NAME(fc_select)(dead, (VECI){0} + 4, winner);
+        NAME(fc_b) bytes = __builtin_convertvector(winner, NAME(fc_b));
+        memcpy(winners, &bytes, (size_t)(channels < LANES ? channels : LANES));
+    }
+}
+
 FC_INLINE void NAME(fc_conv_pool_body)(const int windows, const int vectors,
                                        const REAL *const *pixel, REAL *const *out,
                                        uint8_t *const *winners, const ptrdiff_t *run_offset,
@@ -141,20 +158,9 @@ FC_INLINE void NAME(fc_conv_pool_body)(const int windows, const int vectors,
     FC_UNROLL
     for (int w = 0; w < windows; w++) {
         for (int v = 0; v < vectors; v++) {
-            VEC best = sums[4 * w][v];
-            VECI winner = {0};
-            NAME(fc_contend)(&best, &winner, sums[4 * w + 1][v], 1);
-            NAME(fc_contend)(&best, &winner, sums[4 * w + 2][v], 2);
-            NAME(fc_contend)(&best, &winner, sums[4 * w + 3][v], 3);
-            NAME(fc_store_some)(out[w] + v * LANES, NAME(fc_relu)(best), channels - v * LANES);
-            if (winners) {
-                VECI dead = best <= (VEC){0};
-                winner = NAME(fc_select)(dead, (VECI){0} + 4, winner);
-                NAME(fc_b) bytes = __builtin_convertvector(winner, NAME(fc_b));
-                int count = channels - v * LANES;
-                if (count > 0)
-                    memcpy(winners[w] + v * LANES, &bytes, count < LANES ? count : LANES);
-            }
+            NAME(fc_pool_store)(sums[4 * w][v], sums[4 * w + 1][v], sums[4 * w + 2][v],
+                                sums[4 * w + 3][v], out[w] + v * LANES,
+                                winners ? winners[w] + v * LANES : NULL, channels - v * LANES);
         }
     }
 }

@@ -1,0 +1,114 @@
+"""Images resampled, changed in value and normalized, a whole batch at once."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .. import runtime
+from .._validation import expect_shape
+
+_kernels = runtime.kernels.augment
+FILL_MODES = tuple(_kernels.FILL_MODES)
+_OWNER = "transform_images"
+
+
+def transform_images(
+    source: np.ndarray,
+    rows: np.ndarray,
+    matrices: np.ndarray,
+    *,
+    shifts: np.ndarray | None = None,
+    gains: np.ndarray | None = None,
+    fill_mode: str = "nearest",
+    cval: float = 0.0,
+    factor: np.ndarray | float = 1.0,
+    offset: np.ndarray | float = 0.0,
+    center: bool = False,
+    scale: bool = False,
+    epsilon: float = 0.0,
+    out: np.ndarray | None = None,
+    num_threads: int | None = None,
+) -> np.ndarray:
+    """Return images of `source`, interpolated linearly and changed, as float32.
+
+    In this order: geometry; `shifts` added, within each image's own range;
+    `gains` multiplied, within 0-255 (or the image's own range where it leaves
+    that); `factor` and `offset`; each image's mean subtracted (`center`), and
+    divided by its standard deviation plus `epsilon` (`scale`).
+
+    Args:
+        source: (m, height, width, channels), uint8 or float32.
+        rows: (n,), which images of `source`; any order, repeats allowed.
+        matrices: (n, 2, 3) float64: output (x, y, 1) to source (x, y).
+        shifts, gains: (n,) float; None changes nothing.
+        fill_mode: "nearest", "reflect" (cba|abc|cba), "wrap" or "constant",
+            whose value is `cval`.
+        factor, offset: one number or one per channel.
+        out: (n, height, width, channels) float32, C-contiguous; allocated if None.
+        num_threads: None takes fastconv's number; the result is the same.
+
+    Raises:
+        TypeError: `source` is neither uint8 nor float32.
+        ValueError: a shape does not fit, a row is not in `source`, a matrix is
+            not finite, or `fill_mode` is not one of those above.
+    """
+    if source.dtype not in (np.uint8, np.float32) or source.ndim != 4:
+        raise TypeError(
+            f"{_OWNER}: source is {source.dtype} of shape {source.shape}; uint8 or float32 of "
+            "(images, height, width, channels) is accepted"
+        )
+    if fill_mode not in FILL_MODES:
+        raise ValueError(
+            f"{_OWNER}: fill_mode is {fill_mode!r}; one of {', '.join(map(repr, FILL_MODES))} is "
+            "accepted"
+        )
+    rows = np.ascontiguousarray(rows, np.int64)
+    count, (height, width, channels) = len(rows), source.shape[1:]
+    if count and not (rows.min() >= 0 and rows.max() < len(source)):
+        raise ValueError(f"{_OWNER}: rows reach outside the {len(source)} images of source")
+    matrices = np.ascontiguousarray(matrices, np.float64)
+    expect_shape(matrices, (count, 2, 3), "matrices", _OWNER)
+    if not np.isfinite(matrices).all():
+        raise ValueError(f"{_OWNER}: matrices hold values that are not finite")
+    if out is None:
+        out = np.empty((count, height, width, channels), np.float32)
+    expect_shape(out, (count, height, width, channels), "out", _OWNER)
+    if out.size == 0:
+        return out
+    if source.dtype == np.uint8 and fill_mode == "constant" and cval not in range(256):
+        # Outside the picture lies a value that a byte cannot hold.
+        source = source[rows].astype(np.float32)
+        rows = np.arange(count)
+    threads = runtime.get_num_threads() if num_threads is None else num_threads
+    threads = max(1, min(threads, count))
+    _kernels.transform(
+        np.ascontiguousarray(source),
+        rows,
+        matrices.reshape(count, 6),
+        _column(shifts, 0.0, count, "shifts"),
+        _column(gains, 1.0, count, "gains"),
+        _kernels.FILL_MODES[fill_mode],
+        cval,
+        _channel_values(factor, offset, channels),
+        center or scale,
+        scale,
+        epsilon,
+        np.empty((threads, (height + 2) * (width + 2) * _kernels.GROUP), source.dtype),
+        out,
+        threads,
+    )
+    return out
+
+
+def _column(values: np.ndarray | None, default: float, count: int, argument: str) -> np.ndarray:
+    if values is None:
+        return np.full(count, default, np.float32)
+    values = np.ascontiguousarray(values, np.float32)
+    expect_shape(values, (count,), argument, _OWNER)
+    return values
+
+
+def _channel_values(factor: np.ndarray | float, offset: np.ndarray | float, channels: int):
+    values = np.zeros((4, channels), np.float32)
+    values[0], values[1], values[2] = factor, offset, 1
+    return values

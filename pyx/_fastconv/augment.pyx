@@ -1,0 +1,154 @@
+"""Images to finished batches: resampled, shifted, brightened and normalized.
+
+Loops: images (parallel) - rows - runs of pixels (source coordinates, vectors along
+the row) - pixels (vectors along the channels).  A picture is first copied into scratch
+with four channels and a border, so that no sample checks bounds; see simd/augment.h.
+An image is one thread's, so results do not depend on the number of threads.
+"""
+
+from cython.parallel cimport parallel, prange, threadid
+from libc.math cimport INFINITY, sqrt
+from libc.stddef cimport ptrdiff_t
+from libc.stdint cimport int64_t, uint8_t
+
+cdef extern from "simd/augment.h" nogil:
+    enum:
+        FC_NEAREST
+        FC_REFLECT
+        FC_WRAP
+        FC_CONSTANT
+        FC_GROUP
+    ctypedef struct Values "fc_values":
+        float shift
+        float least
+        float most
+        float pivot
+        float gain
+        float low
+        float high
+    void fc_warp_u8(const uint8_t*, int, int, int, const double*, int, float, float, float, float,
+                    const float*, const float*, uint8_t*, float*) noexcept
+    void fc_warp_f32(const float*, int, int, int, const double*, int, float, float, float, float,
+                     const float*, const float*, float*, float*) noexcept
+    void fc_convert_u8(const uint8_t*, ptrdiff_t, int, float, float, float, const float*,
+                       const float*, float*) noexcept
+    void fc_convert_f32(const float*, ptrdiff_t, int, float, float, float, const float*,
+                        const float*, float*) noexcept
+    void fc_finish(float*, ptrdiff_t, int, const Values*, const float*, const float*) noexcept
+    void fc_extremes(const float*, ptrdiff_t, float*, float*) noexcept
+    double fc_sum(const float*, ptrdiff_t, double, int) noexcept
+
+FILL_MODES = {"nearest": FC_NEAREST, "reflect": FC_REFLECT, "wrap": FC_WRAP,
+              "constant": FC_CONSTANT}
+GROUP = FC_GROUP
+
+ctypedef fused pixel:
+    uint8_t
+    float
+
+cdef struct Images:
+    int height
+    int width
+    int channels
+    int fill
+    float cval
+    bint bounded          # no value can leave 0-255
+    bint center           # subtract each image's mean ...
+    bint scale            # ... and divide by its standard deviation
+    float epsilon
+    const float* factor   # by channel, with the next: value * factor + offset
+    const float* offset
+    const float* ones     # by channel: what leaves a value as it is
+    const float* zeros
+
+
+cdef bint is_identity(const double* m) noexcept nogil:
+    return (m[0] == 1 and m[1] == 0 and m[2] == 0 and m[3] == 0 and m[4] == 1 and m[5] == 0)
+
+
+cdef void resample(const pixel* source, const Images* s, const double* matrix, float gain,
+                   float low, float high, const float* factor, const float* offset,
+                   pixel* padded, float* out) noexcept nogil:
+    cdef ptrdiff_t pixels = <ptrdiff_t> s.height * s.width
+    if is_identity(matrix):
+        if pixel is uint8_t:
+            fc_convert_u8(source, pixels, s.channels, gain, low, high, factor, offset, out)
+        else:
+            fc_convert_f32(source, pixels, s.channels, gain, low, high, factor, offset, out)
+    elif pixel is uint8_t:
+        fc_warp_u8(source, s.height, s.width, s.channels, matrix, s.fill, s.cval, gain, low, high,
+                   factor, offset, padded, out)
+    else:
+        fc_warp_f32(source, s.height, s.width, s.channels, matrix, s.fill, s.cval, gain, low,
+                    high, factor, offset, padded, out)
+
+
+cdef void finish(float* out, const Images* s, float shift, float gain) noexcept nogil:
+    # The limits of shift and brightness are those of the resampled image, so it comes first.
+    cdef Values v
+    cdef ptrdiff_t pixels = <ptrdiff_t> s.height * s.width
+    fc_extremes(out, pixels * s.channels, &v.least, &v.most)
+    v.shift = shift
+    v.low = min(max(v.least + shift, v.least), v.most)
+    v.high = min(max(v.most + shift, v.least), v.most)
+    if v.low >= 0 and v.high <= 255:
+        v.low = 0
+        v.high = 255
+    v.pivot = v.low
+    v.gain = gain
+    if gain == 1:
+        v.pivot = 0
+        v.low = -INFINITY
+        v.high = INFINITY
+    fc_finish(out, pixels, s.channels, &v, s.factor, s.offset)
+
+
+cdef void standardize(float* out, const Images* s) noexcept nogil:
+    # With the mean taken off first, the squares are summed without losing digits.
+    cdef ptrdiff_t count = <ptrdiff_t> s.height * s.width * s.channels, i
+    cdef double mean = fc_sum(out, count, 0, 0) / count
+    cdef float center = <float> mean, divisor = 1
+    if s.scale:
+        divisor = <float> sqrt(fc_sum(out, count, mean, 1) / count) + s.epsilon
+    for i in range(count):
+        out[i] = (out[i] - center) / divisor
+
+
+cdef void one_image(const pixel* source, const Images* s, const double* matrix, float shift,
+                    float gain, pixel* padded, float* out) noexcept nogil:
+    if shift == 0 and s.bounded:
+        resample(source, s, matrix, gain, 0, 255, s.factor, s.offset, padded, out)
+    elif shift == 0 and gain == 1:
+        resample(source, s, matrix, 1, -INFINITY, INFINITY, s.factor, s.offset, padded, out)
+    else:
+        resample(source, s, matrix, 1, -INFINITY, INFINITY, s.ones, s.zeros, padded, out)
+        finish(out, s, shift, gain)
+    if s.center:
+        standardize(out, s)
+
+
+def transform(const pixel[:, :, :, ::1] source, const int64_t[::1] rows,
+              const double[:, ::1] matrices, const float[::1] shifts, const float[::1] gains,
+              int fill, float cval, const float[:, ::1] channel_values, bint center, bint scale,
+              float epsilon, pixel[:, ::1] padded, float[:, :, :, ::1] out, int num_threads):
+    """Write images `rows` of `source` to `out`, each through its own matrix.
+
+    source: IN (m, height, width, channels); rows: IN (n,); matrices: IN (n, 6), the
+    first two rows of the map from output (x, y, 1) to source.  shifts, gains: IN (n,), 0
+    and 1 change nothing.  channel_values: IN (4, channels): factor, offset, ones, zeros.
+    padded: scratch, (threads, (height + 2) * (width + 2) * GROUP).  out: OUT
+    (n, height, width, channels).
+    """
+    cdef int i, thread = 0
+    cdef Images s
+    s.height, s.width, s.channels = source.shape[1], source.shape[2], source.shape[3]
+    s.fill, s.cval = fill, cval
+    s.bounded = pixel is uint8_t and (fill != FC_CONSTANT or 0 <= cval <= 255)
+    s.center, s.scale, s.epsilon = center, scale, epsilon
+    s.factor, s.offset = &channel_values[0, 0], &channel_values[1, 0]
+    s.ones, s.zeros = &channel_values[2, 0], &channel_values[3, 0]
+    with nogil, parallel(num_threads=num_threads):
+        thread = threadid()
+        for i in prange(<int> out.shape[0], schedule="static"):
+            one_image(&source[rows[i], 0, 0, 0], &s, &matrices[i, 0], shifts[i], gains[i],
+                      &padded[thread, 0], &out[i, 0, 0, 0])

@@ -1,0 +1,270 @@
+"""3x3 convolution of stride 1 by Winograd's F(4x4, 3x3), float32.
+
+Three steps, with `xi` one of the 36 points of the transformed domain:
+    V[xi][tile][channel] = B' d B        one 6x6 input tile, a vector of channels at a time
+    M[xi][tile][filter]  = V[xi] U[xi]   36 small matrix products, the register tiles of conv
+    y                    = A' M A        with bias, ReLU and, fused, the 2x2 max pool: a 4x4
+                                         output tile is exactly four pool windows
+
+Two loop orders.  *Blocked* (small kernels): a task takes some rows of tiles through all
+three steps, panel by panel of filters, so that V and M stay in its L2 cache and U is
+streamed once a block.  *Staged* (U larger than a cache): all tiles go through each step
+before the next, and the products are shared out by (xi, panel), so that each U is read
+once.  Every output is one fixed sum in either order, whatever the number of threads.
+
+The input gradient is the same convolution of dy with the kernel turned round.
+"""
+
+from cython.parallel cimport parallel, prange, threadid
+from libc.stddef cimport ptrdiff_t
+from libc.stdint cimport uint8_t
+
+from _fastconv._tiles cimport (
+    LANES_F32, TILE_ROWS, conv_tile, float_mode, flush_denormals, gradient_tile,
+    restore_denormals,
+)
+from _fastconv._window cimport (
+    Strip, load_strip, padded_channels, panel_count, panel_vectors, strip_of,
+)
+
+cdef extern from "simd/winograd.h" nogil:
+    void fc_input_tile(const float*, ptrdiff_t, ptrdiff_t, float*, ptrdiff_t) noexcept
+    void fc_gradient_tile_transform(const float*, ptrdiff_t, ptrdiff_t, int, int, int, float*,
+                                    ptrdiff_t) noexcept
+    void fc_kernel_tile(const float*, ptrdiff_t, float*, ptrdiff_t) noexcept
+    void fc_kernel_gradient_tile(const float*, ptrdiff_t, float*, ptrdiff_t, int) noexcept
+    void fc_output_tile(const float*, ptrdiff_t, const float*, int, float*, ptrdiff_t, ptrdiff_t,
+                        int, int, int) noexcept
+    void fc_output_pool_tile(const float*, ptrdiff_t, const float*, float*, uint8_t*, ptrdiff_t,
+                             ptrdiff_t, int, int, int) noexcept
+
+cdef enum:
+    POINTS = 36
+    SKEW = 16             # floats between points: a power of two would put all 36 in one cache set
+
+SKEWED = SKEW
+
+cdef struct Tiles:
+    int rows              # of tiles in one image
+    int columns
+    int out_rows          # of the output, pooled if it is
+    int out_columns
+    int channels
+    int filters
+    int pooled
+    int relu
+
+
+cdef void input_rows(const Tiles* t, const Strip* s, const float* x, float* v,
+                     ptrdiff_t v_step, ptrdiff_t first, ptrdiff_t last,
+                     float* scratch) noexcept nogil:
+    """V of tile rows [first, last), counted over all images; row `first` goes to v[0]."""
+    cdef ptrdiff_t row = first, image, padded = padded_channels(t.channels, x)
+    cdef int begin, count, i, column, channel
+    cdef const float* base
+    while row < last:
+        image = row // t.rows
+        begin = row % t.rows
+        count = <int> min(t.rows - begin, last - row)
+        base = load_strip(s, x + image * s.height * s.width * s.channels, 4 * begin,
+                          4 * count + 2, scratch)
+        for i in range(count):
+            for column in range(t.columns):
+                channel = 0
+                while channel < t.channels:
+                    fc_input_tile(base + 4 * i * s.row_step + 4 * column * t.channels + channel,
+                                  s.row_step, t.channels, v + channel, v_step)
+                    channel += LANES_F32
+                v += padded
+        row += count
+
+
+cdef void multiply(const Tiles* t, const float* v, const float* u, float* m, ptrdiff_t tiles,
+                   ptrdiff_t m_tile, int vectors) noexcept nogil:
+    """m (tiles, panel) = v (tiles, channels) u (channels, panel) for one xi and panel."""
+    cdef ptrdiff_t padded = padded_channels(t.channels, v), tile = 0
+    cdef ptrdiff_t pieces = (tiles + TILE_ROWS - 1) // TILE_ROWS, piece
+    cdef ptrdiff_t no_offset = 0
+    cdef int rows, i
+    cdef const float* pixel[16]
+    cdef float* out[16]
+    for piece in range(pieces):
+        # Pieces of almost equal height: a last one of a single row would run at a third.
+        rows = <int> ((piece + 1) * tiles // pieces - tile)
+        for i in range(rows):
+            pixel[i] = v + (tile + i) * padded
+            out[i] = m + (tile + i) * m_tile
+        conv_tile(rows, vectors, pixel, out, &no_offset, 1, t.channels, u,
+                  vectors * LANES_F32, <const float*> NULL, 0, vectors * LANES_F32, 0)
+        tile += rows
+
+
+cdef void output_tile(const Tiles* t, const float* m, ptrdiff_t m_step, const float* bias,
+                      float* y, uint8_t* winners, ptrdiff_t row, int column, int start,
+                      int vectors) noexcept nogil:
+    """Write one tile's outputs for one panel; `row` is counted over all images."""
+    cdef int side = 2 if t.pooled else 4
+    cdef int top = <int> (row % t.rows) * side, left = column * side, v
+    cdef int rows = min(side, t.out_rows - top), columns = min(side, t.out_columns - left)
+    cdef ptrdiff_t line = <ptrdiff_t> t.out_columns * t.filters
+    cdef ptrdiff_t at = ((row // t.rows * t.out_rows + top) * line
+                         + <ptrdiff_t> left * t.filters + start)
+    for v in range(vectors):
+        if t.pooled:
+            fc_output_pool_tile(m, m_step, bias + start + v * LANES_F32, y + at,
+                                NULL if winners == NULL else winners + at, line, t.filters, rows,
+                                columns, t.filters - start - v * LANES_F32)
+        else:
+            fc_output_tile(m, m_step, bias + start + v * LANES_F32, t.relu, y + at, line,
+                           t.filters, rows, columns, t.filters - start - v * LANES_F32)
+        m += LANES_F32
+        at += LANES_F32
+
+
+cdef void block(const Tiles* t, const Strip* s, const float* x, const float* u,
+                const float* bias, float* y, uint8_t* winners, ptrdiff_t first, ptrdiff_t last,
+                float* v, float* m, float* scratch) noexcept nogil:
+    """All three steps for tile rows [first, last)."""
+    cdef ptrdiff_t tiles = (last - first) * t.columns, tile
+    cdef ptrdiff_t padded = padded_channels(t.channels, x)
+    cdef ptrdiff_t filters = padded_channels(t.filters, x)
+    cdef int panel, start, vectors, xi
+    cdef ptrdiff_t width, v_step = tiles * padded + SKEW, m_step
+    input_rows(t, s, x, v, v_step, first, last, scratch)
+    for panel in range(panel_count(t.filters, x)):
+        start = panel * 2 * LANES_F32
+        vectors = panel_vectors(t.filters - start, x)
+        width = vectors * LANES_F32
+        m_step = tiles * width + SKEW
+        for xi in range(POINTS):
+            multiply(t, v + xi * v_step, u + (xi * filters + start) * t.channels,
+                     m + xi * m_step, tiles, width, vectors)
+        for tile in range(tiles):
+            output_tile(t, m + tile * width, m_step, bias, y, winners,
+                        first + tile // t.columns, <int> (tile % t.columns), start, vectors)
+
+
+def blocked(const float[:, :, :, ::1] x,        # IN
+            const float[::1] u,                 # IN transformed kernel
+            const float[::1] bias,              # IN (padded filters)
+            float[:, :, :, ::1] y,              # OUT
+            uint8_t[:, :, :, ::1] winners,      # OUT or None
+            const int[::1] strip, const int[::1] fields, int block_rows,
+            float[:, ::1] v,                    # SCRATCH one row a thread
+            float[:, ::1] m,                    # SCRATCH one row a thread
+            float[:, ::1] scratch,              # SCRATCH one row a thread
+            int num_threads):
+    """y = [pooled relu of] conv(x) + bias, blocks of tile rows in parallel."""
+    cdef Tiles t = tiles_of(fields)
+    cdef Strip s = strip_of(strip)
+    cdef ptrdiff_t rows = x.shape[0] * t.rows, task
+    cdef uint8_t* winner = NULL if winners is None else &winners[0, 0, 0, 0]
+    cdef float_mode mode = 0
+    with nogil, parallel(num_threads=num_threads):
+        mode = flush_denormals()
+        for task in prange((rows + block_rows - 1) // block_rows, schedule="dynamic"):
+            block(&t, &s, &x[0, 0, 0, 0], &u[0], &bias[0], &y[0, 0, 0, 0], winner,
+                  task * block_rows, min((task + 1) * block_rows, rows), &v[threadid(), 0],
+                  &m[threadid(), 0], &scratch[threadid(), 0])
+        restore_denormals(mode)
+
+
+def staged(const float[:, :, :, ::1] x,         # IN
+           const float[::1] u,                  # IN transformed kernel
+           const float[::1] bias,               # IN (padded filters)
+           float[:, :, :, ::1] y,               # OUT
+           uint8_t[:, :, :, ::1] winners,       # OUT or None
+           const int[::1] strip, const int[::1] fields, int block_rows,
+           float[::1] v,                        # SCRATCH POINTS * (tiles * padded channels + SKEW)
+           float[::1] m,                        # SCRATCH POINTS * (tiles * padded filters + SKEW)
+           float[:, ::1] scratch,               # SCRATCH one row a thread
+           int num_threads):
+    """The same, `block_rows` tile rows at a time through each step."""
+    cdef Tiles t = tiles_of(fields)
+    cdef Strip s = strip_of(strip)
+    cdef ptrdiff_t rows = x.shape[0] * t.rows, first = 0, last, task
+    cdef int panels = panel_count(t.filters, &v[0])
+    cdef ptrdiff_t filters = padded_channels(t.filters, &v[0])
+    cdef ptrdiff_t padded = padded_channels(t.channels, &v[0])
+    cdef uint8_t* winner = NULL if winners is None else &winners[0, 0, 0, 0]
+    cdef ptrdiff_t tiles
+    cdef float_mode mode = 0
+    while first < rows:
+        last = min(first + block_rows, rows)
+        tiles = (last - first) * t.columns
+        with nogil, parallel(num_threads=num_threads):
+            mode = flush_denormals()
+            for task in prange(last - first, schedule="dynamic"):
+                input_rows(&t, &s, &x[0, 0, 0, 0], &v[task * t.columns * padded],
+                           tiles * padded + SKEW, first + task, first + task + 1,
+                           &scratch[threadid(), 0])
+            for task in prange(POINTS * panels, schedule="dynamic"):
+                staged_product(&t, &v[0], &u[0], &m[0], tiles, filters, padded, task // panels,
+                               <int> (task % panels))
+            for task in prange(tiles, schedule="static"):
+                staged_output(&t, &m[0], &bias[0], &y[0, 0, 0, 0], winner, tiles, filters, task,
+                              first)
+            restore_denormals(mode)
+        first = last
+
+
+cdef void staged_product(const Tiles* t, const float* v, const float* u, float* m,
+                         ptrdiff_t tiles, ptrdiff_t filters, ptrdiff_t padded, ptrdiff_t xi,
+                         int panel) noexcept nogil:
+    cdef int start = panel * 2 * LANES_F32
+    multiply(t, v + xi * (tiles * padded + SKEW), u + (xi * filters + start) * t.channels,
+             m + xi * (tiles * filters + SKEW) + start, tiles, filters,
+             panel_vectors(t.filters - start, v))
+
+
+cdef void staged_output(const Tiles* t, const float* m, const float* bias, float* y,
+                        uint8_t* winners, ptrdiff_t tiles, ptrdiff_t filters, ptrdiff_t tile,
+                        ptrdiff_t first) noexcept nogil:
+    output_tile(t, m + tile * filters, tiles * filters + SKEW, bias, y, winners,
+                first + tile // t.columns, <int> (tile % t.columns), 0,
+                <int> (filters // LANES_F32))
+
+
+def transform_kernel(const float[:, :, :, ::1] kernel,  # IN (3, 3, channels, filters)
+                     float[::1] u,                      # OUT [xi][panel][channel][lane]
+                     bint transposed, int num_threads):
+    """u = G g G'; `transposed` turns the kernel round and swaps channels and filters."""
+    cdef int channels = kernel.shape[3] if transposed else kernel.shape[2]
+    cdef int filters = kernel.shape[2] if transposed else kernel.shape[3]
+    cdef int channel
+    with nogil:
+        for channel in prange(channels, schedule="static", num_threads=num_threads):
+            transform_channel(&kernel[0, 0, 0, 0], &u[0], channel, channels, filters, transposed)
+
+
+cdef void transform_channel(const float* kernel, float* u, int channel, int channels,
+                            int filters, bint transposed) noexcept nogil:
+    cdef ptrdiff_t padded = padded_channels(filters, kernel)
+    cdef ptrdiff_t tap_size = <ptrdiff_t> channels * filters
+    cdef int panel, start, vectors, v, tap, k, used
+    cdef float taps[9 * 16]
+    for panel in range(panel_count(filters, kernel)):
+        vectors = panel_vectors(filters - panel * 2 * LANES_F32, kernel)
+        for v in range(vectors):
+            start = (panel * 2 + v) * LANES_F32
+            used = min(LANES_F32, filters - start)
+            for tap in range(9):
+                for k in range(used):
+                    if transposed:
+                        taps[tap * LANES_F32 + k] = kernel[
+                            (8 - tap) * tap_size + <ptrdiff_t> (start + k) * channels + channel]
+                    else:
+                        taps[tap * LANES_F32 + k] = kernel[
+                            tap * tap_size + <ptrdiff_t> channel * filters + start + k]
+                for k in range(used, LANES_F32):
+                    taps[tap * LANES_F32 + k] = 0
+            fc_kernel_tile(taps, LANES_F32,
+                           u + panel * 2 * LANES_F32 * channels
+                           + (channel * vectors + v) * LANES_F32, padded * channels)
+
+
+cdef Tiles tiles_of(const int[::1] fields):
+    cdef Tiles t
+    t.rows, t.columns, t.out_rows, t.out_columns = fields[0], fields[1], fields[2], fields[3]
+    t.channels, t.filters, t.pooled, t.relu = fields[4], fields[5], fields[6], fields[7]
+    return t
