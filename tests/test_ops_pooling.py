@@ -189,5 +189,5 @@ def test_mistakes_in_the_gradient(kind):
     x = image(1, 4, 4, 2)
     with pytest.raises(ValueError, match=r"dy has shape \(1, 4, 4, 2\); \(1, 2, 2, 2\) is exp"):
         backward(kind)(x, x)
-    with pytest.raises(TypeError, match="differ in dtype .*dy float64, x float32"):
+    with pytest.raises(TypeError, match=r"differ in dtype .*dy float64, x float32"):
         backward(kind)(image(1, 2, 2, 2, dtype="f8"), x)

@@ -36,7 +36,7 @@ def conv2d(x, kernel, bias, dy, strides=1, padding="valid", dilation_rate=1, gro
     leaves = _leaf(x), _leaf(kernel), _leaf(bias)
     y = functional.conv2d(
         _padded(leaves[0], window),
-        leaves[1].permute(3, 2, 0, 1),
+        leaves[1].permute(3, 2, 0, 1).contiguous(),
         leaves[2],
         stride=[axis.stride for axis in window],
         dilation=[axis.dilation for axis in window],
@@ -66,6 +66,6 @@ def conv_pool(x, kernel, bias, dy):
     """Return max_pool2d(relu(conv2d), 2) and the gradients (dx, dkernel, dbias)."""
     leaves = _leaf(x), _leaf(kernel), _leaf(bias)
     sums = functional.conv2d(
-        leaves[0].permute(0, 3, 1, 2), leaves[1].permute(3, 2, 0, 1), leaves[2]
+        leaves[0].permute(0, 3, 1, 2), leaves[1].permute(3, 2, 0, 1).contiguous(), leaves[2]
     )
     return _result(functional.max_pool2d(functional.relu(sums), 2), dy, leaves)

@@ -1,0 +1,166 @@
+"""Which neighbours run as one kernel, and that the result is that of the layers one by one."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from oracle import assert_close
+
+from fastconv import activations, fusion, layers
+from fastconv.models import Sequential
+
+pytestmark = pytest.mark.usefixtures("algorithms")
+
+
+def conv(**options):
+    return layers.Conv2D(4, 3, **({"activation": "relu"} | options))
+
+
+def pool(**options):
+    return layers.MaxPooling2D(**({"pool_size": 2} | options))
+
+
+def built(*members, size=(12, 12)):
+    """Build `members` one after another, for images of `size` and 3 channels."""
+    shape = (None, *size, 3)
+    for layer in members:
+        layer.build(shape)
+        shape = layer.output_shape
+    return members
+
+
+def normal(shape, seed=0):
+    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("options", "pool_options", "size"),
+    [
+        ({}, {}, (12, 12)),
+        ({}, {}, (13, 12)),
+        ({"activation": activations.relu}, {}, (5, 4)),
+        ({"strides": 2, "padding": "same", "use_bias": False}, {"strides": (2, 2)}, (12, 12)),
+        ({"padding": ((2, 0), (1, 3))}, {}, (9, 12)),
+        ({}, {"padding": "same"}, (12, 12)),
+    ],
+    ids=str,
+)
+def test_neighbours_that_fuse(options, pool_options, size):
+    members = built(conv(**options), pool(**pool_options), size=size)
+    (stage,) = fusion.plan(members)
+    assert stage.layers == members
+
+
+class OwnConv2D(layers.Conv2D):
+    """A user's subclass, which may compute anything."""
+
+
+class OwnMaxPooling2D(layers.MaxPooling2D):
+    """Another."""
+
+
+def own_relu(x):
+    return np.maximum(x, 0)
+
+
+@pytest.mark.parametrize(
+    ("members", "size"),
+    [
+        (lambda: (conv(activation="sigmoid"), pool()), (12, 12)),
+        (lambda: (conv(activation=None), pool()), (12, 12)),
+        (lambda: (conv(activation="leaky_relu"), pool()), (12, 12)),
+        (lambda: (conv(dilation_rate=2), pool()), (12, 12)),
+        (lambda: (layers.Conv2D(6, 3, groups=3, activation="relu"), pool()), (12, 12)),
+        (lambda: (conv(), pool(pool_size=3)), (12, 12)),
+        (lambda: (conv(), pool(pool_size=(2, 1))), (12, 12)),
+        (lambda: (conv(), pool(strides=1)), (12, 12)),
+        (lambda: (conv(), pool(padding="same")), (13, 12)),
+        (lambda: (conv(), pool(padding=1)), (12, 12)),
+        (lambda: (conv(), layers.AveragePooling2D()), (12, 12)),
+        (lambda: (conv(), layers.L2Pooling2D()), (12, 12)),
+        (lambda: (conv(), layers.Dropout(0.1), pool()), (12, 12)),
+        (lambda: (conv(activation=None), layers.ReLU(), pool()), (12, 12)),
+        (lambda: (OwnConv2D(4, 3, activation="relu"), pool()), (12, 12)),
+        (lambda: (conv(), OwnMaxPooling2D()), (12, 12)),
+        (lambda: (pool(), conv()), (12, 12)),
+    ],
+)
+def test_neighbours_that_do_not_fuse(members, size):
+    members = built(*members(), size=size)
+    assert fusion.plan(members) == list(members)
+
+
+def test_pairs_fuse_one_by_one():
+    members = built(conv(), conv(), pool(), layers.Dropout(0.5), conv(), pool(), size=(20, 20))
+    first, fused, dropout, last = fusion.plan(members)
+    assert (first, dropout) == (members[0], members[3])
+    assert (fused.layers, last.layers) == (members[1:3], members[4:])
+    assert fusion.plan([]) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "size"),
+    [
+        ({}, (15, 14)),
+        ({"use_bias": False}, (15, 14)),
+        ({"padding": "same", "strides": 2}, (15, 14)),
+        ({"filters": 48}, (30, 31)),
+    ],
+    ids=str,
+)
+def test_a_stage_gives_what_its_layers_give(options, size):
+    filters = options.pop("filters", 4)
+    convolution = layers.Conv2D(filters, 3, activation="relu", **options)
+    members = built(convolution, layers.MaxPooling2D(), size=size)
+    pooling = members[1]
+    if convolution.use_bias:
+        convolution.bias.assign(normal(filters, 5))
+    (stage,) = fusion.plan(members)
+    x = normal((3, *size, 3), 1)
+    expected = pooling.call(convolution.call(x, training=True), training=True).copy()
+    dy = normal(expected.shape, 2)
+    expected_dx = convolution.backward(pooling.backward(dy)).copy()
+    expected_gradients = [parameter.gradient.copy() for parameter in convolution.parameters]
+
+    assert_close(stage.call(x), expected)
+    assert_close(stage.call(x, training=True), expected)
+    assert_close(stage.backward(dy), expected_dx)
+    for parameter, gradient in zip(convolution.parameters, expected_gradients, strict=True):
+        assert_close(parameter.gradient, gradient)
+    convolution.needs_input_gradient = False
+    assert stage.backward(dy) is None
+
+
+def test_backward_needs_a_forward_pass_in_training():
+    (stage,) = fusion.plan(built(conv(), pool()))
+    stage.call(normal((1, 12, 12, 3)))
+    with pytest.raises(RuntimeError, match=r"Conv2D '.*': backward\(dy\) needs call\(x, training"):
+        stage.backward(normal((1, 5, 5, 4)))
+
+
+def test_models_that_do_not_fuse_learn_the_same():
+    def model(fuse):
+        stack = Sequential(
+            [
+                layers.Conv2D(8, 3, activation="relu", input_shape=(25, 22, 3)),
+                layers.MaxPooling2D(),
+                layers.Conv2D(40, 3, padding="same", activation="relu"),
+                layers.MaxPooling2D(),
+                layers.Flatten(),
+                layers.Dense(2, activation="softmax"),
+            ]
+        )
+        stack._fuse = fuse
+        stack.compile("sgd", "sparse_categorical_crossentropy")
+        return stack
+
+    fused, plain = model(True), model(False)
+    plain.set_weights(fused.get_weights())
+    x, y = normal((9, 25, 22, 3)), np.arange(9) % 2
+    for _ in range(4):
+        losses = fused.train_on_batch(x, y), plain.train_on_batch(x, y)
+        assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+    assert len(fused._network().stages) < len(plain._network().stages)
+    for ours, theirs in zip(fused.get_weights(), plain.get_weights(), strict=True):
+        assert_close(ours, theirs)
+    assert_close(fused.predict(x, verbose=0), plain.predict(x, verbose=0))
