@@ -1,0 +1,199 @@
+"""Which module may import which: dependencies point one way, and heavy ones wait for their use."""
+
+from __future__ import annotations
+
+import ast
+import fnmatch
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import fastconv
+
+PACKAGE = Path(fastconv.__file__).parent
+
+#: From the bottom up.  A module may import from its own group and from those above it here.
+GROUPS = {
+    "foundation": ("_validation", "_memory", "geometry", "runtime", "utils", "random", "archive"),
+    "operations": ("ops", "ops.*", "reference"),
+    "layers": (
+        "activations",
+        "initializers",
+        "layers",
+        "layers.*",
+        "losses",
+        "metrics",
+        "optimizers",
+        "optimizers.*",
+        "fusion",
+        "network",
+    ),
+    "data": ("preprocessing", "preprocessing.*", "datasets", "datasets.*", "image_input"),
+    "training": (
+        "batches",
+        "callbacks",
+        "callbacks.*",
+        "run",
+        "stepping",
+        "training",
+        "summary",
+        "models",
+        "checkpoint",
+        "architectures",
+        "plotting",
+    ),
+    "commands": ("_commands", "train", "evaluate", "predict", "filter", "cli", "__main__"),
+}
+HEAVY = (
+    "PIL",
+    "skimage",
+    "matplotlib",
+    "tensorboard",
+    "tensorflow",
+    "tqdm",
+    "scipy",
+    "torch",
+    "keras",
+)
+
+
+def modules() -> dict[str, Path]:
+    """Return every module of the package by its name within it."""
+    found = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = path.relative_to(PACKAGE).with_suffix("").parts
+        name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+        if name:
+            found[name] = path
+    return found
+
+
+MODULES = modules()
+
+
+def group(name: str) -> int:
+    """Return the place of a module's group in GROUPS."""
+    for place, patterns in enumerate(GROUPS.values()):
+        if any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns):
+            return place
+    raise AssertionError(f"fastconv.{name} is in no group: add it to GROUPS")
+
+
+def imports(path: Path, package: list[str]) -> Iterator[tuple[str, bool]]:
+    """Yield (absolute name, is at the top level) of what a file imports, `if TYPE_CHECKING` too."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    top = set(map(id, tree.body))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name, id(node) in top
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            source = ".".join([*base, *filter(None, [node.module])])
+            for alias in node.names:
+                yield f"{source}.{alias.name}", id(node) in top
+
+
+def internal(name: str) -> Iterator[tuple[str, bool]]:
+    """Yield the modules of the package that a module imports."""
+    path = MODULES[name]
+    parts = ["fastconv", *name.split(".")]
+    package = parts if path.name == "__init__.py" else parts[:-1]
+    for target, top in imports(path, package):
+        inside = target.removeprefix("fastconv.")
+        if inside == target:
+            continue
+        # `from .a import b` names the module a.b, or b of the module a.
+        for candidate in (inside, inside.rpartition(".")[0]):
+            if candidate in MODULES:
+                yield candidate, top
+                break
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_dependencies_point_down(name):
+    upward = [target for target, _ in internal(name) if group(target) > group(name)]
+    assert not upward, f"fastconv.{name} imports {', '.join(upward)} from above it"
+
+
+def test_modules_import_without_circles():
+    """Imports at the top of modules form no circle, so that any may be imported first."""
+    above: list[str] = []
+    done: set[str] = set()
+
+    def visit(name: str) -> None:
+        if name in done:
+            return
+        assert name not in above, " -> ".join([*above[above.index(name) :], name])
+        above.append(name)
+        for target, top in internal(name):
+            # A package gathers its modules; one that imports a sibling does not need the package.
+            if top and target != name and not name.startswith(f"{target}."):
+                visit(target)
+        above.pop()
+        done.add(name)
+
+    for name in MODULES:
+        visit(name)
+
+
+def test_the_compiled_half_is_loaded_in_one_place():
+    users = {
+        name
+        for name, path in MODULES.items()
+        if any(target.split(".")[0] == "_fastconv" for target, _ in imports(path, []))
+    }
+    assert users == {"runtime"}
+
+
+def test_the_reference_needs_numpy_alone():
+    needed = {target.split(".")[0] for target, _ in imports(MODULES["reference"], ["fastconv"])}
+    assert needed <= set(sys.stdlib_module_names) | {"numpy"}
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_heavy_packages_are_imported_where_they_are_used(name):
+    heavy = {
+        target.split(".")[0]
+        for target, top in imports(MODULES[name], ["fastconv"])
+        if top and target.split(".")[0] in HEAVY
+    }
+    assert not heavy
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import fastconv",
+        "from fastconv import Sequential, architectures, callbacks, datasets, layers, losses",
+        "from fastconv import metrics, models, ops, optimizers, preprocessing, utils",
+        "import fastconv.preprocessing.image, fastconv.cli",
+    ],
+)
+def test_importing_loads_nothing_heavy(statement):
+    code = f"{statement}\nimport sys\nprint(*sorted(set(sys.modules) & {set(HEAVY)!r}))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.strip() == ""
+
+
+def test_import_fastconv_loads_no_submodule_that_is_not_needed():
+    code = (
+        "import fastconv, sys\nprint(*sorted(m for m in sys.modules if m.startswith('fastconv.')))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.split() == ["fastconv._validation", "fastconv.runtime"]
+
+
+def test_every_public_name_is_there():
+    for name in fastconv.__all__:
+        assert getattr(fastconv, name) is not None
+    assert set(fastconv.__all__) <= set(dir(fastconv))
+    with pytest.raises(AttributeError, match="has no attribute 'tensor'"):
+        _ = fastconv.tensor
