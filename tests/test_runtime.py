@@ -6,10 +6,12 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 import fastconv
 from fastconv import runtime
+from fastconv.ops import optim
 
 VARIABLES = ("FASTCONV_NUM_THREADS", "OMP_NUM_THREADS", "FASTCONV_SIMD")
 
@@ -139,3 +141,12 @@ class _NoKernels:
     def find_spec(name, path=None, target=None):
         if name == "_fastconv":
             raise ModuleNotFoundError("No module named '_fastconv'", name="_fastconv")
+
+
+def test_the_float_mode_is_put_back():
+    """Kernels flush denormal numbers to 0 while they run, and only then."""
+    tiny = np.full(20000, 1e-40, np.float32)
+    value, velocity = np.zeros_like(tiny), np.ones_like(tiny)
+    fastconv.ops.max_pool2d(np.ones((1, 4, 4, 1), np.float32))
+    optim.sgd(value, tiny, velocity, 0.1, 0.9)
+    assert (tiny * np.float32(0.5) > 0).all()
