@@ -149,3 +149,28 @@ def test_brightness():
     np.testing.assert_allclose(
         augmentation.change_brightness(signed, 0.5), [[[-1.0], [-0.5], [0.0]]]
     )
+
+
+def test_batched_matrices_are_those_that_scikit_image_composes():
+    draw = np.random.default_rng(0)
+    count, height, width = 40, 30, 44
+    parameters = {
+        "theta": draw.uniform(-180, 180, count),
+        "tx": draw.uniform(-20, 20, count),
+        "ty": draw.uniform(-20, 20, count),
+        "shear": draw.uniform(-40, 40, count),
+        "zx": draw.uniform(0.3, 2, count),
+        "zy": draw.uniform(0.3, 2, count),
+        "flip_horizontal": draw.random(count) < 0.5,
+        "flip_vertical": draw.random(count) < 0.5,
+    }
+    matrices = augmentation.inverse_matrices(parameters, height, width)
+    for i, matrix in enumerate(matrices):
+        one = {name: values[i] for name, values in parameters.items()}
+        flip = np.eye(3)
+        if one["flip_horizontal"]:
+            flip = flip @ [[-1, 0, width - 1], [0, 1, 0], [0, 0, 1]]
+        if one["flip_vertical"]:
+            flip = flip @ [[1, 0, 0], [0, -1, height - 1], [0, 0, 1]]
+        expected = augmentation.inverse_matrix(one, height, width) @ flip
+        np.testing.assert_allclose(matrix, expected[:2], rtol=1e-12, atol=1e-11)

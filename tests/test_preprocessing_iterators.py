@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from fastconv.preprocessing.image import ImageDataGenerator, load_img
 
@@ -220,3 +221,78 @@ def test_wrong_arguments_are_refused():
         generator.flow(x, y, batch_size=0)
     with pytest.raises(ValueError, match="seed is -1"):
         generator.flow(x, y, seed=-1)
+
+
+class Readable(ImageDataGenerator):
+    """Takes the slow way, image by image, because it has a step of its own."""
+
+    def random_transform(self, x, seed=None):
+        return super().random_transform(x, seed)
+
+
+CHANGES = [
+    AUGMENT,
+    {"rotation_range": 90, "fill_mode": "reflect", "vertical_flip": True, "height_shift_range": 5},
+    {"shear_range": 0.4, "fill_mode": "wrap", "brightness_range": (0.3, 1.7)},
+    {"zoom_range": 0.5, "fill_mode": "constant", "cval": 99, "channel_shift_range": 60},
+    {"fill_mode": "constant", "cval": -20, "brightness_range": (0.5, 2), "rotation_range": 20},
+    {"channel_shift_range": 100, "brightness_range": (0.5, 2), "horizontal_flip": True},
+    {"horizontal_flip": True, "interpolation_order": 3},
+    {"rotation_range": 30, "interpolation_order": 0},
+]
+NORMALIZATIONS = [
+    {},
+    {"rescale": 1 / 255},
+    {"rescale": 1 / 255, "samplewise_std_normalization": True},
+    {"featurewise_std_normalization": True, "rescale": 1 / 255},
+    {"featurewise_center": True, "samplewise_center": True},
+    {"zca_whitening": True},
+    {"preprocessing_function": lambda image: image[::-1] * 2},
+]
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float64])
+@pytest.mark.parametrize(
+    "options",
+    [{"rescale": 1 / 255, **changes} for changes in CHANGES]
+    + [{**AUGMENT, **normalization} for normalization in NORMALIZATIONS]
+    + NORMALIZATIONS,
+)
+def test_the_kernel_agrees_with_the_readable_way(options, dtype):
+    x, y = data(8, 16)
+    x = ndimage.gaussian_filter(x, (0, 1, 1, 0)).astype(dtype)
+    results = []
+    for kind in (ImageDataGenerator, Readable):
+        generator = kind(**options)
+        generator.fit(x)
+        results.append(generator.flow(x, y, seed=4, shuffle=False).batch(3, 0)[0])
+    scale = np.abs(results[1]).max()
+    np.testing.assert_allclose(*results, atol=2e-4 * scale)
+
+
+def test_what_fails_on_an_image_names_it():
+    def fail(image):
+        raise KeyError("no such tag")
+
+    x, y = data()
+    iterator = ImageDataGenerator(preprocessing_function=fail).flow(x, y, shuffle=False)
+    with pytest.raises(RuntimeError, match="image 0 of x could not be prepared: KeyError") as error:
+        iterator[0]
+    assert isinstance(error.value.__cause__, KeyError)
+
+
+def test_the_number_of_threads_does_not_change_a_batch():
+    import fastconv
+
+    x, y = data(33, 40)
+    iterator = ImageDataGenerator(rescale=1 / 255, **AUGMENT).flow(x, y, batch_size=33, seed=0)
+    before = fastconv.get_num_threads()
+    try:
+        batches = []
+        for threads in (1, 2, 5):
+            fastconv.set_num_threads(threads)
+            batches.append(iterator.batch(2, 0)[0])
+    finally:
+        fastconv.set_num_threads(before)
+    np.testing.assert_array_equal(batches[1], batches[0])
+    np.testing.assert_array_equal(batches[2], batches[0])

@@ -48,7 +48,7 @@ def transform_images(
         num_threads: None takes fastconv's number; the result is the same.
 
     Raises:
-        TypeError: `source` is neither uint8 nor float32.
+        TypeError: `source` is neither uint8 nor float32, or `out` not float32.
         ValueError: a shape does not fit, a row is not in `source`, a matrix is
             not finite, or `fill_mode` is not one of those above.
     """
@@ -73,12 +73,10 @@ def transform_images(
     if out is None:
         out = np.empty((count, height, width, channels), np.float32)
     expect_shape(out, (count, height, width, channels), "out", _OWNER)
+    if out.dtype != np.float32 or not out.flags.c_contiguous:
+        raise TypeError(f"{_OWNER}: out is {out.dtype}; float32, C-contiguous, is accepted")
     if out.size == 0:
         return out
-    if source.dtype == np.uint8 and fill_mode == "constant" and cval not in range(256):
-        # Outside the picture lies a value that a byte cannot hold.
-        source = source[rows].astype(np.float32)
-        rows = np.arange(count)
     threads = runtime.get_num_threads() if num_threads is None else num_threads
     threads = max(1, min(threads, count))
     _kernels.transform(
@@ -93,7 +91,7 @@ def transform_images(
         center or scale,
         scale,
         epsilon,
-        np.empty((threads, (height + 2) * (width + 2) * _kernels.GROUP), source.dtype),
+        np.empty((threads, _kernels.scratch_size(height, width, channels)), np.float32),
         out,
         threads,
     )

@@ -1,7 +1,10 @@
-"""Changes to one image: geometry, channel shift, brightness.
+"""Changes to one image: geometry, channel shift, brightness; and the geometry of many.
 
 Images are (height, width, channels) float32 with values of 0-255. Geometry is
 one inverse matrix and one resampling. Nothing here draws random numbers.
+
+Batches go through the kernel behind `fastconv.ops.augmentation`; the functions
+on one image are the readable twin that it is checked against, by scikit-image.
 """
 
 from __future__ import annotations
@@ -46,6 +49,35 @@ def inverse_matrix(parameters: Mapping[str, Any], height: int, width: int) -> np
     for step in steps:
         matrix = step.params @ matrix
     return matrix
+
+
+def inverse_matrices(parameters: Mapping[str, np.ndarray], height: int, width: int) -> np.ndarray:
+    """Return the first two rows of the inverse matrices of n images, flips included, (n, 2, 3).
+
+    They are the products that `inverse_matrix` composes step by step, written
+    out: composing them one by one costs as much as resampling the batch.
+
+    Args:
+        parameters: `theta`, `tx`, `ty`, `shear`, `zx`, `zy`, `flip_horizontal`
+            and `flip_vertical`, each an array of n.
+    """
+    theta, shear = np.radians(parameters["theta"]), np.radians(parameters["shear"])
+    cosine, sine = np.cos(theta), np.sin(theta)
+    # A flip is the outermost step, about the same centre: a negative zoom.
+    zx = np.where(parameters["flip_horizontal"], -parameters["zx"], parameters["zx"])
+    zy = np.where(parameters["flip_vertical"], -parameters["zy"], parameters["zy"])
+    lean, rise = np.sin(shear), np.cos(shear)
+    matrices = np.empty((len(theta), 2, 3))
+    matrices[:, 0, 0] = cosine * zx
+    matrices[:, 0, 1] = -(cosine * lean + sine * rise) * zy
+    matrices[:, 1, 0] = sine * zx
+    matrices[:, 1, 1] = (cosine * rise - sine * lean) * zy
+    center = np.array([(width - 1) / 2, (height - 1) / 2])
+    shift = np.stack([parameters["tx"], parameters["ty"]], axis=-1)
+    matrices[:, 0, 2] = cosine * shift[:, 0] - sine * shift[:, 1]
+    matrices[:, 1, 2] = sine * shift[:, 0] + cosine * shift[:, 1]
+    matrices[:, :, 2] += center - matrices[:, :, :2] @ center
+    return matrices
 
 
 def moves_pixels(parameters: Mapping[str, Any]) -> bool:

@@ -152,7 +152,11 @@ class DirectoryIterator(Iterator):
     def _assemble(self, indices: np.ndarray, epoch: int) -> Any:
         pixels, indices = self._read(indices)
         batch = process_batch(
-            self.image_data_generator, pixels, self._image_generators(indices, epoch)
+            self.image_data_generator,
+            pixels,
+            np.arange(len(indices)),
+            self._image_generators(indices, epoch),
+            lambda i: repr(self.filepaths[indices[i]]),
         )
         if self._saved is not None:
             self._saved.write(batch, indices, epoch)

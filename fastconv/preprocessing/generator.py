@@ -20,7 +20,7 @@ from .ranges import (
     number,
     one_of,
     pair,
-    shift,
+    shifts,
     signed_number,
     zoom_pair,
 )
@@ -31,7 +31,9 @@ if TYPE_CHECKING:
 
 _ORDERS = (0, 1, 3)
 # Keeps a division by the standard deviation of a flat image finite, as in Keras.
-_EPSILON = 1e-6
+EPSILON = 1e-6
+# Random numbers that one image takes, each with its own place.
+DRAWS = 12
 
 
 class ImageDataGenerator:
@@ -65,11 +67,13 @@ class ImageDataGenerator:
         cval: the value of "constant", 0-255.
         horizontal_flip, vertical_flip: mirror every second image on average.
         rescale: factor for all values, such as 1 / 255; None leaves them.
-        preprocessing_function: takes and returns one image; slower than all
-            else here, since it is Python code for each image.
+        preprocessing_function: takes and returns one image, after the random
+            changes. Slow, as are subclasses that replace a step: Python code
+            for each image, where all else runs in one compiled pass.
         validation_split: the fraction of the data that `subset="validation"`
             takes, from the front.
-        interpolation_order: 0 nearest pixel, 1 linear, 3 cubic.
+        interpolation_order: 0 nearest pixel, 1 linear, 3 cubic; 0 and 3 are
+            slow, by scikit-image.
         data_format: "channels_last" is the one layout.
         dtype: "float32" is the one type of the batches.
     """
@@ -249,27 +253,37 @@ class ImageDataGenerator:
             from .. import random
 
             seed = random.next_seed()
-        draw = np.random.default_rng(seed).random(12)
+        drawn = self.draw_parameters(
+            np.random.default_rng(seed).random((1, DRAWS)), img_shape[0], img_shape[1]
+        )
+        parameters = {name: values[0].item() for name, values in drawn.items()}
+        if not self.channel_shift_range:
+            parameters["channel_shift_intensity"] = None
+        if self.brightness_range is None:
+            parameters["brightness"] = None
+        return parameters
+
+    def draw_parameters(self, draws: np.ndarray, height: int, width: int) -> dict[str, np.ndarray]:
+        """Return the parameters of n images, arrays of n, from `draws`, (n, DRAWS) of 0 to 1.
+
+        Channel shift and brightness that are not asked for come as 0 and 1.
+        """
         shear_limit = self.shear_range
         if shear_limit < 1:
             shear_limit = math.degrees(math.atan(shear_limit))
-        lowest, highest = self.zoom_range
-        brightness, channel_shift = None, None
-        if self.brightness_range is not None:
-            brightness = between(*self.brightness_range, draw[9])
-        if self.channel_shift_range:
-            channel_shift = either_way(self.channel_shift_range, draw[8])
+        zoom, brightness = self.zoom_range, self.brightness_range or (1.0, 1.0)
+        draw = draws.T
         return {
             "theta": either_way(self.rotation_range, draw[0]),
-            "tx": shift(self.width_shift_range, img_shape[1], draw[1], draw[10]),
-            "ty": shift(self.height_shift_range, img_shape[0], draw[2], draw[11]),
+            "tx": shifts(self.width_shift_range, width, draw[1], draw[10]),
+            "ty": shifts(self.height_shift_range, height, draw[2], draw[11]),
             "shear": either_way(shear_limit, draw[3]),
-            "zx": between(lowest, highest, draw[4]),
-            "zy": between(lowest, highest, draw[5]),
-            "flip_horizontal": bool(self.horizontal_flip and draw[6] < 0.5),
-            "flip_vertical": bool(self.vertical_flip and draw[7] < 0.5),
-            "channel_shift_intensity": channel_shift,
-            "brightness": brightness,
+            "zx": between(*zoom, draw[4]),
+            "zy": between(*zoom, draw[5]),
+            "flip_horizontal": (draw[6] < 0.5) & self.horizontal_flip,
+            "flip_vertical": (draw[7] < 0.5) & self.vertical_flip,
+            "channel_shift_intensity": either_way(self.channel_shift_range, draw[8]),
+            "brightness": between(*brightness, draw[9]),
         }
 
     def apply_transform(self, x: np.ndarray, transform_parameters: Mapping[str, Any]) -> np.ndarray:
@@ -353,6 +367,23 @@ class ImageDataGenerator:
             # The whitening matrix axes · diag · axesᵀ has (pixels)² numbers: it stays in factors.
             self._principal_axes = (axes, np.sqrt(len(x)) / (spread + self.zca_epsilon))
 
+    def channel_scale(self) -> tuple[np.ndarray | float, np.ndarray | float]:
+        """Return (factor, offset): `rescale` and the featurewise normalization as one.
+
+        Values become `value * factor + offset`; both are one number or one per
+        channel. What waits for `fit` is left out with a warning.
+        """
+        factor: np.ndarray | float = self.rescale or 1.0
+        offset: np.ndarray | float = 0.0
+        if self.featurewise_center and self._fitted(self.mean, "featurewise_center"):
+            offset = -self.mean.ravel()
+        if self.featurewise_std_normalization and self._fitted(
+            self.std, "featurewise_std_normalization"
+        ):
+            divisor = self.std.ravel() + np.float32(EPSILON)
+            factor, offset = factor / divisor, offset / divisor
+        return factor, offset
+
     def _normalize(self, x: np.ndarray) -> np.ndarray:
         """`standardize`, which may write into the float32 array `x`."""
         if self.preprocessing_function:
@@ -362,13 +393,13 @@ class ImageDataGenerator:
         if self.samplewise_center:
             x -= x.mean(keepdims=True)
         if self.samplewise_std_normalization:
-            x /= x.std(keepdims=True) + np.float32(_EPSILON)
+            x /= x.std(keepdims=True) + np.float32(EPSILON)
         if self.featurewise_center and self._fitted(self.mean, "featurewise_center"):
             x -= self.mean
         if self.featurewise_std_normalization and self._fitted(
             self.std, "featurewise_std_normalization"
         ):
-            x /= self.std + np.float32(_EPSILON)
+            x /= self.std + np.float32(EPSILON)
         if self.zca_whitening and self._fitted(self._principal_axes, "zca_whitening"):
             axes, weight = self._principal_axes
             flat = x.reshape(-1, math.prod(x.shape[-3:]))

@@ -239,7 +239,11 @@ class NumpyArrayIterator(Iterator):
 
     def _assemble(self, indices: np.ndarray, epoch: int) -> Any:
         batch = process_batch(
-            self.image_data_generator, self.x[indices], self._image_generators(indices, epoch)
+            self.image_data_generator,
+            self.x,
+            indices,
+            self._image_generators(indices, epoch),
+            lambda i: f"image {indices[i]} of x",
         )
         if self._saved is not None:
             self._saved.write(batch, indices, epoch)

@@ -70,21 +70,23 @@ def one_of(value: Any, accepted: Sequence[Any], argument: str) -> Any:
     return value
 
 
-def between(lowest: float, highest: float, draw: float) -> float:
-    """Return the point between the two that `draw`, a number from 0 to 1, stands for."""
-    return float(lowest + (highest - lowest) * draw)
+def between(lowest: float, highest: float, draws: np.ndarray) -> np.ndarray:
+    """Return the points between the two that `draws`, numbers from 0 to 1, stand for."""
+    return lowest + (highest - lowest) * draws
 
 
-def either_way(limit: float, draw: float) -> float:
-    """Return the point between -limit and limit that `draw`, from 0 to 1, stands for."""
-    return between(-limit, limit, draw)
+def either_way(limit: float, draws: np.ndarray) -> np.ndarray:
+    """Return the points between -limit and limit that `draws`, from 0 to 1, stand for."""
+    return between(-limit, limit, draws)
 
 
-def shift(amount: float | tuple[float, ...], size: int, draw: float, sign: float) -> float:
-    """Return a shift in pixels; `draw` and `sign` are random numbers from 0 to 1."""
+def shifts(
+    amount: float | tuple[float, ...], size: int, draws: np.ndarray, signs: np.ndarray
+) -> np.ndarray:
+    """Return shifts in pixels; `draws` and `signs` are random numbers from 0 to 1."""
     if isinstance(amount, tuple):
-        chosen = amount[int(draw * len(amount))] * (1 if sign < 0.5 else -1)
-        return float(chosen * size if max(amount) < 1 else chosen)
+        chosen = np.take(amount, (draws * len(amount)).astype(int)) * np.where(signs < 0.5, 1, -1)
+        return chosen * (size if max(amount) < 1 else 1.0)
     if isinstance(amount, (int, np.integer)):
-        return float(math.floor(between(1 - amount, amount, draw)) if amount else 0)
-    return either_way(amount * size if amount < 1 else amount, draw)
+        return np.floor(between(1 - amount, amount, draws)) if amount else np.zeros_like(draws)
+    return either_way(amount * size if amount < 1 else amount, draws)

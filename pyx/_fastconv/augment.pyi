@@ -1,8 +1,8 @@
 import numpy as np
 
 FILL_MODES: dict[str, int]
-GROUP: int
 
+def scratch_size(height: int, width: int, channels: int) -> int: ...
 def transform(
     source: np.ndarray,
     rows: np.ndarray,
@@ -15,7 +15,7 @@ def transform(
     center: bool,
     scale: bool,
     epsilon: float,
-    padded: np.ndarray,
+    scratch: np.ndarray,
     out: np.ndarray,
     num_threads: int,
 ) -> None: ...

@@ -1,8 +1,8 @@
 """Images to finished batches: resampled, shifted, brightened and normalized.
 
 Loops: images (parallel) - rows - runs of pixels (source coordinates, vectors along
-the row) - pixels (vectors along the channels).  A picture is first copied into scratch
-with four channels and a border, so that no sample checks bounds; see simd/augment.h.
+the row) - pixels (vectors along the channels).  A picture is first copied into scratch, as
+floats, with four channels and a border, so that no sample checks bounds.
 An image is one thread's, so results do not depend on the number of threads.
 """
 
@@ -18,29 +18,28 @@ cdef extern from "simd/augment.h" nogil:
         FC_WRAP
         FC_CONSTANT
         FC_GROUP
-    ctypedef struct Values "fc_values":
-        float shift
-        float least
-        float most
-        float pivot
-        float gain
-        float low
-        float high
-    void fc_warp_u8(const uint8_t*, int, int, int, const double*, int, float, float, float, float,
-                    const float*, const float*, uint8_t*, float*) noexcept
-    void fc_warp_f32(const float*, int, int, int, const double*, int, float, float, float, float,
-                     const float*, const float*, float*, float*) noexcept
+    void fc_pad_u8(const uint8_t*, int, int, int, int, int, float, float*, float*) noexcept
+    void fc_pad_f32(const float*, int, int, int, int, int, float, float*, float*) noexcept
+    void fc_resample(const float*, int, int, const double*, int, int, int, float, float, float,
+                     const float*, const float*, float*) noexcept
     void fc_convert_u8(const uint8_t*, ptrdiff_t, int, float, float, float, const float*,
                        const float*, float*) noexcept
     void fc_convert_f32(const float*, ptrdiff_t, int, float, float, float, const float*,
                         const float*, float*) noexcept
-    void fc_finish(float*, ptrdiff_t, int, const Values*, const float*, const float*) noexcept
+    void fc_finish(float*, ptrdiff_t, int, float, float, float, float, float, float, float,
+                   const float*, const float*) noexcept
     void fc_extremes(const float*, ptrdiff_t, float*, float*) noexcept
     double fc_sum(const float*, ptrdiff_t, double, int) noexcept
 
 FILL_MODES = {"nearest": FC_NEAREST, "reflect": FC_REFLECT, "wrap": FC_WRAP,
               "constant": FC_CONSTANT}
-GROUP = FC_GROUP
+
+
+def scratch_size(int height, int width, int channels):
+    """Return how many floats a thread needs: one row of a picture, and a padded group of it."""
+    cdef ptrdiff_t row = (<ptrdiff_t> width * channels + 2 * FC_GROUP - 1) // FC_GROUP * FC_GROUP
+    return row + <ptrdiff_t> (height + 2) * (width + 2) * FC_GROUP
+
 
 ctypedef fused pixel:
     uint8_t
@@ -68,39 +67,39 @@ cdef bint is_identity(const double* m) noexcept nogil:
 
 cdef void resample(const pixel* source, const Images* s, const double* matrix, float gain,
                    float low, float high, const float* factor, const float* offset,
-                   pixel* padded, float* out) noexcept nogil:
+                   float* scratch, float* out) noexcept nogil:
     cdef ptrdiff_t pixels = <ptrdiff_t> s.height * s.width
+    cdef float* padded = scratch
+    cdef float* line = scratch + <ptrdiff_t> (s.height + 2) * (s.width + 2) * FC_GROUP
+    cdef int group, first
     if is_identity(matrix):
         if pixel is uint8_t:
             fc_convert_u8(source, pixels, s.channels, gain, low, high, factor, offset, out)
         else:
             fc_convert_f32(source, pixels, s.channels, gain, low, high, factor, offset, out)
-    elif pixel is uint8_t:
-        fc_warp_u8(source, s.height, s.width, s.channels, matrix, s.fill, s.cval, gain, low, high,
-                   factor, offset, padded, out)
-    else:
-        fc_warp_f32(source, s.height, s.width, s.channels, matrix, s.fill, s.cval, gain, low,
-                    high, factor, offset, padded, out)
+        return
+    for group in range((s.channels + FC_GROUP - 1) // FC_GROUP):
+        first = group * FC_GROUP
+        if pixel is uint8_t:
+            fc_pad_u8(source, s.height, s.width, s.channels, first, s.fill, s.cval, line, padded)
+        else:
+            fc_pad_f32(source, s.height, s.width, s.channels, first, s.fill, s.cval, line, padded)
+        fc_resample(padded, s.height, s.width, matrix, s.fill, s.channels, s.channels - first,
+                    gain, low, high, factor + first, offset + first, out + first)
 
 
 cdef void finish(float* out, const Images* s, float shift, float gain) noexcept nogil:
     # The limits of shift and brightness are those of the resampled image, so it comes first.
-    cdef Values v
     cdef ptrdiff_t pixels = <ptrdiff_t> s.height * s.width
-    fc_extremes(out, pixels * s.channels, &v.least, &v.most)
-    v.shift = shift
-    v.low = min(max(v.least + shift, v.least), v.most)
-    v.high = min(max(v.most + shift, v.least), v.most)
-    if v.low >= 0 and v.high <= 255:
-        v.low = 0
-        v.high = 255
-    v.pivot = v.low
-    v.gain = gain
+    cdef float least, most, low, high
+    fc_extremes(out, pixels * s.channels, &least, &most)
+    low, high = min(max(least + shift, least), most), min(max(most + shift, least), most)
+    if low >= 0 and high <= 255:
+        low, high = 0, 255
     if gain == 1:
-        v.pivot = 0
-        v.low = -INFINITY
-        v.high = INFINITY
-    fc_finish(out, pixels, s.channels, &v, s.factor, s.offset)
+        low, high = -INFINITY, INFINITY
+    fc_finish(out, pixels, s.channels, shift, least, most, 0 if gain == 1 else low, gain, low,
+              high, s.factor, s.offset)
 
 
 cdef void standardize(float* out, const Images* s) noexcept nogil:
@@ -115,13 +114,13 @@ cdef void standardize(float* out, const Images* s) noexcept nogil:
 
 
 cdef void one_image(const pixel* source, const Images* s, const double* matrix, float shift,
-                    float gain, pixel* padded, float* out) noexcept nogil:
+                    float gain, float* scratch, float* out) noexcept nogil:
     if shift == 0 and s.bounded:
-        resample(source, s, matrix, gain, 0, 255, s.factor, s.offset, padded, out)
+        resample(source, s, matrix, gain, 0, 255, s.factor, s.offset, scratch, out)
     elif shift == 0 and gain == 1:
-        resample(source, s, matrix, 1, -INFINITY, INFINITY, s.factor, s.offset, padded, out)
+        resample(source, s, matrix, 1, -INFINITY, INFINITY, s.factor, s.offset, scratch, out)
     else:
-        resample(source, s, matrix, 1, -INFINITY, INFINITY, s.ones, s.zeros, padded, out)
+        resample(source, s, matrix, 1, -INFINITY, INFINITY, s.ones, s.zeros, scratch, out)
         finish(out, s, shift, gain)
     if s.center:
         standardize(out, s)
@@ -130,14 +129,13 @@ cdef void one_image(const pixel* source, const Images* s, const double* matrix, 
 def transform(const pixel[:, :, :, ::1] source, const int64_t[::1] rows,
               const double[:, ::1] matrices, const float[::1] shifts, const float[::1] gains,
               int fill, float cval, const float[:, ::1] channel_values, bint center, bint scale,
-              float epsilon, pixel[:, ::1] padded, float[:, :, :, ::1] out, int num_threads):
+              float epsilon, float[:, ::1] scratch, float[:, :, :, ::1] out, int num_threads):
     """Write images `rows` of `source` to `out`, each through its own matrix.
 
     source: IN (m, height, width, channels); rows: IN (n,); matrices: IN (n, 6), the
     first two rows of the map from output (x, y, 1) to source.  shifts, gains: IN (n,), 0
     and 1 change nothing.  channel_values: IN (4, channels): factor, offset, ones, zeros.
-    padded: scratch, (threads, (height + 2) * (width + 2) * GROUP).  out: OUT
-    (n, height, width, channels).
+    scratch: (threads, scratch_size).  out: OUT (n, height, width, channels).
     """
     cdef int i, thread = 0
     cdef Images s
@@ -151,4 +149,4 @@ def transform(const pixel[:, :, :, ::1] source, const int64_t[::1] rows,
         thread = threadid()
         for i in prange(<int> out.shape[0], schedule="static"):
             one_image(&source[rows[i], 0, 0, 0], &s, &matrices[i, 0], shifts[i], gains[i],
-                      &padded[thread, 0], &out[i, 0, 0, 0])
+                      &scratch[thread, 0], &out[i, 0, 0, 0])
