@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.server
 import io
-import os
 import socket
 import threading
 import time
@@ -20,8 +19,6 @@ from fastconv.datasets import dogs_and_cats
 from fastconv.datasets.downloads import download
 from fastconv.datasets.folders import cache_folder, filled_at_once
 from fastconv.preprocessing.image import ImageDataGenerator
-
-REAL_ZIP = os.environ.get("FASTCONV_DOG_VS_CAT", "")
 
 
 @pytest.fixture(autouse=True)
@@ -223,11 +220,8 @@ def test_a_folder_appears_whole_or_not_at_all(tmp_path):
     assert left == []
 
 
-@pytest.mark.skipif(
-    not os.path.isfile(REAL_ZIP), reason="FASTCONV_DOG_VS_CAT does not name the chapter's zip"
-)
-def test_the_real_photos(capsys):
-    folder = datasets.dog_vs_cat(REAL_ZIP)
+def test_the_real_photos(dog_vs_cat, capsys):
+    folder = datasets.dog_vs_cat(dog_vs_cat)
     options = {"target_size": (100, 100), "class_mode": "binary"}
     train = ImageDataGenerator(rescale=1 / 255).flow_from_directory(folder / "train", **options)
     valid = ImageDataGenerator(rescale=1 / 255).flow_from_directory(

@@ -1,0 +1,150 @@
+"""Winograd's algorithm on every shape it can compute, worth it or not, and when it is taken."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from oracle import TOLERANCE, assert_close
+
+import fastconv
+from fastconv import ops, reference
+from fastconv.ops.plans import Conv2DPlan, ConvPoolPlan, choice
+
+sides = st.one_of(st.integers(1, 14), st.just(17))
+edge = st.integers(0, 3)
+cases = {
+    "batch": st.sampled_from([1, 1, 2, 3]),
+    "height": sides,
+    "width": sides,
+    "channels": st.sampled_from([1, 3, 8, 16, 17, 33]),
+    "filters": st.sampled_from([1, 5, 16, 31, 48]),
+    "padding": st.one_of(
+        st.sampled_from(["valid", "same", 1, 2, 3]),
+        st.tuples(st.tuples(edge, edge), st.tuples(edge, edge)),
+    ),
+    "seed": st.integers(0, 2**16),
+}
+
+
+@pytest.fixture(scope="module")
+def always():
+    """Take Winograd's algorithm wherever it fits, slow or not."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(choice, "_pays", lambda *arguments: True)
+        yield
+
+
+def normal(*shape, seed=0):
+    return np.random.default_rng([seed, *shape]).standard_normal(shape).astype(np.float32)
+
+
+def arrays(batch, height, width, channels, filters, padding, seed, least=1):
+    """Return x, kernel and bias; discard the example if the output has fewer than `least` rows."""
+    x, kernel = normal(batch, height, width, channels, seed=seed), normal(3, 3, channels, filters)
+    assume(min(reference.output_size((height, width), (3, 3), 1, padding)) >= least)
+    return x, kernel, normal(filters, seed=seed)
+
+
+@given(**cases)
+@settings(max_examples=40)
+def test_output_and_input_gradient(always, **case):
+    x, kernel, bias = arrays(**case)
+    plan = Conv2DPlan(x.shape, kernel.shape, padding=case["padding"])
+    assert plan._winograd is not None
+    dy = normal(*plan.output_shape, seed=1)
+    for _ in range(2):
+        y, dx = np.full_like(dy, np.nan), np.full_like(x, np.nan)
+        plan.forward(x, kernel, bias, y)
+        plan.backward(dy, x, kernel, dx, np.empty_like(kernel), None)
+    usual = (9 * case["channels"]) ** 0.5, (9 * case["filters"]) ** 0.5
+    assert_close(y, reference.conv2d(x, kernel, bias, padding=case["padding"]), usual=usual[0])
+    expected, _, _ = reference.conv2d_backward(dy, x, kernel, padding=case["padding"])
+    assert_close(dx, expected, usual=usual[1], what="dx")
+
+
+@given(**cases)
+@settings(max_examples=30)
+def test_fused_block(always, **case):
+    x, kernel, bias = arrays(**case, least=2)
+    plan = ConvPoolPlan(x.shape, kernel.shape, padding=case["padding"])
+    out = np.full(plan.output_shape, np.nan, np.float32)
+    winners = np.full(out.shape, 99, np.uint8)
+    plan.forward(x, kernel, bias, out, winners)
+    usual = (9 * case["channels"]) ** 0.5
+    expected, _ = reference.conv_pool(x, kernel, bias, padding=case["padding"])
+    assert_close(out, expected, usual=usual)
+    np.testing.assert_array_equal(winners == reference.DEAD, out == 0)
+    sums = reference.conv2d(x, kernel, bias, padding=case["padding"])
+    pixels = [
+        sums[:, i : 2 * out.shape[1] : 2, j : 2 * out.shape[2] : 2] for i in (0, 1) for j in (0, 1)
+    ]
+    assert_close(out, np.choose(winners, [*pixels, np.zeros(out.shape)]), usual=usual)
+
+
+@pytest.mark.parametrize("position", [(0, 0), (5, 7), (20, 19)])
+def test_nan_comes_out_of_every_window_that_holds_it(always, position):
+    """A tile computes 4 x 4 outputs together: NaN may reach those of its tile, no others."""
+    x, kernel = normal(1, 21, 20, 16), normal(3, 3, 16, 16)
+    row, column = position
+    x[0, row, column, 3] = np.nan
+    isnan = np.isnan(ops.conv2d(x, kernel, padding="same")).any(axis=(0, 3))
+    assert isnan[max(row - 1, 0) : row + 2, max(column - 1, 0) : column + 2].all()
+    rows, columns = np.nonzero(isnan)
+    assert np.abs(rows - row).max() <= 4 and np.abs(columns - column).max() <= 4
+
+
+LARGE = [(2, 49, 49, 32), (3, 3, 32, 32)], [(1, 23, 23, 64), (3, 3, 64, 128)]
+
+
+@pytest.mark.parametrize(("x", "kernel"), LARGE, ids=str)
+def test_error_on_the_chapters_layers(x, kernel):
+    """A normal input has no structure that would make the transforms' errors cancel."""
+    x, kernel = normal(*x), normal(*kernel)
+    expected = ops.conv2d(x.astype(np.float64), kernel.astype(np.float64))
+    error = np.abs(ops.conv2d(x, kernel) - expected).max() / np.abs(expected).max()
+    assert error < TOLERANCE[np.dtype(np.float32)] / 2
+
+
+def test_the_switch_is_obeyed():
+    def used():
+        return Conv2DPlan((8, 49, 49, 64), (3, 3, 64, 64))._winograd is not None
+
+    assert fastconv.get_fast_math() and used()
+    fastconv.set_fast_math(False)
+    try:
+        assert not fastconv.get_fast_math() and not used()
+    finally:
+        fastconv.set_fast_math(True)
+    assert used()
+
+
+@pytest.mark.parametrize(
+    ("kernel", "options"),
+    [
+        ((3, 3, 64, 64), {"strides": 2}),
+        ((3, 3, 64, 64), {"dilation_rate": 2}),
+        ((3, 3, 32, 64), {"groups": 2}),
+        ((5, 5, 64, 64), {}),
+        ((3, 1, 64, 64), {}),
+        ((3, 3, 64, 64), {"dtype": np.float64}),
+    ],
+    ids=str,
+)
+def test_what_does_not_fit_is_summed_directly(always, kernel, options):
+    assert Conv2DPlan((8, 49, 49, 64), kernel, **options)._winograd is None
+
+
+def test_a_model_follows_the_switch():
+    model = fastconv.Sequential([fastconv.layers.Conv2D(64, 3, input_shape=(40, 40, 64))])
+    x = normal(2, 40, 40, 64)
+    fast = model.predict(x, verbose=0)
+    fastconv.set_fast_math(False)
+    try:
+        direct = model.predict(x, verbose=0)
+    finally:
+        fastconv.set_fast_math(True)
+    assert not np.array_equal(fast, direct)
+    assert_close(fast, direct)
+    np.testing.assert_array_equal(model.predict(x, verbose=0), fast)
