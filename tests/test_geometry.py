@@ -137,3 +137,12 @@ def test_mistakes_word_for_word(check, message):
     with pytest.raises(ValueError) as caught:
         check()
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
+    ("strides", "padding", "dilation"),
+    [(2**40, "valid", 1), (1, 2**40, 1), (2**32, 2**33, 1), (1, "same", 2**29)],
+)
+def test_absurd_numbers_are_refused_before_memory_is_planned(strides, padding, dilation):
+    with pytest.raises(ValueError, match=r"^a: strides=.*reach over more than \d+ pixels"):
+        window2d((4, 4), (3, 3), strides, padding, dilation, owner="a")
