@@ -264,7 +264,19 @@ def test_empty_folders_and_wrong_arguments(folder, tmp_path):
     with pytest.raises(ValueError, match="class_mode='binary' is for two classes"):
         flow(folder)
     # An empty class keeps its number.
-    assert flow(folder, class_mode="categorical")[0][1].shape == (12, 3)
+    with pytest.warns(UserWarning, match="no images of 'bird'") as caught:
+        assert flow(folder, class_mode="categorical")[0][1].shape == (12, 3)
+    assert caught[0].filename == __file__
+
+
+def test_a_single_class_is_warned_of_where_targets_are_asked_for(tmp_path):
+    write_image(tmp_path / "all" / "x.png", 1)
+    for mode in ("binary", "categorical", "sparse"):
+        with pytest.warns(UserWarning, match="has one class only, 'all'") as caught:
+            flow(tmp_path, class_mode=mode)
+        assert caught[0].filename == __file__
+    flow(tmp_path, class_mode=None)
+    flow(tmp_path, class_mode="binary", classes=["all"])
 
 
 def test_heavy_packages_wait_for_their_first_use():

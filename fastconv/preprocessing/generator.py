@@ -28,6 +28,7 @@ from .ranges import (
 if TYPE_CHECKING:
     from .directory import DirectoryIterator
     from .iterators import NumpyArrayIterator
+    from .paths import PathsIterator
 
 _ORDERS = (0, 1, 3)
 # Keeps a division by the standard deviation of a flat image finite, as in Keras.
@@ -164,6 +165,7 @@ class ImageDataGenerator:
         save_format: str = "png",
         ignore_class_split: bool = False,
         subset: str | None = None,
+        prefetch: int | str = "auto",
     ) -> NumpyArrayIterator:
         """Return batches of the images `x`, (n, height, width, channels) with values of 0-255.
 
@@ -185,6 +187,7 @@ class ImageDataGenerator:
             save_format=save_format,
             ignore_class_split=ignore_class_split,
             subset=subset,
+            prefetch=prefetch,
         )
 
     def flow_from_directory(
@@ -206,11 +209,16 @@ class ImageDataGenerator:
         keep_aspect_ratio: bool = False,
         cache: str | None = "memory",
         cache_limit_mb: float = 1024,
+        cache_dir: str | os.PathLike[str] | None = None,
+        on_error: str = "skip",
+        prefetch: int | str = "auto",
+        draft: bool = False,
+        progress: bool = True,
     ) -> DirectoryIterator:
         """Return batches of the image files in `directory`, one sub-folder per class.
 
-        Prints how many were found. See DirectoryIterator for the arguments;
-        `cache` and `cache_limit_mb` are fastconv's own.
+        Prints how many were found. See DirectoryIterator and FileIterator for
+        the arguments; those from `cache` on are fastconv's own.
         """
         from .directory import DirectoryIterator
 
@@ -233,7 +241,32 @@ class ImageDataGenerator:
             keep_aspect_ratio=keep_aspect_ratio,
             cache=cache,
             cache_limit_mb=cache_limit_mb,
+            cache_dir=cache_dir,
+            on_error=on_error,
+            prefetch=prefetch,
+            draft=draft,
+            progress=progress,
         )
+
+    def flow_from_paths(
+        self,
+        paths: Sequence[str | os.PathLike[str]],
+        labels: Sequence[Any] | np.ndarray | None = None,
+        **options: Any,
+    ) -> PathsIterator:
+        """Return batches of the image files named in `paths`, such as a column of a table.
+
+        Prints how many were found. See PathsIterator for `labels` and the
+        options: `directory`, `classes`, `subset` and those of FileIterator.
+
+        >>> table = {"file": ["a.jpg", "b.jpg"], "kind": ["cat", "dog"]}
+        >>> ImageDataGenerator(rescale=1 / 255).flow_from_paths(
+        ...     table["file"], table["kind"], directory="photos", class_mode="binary"
+        ... )  # doctest: +SKIP
+        """
+        from .paths import PathsIterator
+
+        return PathsIterator(paths, labels, self, **options)
 
     def get_random_transform(
         self, img_shape: tuple[int, ...], seed: int | np.random.Generator | None = None

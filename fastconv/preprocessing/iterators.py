@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .._validation import positive_integer
+from ..runtime import get_num_threads
 from .batching import process_batch
+from .prefetch import Prefetcher
 
 if TYPE_CHECKING:
     from .generator import ImageDataGenerator
@@ -29,7 +31,7 @@ class Iterator:
     `batch(epoch, step)` computes: any batch may be asked for in any order and
     by any thread.
 
-    Subclasses define `_assemble`.
+    Subclasses define `_assemble`, and `_prepare` for what is done once.
 
     Args:
         n: number of images.
@@ -37,9 +39,19 @@ class Iterator:
         shuffle: draw a new order for each epoch.
         seed: of the order and of the random changes; None takes the next seed
             of `fastconv.utils.set_random_seed`.
+        prefetch: how many batches a background thread makes ahead once a
+            second batch was asked for; "auto" decides by the CPUs, 0 makes
+            each when it is asked for. The batches are the same.
     """
 
-    def __init__(self, n: int, batch_size: int, shuffle: bool, seed: int | None) -> None:
+    def __init__(
+        self,
+        n: int,
+        batch_size: int,
+        shuffle: bool,
+        seed: int | None,
+        prefetch: int | str = "auto",
+    ) -> None:
         owner = type(self).__name__
         self.n = n
         self.batch_size = positive_integer(batch_size, "batch_size", owner)
@@ -55,6 +67,9 @@ class Iterator:
         self._step = 0
         self._position_lock = threading.Lock()
         self._last_order: tuple[int, int, np.ndarray] | None = None
+        self._looked = False
+        depth = prefetch_depth(prefetch, owner)
+        self._prefetcher = Prefetcher(depth) if depth else None
 
     def __len__(self) -> int:
         return -(-self.n // self.batch_size)
@@ -67,7 +82,8 @@ class Iterator:
             raise IndexError(
                 f"{type(self).__name__}: batch {step} was asked for; an epoch has {len(self)}"
             )
-        return self.batch(self._epoch, step)
+        epoch = self._epoch
+        return self._serve(epoch, step, ((epoch, after) for after in range(step + 1, len(self))))
 
     def __iter__(self) -> Iterator:
         return self
@@ -75,14 +91,48 @@ class Iterator:
     def __next__(self) -> Any:
         with self._position_lock:
             epoch, step = self._epoch, self._step
-            last = step + 1 == len(self)
-            self._epoch, self._step = (epoch + 1, 0) if last else (epoch, step + 1)
-        return self.batch(epoch, step)
+            self._epoch, self._step = self._after(epoch, step)
+        return self._serve(epoch, step, self._from(*self._after(epoch, step)))
 
     def batch(self, epoch: int, step: int) -> Any:
         """Return the batch: the same for the same numbers, whatever came before."""
+        return self._make(epoch, step, None)
+
+    def _make(self, epoch: int, step: int, threads: int | None) -> Any:
         first = step * self.batch_size
-        return self._assemble(self._order(epoch)[first : first + self.batch_size], epoch)
+        indices = self._order(epoch)[first : first + self.batch_size]
+        return self._assemble(indices, epoch, threads)
+
+    def _make_ahead(self, epoch: int, step: int) -> Any:
+        # Few threads: the others are the model's, and every thread that calls
+        # OpenMP with more than one gets a team of its own.
+        return self._make(epoch, step, max(1, get_num_threads() // 4))
+
+    def _serve(self, epoch: int, step: int, following: Iterable[tuple[int, int]]) -> Any:
+        """Return a batch that was asked for, and have those `following` made."""
+        looked, self._looked = self._looked, True
+        if looked:
+            self._prepare()
+        if self._prefetcher is None or not looked:
+            return self.batch(epoch, step)
+        ready = self._prefetcher.take((epoch, step))
+        batch = self.batch(epoch, step) if ready is None else None
+        self._prefetcher.expect(following, self._make_ahead)
+        return batch if ready is None else ready.result()
+
+    def _after(self, epoch: int, step: int) -> tuple[int, int]:
+        return (epoch + 1, 0) if step + 1 == len(self) else (epoch, step + 1)
+
+    def _from(self, epoch: int, step: int) -> Iterable[tuple[int, int]]:
+        """Yield places from this one on, for ever."""
+        while True:
+            yield epoch, step
+            epoch, step = self._after(epoch, step)
+
+    def close(self) -> None:
+        """End the background thread; the iterator can be used on."""
+        if self._prefetcher is not None:
+            self._prefetcher.close()
 
     @property
     def epoch(self) -> int:
@@ -103,6 +153,8 @@ class Iterator:
             )
         with self._position_lock:
             self._epoch, self._step = int(epoch), int(step)
+        if self._prefetcher is not None and self._looked:
+            self._prefetcher.expect(self._from(int(epoch), int(step)), self._make_ahead)
 
     def set_epoch(self, epoch: int) -> None:
         """Serve `epoch` (from 0) from its beginning."""
@@ -126,8 +178,11 @@ class Iterator:
         self.seed = int(state["seed"])
         self.seek(state["epoch"], state.get("step", 0))
 
-    def _assemble(self, indices: np.ndarray, epoch: int) -> Any:
-        """Return the batch of the images with these numbers."""
+    def _prepare(self) -> None:
+        """Do what makes all batches cheaper; called before the second one and later ones."""
+
+    def _assemble(self, indices: np.ndarray, epoch: int, threads: int | None) -> Any:
+        """Return the batch of the images with these numbers, with so many kernel threads."""
         raise NotImplementedError(f"{type(self).__name__} must define _assemble")
 
     def _order(self, epoch: int) -> np.ndarray:
@@ -163,6 +218,18 @@ class Iterator:
         return at
 
 
+def prefetch_depth(prefetch: int | str, owner: str) -> int:
+    """Return how many batches are made ahead."""
+    if prefetch == "auto":
+        return 2 if get_num_threads() > 1 else 0
+    if isinstance(prefetch, bool) or not isinstance(prefetch, (int, np.integer)) or prefetch < 0:
+        raise ValueError(
+            f"{owner}: prefetch is {prefetch!r}; 'auto' and a whole number of at least 0 are "
+            "accepted"
+        )
+    return int(prefetch)
+
+
 class SavedBatches:
     """Writes the batches of an iterator as image files, to look at what a model is given."""
 
@@ -189,7 +256,7 @@ class NumpyArrayIterator(Iterator):
             stays uint8 until a batch is made; anything else becomes float32.
         y: n targets, or None for batches without.
         image_data_generator: changes and normalizes the images.
-        batch_size, shuffle, seed: see Iterator.
+        batch_size, shuffle, seed, prefetch: see Iterator.
         sample_weight: n weights, or None for batches without.
         save_to_dir, save_prefix, save_format: write every batch to this folder.
         subset: "training" or "validation", by the generator's validation_split.
@@ -210,6 +277,7 @@ class NumpyArrayIterator(Iterator):
         save_format: str = "png",
         subset: str | None = None,
         ignore_class_split: bool = False,
+        prefetch: int | str = "auto",
     ) -> None:
         x = _images(x)
         y = _column(y, "y", len(x))
@@ -230,20 +298,21 @@ class NumpyArrayIterator(Iterator):
         self._saved = (
             None if save_to_dir is None else SavedBatches(save_to_dir, save_prefix, save_format)
         )
-        super().__init__(len(x), batch_size, shuffle, seed)
+        super().__init__(len(x), batch_size, shuffle, seed, prefetch)
 
     @property
     def image_shape(self) -> tuple[int, ...]:
         """(height, width, channels) of the images."""
         return self.x.shape[1:]
 
-    def _assemble(self, indices: np.ndarray, epoch: int) -> Any:
+    def _assemble(self, indices: np.ndarray, epoch: int, threads: int | None) -> Any:
         batch = process_batch(
             self.image_data_generator,
             self.x,
             indices,
             self._image_generators(indices, epoch),
             lambda i: f"image {indices[i]} of x",
+            threads,
         )
         if self._saved is not None:
             self._saved.write(batch, indices, epoch)

@@ -1,0 +1,175 @@
+"""Batches from lists of image files and their labels."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .files import CLASS_MODES, FileIterator, check_one_of, targets_of
+from .iterators import subset_bounds
+
+if TYPE_CHECKING:
+    from .generator import ImageDataGenerator
+
+_CLASS_MODES = ("raw", *CLASS_MODES)
+
+
+class PathsIterator(FileIterator):
+    """Batches of the image files named in a list, such as the columns of a table.
+
+    Args:
+        paths: the files, with any ending.
+        labels: for each file its class, a string or a whole number, or, with
+            class_mode="raw", its target: a number or an array of them. None
+            where class_mode needs none.
+        directory: what relative paths start from; None is the working directory.
+        classes: all labels, in the order of their numbers; by default those
+            that occur, sorted.
+        class_mode: "categorical", "binary", "sparse", "input" and None as in
+            DirectoryIterator; "raw" gives the labels as they are, float32.
+        subset: as in DirectoryIterator; validation is the first part of each
+            class, of the list with class_mode="raw" or without labels.
+        others: see FileIterator.
+
+    Attributes: those of DirectoryIterator; with class_mode="raw", `labels` are
+    the targets and there are no `classes`.
+    """
+
+    owner = "flow_from_paths"
+
+    def __init__(
+        self,
+        paths: Sequence[str | os.PathLike[str]],
+        labels: Sequence[Any] | np.ndarray | None,
+        image_data_generator: ImageDataGenerator,
+        directory: str | os.PathLike[str] | None = None,
+        target_size: tuple[int, int] = (256, 256),
+        color_mode: str = "rgb",
+        classes: Sequence[Any] | None = None,
+        class_mode: str | None = "categorical",
+        batch_size: int = 32,
+        shuffle: bool = True,
+        seed: int | None = None,
+        subset: str | None = None,
+        save_to_dir: str | os.PathLike[str] | None = None,
+        save_prefix: str = "",
+        save_format: str = "png",
+        interpolation: str = "nearest",
+        keep_aspect_ratio: bool = False,
+        cache: str | None = "memory",
+        cache_limit_mb: float = 1024,
+        cache_dir: str | os.PathLike[str] | None = None,
+        on_error: str = "skip",
+        prefetch: int | str = "auto",
+        draft: bool = False,
+        progress: bool = True,
+    ) -> None:
+        super().__init__(
+            image_data_generator,
+            target_size=target_size,
+            color_mode=color_mode,
+            interpolation=interpolation,
+            keep_aspect_ratio=keep_aspect_ratio,
+            draft=draft,
+            save_to_dir=save_to_dir,
+            save_prefix=save_prefix,
+            save_format=save_format,
+            on_error=on_error,
+            cache=cache,
+            cache_limit_mb=cache_limit_mb,
+            cache_dir=cache_dir,
+            progress=progress,
+        )
+        check_one_of(class_mode, _CLASS_MODES, "class_mode", self.owner)
+        self.class_mode = class_mode
+        self.subset = subset
+        self.directory = "" if directory is None else os.fspath(directory)
+        names = [os.fspath(path) for path in paths]
+        if not names:
+            raise ValueError(f"{self.owner}: paths is empty; at least one file is needed")
+        self._label(labels, classes, len(names))
+        self._choose(names)
+        self._take_files(self.filepaths, batch_size, shuffle, seed, prefetch)
+
+    def _label(
+        self, labels: Sequence[Any] | np.ndarray | None, classes: Sequence[Any] | None, count: int
+    ) -> None:
+        """Number the labels, or take them as they are."""
+        self.class_indices: dict[str, int] = {}
+        self.num_classes = 0
+        self.labels: np.ndarray | None = None
+        if labels is None:
+            if self.class_mode not in ("input", None):
+                raise ValueError(
+                    f"{self.owner}: class_mode={self.class_mode!r} needs labels; give them, or "
+                    "class_mode=None"
+                )
+            return
+        if len(labels) != count:
+            raise ValueError(
+                f"{self.owner}: there are {count} paths and {len(labels)} labels; one label for "
+                "each path is needed"
+            )
+        if self.class_mode == "raw":
+            self.labels = np.asarray(labels, np.float32)
+            return
+        values = np.asarray(labels).tolist()
+        known = list(classes) if classes else sorted(set(values))
+        numbers = {value: number for number, value in enumerate(known)}
+        unknown = sorted({repr(value) for value in values if value not in numbers})
+        if unknown:
+            raise ValueError(f"{self.owner}: labels {', '.join(unknown)} are not in classes")
+        if self.class_mode == "binary" and len(known) > 2:
+            raise ValueError(
+                f"{self.owner}: class_mode='binary' is for two classes, the labels have "
+                f"{len(known)}; use 'sparse' or 'categorical'"
+            )
+        self.class_indices = {str(value): number for value, number in numbers.items()}
+        self.num_classes = len(known)
+        self.labels = np.array([numbers[value] for value in values], np.int32)
+
+    def _choose(self, names: list[str]) -> None:
+        """Take the subset, leave out what is no image, and print the count."""
+        chosen = np.arange(len(names))
+        if self.subset is not None:
+            numbers = (
+                self.labels
+                if self.num_classes and self.labels is not None
+                else np.zeros(len(names))
+            )
+            parts = []
+            for number in np.unique(numbers):
+                members = np.flatnonzero(numbers == number)
+                first, last = subset_bounds(
+                    len(members),
+                    self.subset,
+                    self.image_data_generator.validation_split,
+                    self.owner,
+                )
+                parts.append(members[first:last])
+            chosen = np.sort(np.concatenate(parts))
+        paths = [os.path.join(self.directory, names[i]) for i in chosen]
+        sound = self._readable(paths)
+        self.filepaths = [paths[i] for i in sound]
+        self.filenames = [names[chosen[i]] for i in sound]
+        if self.labels is not None:
+            self.labels = self.labels[chosen[sound]]
+        if self.num_classes:
+            self.classes = self.labels
+            print(f"Found {len(sound)} images belonging to {self.num_classes} classes.")
+        else:
+            print(f"Found {len(sound)} images.")
+        if not sound:
+            raise ValueError(f"{self.owner}: none of the {len(names)} paths is a readable image")
+
+    def _assemble(self, indices: np.ndarray, epoch: int, threads: int | None) -> Any:
+        batch, used = self._images(indices, epoch, threads)
+        if self.class_mode is None:
+            return batch
+        if self.class_mode == "raw":
+            return batch, self.labels[used]
+        numbers = np.zeros(len(used), np.int32) if self.labels is None else self.labels[used]
+        return batch, targets_of(self.class_mode, batch, numbers, self.num_classes)
