@@ -85,9 +85,7 @@ def same_dtype(owner: str, **arrays: np.ndarray | None) -> np.dtype:
 def expect_shape(array: np.ndarray, shape: tuple[int, ...], argument: str, owner: str) -> None:
     """Refuse `array` unless it has exactly `shape`."""
     if array.shape != tuple(shape):
-        raise ValueError(
-            f"{owner}: {argument} has shape {array.shape}; {tuple(shape)} is expected"
-        )
+        raise ValueError(f"{owner}: {argument} has shape {array.shape}; {tuple(shape)} is expected")
 
 
 def _is_integer(value: Any) -> bool:

@@ -11,6 +11,10 @@ from typing import Any, NamedTuple
 from ._validation import _is_integer, positive_integer, positive_pair
 
 
+LARGEST = 1 << 24
+"""Pixels that a padded side may have: far more than any image, far less than an int holds."""
+
+
 class Axis(NamedTuple):
     """One spatial axis of a sliding window, in pixels."""
 
@@ -65,6 +69,11 @@ def window2d(
     for axis in range(2):
         before, after = pads[axis]
         extent = (size[axis] - 1) * dilation[axis] + 1
+        if max(image[axis] + before + after, extent, strides[axis]) > LARGEST:
+            raise ValueError(
+                f"{owner}: strides={strides}, padding={padding!r} and dilation_rate={dilation} "
+                f"reach over more than {LARGEST} pixels; give smaller numbers"
+            )
         room = image[axis] + before + after - extent
         if room < 0:
             raise ValueError(

@@ -328,11 +328,11 @@ def rmsprop(
     """RMSprop; `velocity` is None without momentum, `mean_gradient` where not centered."""
     gradient = _prepare(value, gradient, learning_rate, gradient_scale, clip_value, weight_decay)
     mean_square[...] = rho * mean_square + (1 - rho) * gradient**2
-    denominator = mean_square + epsilon
+    denominator = mean_square
     if mean_gradient is not None:
         mean_gradient[...] = rho * mean_gradient + (1 - rho) * gradient
         denominator = denominator - mean_gradient**2
-    increment = learning_rate * gradient / np.sqrt(denominator)
+    increment = learning_rate * gradient / np.sqrt(denominator + epsilon)
     if velocity is not None:
         velocity[...] = momentum * velocity + increment
         increment = velocity

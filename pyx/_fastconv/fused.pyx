@@ -32,6 +32,14 @@ cdef extern from "simd/sparse.h" nogil:
                         float*, ptrdiff_t) noexcept
     void fc_collect_f64(int, int, const double*, ptrdiff_t, const int32_t*, const double*, int,
                         double*, ptrdiff_t) noexcept
+    void fc_list_filters_f32(const float*, const uint8_t*, int, int32_t, const int32_t*, int,
+                             int32_t*, float*, int32_t*) noexcept
+    void fc_list_filters_f64(const double*, const uint8_t*, int, int32_t, const int32_t*, int,
+                             int32_t*, double*, int32_t*) noexcept
+    void fc_list_positions_f32(const float*, const uint8_t*, int, int, int32_t*, float*,
+                               int32_t*) noexcept
+    void fc_list_positions_f64(const double*, const uint8_t*, int, int, int32_t*, double*,
+                               int32_t*) noexcept
     void fc_spread_f32(int, const float*, const int32_t*, const float*, int, float*) noexcept
     void fc_spread_f64(int, const double*, const int32_t*, const double*, int, double*) noexcept
 
@@ -150,20 +158,18 @@ cdef void collect_filter(const Block* b, const real* base, ptrdiff_t row_step,
 
 
 cdef void list_row(const Block* b, const int32_t* shift, const real* dy, const uint8_t* winners,
-                   int row_offset, int32_t* offsets, real* gradients,
-                   int32_t* counts) noexcept nogil:
-    """Append the living entries of one pooled row to each filter's list."""
-    cdef int column, k, at, origin
-    cdef int capacity = b.columns
-    for k in range(b.filters):
-        counts[k] = 0
+                   int32_t* offsets, real* gradients, int32_t* counts) noexcept nogil:
+    """List the living entries of one pooled row, filter by filter."""
+    cdef int column
+    cdef int32_t step = 2 * b.column_stride * b.channels
+    memset(counts, 0, b.filters * sizeof(int32_t))
     for column in range(b.columns):
-        origin = row_offset + 2 * column * b.column_stride * b.channels
-        for k in range(b.filters):
-            at = k * capacity + counts[k]
-            offsets[at] = origin + shift[winners[k]]
-            gradients[at] = dy[k]
-            counts[k] += winners[k] < 4 and dy[k] != 0
+        if real is float:
+            fc_list_filters_f32(dy, winners, b.filters, column * step, shift, b.columns, offsets,
+                                gradients, counts)
+        else:
+            fc_list_filters_f64(dy, winners, b.filters, column * step, shift, b.columns, offsets,
+                                gradients, counts)
         dy += b.filters
         winners += b.filters
 
@@ -184,7 +190,7 @@ cdef void kernel_gradient_image(const Block* b, const Strip* s, const real* imag
     shift[0], shift[1], shift[2], shift[3], shift[4] = 0, right, down, down + right, 0
     for row in range(b.rows):
         base = load_strip(s, image, 2 * row * b.row_stride, b.row_stride + b.kernel_rows, scratch)
-        list_row(b, shift, dy + row * row_size, winners + row * row_size, 0, offsets, gradients,
+        list_row(b, shift, dy + row * row_size, winners + row * row_size, offsets, gradients,
                  counts)
         for k in range(b.filters):
             if counts[k] == 0:
@@ -276,18 +282,18 @@ cdef void spread(int vectors, const real* weights, const int32_t* filter, const 
 cdef void list_windows(const Block* b, const real* dy, const uint8_t* winners, int first,
                        int last, int32_t* filters, real* gradients,
                        int32_t* counts) noexcept nogil:
-    """Per window position of one pooled row: the filters [first, last) alive there."""
-    cdef int column, k, to, at
-    cdef int capacity = last - first
+    """List, per window position of one pooled row, the filters [first, last) alive there."""
+    cdef int column
+    cdef ptrdiff_t size = 5 * (last - first)
     for column in range(b.columns):
-        for k in range(5):
-            counts[5 * column + k] = 0
-        for k in range(first, last):
-            to = 5 * column + (winners[k] if dy[k] != 0 else 4)
-            at = to * capacity + counts[to]
-            filters[at] = k - first
-            gradients[at] = dy[k]
-            counts[to] += 1
+        if real is float:
+            fc_list_positions_f32(dy + first, winners + first, last - first, last - first,
+                                  filters + column * size, gradients + column * size,
+                                  counts + 5 * column)
+        else:
+            fc_list_positions_f64(dy + first, winners + first, last - first, last - first,
+                                  filters + column * size, gradients + column * size,
+                                  counts + 5 * column)
         dy += b.filters
         winners += b.filters
 

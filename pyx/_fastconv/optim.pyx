@@ -65,11 +65,12 @@ cdef void rmsprop_chunk(float* w, const float* g, float* square, float* velocity
     for i in range(count):
         gradient = prepared(g[i], rule)
         square[i] = rho * square[i] + (1 - rho) * gradient * gradient
-        denominator = square[i] + epsilon
+        denominator = square[i]
         if mean != NULL:
             mean[i] = rho * mean[i] + (1 - rho) * gradient
             denominator = denominator - mean[i] * mean[i]
-        increment = learning_rate * gradient / sqrtf(denominator)
+        # Epsilon last: added to the square first, it would be lost beside a large one.
+        increment = learning_rate * gradient / sqrtf(denominator + epsilon)
         if velocity != NULL:
             velocity[i] = momentum * velocity[i] + increment
             increment = velocity[i]

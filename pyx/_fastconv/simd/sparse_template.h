@@ -12,6 +12,35 @@
 #define VECU NAME(fc_u)
 #define LANES ((int)(FC_BYTES / sizeof(REAL)))
 
+/* ---- lists, made without branches: which entries live is as good as random ---- */
+
+/* One pooled pixel: append (origin + shift of the winner, dy) to each living filter's list. */
+FC_LEAF void NAME(fc_list_filters)(const REAL *dy, const uint8_t *winners, int filters,
+                                   int32_t origin, const int32_t *shift, int capacity,
+                                   int32_t *restrict offsets, REAL *restrict gradients,
+                                   int32_t *restrict counts) {
+    for (int k = 0; k < filters; k++) {
+        int at = k * capacity + counts[k];
+        offsets[at] = origin + shift[winners[k]];
+        gradients[at] = dy[k];
+        counts[k] += (winners[k] < 4) & (dy[k] != 0);
+    }
+}
+
+/* One pooled pixel: deal its filters to five lists by window position, the dead to the last. */
+FC_LEAF void NAME(fc_list_positions)(const REAL *dy, const uint8_t *winners, int filters,
+                                     int capacity, int32_t *restrict list,
+                                     REAL *restrict gradients, int32_t *restrict counts) {
+    int32_t count[5] = {0};
+    for (int k = 0; k < filters; k++) {
+        int to = dy[k] != 0 ? winners[k] : 4;
+        int at = to * capacity + count[to]++;
+        list[at] = k;
+        gradients[at] = dy[k];
+    }
+    memcpy(counts, count, sizeof count);
+}
+
 /* ---- kernel gradient: sums[r][v] += g[i] * x[offset[i] + line r + vector v] ---- */
 
 FC_INLINE void NAME(fc_collect_body)(const int lines, const int vectors, const REAL *x,

@@ -135,7 +135,7 @@ FC_INLINE void NAME(fc_pool_store)(VEC first, VEC second, VEC third, VEC fourth,
     NAME(fc_contend)(&best, &winner, fourth, 3);
     NAME(fc_store_some)(out, NAME(fc_relu)(best), channels);
     if (winners && channels > 0) {
-        VECI dead = best <= (VEC){0};
+        VECI dead = ~(best > (VEC){0}); /* a NaN too, as in the ReLU by itself */
         winner = NAME(fc_select)(dead, (VECI){0} + 4, winner);
         NAME(fc_b) bytes = __builtin_convertvector(winner, NAME(fc_b));
         memcpy(winners, &bytes, (size_t)(channels < LANES ? channels : LANES));
