@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from . import image
+from .dataset import image_dataset_from_directory
 
-__all__ = ["image"]
+__all__ = ["image", "image_dataset_from_directory"]

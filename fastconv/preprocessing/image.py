@@ -9,17 +9,22 @@ Found 2000 images belonging to 2 classes.
 
 from __future__ import annotations
 
+from .dataset import ImageDataset, image_dataset_from_directory
 from .directory import DirectoryIterator
 from .generator import ImageDataGenerator
 from .image_files import array_to_img, img_to_array, load_img, save_img
 from .iterators import Iterator, NumpyArrayIterator
+from .paths import PathsIterator
 
 __all__ = [
     "DirectoryIterator",
     "ImageDataGenerator",
+    "ImageDataset",
     "Iterator",
     "NumpyArrayIterator",
+    "PathsIterator",
     "array_to_img",
+    "image_dataset_from_directory",
     "img_to_array",
     "load_img",
     "save_img",

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import tempfile
+import threading
 import time
 import warnings
 import weakref
@@ -39,12 +40,15 @@ class PixelCache:
         self.capacity = min(count, int(limit_megabytes * MEGABYTE) // image_bytes)
         self._present = np.zeros(self.capacity, np.uint8)
         self._pixels: np.ndarray | None = None
+        self._allocating = threading.Lock()
 
     @property
     def pixels(self) -> np.ndarray:
         """All images, (capacity, height, width, channels); only those that `has` tells count."""
         if self._pixels is None:
-            self._pixels = self._allocate()
+            with self._allocating:
+                if self._pixels is None:
+                    self._pixels = self._allocate()
         return self._pixels
 
     def has(self, indices: np.ndarray) -> np.ndarray:
@@ -57,7 +61,9 @@ class PixelCache:
     def put(self, index: int, pixels: np.ndarray) -> None:
         """Keep the image's pixels if there is room for them."""
         if index < self.capacity and not self._present[index]:
-            self.pixels[index] = pixels
+            # First of all, since it may put another array in the place of `_present`.
+            kept = self.pixels
+            kept[index] = pixels
             self._present[index] = 1
 
     def missing(self) -> list[int]:

@@ -1,0 +1,101 @@
+"""A folder of image files as a data set in one line."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from .directory import DirectoryIterator
+from .files import check_one_of
+from .generator import ImageDataGenerator
+
+_OWNER = "image_dataset_from_directory"
+_CLASS_MODES = {"int": "sparse", "categorical": "categorical", "binary": "binary", None: None}
+
+
+class ImageDataset(DirectoryIterator):
+    """A DirectoryIterator that a `for` loop goes through once: the next loop is the next epoch."""
+
+    owner = _OWNER
+
+    @property
+    def class_names(self) -> list[str]:
+        """Names of the classes, in the order of their numbers."""
+        return list(self.class_indices)
+
+    def __iter__(self) -> Iterator[Any]:
+        for step in range(len(self)):
+            yield self[step]
+        self.on_epoch_end()
+
+
+def image_dataset_from_directory(
+    directory: str | os.PathLike[str],
+    labels: str | None = "inferred",
+    label_mode: str | None = "int",
+    class_names: Sequence[str] | None = None,
+    color_mode: str = "rgb",
+    batch_size: int = 32,
+    image_size: tuple[int, int] = (256, 256),
+    shuffle: bool = True,
+    seed: int | None = None,
+    validation_split: float | None = None,
+    subset: str | None = None,
+    interpolation: str = "bilinear",
+    follow_links: bool = False,
+    crop_to_aspect_ratio: bool = False,
+    **options: Any,
+) -> ImageDataset | tuple[ImageDataset, ImageDataset]:
+    """Return the images in the sub-folders of `directory` in batches, values of 0-255.
+
+    As in Keras; what differs: labels are (n,) in every mode but "categorical",
+    float32, and validation is the first part of each class rather than of the
+    shuffled whole, so that it does not depend on the seed.
+
+    Args:
+        directory: the folder, one sub-folder per class.
+        labels: "inferred" from the sub-folders, or None for images alone.
+        label_mode: "int", "binary", "categorical", or None for images alone.
+        class_names: names of the sub-folders, in the order of their numbers.
+        image_size: (height, width) in pixels.
+        validation_split: the fraction that is for validation.
+        subset: "training", "validation", or "both" for a pair.
+        crop_to_aspect_ratio: cut instead of stretching.
+        options: those of FileIterator: `cache`, `on_error`, `prefetch` ...
+
+    >>> train, validation = image_dataset_from_directory(
+    ...     "photos", image_size=(100, 100), validation_split=0.2, subset="both"
+    ... )  # doctest: +SKIP
+    """
+    check_one_of(labels, ("inferred", None), "labels", _OWNER)
+    check_one_of(label_mode, tuple(_CLASS_MODES), "label_mode", _OWNER)
+    check_one_of(subset, ("training", "validation", "both", None), "subset", _OWNER)
+    if (validation_split is None) != (subset is None):
+        raise ValueError(
+            f"{_OWNER}: validation_split is {validation_split!r} and subset is {subset!r}; give "
+            "both or neither"
+        )
+    generator = ImageDataGenerator(validation_split=validation_split or 0.0)
+
+    def part(subset: str | None, shuffle: bool) -> ImageDataset:
+        return ImageDataset(
+            directory,
+            generator,
+            target_size=image_size,
+            color_mode=color_mode,
+            classes=class_names,
+            class_mode=None if labels is None else _CLASS_MODES[label_mode],
+            batch_size=batch_size,
+            shuffle=shuffle,
+            seed=seed,
+            follow_links=follow_links,
+            subset=subset,
+            interpolation=interpolation,
+            keep_aspect_ratio=crop_to_aspect_ratio,
+            **options,
+        )
+
+    if subset == "both":
+        return part("training", shuffle), part("validation", False)
+    return part(subset, shuffle)

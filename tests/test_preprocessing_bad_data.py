@@ -1,0 +1,162 @@
+"""Files as people have them: each is converted, skipped with one warning, or refused."""
+
+from __future__ import annotations
+
+import os
+import struct
+import warnings
+import zlib
+
+import numpy as np
+import pytest
+from image_folders import write_folder, write_image
+from PIL import Image
+
+from fastconv.preprocessing.image import ImageDataGenerator
+
+SIZE = (12, 14)
+
+
+def flow(folder, **options):
+    options = {"target_size": SIZE, "batch_size": 4, "seed": 1, "shuffle": False, **options}
+    return ImageDataGenerator().flow_from_directory(folder, **options)
+
+
+def ramp(height=24, width=28):
+    rows, columns = np.mgrid[:height, :width]
+    return np.stack([rows * 10, columns * 9, rows + columns], axis=-1).astype(np.uint8)
+
+
+def bomb():
+    """A PNG that claims 30,000 x 30,000 pixels."""
+
+    def chunk(kind, data):
+        check = struct.pack(">I", zlib.crc32(kind + data))
+        return struct.pack(">I", len(data)) + kind + data + check
+
+    header = struct.pack(">IIBBBBB", 30_000, 30_000, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"")
+
+
+def write_odd_images(folder):
+    """Write readable files of unusual kinds; return how many."""
+    image = Image.fromarray(ramp())
+    grey = image.convert("L")
+    odd = {
+        "cmyk.jpg": image.convert("CMYK"),
+        "palette.png": image.quantize(16),
+        "sixteen.png": Image.fromarray(np.asarray(grey).astype(np.uint16) * 257),
+        "alpha.png": image.convert("LA"),
+        "bilevel.bmp": grey.convert("1"),
+        "float.tif": Image.fromarray(np.asarray(grey).astype(np.float32)),
+        "고양이.jpg": image,
+    }
+    for name, picture in odd.items():
+        picture.save(folder / name)
+    exif = image.getexif()
+    exif[0x0112] = 6
+    image.save(folder / "turned.jpg", exif=exif)
+    frames = [Image.fromarray(ramp() + shade) for shade in (0, 60, 120)]
+    frames[0].save(folder / "moving.png", save_all=True, append_images=frames[1:])
+    frames[0].save(folder / "gif.bin", "GIF", save_all=True, append_images=frames[1:])
+    os.rename(folder / "gif.bin", folder / "moving.jpg")
+    return len(odd) + 3
+
+
+def write_bad_files(folder, outside):
+    """Write files that are no images; return their names."""
+    good = (write_image(outside / "good.jpg", 1, (200, 160))).read_bytes()
+    contents = {
+        "truncated.jpg": good[: len(good) // 2],
+        "empty.png": b"",
+        "text.jpg": b"<html>404</html>",
+        "bomb.png": bomb(),
+        "pdf.tif": b"%PDF-1.4",
+    }
+    for name, content in contents.items():
+        (folder / name).write_bytes(content)
+    (folder / "dangling.jpg").symlink_to(folder / "nowhere.jpg")
+    (folder / "circle.jpg").symlink_to(folder / "circle.jpg")
+    os.mkfifo(folder / "pipe.jpg")
+    return [*contents, "dangling.jpg", "circle.jpg", "pipe.jpg"]
+
+
+@pytest.mark.parametrize("color_mode", ["rgb", "grayscale", "rgba"])
+def test_odd_images_are_converted_without_a_word(tmp_path, color_mode):
+    folder = write_folder(tmp_path / "set", {"a": 3, "b": 2})
+    odd = write_odd_images(folder / "a")
+    iterator = flow(folder, color_mode=color_mode)
+    assert iterator.n == 5 + odd
+    for _ in range(2):
+        for step in range(len(iterator)):
+            assert np.isfinite(iterator[step][0]).all()
+    turned = iterator.filenames.index(os.path.join("a", "turned.jpg"))
+    assert iterator.batch(0, turned // 4)[0][turned % 4].std() > 10
+
+
+@pytest.mark.parametrize("follow_links", [False, True])
+@pytest.mark.parametrize("cache", ["memory", "disk", None])
+def test_bad_files_cost_one_warning_that_names_them_and_no_epoch(tmp_path, cache, follow_links):
+    folder = write_folder(tmp_path / "set", {"a": 6, "b": 5})
+    bad = write_bad_files(folder / "b", tmp_path)
+    (folder / "a" / "loop").symlink_to(folder / "a", target_is_directory=True)
+    with pytest.warns(UserWarning, match=f"{len(bad)} files are not readable") as caught:
+        iterator = flow(folder, cache=cache, cache_dir=tmp_path / "kept", follow_links=follow_links)
+    assert len(caught) == 1 and caught[0].filename == __file__
+    for name in bad:
+        assert name in str(caught[0].message)
+    assert iterator.n == 11
+    for _ in range(2):
+        assert sum(len(iterator[step][1]) for step in range(len(iterator))) == 11
+
+
+def test_on_error_raise_refuses_and_names_them(tmp_path):
+    folder = write_folder(tmp_path / "set", {"a": 3, "b": 2})
+    assert flow(folder, on_error="raise").n == 5
+    bad = write_bad_files(folder / "b", tmp_path)
+    with pytest.raises(OSError, match=f"{len(bad)} files are not readable .*on_error='skip'"):
+        flow(folder, on_error="raise")
+    with pytest.raises(ValueError, match="on_error is 'ignore'; 'skip' and 'raise' are accepted"):
+        flow(folder, on_error="ignore")
+
+
+def break_later(folder):
+    """Damage the coded data of two JPEGs whose beginning and end look whole."""
+    for name in ("a/a.1.jpg", "b/b.0.jpg"):
+        Image.fromarray(ramp(200, 200)).save(folder / name, "JPEG")
+        content = (folder / name).read_bytes()
+        # A segment that is longer than the file.
+        (folder / name).write_bytes(content[:2] + b"\xff\xdb\xff\xff" + content[6:])
+
+
+def test_files_that_only_decoding_finds_out(tmp_path):
+    folder = write_folder(tmp_path / "set", {"a": 3, "b": 3})
+    iterator = flow(folder)
+    refusing = flow(folder, on_error="raise")
+    break_later(folder)
+    with pytest.warns(UserWarning, match="2 files are not readable") as caught:
+        iterator.decode()
+    assert len(caught) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        first = [iterator[step] for step in range(2)]
+        again = [iterator[step] for step in range(2)]
+    for (x1, y1), (x2, y2) in zip(first, again, strict=True):
+        np.testing.assert_array_equal(x1, x2)
+        np.testing.assert_array_equal(y1, y2)
+    # The next readable one stands in.
+    np.testing.assert_array_equal(first[0][0][1], first[0][0][2])
+    with pytest.raises(OSError, match=r"2 files are not readable.*a\.1\.jpg.*b\.0\.jpg"):
+        refusing.decode()
+
+
+def test_the_first_pass_of_fit_like_use_warns_once(tmp_path):
+    folder = write_folder(tmp_path / "set", {"a": 5, "b": 5})
+    iterator = flow(folder)
+    break_later(folder)
+    with pytest.warns(UserWarning) as caught:
+        for step in (0, 0, 1, 2):
+            iterator[step]
+    named = [str(w.message) for w in caught]
+    assert sum("a.1.jpg" in text for text in named) == 1
+    assert sum("b.0.jpg" in text for text in named) == 1
