@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 from ._validation import _is_integer, positive_integer, positive_pair
 
-
 LARGEST = 1 << 24
 """Pixels that a padded side may have: far more than any image, far less than an int holds."""
 

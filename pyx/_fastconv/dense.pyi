@@ -1,5 +1,7 @@
 import numpy as np
 
+BLOCK_INPUTS: int
+
 def output(
     x: np.ndarray,
     kernel: np.ndarray,
@@ -7,6 +9,7 @@ def output(
     y: np.ndarray,
     sums: np.ndarray,
     tail_kernel: np.ndarray,
+    packed: np.ndarray,
     parts: int,
     num_threads: int,
 ) -> None: ...

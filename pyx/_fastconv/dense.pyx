@@ -1,19 +1,22 @@
 """Dense layers: y = x W + b and its gradients, W as (inputs, outputs) row-major.
 
 Outputs are split in two.  The *wide* part, a whole number of vectors, runs on
-register tiles of samples by outputs that read W where it lies.  The *tail*, the
+register tiles of samples by outputs.  The *tail*, the
 outputs left over (all of them for a layer of one output), runs on a transposed
 copy whose rows are contiguous along the inputs.
 
 Output: the inputs are cut into a fixed number of parts (parallel); a part walks
-its rows of W once, in blocks of BLOCK inputs that stay in L2 while all samples
-pass by, into private sums that are then added in order.
+its rows of W once, in blocks of BLOCK inputs that are copied panel by panel into
+L2 while they stream in and stay there while all samples pass by - where they lie,
+rows of 2 KB would all fall into the same few sets of L1.  The parts' private sums
+are then added in order.
 Gradients: blocks of BLOCK inputs (parallel), each of which owns its rows of
 dkernel and its columns of dx.
 """
 
-from cython.parallel cimport parallel, prange
+from cython.parallel cimport parallel, prange, threadid
 from libc.stddef cimport ptrdiff_t
+from libc.string cimport memcpy
 
 from _fastconv._tiles cimport (
     DOT_COLUMNS, DOT_ROWS, TILE_ROWS, conv_tile, dot_tile, float_mode, flush_denormals,
@@ -23,6 +26,8 @@ from _fastconv._tiles cimport (
 cdef enum:
     BLOCK = 96            # inputs: with 512 outputs 192 KB of weights; a multiple of TILE_ROWS
 
+BLOCK_INPUTS = BLOCK
+
 cdef struct Dense:
     ptrdiff_t batch
     ptrdiff_t inputs
@@ -31,32 +36,46 @@ cdef struct Dense:
     ptrdiff_t tail
 
 
+cdef void pack_block(const Dense* d, const real* kernel, real* packed, ptrdiff_t length,
+                     ptrdiff_t outputs) noexcept nogil:
+    """Copy `length` rows of W, `outputs` wide, as panels of two vectors (the last may be one)."""
+    cdef ptrdiff_t row, start, width = 2 * lanes(kernel)
+    for row in range(length):
+        start = 0
+        while start < outputs:
+            memcpy(packed + start * length + row * min(width, outputs - start),
+                   kernel + row * d.outputs + start,
+                   <size_t> min(width, outputs - start) * sizeof(real))
+            start += width
+
+
 cdef void output_part(const Dense* d, const real* x, const real* kernel, real* sums,
                       ptrdiff_t first, ptrdiff_t last, ptrdiff_t from_output,
-                      ptrdiff_t to_output) noexcept nogil:
+                      ptrdiff_t to_output, real* packed) noexcept nogil:
     """sums (batch, wide) = x[:, first:last] W[first:last, from_output:to_output]."""
-    cdef ptrdiff_t block, start, sample, length
-    cdef int i, rows, vectors
+    cdef ptrdiff_t block = first, start, sample, length, width
+    cdef int i, rows
     cdef ptrdiff_t no_offset = 0
     cdef const real* pixel[16]
     cdef real* out[16]
-    block = first
     while block < last:
         length = min(BLOCK, last - block)
+        pack_block(d, kernel + block * d.outputs + from_output, packed, length,
+                   to_output - from_output)
         start = from_output
         while start < to_output:
-            vectors = 2 if to_output - start > lanes(x) else 1
+            width = min(2 * lanes(x), to_output - start)
             sample = 0
             while sample < d.batch:
                 rows = <int> min(TILE_ROWS, d.batch - sample)
                 for i in range(rows):
                     pixel[i] = x + (sample + i) * d.inputs + block
                     out[i] = sums + (sample + i) * d.wide + start
-                conv_tile(rows, vectors, pixel, out, &no_offset, 1, <int> length,
-                          kernel + block * d.outputs + start, d.outputs, <const real*> NULL,
-                          block > first, vectors * lanes(x), 0)
+                conv_tile(rows, <int> (width // lanes(x)), pixel, out, &no_offset, 1,
+                          <int> length, packed + (start - from_output) * length, width,
+                          <const real*> NULL, block > first, <int> width, 0)
                 sample += rows
-            start += vectors * lanes(x)
+            start += width
         block += length
 
 
@@ -102,6 +121,7 @@ def output(const real[:, ::1] x,             # IN (batch, inputs)
            real[:, ::1] y,                   # OUT (batch, outputs)
            real[:, ::1] sums,                # SCRATCH (parts, batch * wide or more)
            real[::1] tail_kernel,            # SCRATCH (tail * inputs)
+           real[:, ::1] packed,              # SCRATCH (threads, BLOCK * wide)
            int parts, int num_threads):
     """y = x kernel + bias."""
     cdef Dense d = dense_of(x.shape[0], x.shape[1], y.shape[1], &y[0, 0])
@@ -120,7 +140,8 @@ def output(const real[:, ::1] x,             # IN (batch, inputs)
                 output_part(&d, &x[0, 0], &kernel[0, 0], &sums[part, 0],
                             part * d.inputs // parts, (part + 1) * d.inputs // parts,
                             split * columns if splits > 1 else 0,
-                            min((split + 1) * columns, d.wide) if splits > 1 else d.wide)
+                            min((split + 1) * columns, d.wide) if splits > 1 else d.wide,
+                            &packed[threadid(), 0])
         if d.tail:
             for task in prange((d.batch + DOT_ROWS - 1) // DOT_ROWS, schedule="dynamic"):
                 output_tail(&d, &x[0, 0], tail, &y[0, 0], task * DOT_ROWS)
@@ -162,16 +183,17 @@ cdef void input_gradient_block(const Dense* d, const real* dy, const real* kerne
     cdef real factor
     cdef real* target
     if d.wide:
-        sample = 0
-        while sample < d.batch:
-            i = first
-            while i < last:
+        # A few rows of W stay in L1 while the samples pass by.
+        i = first
+        while i < last:
+            sample = 0
+            while sample < d.batch:
                 dot_tile(<int> min(DOT_ROWS, d.batch - sample),
                          <int> min(DOT_COLUMNS, last - i), dy + sample * d.outputs, d.outputs,
                          kernel + i * d.outputs, d.outputs, d.wide, dx + sample * d.inputs + i,
                          d.inputs, 1, 0)
-                i += DOT_COLUMNS
-            sample += DOT_ROWS
+                sample += DOT_ROWS
+            i += DOT_COLUMNS
     for sample in range(d.batch):
         target = dx + sample * d.inputs
         if not d.wide:

@@ -35,6 +35,7 @@ class DensePlan:
         if not out.size:
             return
         parts = max(1, min(PARTS, self._inputs // PART_INPUTS))
+        threads = runtime.get_num_threads()
         _kernels.output(
             x,
             kernel,
@@ -42,8 +43,9 @@ class DensePlan:
             out,
             self._scratch("sums", parts, self._batch * self._wide),
             self._scratch("tail", self._tail * self._inputs),
+            self._scratch("packed", threads, _kernels.BLOCK_INPUTS * self._wide),
             parts,
-            runtime.get_num_threads(),
+            threads,
         )
 
     def backward(
