@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from . import __version__, evaluate, filter, predict, show_config, train
+from . import __version__, check, evaluate, filter, predict, show_config, train
 from ._commands import Parser, run
 
 _COMMANDS = {
@@ -13,6 +13,7 @@ _COMMANDS = {
     "evaluate": (evaluate, evaluate.evaluate),
     "predict": (predict, predict.predict),
     "filter": (filter, filter.filter_image),
+    "check": (check, check.check),
 }
 
 

@@ -196,7 +196,7 @@ def _said(
 
 def _train(model: Any, settings: dict[str, Any], arguments: argparse.Namespace) -> None:
     folder = _find_data(settings)
-    train_data, validation_data = _iterators(folder, settings)
+    train_data, validation_data = _iterators(folder, settings, progress=not arguments.quiet)
     checkpoint, callbacks = _callbacks(settings)
     model.metadata["training"] = settings
     print(f"Training {settings['arch']}, {model.count_params():,} parameters, on {folder}")
@@ -238,7 +238,7 @@ def _find_data(settings: dict[str, Any]) -> Any:
     return folder
 
 
-def _iterators(folder: Any, settings: dict[str, Any]) -> tuple[Any, Any]:
+def _iterators(folder: Any, settings: dict[str, Any], progress: bool) -> tuple[Any, Any]:
     from .architectures import AUGMENTATION, get
     from .preprocessing.image import ImageDataGenerator
 
@@ -248,6 +248,7 @@ def _iterators(folder: Any, settings: dict[str, Any]) -> tuple[Any, Any]:
         "target_size": (settings["image_size"],) * 2,
         "class_mode": "binary",
         "batch_size": settings["batch_size"],
+        "progress": progress,
     }
     try:
         train_data = ImageDataGenerator(rescale=rescale, **changes).flow_from_directory(

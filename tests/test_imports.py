@@ -45,7 +45,16 @@ GROUPS = {
         "architectures",
         "plotting",
     ),
-    "commands": ("_commands", "train", "evaluate", "predict", "filter", "cli", "__main__"),
+    "commands": (
+        "_commands",
+        "train",
+        "evaluate",
+        "predict",
+        "filter",
+        "check",
+        "cli",
+        "__main__",
+    ),
 }
 HEAVY = (
     "PIL",

@@ -132,6 +132,16 @@ def find_fault(path: str) -> str | None:
     return None
 
 
+def image_size(path: str | os.PathLike[str]) -> tuple[int, int]:
+    """Return (width, height) of the upright picture in pixels; only the header is read."""
+    with _open(path) as image:
+        try:
+            turned = image.getexif().get(_ORIENTATION_TAG, 1) >= 5
+        except Exception:
+            turned = False
+        return image.size[::-1] if turned else image.size
+
+
 def img_to_array(img: Any, data_format: str | None = None, dtype: Any = None) -> np.ndarray:
     """Return a Pillow image (or 2-D or 3-D array) as (height, width, channels), float32."""
     channels_last(data_format, "img_to_array")

@@ -1,0 +1,271 @@
+"""A look at a data set before training: what is there, and what the user should see to."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from . import image_files
+from .duplicates import NEAR_BITS, SIDE, DuplicateGroup, Fingerprint, find_duplicates, fingerprint
+from .listing import class_names, image_names, in_threads
+
+_PARTS = ("train", "training", "validation", "valid", "val", "test")
+_IMBALANCE = 3.0  # of the largest class to the smallest: the model may learn to guess
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One file: its part and class, and what was read, or why it was not (`fault`)."""
+
+    path: str
+    part: str
+    class_name: str
+    fault: str | None = None
+    size: tuple[int, int] = (0, 0)  # width, height in pixels
+    digest: bytes = b""
+    fingerprint: Fingerprint | None = None
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something to say; `act` where the user has to do something about it."""
+
+    code: str
+    act: bool
+    text: str
+
+
+@dataclass
+class Part:
+    """A folder with one sub-folder per class, `name` being "" for the data set itself."""
+
+    name: str
+    folder: str
+    classes: list[str]
+    pictures: list[Picture] = field(default_factory=list)
+    ignored: int = 0  # files that do not end like images
+
+    @property
+    def readable(self) -> list[Picture]:
+        return [picture for picture in self.pictures if picture.fault is None]
+
+    @property
+    def unreadable(self) -> list[Picture]:
+        return [picture for picture in self.pictures if picture.fault is not None]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Readable images of each class, in the order of the classes' numbers."""
+        counts = dict.fromkeys(self.classes, 0)
+        for picture in self.readable:
+            counts[picture.class_name] += 1
+        return counts
+
+
+@dataclass
+class Inspection:
+    """What `inspect` found; `groups` are duplicates among `pictures`, the readable ones."""
+
+    directory: str
+    parts: list[Part]
+    groups: list[DuplicateGroup]
+    findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def pictures(self) -> list[Picture]:
+        return [picture for part in self.parts for picture in part.readable]
+
+    @property
+    def sound(self) -> bool:
+        """Whether the user has nothing to do."""
+        return not any(finding.act for finding in self.findings)
+
+
+def inspect(
+    directory: str | os.PathLike[str], near_bits: int = NEAR_BITS, progress: bool = False
+) -> Inspection:
+    """Read every image of a data set and return what is there.
+
+    Args:
+        directory: a folder with one sub-folder per class, or one that holds
+            such folders under `train`, `validation` and the like.
+        near_bits: see `find_duplicates`.
+        progress: show a bar on a terminal.
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+        ValueError: it has no sub-folders.
+    """
+    directory = os.fspath(directory)
+    parts = [_list_part(name, folder) for name, folder in _part_folders(directory)]
+    if not any(part.classes for part in parts):
+        raise ValueError(
+            f"{directory!r} has no sub-folders; one per class is expected, or train/ and "
+            "validation/ with one per class"
+        )
+    listed = [picture for part in parts for picture in part.pictures]
+    read = in_threads(_read, listed, "Reading" if progress else None)
+    for part in parts:
+        part.pictures = [picture for picture in read if picture.part == part.name]
+    inspection = Inspection(directory, parts, [])
+    pictures = inspection.pictures
+    inspection.groups = find_duplicates(
+        [picture.digest for picture in pictures],
+        [picture.fingerprint for picture in pictures if picture.fingerprint is not None],
+        near_bits,
+    )
+    inspection.findings = [*_part_findings(inspection), *_duplicate_findings(inspection)]
+    return inspection
+
+
+def _part_folders(directory: str) -> list[tuple[str, str]]:
+    if not os.path.isdir(directory):
+        raise FileNotFoundError(f"there is no folder {directory!r}")
+    found = [(name, os.path.join(directory, name)) for name in _PARTS]
+    return [(name, folder) for name, folder in found if os.path.isdir(folder)] or [("", directory)]
+
+
+def _list_part(name: str, folder: str) -> Part:
+    part = Part(name, folder, class_names(folder, None, "check"))
+    for class_name in part.classes:
+        for path in image_names(folder, class_name):
+            part.pictures.append(Picture(os.path.join(folder, path), name, class_name))
+        files = sum(len(names) for _, _, names in os.walk(os.path.join(folder, class_name)))
+        part.ignored += files
+    part.ignored -= len(part.pictures)
+    return part
+
+
+def _read(picture: Picture) -> Picture:
+    known = (picture.path, picture.part, picture.class_name)
+    fault = image_files.find_fault(picture.path)
+    if fault is not None:
+        return Picture(*known, fault=fault)
+    try:
+        with open(picture.path, "rb") as file:
+            digest = hashlib.sha256(file.read()).digest()
+        size = image_files.image_size(picture.path)
+        # Draft: a fingerprint needs no more pixels than this, and it is twice as fast.
+        grey = image_files.load_img(picture.path, "grayscale", (SIDE, SIDE), "box", draft=True)
+    except OSError as error:
+        return Picture(*known, fault=str(error.__cause__ or error.strerror or error))
+    return Picture(*known, size=size, digest=digest, fingerprint=fingerprint(np.asarray(grey)))
+
+
+def _part_findings(inspection: Inspection) -> Iterator[Finding]:
+    for part in inspection.parts:
+        place = f"{part.name}: " if part.name else ""
+        if part.unreadable:
+            count = len(part.unreadable)
+            names = _some([f"{p.path} ({p.fault})" for p in part.unreadable])
+            text = f"{place}{count} unreadable {_files(count)}, remove or replace: {names}"
+            yield Finding("unreadable", True, text)
+        counts = part.counts
+        empty = [name for name, count in counts.items() if not count]
+        if empty:
+            yield Finding("empty", True, f"{place}no images of {', '.join(empty)}")
+        if len(counts) == 1:
+            only = next(iter(counts))
+            text = f"{place}one class only, {only}: there is nothing to tell apart"
+            yield Finding("one class", True, text)
+        filled = [count for count in counts.values() if count]
+        if len(filled) > 1 and max(filled) >= _IMBALANCE * min(filled):
+            text = (
+                f"{place}the largest class has {max(filled)} images, the smallest {min(filled)}: "
+                "weigh them with fit(class_weight=...) or add images"
+            )
+            yield Finding("imbalance", True, text)
+        if part.ignored:
+            text = f"{place}{part.ignored} {_files(part.ignored)} not ending like images, ignored"
+            yield Finding("ignored", False, text)
+    first = inspection.parts[0]
+    for part in inspection.parts[1:]:
+        if part.classes != first.classes:
+            text = (
+                f"{part.name} has the classes {', '.join(part.classes) or 'none'}, {first.name} "
+                f"has {', '.join(first.classes) or 'none'}: numbers of classes would not agree"
+            )
+            yield Finding("classes differ", True, text)
+
+
+def _duplicate_findings(inspection: Inspection) -> Iterator[Finding]:
+    pictures = inspection.pictures
+    kinds: dict[tuple[str, bool, bool], list[str]] = {}
+    for group in inspection.groups:
+        members = [pictures[number] for number in group.members]
+        paths = " = ".join(picture.path for picture in members)
+        if len({picture.part for picture in members}) > 1:
+            code, act = "leak", True
+        elif len({picture.class_name for picture in members}) > 1:
+            code, act = "two classes", True
+        else:
+            code, act = "duplicates", False
+        kinds.setdefault((code, group.exact, act), []).append(paths)
+    says = {
+        "leak": "in more than one part, so that validation is of pictures that were learnt",
+        "two classes": "in more than one class, so that one label is wrong",
+        "duplicates": "more than once in a class",
+    }
+    for (code, exact, act), groups in sorted(kinds.items()):
+        what = "picture" if len(groups) == 1 else "pictures"
+        sort = "identical" if exact else "nearly identical"
+        yield Finding(code, act, f"{len(groups)} {what}, {sort}, {says[code]}: {_some(groups)}")
+
+
+def _files(count: int) -> str:
+    return "file" if count == 1 else "files"
+
+
+def _some(texts: list[str]) -> str:
+    more = f"; and {len(texts) - _SHOWN} more" if len(texts) > _SHOWN else ""
+    return "; ".join(texts[:_SHOWN]) + more
+
+
+def as_dict(inspection: Inspection) -> dict[str, Any]:
+    """Return everything as JSON-able values."""
+    pictures = inspection.pictures
+    return {
+        "directory": inspection.directory,
+        "ok": inspection.sound,
+        "findings": [vars(finding) for finding in inspection.findings],
+        "parts": [
+            {
+                "name": part.name,
+                "folder": part.folder,
+                "classes": [
+                    {"name": name, "number": number, "images": count}
+                    for number, (name, count) in enumerate(part.counts.items())
+                ],
+                "images": len(part.readable),
+                "ignored_files": part.ignored,
+                "sizes": sizes_of(part),
+                "unreadable": [{"path": p.path, "reason": p.fault} for p in part.unreadable],
+            }
+            for part in inspection.parts
+        ],
+        "duplicates": [
+            {"exact": group.exact, "paths": [pictures[number].path for number in group.members]}
+            for group in inspection.groups
+        ],
+    }
+
+
+def sizes_of(part: Part) -> dict[str, dict[str, int]] | None:
+    """Return {"width" and "height": {"smallest", "median", "largest"}} in pixels, if any."""
+    if not part.readable:
+        return None
+    sizes = np.array([picture.size for picture in part.readable])
+    return {
+        side: {
+            "smallest": int(values.min()),
+            "median": int(np.median(values)),
+            "largest": int(values.max()),
+        }
+        for side, values in zip(("width", "height"), sizes.T, strict=True)
+    }
