@@ -33,9 +33,9 @@ cdef extern from "simd/sparse.h" nogil:
     void fc_collect_f64(int, int, const double*, ptrdiff_t, const int32_t*, const double*, int,
                         double*, ptrdiff_t) noexcept
     void fc_list_filters_f32(const float*, const uint8_t*, int, int32_t, const int32_t*, int,
-                             int32_t*, float*, int32_t*) noexcept
+                             int32_t*, float*, int32_t*, float*) noexcept
     void fc_list_filters_f64(const double*, const uint8_t*, int, int32_t, const int32_t*, int,
-                             int32_t*, double*, int32_t*) noexcept
+                             int32_t*, double*, int32_t*, double*) noexcept
     void fc_list_positions_f32(const float*, const uint8_t*, int, int, int32_t*, float*,
                                int32_t*) noexcept
     void fc_list_positions_f64(const double*, const uint8_t*, int, int, int32_t*, double*,
@@ -158,18 +158,19 @@ cdef void collect_filter(const Block* b, const real* base, ptrdiff_t row_step,
 
 
 cdef void list_row(const Block* b, const int32_t* shift, const real* dy, const uint8_t* winners,
-                   int32_t* offsets, real* gradients, int32_t* counts) noexcept nogil:
-    """List the living entries of one pooled row, filter by filter."""
+                   int32_t* offsets, real* gradients, int32_t* counts,
+                   real* totals) noexcept nogil:
+    """List the living entries of one pooled row filter by filter; add them to `totals`."""
     cdef int column
     cdef int32_t step = 2 * b.column_stride * b.channels
     memset(counts, 0, b.filters * sizeof(int32_t))
     for column in range(b.columns):
         if real is float:
             fc_list_filters_f32(dy, winners, b.filters, column * step, shift, b.columns, offsets,
-                                gradients, counts)
+                                gradients, counts, totals)
         else:
             fc_list_filters_f64(dy, winners, b.filters, column * step, shift, b.columns, offsets,
-                                gradients, counts)
+                                gradients, counts, totals)
         dy += b.filters
         winners += b.filters
 
@@ -178,7 +179,7 @@ cdef void kernel_gradient_image(const Block* b, const Strip* s, const real* imag
                                 const real* dy, const uint8_t* winners, real* sums,
                                 real* bias_sums, real* scratch, int32_t* offsets,
                                 real* gradients, int32_t* counts) noexcept nogil:
-    cdef int row, k, i
+    cdef int row, k
     cdef int32_t shift[5]
     cdef int down = <int> (b.row_stride * s.row_step)
     cdef int right = b.column_stride * b.channels
@@ -186,21 +187,15 @@ cdef void kernel_gradient_image(const Block* b, const Strip* s, const real* imag
         <ptrdiff_t> b.kernel_rows * ((b.line + lanes(dy) - 1) // lanes(dy)) * lanes(dy))
     cdef ptrdiff_t row_size = <ptrdiff_t> b.columns * b.filters
     cdef const real* base
-    cdef real total
     shift[0], shift[1], shift[2], shift[3], shift[4] = 0, right, down, down + right, 0
     for row in range(b.rows):
         base = load_strip(s, image, 2 * row * b.row_stride, b.row_stride + b.kernel_rows, scratch)
         list_row(b, shift, dy + row * row_size, winners + row * row_size, offsets, gradients,
-                 counts)
+                 counts, bias_sums)
         for k in range(b.filters):
-            if counts[k] == 0:
-                continue
-            collect_filter(b, base, s.row_step, offsets + k * b.columns,
-                           gradients + k * b.columns, counts[k], sums + k * filter_size)
-            total = 0
-            for i in range(counts[k]):
-                total += gradients[k * b.columns + i]
-            bias_sums[k] += total
+            if counts[k]:
+                collect_filter(b, base, s.row_step, offsets + k * b.columns,
+                               gradients + k * b.columns, counts[k], sums + k * filter_size)
 
 
 def kernel_gradient(const real[:, :, :, ::1] x,             # IN

@@ -14,11 +14,13 @@
 
 /* ---- lists, made without branches: which entries live is as good as random ---- */
 
-/* One pooled pixel: append (origin + shift of the winner, dy) to each living filter's list. */
+/* One pooled pixel: append (origin + shift of the winner, dy) to each living filter's list, and
+ * add the living to their filters' totals. */
 FC_LEAF void NAME(fc_list_filters)(const REAL *dy, const uint8_t *winners, int filters,
                                    int32_t origin, const int32_t *shift, int capacity,
                                    int32_t *restrict offsets, REAL *restrict gradients,
-                                   int32_t *restrict counts) {
+                                   int32_t *restrict counts, REAL *restrict totals) {
+    for (int k = 0; k < filters; k++) totals[k] += winners[k] < 4 ? dy[k] : 0;
     for (int k = 0; k < filters; k++) {
         int at = k * capacity + counts[k];
         offsets[at] = origin + shift[winners[k]];
