@@ -14,7 +14,8 @@ import numpy as np
 
 from ..ops.augmentation import transform_images
 from . import augmentation
-from .generator import DRAWS, EPSILON, ImageDataGenerator
+from .generator import DRAWS, ImageDataGenerator
+from .normalization import EPSILON
 
 _STEPS = ("get_random_transform", "apply_transform", "random_transform", "standardize")
 _NO_CHANGE = np.eye(3)[:2]

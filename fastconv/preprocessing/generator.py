@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,7 @@ import numpy as np
 
 from .._validation import channels_last
 from . import augmentation
+from .normalization import Normalization
 from .ranges import (
     OWNER,
     amounts,
@@ -21,7 +21,6 @@ from .ranges import (
     one_of,
     pair,
     shifts,
-    signed_number,
     zoom_pair,
 )
 
@@ -31,13 +30,11 @@ if TYPE_CHECKING:
     from .paths import PathsIterator
 
 _ORDERS = (0, 1, 3)
-# Keeps a division by the standard deviation of a flat image finite, as in Keras.
-EPSILON = 1e-6
 # Random numbers that one image takes, each with its own place.
 DRAWS = 12
 
 
-class ImageDataGenerator:
+class ImageDataGenerator(Normalization):
     """Serves images in batches, changed at random and normalized.
 
     Every image goes through the geometry (one resampling), the channel shift,
@@ -109,22 +106,16 @@ class ImageDataGenerator:
         self.data_format = "channels_last"
         if dtype is not None and np.dtype(dtype) != np.float32:
             raise TypeError(f"{OWNER}: dtype is {dtype!r}; batches are always 'float32'")
-        self.dtype = np.dtype(np.float32)
-        if zca_whitening and featurewise_std_normalization:
-            raise ValueError(
-                f"{OWNER}: zca_whitening=True already evens out the spread; leave out "
-                "featurewise_std_normalization"
-            )
-        # Each of these is about the mean, so asking for one asks for the centring too.
-        self.featurewise_center = bool(
-            featurewise_center or featurewise_std_normalization or zca_whitening
+        self._set_normalization(
+            featurewise_center=featurewise_center,
+            samplewise_center=samplewise_center,
+            featurewise_std_normalization=featurewise_std_normalization,
+            samplewise_std_normalization=samplewise_std_normalization,
+            zca_whitening=zca_whitening,
+            zca_epsilon=zca_epsilon,
+            rescale=rescale,
+            preprocessing_function=preprocessing_function,
         )
-        self.samplewise_center = bool(samplewise_center or samplewise_std_normalization)
-        self.featurewise_std_normalization = bool(featurewise_std_normalization)
-        self.samplewise_std_normalization = bool(samplewise_std_normalization)
-        self.zca_whitening = bool(zca_whitening)
-        self.zca_epsilon = zca_epsilon
-
         self.rotation_range = number(rotation_range, "rotation_range")
         self.width_shift_range = amounts(width_shift_range, "width_shift_range")
         self.height_shift_range = amounts(height_shift_range, "height_shift_range")
@@ -139,18 +130,12 @@ class ImageDataGenerator:
         self.fill_mode = one_of(fill_mode, augmentation.FILL_MODES, "fill_mode")
         self.cval = cval
         self.interpolation_order = one_of(interpolation_order, _ORDERS, "interpolation_order")
-        self.rescale = None if rescale is None else signed_number(rescale, "rescale")
-        self.preprocessing_function = preprocessing_function
         if not 0 <= number(validation_split, "validation_split") < 1:
             raise ValueError(
                 f"{OWNER}: validation_split is {validation_split}; a fraction between 0 and 1 "
                 "is accepted"
             )
         self.validation_split = validation_split
-
-        self.mean: np.ndarray | None = None
-        self.std: np.ndarray | None = None
-        self._principal_axes: tuple[np.ndarray, np.ndarray] | None = None
 
     def flow(
         self,
@@ -349,104 +334,6 @@ class ImageDataGenerator:
     ) -> np.ndarray:
         """Return the image `x`, (height, width, channels), changed at random."""
         return self.apply_transform(x, self.get_random_transform(np.shape(x), seed))
-
-    def standardize(self, x: np.ndarray) -> np.ndarray:
-        """Return the image `x` (or a batch) as float32 after `preprocessing_function`, `rescale`
-        and the normalizations.
-
-        A normalization that waits for `fit` is left out with a warning.
-        """
-        return self._normalize(np.array(x, dtype=self.dtype))
-
-    def fit(
-        self, x: np.ndarray, augment: bool = False, rounds: int = 1, seed: int | None = None
-    ) -> None:
-        """Measure mean, standard deviation and whitening on sample images.
-
-        Args:
-            x: sample images, (n, height, width, channels) with values of 0-255;
-                `preprocessing_function` and `rescale` are applied before measuring.
-            augment: measure randomly changed images instead.
-            rounds: with `augment`, how often to go over the images.
-            seed: of the random changes.
-        """
-        x = np.array(x, dtype=self.dtype)
-        if x.ndim != 4 or len(x) == 0:
-            raise ValueError(
-                f"{OWNER}.fit: x has shape {x.shape}; (images, height, width, channels) with "
-                "at least one image is needed"
-            )
-        if augment:
-            if seed is None:
-                from .. import random
-
-                seed = random.next_seed()
-            draw = np.random.default_rng(seed)
-            x = np.stack([self.random_transform(image, draw) for _ in range(rounds) for image in x])
-        if self.preprocessing_function:
-            x = np.stack([self.preprocessing_function(image) for image in x]).astype(self.dtype)
-        if self.rescale:
-            x *= np.float32(self.rescale)
-        # Sums over thousands of images need more digits than the images have.
-        if self.featurewise_center:
-            mean = x.mean(axis=(0, 1, 2), dtype=np.float64)
-            self.mean = mean.astype(np.float32).reshape(1, 1, -1)
-            x -= self.mean
-        if self.featurewise_std_normalization:
-            std = x.std(axis=(0, 1, 2), dtype=np.float64)
-            self.std = std.astype(np.float32).reshape(1, 1, -1)
-        if self.zca_whitening:
-            axes, spread, _ = np.linalg.svd(x.reshape(len(x), -1).T, full_matrices=False)
-            # The whitening matrix axes · diag · axesᵀ has (pixels)² numbers: it stays in factors.
-            self._principal_axes = (axes, np.sqrt(len(x)) / (spread + self.zca_epsilon))
-
-    def channel_scale(self) -> tuple[np.ndarray | float, np.ndarray | float]:
-        """Return (factor, offset): `rescale` and the featurewise normalization as one.
-
-        Values become `value * factor + offset`; both are one number or one per
-        channel. What waits for `fit` is left out with a warning.
-        """
-        factor: np.ndarray | float = self.rescale or 1.0
-        offset: np.ndarray | float = 0.0
-        if self.featurewise_center and self._fitted(self.mean, "featurewise_center"):
-            offset = -self.mean.ravel()
-        if self.featurewise_std_normalization and self._fitted(
-            self.std, "featurewise_std_normalization"
-        ):
-            divisor = self.std.ravel() + np.float32(EPSILON)
-            factor, offset = factor / divisor, offset / divisor
-        return factor, offset
-
-    def _normalize(self, x: np.ndarray) -> np.ndarray:
-        """`standardize`, which may write into the float32 array `x`."""
-        if self.preprocessing_function:
-            x = np.array(self.preprocessing_function(x), dtype=self.dtype)
-        if self.rescale:
-            x *= np.float32(self.rescale)
-        if self.samplewise_center:
-            x -= x.mean(keepdims=True)
-        if self.samplewise_std_normalization:
-            x /= x.std(keepdims=True) + np.float32(EPSILON)
-        if self.featurewise_center and self._fitted(self.mean, "featurewise_center"):
-            x -= self.mean
-        if self.featurewise_std_normalization and self._fitted(
-            self.std, "featurewise_std_normalization"
-        ):
-            x /= self.std + np.float32(EPSILON)
-        if self.zca_whitening and self._fitted(self._principal_axes, "zca_whitening"):
-            axes, weight = self._principal_axes
-            flat = x.reshape(-1, math.prod(x.shape[-3:]))
-            x = (((flat @ axes) * weight) @ axes.T).reshape(x.shape).astype(self.dtype, copy=False)
-        return x
-
-    def _fitted(self, measured: Any, option: str) -> bool:
-        if measured is None:
-            warnings.warn(
-                f"{OWNER}: {option}=True, but nothing was measured yet; it is left out until "
-                "fit(x) is called with sample images",
-                stacklevel=4,
-            )
-        return measured is not None
 
 
 def _image(x: np.ndarray, function: str) -> np.ndarray:

@@ -1,0 +1,158 @@
+"""What comes after the random changes: rescaling, and evening out the statistics."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .ranges import OWNER, signed_number
+
+# Keeps a division by the standard deviation of a flat image finite, as in Keras.
+EPSILON = 1e-6
+
+
+class Normalization:
+    """The normalizing half of ImageDataGenerator, whose docstring has the arguments."""
+
+    dtype = np.dtype(np.float32)
+
+    def _set_normalization(
+        self,
+        *,
+        featurewise_center: bool,
+        samplewise_center: bool,
+        featurewise_std_normalization: bool,
+        samplewise_std_normalization: bool,
+        zca_whitening: bool,
+        zca_epsilon: float,
+        rescale: float | None,
+        preprocessing_function: Callable[[np.ndarray], np.ndarray] | None,
+    ) -> None:
+        if zca_whitening and featurewise_std_normalization:
+            raise ValueError(
+                f"{OWNER}: zca_whitening=True already evens out the spread; leave out "
+                "featurewise_std_normalization"
+            )
+        # Each of these is about the mean, so asking for one asks for the centring too.
+        self.featurewise_center = bool(
+            featurewise_center or featurewise_std_normalization or zca_whitening
+        )
+        self.samplewise_center = bool(samplewise_center or samplewise_std_normalization)
+        self.featurewise_std_normalization = bool(featurewise_std_normalization)
+        self.samplewise_std_normalization = bool(samplewise_std_normalization)
+        self.zca_whitening = bool(zca_whitening)
+        self.zca_epsilon = zca_epsilon
+        self.rescale = None if rescale is None else signed_number(rescale, "rescale")
+        self.preprocessing_function = preprocessing_function
+        self.mean: np.ndarray | None = None
+        self.std: np.ndarray | None = None
+        self._principal_axes: tuple[np.ndarray, np.ndarray] | None = None
+
+    def standardize(self, x: np.ndarray) -> np.ndarray:
+        """Return the image `x` (or a batch) as float32 after `preprocessing_function`, `rescale`
+        and the normalizations.
+
+        A normalization that waits for `fit` is left out with a warning.
+        """
+        return self._normalize(np.array(x, dtype=self.dtype))
+
+    def random_transform(
+        self, x: np.ndarray, seed: int | np.random.Generator | None = None
+    ) -> np.ndarray:
+        """Return the image `x`, changed at random; the generator knows how."""
+        raise NotImplementedError
+
+    def fit(
+        self, x: np.ndarray, augment: bool = False, rounds: int = 1, seed: int | None = None
+    ) -> None:
+        """Measure mean, standard deviation and whitening on sample images.
+
+        Args:
+            x: sample images, (n, height, width, channels) with values of 0-255;
+                `preprocessing_function` and `rescale` are applied before measuring.
+            augment: measure randomly changed images instead.
+            rounds: with `augment`, how often to go over the images.
+            seed: of the random changes.
+        """
+        x = np.array(x, dtype=self.dtype)
+        if x.ndim != 4 or len(x) == 0:
+            raise ValueError(
+                f"{OWNER}.fit: x has shape {x.shape}; (images, height, width, channels) with "
+                "at least one image is needed"
+            )
+        if augment:
+            if seed is None:
+                from .. import random
+
+                seed = random.next_seed()
+            draw = np.random.default_rng(seed)
+            change = self.random_transform
+            x = np.stack([change(image, draw) for _ in range(rounds) for image in x])
+        if self.preprocessing_function:
+            x = np.stack([self.preprocessing_function(image) for image in x]).astype(self.dtype)
+        if self.rescale:
+            x *= np.float32(self.rescale)
+        # Sums over thousands of images need more digits than the images have.
+        if self.featurewise_center:
+            mean = x.mean(axis=(0, 1, 2), dtype=np.float64)
+            self.mean = mean.astype(np.float32).reshape(1, 1, -1)
+            x -= self.mean
+        if self.featurewise_std_normalization:
+            std = x.std(axis=(0, 1, 2), dtype=np.float64)
+            self.std = std.astype(np.float32).reshape(1, 1, -1)
+        if self.zca_whitening:
+            axes, spread, _ = np.linalg.svd(x.reshape(len(x), -1).T, full_matrices=False)
+            # The whitening matrix axes · diag · axesᵀ has (pixels)² numbers: it stays in factors.
+            self._principal_axes = (axes, np.sqrt(len(x)) / (spread + self.zca_epsilon))
+
+    def channel_scale(self) -> tuple[np.ndarray | float, np.ndarray | float]:
+        """Return (factor, offset): `rescale` and the featurewise normalization as one.
+
+        Values become `value * factor + offset`; both are one number or one per
+        channel. What waits for `fit` is left out with a warning.
+        """
+        factor: np.ndarray | float = self.rescale or 1.0
+        offset: np.ndarray | float = 0.0
+        if self.featurewise_center and self._fitted(self.mean, "featurewise_center"):
+            offset = -self.mean.ravel()
+        if self.featurewise_std_normalization and self._fitted(
+            self.std, "featurewise_std_normalization"
+        ):
+            divisor = self.std.ravel() + np.float32(EPSILON)
+            factor, offset = factor / divisor, offset / divisor
+        return factor, offset
+
+    def _normalize(self, x: np.ndarray) -> np.ndarray:
+        """`standardize`, which may write into the float32 array `x`."""
+        if self.preprocessing_function:
+            x = np.array(self.preprocessing_function(x), dtype=self.dtype)
+        if self.rescale:
+            x *= np.float32(self.rescale)
+        if self.samplewise_center:
+            x -= x.mean(keepdims=True)
+        if self.samplewise_std_normalization:
+            x /= x.std(keepdims=True) + np.float32(EPSILON)
+        if self.featurewise_center and self._fitted(self.mean, "featurewise_center"):
+            x -= self.mean
+        if self.featurewise_std_normalization and self._fitted(
+            self.std, "featurewise_std_normalization"
+        ):
+            x /= self.std + np.float32(EPSILON)
+        if self.zca_whitening and self._fitted(self._principal_axes, "zca_whitening"):
+            axes, weight = self._principal_axes
+            flat = x.reshape(-1, math.prod(x.shape[-3:]))
+            x = (((flat @ axes) * weight) @ axes.T).reshape(x.shape).astype(self.dtype, copy=False)
+        return x
+
+    def _fitted(self, measured: Any, option: str) -> bool:
+        if measured is None:
+            warnings.warn(
+                f"{OWNER}: {option}=True, but nothing was measured yet; it is left out until "
+                "fit(x) is called with sample images",
+                stacklevel=4,
+            )
+        return measured is not None
