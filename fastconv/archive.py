@@ -26,10 +26,15 @@ def write(path: str | os.PathLike, arrays: Mapping[str, np.ndarray]) -> None:
 
     A reader, or a crash at any moment, finds the old file or the new one: it
     is written beside `path`, flushed to the disk and then renamed. A symbolic
-    link keeps pointing where it does.
+    link keeps pointing where it does. Raises FileNotFoundError if the folder
+    is missing.
     """
     path = os.path.realpath(path)
     folder, name = os.path.split(path)
+    if not os.path.isdir(folder):
+        raise FileNotFoundError(
+            f"{path!r} cannot be written: there is no folder {folder!r}; make it"
+        )
     temporary = os.path.join(folder, f".{name}.{uuid.uuid4().hex[:12]}.tmp")
     try:
         with open(temporary, "xb") as file:

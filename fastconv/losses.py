@@ -151,6 +151,11 @@ class BinaryCrossentropy(_CrossEntropy):
 
     def prepare(self, y_true, y_pred):
         targets = super().prepare(y_true, y_pred)
+        if targets.size and not (targets.min() >= 0 and targets.max() <= 1):
+            raise ValueError(
+                f"{self.name}: the targets run from {targets.min():g} to {targets.max():g}; they "
+                "must be from 0 to 1"
+            )
         return targets * (1 - self.label_smoothing) + 0.5 * self.label_smoothing
 
     def _of_logits(self, targets, logits):

@@ -62,6 +62,11 @@ class Sequential(Trainer):
         if not isinstance(layer, Layer):
             hint = " (give an instance: add parentheses)" if isinstance(layer, type) else ""
             raise TypeError(f"{self.owner}: {layer!r} is no fastconv layer{hint}")
+        if not hasattr(layer, "_kept"):
+            raise TypeError(
+                f"{self.owner}: {type(layer).__name__}.__init__ does not call super().__init__(); "
+                "call it first"
+            )
         if isinstance(layer, InputLayer):
             self._add_input(layer)
             return

@@ -74,3 +74,8 @@ class Network:
                 # Nothing before a layer that was spared its input's gradient is trained.
                 return
             dy = stage.backward(dy)
+            if dy is None and getattr(stage, "needs_input_gradient", False):
+                raise TypeError(
+                    f"{stage.label}: backward(dy) returned None; return the input's gradient, "
+                    "layers before this one are trained"
+                )

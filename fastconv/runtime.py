@@ -12,6 +12,9 @@ from ._validation import positive_integer
 KERNEL_API = 1
 """The kernels' calling convention that this source was written for."""
 
+# OpenMP ends the process, without a word, where it cannot make so many threads.
+MOST_THREADS = 1024
+
 
 def _load_kernels():
     try:
@@ -67,6 +70,8 @@ def _default_threads() -> int:
         if text:
             if not text.isdecimal() or int(text) < 1:
                 raise ImportError(f"{variable}={text!r}: give a whole number of at least 1")
+            if int(text) > MOST_THREADS:
+                raise ImportError(f"{variable}={text!r}: give at most {MOST_THREADS}")
             return int(text)
     return _usable_cpus()
 
@@ -86,10 +91,13 @@ def get_num_threads() -> int:
 def set_num_threads(n: int) -> None:
     """Let the kernels use `n` threads from now on.  Results do not depend on it.
 
-    Raises TypeError or ValueError if `n` is not a whole number of at least 1.
+    Raises TypeError or ValueError if `n` is not a whole number from 1 to 1024.
     """
     global _num_threads
-    _num_threads = positive_integer(n, "n", "set_num_threads")
+    n = positive_integer(n, "n", "set_num_threads")
+    if n > MOST_THREADS:
+        raise ValueError(f"set_num_threads: n is {n}; it must be at most {MOST_THREADS}")
+    _num_threads = n
 
 
 _fast_math = True

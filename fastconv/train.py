@@ -128,6 +128,32 @@ def _check_outputs(arguments: argparse.Namespace) -> None:
             raise Mistake(f"--plot: {error}") from None
 
 
+def _check_folders(settings: Mapping[str, Any]) -> None:
+    """Refuse, before any work, names and folders that nothing could be written to."""
+    known = dict.fromkeys(("loss", "accuracy", "val_loss", "val_accuracy"), 0.5)
+    try:
+        checkpoint = settings["checkpoint"].format_map({"epoch": 1, **known})
+    except (KeyError, IndexError, ValueError) as error:
+        raise Mistake(
+            f"--checkpoint {settings['checkpoint']!r} cannot be filled in ({error}); it may hold "
+            f"{{epoch}}, {', '.join(f'{{{name}}}' for name in known)}"
+        ) from None
+    for option, path, is_file in (
+        ("checkpoint", checkpoint, True),
+        ("history", settings["history"], True),
+        ("log-dir", settings["log_dir"], False),
+    ):
+        if not path:
+            continue
+        folder = os.path.dirname(os.path.abspath(path)) if is_file else os.path.abspath(path)
+        while not os.path.lexists(folder):  # missing folders are made
+            folder = os.path.dirname(folder)
+        if not os.path.isdir(folder):
+            raise Mistake(f"--{option} {path!r}: {folder!r} is no folder")
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise Mistake(f"--{option} {path!r}: no right to write in {folder!r}")
+
+
 def _new_model(arguments: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
     """Return a new compiled model, and all settings of the run."""
     if arguments.arch is None:
@@ -195,6 +221,7 @@ def _said(
 
 
 def _train(model: Any, settings: dict[str, Any], arguments: argparse.Namespace) -> None:
+    _check_folders(settings)
     folder = _find_data(settings)
     train_data, validation_data = _iterators(folder, settings, progress=not arguments.quiet)
     checkpoint, callbacks = _callbacks(settings)

@@ -134,3 +134,8 @@ def test_a_member_that_announces_more_than_it_has(tmp_path):
         other.writestr("x.npy", data)
     with pytest.raises(CheckpointError, match="damaged"):
         archive.read(path)
+
+
+def test_a_missing_folder_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"there is no folder '.*none'; make it"):
+        archive.write(tmp_path / "none" / "a.npz", ARRAYS)

@@ -341,3 +341,22 @@ def test_the_package_runs_as_a_module(here):
     process = _start(["fastconv", "--version"], here)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0 and out.startswith("fastconv ") and err == ""
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--checkpoint", "a-{epch}.npz", "cannot be filled in ('epch'); it may hold {epoch}"),
+        ("--checkpoint", "taken/a.npz", "taken' is no folder"),
+        ("--history", "taken/new/h.csv", "taken' is no folder"),
+        ("--log-dir", "taken", "taken' is no folder"),
+    ],
+)
+def test_what_cannot_be_written_is_told_before_training(
+    data, here, option, value, message, capsys
+):
+    (here / "taken").write_text("a file")
+    assert train.main(_arguments(data, "--epochs", "1", option, value)) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.count("\n") == 1
+    assert f"error: {option} {value!r}" in err and message in err

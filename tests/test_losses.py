@@ -201,6 +201,8 @@ class TestGet:
     [
         ("binary_crossentropy", BITS[:5], LOGITS, r"targets have shape \(5, 4\)"),
         ("binary_crossentropy", LABELS, LOGITS, r"targets have shape \(6,\)"),
+        ("binary_crossentropy", BITS + 1, LOGITS, "run from 1 to 2; they must be from 0 to 1"),
+        ("binary_crossentropy", BITS * np.nan, LOGITS, "run from nan to nan"),
         ("categorical_crossentropy", LABELS, LOGITS, "use 'sparse_categorical_crossentropy'"),
         ("sparse_categorical_crossentropy", ONE_HOT, LOGITS, "use 'categorical_crossentropy'"),
         ("sparse_categorical_crossentropy", LABELS + 1, LOGITS, "run from 1 to 4.*from 0 to 3"),

@@ -121,3 +121,54 @@ def test_weights_do_not_depend_on_threads(threads):
         return model
 
     assert same_weights(trained(1), trained(threads))
+
+
+class _Mistaken(layers.Layer):
+    def call(self, x, training=False):
+        return x
+
+    def backward(self, dy):
+        return None
+
+
+class _NoOutput(layers.Layer):
+    def call(self, x, training=False):
+        pass
+
+
+class _NoTraining(layers.Layer):
+    def call(self, x):
+        return x
+
+
+class _NoParent(layers.Layer):
+    def __init__(self):
+        self.rate = 1
+
+
+def test_a_gradient_that_is_not_returned_is_missed():
+    model = Sequential([layers.Input((3,)), layers.Dense(2), _Mistaken(), layers.Dense(1)])
+    model.compile("sgd", "mean_squared_error")
+    before = model.get_weights()
+    with pytest.raises(TypeError, match=r"_Mistaken '.*': backward\(dy\) returned None"):
+        model.train_on_batch(np.ones((2, 3), np.float32), np.ones((2, 1)))
+    assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
+    # With nothing to train before it, the layer owes no gradient.
+    model = Sequential([layers.Input((3,)), _Mistaken(), layers.Dense(1)])
+    model.compile("sgd", "mean_squared_error")
+    model.train_on_batch(np.ones((2, 3), np.float32), np.ones((2, 1)))
+
+
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        (_NoOutput, r"_NoOutput '.*': call\(x, training\) returned None; return an array"),
+        (_NoTraining, r"_NoTraining '.*': call\(x\) does not take 'training'; define it as"),
+        (_NoParent, r"_NoParent.__init__ does not call super\(\).__init__\(\); call it first"),
+    ],
+)
+def test_mistakes_in_a_layer_of_ones_own(layer, message):
+    model = Sequential([layers.Input((3,))])
+    with pytest.raises(TypeError, match=message):
+        model.add(layer())
+    assert model.layers == []

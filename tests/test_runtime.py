@@ -51,6 +51,12 @@ def test_nonsense_in_the_environment(value):
     assert message in done.stderr
 
 
+def test_more_threads_than_openmp_survives():
+    done = python("import fastconv", FASTCONV_NUM_THREADS="1000000")
+    assert done.returncode == 1
+    assert "FASTCONV_NUM_THREADS='1000000': give at most 1024" in done.stderr
+
+
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs CPU affinity")
 def test_threads_are_no_more_than_the_cpus_allowed():
     done = python(
@@ -90,7 +96,7 @@ def test_the_containers_quota(files, cpus, tmp_path, monkeypatch):
 def test_setting_threads(threads):
     threads(3)
     assert fastconv.get_num_threads() == 3
-    for value, error in ((0, ValueError), (-2, ValueError), (1.5, TypeError), ("2", TypeError)):
+    for value, error in ((0, ValueError), (10**6, ValueError), (1.5, TypeError), ("2", TypeError)):
         with pytest.raises(error, match=r"set_num_threads: n is"):
             fastconv.set_num_threads(value)
     assert fastconv.get_num_threads() == 3

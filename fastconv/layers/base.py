@@ -143,8 +143,14 @@ class Layer:
             )
         if not self.built:
             self.build(input_shape)
+        _check_call_takes_training(self)
         sample = np.zeros((1, *input_shape[1:]), np.float32)
-        return (None, *np.shape(self.call(sample, training=False))[1:])
+        output = self.call(sample, training=False)
+        if not isinstance(output, np.ndarray) or output.ndim == 0:
+            raise TypeError(
+                f"{self.label}: call(x, training) returned {output!r}; return an array (batch, ...)"
+            )
+        return (None, *output.shape[1:])
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments; they fit JSON."""
@@ -363,6 +369,16 @@ def _built_once(build: Callable[[Any, Shape], None]) -> Callable[[Any, Shape], N
         Layer.build(self, input_shape)
 
     return wrapper
+
+
+def _check_call_takes_training(layer: Layer) -> None:
+    parameters = inspect.signature(layer.call).parameters
+    takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    if "training" not in parameters and not takes_any:
+        raise TypeError(
+            f"{layer.label}: call({', '.join(parameters)}) does not take 'training'; "
+            "define it as call(self, x, training=False)"
+        )
 
 
 def _constructor_arguments(cls: type) -> list[str]:
