@@ -39,9 +39,28 @@ def save(path: str, results: dict[str, Any]) -> None:
 
 def _models(pyplot: Any, results: dict[str, Any]) -> Any:
     measurements = results["measurements"]
-    figure, (bars, roof) = pyplot.subplots(
-        1, 2, figsize=(14, 5.5), layout="constrained", width_ratios=(2, 1)
+    # The roofline is of forward passes: a run of training steps alone has none.
+    points = [
+        (
+            m["flops"] / m["bytes"],
+            m["contenders"]["fastconv"]["flops/s"],
+            f"{m['model']}, {m['operation'].removeprefix('prediction of ')}",
+            OURS,
+        )
+        for m in measurements
+        if m["operation"] != "training step"
+    ]
+    columns = 2 if points else 1
+    figure, axes = pyplot.subplots(
+        1,
+        columns,
+        figsize=(14 if points else 9.5, 5.5),
+        layout="constrained",
+        width_ratios=(2, 1)[:columns],
+        squeeze=False,
     )
+    figures = axes[0]
+    bars = figures[0]
     labels = list(
         dict.fromkeys(
             label for m in measurements for label in m["contenders"] if label not in HIDDEN
@@ -61,17 +80,8 @@ def _models(pyplot: Any, results: dict[str, Any]) -> Any:
     bars.set_ylabel("time, fastconv = 1 (lower is better)")
     bars.axhline(1, color="0.5", linewidth=0.8)
     bars.legend(fontsize=8)
-    points = [
-        (
-            m["flops"] / m["bytes"],
-            m["contenders"]["fastconv"]["flops/s"],
-            f"{m['model']}, {m['operation'].removeprefix('prediction of ')}",
-            OURS,
-        )
-        for m in measurements
-        if m["operation"] != "training step"
-    ]
-    _roofline(roof, results["rates"], points)
+    if points:
+        _roofline(figures[1], results["rates"], points)
     return figure
 
 
