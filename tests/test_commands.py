@@ -352,9 +352,7 @@ def test_the_package_runs_as_a_module(here):
         ("--log-dir", "taken", "taken' is no folder"),
     ],
 )
-def test_what_cannot_be_written_is_told_before_training(
-    data, here, option, value, message, capsys
-):
+def test_what_cannot_be_written_is_told_before_training(data, here, option, value, message, capsys):
     (here / "taken").write_text("a file")
     assert train.main(_arguments(data, "--epochs", "1", option, value)) == 2
     out, err = capsys.readouterr()
