@@ -22,6 +22,10 @@ if platform.machine().lower() in ("x86_64", "amd64"):
         "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mfma",
         "-mprefer-vector-width=512",
     ]  # fmt: skip
+if os.environ.get("FASTCONV_LEVELS"):  # for work on the kernels: one level builds in a third
+    LEVELS = {level: LEVELS[level] for level in os.environ["FASTCONV_LEVELS"].split(",")}
+# Without its symbols a module is a third smaller; profilers want them.
+STRIP = ["-s"] if sys.platform == "linux" and "FASTCONV_SYMBOLS" not in os.environ else []
 
 OPENMP_PROBE = """
 #include <omp.h>
@@ -120,7 +124,7 @@ def extensions() -> list[Extension]:
                     include_dirs=[str(SOURCES)],
                     depends=[str(path) for path in SOURCES.glob("simd/*.h")],
                     extra_compile_args=[*COMMON, *flags],
-                    extra_link_args=["-s"] if sys.platform == "linux" else [],
+                    extra_link_args=[*STRIP],
                 )
                 for name in (KERNELS if level else ("cpu",))
             ],
