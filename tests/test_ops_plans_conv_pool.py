@@ -93,6 +93,22 @@ def test_ties_and_dead_windows(shape, dtype):
         np.testing.assert_array_equal(result, twin)
 
 
+@pytest.mark.parametrize("padding", ["valid", "same"])
+@pytest.mark.parametrize("channels", [3, 16])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_many_windows_and_filters(channels, padding, dtype):
+    """More than one word of windows and of filters; one image, so that dx is cut into strips."""
+    x, kernel = exact((1, 45, 38, channels), 0, dtype), exact((3, 3, channels, 70), 1, dtype)
+    plan = ConvPoolPlan(x.shape, kernel.shape, padding=padding, dtype=dtype)
+    out, winners = run(plan, x, kernel, None)
+    dy = exact(out.shape, 3, dtype)
+    dy[..., ::3] = 0  # as behind a dropout
+    results = gradients(plan, dy, winners, x, kernel)
+    twins = reference.conv_pool_backward(dy, winners, x, kernel, padding=padding)
+    for result, twin in zip(results, twins, strict=True):
+        np.testing.assert_array_equal(result, twin)
+
+
 def test_a_sum_of_0_is_dead():
     x, kernel = np.zeros((1, 4, 4, 2), np.float32), np.ones((1, 1, 2, 3), np.float32)
     plan = ConvPoolPlan(x.shape, kernel.shape)

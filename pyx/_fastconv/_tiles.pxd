@@ -16,7 +16,6 @@ cdef extern from "simd/tile.h" nogil:
     const int LANES_F32 "FC_LANES_F32"
     const int LANES_F64 "FC_LANES_F64"
     const int TILE_ROWS "FC_TILE_ROWS"
-    const int TILE_WINDOWS "FC_TILE_WINDOWS"
     const int DOT_ROWS "FC_DOT_ROWS"
     const int DOT_COLUMNS "FC_DOT_COLUMNS"
 
@@ -24,10 +23,12 @@ cdef extern from "simd/tile.h" nogil:
                           const float*, ptrdiff_t, const float*, int, int, int) noexcept
     void fc_conv_tile_f64(int, int, const double**, double**, const ptrdiff_t*, int, int,
                           const double*, ptrdiff_t, const double*, int, int, int) noexcept
-    void fc_conv_pool_tile_f32(int, int, const float**, float**, uint8_t**, const ptrdiff_t*,
-                               int, int, const float*, const float*, int) noexcept
-    void fc_conv_pool_tile_f64(int, int, const double**, double**, uint8_t**, const ptrdiff_t*,
-                               int, int, const double*, const double*, int) noexcept
+    void fc_conv_pool_row_f32(int, int, const float*, ptrdiff_t, ptrdiff_t, ptrdiff_t, float*,
+                              uint8_t*, ptrdiff_t, const ptrdiff_t*, int, int, const float*,
+                              const float*, int) noexcept
+    void fc_conv_pool_row_f64(int, int, const double*, ptrdiff_t, ptrdiff_t, ptrdiff_t, double*,
+                              uint8_t*, ptrdiff_t, const ptrdiff_t*, int, int, const double*,
+                              const double*, int) noexcept
     void fc_gradient_tile_f32(int, int, const float*, ptrdiff_t, ptrdiff_t, const float*,
                               ptrdiff_t, int, int, float*, ptrdiff_t, int) noexcept
     void fc_gradient_tile_f64(int, int, const double*, ptrdiff_t, ptrdiff_t, const double*,
@@ -54,16 +55,17 @@ cdef inline void conv_tile(int rows, int vectors, const real** pixel, real** out
                          weights_step, start, start_is_target, channels, relu)
 
 
-cdef inline void conv_pool_tile(int windows, int vectors, const real** pixel, real** out,
-                                uint8_t** winners, const ptrdiff_t* run_offset, int runs,
-                                int length, const real* weights, const real* bias,
-                                int channels) noexcept nogil:
+cdef inline void conv_pool_row(int windows, int vectors, const real* corner, ptrdiff_t step,
+                               ptrdiff_t right, ptrdiff_t down, real* out, uint8_t* winners,
+                               ptrdiff_t out_step, const ptrdiff_t* run_offset, int runs,
+                               int length, const real* weights, const real* bias,
+                               int channels) noexcept nogil:
     if real is float:
-        fc_conv_pool_tile_f32(windows, vectors, pixel, out, winners, run_offset, runs, length,
-                              weights, bias, channels)
+        fc_conv_pool_row_f32(windows, vectors, corner, step, right, down, out, winners, out_step,
+                             run_offset, runs, length, weights, bias, channels)
     else:
-        fc_conv_pool_tile_f64(windows, vectors, pixel, out, winners, run_offset, runs, length,
-                              weights, bias, channels)
+        fc_conv_pool_row_f64(windows, vectors, corner, step, right, down, out, winners, out_step,
+                             run_offset, runs, length, weights, bias, channels)
 
 
 cdef inline void gradient_tile(int rows, int vectors, const real* x, ptrdiff_t x_step,

@@ -70,3 +70,23 @@ cdef inline Strip strip_of(const int[::1] fields):
         fields[0], fields[1], fields[2], fields[3], fields[4], fields[5], fields[6])
     s.row_step = <ptrdiff_t> (s.width if s.direct else s.padded_width) * s.channels
     return s
+
+
+cdef struct Block:
+    # One fused block's geometry; x is padded, y is pooled.
+    int rows              # pooled
+    int columns           # pooled
+    int filters
+    int kernel_rows
+    int line              # values of one kernel row: kernel columns x channels
+    int row_stride        # of the convolution
+    int column_stride
+    int channels
+
+
+cdef inline Block block_of(const int[::1] fields):
+    cdef Block b
+    b.rows, b.columns, b.filters, b.kernel_rows = fields[0], fields[1], fields[2], fields[3]
+    b.line, b.row_stride, b.column_stride, b.channels = (
+        fields[4], fields[5], fields[6], fields[7])
+    return b

@@ -19,7 +19,7 @@ from libc.stddef cimport ptrdiff_t
 from libc.string cimport memset
 
 from _fastconv._tiles cimport (
-    DOT_COLUMNS, DOT_ROWS, TILE_ROWS, TILE_WINDOWS, LANES_F32, LANES_F64, conv_tile,
+    DOT_COLUMNS, DOT_ROWS, TILE_ROWS, LANES_F32, LANES_F64, conv_tile,
     float_mode, flush_denormals, gradient_tile, lanes, real, restore_denormals,
 )
 from _fastconv._window cimport (
@@ -28,7 +28,6 @@ from _fastconv._window cimport (
 
 LANES = {"float32": LANES_F32, "float64": LANES_F64}
 TILE = TILE_ROWS
-WINDOWS = TILE_WINDOWS
 
 cdef struct Grid:
     # The grid of outputs that one gather computes.

@@ -15,10 +15,17 @@ from .packing import pad_channels
 from .scratch import Scratch
 
 _kernels = runtime.kernels.fused
+_sparse = runtime.kernels.sparse
 _conv = runtime.kernels.conv
 
 SLAB_BYTES = 24 * 1024
 """Weights that the input gradient walks at a time: most of an L1 cache."""
+LIST_BYTES = 48 * 1024
+"""Pixels that the kernel gradient lists at a time: its lists should be long, its pixels near."""
+STRIP_ROWS = 8
+"""Rows of the input gradient that one task owns, at least."""
+LIST_WINDOWS = 512
+"""Windows that the kernel gradient lists at a time, at most."""
 
 
 class ConvPoolPlan:
@@ -73,11 +80,28 @@ class ConvPoolPlan:
             ],
             np.int32,
         )
-        # The backward pass reads and writes whole vectors, past a row's end too: it always
-        # works in a padded copy that has room for them.
-        self._copied_strip = self._forward.strip.copy()
-        self._copied_strip[6] = 0
-        self._rows_read = (2 * self.output_shape[1] - 1) * self._stride + kernel_shape[0]
+        # The backward pass reads and writes whole vectors, past a kernel row's end too: where
+        # that is not whole vectors itself, it works in a padded copy that has room for them.
+        self._in_place = self._forward.direct and self._line == self._padded_line
+        self._strip = self._forward.strip.copy()
+        self._strip[6] = int(self._in_place)
+        self._line_step = input_shape[2] * input_shape[3] if self._in_place else self._forward.line
+        self._height = input_shape[1]
+        self._list_rows = self._plan_lists(window)
+
+    def _plan_lists(self, window: Window) -> int:
+        """Return how many rows of windows are listed at a time; lay out their offsets."""
+        _, rows, columns, _ = self.output_shape
+        down, right = (
+            window.rows.stride * self._line_step,
+            window.columns.stride * self._kernel_shape[2],
+        )
+        fitting = LIST_BYTES // (2 * down * self._dtype.itemsize)
+        listed = max(1, min(rows, fitting, LIST_WINDOWS // columns))
+        origin = 2 * down * np.arange(listed)[:, None] + 2 * right * np.arange(columns)
+        self._origin = origin.ravel().astype(np.int32)
+        self._shift = np.array([0, right, down, down + right], np.int32)
+        return listed
 
     def _plan_forward(self, input_shape: tuple[int, ...], window: Window):
         _, rows, columns, filters = self.output_shape
@@ -151,21 +175,25 @@ class ConvPoolPlan:
     def _kernel_gradient(self, dy, winners, x, dkernel, dbias):
         threads = runtime.get_num_threads()
         kernel_rows, _, _, filters = self._kernel_shape
-        columns = self.output_shape[2]
         size = filters * kernel_rows * self._padded_line
-        parts = max(1, min(self._images, PARTS, PARTS_BYTES // (size * self._dtype.itemsize)))
-        strip = (self._stride + kernel_rows) * self._forward.line
-        _kernels.kernel_gradient(
+        rows = self._images * self.output_shape[1]
+        parts = max(1, min(rows, PARTS, PARTS_BYTES // (size * self._dtype.itemsize)))
+        strip = ((2 * self._list_rows - 1) * self._stride + kernel_rows) * self._line_step
+        windows = self._list_rows * self.output_shape[2]
+        _sparse.kernel_gradient(
             x,
             dy,
             winners,
+            self._origin,
+            self._shift,
             self._scratch("sums", parts, size),
             self._scratch("bias sums", parts, filters),
-            self._copied_strip,
+            self._strip,
             self._block,
-            self._scratch("rows", threads, strip + self._padded_line),
-            self._scratch("offsets", threads, filters * (columns + 1), dtype=np.int32),
-            self._scratch("gradients", threads, filters * columns),
+            self._list_rows,
+            self._scratch("rows", threads, 1 if self._in_place else strip + self._padded_line),
+            self._scratch("offsets", threads, filters * (windows + 1), dtype=np.int32),
+            self._scratch("gradients", threads, filters * windows),
             dkernel,
             dbias,
             threads,
@@ -174,22 +202,24 @@ class ConvPoolPlan:
     def _input_gradient(self, dy, winners, kernel, dx):
         threads = runtime.get_num_threads()
         kernel_rows, _, _, filters = self._kernel_shape
-        slab = min(self._padded_line, _kernels.SLAB * self._lanes)
-        block = max(1, min(filters, SLAB_BYTES // (slab * self._dtype.itemsize)))
-        entries = 5 * self.output_shape[2] * block
-        _kernels.input_gradient(
+        slab = min(self._padded_line, _sparse.SLAB * self._lanes)
+        block = SLAB_BYTES // (slab * self._dtype.itemsize)
+        block = max(1, min(filters, block, _sparse.MASK_FILTERS))
+        # A batch of one is cut into strips; each walks the windows at its edges again.
+        strips = max(1, min(4 * threads // self._images, self._height // STRIP_ROWS))
+        strip_rows = -(-self._height // strips)
+        room = 1 if self._in_place else strip_rows * self._line_step + 16 * self._lanes
+        _sparse.input_gradient(
             dy,
             winners,
             kernel,
             dx,
             self._scratch("weights", filters * kernel_rows * self._padded_line),
-            self._copied_strip,
+            self._strip,
             self._block,
             block,
-            self._scratch(
-                "image", threads, self._rows_read * self._forward.line + 16 * self._lanes
-            ),
-            self._scratch("filters", threads, entries + 5 * self.output_shape[2], dtype=np.int32),
-            self._scratch("window gradients", threads, entries),
+            strip_rows,
+            self._scratch("image", threads, room),
+            self._scratch("masks", threads, 4 * self.output_shape[2], dtype=np.uint64),
             threads,
         )

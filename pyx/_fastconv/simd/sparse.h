@@ -2,7 +2,7 @@
 #ifndef FASTCONV_SPARSE_H
 #define FASTCONV_SPARSE_H
 
-#include "vector.h"
+#include "intrinsics.h"
 
 /* Sums that fit the registers beside one operand and one broadcast. */
 #if FC_ROWS >= 12

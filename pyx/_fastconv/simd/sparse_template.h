@@ -1,9 +1,9 @@
 /* Leaves of the backward pass through ReLU + 2x2 max pooling.
  *
  * Only the pixel that won its window and is alive has a gradient, so both
- * gradients are sums over a short list of entries.  An entry adds g times a
- * stretch of contiguous values (kernel columns x channels of x, or of the
- * kernel) to sums that stay in registers over the whole list.
+ * gradients are sums over few entries.  An entry adds g times a stretch of
+ * contiguous values (kernel columns x channels of x, or of the kernel) to sums
+ * that stay in registers over all entries of one filter, or of one window position.
  *
  * Included once per type by sparse.h with REAL and NAME defined.
  */
@@ -12,49 +12,68 @@
 #define VECU NAME(fc_u)
 #define LANES ((int)(FC_BYTES / sizeof(REAL)))
 
-/* ---- lists, made without branches: which entries live is as good as random ---- */
+/* ---- lists for the kernel gradient ---- */
 
-/* One pooled pixel: append (origin + shift of the winner, dy) to each living filter's list, and
- * add the living to their filters' totals. */
-FC_LEAF void NAME(fc_list_filters)(const REAL *dy, const uint8_t *winners, int filters,
-                                   int32_t origin, const int32_t *shift, int capacity,
-                                   int32_t *restrict offsets, REAL *restrict gradients,
-                                   int32_t *restrict counts, REAL *restrict totals) {
-    for (int k = 0; k < filters; k++) totals[k] += winners[k] < 4 ? dy[k] : 0;
-    for (int k = 0; k < filters; k++) {
-        int at = k * capacity + counts[k];
-        offsets[at] = origin + shift[winners[k]];
-        gradients[at] = dy[k];
-        counts[k] += (winners[k] < 4) & (dy[k] != 0);
+/* Append the living of up to 64 window positions to the lists of up to 64 filters: the offset of
+ * the winner's patch, and dy.  Which entries live is as good as random, so there is no branch per
+ * entry: masks over the filters, made position by position, are turned into masks over the
+ * positions, and each filter walks its set bits. */
+FC_LEAF void NAME(fc_list)(const REAL *dy, const uint8_t *winners, ptrdiff_t pixel, int positions,
+                           int filters, const int32_t *origin, const int32_t *shift, int capacity,
+                           int32_t *restrict offsets, REAL *restrict gradients,
+                           int32_t *restrict counts, REAL *restrict totals) {
+    uint64_t living[64] = {0};
+    for (int p = 0; p < positions; p++) {
+        uint64_t masks[4];
+        NAME(fc_window_masks)(dy + p * pixel, winners + p * pixel, filters, masks);
+        living[p] = masks[0] | masks[1] | masks[2] | masks[3];
     }
-}
-
-/* One pooled pixel: deal its filters to five lists by window position, the dead to the last. */
-FC_LEAF void NAME(fc_list_positions)(const REAL *dy, const uint8_t *winners, int filters,
-                                     int capacity, int32_t *restrict list,
-                                     REAL *restrict gradients, int32_t *restrict counts) {
-    int32_t count[5] = {0};
+    fc_transpose_bits(living);
     for (int k = 0; k < filters; k++) {
-        int to = dy[k] != 0 ? winners[k] : 4;
-        int at = to * capacity + count[to]++;
-        list[at] = k;
-        gradients[at] = dy[k];
+        int32_t *offset = offsets + (ptrdiff_t)k * capacity + counts[k];
+        REAL *gradient = gradients + (ptrdiff_t)k * capacity + counts[k];
+        REAL total = totals[k];
+        counts[k] += __builtin_popcountll(living[k]);
+        for (uint64_t bits = living[k]; bits; bits &= bits - 1) {
+            int p = __builtin_ctzll(bits);
+            REAL g = dy[p * pixel + k];
+            *offset++ = origin[p] + shift[winners[p * pixel + k]];
+            *gradient++ = g;
+            total += g;
+        }
+        totals[k] = total;
     }
-    memcpy(counts, count, sizeof count);
 }
 
 /* ---- kernel gradient: sums[r][v] += g[i] * x[offset[i] + line r + vector v] ---- */
 
+/* With few sums two entries are added side by side: one alone would wait for its own additions. */
 FC_INLINE void NAME(fc_collect_body)(const int lines, const int vectors, const REAL *x,
                                      ptrdiff_t x_line, const int32_t *offset, const REAL *g,
                                      int count, REAL *sums, ptrdiff_t sums_line) {
-    VEC total[3][12];
+    const int pair = lines * vectors <= FC_SLAB_VECTORS / 2;
+    VEC total[3][12], other[3][12];
     FC_UNROLL
     for (int r = 0; r < lines; r++)
         FC_UNROLL
-        for (int v = 0; v < vectors; v++)
+        for (int v = 0; v < vectors; v++) {
             total[r][v] = *(const VECU *)(sums + r * sums_line + v * LANES);
-    for (int i = 0; i < count; i++) {
+            other[r][v] = (VEC){0};
+        }
+    int i = 0;
+    if (pair)
+        for (; i + 1 < count; i += 2) {
+            const REAL *p = x + offset[i], *q = x + offset[i + 1];
+            VEC first = g[i] - (VEC){0}, second = g[i + 1] - (VEC){0};
+            FC_UNROLL
+            for (int r = 0; r < lines; r++)
+                FC_UNROLL
+                for (int v = 0; v < vectors; v++) {
+                    total[r][v] += first * *(const VECU *)(p + r * x_line + v * LANES);
+                    other[r][v] += second * *(const VECU *)(q + r * x_line + v * LANES);
+                }
+        }
+    for (; i < count; i++) {
         const REAL *p = x + offset[i];
         VEC factor = g[i] - (VEC){0};
         FC_UNROLL
@@ -67,7 +86,8 @@ FC_INLINE void NAME(fc_collect_body)(const int lines, const int vectors, const R
     for (int r = 0; r < lines; r++)
         FC_UNROLL
         for (int v = 0; v < vectors; v++)
-            *(VECU *)(sums + r * sums_line + v * LANES) = total[r][v];
+            *(VECU *)(sums + r * sums_line + v * LANES) =
+                pair ? total[r][v] + other[r][v] : total[r][v];
 }
 
 #define FC_COLLECT_CASE(lines, n)                                                              \
@@ -109,30 +129,53 @@ FC_LEAF void NAME(fc_collect)(int lines, int vectors, const REAL *x, ptrdiff_t x
 }
 #undef FC_COLLECT_CASE
 
-/* ---- input gradient: dx[v] += sum of g[i] * weights[filter[i]][v] ---- */
+/* ---- input gradient: dx[v] += sum over living k of g[k] * weights[k][v] ---- */
 
-FC_INLINE void NAME(fc_spread_body)(const int vectors, const REAL *weights,
-                                    const int32_t *filter, const REAL *g, int count, REAL *dx) {
-    VEC total[12];
-    FC_UNROLL
-    for (int v = 0; v < vectors; v++) total[v] = *(const VECU *)(dx + v * LANES);
-    for (int i = 0; i < count; i++) {
-        const REAL *w = weights + (ptrdiff_t)filter[i] * (vectors * LANES);
-        VEC factor = g[i] - (VEC){0};
-        FC_UNROLL
-        for (int v = 0; v < vectors; v++) total[v] += factor * *(const VECU *)(w + v * LANES);
+/* The living of one row of windows, as four masks over up to 64 filters for each. */
+FC_LEAF void NAME(fc_mask_row)(const REAL *dy, const uint8_t *winners, ptrdiff_t pixel,
+                               int columns, int filters, uint64_t *masks) {
+    for (int column = 0; column < columns; column++)
+        NAME(fc_window_masks)(dy + column * pixel, winners + column * pixel, filters,
+                              masks + 4 * column);
+}
+
+FC_INLINE void NAME(fc_spread_body)(const int vectors, const REAL *weights, const uint64_t *masks,
+                                    const REAL *g, ptrdiff_t pixel, int columns, int begin,
+                                    int end, REAL *dx, ptrdiff_t right, ptrdiff_t down) {
+    for (int column = 0; column < columns; column++) {
+        for (int position = begin; position < end; position++) {
+            uint64_t bits = masks[4 * column + position];
+            if (!bits) continue;
+            REAL *target = dx + (2 * column + (position & 1)) * right + (position >> 1) * down;
+            VEC total[12];
+            FC_UNROLL
+            for (int v = 0; v < vectors; v++) total[v] = *(const VECU *)(target + v * LANES);
+            do {
+                int k = __builtin_ctzll(bits);
+                const REAL *w = weights + k * (vectors * LANES);
+                VEC factor = g[k] - (VEC){0};
+                bits &= bits - 1;
+                FC_UNROLL
+                for (int v = 0; v < vectors; v++)
+                    total[v] += factor * *(const VECU *)(w + v * LANES);
+            } while (bits);
+            FC_UNROLL
+            for (int v = 0; v < vectors; v++) *(VECU *)(target + v * LANES) = total[v];
+        }
+        g += pixel;
     }
-    FC_UNROLL
-    for (int v = 0; v < vectors; v++) *(VECU *)(dx + v * LANES) = total[v];
 }
 
 #define FC_SPREAD_CASE(n)                                                                      \
     case n:                                                                                    \
-        NAME(fc_spread_body)(n, weights, filter, g, count, dx);                                \
+        NAME(fc_spread_body)(n, weights, masks, g, pixel, columns, begin, end, dx, right,      \
+                             down);                                                            \
         break;
 
-FC_LEAF void NAME(fc_spread)(int vectors, const REAL *weights, const int32_t *filter,
-                             const REAL *g, int count, REAL *dx) {
+/* One slab of weights over a row of windows, positions [begin, end) of each window. */
+FC_LEAF void NAME(fc_spread_row)(int vectors, const REAL *weights, const uint64_t *masks,
+                                 const REAL *g, ptrdiff_t pixel, int columns, int begin, int end,
+                                 REAL *dx, ptrdiff_t right, ptrdiff_t down) {
     switch (vectors) {
         FC_SPREAD_CASE(1)
         FC_SPREAD_CASE(2)

@@ -2,7 +2,7 @@
 #ifndef FASTCONV_TILE_H
 #define FASTCONV_TILE_H
 
-#include "vector.h"
+#include "intrinsics.h"
 
 #define REAL float
 #define NAME(x) x##_f32

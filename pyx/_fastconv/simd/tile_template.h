@@ -19,9 +19,6 @@ FC_INLINE void NAME(fc_store)(REAL *p, VEC v) { *(VECU *)p = v; }
 FC_INLINE VEC NAME(fc_splat)(REAL s) { return s - (VEC){0}; }
 /* A NaN stays a NaN: the comparison is false for it. */
 FC_INLINE VEC NAME(fc_relu)(VEC v) { return (VEC)((VECI)v & ~(v < (VEC){0})); }
-FC_INLINE VECI NAME(fc_select)(VECI mask, VECI yes, VECI no) {
-    return (yes & mask) | (no & ~mask);
-}
 
 FC_INLINE void NAME(fc_store_some)(REAL *p, VEC v, int count) {
     if (count >= LANES) {
@@ -118,78 +115,80 @@ FC_LEAF void NAME(fc_conv_tile)(int rows, int vectors, const REAL *const *pixel,
 
 /* ---- convolution + bias + ReLU + 2x2 max pool: `windows` windows of four pixels ---- */
 
-/* Take v where it is larger; a NaN wins once and for good. */
-FC_INLINE void NAME(fc_contend)(VEC *best, VECI *winner, VEC v, int position) {
-    VECI larger = (v > *best) | ((v != v) & (*best == *best));
-    *best = (VEC)NAME(fc_select)(larger, (VECI)v, (VECI)*best);
-    *winner = NAME(fc_select)(larger, (VECI){0} + position, *winner);
-}
-
-/* The maximum of four, cut at 0, and which it was (4: none is above 0). */
+/* The maximum of four, cut at 0, and which it was (4: none is above 0).  The first of equals
+ * wins; a NaN comes out, and is dead as in the ReLU by itself. */
 FC_INLINE void NAME(fc_pool_store)(VEC first, VEC second, VEC third, VEC fourth, REAL *out,
                                    uint8_t *winners, int channels) {
-    VEC best = first;
-    VECI winner = {0};
-    NAME(fc_contend)(&best, &winner, second, 1);
-    NAME(fc_contend)(&best, &winner, third, 2);
-    NAME(fc_contend)(&best, &winner, fourth, 3);
-    NAME(fc_store_some)(out, NAME(fc_relu)(best), channels);
+    VEC upper = NAME(fc_max)(first, second), lower = NAME(fc_max)(third, fourth);
+    VEC best = NAME(fc_max)(NAME(fc_max)(upper, lower), (VEC){0});
+    VECI strange = ((first != first) | (second != second)) | ((third != third) | (fourth != fourth));
+    NAME(fc_store_some)(out, (VEC)((VECI)best | strange), channels);
     if (winners && channels > 0) {
-        VECI dead = ~(best > (VEC){0}); /* a NaN too, as in the ReLU by itself */
-        winner = NAME(fc_select)(dead, (VECI){0} + 4, winner);
-        NAME(fc_b) bytes = __builtin_convertvector(winner, NAME(fc_b));
-        memcpy(winners, &bytes, (size_t)(channels < LANES ? channels : LANES));
+        VECI below = lower > upper;
+        VECI right = FC_SELECT(below, fourth > third, second > first);
+        VECI dead = ~(best > (VEC){0}) | strange;
+        VECI winner = (right & 1) | (below & 2);
+        NAME(fc_store_bytes)(winners, FC_SELECT(dead, (VECI){0} + 4, winner), channels);
     }
 }
 
-FC_INLINE void NAME(fc_conv_pool_body)(const int windows, const int vectors,
-                                       const REAL *const *pixel, REAL *const *out,
-                                       uint8_t *const *winners, const ptrdiff_t *run_offset,
-                                       int runs, int length, const REAL *weights,
-                                       const REAL *bias, int channels) {
+/* Windows side by side: their corners are `step` apart, their outputs `out_step`. */
+FC_INLINE void NAME(fc_conv_pool_body)(const int windows, const int vectors, const REAL *corner,
+                                       ptrdiff_t step, ptrdiff_t right, ptrdiff_t down, REAL *out,
+                                       uint8_t *winners, ptrdiff_t out_step,
+                                       const ptrdiff_t *run_offset, int runs, int length,
+                                       const REAL *weights, const REAL *bias, int channels) {
     VEC sums[FC_ROWS][2];
+    const REAL *pixel[FC_ROWS];
     FC_UNROLL
     for (int i = 0; i < 4 * windows; i++) {
+        pixel[i] = corner + (i / 4) * step + (i & 1) * right + ((i >> 1) & 1) * down;
         sums[i][0] = NAME(fc_load)(bias);
         if (vectors == 2) sums[i][1] = NAME(fc_load)(bias + LANES);
     }
     NAME(fc_accumulate)(4 * windows, vectors, sums, pixel, run_offset, runs, length, weights,
                         vectors * LANES);
     FC_UNROLL
-    for (int w = 0; w < windows; w++) {
-        for (int v = 0; v < vectors; v++) {
+    for (int w = 0; w < windows; w++)
+        FC_UNROLL
+        for (int v = 0; v < vectors; v++)
             NAME(fc_pool_store)(sums[4 * w][v], sums[4 * w + 1][v], sums[4 * w + 2][v],
-                                sums[4 * w + 3][v], out[w] + v * LANES,
-                                winners ? winners[w] + v * LANES : NULL, channels - v * LANES);
-        }
-    }
+                                sums[4 * w + 3][v], out + w * out_step + v * LANES,
+                                winners ? winners + w * out_step + v * LANES : NULL,
+                                channels - v * LANES);
 }
 
-#define FC_POOL_CASE(n)                                                                        \
-    case n:                                                                                    \
-        if (vectors == 2)                                                                      \
-            NAME(fc_conv_pool_body)(n, 2, pixel, out, winners, run_offset, runs, length,       \
-                                    weights, bias, channels);                                  \
-        else                                                                                   \
-            NAME(fc_conv_pool_body)(n, 1, pixel, out, winners, run_offset, runs, length,       \
-                                    weights, bias, channels);                                  \
-        break;
-
-/* out[w] = max(0, max of the window's four sums); winners[w] = which of them, 4 if none is > 0.
- * `winners` may be NULL. */
-FC_LEAF void NAME(fc_conv_pool_tile)(int windows, int vectors, const REAL *const *pixel,
-                                     REAL *const *out, uint8_t *const *winners,
-                                     const ptrdiff_t *run_offset, int runs, int length,
-                                     const REAL *weights, const REAL *bias, int channels) {
-    switch (windows) {
-        FC_POOL_CASE(1)
-#if FC_ROWS >= 12
-        FC_POOL_CASE(2)
-        FC_POOL_CASE(3)
-#endif
-    }
+FC_INLINE void NAME(fc_conv_pool_line)(const int vectors, int windows, const REAL *corner,
+                                       ptrdiff_t step, ptrdiff_t right, ptrdiff_t down, REAL *out,
+                                       uint8_t *winners, ptrdiff_t out_step,
+                                       const ptrdiff_t *run_offset, int runs, int length,
+                                       const REAL *weights, const REAL *bias, int channels) {
+    enum { SIDE_BY_SIDE = FC_ROWS / 4 };
+    int w = 0;
+    for (; w + SIDE_BY_SIDE <= windows; w += SIDE_BY_SIDE)
+        NAME(fc_conv_pool_body)(SIDE_BY_SIDE, vectors, corner + w * step, step, right, down,
+                                out + w * out_step, winners ? winners + w * out_step : NULL,
+                                out_step, run_offset, runs, length, weights, bias, channels);
+    for (; SIDE_BY_SIDE > 1 && w < windows; w++)
+        NAME(fc_conv_pool_body)(1, vectors, corner + w * step, step, right, down,
+                                out + w * out_step, winners ? winners + w * out_step : NULL,
+                                out_step, run_offset, runs, length, weights, bias, channels);
 }
-#undef FC_POOL_CASE
+
+/* A row of windows: out[w] = max(0, max of the window's four sums), winners[w] = which of them, 4
+ * if none is > 0.  `winners` may be NULL. */
+FC_LEAF void NAME(fc_conv_pool_row)(int windows, int vectors, const REAL *corner, ptrdiff_t step,
+                                    ptrdiff_t right, ptrdiff_t down, REAL *out, uint8_t *winners,
+                                    ptrdiff_t out_step, const ptrdiff_t *run_offset, int runs,
+                                    int length, const REAL *weights, const REAL *bias,
+                                    int channels) {
+    if (vectors == 2)
+        NAME(fc_conv_pool_line)(2, windows, corner, step, right, down, out, winners, out_step,
+                                run_offset, runs, length, weights, bias, channels);
+    else
+        NAME(fc_conv_pool_line)(1, windows, corner, step, right, down, out, winners, out_step,
+                                run_offset, runs, length, weights, bias, channels);
+}
 
 /* ---- kernel gradient: `rows` values of the input patch by up to 2 vectors of channels ---- */
 

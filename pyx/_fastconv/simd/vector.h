@@ -37,8 +37,7 @@
 enum {
     FC_LANES_F32 = FC_BYTES / 4,
     FC_LANES_F64 = FC_BYTES / 8,
-    FC_TILE_ROWS = FC_ROWS,
-    FC_TILE_WINDOWS = FC_ROWS / 4 /* 2x2 pool windows of four pixels in one tile */
+    FC_TILE_ROWS = FC_ROWS
 };
 
 typedef float fc_v_f32 __attribute__((vector_size(FC_BYTES)));

@@ -1,0 +1,125 @@
+/* The few operations that vector extensions cannot spell well: maximum, narrowing to bytes,
+ * and bit masks of what is alive.  Each has a portable form beside that for x86.
+ */
+#ifndef FASTCONV_INTRINSICS_H
+#define FASTCONV_INTRINSICS_H
+
+#include "vector.h"
+
+#if defined(__SSE2__)
+#include <immintrin.h>
+#endif
+
+/* Lanes of `yes` where the mask is set, of `no` elsewhere. */
+#define FC_SELECT(mask, yes, no) (((yes) & (mask)) | ((no) & ~(mask)))
+
+/* The larger of a and b; where either is a NaN, either. */
+FC_INLINE fc_v_f32 fc_max_f32(fc_v_f32 a, fc_v_f32 b) {
+#if defined(__AVX512F__)
+    return (fc_v_f32)_mm512_max_ps((__m512)a, (__m512)b);
+#elif defined(__AVX__)
+    return (fc_v_f32)_mm256_max_ps((__m256)a, (__m256)b);
+#elif defined(__SSE2__)
+    return (fc_v_f32)_mm_max_ps((__m128)a, (__m128)b);
+#else
+    return (fc_v_f32)FC_SELECT(a > b, (fc_i_f32)a, (fc_i_f32)b);
+#endif
+}
+FC_INLINE fc_v_f64 fc_max_f64(fc_v_f64 a, fc_v_f64 b) {
+    return (fc_v_f64)FC_SELECT(a > b, (fc_i_f64)a, (fc_i_f64)b);
+}
+
+/* The low byte of each lane, `count` of them at most; lanes hold 0 to 127. */
+FC_INLINE void fc_store_bytes_f32(uint8_t *p, fc_i_f32 v, int count) {
+    fc_b_f32 bytes;
+#if defined(__AVX512F__)
+    bytes = (fc_b_f32)_mm512_cvtepi32_epi8((__m512i)v);
+#elif defined(__AVX2__)
+    __m128i words = _mm_packs_epi32(_mm256_castsi256_si128((__m256i)v),
+                                    _mm256_extracti128_si256((__m256i)v, 1));
+    int64_t packed = _mm_cvtsi128_si64(_mm_packs_epi16(words, words));
+    memcpy(&bytes, &packed, sizeof bytes);
+#elif defined(__SSE2__)
+    __m128i words = _mm_packs_epi32((__m128i)v, (__m128i)v);
+    int32_t packed = _mm_cvtsi128_si32(_mm_packs_epi16(words, words));
+    memcpy(&bytes, &packed, sizeof bytes);
+#else
+    bytes = __builtin_convertvector(v, fc_b_f32);
+#endif
+    if (count >= FC_LANES_F32)
+        memcpy(p, &bytes, sizeof bytes);
+    else if (count > 0)
+        memcpy(p, &bytes, (size_t)count);
+}
+FC_INLINE void fc_store_bytes_f64(uint8_t *p, fc_i_f64 v, int count) {
+    fc_b_f64 bytes = __builtin_convertvector(v, fc_b_f64);
+    if (count > 0) memcpy(p, &bytes, (size_t)(count < FC_LANES_F64 ? count : FC_LANES_F64));
+}
+
+/* ---- masks[w]: bit k is set where winners[k] is w and dy[k] is not 0, for up to 64 k ---- */
+
+FC_INLINE void fc_window_masks_f64(const double *dy, const uint8_t *winners, int count,
+                                   uint64_t masks[4]) {
+    uint64_t found[5] = {0};
+    for (int k = 0; k < count; k++) found[dy[k] != 0 ? winners[k] : 4] |= (uint64_t)1 << k;
+    memcpy(masks, found, 4 * sizeof *masks);
+}
+
+#if defined(__SSE2__)
+/* Sixteen winners, 255 where dy is 0. */
+FC_INLINE __m128i fc_living(const float *dy, const uint8_t *winners) {
+    const __m128 zero = _mm_setzero_ps();
+    __m128i a = _mm_castps_si128(_mm_cmpeq_ps(_mm_loadu_ps(dy), zero));
+    __m128i b = _mm_castps_si128(_mm_cmpeq_ps(_mm_loadu_ps(dy + 4), zero));
+    __m128i c = _mm_castps_si128(_mm_cmpeq_ps(_mm_loadu_ps(dy + 8), zero));
+    __m128i d = _mm_castps_si128(_mm_cmpeq_ps(_mm_loadu_ps(dy + 12), zero));
+    __m128i dead = _mm_packs_epi16(_mm_packs_epi32(a, b), _mm_packs_epi32(c, d));
+    return _mm_or_si128(dead, _mm_loadu_si128((const __m128i *)winners));
+}
+
+FC_INLINE void fc_window_masks_f32(const float *dy, const uint8_t *winners, int count,
+                                   uint64_t masks[4]) {
+    float dy_end[16];
+    uint8_t winners_end[16];
+    uint64_t found[4] = {0};
+    for (int k = 0; k < count; k += 16) {
+        __m128i living;
+        if (count - k >= 16) {
+            living = fc_living(dy + k, winners + k);
+        } else {
+            memset(dy_end, 0, sizeof dy_end);
+            memset(winners_end, 0, sizeof winners_end);
+            memcpy(dy_end, dy + k, (size_t)(count - k) * sizeof *dy);
+            memcpy(winners_end, winners + k, (size_t)(count - k));
+            living = fc_living(dy_end, winners_end);
+        }
+        FC_UNROLL
+        for (int w = 0; w < 4; w++) {
+            __m128i equal = _mm_cmpeq_epi8(living, _mm_set1_epi8((char)w));
+            found[w] |= (uint64_t)(uint32_t)_mm_movemask_epi8(equal) << k;
+        }
+    }
+    memcpy(masks, found, sizeof found);
+}
+#else
+FC_INLINE void fc_window_masks_f32(const float *dy, const uint8_t *winners, int count,
+                                   uint64_t masks[4]) {
+    uint64_t found[5] = {0};
+    for (int k = 0; k < count; k++) found[dy[k] != 0 ? winners[k] : 4] |= (uint64_t)1 << k;
+    memcpy(masks, found, 4 * sizeof *masks);
+}
+#endif
+
+/* Turn a 64 x 64 matrix of bits: bit j of word i becomes bit i of word j. */
+FC_LEAF void fc_transpose_bits(uint64_t *restrict words) {
+    uint64_t low = 0x00000000FFFFFFFFu;
+    for (int half = 32; half; half >>= 1, low ^= low << half)
+        for (int block = 0; block < 64; block += 2 * half)
+            for (int i = block; i < block + half; i++) {
+                uint64_t swap = ((words[i] >> half) ^ words[i + half]) & low;
+                words[i + half] ^= swap;
+                words[i] ^= swap << half;
+            }
+}
+
+#endif

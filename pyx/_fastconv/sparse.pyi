@@ -1,0 +1,38 @@
+import numpy as np
+
+SLAB: int
+DEAD: int
+MASK_FILTERS: int
+
+def kernel_gradient(
+    x: np.ndarray,
+    dy: np.ndarray,
+    winners: np.ndarray,
+    origin: np.ndarray,
+    shift: np.ndarray,
+    sums: np.ndarray,
+    bias_sums: np.ndarray,
+    strip: np.ndarray,
+    block: np.ndarray,
+    strip_rows: int,
+    scratch: np.ndarray,
+    offsets: np.ndarray,
+    gradients: np.ndarray,
+    dkernel: np.ndarray,
+    dbias: np.ndarray | None,
+    num_threads: int,
+) -> None: ...
+def input_gradient(
+    dy: np.ndarray,
+    winners: np.ndarray,
+    kernel: np.ndarray,
+    dx: np.ndarray,
+    packed: np.ndarray,
+    strip: np.ndarray,
+    block: np.ndarray,
+    filter_block: int,
+    strip_rows: int,
+    scratch: np.ndarray,
+    masks: np.ndarray,
+    num_threads: int,
+) -> None: ...

@@ -1,0 +1,316 @@
+"""Gradients of convolution + bias + ReLU + 2x2 max pooling, from the living winners alone.
+
+A window has a gradient at the pixel that won it, and none if it is dead: one multiply-add
+in four of the dense gradients, less the dead ones.
+
+`kernel_gradient`: for some rows of windows, list per filter (offset of the winner's patch,
+gradient); then, per kernel row (or three short ones) and slab of up to SLAB_VECTORS vectors,
+per filter: add g * patch to sums in registers over the whole list.  So many rows are listed
+at once that their pixels stay in the L1 cache while all filters pass by.  Rows are dealt to
+a fixed number of parts with private sums, added in order.
+
+`input_gradient`: for a row of windows, a bit mask over up to 64 filters per position; then,
+per kernel row and slab of weights - small enough for L1 - per position: add g * weights to
+a stretch of dx, in registers over the set bits.  A task owns some rows of dx and walks all
+windows that reach them, so that every value is one sum in one order, however dx is cut.
+"""
+
+from cython.parallel cimport parallel, prange, threadid
+from libc.stddef cimport ptrdiff_t
+from libc.stdint cimport int32_t, uint8_t, uint64_t
+from libc.string cimport memcpy, memset
+
+from _fastconv._tiles cimport float_mode, flush_denormals, lanes, real, restore_denormals
+from _fastconv._window cimport Block, Strip, block_of, load_strip, strip_of
+
+cdef extern from "simd/sparse.h" nogil:
+    const int SLAB_VECTORS "FC_SLAB_VECTORS"
+    const int LINE_VECTORS "FC_LINE_VECTORS"
+    void fc_list_f32(const float*, const uint8_t*, ptrdiff_t, int, int, const int32_t*,
+                     const int32_t*, int, int32_t*, float*, int32_t*, float*) noexcept
+    void fc_list_f64(const double*, const uint8_t*, ptrdiff_t, int, int, const int32_t*,
+                     const int32_t*, int, int32_t*, double*, int32_t*, double*) noexcept
+    void fc_collect_f32(int, int, const float*, ptrdiff_t, const int32_t*, const float*, int,
+                        float*, ptrdiff_t) noexcept
+    void fc_collect_f64(int, int, const double*, ptrdiff_t, const int32_t*, const double*, int,
+                        double*, ptrdiff_t) noexcept
+    void fc_mask_row_f32(const float*, const uint8_t*, ptrdiff_t, int, int, uint64_t*) noexcept
+    void fc_mask_row_f64(const double*, const uint8_t*, ptrdiff_t, int, int, uint64_t*) noexcept
+    void fc_spread_row_f32(int, const float*, const uint64_t*, const float*, ptrdiff_t, int, int,
+                           int, float*, ptrdiff_t, ptrdiff_t) noexcept
+    void fc_spread_row_f64(int, const double*, const uint64_t*, const double*, ptrdiff_t, int,
+                           int, int, double*, ptrdiff_t, ptrdiff_t) noexcept
+
+SLAB = SLAB_VECTORS
+DEAD = 4
+cdef enum:
+    WORD = 64             # filters of one mask, window positions of one turn of the lists
+
+MASK_FILTERS = WORD
+
+
+cdef inline int line_vectors(const Block* b, const real* kind) noexcept nogil:
+    return (b.line + lanes(kind) - 1) // lanes(kind)
+
+
+# ---- kernel gradient ----
+
+cdef void list_rows(const Block* b, const real* dy, const uint8_t* winners,
+                    const int32_t* origin, const int32_t* shift, int positions, int capacity,
+                    int32_t* offsets, real* gradients, int32_t* counts,
+                    real* totals) noexcept nogil:
+    """List the living of `positions` windows filter by filter; add them to `totals`."""
+    cdef int first = 0, filter = 0, some, filters
+    memset(counts, 0, b.filters * sizeof(int32_t))
+    while first < positions:
+        some = min(WORD, positions - first)
+        filter = 0
+        while filter < b.filters:
+            filters = min(WORD, b.filters - filter)
+            if real is float:
+                fc_list_f32(dy + filter, winners + filter, b.filters, some, filters,
+                            origin + first, shift, capacity, offsets + filter * capacity,
+                            gradients + filter * capacity, counts + filter, totals + filter)
+            else:
+                fc_list_f64(dy + filter, winners + filter, b.filters, some, filters,
+                            origin + first, shift, capacity, offsets + filter * capacity,
+                            gradients + filter * capacity, counts + filter, totals + filter)
+            filter += WORD
+        dy += <ptrdiff_t> WORD * b.filters
+        winners += <ptrdiff_t> WORD * b.filters
+        first += WORD
+
+
+cdef void collect(int lines, int vectors, const real* x, ptrdiff_t x_line, const int32_t* offset,
+                  const real* g, int count, real* sums, ptrdiff_t sums_line) noexcept nogil:
+    if real is float:
+        fc_collect_f32(lines, vectors, x, x_line, offset, g, count, sums, sums_line)
+    else:
+        fc_collect_f64(lines, vectors, x, x_line, offset, g, count, sums, sums_line)
+
+
+cdef void collect_rows(const Block* b, const real* base, ptrdiff_t row_step, int capacity,
+                       const int32_t* offsets, const real* gradients, const int32_t* counts,
+                       real* sums) noexcept nogil:
+    """Add all lists to the filters' sums (kernel rows, padded line)."""
+    cdef int vectors = line_vectors(b, base)
+    cdef ptrdiff_t padded = <ptrdiff_t> vectors * lanes(base)
+    cdef int row = 0, start, lines, k
+    while row < b.kernel_rows:
+        lines = 3 if vectors <= LINE_VECTORS and b.kernel_rows - row >= 3 else 1
+        start = 0
+        while start < vectors:
+            for k in range(b.filters):
+                if counts[k]:
+                    collect(lines, min(SLAB_VECTORS, vectors - start),
+                            base + row * row_step + start * lanes(base), row_step,
+                            offsets + <ptrdiff_t> k * capacity,
+                            gradients + <ptrdiff_t> k * capacity, counts[k],
+                            sums + (k * b.kernel_rows + row) * padded + start * lanes(base),
+                            padded)
+            start += SLAB_VECTORS
+        row += lines
+
+
+cdef void kernel_gradient_part(const Block* b, const Strip* s, const real* x, const real* dy,
+                               const uint8_t* winners, const int32_t* origin,
+                               const int32_t* shift, ptrdiff_t first, ptrdiff_t last,
+                               int strip_rows, real* sums, ptrdiff_t sums_size, real* bias_sums,
+                               real* scratch, int32_t* offsets, real* gradients,
+                               int32_t* counts) noexcept nogil:
+    """Sums over the rows of windows [first, last), counted over all images."""
+    cdef ptrdiff_t image
+    cdef ptrdiff_t row_size = <ptrdiff_t> b.columns * b.filters
+    cdef int row, rows
+    cdef int capacity = strip_rows * b.columns
+    cdef const real* base
+    memset(sums, 0, sums_size * sizeof(real))
+    memset(bias_sums, 0, b.filters * sizeof(real))
+    while first < last:
+        image = first // b.rows
+        row = <int> (first - image * b.rows)
+        rows = <int> min(min(strip_rows, b.rows - row), last - first)
+        base = load_strip(s, x + image * s.height * s.width * s.channels, 2 * row * b.row_stride,
+                          (2 * rows - 1) * b.row_stride + b.kernel_rows, scratch)
+        list_rows(b, dy + first * row_size, winners + first * row_size, origin, shift,
+                  rows * b.columns, capacity, offsets, gradients, counts, bias_sums)
+        collect_rows(b, base, s.row_step, capacity, offsets, gradients, counts, sums)
+        first += rows
+
+
+cdef void reduce_row(const Block* b, const real* sums, ptrdiff_t parts, ptrdiff_t part_size,
+                     ptrdiff_t row, real* target) noexcept nogil:
+    """target (filters) = the parts' sums for one value of the patch, in order."""
+    cdef ptrdiff_t padded = <ptrdiff_t> line_vectors(b, sums) * lanes(sums)
+    cdef ptrdiff_t part
+    cdef const real* source = sums + row // b.line * padded + row % b.line
+    cdef int k
+    for k in range(b.filters):
+        target[k] = source[k * b.kernel_rows * padded]
+    for part in range(1, parts):
+        source += part_size
+        for k in range(b.filters):
+            target[k] += source[k * b.kernel_rows * padded]
+
+
+def kernel_gradient(const real[:, :, :, ::1] x,             # IN
+                    const real[:, :, :, ::1] dy,            # IN pooled
+                    const uint8_t[:, :, :, ::1] winners,    # IN pooled
+                    const int32_t[::1] origin,  # IN patch offsets of a strip's windows
+                    const int32_t[::1] shift,   # IN from them, to those of the four pixels
+                    real[:, ::1] sums,          # SCRATCH (parts, filters * kernel rows * line)
+                    real[:, ::1] bias_sums,     # SCRATCH (parts, filters)
+                    const int[::1] strip, const int[::1] block, int strip_rows,
+                    real[:, ::1] scratch,       # SCRATCH one row a thread
+                    int32_t[:, ::1] offsets,    # SCRATCH (threads, filters * (windows + 1))
+                    real[:, ::1] gradients,     # SCRATCH (threads, filters * windows)
+                    real[:, :, :, ::1] dkernel, # OUT
+                    real[::1] dbias,            # OUT or None
+                    int num_threads):
+    """dkernel and dbias from the pixels that won their windows and are alive."""
+    cdef Strip s = strip_of(strip)
+    cdef Block b = block_of(block)
+    cdef ptrdiff_t rows = x.shape[0] * b.rows, part, parts = sums.shape[0], row
+    cdef ptrdiff_t entries = <ptrdiff_t> b.filters * strip_rows * b.columns
+    cdef float_mode mode = 0
+    with nogil, parallel(num_threads=num_threads):
+        mode = flush_denormals()
+        for part in prange(parts, schedule="dynamic"):
+            kernel_gradient_part(&b, &s, &x[0, 0, 0, 0], &dy[0, 0, 0, 0], &winners[0, 0, 0, 0],
+                                 &origin[0], &shift[0], part * rows // parts,
+                                 (part + 1) * rows // parts, strip_rows, &sums[part, 0],
+                                 sums.shape[1], &bias_sums[part, 0], &scratch[threadid(), 0],
+                                 &offsets[threadid(), 0], &gradients[threadid(), 0],
+                                 &offsets[threadid(), 0] + entries)
+        for row in prange(b.kernel_rows * b.line, schedule="static"):
+            reduce_row(&b, &sums[0, 0], parts, sums.shape[1], row,
+                       &dkernel[0, 0, 0, 0] + row * b.filters)
+        restore_denormals(mode)
+    if dbias is not None:
+        for row in range(b.filters):
+            dbias[row] = bias_sums[0, row]
+            for part in range(1, parts):
+                dbias[row] += bias_sums[part, row]
+
+
+# ---- input gradient ----
+
+cdef void spread_row(const Block* b, const real* weights, const uint64_t* masks, const real* dy,
+                     int filters, int row, int first, int last, real* target,
+                     ptrdiff_t row_step) noexcept nogil:
+    """Add one row of windows to padded rows [first, last) of dx; `target` is row `first`."""
+    cdef int vectors = line_vectors(b, weights)
+    cdef int kernel_row, start, count, begin, end, top
+    cdef ptrdiff_t right = <ptrdiff_t> b.column_stride * b.channels
+    for kernel_row in range(b.kernel_rows):
+        top = 2 * row * b.row_stride + kernel_row - first
+        # Positions 0 and 1 are the window's first row, 2 and 3 its second.
+        begin = 0 if 0 <= top < last - first else 2
+        end = 4 if 0 <= top + b.row_stride < last - first else 2
+        start = 0
+        while start < vectors:
+            count = min(SLAB_VECTORS, vectors - start)
+            if real is float:
+                fc_spread_row_f32(count, weights, masks, dy, b.filters, b.columns, begin, end,
+                                  target + top * row_step + start * lanes(weights), right,
+                                  b.row_stride * row_step)
+            else:
+                fc_spread_row_f64(count, weights, masks, dy, b.filters, b.columns, begin, end,
+                                  target + top * row_step + start * lanes(weights), right,
+                                  b.row_stride * row_step)
+            weights += <ptrdiff_t> filters * count * lanes(weights)
+            start += count
+
+
+cdef void crop_row(const Strip* s, const real* padded, real* row) noexcept nogil:
+    cdef int used = max(0, min(s.width, s.padded_width - s.left))
+    memcpy(row, padded + s.left * s.channels, <size_t> used * s.channels * sizeof(real))
+    memset(row + used * s.channels, 0, <size_t> (s.width - used) * s.channels * sizeof(real))
+
+
+cdef void input_gradient_rows(const Block* b, const Strip* s, const real* dy,
+                              const uint8_t* winners, const real* weights, int filter_block,
+                              int first, int last, real* dx, real* scratch,
+                              uint64_t* masks) noexcept nogil:
+    """Rows [first, last) of one image's dx, summed in place or in a padded copy and cropped."""
+    cdef ptrdiff_t filter_size = (
+        <ptrdiff_t> b.kernel_rows * line_vectors(b, dy) * lanes(dy))
+    cdef ptrdiff_t row_size = <ptrdiff_t> b.columns * b.filters
+    cdef int span = b.row_stride + b.kernel_rows, step = 2 * b.row_stride
+    # The windows whose rows [step * row, step * row + span) meet the padded rows asked for.
+    cdef int begin = max(0, (first + s.top - span) // step + 1 if first + s.top >= span else 0)
+    cdef int end = min(b.rows, (last + s.top - 1) // step + 1)
+    cdef int row, filter, filters
+    cdef real* target = dx + <ptrdiff_t> first * s.row_step if s.direct else scratch
+    memset(target, 0, ((last - first) * s.row_step + (0 if s.direct else 16 * lanes(dy)))
+           * sizeof(real))
+    for row in range(begin, end):
+        filter = 0
+        while filter < b.filters:
+            filters = min(filter_block, b.filters - filter)
+            if real is float:
+                fc_mask_row_f32(dy + row * row_size + filter, winners + row * row_size + filter,
+                                b.filters, b.columns, filters, masks)
+            else:
+                fc_mask_row_f64(dy + row * row_size + filter, winners + row * row_size + filter,
+                                b.filters, b.columns, filters, masks)
+            spread_row(b, weights + filter * filter_size, masks, dy + row * row_size + filter,
+                       filters, row, first + s.top, last + s.top, target, s.row_step)
+            filter += filters
+    if not s.direct:
+        for row in range(last - first):
+            crop_row(s, scratch + row * s.row_step,
+                     dx + <ptrdiff_t> (first + row) * s.width * s.channels)
+
+
+cdef void pack_filters(const Block* b, const real* kernel, real* packed, int row, int first,
+                       int last) noexcept nogil:
+    """Weights of one kernel row and filters [first, last) as (slab, filter, value)."""
+    cdef int vectors = line_vectors(b, kernel)
+    cdef int start = 0, k, value, end
+    while start < vectors * lanes(kernel):
+        end = min(start + SLAB_VECTORS * lanes(kernel), vectors * lanes(kernel))
+        for value in range(start, end):
+            for k in range(last - first):
+                packed[k * (end - start) + value - start] = (
+                    kernel[<ptrdiff_t> (row * b.line + value) * b.filters + first + k]
+                    if value < b.line else <real> 0)
+        packed += <ptrdiff_t> (last - first) * (end - start)
+        start = end
+
+
+def input_gradient(const real[:, :, :, ::1] dy,             # IN pooled
+                   const uint8_t[:, :, :, ::1] winners,     # IN pooled
+                   const real[:, :, :, ::1] kernel,         # IN
+                   real[:, :, :, ::1] dx,                   # OUT
+                   real[::1] packed,            # SCRATCH filters * kernel rows * padded line
+                   const int[::1] strip, const int[::1] block, int filter_block, int strip_rows,
+                   real[:, ::1] scratch,        # SCRATCH (threads, strip rows + 16 vectors)
+                   uint64_t[:, ::1] masks,      # SCRATCH (threads, 4 columns)
+                   int num_threads):
+    """dx from the windows' winners that are alive."""
+    cdef Strip s = strip_of(strip)
+    cdef Block b = block_of(block)
+    cdef int strips = (s.height + strip_rows - 1) // strip_rows
+    cdef int blocks = (b.filters + filter_block - 1) // filter_block
+    cdef ptrdiff_t image, task
+    cdef ptrdiff_t line_size = <ptrdiff_t> line_vectors(&b, &packed[0]) * lanes(&packed[0])
+    cdef int first, last
+    cdef float_mode mode = 0
+    with nogil, parallel(num_threads=num_threads):
+        mode = flush_denormals()
+        for task in prange(blocks * b.kernel_rows, schedule="static"):
+            first = <int> (task // b.kernel_rows) * filter_block
+            last = min(first + filter_block, b.filters)
+            pack_filters(&b, &kernel[0, 0, 0, 0],
+                         &packed[(first * b.kernel_rows + task % b.kernel_rows * (last - first))
+                                 * line_size],
+                         <int> (task % b.kernel_rows), first, last)
+        for task in prange(dx.shape[0] * strips, schedule="dynamic"):
+            image = task // strips
+            first = <int> (task % strips) * strip_rows
+            input_gradient_rows(&b, &s, &dy[image, 0, 0, 0], &winners[image, 0, 0, 0],
+                                &packed[0], filter_block, first,
+                                min(first + strip_rows, s.height), &dx[image, 0, 0, 0],
+                                &scratch[threadid(), 0], &masks[threadid(), 0])
+        restore_denormals(mode)
