@@ -2,6 +2,7 @@ from . import augment as augment
 from . import conv as conv
 from . import cpu as cpu
 from . import dense as dense
+from . import depthwise as depthwise
 from . import fused as fused
 from . import optim as optim
 from . import pool as pool

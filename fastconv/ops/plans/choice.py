@@ -8,10 +8,13 @@ fitted to single-threaded timings of AVX-512 and AVX2 builds over 3 to 512 chann
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from ... import runtime
 from ...geometry import Axis, Window
+from .depthwise import DepthwisePlan
 from .packing import pad_channels
 from .winograd import POINTS, WinogradPlan
 
@@ -19,6 +22,10 @@ TRANSFORM_COST = 550
 """Of one value's share of a tile's input or output transform."""
 KERNEL_COST = 73
 """Of one value of the transformed kernel, made once a call."""
+SPREAD_COST = 3
+"""Of one value of a plane, in which a depthwise kernel reads a group's channels."""
+GATHER_COST = 1.2
+"""Of a tile's multiply-add where a group's few channels are a run of their own."""
 
 
 def winograd_output(
@@ -56,6 +63,41 @@ def winograd_input_gradient(
     if min(axis.before for axis in turned) < 0 or not _pays(output_shape, channels, turned, False):
         return None
     return WinogradPlan(output_shape, channels, turned, transposed=True)
+
+
+class Grouped(NamedTuple):
+    """The plan of each direction that is computed as a depthwise convolution; else None."""
+
+    output: DepthwisePlan | None = None
+    input_gradient: DepthwisePlan | None = None
+    kernel_gradient: DepthwisePlan | None = None
+
+
+def depthwise(
+    input_shape: tuple[int, int, int, int],
+    kernel_shape: tuple[int, int, int, int],
+    window: Window,
+    groups: int,
+    dtype: np.dtype,
+    *,
+    relu: bool = False,
+) -> Grouped:
+    """Return which directions of a grouped convolution run with vectors along the channels."""
+    if groups == 1:
+        return Grouped()
+    taps = kernel_shape[0] * kernel_shape[1]
+    inputs, outputs = kernel_shape[2], kernel_shape[3] // groups
+    plan = DepthwisePlan(input_shape, kernel_shape, window, groups, dtype, relu=relu)
+    forward = _spreads(inputs, outputs, taps, dtype)
+    backward = _spreads(outputs, inputs, taps, dtype)
+    return Grouped(plan if forward else None, plan if backward else None, plan if forward else None)
+
+
+def _spreads(inputs: int, outputs: int, taps: int, dtype: np.dtype) -> bool:
+    """Whether planes of `inputs` channels cost less than vectors half filled with `outputs`."""
+    if inputs == outputs == 1:
+        return True
+    return outputs * (taps + SPREAD_COST) < GATHER_COST * taps * pad_channels(outputs, dtype)
 
 
 def _fits(window: Window, dtype: np.dtype) -> bool:

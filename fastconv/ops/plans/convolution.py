@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from ... import runtime
-from ...geometry import Axis, conv2d_window
-from .choice import winograd_input_gradient, winograd_output
-from .gather import Gather, plan_gather
+from ...geometry import conv2d_window
+from .choice import depthwise, winograd_input_gradient, winograd_output
+from .gather import Gather, plan_gather, taps_of, transposed_taps_of
 from .packing import pad_channels
 from .scratch import Scratch
 
@@ -56,8 +56,8 @@ class Conv2DPlan:
         self._forward = plan_gather(
             tuple(source),
             target,
-            _taps(window.rows),
-            _taps(window.columns),
+            taps_of(window.rows),
+            taps_of(window.columns),
             grid=target[:2],
             strides=(window.rows.stride, window.columns.stride),
             groups=self._groups,
@@ -65,6 +65,10 @@ class Conv2DPlan:
         )
         self._winograd = winograd_output(
             input_shape, kernel_shape[3], window, self._groups, self._dtype, relu=relu
+        )
+        # By direction, None where the general kernels are faster.
+        self._grouped = depthwise(
+            input_shape, kernel_shape, window, self._groups, self._dtype, relu=relu
         )
         self._phases = self._winograd_gradient = None
         self._window = window
@@ -78,6 +82,9 @@ class Conv2DPlan:
             return
         if self._winograd is not None:
             self._winograd.forward(x, kernel, bias, out)
+            return
+        if self._grouped.output is not None:
+            self._grouped.output.forward(x, kernel, bias, out)
             return
         filters = self._kernel_shape[3] // self._groups
         padded = pad_channels(filters, self._dtype)
@@ -108,6 +115,9 @@ class Conv2DPlan:
             self._input_gradient(dy, kernel, dx)
 
     def _input_gradient(self, dy: np.ndarray, kernel: np.ndarray, dx: np.ndarray) -> None:
+        if self._grouped.input_gradient is not None:
+            self._grouped.input_gradient.input_gradient(dy, kernel, dx)
+            return
         if self._phases is None:
             self._plan_input_gradient()
         if self._winograd_gradient is not None:
@@ -152,6 +162,9 @@ class Conv2DPlan:
     def _kernel_gradient(
         self, dy: np.ndarray, x: np.ndarray, dkernel: np.ndarray, dbias: np.ndarray | None
     ) -> None:
+        if self._grouped.kernel_gradient is not None:
+            self._grouped.kernel_gradient.kernel_gradient(dy, x, dkernel, dbias)
+            return
         gather, threads = self._forward, runtime.get_num_threads()
         lanes = _kernels.LANES[self._dtype.name]
         filters = self._kernel_shape[3] // self._groups
@@ -192,8 +205,8 @@ class Conv2DPlan:
             plan_gather(
                 self.output_shape[1:],
                 self._source,
-                _transposed_taps(rows, top),
-                _transposed_taps(columns, left),
+                transposed_taps_of(rows, top),
+                transposed_taps_of(columns, left),
                 grid=(
                     -(-(rows.size - top) // rows.stride),
                     -(-(columns.size - left) // columns.stride),
@@ -205,13 +218,3 @@ class Conv2DPlan:
             for top in range(min(rows.stride, rows.size))
             for left in range(min(columns.stride, columns.size))
         ]
-
-
-def _taps(axis: Axis) -> list[tuple[int, int]]:
-    return [(tap, tap * axis.dilation - axis.before) for tap in range(axis.window)]
-
-
-def _transposed_taps(axis: Axis, phase: int) -> list[tuple[int, int]]:
-    """Return the taps through which inputs phase, phase + stride, … reach an output."""
-    reached = ((tap, phase + axis.before - tap * axis.dilation) for tap in range(axis.window))
-    return [(tap, at // axis.stride) for tap, at in reached if at % axis.stride == 0]

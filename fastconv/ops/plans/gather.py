@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...geometry import Axis
+
 STRIP_BYTES = 256 * 1024
 """Source rows of one task: half of a usual L2 cache."""
 STRIP_PIXELS = 96
@@ -125,3 +127,14 @@ def plan_gather(
         line=padded_width * channels,
         direct=direct,
     )
+
+
+def taps_of(axis: Axis) -> list[tuple[int, int]]:
+    """Return the taps of an output: kernel index, and source pixel less index * stride."""
+    return [(tap, tap * axis.dilation - axis.before) for tap in range(axis.window)]
+
+
+def transposed_taps_of(axis: Axis, phase: int) -> list[tuple[int, int]]:
+    """Return the taps through which inputs phase, phase + stride, … reach an output."""
+    reached = ((tap, phase + axis.before - tap * axis.dilation) for tap in range(axis.window))
+    return [(tap, at // axis.stride) for tap, at in reached if at % axis.stride == 0]

@@ -1,0 +1,32 @@
+import numpy as np
+
+def output(
+    source: np.ndarray,
+    weights: np.ndarray,
+    bias: np.ndarray,
+    target: np.ndarray,
+    row_tables: np.ndarray,
+    column_tables: np.ndarray,
+    index: np.ndarray,
+    fields: np.ndarray,
+    strip_rows: int,
+    scratch: np.ndarray,
+    whole_row: np.ndarray,
+    num_threads: int,
+) -> None: ...
+def kernel_gradient(
+    x: np.ndarray,
+    dy: np.ndarray,
+    sums: np.ndarray,
+    bias_sums: np.ndarray,
+    row_tables: np.ndarray,
+    column_tables: np.ndarray,
+    index: np.ndarray,
+    fields: np.ndarray,
+    parts: int,
+    block_rows: int,
+    taps: np.ndarray,
+    scratch: np.ndarray,
+    whole_rows: np.ndarray,
+    num_threads: int,
+) -> None: ...

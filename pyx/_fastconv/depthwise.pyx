@@ -1,0 +1,412 @@
+"""Convolution whose output channels each read few input channels, NHWC.
+
+A depthwise layer multiplies like with like: output channel c of a tap is input
+channel c times a weight, so vectors run along the channels and there is nothing
+to broadcast.  A grouped layer becomes one of these when its input is spread
+over *planes*: plane i holds, for every output channel, the i-th input channel
+of its group, so that a tap of a plane is a tap of a depthwise layer, and the
+kernel (HWIO) already lies as [tap][plane][output channel].  The input gradient
+is the same sum over dy with the kernel's taps turned round.
+
+Loops of the output, outermost first: strips of output rows of each image
+(parallel) - rows - tiles of pixels - two vectors of channels - taps.  Where
+`copied` is 0 the image is read in place and a window that leaves it is clipped
+to the taps inside.  Else a strip is copied with its zeros into the thread's
+scratch, a row as [plane][phase][pixel][channel]; with a stride s, phase p holds
+every s-th pixel from the p-th.  Fewer channels than a vector (`narrow`) then
+count as one: neighbouring pixels are one *unit* of several pixels' channels,
+since along a phase every tap is as far from its output.
+
+The kernel gradient keeps one vector of channels of up to FC_TAPS taps in
+registers over a block of rows.  Blocks are dealt to a fixed number of parts,
+each with private sums, which the caller adds in order.
+"""
+
+from cython.parallel cimport parallel, prange, threadid
+from libc.stddef cimport ptrdiff_t
+from libc.stdint cimport int32_t
+from libc.string cimport memcpy, memset
+
+from _fastconv._tiles cimport float_mode, flush_denormals, real, restore_denormals
+
+cdef extern from "simd/depthwise.h" nogil:
+    ctypedef struct Taps "fc_taps":
+        const ptrdiff_t* row_offset
+        const ptrdiff_t* row_place
+        const ptrdiff_t* column_offset
+        const ptrdiff_t* column_place
+        int row_begin
+        int row_end
+        int column_begin
+        int column_end
+    ctypedef struct Area "fc_area":
+        ptrdiff_t x_step
+        ptrdiff_t x_line
+        ptrdiff_t dy_step
+        ptrdiff_t dy_line
+        int lines
+        int pixels
+
+    void fc_depthwise_row_f32(int, const float*, ptrdiff_t, const Taps*, const float*,
+                              const float*, float*, ptrdiff_t, int, int) noexcept
+    void fc_depthwise_row_f64(int, const double*, ptrdiff_t, const Taps*, const double*,
+                              const double*, double*, ptrdiff_t, int, int) noexcept
+    void fc_depthwise_gradient_f32(int, const float*, const Area*, const ptrdiff_t*,
+                                   const ptrdiff_t*, const float*, int, float*, float*) noexcept
+    void fc_depthwise_gradient_f64(int, const double*, const Area*, const ptrdiff_t*,
+                                   const ptrdiff_t*, const double*, int, double*,
+                                   double*) noexcept
+    void fc_spread_row_f32(const float*, int, int, const int32_t*, int, int, float*, ptrdiff_t,
+                           ptrdiff_t, int, int, int) noexcept
+    void fc_spread_row_f64(const double*, int, int, const int32_t*, int, int, double*, ptrdiff_t,
+                           ptrdiff_t, int, int, int) noexcept
+
+cdef struct Lanes:
+    # What one pass computes; see the fields of `plans.depthwise.Lanes`.
+    int height            # of the source
+    int width
+    int source_channels
+    int rows              # of outputs
+    int columns
+    int row_stride
+    int column_stride
+    int channels          # of an output pixel
+    int planes
+    int copied
+    int narrow
+    int shuffle           # planes are made by permuting vectors
+    int units             # of an output row: its pixels, or several pixels' channels at a time
+    int unit_channels
+    int unit_step         # source values from one unit to the next
+    int top               # rows of zeros above the image, of a copy
+    int left
+    int reach             # rows that one output reads
+    int padded_width
+    int phases
+    int phase_width       # pixels
+    int row_taps          # all planes'
+    int column_taps
+    int inner_begin       # columns whose taps are all inside the image
+    int inner_end
+    int target_row        # where the outputs lie in the target
+    int target_column
+    int target_row_step
+    int target_column_step
+    int target_width
+    int relu
+
+
+cdef struct Tables:
+    # Of row taps and of column taps: source row or column, from an output's (clipping).
+    Taps taps
+    const ptrdiff_t* row_source
+    const ptrdiff_t* column_source
+    const int32_t* index
+
+
+cdef inline ptrdiff_t plane_size(const Lanes* g) noexcept nogil:
+    return <ptrdiff_t> g.phases * g.phase_width * g.channels
+
+
+cdef const real* load_planes(const Lanes* g, const Tables* t, const real* image, int first,
+                             int count, real* scratch) noexcept nogil:
+    """Copy padded rows [first, first + count) into `scratch`, spread over planes and phases."""
+    cdef ptrdiff_t line = g.planes * plane_size(g)
+    cdef int width = max(0, min(g.width, g.padded_width - g.left))
+    cdef int row, source, begin, end
+    cdef real* target
+    for row in range(count):
+        source = first + row - g.top
+        target = scratch + row * line
+        if source < 0 or source >= g.height or width == 0:
+            memset(target, 0, line * sizeof(real))
+            continue
+        if g.planes == 1 and g.phases == 1 and g.channels == g.source_channels:
+            begin = g.left * g.channels
+            end = begin + width * g.channels
+            memset(target, 0, begin * sizeof(real))
+            memcpy(target + begin, image + <ptrdiff_t> source * g.width * g.channels,
+                   <size_t> (end - begin) * sizeof(real))
+            memset(target + end, 0, <size_t> (line - end) * sizeof(real))
+            continue
+        clear_edges(g, target, width)
+        if real is float:
+            fc_spread_row_f32(image + <ptrdiff_t> source * g.width * g.source_channels, width,
+                              g.source_channels, t.index, g.channels, g.planes, target,
+                              plane_size(g), <ptrdiff_t> g.phase_width * g.channels, g.phases,
+                              g.left, g.shuffle)
+        else:
+            fc_spread_row_f64(image + <ptrdiff_t> source * g.width * g.source_channels, width,
+                              g.source_channels, t.index, g.channels, g.planes, target,
+                              plane_size(g), <ptrdiff_t> g.phase_width * g.channels, g.phases,
+                              g.left, g.shuffle)
+    return scratch
+
+
+cdef void clear_edges(const Lanes* g, real* row, int width) noexcept nogil:
+    """Write the zeros left and right of `width` pixels of one row, in every plane and phase."""
+    cdef int plane, phase, before, after
+    cdef real* target
+    for plane in range(g.planes):
+        for phase in range(g.phases):
+            target = row + plane * plane_size(g) + <ptrdiff_t> phase * g.phase_width * g.channels
+            # Pixels of this phase among the first `left`, and among the first `left + width`.
+            before = (g.left - phase + g.phases - 1) // g.phases if g.left > phase else 0
+            after = (g.left + width - phase + g.phases - 1) // g.phases
+            after = max(after, before) if g.left + width > phase else before
+            memset(target, 0, <size_t> before * g.channels * sizeof(real))
+            memset(target + after * g.channels, 0,
+                   <size_t> (g.phase_width - after) * g.channels * sizeof(real))
+
+
+cdef inline void compute_row(int units, const real* x, ptrdiff_t x_step, const Taps* taps,
+                             const real* weights, const real* bias, real* out,
+                             ptrdiff_t out_step, int channels, int relu) noexcept nogil:
+    if real is float:
+        fc_depthwise_row_f32(units, x, x_step, taps, weights, bias, out, out_step, channels, relu)
+    else:
+        fc_depthwise_row_f64(units, x, x_step, taps, weights, bias, out, out_step, channels, relu)
+
+
+cdef inline void clip(int at, int size, const ptrdiff_t* source, int* begin,
+                      int* end) noexcept nogil:
+    """Narrow [begin, end), whose sources ascend, to those inside an axis of `size`."""
+    while begin[0] < end[0] and at + source[begin[0]] < 0:
+        begin[0] += 1
+    while end[0] > begin[0] and at + source[end[0] - 1] >= size:
+        end[0] -= 1
+
+
+cdef void clipped_row(const Lanes* g, const Tables* t, const real* x, const real* weights,
+                      const real* bias, real* out, int row) noexcept nogil:
+    """One output row, the image read in place; `x` is the image."""
+    cdef Taps taps = t.taps
+    cdef ptrdiff_t step = <ptrdiff_t> g.column_stride * g.channels
+    cdef ptrdiff_t out_step = <ptrdiff_t> g.target_column_step * g.channels
+    cdef int column = 0, count
+    clip(row * g.row_stride, g.height, t.row_source, &taps.row_begin, &taps.row_end)
+    x = x + <ptrdiff_t> row * g.row_stride * g.width * g.channels
+    while column < g.columns:
+        taps.column_begin = 0
+        taps.column_end = g.column_taps
+        if g.inner_begin <= column < g.inner_end:
+            count = g.inner_end - column
+        else:
+            count = 1
+            clip(column * g.column_stride, g.width, t.column_source, &taps.column_begin,
+                 &taps.column_end)
+        compute_row(count, x + column * step, step, &taps, weights, bias, out + column * out_step,
+                    out_step, g.channels, g.relu)
+        column += count
+
+
+cdef void output_strip(const Lanes* g, const Tables* t, const real* image, const real* weights,
+                       const real* bias, real* target, int first, int last, real* scratch,
+                       real* whole_row) noexcept nogil:
+    cdef ptrdiff_t line = g.planes * plane_size(g)
+    cdef ptrdiff_t out_step = <ptrdiff_t> g.target_column_step * g.channels
+    cdef const real* x = image
+    cdef real* out
+    cdef int row, column, c
+    if g.copied:
+        x = load_planes(g, t, image, first * g.row_stride,
+                        (last - first - 1) * g.row_stride + g.reach, scratch)
+    for row in range(first, last):
+        out = target + (<ptrdiff_t> (g.target_row + row * g.target_row_step) * g.target_width
+                        + g.target_column) * g.channels
+        if not g.copied:
+            clipped_row(g, t, x, weights, bias, out, row)
+        elif not g.narrow:
+            compute_row(g.units, x + (row - first) * g.row_stride * line, g.unit_step, &t.taps,
+                        weights, bias, out, out_step, g.unit_channels, g.relu)
+        else:
+            compute_row(g.units, x + (row - first) * g.row_stride * line, g.unit_step, &t.taps,
+                        weights, bias, whole_row, g.unit_channels, g.unit_channels, g.relu)
+            if g.target_column_step == 1:
+                memcpy(out, whole_row, <size_t> g.columns * g.channels * sizeof(real))
+                continue
+            for column in range(g.columns):
+                for c in range(g.channels):
+                    out[column * out_step + c] = whole_row[column * g.channels + c]
+
+
+def output(const real[:, :, :, ::1] source,     # IN (images, height, width, channels)
+           const real[:, ::1] weights,          # IN (taps * planes, channels of a unit)
+           const real[::1] bias,                # IN (channels of a unit)
+           real[:, :, :, ::1] target,           # OUT
+           const ptrdiff_t[:, ::1] row_tables, const ptrdiff_t[:, ::1] column_tables,
+           const int32_t[::1] index,            # IN source channel of each channel of plane 0
+           const int[::1] fields,               # IN the fields of Lanes
+           int strip_rows,
+           real[:, ::1] scratch,                # SCRATCH one row a thread: a copied strip
+           real[:, ::1] whole_row,              # SCRATCH one row a thread: an output row
+           int num_threads):
+    """target = [relu](bias + sum over taps and planes of source), on the grid's positions."""
+    cdef Lanes g = lanes_of(fields)
+    cdef Tables t = tables_of(&g, row_tables, column_tables, index)
+    cdef int strips = (g.rows + strip_rows - 1) // strip_rows
+    cdef ptrdiff_t task
+    cdef float_mode mode = 0
+    with nogil, parallel(num_threads=num_threads):
+        mode = flush_denormals()
+        for task in prange(source.shape[0] * strips, schedule="dynamic"):
+            output_strip(&g, &t, &source[task // strips, 0, 0, 0], &weights[0, 0], &bias[0],
+                         &target[task // strips, 0, 0, 0], (task % strips) * strip_rows,
+                         min((task % strips + 1) * strip_rows, g.rows), &scratch[threadid(), 0],
+                         &whole_row[threadid(), 0])
+        restore_denormals(mode)
+
+
+cdef void gradient_area(const Lanes* g, const Taps* taps, const real* x, const real* dy,
+                        const Area* area, real* sums, real* bias_sums, ptrdiff_t* offset,
+                        ptrdiff_t* place) noexcept nogil:
+    """Add one rectangle, whose outputs have the same taps, to the sums."""
+    cdef int row, column, count = 0
+    for row in range(taps.row_begin, taps.row_end):
+        for column in range(taps.column_begin, taps.column_end):
+            offset[count] = taps.row_offset[row] + taps.column_offset[column]
+            place[count] = taps.row_place[row] + taps.column_place[column]
+            count += 1
+    if real is float:
+        fc_depthwise_gradient_f32(count, x, area, offset, place, dy, g.unit_channels, sums,
+                                  bias_sums)
+    else:
+        fc_depthwise_gradient_f64(count, x, area, offset, place, dy, g.unit_channels, sums,
+                                  bias_sums)
+
+
+cdef void clipped_block(const Lanes* g, const Tables* t, const real* x, const real* dy,
+                        real* sums, real* bias_sums, int first, int last, ptrdiff_t* offset,
+                        ptrdiff_t* place) noexcept nogil:
+    """A block read in place: cut into rectangles of outputs with the same taps inside."""
+    cdef Taps taps = t.taps
+    cdef Area area
+    cdef int row = first, column, begin, end
+    area.x_step = <ptrdiff_t> g.column_stride * g.channels
+    area.x_line = <ptrdiff_t> g.row_stride * g.width * g.channels
+    area.dy_step = g.channels
+    area.dy_line = <ptrdiff_t> g.columns * g.channels
+    while row < last:
+        taps.row_begin = 0
+        taps.row_end = g.row_taps
+        clip(row * g.row_stride, g.height, t.row_source, &taps.row_begin, &taps.row_end)
+        area.lines = 1
+        while row + area.lines < last:
+            begin = 0
+            end = g.row_taps
+            clip((row + area.lines) * g.row_stride, g.height, t.row_source, &begin, &end)
+            if begin != taps.row_begin or end != taps.row_end:
+                break
+            area.lines += 1
+        column = 0
+        while column < g.columns:
+            taps.column_begin = 0
+            taps.column_end = g.column_taps
+            if g.inner_begin <= column < g.inner_end:
+                area.pixels = g.inner_end - column
+            else:
+                area.pixels = 1
+                clip(column * g.column_stride, g.width, t.column_source, &taps.column_begin,
+                     &taps.column_end)
+            gradient_area(g, &taps, x + row * area.x_line + column * area.x_step,
+                          dy + row * area.dy_line + column * area.dy_step, &area, sums,
+                          bias_sums, offset, place)
+            column += area.pixels
+        row += area.lines
+
+
+cdef void copied_block(const Lanes* g, const Tables* t, const real* image, const real* dy,
+                       real* sums, real* bias_sums, int first, int last, ptrdiff_t* offset,
+                       ptrdiff_t* place, real* scratch, real* whole_rows) noexcept nogil:
+    cdef Area area
+    cdef ptrdiff_t line = g.planes * plane_size(g), used = <ptrdiff_t> g.columns * g.channels
+    cdef const real* x = load_planes(g, t, image, first * g.row_stride,
+                                     (last - first - 1) * g.row_stride + g.reach, scratch)
+    cdef const real* gradient = dy + first * used
+    cdef int row
+    area.x_step = g.unit_step
+    area.x_line = g.row_stride * line
+    area.dy_step = g.unit_channels
+    area.dy_line = used
+    area.lines = last - first
+    area.pixels = g.units
+    if g.narrow:
+        # The last unit of a row would go on with the next row: copy with zeros.
+        area.dy_line = <ptrdiff_t> g.units * g.unit_channels
+        for row in range(area.lines):
+            memcpy(whole_rows + row * area.dy_line, gradient + row * used, used * sizeof(real))
+            memset(whole_rows + row * area.dy_line + used, 0,
+                   (area.dy_line - used) * sizeof(real))
+        gradient = whole_rows
+    gradient_area(g, &t.taps, x, gradient, &area, sums, bias_sums, offset, place)
+
+
+def kernel_gradient(const real[:, :, :, ::1] x,     # IN
+                    const real[:, :, :, ::1] dy,    # IN (images, rows, columns, channels)
+                    real[:, ::1] sums,              # OUT (parts, taps * planes * unit channels)
+                    real[:, ::1] bias_sums,         # OUT (parts, channels of a unit)
+                    const ptrdiff_t[:, ::1] row_tables, const ptrdiff_t[:, ::1] column_tables,
+                    const int32_t[::1] index, const int[::1] fields,
+                    int parts, int block_rows,
+                    ptrdiff_t[:, ::1] taps,         # SCRATCH (threads, 2 * taps * planes)
+                    real[:, ::1] scratch,           # SCRATCH one row a thread: a copied strip
+                    real[:, ::1] whole_rows,        # SCRATCH one row a thread: a block of dy
+                    int num_threads):
+    """sums[part] and bias_sums[part] = the gradients of that part's blocks of rows."""
+    cdef Lanes g = lanes_of(fields)
+    cdef Tables t = tables_of(&g, row_tables, column_tables, index)
+    cdef ptrdiff_t blocks = (g.rows + block_rows - 1) // block_rows
+    cdef ptrdiff_t total = x.shape[0] * blocks
+    cdef ptrdiff_t size = <ptrdiff_t> g.row_taps * g.column_taps * g.unit_channels
+    cdef int part
+    cdef float_mode mode = 0
+    with nogil, parallel(num_threads=num_threads):
+        mode = flush_denormals()
+        for part in prange(parts, schedule="dynamic"):
+            memset(&sums[part, 0], 0, size * sizeof(real))
+            memset(&bias_sums[part, 0], 0, g.unit_channels * sizeof(real))
+            gradient_part(&g, &t, &x[0, 0, 0, 0], &dy[0, 0, 0, 0], &sums[part, 0],
+                          &bias_sums[part, 0], part * total // parts,
+                          (part + 1) * total // parts, blocks, block_rows, &taps[threadid(), 0],
+                          &scratch[threadid(), 0], &whole_rows[threadid(), 0])
+        restore_denormals(mode)
+
+
+cdef void gradient_part(const Lanes* g, const Tables* t, const real* x, const real* dy,
+                        real* sums, real* bias_sums, ptrdiff_t begin, ptrdiff_t end,
+                        ptrdiff_t blocks, int block_rows, ptrdiff_t* taps, real* scratch,
+                        real* whole_rows) noexcept nogil:
+    cdef ptrdiff_t block, image
+    cdef ptrdiff_t x_size = <ptrdiff_t> g.height * g.width * g.source_channels
+    cdef ptrdiff_t dy_size = <ptrdiff_t> g.rows * g.columns * g.channels
+    cdef ptrdiff_t* place = taps + <ptrdiff_t> g.row_taps * g.column_taps
+    cdef int first, last
+    for block in range(begin, end):
+        image = block // blocks
+        first = (block % blocks) * block_rows
+        last = min(first + block_rows, g.rows)
+        if g.copied:
+            copied_block(g, t, x + image * x_size, dy + image * dy_size, sums, bias_sums, first,
+                         last, taps, place, scratch, whole_rows)
+        else:
+            clipped_block(g, t, x + image * x_size, dy + image * dy_size, sums, bias_sums,
+                          first, last, taps, place)
+
+
+cdef Lanes lanes_of(const int[::1] fields):
+    cdef Lanes g
+    memcpy(&g, &fields[0], sizeof(Lanes))
+    return g
+
+
+cdef Tables tables_of(const Lanes* g, const ptrdiff_t[:, ::1] rows,
+                      const ptrdiff_t[:, ::1] columns, const int32_t[::1] index):
+    """Take apart tables whose lines are: offset, place of the weights, source row or column."""
+    cdef Tables t
+    t.taps.row_offset, t.taps.row_place, t.row_source = &rows[0, 0], &rows[1, 0], &rows[2, 0]
+    t.taps.column_offset, t.taps.column_place = &columns[0, 0], &columns[1, 0]
+    t.column_source = &columns[2, 0]
+    t.taps.row_begin = t.taps.column_begin = 0
+    t.taps.row_end, t.taps.column_end = g.row_taps, g.column_taps
+    t.index = &index[0]
+    return t

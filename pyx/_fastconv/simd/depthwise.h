@@ -1,0 +1,36 @@
+/* Depthwise rows for float and double: depthwise_template.h compiled twice. */
+#ifndef FASTCONV_DEPTHWISE_H
+#define FASTCONV_DEPTHWISE_H
+
+#include "tile.h"
+
+/* Taps of one kernel-gradient tile: their sums, dy and the bias' sum stay in registers, and
+ * their pointers in the general ones. */
+#define FC_TAPS 10
+
+/* Which taps an output sums, as offsets (in values) from its first source value, and where
+ * their weights lie: sums of a row's and a column's share. */
+typedef struct {
+    const ptrdiff_t *row_offset, *row_place, *column_offset, *column_place;
+    int row_begin, row_end, column_begin, column_end;
+} fc_taps;
+
+/* A rectangle of outputs and how far apart its pixels and lines are. */
+typedef struct {
+    ptrdiff_t x_step, x_line, dy_step, dy_line;
+    int lines, pixels;
+} fc_area;
+
+#define REAL float
+#define NAME(x) x##_f32
+#include "depthwise_template.h"
+#undef REAL
+#undef NAME
+
+#define REAL double
+#define NAME(x) x##_f64
+#include "depthwise_template.h"
+#undef REAL
+#undef NAME
+
+#endif

@@ -1,0 +1,213 @@
+/* Convolution with vectors along the channels, where each output channel reads one input value
+ * per tap: depthwise layers, and grouped ones once their input is spread over planes.
+ *
+ * Included once per type by depthwise.h with REAL and NAME defined.
+ */
+
+#define VEC NAME(fc_v)
+#define VECI NAME(fc_i)
+#define LANES ((int)(FC_BYTES / sizeof(REAL)))
+
+/* ---- output: FC_ROWS pixels by up to 2 vectors of channels, taps in the outer loops ---- */
+
+FC_INLINE void NAME(fc_depthwise_tile)(const int pixels, const int vectors, const REAL *x,
+                                       ptrdiff_t x_step, const fc_taps *taps,
+                                       const REAL *weights, const REAL *bias, REAL *out,
+                                       ptrdiff_t out_step, int relu) {
+    VEC sums[FC_ROWS][2];
+    FC_UNROLL
+    for (int i = 0; i < pixels; i++) {
+        sums[i][0] = NAME(fc_load)(bias);
+        if (vectors == 2) sums[i][1] = NAME(fc_load)(bias + LANES);
+    }
+    for (int row = taps->row_begin; row < taps->row_end; row++) {
+        const REAL *line = x + taps->row_offset[row];
+        const REAL *line_weights = weights + taps->row_place[row];
+        for (int column = taps->column_begin; column < taps->column_end; column++) {
+            const REAL *p = line + taps->column_offset[column];
+            const REAL *w = line_weights + taps->column_place[column];
+            VEC first = NAME(fc_load)(w), second = first;
+            if (vectors == 2) second = NAME(fc_load)(w + LANES);
+            FC_UNROLL
+            for (int i = 0; i < pixels; i++) {
+                sums[i][0] += first * NAME(fc_load)(p + i * x_step);
+                if (vectors == 2) sums[i][1] += second * NAME(fc_load)(p + i * x_step + LANES);
+            }
+        }
+    }
+    FC_UNROLL
+    for (int i = 0; i < pixels; i++)
+        for (int v = 0; v < vectors; v++)
+            NAME(fc_store)(out + i * out_step + v * LANES,
+                           relu ? NAME(fc_relu)(sums[i][v]) : sums[i][v]);
+}
+
+/* All channels (one vector at least) of a few pixels; a last vector overlaps the one before. */
+FC_INLINE void NAME(fc_depthwise_channels)(const int pixels, const REAL *x, ptrdiff_t x_step,
+                                           const fc_taps *taps, const REAL *weights,
+                                           const REAL *bias, REAL *out, ptrdiff_t out_step,
+                                           int channels, int relu) {
+    int c = 0;
+    for (; c + 2 * LANES <= channels; c += 2 * LANES)
+        NAME(fc_depthwise_tile)(pixels, 2, x + c, x_step, taps, weights + c, bias + c, out + c,
+                                out_step, relu);
+    for (; c < channels; c += LANES) {
+        int at = c + LANES <= channels ? c : channels - LANES;
+        NAME(fc_depthwise_tile)(pixels, 1, x + at, x_step, taps, weights + at, bias + at,
+                                out + at, out_step, relu);
+    }
+}
+
+#define FC_CHANNELS_CASE(n)                                                                    \
+    case n:                                                                                    \
+        NAME(fc_depthwise_channels)(n, x, x_step, taps, weights, bias, out, out_step,          \
+                                    channels, relu);                                           \
+        break;
+
+/* out[pixel, c] = [relu](bias[c] + sum over taps of x[pixel + tap, c] * weights[tap, c]). */
+FC_LEAF void NAME(fc_depthwise_row)(int pixels, const REAL *x, ptrdiff_t x_step,
+                                    const fc_taps *taps, const REAL *weights, const REAL *bias,
+                                    REAL *out, ptrdiff_t out_step, int channels, int relu) {
+    for (; pixels > 0; pixels -= FC_ROWS, x += FC_ROWS * x_step, out += FC_ROWS * out_step) {
+        switch (pixels) {
+            FC_CHANNELS_CASE(1)
+            FC_CHANNELS_CASE(2)
+            FC_CHANNELS_CASE(3)
+            FC_CHANNELS_CASE(4)
+            FC_CHANNELS_CASE(5)
+#if FC_ROWS > 6
+            FC_CHANNELS_CASE(6)
+            FC_CHANNELS_CASE(7)
+            FC_CHANNELS_CASE(8)
+            FC_CHANNELS_CASE(9)
+            FC_CHANNELS_CASE(10)
+            FC_CHANNELS_CASE(11)
+#endif
+            default:
+                NAME(fc_depthwise_channels)(FC_ROWS, x, x_step, taps, weights, bias, out,
+                                            out_step, channels, relu);
+        }
+    }
+}
+#undef FC_CHANNELS_CASE
+
+/* ---- kernel gradient: one vector of channels by up to FC_TAPS taps ---- */
+
+FC_INLINE void NAME(fc_add_some)(REAL *p, VEC v, int skip) {
+    if (!skip) {
+        NAME(fc_store)(p, NAME(fc_load)(p) + v);
+    } else {
+        REAL lanes[LANES];
+        NAME(fc_store)(lanes, v);
+        for (int lane = skip; lane < LANES; lane++) p[lane] += lanes[lane];
+    }
+}
+
+FC_INLINE void NAME(fc_depthwise_gradient_tile)(const int taps, const REAL *x,
+                                                const fc_area *area, const ptrdiff_t *offset,
+                                                const ptrdiff_t *place, const REAL *dy,
+                                                REAL *sums_out, REAL *bias_sums, int skip) {
+    VEC sums[FC_TAPS], total = {0};
+    FC_UNROLL
+    for (int t = 0; t < taps; t++) sums[t] = (VEC){0};
+    for (int line = 0; line < area->lines; line++) {
+        const REAL *p[FC_TAPS], *d = dy + line * area->dy_line;
+        FC_UNROLL
+        for (int t = 0; t < taps; t++) p[t] = x + line * area->x_line + offset[t];
+        ptrdiff_t at = 0;
+        for (int n = 0; n < area->pixels; n++) {
+            VEC gradient = NAME(fc_load)(d);
+            total += gradient;
+            FC_UNROLL
+            for (int t = 0; t < taps; t++) sums[t] += gradient * NAME(fc_load)(p[t] + at);
+            d += area->dy_step;
+            at += area->x_step;
+        }
+    }
+    FC_UNROLL
+    for (int t = 0; t < taps; t++) NAME(fc_add_some)(sums_out + place[t], sums[t], skip);
+    if (bias_sums) NAME(fc_add_some)(bias_sums, total, skip);
+}
+
+#define FC_TAPS_CASE(n)                                                                        \
+    case n:                                                                                    \
+        NAME(fc_depthwise_gradient_tile)(n, x + c, area, offset + first, place + first,        \
+                                         dy + c, sums + c, first ? NULL : bias_sums + c,       \
+                                         skip);                                                \
+        break;
+
+/* sums[place[t] + c] += sum over an area's pixels of x[pixel + offset[t], c] * dy[pixel, c] for
+ * every tap t, bias_sums[c] += sum of dy[pixel, c]. */
+FC_LEAF void NAME(fc_depthwise_gradient)(int taps, const REAL *x, const fc_area *area,
+                                         const ptrdiff_t *offset, const ptrdiff_t *place,
+                                         const REAL *dy, int channels, REAL *sums,
+                                         REAL *bias_sums) {
+    int blocks = (taps + FC_TAPS - 1) / FC_TAPS;
+    int most = blocks ? (taps + blocks - 1) / blocks : 0; /* blocks of nearly equal size */
+    for (int begin = 0; begin < channels; begin += LANES) {
+        int c = begin + LANES <= channels ? begin : channels - LANES, skip = begin - c, first = 0;
+        do { /* once without a tap too: the bias has a gradient anyhow */
+            int count = most < taps - first ? most : taps - first;
+            switch (count) {
+                FC_TAPS_CASE(0)
+                FC_TAPS_CASE(1)
+                FC_TAPS_CASE(2)
+                FC_TAPS_CASE(3)
+                FC_TAPS_CASE(4)
+                FC_TAPS_CASE(5)
+                FC_TAPS_CASE(6)
+                FC_TAPS_CASE(7)
+                FC_TAPS_CASE(8)
+                FC_TAPS_CASE(9)
+                FC_TAPS_CASE(10)
+            }
+            first += count;
+        } while (first < taps);
+    }
+}
+#undef FC_TAPS_CASE
+
+/* ---- planes: plane i holds, for every output channel, the i-th input channel of its group ---- */
+
+/* planes[i][c] = x[index[c] + i]; with `shuffle` vectors of x are permuted, which may read one
+ * vector past the pixel's last channel. */
+FC_INLINE void NAME(fc_spread_pixel)(const REAL *x, const int32_t *index, int channels, int planes,
+                                     REAL *out, ptrdiff_t plane_step, int shuffle) {
+    if (!shuffle) {
+        for (int i = 0; i < planes; i++)
+            for (int c = 0; c < channels; c++) out[i * plane_step + c] = x[index[c] + i];
+        return;
+    }
+    for (int begin = 0; begin < channels; begin += LANES) {
+        int c = begin + LANES <= channels ? begin : channels - LANES;
+        VECI lane;
+        FC_UNROLL
+        for (int l = 0; l < LANES; l++) lane[l] = index[c + l] - index[c];
+        for (int i = 0; i < planes; i++)
+            NAME(fc_store)(out + i * plane_step + c,
+                           __builtin_shuffle(NAME(fc_load)(x + index[c] + i), lane));
+    }
+}
+
+/* One row of `width` pixels of `source_channels` values into planes: pixel n goes to place
+ * (n + start) / phases of phase (n + start) % phases. */
+FC_LEAF void NAME(fc_spread_row)(const REAL *x, int width, int source_channels,
+                                 const int32_t *index, int channels, int planes, REAL *out,
+                                 ptrdiff_t plane_step, ptrdiff_t phase_step, int phases,
+                                 int start, int shuffle) {
+    int phase = start % phases, place = start / phases;
+    for (int n = 0; n < width; n++) {
+        int whole = shuffle && (ptrdiff_t)(width - n - 1) * source_channels >= LANES;
+        NAME(fc_spread_pixel)(x + (ptrdiff_t)n * source_channels, index, channels, planes,
+                              out + phase * phase_step + (ptrdiff_t)place * channels, plane_step,
+                              whole);
+        if (++phase == phases) {
+            phase = 0;
+            place++;
+        }
+    }
+}
+
+#undef VEC
+#undef VECI
+#undef LANES
