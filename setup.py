@@ -13,7 +13,18 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
 SOURCES = Path("pyx/_fastconv")
-KERNELS = ("conv", "winograd", "depthwise", "pool", "fused", "sparse", "dense", "optim", "augment")
+KERNELS = (
+    "conv",
+    "conv_gradient",
+    "winograd",
+    "depthwise",
+    "pool",
+    "fused",
+    "sparse",
+    "dense",
+    "optim",
+    "augment",
+)
 COMMON = ["-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast", "-g0"]
 LEVELS = {"baseline": []}
 if platform.machine().lower() in ("x86_64", "amd64"):

@@ -13,7 +13,18 @@ from . import cpu
 
 # Raised whenever a kernel's signature changes, so that a stale build is noticed.
 KERNEL_API = 2
-_MODULES = ("conv", "winograd", "depthwise", "pool", "fused", "sparse", "dense", "optim", "augment")
+_MODULES = (
+    "conv",
+    "conv_gradient",
+    "winograd",
+    "depthwise",
+    "pool",
+    "fused",
+    "sparse",
+    "dense",
+    "optim",
+    "augment",
+)
 
 
 def _choose_level() -> str:
@@ -35,6 +46,5 @@ def _choose_level() -> str:
 
 
 simd_level = _choose_level()
-conv, winograd, depthwise, pool, fused, sparse, dense, optim, augment = (
-    importlib.import_module(f"{__name__}.{simd_level}.{name}") for name in _MODULES
-)
+for _name in _MODULES:
+    globals()[_name] = importlib.import_module(f"{__name__}.{simd_level}.{_name}")

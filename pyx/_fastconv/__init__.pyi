@@ -1,11 +1,13 @@
 from . import augment as augment
 from . import conv as conv
+from . import conv_gradient as conv_gradient
 from . import cpu as cpu
 from . import dense as dense
 from . import depthwise as depthwise
 from . import fused as fused
 from . import optim as optim
 from . import pool as pool
+from . import sparse as sparse
 from . import winograd as winograd
 
 KERNEL_API: int

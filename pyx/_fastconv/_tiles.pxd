@@ -16,6 +16,7 @@ cdef extern from "simd/tile.h" nogil:
     const int LANES_F32 "FC_LANES_F32"
     const int LANES_F64 "FC_LANES_F64"
     const int TILE_ROWS "FC_TILE_ROWS"
+    const int NARROW_TILE_ROWS "FC_NARROW_TILE_ROWS"
     const int DOT_ROWS "FC_DOT_ROWS"
     const int DOT_COLUMNS "FC_DOT_COLUMNS"
 
@@ -33,6 +34,12 @@ cdef extern from "simd/tile.h" nogil:
                               ptrdiff_t, int, int, float*, ptrdiff_t, int) noexcept
     void fc_gradient_tile_f64(int, int, const double*, ptrdiff_t, ptrdiff_t, const double*,
                               ptrdiff_t, int, int, double*, ptrdiff_t, int) noexcept
+    void fc_copy_pixels_f32(const float*, ptrdiff_t, int, int, float*, int) noexcept
+    void fc_copy_pixels_f64(const double*, ptrdiff_t, int, int, double*, int) noexcept
+    void fc_zero_pixels_f32(float*, int, int, int) noexcept
+    void fc_zero_pixels_f64(double*, int, int, int) noexcept
+    void fc_add_pixels_f32(const float*, int, int, float*, int) noexcept
+    void fc_add_pixels_f64(const double*, int, int, double*, int) noexcept
     void fc_dot_tile_f32(int, int, const float*, ptrdiff_t, const float*, ptrdiff_t, ptrdiff_t,
                          float*, ptrdiff_t, ptrdiff_t, int) noexcept
     void fc_dot_tile_f64(int, int, const double*, ptrdiff_t, const double*, ptrdiff_t, ptrdiff_t,
@@ -78,6 +85,29 @@ cdef inline void gradient_tile(int rows, int vectors, const real* x, ptrdiff_t x
     else:
         fc_gradient_tile_f64(rows, vectors, x, x_step, x_line, dy, dy_step, lines, pixels, sums,
                              sums_step, overwrite)
+
+
+cdef inline void copy_pixels(const real* source, ptrdiff_t step, int pixels, int count,
+                             real* to, int pitch) noexcept nogil:
+    if real is float:
+        fc_copy_pixels_f32(source, step, pixels, count, to, pitch)
+    else:
+        fc_copy_pixels_f64(source, step, pixels, count, to, pitch)
+
+
+cdef inline void zero_pixels(real* to, int pitch, int pixels, int count) noexcept nogil:
+    if real is float:
+        fc_zero_pixels_f32(to, pitch, pixels, count)
+    else:
+        fc_zero_pixels_f64(to, pitch, pixels, count)
+
+
+cdef inline void add_pixels(const real* source, int vectors, int pixels, real* sums,
+                            int count) noexcept nogil:
+    if real is float:
+        fc_add_pixels_f32(source, vectors, pixels, sums, count)
+    else:
+        fc_add_pixels_f64(source, vectors, pixels, sums, count)
 
 
 cdef inline void dot_tile(int rows, int columns, const real* a, ptrdiff_t a_step, const real* b,

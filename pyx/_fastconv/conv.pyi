@@ -2,7 +2,6 @@ import numpy as np
 
 LANES: dict[str, int]
 TILE: int
-WINDOWS: int
 
 def gather(
     source: np.ndarray,
@@ -16,20 +15,6 @@ def gather(
     scratch: np.ndarray,
     num_threads: int,
 ) -> None: ...
-def kernel_gradient(
-    x: np.ndarray,
-    dy: np.ndarray,
-    sums: np.ndarray,
-    bias_sums: np.ndarray,
-    run_offset: np.ndarray,
-    strip: np.ndarray,
-    grid: np.ndarray,
-    block_rows: int,
-    splits: int,
-    scratch: np.ndarray,
-    edge: np.ndarray,
-    num_threads: int,
-) -> None: ...
 def pack(
     kernel: np.ndarray,
     packed: np.ndarray,
@@ -38,4 +23,3 @@ def pack(
     transposed: bool,
     num_threads: int,
 ) -> None: ...
-def unpack_sum(sums: np.ndarray, dkernel: np.ndarray, groups: int, num_threads: int) -> None: ...

@@ -9,18 +9,15 @@ tiles of TILE_ROWS pixels - runs of contiguous values - values.  NHWC makes a
 kernel row one run, so there is no im2col; a panel's weights stay in L1/L2 while
 the pixels of the strip pass by.  Every output is summed in one fixed order.
 
-`kernel_gradient` sums, for each tap and channel pair, over the pixels of a row
-block; blocks are dealt to a fixed number of parts, each with private sums that
-are added in order, so that results do not depend on the number of threads.
+The kernel gradient is `conv_gradient`'s.
 """
 
 from cython.parallel cimport parallel, prange, threadid
 from libc.stddef cimport ptrdiff_t
-from libc.string cimport memset
 
 from _fastconv._tiles cimport (
-    DOT_COLUMNS, DOT_ROWS, TILE_ROWS, LANES_F32, LANES_F64, conv_tile,
-    float_mode, flush_denormals, gradient_tile, lanes, real, restore_denormals,
+    LANES_F32, LANES_F64, NARROW_TILE_ROWS, TILE_ROWS, conv_tile,
+    float_mode, flush_denormals, lanes, real, restore_denormals,
 )
 from _fastconv._window cimport (
     Strip, load_strip, padded_channels, panel_count, panel_vectors, strip_of,
@@ -78,7 +75,7 @@ cdef void gather_strip(const Grid* g, const Strip* s, const real* image, const r
             column = 0
             left = (last - first) * g.columns
             while left > 0:
-                rows = min(TILE_ROWS, left)
+                rows = min(TILE_ROWS if vectors == 2 else NARROW_TILE_ROWS, left)
                 for i in range(rows):
                     pixel[i] = base + row * line + column * step + group * g.source_group
                     out[i] = (out_base + row * target_line + column * target_step
@@ -123,108 +120,6 @@ def gather(const real[:, :, :, ::1] source,        # IN (images, height, width, 
         restore_denormals(mode)
 
 
-cdef void gradient_block(const Grid* g, const Strip* s, const real* image, const real* dy,
-                         real* sums, real* bias_sums, const ptrdiff_t* run_offset, int first,
-                         int last, int panel_begin, int panel_end, int fresh, real* scratch,
-                         real* edge) noexcept nogil:
-    """Add one row block of one image to the sums of panels [panel_begin, panel_end)."""
-    cdef int width = 2 * lanes(dy)
-    cdef int panels = panel_count(g.target_group, dy)
-    cdef int panel, group, start, vectors, channels, run, tile, rows, n, k
-    cdef int pixels = (last - first) * g.columns
-    cdef ptrdiff_t depth = <ptrdiff_t> g.runs * g.run_length
-    cdef ptrdiff_t padded = padded_channels(g.target_group, dy)
-    cdef const real* base = load_strip(
-        s, image, first * g.row_stride, (last - first - 1) * g.row_stride + g.reach, scratch)
-    cdef const real* values
-    cdef real* panel_sums
-    cdef real* panel_bias
-    cdef ptrdiff_t step
-    for panel in range(panel_begin, panel_end):
-        group = panel // panels
-        start = (panel % panels) * width
-        vectors = panel_vectors(g.target_group - start, dy)
-        channels = min(g.target_group - start, vectors * lanes(dy))
-        values = dy + (<ptrdiff_t> first * g.columns * g.target_channels
-                       + group * g.target_group + start)
-        step = g.target_channels
-        if channels < vectors * lanes(dy):
-            # The last lanes would be the next pixel's, or past the end: copy with zeros.
-            for n in range(pixels):
-                for k in range(channels):
-                    edge[n * vectors * lanes(dy) + k] = values[n * step + k]
-                for k in range(channels, vectors * lanes(dy)):
-                    edge[n * vectors * lanes(dy) + k] = 0
-            values = edge
-            step = vectors * lanes(dy)
-        panel_bias = bias_sums + group * padded + start
-        if fresh:
-            memset(panel_bias, 0, vectors * lanes(dy) * sizeof(real))
-        for n in range(pixels):
-            for k in range(channels):
-                panel_bias[k] += values[n * step + k]
-        panel_sums = sums + (group * padded + start) * depth
-        for run in range(g.runs):
-            tile = 0
-            while tile < g.run_length:
-                rows = min(TILE_ROWS, g.run_length - tile)
-                gradient_tile(
-                    rows, vectors, base + run_offset[run] + group * g.source_group + tile,
-                    <ptrdiff_t> g.column_stride * s.channels, g.row_stride * s.row_step, values,
-                    step, last - first, g.columns,
-                    panel_sums + (<ptrdiff_t> run * g.run_length + tile) * vectors * lanes(dy),
-                    vectors * lanes(dy), fresh)
-                tile += rows
-
-
-cdef void gradient_part(const Grid* g, const Strip* s, const real* x, const real* dy,
-                        real* sums, real* bias_sums, const ptrdiff_t* run_offset,
-                        ptrdiff_t first_block, ptrdiff_t last_block, int block_rows,
-                        int panel_begin, int panel_end, real* scratch,
-                        real* edge) noexcept nogil:
-    cdef ptrdiff_t block, image
-    cdef int blocks = (g.rows + block_rows - 1) // block_rows
-    cdef int first
-    for block in range(first_block, last_block):
-        image = block // blocks
-        first = (block % blocks) * block_rows
-        gradient_block(g, s, x + image * s.height * s.width * s.channels,
-                       dy + image * g.rows * g.columns * g.target_channels, sums, bias_sums,
-                       run_offset, first, min(first + block_rows, g.rows), panel_begin,
-                       panel_end, block == first_block, scratch, edge)
-
-
-def kernel_gradient(const real[:, :, :, ::1] x,     # IN
-                    const real[:, :, :, ::1] dy,    # IN (images, rows, columns, filters)
-                    real[:, ::1] sums,              # SCRATCH (parts, packed size)
-                    real[:, ::1] bias_sums,         # SCRATCH (parts, groups * padded filters)
-                    const ptrdiff_t[::1] run_offset,
-                    const int[::1] strip, const int[::1] grid,
-                    int block_rows, int splits,
-                    real[:, ::1] scratch,           # SCRATCH one row a thread
-                    real[:, ::1] edge,              # SCRATCH one row a thread
-                    int num_threads):
-    """sums[part] = kernel gradient of that part's row blocks, in packed layout."""
-    cdef Strip s = strip_of(strip)
-    cdef Grid g = grid_of(grid)
-    cdef int parts = sums.shape[0]
-    cdef int panels = g.groups * panel_count(g.target_group, &sums[0, 0])
-    cdef ptrdiff_t blocks = x.shape[0] * ((g.rows + block_rows - 1) // block_rows)
-    cdef int task, part, split
-    cdef float_mode mode = 0
-    with nogil, parallel(num_threads=num_threads):
-        mode = flush_denormals()
-        for task in prange(parts * splits, schedule="dynamic"):
-            part = task // splits
-            split = task % splits
-            gradient_part(&g, &s, &x[0, 0, 0, 0], &dy[0, 0, 0, 0], &sums[part, 0],
-                          &bias_sums[part, 0], &run_offset[0], part * blocks // parts,
-                          (part + 1) * blocks // parts, block_rows, split * panels // splits,
-                          (split + 1) * panels // splits, &scratch[threadid(), 0],
-                          &edge[threadid(), 0])
-        restore_denormals(mode)
-
-
 def pack(const real[:, :, :, ::1] kernel,           # IN (kh, kw, channels / groups, filters)
          real[::1] packed,                          # OUT
          const int[:, ::1] taps,                    # IN (taps, 2): kernel row and column
@@ -264,50 +159,22 @@ cdef void pack_panel(const real* kernel, real* panel, const int* taps, int tap_c
     for tap in range(tap_count):
         weights = kernel + (<ptrdiff_t> (taps[2 * tap] * kernel_width + taps[2 * tap + 1])
                             * channels * all_filters + first_filter)
-        for row in range(depth):
+        # Reads are contiguous either way; a panel's rows stay in the L1 cache.
+        if transposed:
             for column in range(used):
-                if transposed:
-                    panel[column] = weights[<ptrdiff_t> (start + column) * all_filters + row]
-                else:
-                    panel[column] = weights[<ptrdiff_t> row * all_filters + start + column]
-            for column in range(used, width):
-                panel[column] = 0
-            panel += width
-
-
-def unpack_sum(const real[:, ::1] sums,             # IN (parts, packed size), rows (tap, channel)
-               real[:, :, :, ::1] dkernel,          # OUT (kh, kw, channels / groups, filters)
-               int groups, int num_threads):
-    """dkernel = the parts added in order, taken out of the panels."""
-    cdef int filters = dkernel.shape[3] // groups
-    cdef int width = 2 * lanes(&sums[0, 0])
-    cdef ptrdiff_t padded = padded_channels(filters, &sums[0, 0])
-    cdef ptrdiff_t rows = dkernel.shape[0] * dkernel.shape[1] * dkernel.shape[2]
-    cdef ptrdiff_t row
-    with nogil:
-        for row in prange(rows, schedule="static", num_threads=num_threads):
-            unpack_row(&sums[0, 0], sums.shape[0], sums.shape[1],
-                       &dkernel[0, 0, 0, 0] + row * dkernel.shape[3], row, rows, groups, filters,
-                       padded, width)
-
-
-cdef void unpack_row(const real* sums, ptrdiff_t parts, ptrdiff_t part_size, real* target,
-                     ptrdiff_t row, ptrdiff_t rows, int groups, int filters, ptrdiff_t padded,
-                     int width) noexcept nogil:
-    cdef int group, panel, start, used, k
-    cdef ptrdiff_t part
-    cdef const real* source
-    for group in range(groups):
-        for panel in range(panel_count(filters, sums)):
-            start = panel * width
-            used = min(width, filters - start)
-            source = (sums + (group * padded + start) * rows
-                      + row * panel_vectors(filters - start, sums) * lanes(sums))
-            for k in range(used):
-                target[group * filters + start + k] = source[k]
-            for part in range(1, parts):
-                for k in range(used):
-                    target[group * filters + start + k] += source[part * part_size + k]
+                for row in range(depth):
+                    panel[<ptrdiff_t> row * width + column] = weights[
+                        <ptrdiff_t> (start + column) * all_filters + row]
+        else:
+            for row in range(depth):
+                for column in range(used):
+                    panel[<ptrdiff_t> row * width + column] = weights[
+                        <ptrdiff_t> row * all_filters + start + column]
+        if used < width:
+            for row in range(depth):
+                for column in range(used, width):
+                    panel[<ptrdiff_t> row * width + column] = 0
+        panel += <ptrdiff_t> depth * width
 
 
 cdef Grid grid_of(const int[::1] fields):

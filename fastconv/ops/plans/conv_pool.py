@@ -9,8 +9,8 @@ import numpy as np
 from ... import runtime
 from ...geometry import Window, conv2d_window
 from .choice import winograd_output
-from .convolution import PARTS, PARTS_BYTES
 from .gather import plan_gather
+from .kernel_gradient import PARTS, PARTS_BYTES
 from .packing import pad_channels
 from .scratch import Scratch
 

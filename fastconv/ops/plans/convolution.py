@@ -10,17 +10,11 @@ from ... import runtime
 from ...geometry import conv2d_window
 from .choice import depthwise, winograd_input_gradient, winograd_output
 from .gather import Gather, plan_gather, taps_of, transposed_taps_of
+from .kernel_gradient import KernelGradientPlan
 from .packing import pad_channels
 from .scratch import Scratch
 
 _kernels = runtime.kernels.conv
-
-PARTS = 16
-"""Private kernel gradients at most; fixed, so that sums do not depend on the threads."""
-PARTS_BYTES = 64 * 1024 * 1024
-"""Memory for them at most."""
-BLOCK_PIXELS = 192
-"""Output pixels that a kernel-gradient tile sums before it goes back to memory."""
 
 
 class Conv2DPlan:
@@ -70,7 +64,7 @@ class Conv2DPlan:
         self._grouped = depthwise(
             input_shape, kernel_shape, window, self._groups, self._dtype, relu=relu
         )
-        self._phases = self._winograd_gradient = None
+        self._phases = self._winograd_gradient = self._product = None
         self._window = window
         self._source = tuple(source)
 
@@ -165,35 +159,15 @@ class Conv2DPlan:
         if self._grouped.kernel_gradient is not None:
             self._grouped.kernel_gradient.kernel_gradient(dy, x, dkernel, dbias)
             return
-        gather, threads = self._forward, runtime.get_num_threads()
-        lanes = _kernels.LANES[self._dtype.name]
-        filters = self._kernel_shape[3] // self._groups
-        padded = self._groups * pad_channels(filters, self._dtype)
-        size = padded * len(gather.taps) * self._kernel_shape[2]
-        block_rows = max(1, min(gather.rows, BLOCK_PIXELS // gather.columns))
-        blocks = self._images * -(-gather.rows // block_rows)
-        parts = max(1, min(blocks, PARTS, PARTS_BYTES // (size * self._dtype.itemsize)))
-        panels = self._groups * -(-filters // (2 * lanes))
-        sums = self._scratch("sums", parts, size)
-        bias_sums = self._scratch("bias sums", parts, padded)
-        _kernels.kernel_gradient(
-            x,
-            dy,
-            sums,
-            bias_sums,
-            gather.run_offset,
-            gather.strip,
-            gather.grid,
-            block_rows,
-            min(panels, -(-PARTS // parts)),
-            self._scratch("block", threads, gather.scratch_size(block_rows)),
-            self._scratch("edge", threads, block_rows * gather.columns * 2 * lanes),
-            threads,
-        )
-        _kernels.unpack_sum(sums, dkernel, self._groups, threads)
-        if dbias is not None:
-            by_group = bias_sums[:parts, :padded].reshape(parts, self._groups, -1)[:, :, :filters]
-            np.sum(by_group, axis=0, out=dbias.reshape(self._groups, filters))
+        if self._product is None:
+            self._product = KernelGradientPlan(
+                (self._images, *self._source),
+                self._kernel_shape,
+                self._window,
+                self._groups,
+                self._dtype,
+            )
+        self._product.kernel_gradient(dy, x, dkernel, dbias)
 
     def _plan_input_gradient(self) -> None:
         """Plan dx: with strides (s, t), s x t grids of inputs, each of stride 1 over dy."""

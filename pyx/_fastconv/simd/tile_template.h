@@ -24,9 +24,16 @@ FC_INLINE void NAME(fc_store_some)(REAL *p, VEC v, int count) {
     if (count >= LANES) {
         NAME(fc_store)(p, v);
     } else if (count > 0) {
+        /* Halves, quarters, …: a copy of unknown length is a call. */
         REAL lanes[LANES];
+        int at = 0;
         NAME(fc_store)(lanes, v);
-        memcpy(p, lanes, (size_t)count * sizeof(REAL));
+        FC_UNROLL
+        for (int piece = LANES / 2; piece > 0; piece /= 2)
+            if (count & piece) {
+                memcpy(p + at, lanes + at, piece * sizeof(REAL));
+                at += piece;
+            }
     }
 }
 
@@ -36,7 +43,7 @@ FC_INLINE void NAME(fc_accumulate)(const int rows, const int vectors, VEC sums[]
                                    int runs, int length, const REAL *weights,
                                    ptrdiff_t weights_step) {
     for (int r = 0; r < runs; r++) {
-        const REAL *p[FC_ROWS];
+        const REAL *p[FC_NARROW_ROWS];
         FC_UNROLL
         for (int i = 0; i < rows; i++) p[i] = pixel[i] + run_offset[r];
         for (int l = 0; l < length; l++) {
@@ -60,7 +67,7 @@ FC_INLINE void NAME(fc_conv_body)(const int rows, const int vectors, const REAL 
                                   int length, const REAL *weights, ptrdiff_t weights_step,
                                   const REAL *start, int start_is_target, int channels,
                                   int relu) {
-    VEC sums[FC_ROWS][2];
+    VEC sums[FC_NARROW_ROWS][2];
     FC_UNROLL
     for (int i = 0; i < rows; i++) {
         const REAL *from = start_is_target ? out[i] : start;
@@ -88,7 +95,14 @@ FC_INLINE void NAME(fc_conv_body)(const int rows, const int vectors, const REAL 
                                weights_step, start, start_is_target, channels, relu);          \
         break;
 
-/* out[i][0:channels] = [relu](start + sum over runs).  `start` is the bias (padded to whole
+#define FC_NARROW_CASE(n)                                                                      \
+    case n:                                                                                    \
+        NAME(fc_conv_body)(n, 1, pixel, out, run_offset, runs, length, weights, weights_step,  \
+                           start, start_is_target, channels, relu);                            \
+        break;
+
+/* Up to FC_ROWS pixels of two vectors or FC_NARROW_ROWS of one:
+ * out[i][0:channels] = [relu](start + sum over runs).  `start` is the bias (padded to whole
  * vectors) or NULL for zero; with start_is_target the sums go on from what out holds. */
 FC_LEAF void NAME(fc_conv_tile)(int rows, int vectors, const REAL *const *pixel,
                                 REAL *const *out, const ptrdiff_t *run_offset, int runs,
@@ -101,7 +115,10 @@ FC_LEAF void NAME(fc_conv_tile)(int rows, int vectors, const REAL *const *pixel,
         FC_CONV_CASE(4)
         FC_CONV_CASE(5)
         FC_CONV_CASE(6)
-#if FC_ROWS > 6
+#if FC_ROWS == 6
+        FC_NARROW_CASE(7)
+        FC_NARROW_CASE(8)
+#else
         FC_CONV_CASE(7)
         FC_CONV_CASE(8)
         FC_CONV_CASE(9)
@@ -112,6 +129,7 @@ FC_LEAF void NAME(fc_conv_tile)(int rows, int vectors, const REAL *const *pixel,
     }
 }
 #undef FC_CONV_CASE
+#undef FC_NARROW_CASE
 
 /* ---- convolution + bias + ReLU + 2x2 max pool: `windows` windows of four pixels ---- */
 
@@ -259,6 +277,56 @@ FC_LEAF void NAME(fc_gradient_tile)(int rows, int vectors, const REAL *x, ptrdif
     }
 }
 #undef FC_GRADIENT_CASE
+
+/* ---- packing: `count` values of each of `pixels` pixels, rows of `pitch` values ---- */
+
+#define FC_COPY_CASE(n)                                                                        \
+    case n:                                                                                    \
+        for (int i = 0; i < pixels; i++)                                                       \
+            memcpy(to + (ptrdiff_t)i * pitch, from + i * step, n * sizeof(REAL));              \
+        break;
+
+/* The counts of whole tiles and of few channels have loops of their own: a copy of unknown
+ * length costs more than the values it moves. */
+FC_LEAF void NAME(fc_copy_pixels)(const REAL *from, ptrdiff_t step, int pixels, int count,
+                                  REAL *to, int pitch) {
+    switch (count) {
+        FC_COPY_CASE(1)
+        FC_COPY_CASE(2)
+        FC_COPY_CASE(3)
+        FC_COPY_CASE(4)
+        FC_COPY_CASE(5)
+        FC_COPY_CASE(6)
+        FC_COPY_CASE(8)
+        FC_COPY_CASE(12)
+        FC_COPY_CASE(16)
+        FC_COPY_CASE(32)
+        default:
+            for (int i = 0; i < pixels; i++)
+                for (int k = 0; k < count; k++) to[(ptrdiff_t)i * pitch + k] = from[i * step + k];
+    }
+}
+#undef FC_COPY_CASE
+
+FC_LEAF void NAME(fc_zero_pixels)(REAL *to, int pitch, int pixels, int count) {
+    for (int i = 0; i < pixels; i++)
+        for (int k = 0; k < count; k++) to[(ptrdiff_t)i * pitch + k] = 0;
+}
+
+/* sums[0:count] += the pixels, each of `vectors` vectors. */
+FC_LEAF void NAME(fc_add_pixels)(const REAL *from, int vectors, int pixels, REAL *sums,
+                                 int count) {
+    VEC total[2] = {{0}, {0}};
+    REAL lanes[2 * LANES];
+    for (int i = 0; i < pixels; i++) {
+        total[0] += NAME(fc_load)(from);
+        if (vectors == 2) total[1] += NAME(fc_load)(from + LANES);
+        from += vectors * LANES;
+    }
+    NAME(fc_store)(lanes, total[0]);
+    NAME(fc_store)(lanes + LANES, total[1]);
+    for (int k = 0; k < count; k++) sums[k] += lanes[k];
+}
 
 /* ---- dot products: `rows` vectors a against `columns` vectors b, both contiguous ---- */
 

@@ -6,7 +6,8 @@
  *
  * FC_ROWS is the height of a register tile that is two vectors wide: with 32
  * registers 12 x 2 accumulators + 2 weights + 1 broadcast fit, with 16
- * registers 6 x 2 + 2 + 1 do.
+ * registers 6 x 2 + 2 + 1 do.  A tile one vector wide is FC_NARROW_ROWS high:
+ * eight sums keep two multipliers of a latency of four busy.
  */
 #ifndef FASTCONV_VECTOR_H
 #define FASTCONV_VECTOR_H
@@ -29,6 +30,8 @@
 #define FC_ROWS 6
 #endif
 
+#define FC_NARROW_ROWS (FC_ROWS > 8 ? FC_ROWS : 8)
+
 #define FC_INLINE static inline __attribute__((always_inline, unused))
 #define FC_LEAF static __attribute__((noinline, unused))
 #define FC_UNROLL _Pragma("GCC unroll 32")
@@ -37,7 +40,8 @@
 enum {
     FC_LANES_F32 = FC_BYTES / 4,
     FC_LANES_F64 = FC_BYTES / 8,
-    FC_TILE_ROWS = FC_ROWS
+    FC_TILE_ROWS = FC_ROWS,
+    FC_NARROW_TILE_ROWS = FC_NARROW_ROWS
 };
 
 typedef float fc_v_f32 __attribute__((vector_size(FC_BYTES)));

@@ -1,0 +1,109 @@
+"""Kernel gradient of a convolution of fixed shapes, as one matrix product over all pixels."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ... import runtime
+from ...geometry import Window
+from .scratch import Scratch
+
+_kernels = runtime.kernels.conv_gradient
+_conv = runtime.kernels.conv
+
+PARTS = 16
+"""Tasks at most; fixed, so that sums do not depend on the threads."""
+PARTS_BYTES = 64 * 1024 * 1024
+"""Memory for private sums at most."""
+SPLIT_PIECES = 8
+"""Pieces of the patch in one task at least: each task packs all of dY for itself."""
+BLOCK_PIXELS = 256
+"""Output pixels of one block at most: a piece of the patch and one of dY fit an L1 cache."""
+BLOCK_BYTES = 192 * 1024
+"""Packed dY of one block: half of a usual L2 cache."""
+
+
+class KernelGradientPlan:
+    """dkernel and dbias of conv2d of x (`input_shape`) with a kernel of `kernel_shape`."""
+
+    def __init__(
+        self,
+        input_shape: tuple[int, int, int, int],
+        kernel_shape: tuple[int, int, int, int],
+        window: Window,
+        groups: int,
+        dtype: np.dtype,
+    ) -> None:
+        self._scratch = Scratch(dtype)
+        channels, filters = kernel_shape[2], kernel_shape[3] // groups
+        self._filters = kernel_shape[3]
+        self._runs, length = _runs(window, channels, groups)
+        depth = length * len(self._runs)
+        lanes = _conv.LANES[dtype.name]
+        tile, wide = _conv.TILE, 2 * lanes
+        # Values are broadcast in tiles and padded to whole vectors: what is few is broadcast.
+        turned = _pad(filters, tile) * _pad(depth, lanes) < _pad(depth, tile) * _pad(filters, lanes)
+        self._patch, self._wide = (wide, tile) if turned else (tile, wide)
+        self._shape = np.array(
+            [window.rows.stride, window.columns.stride, groups, length, int(turned)], np.int32
+        )
+        pieces = -(-depth // self._patch)
+        tiles = -(-filters // self._wide)
+        self._packed_filters = tiles * self._wide
+        pixels = min(BLOCK_PIXELS, BLOCK_BYTES // (self._packed_filters * dtype.itemsize))
+        columns, rows = window.columns.output, input_shape[0] * window.rows.output
+        self._block_rows = max(1, min(rows, pixels // max(columns, 1)))
+        self._block_pixels = self._block_rows * columns
+        blocks = -(-rows // self._block_rows)
+        self._sums = groups * pieces * tiles * tile * wide
+        splits = max(1, min(PARTS, pieces // SPLIT_PIECES))
+        self._parts = max(
+            1, min(blocks, -(-PARTS // splits), PARTS_BYTES // (self._sums * dtype.itemsize))
+        )
+        self._splits = min(pieces, -(-PARTS // self._parts))
+
+    def kernel_gradient(
+        self, dy: np.ndarray, x: np.ndarray, dkernel: np.ndarray, dbias: np.ndarray | None
+    ) -> None:
+        """Write the gradients; dbias may be None."""
+        threads = runtime.get_num_threads()
+        _kernels.kernel_gradient(
+            x,
+            dy,
+            self._runs,
+            self._shape,
+            self._block_rows,
+            self._splits,
+            self._scratch("sums", self._parts, self._sums),
+            self._scratch("bias sums", self._parts, self._filters),
+            self._scratch("patch", threads, self._block_pixels * self._patch),
+            self._scratch("filters", threads, self._block_pixels * self._packed_filters),
+            dkernel,
+            dbias,
+            threads,
+        )
+
+
+def _runs(window: Window, channels: int, groups: int) -> tuple[np.ndarray, int]:
+    """Return where the patch's contiguous runs start, in pixels of x, and their length."""
+    rows, columns = window
+    starts = [
+        (row * rows.dilation - rows.before, column * columns.dilation - columns.before)
+        for row in range(rows.window)
+        for column in range(columns.window)
+    ]
+    # In NHWC a kernel row is one run, where no column of it is ever outside of x.
+    merged = (
+        groups == 1
+        and columns.dilation == 1
+        and columns.before <= 0
+        and (columns.output - 1) * columns.stride - columns.before + columns.window <= columns.size
+    )
+    if merged:
+        starts = starts[:: columns.window]
+        channels *= columns.window
+    return np.array(starts, np.int32), channels
+
+
+def _pad(count: int, unit: int) -> int:
+    return -(-count // unit) * unit

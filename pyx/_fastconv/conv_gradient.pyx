@@ -1,0 +1,247 @@
+"""Kernel gradient of a convolution: a matrix product over all output pixels.
+
+dkernel = X' dY, where a row of X is an output pixel's patch (kernel rows x columns x
+channels) and a row of dY its filters; X never exists as a whole.  Loops, outermost first:
+parts (private sums) x splits of the patch (parallel) - blocks of output pixels - groups -
+pieces of the patch - pieces of the filters - pixels.  Per block all pieces of dY are packed
+once, and each piece of X - so short that it stays in L1 - just before all pieces of dY pass
+by: packing frees the product from strides that would put all pixels in a few cache sets, from
+padding, and from the images' edges, since a block may span images.
+
+A register tile is TILE_ROWS values of one side, broadcast, by up to two vectors of the other.
+Usually the patch is broadcast and the filters are vectors; with few filters they change sides
+("turned").  Parts are added in order, so that results do not depend on the threads.
+"""
+
+from cython.parallel cimport parallel, prange, threadid
+from libc.stddef cimport ptrdiff_t
+from libc.string cimport memset
+
+from _fastconv._tiles cimport (
+    TILE_ROWS, add_pixels, copy_pixels, float_mode, flush_denormals, gradient_tile, lanes, real,
+    restore_denormals, zero_pixels,
+)
+
+cdef struct Shape:
+    int height            # of x
+    int width
+    int channels
+    int rows              # of dy
+    int columns
+    int filters
+    int row_stride
+    int column_stride
+    int groups
+    int source_group      # channels of one group
+    int target_group      # filters of one group
+    int run_length        # values of the patch that are contiguous in x
+    int runs
+    int turned
+
+
+cdef inline int patch_width(const Shape* g, const real* kind) noexcept nogil:
+    """Values of the patch in one piece."""
+    return 2 * lanes(kind) if g.turned else TILE_ROWS
+
+
+cdef inline int filter_width(const Shape* g, const real* kind) noexcept nogil:
+    return TILE_ROWS if g.turned else 2 * lanes(kind)
+
+
+cdef inline int vector_pitch(int count, const real* kind) noexcept nogil:
+    """`count` values of the side of vectors, rounded up to one or two of them."""
+    return lanes(kind) if count <= lanes(kind) else 2 * lanes(kind)
+
+
+cdef void pack_run(const Shape* g, const real* x, int row_offset, int column_offset, int channel,
+                   ptrdiff_t first, ptrdiff_t last, int count, real* to,
+                   int pitch) noexcept nogil:
+    """`count` values of one run, for output rows [first, last) counted over all images."""
+    cdef int begin = 0, end = g.columns, source
+    cdef ptrdiff_t row, step = <ptrdiff_t> g.column_stride * g.channels
+    cdef ptrdiff_t line = <ptrdiff_t> g.columns * pitch
+    if column_offset < 0:
+        begin = min(g.columns, (g.column_stride - 1 - column_offset) // g.column_stride)
+    if column_offset >= g.width:
+        end = begin
+    else:
+        end = max(begin, min(g.columns,
+                             (g.width - 1 - column_offset) // g.column_stride + 1))
+    for row in range(first, last):
+        source = <int> (row % g.rows) * g.row_stride + row_offset
+        if source < 0 or source >= g.height or begin >= end:
+            zero_pixels(to, pitch, g.columns, count)
+        else:
+            zero_pixels(to, pitch, begin, count)
+            copy_pixels(x + ((row // g.rows * g.height + source) * g.width
+                             + begin * g.column_stride + column_offset) * g.channels + channel,
+                        step, end - begin, count, to + begin * pitch, pitch)
+            zero_pixels(to + end * pitch, pitch, g.columns - end, count)
+        to += line
+
+
+cdef int pack_patch(const Shape* g, const real* x, const int* runs, int group, ptrdiff_t first,
+                    ptrdiff_t last, int start, int count, real* to) noexcept nogil:
+    """Values [start, start + count) of the patch, pixel by pixel; return their pitch."""
+    cdef int pitch = vector_pitch(count, x) if g.turned else count
+    cdef int at = 0, run, value, some
+    while at < count:
+        run = (start + at) // g.run_length
+        value = (start + at) % g.run_length
+        some = min(count - at, g.run_length - value)
+        pack_run(g, x, runs[2 * run], runs[2 * run + 1], group * g.source_group + value, first,
+                 last, some, to + at, pitch)
+        at += some
+    if count < pitch:
+        zero_pixels(to + count, pitch, <int> (last - first) * g.columns, pitch - count)
+    return pitch
+
+
+cdef void pack_filters(const Shape* g, const real* dy, int group, ptrdiff_t first,
+                       ptrdiff_t last, real* to, real* bias_sums) noexcept nogil:
+    """All pieces of dY of one group, one after the other; add them to `bias_sums`."""
+    cdef int pixels = <int> (last - first) * g.columns
+    cdef int start = 0, count, pitch, n, k
+    cdef const real* values = (
+        dy + first * g.columns * g.filters + <ptrdiff_t> group * g.target_group)
+    cdef real* sums
+    while start < g.target_group:
+        count = min(filter_width(g, dy), g.target_group - start)
+        pitch = count if g.turned else vector_pitch(count, dy)
+        copy_pixels(values + start, g.filters, pixels, count, to, pitch)
+        if count < pitch:
+            zero_pixels(to + count, pitch, pixels, pitch - count)
+        if bias_sums != NULL:
+            sums = bias_sums + group * g.target_group + start
+            if g.turned:
+                for n in range(pixels):
+                    for k in range(count):
+                        sums[k] += to[n * pitch + k]
+            else:
+                add_pixels(to, pitch // lanes(dy), pixels, sums, count)
+        to += <ptrdiff_t> pixels * pitch
+        start += count
+
+
+cdef void multiply_piece(const Shape* g, const real* patch, int patch_count, int patch_pitch,
+                         const real* filters, int pixels, real* sums,
+                         int fresh) noexcept nogil:
+    """sums (+)= one piece of the patch times all pieces of dY, a tile of sums for each."""
+    cdef int start = 0, count, pitch
+    cdef ptrdiff_t tile = TILE_ROWS * 2 * lanes(patch)
+    while start < g.target_group:
+        count = min(filter_width(g, patch), g.target_group - start)
+        if g.turned:
+            gradient_tile(count, patch_pitch // lanes(patch), filters, count, 0, patch,
+                          patch_pitch, 1, pixels, sums, patch_pitch, fresh)
+            filters += <ptrdiff_t> pixels * count
+        else:
+            pitch = vector_pitch(count, patch)
+            gradient_tile(patch_count, pitch // lanes(patch), patch, patch_pitch, 0, filters,
+                          pitch, 1, pixels, sums, pitch, fresh)
+            filters += <ptrdiff_t> pixels * pitch
+        sums += tile
+        start += count
+
+
+cdef void gradient_part(const Shape* g, const real* x, const real* dy, const int* runs,
+                        ptrdiff_t first, ptrdiff_t last, int block_rows, int first_piece,
+                        int last_piece, real* sums, real* bias_sums, real* patch,
+                        real* filters) noexcept nogil:
+    """Sums of pieces [first_piece, last_piece) over output rows [first, last)."""
+    cdef int width = patch_width(g, x), group, piece, count, pitch
+    cdef int depth = g.runs * g.run_length
+    cdef ptrdiff_t row = first, end
+    cdef ptrdiff_t pieces = (depth + width - 1) // width
+    cdef ptrdiff_t tiles = (g.target_group + filter_width(g, x) - 1) // filter_width(g, x)
+    cdef ptrdiff_t tile = TILE_ROWS * 2 * lanes(x)
+    if bias_sums != NULL:
+        memset(bias_sums, 0, g.filters * sizeof(real))
+    while row < last:
+        end = min(row + block_rows, last)
+        for group in range(g.groups):
+            pack_filters(g, dy, group, row, end, filters, bias_sums)
+            for piece in range(first_piece, last_piece):
+                count = min(width, depth - piece * width)
+                pitch = pack_patch(g, x, runs, group, row, end, piece * width, count, patch)
+                multiply_piece(g, patch, count, pitch, filters, <int> (end - row) * g.columns,
+                               sums + (group * pieces + piece) * tiles * tile, row == first)
+        row = end
+
+
+cdef void reduce_row(const Shape* g, const real* sums, ptrdiff_t parts, ptrdiff_t part_size,
+                     int row, real* target) noexcept nogil:
+    """target (filters) = the parts' sums for one value of the patch, in order."""
+    cdef int width = patch_width(g, sums), wide = filter_width(g, sums)
+    cdef int depth = g.runs * g.run_length
+    cdef int group, k, pitch, count
+    cdef ptrdiff_t pieces = (depth + width - 1) // width, part
+    cdef ptrdiff_t tiles = (g.target_group + wide - 1) // wide
+    cdef ptrdiff_t tile = TILE_ROWS * 2 * lanes(sums)
+    cdef const real* source
+    for group in range(g.groups):
+        for k in range(g.target_group):
+            if g.turned:
+                count = min(width, depth - row // width * width)
+                pitch = k % wide * vector_pitch(count, sums) + row % width
+            else:
+                count = min(wide, g.target_group - k // wide * wide)
+                pitch = row % width * vector_pitch(count, sums) + k % wide
+            source = sums + ((group * pieces + row // width) * tiles + k // wide) * tile + pitch
+            target[0] = source[0]
+            for part in range(1, parts):
+                target[0] += source[part * part_size]
+            target += 1
+
+
+def kernel_gradient(const real[:, :, :, ::1] x,     # IN
+                    const real[:, :, :, ::1] dy,    # IN (images, rows, columns, filters)
+                    const int[:, ::1] runs,         # IN (runs, 2): row and column of x's pixel
+                    const int[::1] shape,           # IN the fields of Shape that arrays lack
+                    int block_rows, int splits,
+                    real[:, ::1] sums,              # SCRATCH (parts, tiles)
+                    real[:, ::1] bias_sums,         # SCRATCH (parts, filters)
+                    real[:, ::1] patch,             # SCRATCH one row a thread
+                    real[:, ::1] filters,           # SCRATCH one row a thread
+                    real[:, :, :, ::1] dkernel,     # OUT
+                    real[::1] dbias,                # OUT or None
+                    int num_threads):
+    """dkernel = X' dY and dbias = the pixels' sum of dY."""
+    cdef Shape g = shape_of(x.shape[1], x.shape[2], x.shape[3], dy.shape[1], dy.shape[2],
+                            dy.shape[3], shape, runs.shape[0])
+    cdef ptrdiff_t parts = sums.shape[0], rows = x.shape[0] * g.rows, task, part, split
+    cdef int depth = g.runs * g.run_length, width = patch_width(&g, &sums[0, 0])
+    cdef ptrdiff_t pieces = (depth + width - 1) // width
+    cdef float_mode mode = 0
+    cdef int k
+    with nogil, parallel(num_threads=num_threads):
+        mode = flush_denormals()
+        for task in prange(parts * splits, schedule="dynamic"):
+            part = task // splits
+            split = task % splits
+            gradient_part(&g, &x[0, 0, 0, 0], &dy[0, 0, 0, 0], &runs[0, 0],
+                          part * rows // parts, (part + 1) * rows // parts, block_rows,
+                          <int> (split * pieces // splits), <int> ((split + 1) * pieces // splits),
+                          &sums[part, 0], &bias_sums[part, 0] if split == 0 else NULL,
+                          &patch[threadid(), 0], &filters[threadid(), 0])
+        for task in prange(depth, schedule="static"):
+            reduce_row(&g, &sums[0, 0], parts, sums.shape[1], <int> task,
+                       &dkernel[0, 0, 0, 0] + task * g.filters)
+        restore_denormals(mode)
+    if dbias is not None:
+        for k in range(g.filters):
+            dbias[k] = bias_sums[0, k]
+            for part in range(1, parts):
+                dbias[k] += bias_sums[part, k]
+
+
+cdef Shape shape_of(ptrdiff_t height, ptrdiff_t width, ptrdiff_t channels, ptrdiff_t rows,
+                    ptrdiff_t columns, ptrdiff_t filters, const int[::1] fields,
+                    ptrdiff_t runs):
+    cdef Shape g
+    g.height, g.width, g.channels = <int> height, <int> width, <int> channels
+    g.rows, g.columns, g.filters = <int> rows, <int> columns, <int> filters
+    g.row_stride, g.column_stride, g.groups = fields[0], fields[1], fields[2]
+    g.run_length, g.turned, g.runs = fields[3], fields[4], <int> runs
+    g.source_group, g.target_group = g.channels // g.groups, g.filters // g.groups
+    return g
