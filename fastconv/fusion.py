@@ -1,7 +1,7 @@
 """Which neighbouring layers run as one kernel.
 
-A plan is a list of stages, each a layer or a `FusedConvPool` that stands for several
-and has their `call` and `backward`.  The user's layers stay as they are: a stage reads
+A plan is a list of stages, each a layer or an object that stands for several and has
+their `call` and `backward`.  The user's layers stay as they are: a stage reads
 their parameters and writes their gradients.
 """
 
@@ -11,10 +11,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from . import activations
+from . import activations, runtime
 from .layers import Conv2D, MaxPooling2D
 from .layers.base import Layer
-from .ops.plans import ConvPoolPlan
+from .ops.plans import ConvPoolPlan, Pool2DPlan
 
 
 class FusedConvPool:
@@ -70,19 +70,80 @@ class FusedConvPool:
         )
 
 
-def plan(layers: Sequence[Layer]) -> list[Layer | FusedConvPool]:
+class GatedPool:
+    """Conv2D with ReLU and any max pooling behind it: two kernels, and no pass for the ReLU.
+
+    What the ReLU stops has a maximum of 0, and the pooling passes no gradient to it.
+    """
+
+    def __init__(self, convolution: Conv2D, pooling: MaxPooling2D) -> None:
+        self.layers = (convolution, pooling)
+        self._kept: tuple[Pool2DPlan, tuple[int, ...], np.ndarray] | None = None
+
+    def call(self, x: np.ndarray, training: bool = False) -> np.ndarray:
+        """Return the pooled output in the pooling layer's own buffer."""
+        convolution, pooling = self.layers
+        y = convolution.call(x, training)
+        plan = pooling.plan(("gated", y.shape), lambda: self._make_plan(y.shape))
+        out = pooling.buffer("output", plan.output_shape)
+        winners = pooling.buffer("winners", plan.output_shape, np.uint8) if training else None
+        plan.forward(y, out, winners)
+        self._kept = (plan, y.shape, winners) if training else None
+        return out
+
+    def backward(self, dy: np.ndarray) -> np.ndarray | None:
+        """Write the convolution's gradients and return the input's, if anyone needs it."""
+        convolution, pooling = self.layers
+        if self._kept is None:
+            raise RuntimeError(
+                f"{convolution.label}: backward(dy) needs call(x, training=True) before it"
+            )
+        plan, shape, winners = self._kept
+        dz = pooling.buffer("dx", shape)
+        plan.backward(np.ascontiguousarray(dy), None, dz, winners)
+        return convolution.pre_activation_backward(dz)
+
+    def _make_plan(self, shape: tuple[int, ...]) -> Pool2DPlan:
+        pooling = self.layers[1]
+        return Pool2DPlan(
+            "max",
+            shape,
+            pool_size=pooling.pool_size,
+            strides=pooling.strides,
+            padding=pooling.padding,
+            gated=True,
+            owner=pooling.label,
+        )
+
+
+Stage = Layer | FusedConvPool | GatedPool
+
+
+def plan(layers: Sequence[Layer]) -> list[Stage]:
     """Return the stages that compute what `layers`, all built, compute one after another."""
-    stages: list[Layer | FusedConvPool] = []
+    stages: list[Stage] = []
     waiting = list(layers)
     while waiting:
         first, *rest = waiting
         if rest and _fuses(first, rest[0]):
             stages.append(FusedConvPool(first, rest[0]))
             waiting = rest[1:]
+        elif rest and _gates(first, rest[0]):
+            stages.append(GatedPool(first, rest[0]))
+            waiting = rest[1:]
         else:
             stages.append(first)
             waiting = rest
     return stages
+
+
+def _gates(first: Layer, second: Layer) -> bool:
+    return (
+        type(first) is Conv2D
+        and type(second) is MaxPooling2D
+        and first.activation is activations.relu
+        and second.pool_size[0] * second.pool_size[1] <= runtime.kernels.pool.MOST_WINNERS
+    )
 
 
 def _fuses(first: Layer, second: Layer) -> bool:

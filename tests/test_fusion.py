@@ -8,6 +8,7 @@ from oracle import assert_close
 
 from fastconv import activations, fusion, layers
 from fastconv.models import Sequential
+from fastconv.ops.plans import Pool2DPlan
 
 pytestmark = pytest.mark.usefixtures("algorithms")
 
@@ -48,7 +49,28 @@ def normal(shape, seed=0):
 def test_neighbours_that_fuse(options, pool_options, size):
     members = built(conv(**options), pool(**pool_options), size=size)
     (stage,) = fusion.plan(members)
-    assert stage.layers == members
+    assert type(stage) is fusion.FusedConvPool and stage.layers == members
+
+
+OTHER_POOLS = [
+    ({"dilation_rate": 2}, {}, (12, 12)),
+    ({"groups": 3, "filters": 6}, {}, (12, 12)),
+    ({}, {"pool_size": 3, "strides": 2}, (12, 13)),
+    ({"filters": 33, "use_bias": False}, {"pool_size": 3, "strides": 2, "padding": 1}, (12, 12)),
+    ({}, {"pool_size": (2, 1)}, (12, 12)),
+    ({"filters": 16}, {"strides": 1}, (12, 12)),
+    ({}, {"padding": "same"}, (13, 12)),
+    ({}, {"padding": 1}, (12, 12)),
+]
+
+
+@pytest.mark.parametrize(("options", "pool_options", "size"), OTHER_POOLS, ids=str)
+def test_other_pools_do_without_a_pass_for_the_relu(options, pool_options, size):
+    options = {"filters": 4, "kernel_size": 3, "activation": "relu"} | options
+    members = built(layers.Conv2D(**options), pool(**pool_options), size=size)
+    (stage,) = fusion.plan(members)
+    assert type(stage) is fusion.GatedPool and stage.layers == members
+    check_stage(stage, members, normal((3, *size, 3), 1))
 
 
 class OwnConv2D(layers.Conv2D):
@@ -69,13 +91,7 @@ def own_relu(x):
         (lambda: (conv(activation="sigmoid"), pool()), (12, 12)),
         (lambda: (conv(activation=None), pool()), (12, 12)),
         (lambda: (conv(activation="leaky_relu"), pool()), (12, 12)),
-        (lambda: (conv(dilation_rate=2), pool()), (12, 12)),
-        (lambda: (layers.Conv2D(6, 3, groups=3, activation="relu"), pool()), (12, 12)),
-        (lambda: (conv(), pool(pool_size=3)), (12, 12)),
-        (lambda: (conv(), pool(pool_size=(2, 1))), (12, 12)),
-        (lambda: (conv(), pool(strides=1)), (12, 12)),
-        (lambda: (conv(), pool(padding="same")), (13, 12)),
-        (lambda: (conv(), pool(padding=1)), (12, 12)),
+        (lambda: (conv(), pool(pool_size=16)), (18, 18)),
         (lambda: (conv(), layers.AveragePooling2D()), (12, 12)),
         (lambda: (conv(), layers.L2Pooling2D()), (12, 12)),
         (lambda: (conv(), layers.Dropout(0.1), pool()), (12, 12)),
@@ -112,11 +128,15 @@ def test_a_stage_gives_what_its_layers_give(options, size):
     filters = options.pop("filters", 4)
     convolution = layers.Conv2D(filters, 3, activation="relu", **options)
     members = built(convolution, layers.MaxPooling2D(), size=size)
-    pooling = members[1]
-    if convolution.use_bias:
-        convolution.bias.assign(normal(filters, 5))
     (stage,) = fusion.plan(members)
-    x = normal((3, *size, 3), 1)
+    check_stage(stage, members, normal((3, *size, 3), 1))
+
+
+def check_stage(stage, members, x):
+    """Compare a stage with its two layers one after the other."""
+    convolution, pooling = members
+    if convolution.use_bias:
+        convolution.bias.assign(normal(convolution.filters, 5))
     expected = pooling.call(convolution.call(x, training=True), training=True).copy()
     dy = normal(expected.shape, 2)
     expected_dx = convolution.backward(pooling.backward(dy)).copy()
@@ -131,11 +151,33 @@ def test_a_stage_gives_what_its_layers_give(options, size):
     assert stage.backward(dy) is None
 
 
-def test_backward_needs_a_forward_pass_in_training():
-    (stage,) = fusion.plan(built(conv(), pool()))
-    stage.call(normal((1, 12, 12, 3)))
+@pytest.mark.parametrize("pooling", [{}, {"pool_size": 3}], ids=str)
+def test_backward_needs_a_forward_pass_in_training(pooling):
+    (stage,) = fusion.plan(built(conv(), pool(**pooling)))
+    y = stage.call(normal((1, 12, 12, 3)))
     with pytest.raises(RuntimeError, match=r"Conv2D '.*': backward\(dy\) needs call\(x, training"):
-        stage.backward(normal((1, 5, 5, 4)))
+        stage.backward(y)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, -1.0, 0.0, 1.0])
+def test_the_gate_is_that_of_the_relu(value):
+    """A gated pool gives the gradient that a ReLU and a pool by themselves give."""
+    x = normal((2, 9, 9, 19))
+    x[0, 4, 4] = value
+    x[1] = min(value, 0)
+    plain, gated = (
+        Pool2DPlan("max", x.shape, pool_size=3, strides=2, gated=flag) for flag in (False, True)
+    )
+    y = np.maximum(x, 0)
+    out, expected = np.empty(plain.output_shape, np.float32), np.empty_like(x)
+    winners = np.empty(out.shape, np.uint8)
+    dy = normal(out.shape, 1)
+    plain.backward(dy, y, expected)
+    expected[~(y > 0)] = 0
+    dx = np.empty_like(x)
+    gated.forward(y, out, winners)
+    gated.backward(dy, None, dx, winners)
+    np.testing.assert_array_equal(dx, expected)
 
 
 def test_models_that_do_not_fuse_learn_the_same():

@@ -47,17 +47,20 @@ class _Pooling2D(Layer):
         x = np.ascontiguousarray(x, np.float32)
         plan = self.plan((x.shape,), lambda: self._new_plan(x.shape))
         out = self.buffer("output", plan.output_shape)
-        plan.forward(x, out)
-        self._kept = (plan, x) if training else None
+        winners = None
+        if training and plan.keeps_winners:
+            winners = self.buffer("winners", plan.output_shape, np.uint8)
+        plan.forward(x, out, winners)
+        self._kept = (plan, x, winners) if training else None
         return out
 
     def backward(self, dy: np.ndarray) -> np.ndarray | None:
-        plan, x = self._recall()
+        plan, x, winners = self._recall()
         dy = self._checked_gradient(dy, plan.output_shape)
         if not self.needs_input_gradient:
             return None
         dx = self.buffer("dx", x.shape)
-        plan.backward(dy, x, dx)
+        plan.backward(dy, x, dx, winners)
         return dx
 
     def get_config(self) -> dict[str, Any]:

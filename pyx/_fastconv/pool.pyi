@@ -1,8 +1,30 @@
 import numpy as np
 
 KINDS: dict[str, int]
+MOST_WINNERS: int
 
-def pool(x: np.ndarray, y: np.ndarray, fields: np.ndarray, num_threads: int) -> None: ...
+def pool(
+    x: np.ndarray,
+    y: np.ndarray,
+    winners: np.ndarray | None,
+    fields: np.ndarray,
+    num_threads: int,
+) -> None: ...
 def pool_gradient(
+    dy: np.ndarray,
+    winners: np.ndarray | None,
+    x: np.ndarray | None,
+    dx: np.ndarray,
+    fields: np.ndarray,
+    num_threads: int,
+) -> None: ...
+def shares(
+    dy: np.ndarray,
+    y: np.ndarray | None,
+    out: np.ndarray,
+    fields: np.ndarray,
+    num_threads: int,
+) -> None: ...
+def max_scatter(
     dy: np.ndarray, x: np.ndarray, dx: np.ndarray, fields: np.ndarray, num_threads: int
 ) -> None: ...

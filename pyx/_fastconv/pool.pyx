@@ -1,87 +1,172 @@
 """Max, average and L2 pooling and their gradients for any window, NHWC.
 
-Loops, outermost first: images and blocks of channels (parallel) - rows -
-columns - window - channels.  Channels are innermost, so the compiler's vectors
-run along contiguous memory.  A task owns its image's channels, so that
-overlapping windows add to the input gradient in one fixed order.
-Windows are clipped to the image: padding is never read, and an average counts
-the pixels that are there.
+Loops, outermost first: rows of all images (parallel) - columns - vectors of
+channels - window.  A row of the output, and of the input gradient, is computed
+from what surrounds it and written once, so that rows are independent.
+
+Max pooling notes each maximum's place in its window (row by row, uint8) when
+the gradient will be asked for; the gradient of an input pixel is then the sum of
+dy over the windows that cover it and whose winner it is.  Average and L2 pooling
+first divide dy by the number of pixels or by the norm, once a window.  Windows
+are clipped to the image: padding is never read, and an average counts the
+pixels that are there.  `max_scatter` serves windows of more places than a byte
+has numbers.
 """
 
 from cython.parallel cimport parallel, prange
-from libc.math cimport sqrt
 from libc.stddef cimport ptrdiff_t
+from libc.stdint cimport uint8_t
 
-from _fastconv._tiles cimport float_mode, flush_denormals, real, restore_denormals
+from _fastconv._tiles cimport float_mode, flush_denormals, lanes, real, restore_denormals
+
+cdef extern from "simd/pool.h" nogil:
+    const int MAX "FC_MAX"
+    const int AVERAGE "FC_AVERAGE"
+    const int L2 "FC_L2"
+    const int NO_WINNER "FC_NO_WINNER"
+    ctypedef struct Pool "fc_pool":
+        int kind
+        int height
+        int width
+        int channels
+        int rows
+        int columns
+        int window_rows
+        int window_columns
+        int row_stride
+        int column_stride
+        int top
+        int left
+        int gated
+
+    void fc_pool_row_f32(const Pool*, const float*, float*, uint8_t*, int) noexcept
+    void fc_pool_row_f64(const Pool*, const double*, double*, uint8_t*, int) noexcept
+    void fc_pool_gradient_row_f32(const Pool*, const float*, const uint8_t*, const float*,
+                                  float*, int) noexcept
+    void fc_pool_gradient_row_f64(const Pool*, const double*, const uint8_t*, const double*,
+                                  double*, int) noexcept
+    void fc_pool_scatter_f32(const Pool*, const float*, const uint8_t*, float*, int,
+                             int) noexcept
+    void fc_pool_scatter_f64(const Pool*, const double*, const uint8_t*, double*, int,
+                             int) noexcept
+    void fc_pool_share_row_f32(const Pool*, const float*, const float*, float*, int) noexcept
+    void fc_pool_share_row_f64(const Pool*, const double*, const double*, double*, int) noexcept
 
 cdef enum:
-    MAX = 0
-    AVERAGE = 1
-    L2 = 2
-    CHANNELS = 64         # of one task: a few cache lines, and enough tasks for a batch of 1
+    CHANNELS = 64         # of one task of max_scatter
+    TASKS = 16            # a thread's, so that none waits long for another
 
 KINDS = {"max": MAX, "average": AVERAGE, "l2": L2}
-
-cdef struct Pool:
-    int kind
-    int height
-    int width
-    int channels
-    int rows
-    int columns
-    int window_rows
-    int window_columns
-    int row_stride
-    int column_stride
-    int top
-    int left
+MOST_WINNERS = NO_WINNER
 
 
-cdef inline void clip(int start, int window, int size, int* first, int* last) noexcept nogil:
-    first[0] = max(start, 0)
-    last[0] = min(start + window, size)
+cdef inline int chunk_of(ptrdiff_t rows, int num_threads) noexcept nogil:
+    return <int> max(1, rows // (TASKS * num_threads))
 
 
-cdef void pool_window(const Pool* p, const real* x, real* y, int row, int column,
-                      int channels) noexcept nogil:
-    cdef int top, bottom, left, right, i, j, c
-    cdef const real* v
-    cdef real scale
-    clip(row * p.row_stride - p.top, p.window_rows, p.height, &top, &bottom)
-    clip(column * p.column_stride - p.left, p.window_columns, p.width, &left, &right)
-    v = x + (<ptrdiff_t> top * p.width + left) * p.channels
-    if p.kind == MAX:
-        for c in range(channels):
-            y[c] = v[c]
-    else:
-        for c in range(channels):
-            y[c] = 0
-    for i in range(top, bottom):
-        for j in range(left, right):
-            v = x + (<ptrdiff_t> i * p.width + j) * p.channels
-            if p.kind == MAX:
-                for c in range(channels):
-                    # A NaN compares false, so "not smaller" lets it in and keeps it.
-                    y[c] = y[c] if y[c] >= v[c] or y[c] != y[c] else v[c]
-            elif p.kind == AVERAGE:
-                for c in range(channels):
-                    y[c] += v[c]
+def pool(const real[:, :, :, ::1] x,        # IN
+         real[:, :, :, ::1] y,              # OUT
+         uint8_t[:, :, :, ::1] winners,     # OUT like y, or None; max pooling alone
+         const int[::1] fields,             # IN the fields of Pool
+         int num_threads):
+    """y = x pooled over each window."""
+    cdef Pool p = pool_of(fields)
+    cdef uint8_t* kept = NULL if winners is None else &winners[0, 0, 0, 0]
+    cdef ptrdiff_t line = <ptrdiff_t> p.columns * p.channels
+    cdef ptrdiff_t rows = x.shape[0] * p.rows, row
+    cdef int chunk = chunk_of(rows, num_threads)
+    cdef float_mode mode = 0
+    with nogil, parallel(num_threads=num_threads):
+        mode = flush_denormals()
+        for row in prange(rows, schedule="dynamic", chunksize=chunk):
+            if real is float:
+                fc_pool_row_f32(&p, &x[row // p.rows, 0, 0, 0], &y[0, 0, 0, 0] + row * line,
+                                NULL if kept == NULL else kept + row * line, row % p.rows)
             else:
-                for c in range(channels):
-                    y[c] += v[c] * v[c]
-    if p.kind == AVERAGE:
-        scale = <real> 1 / ((bottom - top) * (right - left))
-        for c in range(channels):
-            y[c] *= scale
-    elif p.kind == L2:
-        for c in range(channels):
-            y[c] = <real> sqrt(y[c])
+                fc_pool_row_f64(&p, &x[row // p.rows, 0, 0, 0], &y[0, 0, 0, 0] + row * line,
+                                NULL if kept == NULL else kept + row * line, row % p.rows)
+        restore_denormals(mode)
 
 
-cdef void max_gradient(const Pool* p, const real* x, const real* dy, real* dx, int top,
-                       int bottom, int left, int right, int channels) noexcept nogil:
+cdef void gradient_rows(const Pool* p, const real* dy, const uint8_t* winners, const real* x,
+                        real* dx, int first, int last) noexcept nogil:
+    """Rows [first, last) of one image's dx."""
+    cdef ptrdiff_t line = <ptrdiff_t> p.width * p.channels
+    cdef int row
+    if p.kind == MAX and p.channels < lanes(dy):
+        if real is float:
+            fc_pool_scatter_f32(p, dy, winners, dx, first, last)
+        else:
+            fc_pool_scatter_f64(p, dy, winners, dx, first, last)
+        return
+    for row in range(first, last):
+        if real is float:
+            fc_pool_gradient_row_f32(p, dy, winners, x + row * line, dx + row * line, row)
+        else:
+            fc_pool_gradient_row_f64(p, dy, winners, x + row * line, dx + row * line, row)
+
+
+def pool_gradient(const real[:, :, :, ::1] dy,          # IN; but for max: the result of `shares`
+                  const uint8_t[:, :, :, ::1] winners,  # IN like dy; max pooling alone
+                  const real[:, :, :, ::1] x,           # IN; L2 pooling alone
+                  real[:, :, :, ::1] dx,                # OUT
+                  const int[::1] fields,                # IN the fields of Pool
+                  int num_threads):
+    """dx = gradient of the pooled sum weighted with dy."""
+    cdef Pool p = pool_of(fields)
+    cdef const uint8_t* kept = NULL if winners is None else &winners[0, 0, 0, 0]
+    cdef const real* source = &dx[0, 0, 0, 0] if x is None else &x[0, 0, 0, 0]
+    cdef ptrdiff_t x_size = <ptrdiff_t> p.height * p.width * p.channels
+    cdef ptrdiff_t size = <ptrdiff_t> p.rows * p.columns * p.channels
+    cdef ptrdiff_t image, task
+    # Bands of rows, of whole windows at least: enough for all threads.
+    cdef int band = min(p.height, max(p.window_rows, chunk_of(dx.shape[0] * p.height,
+                                                              num_threads)))
+    cdef int bands = (p.height + band - 1) // band
+    cdef float_mode mode = 0
+    with nogil, parallel(num_threads=num_threads):
+        mode = flush_denormals()
+        for task in prange(dx.shape[0] * bands, schedule="dynamic"):
+            image = task // bands
+            gradient_rows(&p, &dy[0, 0, 0, 0] + image * size,
+                          NULL if kept == NULL else kept + image * size,
+                          source + image * x_size, &dx[0, 0, 0, 0] + image * x_size,
+                          (task % bands) * band, min((task % bands + 1) * band, p.height))
+        restore_denormals(mode)
+
+
+def shares(const real[:, :, :, ::1] dy,       # IN
+           const real[:, :, :, ::1] y,        # IN; L2 pooling alone
+           real[:, :, :, ::1] out,            # OUT
+           const int[::1] fields,             # IN the fields of Pool
+           int num_threads):
+    """out = dy / pixels of the window (average), or dy / y, 0 where y is (L2)."""
+    cdef Pool p = pool_of(fields)
+    cdef ptrdiff_t line = <ptrdiff_t> p.columns * p.channels
+    cdef ptrdiff_t rows = dy.shape[0] * p.rows, row
+    cdef const real* norm = &dy[0, 0, 0, 0] if y is None else &y[0, 0, 0, 0]
+    cdef int chunk = chunk_of(rows, num_threads)
+    cdef float_mode mode = 0
+    with nogil, parallel(num_threads=num_threads):
+        mode = flush_denormals()
+        for row in prange(rows, schedule="dynamic", chunksize=chunk):
+            if real is float:
+                fc_pool_share_row_f32(&p, &dy[0, 0, 0, 0] + row * line, norm + row * line,
+                                      &out[0, 0, 0, 0] + row * line, row % p.rows)
+            else:
+                fc_pool_share_row_f64(&p, &dy[0, 0, 0, 0] + row * line, norm + row * line,
+                                      &out[0, 0, 0, 0] + row * line, row % p.rows)
+        restore_denormals(mode)
+
+
+cdef void scatter_window(const Pool* p, const real* x, const real* dy, real* dx, int row,
+                         int column, int channels) noexcept nogil:
     cdef real best[CHANNELS]
     cdef int where[CHANNELS]
+    cdef int top = max(row * p.row_stride - p.top, 0)
+    cdef int left = max(column * p.column_stride - p.left, 0)
+    cdef int bottom = min(row * p.row_stride - p.top + p.window_rows, p.height)
+    cdef int right = min(column * p.column_stride - p.left + p.window_columns, p.width)
     cdef int i, j, c, at
     cdef const real* v
     at = (top * p.width + left) * p.channels
@@ -93,53 +178,17 @@ cdef void max_gradient(const Pool* p, const real* x, const real* dy, real* dx, i
             at = (i * p.width + j) * p.channels
             v = x + at
             for c in range(channels):
+                # A NaN compares false, so "not smaller" lets it in and keeps it.
                 if not (best[c] >= v[c] or best[c] != best[c]):
                     best[c] = v[c]
                     where[c] = at
     for c in range(channels):
-        dx[where[c] + c] += dy[c]
+        if not p.gated or best[c] > 0:
+            dx[where[c] + c] += dy[c]
 
 
-cdef void pool_gradient_window(const Pool* p, const real* x, const real* dy, real* dx, int row,
-                               int column, int channels) noexcept nogil:
-    cdef int top, bottom, left, right, i, j, c
-    cdef ptrdiff_t at
-    cdef real scale
-    cdef real factor[CHANNELS]
-    clip(row * p.row_stride - p.top, p.window_rows, p.height, &top, &bottom)
-    clip(column * p.column_stride - p.left, p.window_columns, p.width, &left, &right)
-    if p.kind == MAX:
-        max_gradient(p, x, dy, dx, top, bottom, left, right, channels)
-        return
-    if p.kind == AVERAGE:
-        scale = <real> 1 / ((bottom - top) * (right - left))
-        for c in range(channels):
-            factor[c] = dy[c] * scale
-    else:
-        pool_window(p, x, factor, row, column, channels)
-        for c in range(channels):
-            factor[c] = dy[c] / factor[c] if factor[c] != 0 else <real> 0
-    for i in range(top, bottom):
-        for j in range(left, right):
-            at = (<ptrdiff_t> i * p.width + j) * p.channels
-            if p.kind == AVERAGE:
-                for c in range(channels):
-                    dx[at + c] += factor[c]
-            else:
-                for c in range(channels):
-                    dx[at + c] += factor[c] * x[at + c]
-
-
-cdef void pool_task(const Pool* p, const real* x, real* y, int channels) noexcept nogil:
-    cdef int row, column
-    for row in range(p.rows):
-        for column in range(p.columns):
-            pool_window(p, x, y + (<ptrdiff_t> row * p.columns + column) * p.channels, row,
-                        column, channels)
-
-
-cdef void pool_gradient_task(const Pool* p, const real* x, const real* dy, real* dx,
-                             int channels) noexcept nogil:
+cdef void scatter_task(const Pool* p, const real* x, const real* dy, real* dx,
+                       int channels) noexcept nogil:
     cdef int row, column, c
     cdef ptrdiff_t pixel
     for pixel in range(<ptrdiff_t> p.height * p.width):
@@ -147,15 +196,16 @@ cdef void pool_gradient_task(const Pool* p, const real* x, const real* dy, real*
             dx[pixel * p.channels + c] = 0
     for row in range(p.rows):
         for column in range(p.columns):
-            pool_gradient_window(p, x, dy + (<ptrdiff_t> row * p.columns + column) * p.channels,
-                                 dx, row, column, channels)
+            scatter_window(p, x, dy + (<ptrdiff_t> row * p.columns + column) * p.channels, dx,
+                           row, column, channels)
 
 
-def pool(const real[:, :, :, ::1] x,        # IN
-         real[:, :, :, ::1] y,              # OUT
-         const int[::1] fields,             # IN the fields of Pool
-         int num_threads):
-    """y = x pooled over each window."""
+def max_scatter(const real[:, :, :, ::1] dy,    # IN
+                const real[:, :, :, ::1] x,     # IN
+                real[:, :, :, ::1] dx,          # OUT
+                const int[::1] fields,          # IN the fields of Pool
+                int num_threads):
+    """dx = gradient of max pooling over windows of any size; a task owns its channels."""
     cdef Pool p = pool_of(fields)
     cdef int blocks = (p.channels + CHANNELS - 1) // CHANNELS
     cdef ptrdiff_t task
@@ -165,27 +215,7 @@ def pool(const real[:, :, :, ::1] x,        # IN
         mode = flush_denormals()
         for task in prange(x.shape[0] * blocks, schedule="dynamic"):
             start = (task % blocks) * CHANNELS
-            pool_task(&p, &x[task // blocks, 0, 0, start], &y[task // blocks, 0, 0, start],
-                      min(CHANNELS, p.channels - start))
-        restore_denormals(mode)
-
-
-def pool_gradient(const real[:, :, :, ::1] dy,    # IN
-                  const real[:, :, :, ::1] x,     # IN
-                  real[:, :, :, ::1] dx,          # OUT
-                  const int[::1] fields,          # IN the fields of Pool
-                  int num_threads):
-    """dx = gradient of the pooled sum weighted with dy; ties go to the first pixel."""
-    cdef Pool p = pool_of(fields)
-    cdef int blocks = (p.channels + CHANNELS - 1) // CHANNELS
-    cdef ptrdiff_t task
-    cdef int start
-    cdef float_mode mode = 0
-    with nogil, parallel(num_threads=num_threads):
-        mode = flush_denormals()
-        for task in prange(x.shape[0] * blocks, schedule="dynamic"):
-            start = (task % blocks) * CHANNELS
-            pool_gradient_task(
+            scatter_task(
                 &p, &x[task // blocks, 0, 0, start], &dy[task // blocks, 0, 0, start],
                 &dx[task // blocks, 0, 0, start], min(CHANNELS, p.channels - start))
         restore_denormals(mode)
@@ -197,4 +227,5 @@ cdef Pool pool_of(const int[::1] fields):
     p.rows, p.columns, p.window_rows, p.window_columns = (
         fields[4], fields[5], fields[6], fields[7])
     p.row_stride, p.column_stride, p.top, p.left = fields[8], fields[9], fields[10], fields[11]
+    p.gated = fields[12]
     return p

@@ -8,6 +8,7 @@ import numpy as np
 
 from ... import runtime
 from ...geometry import pool2d_window
+from .scratch import Scratch
 
 _kernels = runtime.kernels.pool
 
@@ -15,7 +16,9 @@ _kernels = runtime.kernels.pool
 class Pool2DPlan:
     """Pooling of an input of `input_shape`; `kind` is "max", "average" or "l2".
 
-    Raises what `geometry.pool2d_window` raises, naming `owner`.
+    With `gated`, max pooling's input is what a ReLU gave, and `backward` returns the
+    gradient before the ReLU: nothing goes to a maximum that is not above 0.  Raises what
+    `geometry.pool2d_window` raises, naming `owner`.
     """
 
     def __init__(
@@ -26,12 +29,17 @@ class Pool2DPlan:
         pool_size: Any = 2,
         strides: Any = None,
         padding: Any = "valid",
+        gated: bool = False,
         dtype: Any = np.float32,
         owner: str = "pool2d",
     ) -> None:
         rows, columns = pool2d_window(input_shape, pool_size, strides, padding, owner=owner)
         images, height, width, channels = input_shape
         self.output_shape = (images, rows.output, columns.output, channels)
+        self.keeps_winners = kind == "max" and rows.window * columns.window <= _kernels.MOST_WINNERS
+        """Whether `forward` can tell `backward` which pixels won, so that it needs no x."""
+        self._kind = kind
+        self._scratch = Scratch(dtype)
         self._fields = np.array(
             [
                 _kernels.KINDS[kind],
@@ -46,16 +54,42 @@ class Pool2DPlan:
                 columns.stride,
                 rows.before,
                 columns.before,
+                gated,
             ],
             np.int32,
         )
 
-    def forward(self, x: np.ndarray, out: np.ndarray) -> None:
-        """Write x pooled to `out`."""
+    def forward(self, x: np.ndarray, out: np.ndarray, winners: np.ndarray | None = None) -> None:
+        """Write x pooled to `out`; `winners` (uint8, like out) takes what `backward` can use."""
         if out.size:
-            _kernels.pool(x, out, self._fields, runtime.get_num_threads())
+            _kernels.pool(x, out, winners, self._fields, runtime.get_num_threads())
 
-    def backward(self, dy: np.ndarray, x: np.ndarray, dx: np.ndarray) -> None:
-        """Write the gradient of sum(dy * pooled x) to `dx`."""
-        if dx.size:
-            _kernels.pool_gradient(dy, x, dx, self._fields, runtime.get_num_threads())
+    def backward(
+        self,
+        dy: np.ndarray,
+        x: np.ndarray | None,
+        dx: np.ndarray,
+        winners: np.ndarray | None = None,
+    ) -> None:
+        """Write the gradient of sum(dy * pooled x) to `dx`; x may be None if `winners` is not."""
+        if not dx.size:
+            return
+        threads, fields = runtime.get_num_threads(), self._fields
+        if self._kind == "max" and not self.keeps_winners:
+            _kernels.max_scatter(dy, x, dx, fields, threads)
+            return
+        shares = dy
+        if self._kind == "max":
+            if winners is None:
+                winners = self._scratch("winners", *self.output_shape, dtype=np.uint8)
+                self.forward(x, self._scratch("output", *self.output_shape), winners)
+        else:
+            norm = None
+            if self._kind == "l2":
+                norm = self._scratch("output", *self.output_shape)
+                self.forward(x, norm)
+            shares = self._scratch("shares", *self.output_shape)
+            _kernels.shares(dy, norm, shares, fields, threads)
+        _kernels.pool_gradient(
+            shares, winners, x if self._kind == "l2" else None, dx, fields, threads
+        )

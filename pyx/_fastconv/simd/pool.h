@@ -1,0 +1,36 @@
+/* Pooling rows for float and double: pool_template.h compiled twice. */
+#ifndef FASTCONV_POOL_H
+#define FASTCONV_POOL_H
+
+#include "bytes.h"
+#include "tile.h"
+
+enum { FC_MAX = 0, FC_AVERAGE = 1, FC_L2 = 2, FC_NO_WINNER = 255 };
+
+typedef struct {
+    int kind, height, width, channels, rows, columns, window_rows, window_columns, row_stride,
+        column_stride, top, left;
+    int gated; /* a maximum that is not above 0 has no winner: a ReLU before would stop it */
+} fc_pool;
+
+/* The pixels that window number `at` covers, clipped to the image. */
+FC_INLINE void fc_clip(int at, int stride, int before, int window, int size, int *first,
+                       int *last) {
+    int start = at * stride - before;
+    *first = start > 0 ? start : 0;
+    *last = start + window < size ? start + window : size;
+}
+
+#define REAL float
+#define NAME(x) x##_f32
+#include "pool_template.h"
+#undef REAL
+#undef NAME
+
+#define REAL double
+#define NAME(x) x##_f64
+#include "pool_template.h"
+#undef REAL
+#undef NAME
+
+#endif
