@@ -34,8 +34,9 @@ def run(
     """
     arguments = parser.parse_args(argv)
     command = getattr(arguments, "command", command)
+    _print_any_name()
     with warnings.catch_warnings():
-        warnings.formatwarning = _one_line_warning
+        usual, warnings.formatwarning = warnings.formatwarning, _one_line_warning
         try:
             code = command(arguments) or 0
             sys.stdout.flush()
@@ -55,6 +56,17 @@ def run(
                 raise
             text = str(error) or type(error).__name__
             return _end(parser, f"failed: {text}", FAILURE)
+        finally:
+            warnings.formatwarning = usual
+
+
+def _print_any_name() -> None:
+    """Let standard output escape what it cannot write, as standard error does.
+
+    File names are bytes, of an old Korean encoding perhaps, and terminals may know ASCII alone.
+    """
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def _end(parser: argparse.ArgumentParser, text: str, code: int) -> int:

@@ -6,7 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ._commands import Mistake, Parser, add_threads, natural_int, run, use_threads
 
@@ -60,13 +60,23 @@ def check(arguments: argparse.Namespace) -> int:
     near = -1 if arguments.exact_only else arguments.near
     try:
         inspection = inspect(arguments.directory, near, progress=not arguments.json)
-    except (FileNotFoundError, NotADirectoryError, ValueError) as error:
+    except (FileNotFoundError, NotADirectoryError, PermissionError, ValueError) as error:
         raise Mistake(f"{error}") from None
     if arguments.json:
-        print(json.dumps(as_dict(inspection), ensure_ascii=False, indent=2))
+        print(_as_json(as_dict(inspection)))
     else:
         _print(inspection)
     return 0 if inspection.sound else 1
+
+
+def _as_json(values: dict[str, Any]) -> str:
+    """Return JSON with names as they are, or escaped where they cannot be written so."""
+    text = json.dumps(values, ensure_ascii=False, indent=2)
+    try:
+        text.encode(sys.stdout.encoding or "ascii")
+    except UnicodeEncodeError:
+        return json.dumps(values, indent=2)
+    return text
 
 
 def _print(inspection: Inspection) -> None:

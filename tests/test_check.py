@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -143,6 +146,42 @@ def test_what_names_no_data_set_is_a_mistake(tmp_path, capsys):
     with pytest.raises(SystemExit) as exit_:
         main([str(tmp_path), "--near", "-3"])
     assert exit_.value.code == 2
+
+
+def test_links_that_go_round_are_no_classes(data, capsys):
+    (data / "train" / "itself").symlink_to(data / "train" / "itself")
+    (data / "train" / "whole").symlink_to(data / "train", target_is_directory=True)
+    assert main([str(data)]) == 0
+    assert "9 images of 2 classes" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "utf-8"])
+def test_names_that_the_terminal_cannot_write(data, tmp_path, monkeypatch, encoding):
+    (data / "train" / "새").mkdir()
+    old = os.fsdecode("개.jpg".encode("euc-kr"))
+    try:
+        (data / "train" / "dog" / old).write_bytes(b"")
+    except OSError:
+        pytest.skip("a file system of Unicode names alone")
+
+    def output(*arguments):
+        path = tmp_path / "output"
+        with open(path, "w", encoding=encoding) as stream, monkeypatch.context() as patch:
+            patch.setattr(sys, "stdout", stream)
+            assert main([str(data), *arguments]) == 1
+        return path.read_text(encoding)
+
+    assert "\\udcb0\\udcb3.jpg" in output()
+    assert ("새" in output()) == (encoding == "utf-8")
+    train = json.loads(output("--json"))["parts"][0]
+    assert train["unreadable"][0]["path"].endswith(old)
+    assert train["classes"][2]["name"] == "새"
+
+
+def test_warnings_look_as_before_after_a_command(data):
+    before = warnings.formatwarning
+    main([str(data)])
+    assert warnings.formatwarning is before
 
 
 def test_groups_join_what_is_connected():

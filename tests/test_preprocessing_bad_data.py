@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import struct
+import tempfile
 import warnings
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
 from image_folders import write_folder, write_image
 from PIL import Image
 
+from fastconv.preprocessing import image_files
 from fastconv.preprocessing.image import ImageDataGenerator
 
 SIZE = (12, 14)
@@ -72,6 +76,7 @@ def write_bad_files(folder, outside):
         "text.jpg": b"<html>404</html>",
         "bomb.png": bomb(),
         "pdf.tif": b"%PDF-1.4",
+        "byte.jpg": b"\xff",
     }
     for name, content in contents.items():
         (folder / name).write_bytes(content)
@@ -105,6 +110,7 @@ def test_bad_files_cost_one_warning_that_names_them_and_no_epoch(tmp_path, cache
     assert len(caught) == 1 and caught[0].filename == __file__
     for name in bad:
         assert name in str(caught[0].message)
+    assert "byte.jpg (not an image of a known format)" in str(caught[0].message)
     assert iterator.n == 11
     for _ in range(2):
         assert sum(len(iterator[step][1]) for step in range(len(iterator))) == 11
@@ -160,3 +166,81 @@ def test_the_first_pass_of_fit_like_use_warns_once(tmp_path):
     named = [str(w.message) for w in caught]
     assert sum("a.1.jpg" in text for text in named) == 1
     assert sum("b.0.jpg" in text for text in named) == 1
+
+
+def test_raise_refuses_every_batch_with_a_broken_file_and_no_other(tmp_path):
+    folder = write_folder(tmp_path / "set", {"a": 3, "b": 3})
+    iterator = flow(folder, on_error="raise", batch_size=2)
+    break_later(folder)
+    for _ in range(2):
+        for step, name in ((0, "a.1.jpg"), (1, "b.0.jpg")):
+            with pytest.raises(OSError, match=f"1 file is not readable.*{name}"):
+                iterator.batch(0, step)
+        assert iterator.batch(0, 2)[0].shape == (2, *SIZE, 3)
+    with pytest.raises(OSError, match=r"2 files are not readable|1 file is not readable"):
+        list(iterator[step] for step in range(3))
+    for step in (0, 1):
+        with pytest.raises(OSError, match="not readable"):
+            iterator[step]
+
+
+def test_links_back_to_the_data_set_are_no_classes(tmp_path):
+    folder = write_folder(tmp_path / "set", {"a": 3, "b": 2})
+    (folder / "whole").symlink_to(folder, target_is_directory=True)
+    (folder / "above").symlink_to(tmp_path, target_is_directory=True)
+    (folder / "itself").symlink_to(folder / "itself")
+    (folder / "linked").symlink_to(write_folder(tmp_path / "far", {"c": 4}) / "c")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        iterator = flow(folder)
+    assert iterator.class_indices == {"a": 0, "b": 1, "linked": 2} and iterator.n == 9
+
+
+@contextlib.contextmanager
+def without_root():
+    """Lay down root's rights, which no permission stops."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="permissions as POSIX has them")
+def test_what_may_not_be_read_is_named():
+    with tempfile.TemporaryDirectory() as place:
+        os.chmod(place, 0o755)
+        folder = write_folder(Path(place, "set"), {"a": 3, "b": 3, "locked": 2})
+        write_image(folder / "b" / "inner" / "deep.jpg", 50)
+        flow(folder).batch(0, 0)  # Python's own files may be root's, too: all are loaded now
+        closed = (folder / "a" / "a.0.jpg", folder / "b" / "inner", folder / "locked")
+        for path in closed:
+            path.chmod(0)
+        try:
+            with without_root(), pytest.warns(UserWarning) as caught:
+                iterator = flow(folder)
+                batch = iterator.batch(0, 1)[0]
+            with without_root(), pytest.raises(PermissionError, match="locked"):
+                flow(folder / "locked")
+        finally:
+            for path in closed:
+                path.chmod(0o755)
+    assert iterator.n == 5 and len(batch) == 1
+    text = str(caught[0].message)
+    assert text.count("(Permission denied)") == 3 and "3 files are not readable" in text
+    for path in closed:
+        assert str(path) in text
+    assert "no images of 'locked'" in str(caught[1].message) and len(caught) == 2
+
+
+def test_a_broken_pillow_is_not_blamed_on_the_files(tmp_path, monkeypatch):
+    folder = write_folder(tmp_path / "set", {"a": 2, "b": 2})
+    iterator = flow(folder)
+    monkeypatch.setattr(image_files, "_READERS", ("Nowhere",))
+    with pytest.raises(ImportError, match="Nowhere"):
+        flow(folder)
+    with pytest.raises(ImportError, match="Nowhere"):
+        iterator.decode()

@@ -130,7 +130,7 @@ def damaged_files(folder):
     contents = {
         "empty.jpg": (b"", "empty"),
         "text.jpg": (b"<html>not found</html>", "not an image"),
-        "tiny.jpg": (b"x", "Invalid argument"),
+        "tiny.jpg": (b"x", "not an image of a known format"),
         "truncated.jpg": (good.getvalue()[:-300], "truncated"),
         "header.jpg": (good.getvalue()[:200], ""),
         "truncated.png": (good_png.getvalue()[:-200], ""),

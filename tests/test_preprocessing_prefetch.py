@@ -84,6 +84,15 @@ def test_it_works_ahead_within_its_bound():
     assert made[-1][:2] == (0, 3)
 
 
+def test_another_seed_is_not_served_what_was_made_ahead():
+    ahead, other = flow(), flow()
+    other.seed = 8
+    ahead[0], ahead[1]  # (0, 2) is being made
+    ahead.set_state({"seed": 8, "epoch": 0, "step": 2})
+    np.testing.assert_array_equal(next(ahead)[0], other.batch(0, 2)[0])
+    ahead.close()
+
+
 def test_nothing_runs_with_prefetch_off_or_one_batch_looked_at():
     iterator = flow(prefetch=0)
     for _ in range(7):

@@ -40,7 +40,8 @@ class FileIterator(Iterator):
         save_to_dir, save_prefix, save_format: write every batch to this folder.
         on_error: "skip" leaves out what is no image, with one warning that
             counts and names the files, and lets the next readable image stand
-            in for one that breaks later; "raise" is an OSError for either.
+            in for one that breaks later; "raise" is an OSError for either, in
+            every batch that the broken one belongs to.
         cache: "memory" keeps decoded pixels across epochs; "disk" keeps them
             in a file across runs; None decodes again in every epoch.
         cache_limit_mb: megabytes of pixels to keep at most; images beyond are
@@ -116,7 +117,7 @@ class FileIterator(Iterator):
         self.samples = len(self.filepaths)
         super().__init__(self.samples, batch_size, shuffle, seed, prefetch)
         self._cache = self._make_cache(*self._cache_options)
-        self._broken: set[int] = set()
+        self._broken: dict[int, str] = {}  # the image's number, and what to say of it
         self._broken_lock = threading.Lock()
         self._decoded_all = False
 
@@ -148,7 +149,7 @@ class FileIterator(Iterator):
                 self._decode_into_cache, missing, "Decoding" if self._progress else None
             )
             found = [fault for fault in faults if fault is not None]
-            self._broken.update(index for index, _ in found)
+            self._broken.update(found)
             self._decoded_all = True
             self._cache.complete()
         report_unreadable([text for _, text in found], self.on_error, self.owner, stacklevel=4)
@@ -199,6 +200,8 @@ class FileIterator(Iterator):
         """Return pixels, which of them are the batch, and the numbers of the images they are."""
         used = np.array(indices)
         for i in np.flatnonzero(np.isin(used, list(self._broken))):
+            if self.on_error == "raise":
+                report_unreadable([self._broken[int(used[i])]], "raise", self.owner, stacklevel=2)
             used[i] = self._stand_in(int(used[i]))
         kept = self._cache.has(used)
         if kept.all():
@@ -232,11 +235,12 @@ class FileIterator(Iterator):
             return index, pixels
 
     def _mark_broken(self, index: int, error: OSError) -> None:
+        fault = self._fault(index, error)
         with self._broken_lock:
             known = index in self._broken
-            self._broken.add(index)
-        if not known:
-            report_unreadable([self._fault(index, error)], self.on_error, self.owner, stacklevel=2)
+            self._broken[index] = fault
+        if not known or self.on_error == "raise":
+            report_unreadable([fault], self.on_error, self.owner, stacklevel=2)
 
 
 def check_one_of(value: Any, accepted: Sequence[Any], argument: str, owner: str) -> None:

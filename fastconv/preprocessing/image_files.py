@@ -96,7 +96,7 @@ def load_img(
                 opened.draft(None, (max(target_size), max(target_size)))
             image = _convert(_upright(opened), _MODES[color_mode])
             image.load()
-    except (FileNotFoundError, PermissionError, IsADirectoryError):
+    except (FileNotFoundError, PermissionError, IsADirectoryError, ImportError):
         raise
     # A damaged file makes Pillow's readers raise nearly anything (SyntaxError, struct.error ...).
     except Exception as error:
@@ -115,10 +115,15 @@ def find_fault(path: str) -> str | None:
     are looked at, any other file is decoded.
     """
     try:
-        if not stat.S_ISREG(os.stat(path).st_mode):
+        status = os.stat(path)
+        if stat.S_ISDIR(status.st_mode):
+            os.listdir(path)  # what is wrong with a folder that cannot be listed, is the reason
+        if not stat.S_ISREG(status.st_mode):
             return "not a regular file"
-        if os.path.getsize(path) == 0:
+        if status.st_size == 0:
             return "the file is empty"
+        if status.st_size < len(_JPEG_START + _JPEG_END):
+            return "not an image of a known format"
         with open(path, "rb") as file:
             whole_jpeg = file.read(2) == _JPEG_START
             file.seek(-2, os.SEEK_END)
@@ -126,6 +131,8 @@ def find_fault(path: str) -> str | None:
             with _open(file) as image:
                 if not whole_jpeg:
                     image.load()
+    except ImportError:  # of Pillow: no fault of the file's
+        raise
     # Whatever a reader raises, the file cannot be used, and the caller reports it.
     except Exception as error:
         return _reason(error)

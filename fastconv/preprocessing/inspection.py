@@ -100,6 +100,7 @@ def inspect(
 
     Raises:
         FileNotFoundError: there is no such folder.
+        PermissionError: the folder cannot be listed.
         ValueError: it has no sub-folders.
     """
     directory = os.fspath(directory)
@@ -138,7 +139,7 @@ def _list_part(name: str, folder: str) -> Part:
             part.pictures.append(Picture(os.path.join(folder, path), name, class_name))
         files = sum(len(names) for _, _, names in os.walk(os.path.join(folder, class_name)))
         part.ignored += files
-    part.ignored -= len(part.pictures)
+    part.ignored -= sum(not os.path.isdir(picture.path) for picture in part.pictures)
     return part
 
 

@@ -175,6 +175,8 @@ class Iterator:
 
     def set_state(self, state: dict[str, int]) -> None:
         """Go on from where `get_state` was called."""
+        if self._prefetcher is not None and int(state["seed"]) != self.seed:
+            self._prefetcher.close()  # what it made ahead is of the other seed
         self.seed = int(state["seed"])
         self.seek(state["epoch"], state.get("step", 0))
 

@@ -22,7 +22,7 @@ def class_names(directory: str, classes: Sequence[str] | None, owner: str) -> li
         )
     if not classes:
         with os.scandir(directory) as entries:
-            return sorted(e.name for e in entries if e.is_dir() and not e.name.startswith("."))
+            return sorted(entry.name for entry in entries if _is_class(entry, directory))
     names = list(classes)
     for name in names:
         if not os.path.isdir(os.path.join(directory, name)):
@@ -34,13 +34,30 @@ def class_names(directory: str, classes: Sequence[str] | None, owner: str) -> li
     return names
 
 
+def _is_class(entry: os.DirEntry[str], directory: str) -> bool:
+    if entry.name.startswith("."):
+        return False
+    try:
+        if not entry.is_dir():
+            return False
+    except OSError:  # a link to itself
+        return False
+    # A link back to the data set, or to a folder above, would be a class of all its images.
+    inside, target = os.path.realpath(directory), os.path.realpath(entry.path)
+    return not (entry.is_symlink() and os.path.commonpath([inside, target]) == target)
+
+
 def image_names(directory: str, folder: str, follow_links: bool = False) -> Iterable[str]:
     """Yield the paths, relative to `directory`, of the files in its `folder` that end like
-    images: sorted, at any depth, without hidden ones.
+    images: sorted, at any depth, without hidden ones. Folders that cannot be listed come last,
+    for `find_fault` to say why: what is in them must not go missing without a word.
     """
     visited = set()
+    locked: list[str] = []
     for place, subfolders, files in os.walk(
-        os.path.join(directory, folder), followlinks=follow_links
+        os.path.join(directory, folder),
+        onerror=lambda error: locked.append(error.filename),
+        followlinks=follow_links,
     ):
         # A link back to a folder above would make the walk endless.
         real = os.path.realpath(place)
@@ -52,6 +69,7 @@ def image_names(directory: str, folder: str, follow_links: bool = False) -> Iter
         for name in sorted(files):
             if name.lower().endswith(ENDINGS) and not name.startswith("."):
                 yield os.path.relpath(os.path.join(place, name), directory)
+    yield from sorted(os.path.relpath(place, directory) for place in locked)
 
 
 def in_threads(
