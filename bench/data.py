@@ -27,6 +27,7 @@ from .harness import Timing, interleave
 from .worker import ContenderError, Worker
 
 BATCH, STEP, EPOCH = "augmented batch", "training step", "epoch"
+PARTS = ("train", "validation")
 _HERE = "bench.contenders"
 
 
@@ -94,7 +95,11 @@ def parser() -> argparse.ArgumentParser:
     whole.add_argument("--threads", type=int, default=2, help="threads of each contender")
     whole.add_argument("--rounds", type=int, default=5, help="turns of each contender")
     whole.add_argument("--calls", type=int, default=5, help="timed batches in a turn")
-    whole.add_argument("--only", default="", help="only contenders whose name contains this")
+    whole.add_argument(
+        "--only",
+        default="",
+        help="only contenders named like this or, after a comma, that",
+    )
     whole.add_argument("--json", metavar="FILE", help="write all results, raw times included")
     return whole
 
@@ -123,9 +128,10 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(_photos(options.photos, options.images))
         task = DataTask(kind, folder, options.image_size, options.batch_size)
+        facts["photos"] = _described(folder, options.image_size)
         workers = []
         for contender in CONTENDERS[kind]:
-            if options.only not in contender.label:
+            if not any(part in contender.label for part in options.only.split(",")):
                 continue
             if contender.missing:
                 print(f"note: {contender.label}: {', '.join(contender.missing)} not installed")
@@ -140,9 +146,12 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
         entries = [(worker, kind) for worker in workers]
         if kind == BATCH:
             entries += [(worker, STEP) for worker in workers if worker.label == "fastconv"]
-        timings = interleave(entries, options.rounds, options.calls if kind == BATCH else 1)
+        # Whole epochs need no call before that does not count: the first one was that.
+        calls = options.calls if kind == BATCH else 1
+        timings = interleave(entries, options.rounds, calls, warm=kind == BATCH)
         memory = {worker.label: worker.peak_memory() for worker in workers}
-    _print(kind, timings, first, memory)
+    print(f"{facts['photos']}, {options.rounds} rounds")
+    _print(kind, timings, first, memory, options.rounds)
     return {
         "command": options.kind,
         "environment": facts,
@@ -163,7 +172,7 @@ def _photos(given: str | None, images: int) -> Iterator[str]:
         yield str(folder)
         return
     with tempfile.TemporaryDirectory() as place:
-        for part, count in (("train", images), ("validation", max(2, images * 2 // 5))):
+        for part, count in zip(PARTS, (images, max(2, images * 2 // 5)), strict=True):
             classes = sorted(path for path in Path(folder, part).iterdir() if path.is_dir())
             for source in classes:
                 target = Path(place, part, source.name)
@@ -173,24 +182,29 @@ def _photos(given: str | None, images: int) -> Iterator[str]:
         yield place
 
 
+def _described(folder: str, size: int) -> str:
+    counts = [sum(len(files) for _, _, files in os.walk(Path(folder, part))) for part in PARTS]
+    pixels = report.megabytes(sum(counts) * size * size * 3)
+    return (
+        f"{counts[0]} training and {counts[1]} validation photos of {size} x {size}, {pixels} of "
+        "pixels"
+    )
+
+
 def _print(
     kind: str,
     timings: dict[tuple[str, str], Timing],
     first: dict[str, float],
     memory: dict[str, int],
+    rounds: int,
 ) -> None:
+    """Print a row for each contender, and what its figures mean for fastconv."""
     ours = timings.get(("fastconv", kind))
     rows = []
     for (label, operation), timing in timings.items():
         if operation != kind:
             continue
-        low, high = timing.quartiles
-        row = [
-            label,
-            report.milliseconds(timing.median),
-            f"{report.milliseconds(low)}-{report.milliseconds(high)}",
-            f"{timing.median / ours.median:.1f}" if ours else "",
-        ]
+        row = [label, *_seconds_and_spread(timing), *_ratio_and_spread(timing, ours, rounds)]
         if kind == EPOCH:
             started = first.get("fastconv")
             row += [
@@ -198,16 +212,35 @@ def _print(
                 f"{first[label] / started:.1f}" if started else "",
             ]
         rows.append([*row, report.megabytes(memory[label])])
-    header = [kind, "ms", "quartiles", "times fastconv's"]
-    header += ["first, ms", "times fastconv's"] if kind == EPOCH else []
+    header = [kind, "median, ms", "quartiles", "times fastconv's", "in each round"]
+    header += ["first epoch, ms", "times fastconv's"] if kind == EPOCH else []
     print(report.table([*header, "peak memory"], rows))
     step = timings.get(("fastconv", STEP))
     if step and ours:
-        share = ours.median / step.median
+        pairs = zip(ours.by_round(rounds), step.by_round(rounds), strict=True)
+        shares = [100 * batch / whole for batch, whole in pairs]
+        median, spread = _seconds_and_spread(step)
         print(
-            f"model3's training step: {report.milliseconds(step.median)} ms; a batch is "
-            f"{100 * share:.1f} % of it"
+            f"fastconv's training step of model3: {median} ms ({spread}); an augmented batch is "
+            f"{100 * ours.median / step.median:.1f} % of it ({min(shares):.1f}-{max(shares):.1f} "
+            "in each round)"
         )
+
+
+def _seconds_and_spread(timing: Timing) -> tuple[str, str]:
+    low, high = timing.quartiles
+    return report.milliseconds(timing.median), (
+        f"{report.milliseconds(low)}-{report.milliseconds(high)}"
+    )
+
+
+def _ratio_and_spread(timing: Timing, ours: Timing | None, rounds: int) -> tuple[str, str]:
+    """Return how many times fastconv's time this is, and from where to where in the rounds."""
+    if ours is None:
+        return "", ""
+    pairs = zip(timing.by_round(rounds), ours.by_round(rounds), strict=True)
+    ratios = [theirs / own for theirs, own in pairs]
+    return f"{timing.median / ours.median:.1f}", f"{min(ratios):.1f}-{max(ratios):.1f}"
 
 
 if __name__ == "__main__":

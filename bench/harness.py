@@ -21,6 +21,14 @@ class Timing:
         """The middle one."""
         return statistics.median(self.seconds)
 
+    def by_round(self, rounds: int) -> list[float]:
+        """Return the median of each of the `rounds` that the calls were made in."""
+        calls = len(self.seconds) // rounds
+        return [
+            statistics.median(self.seconds[start : start + calls])
+            for start in range(0, len(self.seconds), calls)
+        ]
+
     @property
     def quartiles(self) -> tuple[float, float]:
         """The first and the third quartile."""
@@ -31,14 +39,20 @@ class Timing:
 
 
 def interleave(
-    entries: Sequence[tuple[Worker, str]], rounds: int, calls: int, *, restore: bool = False
+    entries: Sequence[tuple[Worker, str]],
+    rounds: int,
+    calls: int,
+    *,
+    restore: bool = False,
+    warm: bool = True,
 ) -> dict[tuple[str, str], Timing]:
     """Time operations of several workers, one worker after the other in each round.
 
     A disturbance of the machine then meets all of them.  In each round an
     operation is called once without counting (caches, clocks, threads that
-    sleep) and then `calls` times.  With `restore` every contender first undoes
-    what earlier calls did to its state.  Returns the times by (label, operation).
+    sleep) and then `calls` times; without `warm`, for operations of seconds, only
+    the latter.  With `restore` every contender first undoes what earlier calls did
+    to its state.  Returns the times by (label, operation).
     """
     seconds: dict[tuple[str, str], list[float]] = {
         (worker.label, operation): [] for worker, operation in entries
@@ -47,7 +61,7 @@ def interleave(
         for worker, operation in entries:
             if restore:
                 worker.invoke("restore")
-            seconds[worker.label, operation] += worker.time(operation, calls)
+            seconds[worker.label, operation] += worker.time(operation, calls, warm)
     return {key: Timing(tuple(values)) for key, values in seconds.items()}
 
 

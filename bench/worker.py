@@ -60,7 +60,8 @@ class Worker:
         context = multiprocessing.get_context("spawn")
         self._pipe, end = context.Pipe()
         arguments = (end, target, {"threads": threads, **options})
-        self._process = context.Process(target=_serve, args=arguments, daemon=True)
+        # Not daemonic, for such have no children: PyTorch's DataLoader has worker processes.
+        self._process = context.Process(target=_serve, args=arguments, daemon=False)
         with _environment(threads):
             self._process.start()
         end.close()
@@ -88,9 +89,9 @@ class Worker:
             raise ContenderError(f"{self.label}: {answer}")
         return answer
 
-    def time(self, operation: str, calls: int) -> list[float]:
-        """Return the seconds of each of `calls` calls, made after one that does not count."""
-        return self.invoke("time", operation, calls)
+    def time(self, operation: str, calls: int, warm: bool = True) -> list[float]:
+        """Return the seconds of each of `calls` calls; with `warm` one before does not count."""
+        return self.invoke("time", operation, calls, warm)
 
     def peak_memory(self) -> int:
         """Return the most memory that the process has held, in bytes."""
@@ -150,18 +151,19 @@ def _serve(pipe: Any, target: str, options: dict[str, Any]) -> None:
 
 def _answer(contender: Contender, method: str, arguments: tuple[Any, ...]) -> Any:
     if method == "time":
-        operation, calls = arguments
-        return _time(contender.operations[operation], calls)
+        operation, calls, warm = arguments
+        return _time(contender.operations[operation], calls, warm)
     if method == "peak_memory":
         return _peak_memory()
     return getattr(contender, method)(*arguments)
 
 
-def _time(operation: Callable[[], Any], calls: int) -> list[float]:
+def _time(operation: Callable[[], Any], calls: int, warm: bool) -> list[float]:
     gc.collect()
     gc.disable()
     try:
-        operation()
+        if warm:
+            operation()
         seconds = []
         for _ in range(calls):
             start = time.perf_counter()

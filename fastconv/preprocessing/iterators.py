@@ -11,7 +11,7 @@ import numpy as np
 
 from .._validation import positive_integer
 from ..runtime import get_num_threads
-from .batching import process_batch
+from .batching import is_one_pass, process_batch
 from .prefetch import Prefetcher
 
 if TYPE_CHECKING:
@@ -40,8 +40,11 @@ class Iterator:
         seed: of the order and of the random changes; None takes the next seed
             of `fastconv.utils.set_random_seed`.
         prefetch: how many batches a background thread makes ahead once a
-            second batch was asked for; "auto" decides by the CPUs, 0 makes
-            each when it is asked for. The batches are the same.
+            second batch was asked for; 0 makes each when it is asked for.
+            "auto" is 2 where a batch waits for files or for the user's Python
+            and there is more than one thread, else 0: a batch that is one
+            compiled pass takes all threads so short a time that it costs more
+            to take a thread from the model. The batches are the same.
     """
 
     def __init__(
@@ -68,6 +71,7 @@ class Iterator:
         self._position_lock = threading.Lock()
         self._last_order: tuple[int, int, np.ndarray] | None = None
         self._looked = False
+        self._always_ahead = prefetch != "auto"
         depth = prefetch_depth(prefetch, owner)
         self._prefetcher = Prefetcher(depth) if depth else None
 
@@ -113,12 +117,19 @@ class Iterator:
         looked, self._looked = self._looked, True
         if looked:
             self._prepare()
-        if self._prefetcher is None or not looked:
+        if not (looked and self._makes_ahead()):
             return self.batch(epoch, step)
         ready = self._prefetcher.take((epoch, step))
         batch = self.batch(epoch, step) if ready is None else None
         self._prefetcher.expect(following, self._make_ahead)
         return batch if ready is None else ready.result()
+
+    def _makes_ahead(self) -> bool:
+        return self._prefetcher is not None and (self._always_ahead or self._waits())
+
+    def _waits(self) -> bool:
+        """Whether a batch takes more than a compiled pass over pixels that are there."""
+        return True
 
     def _after(self, epoch: int, step: int) -> tuple[int, int]:
         return (epoch + 1, 0) if step + 1 == len(self) else (epoch, step + 1)
@@ -153,7 +164,7 @@ class Iterator:
             )
         with self._position_lock:
             self._epoch, self._step = int(epoch), int(step)
-        if self._prefetcher is not None and self._looked:
+        if self._looked and self._makes_ahead():
             self._prefetcher.expect(self._from(int(epoch), int(step)), self._make_ahead)
 
     def set_epoch(self, epoch: int) -> None:
@@ -306,6 +317,9 @@ class NumpyArrayIterator(Iterator):
     def image_shape(self) -> tuple[int, ...]:
         """(height, width, channels) of the images."""
         return self.x.shape[1:]
+
+    def _waits(self) -> bool:
+        return self._saved is not None or not is_one_pass(self.image_data_generator)
 
     def _assemble(self, indices: np.ndarray, epoch: int, threads: int | None) -> Any:
         batch = process_batch(
