@@ -1,8 +1,9 @@
 """Images to finished batches: resampled, shifted, brightened and normalized.
 
 Loops: images (parallel) - rows - runs of pixels (source coordinates, vectors along
-the row) - pixels (vectors along the channels).  A picture is first copied into scratch, as
-floats, with four channels and a border, so that no sample checks bounds.
+the row) - pixels (vectors along the channels).  A picture is first copied into scratch, with
+four channels and a border, so that no sample checks bounds: as bytes, which fit the nearest
+cache, or else as floats.
 An image is one thread's, so results do not depend on the number of threads.
 """
 
@@ -18,8 +19,13 @@ cdef extern from "simd/augment.h" nogil:
         FC_WRAP
         FC_CONSTANT
         FC_GROUP
+        FC_PAD_AS_BYTES
+    void fc_pad_bytes(const uint8_t*, int, int, int, int, int, float, uint8_t*,
+                      uint8_t*) noexcept
     void fc_pad_u8(const uint8_t*, int, int, int, int, int, float, float*, float*) noexcept
     void fc_pad_f32(const float*, int, int, int, int, int, float, float*, float*) noexcept
+    void fc_resample_bytes(const uint8_t*, int, int, const double*, int, int, int, float, float,
+                           float, const float*, const float*, float*) noexcept
     void fc_resample(const float*, int, int, const double*, int, int, int, float, float, float,
                      const float*, const float*, float*) noexcept
     void fc_convert_u8(const uint8_t*, ptrdiff_t, int, float, float, float, const float*,
@@ -52,6 +58,7 @@ cdef struct Images:
     int fill
     float cval
     bint bounded          # no value can leave 0-255
+    bint bytes            # nor is the border's any but a byte
     bint center           # subtract each image's mean ...
     bint scale            # ... and divide by its standard deviation
     float epsilon
@@ -80,6 +87,13 @@ cdef void resample(const pixel* source, const Images* s, const double* matrix, f
         return
     for group in range((s.channels + FC_GROUP - 1) // FC_GROUP):
         first = group * FC_GROUP
+        if pixel is uint8_t and s.bytes:
+            fc_pad_bytes(<const uint8_t*> source, s.height, s.width, s.channels, first, s.fill,
+                         s.cval, <uint8_t*> line, <uint8_t*> padded)
+            fc_resample_bytes(<const uint8_t*> padded, s.height, s.width, matrix, s.fill,
+                              s.channels, s.channels - first, gain, low, high, factor + first,
+                              offset + first, out + first)
+            continue
         if pixel is uint8_t:
             fc_pad_u8(source, s.height, s.width, s.channels, first, s.fill, s.cval, line, padded)
         else:
@@ -142,6 +156,7 @@ def transform(const pixel[:, :, :, ::1] source, const int64_t[::1] rows,
     s.height, s.width, s.channels = source.shape[1], source.shape[2], source.shape[3]
     s.fill, s.cval = fill, cval
     s.bounded = pixel is uint8_t and (fill != FC_CONSTANT or 0 <= cval <= 255)
+    s.bytes = FC_PAD_AS_BYTES and s.bounded and (fill != FC_CONSTANT or cval == <uint8_t> cval)
     s.center, s.scale, s.epsilon = center, scale, epsilon
     s.factor, s.offset = &channel_values[0, 0], &channel_values[1, 0]
     s.ones, s.zeros = &channel_values[2, 0], &channel_values[3, 0]

@@ -4,6 +4,14 @@
 
 #include "vector.h"
 
+/* Whether eight bytes become eight floats at once; else they had better be floats before. */
+#if defined(__AVX2__)
+#include <immintrin.h>
+enum { FC_PAD_AS_BYTES = 1 };
+#else
+enum { FC_PAD_AS_BYTES = 0 };
+#endif
+
 /* What lies outside the picture. */
 enum { FC_NEAREST = 0, FC_REFLECT = 1, FC_WRAP = 2, FC_CONSTANT = 3 };
 
@@ -14,7 +22,9 @@ enum {
 };
 
 typedef float fc_four __attribute__((vector_size(16)));
+typedef uint8_t fc_bytes __attribute__((vector_size(16)));
 typedef float fc_eight __attribute__((vector_size(32)));
+typedef float fc_four_anywhere __attribute__((vector_size(16), aligned(4), may_alias));
 typedef int32_t fc_four_masks __attribute__((vector_size(16)));
 
 FC_INLINE float fc_clip(float value, float low, float high) {
@@ -59,106 +69,151 @@ FC_LEAF void fc_locate(double start, double step, int count, int size, int fill,
     }
 }
 
-/* Copy up to four channels of a picture, as floats, into one of exactly four with a border of
- * one pixel: the two neighbours of a sample are then one load, and no sample checks bounds.
- * `line` is scratch of width * channels + 4 floats.
+/* Copy up to four channels of a picture into one of exactly four with a border of one pixel:
+ * the two neighbours of a sample are then one load, and no sample checks bounds.  `cell` is
+ * what the copy is made of: bytes, a quarter of the memory, wherever they hold all there is.
+ * `line` is scratch of width * channels + 4 cells.
  */
-#define FC_PAD(name, pixel)                                                                    \
+#define FC_PAD(name, pixel, cell)                                                              \
     FC_LEAF void name(const pixel *source, int height, int width, int channels, int first,    \
-                      int fill, float cval, float *line, float *padded) {                     \
+                      int fill, float cval, cell *line, cell *padded) {                       \
         const ptrdiff_t step = (ptrdiff_t)(width + 2) * FC_GROUP;                             \
+        const size_t pixel_size = FC_GROUP * sizeof(cell);                                    \
+        cell blank[FC_GROUP];                                                                 \
+        for (int c = 0; c < FC_GROUP; c++) blank[c] = (cell)cval;                             \
         for (int row = 0; row < height; row++) {                                              \
             const pixel *values = source + (ptrdiff_t)row * width * channels;                 \
-            for (int i = 0; i < width * channels; i++) line[i] = (float)values[i];            \
-            fc_pad_row(line + first, width, channels, fill, cval, padded + (row + 1) * step); \
+            cell *inside = padded + (row + 1) * step + FC_GROUP;                              \
+            cell *last = inside + (width - 1) * FC_GROUP;                                     \
+            for (int i = 0; i < width * channels; i++) line[i] = (cell)values[i];             \
+            /* Four cells whatever the channels: those too many are never used. */            \
+            int x = sizeof(cell) == 1 && channels == 3 ? fc_spread(line, width, inside) : 0;  \
+            for (; x < width; x++)                                                            \
+                memcpy(inside + x * FC_GROUP, line + first + x * channels, pixel_size);       \
+            memcpy(inside - FC_GROUP, fc_beside(fill, blank, last, inside), pixel_size);      \
+            memcpy(last + FC_GROUP, fc_beside(fill, blank, inside, last), pixel_size);        \
         }                                                                                     \
-        fc_pad_ends(height, width, fill, cval, padded);                                       \
+        cell *top = padded, *bottom = padded + (height + 1) * step;                           \
+        if (fill == FC_CONSTANT)                                                              \
+            for (ptrdiff_t i = 0; i < step; i++) top[i] = bottom[i] = blank[0];               \
+        else {                                                                                \
+            const size_t row_size = step * sizeof(cell);                                      \
+            memcpy(top, fc_beside(fill, blank, bottom - step, top + step), row_size);         \
+            memcpy(bottom, fc_beside(fill, blank, top + step, bottom - step), row_size);      \
+        }                                                                                     \
     }
 
-FC_INLINE void fc_pad_row(const float *line, int width, int channels, int fill, float cval,
-                          float *to) {
-    float *inside = to + FC_GROUP;
-    const float blank[FC_GROUP] = {cval, cval, cval, cval};
-    const float *left = blank, *right = blank;
-    /* Four floats whatever the channels: those too many are never used. */
-    for (int x = 0; x < width; x++) memcpy(inside + x * FC_GROUP, line + x * channels, 16);
-    if (fill != FC_CONSTANT) {
-        left = fill == FC_WRAP ? inside + (width - 1) * FC_GROUP : inside;
-        right = fill == FC_WRAP ? inside : inside + (width - 1) * FC_GROUP;
+/* Most of `count` pixels of three bytes as pixels of four; return how many. */
+FC_INLINE int fc_spread(const void *from, int count, void *to) {
+    const fc_bytes order = {0, 1, 2, 2, 3, 4, 5, 5, 6, 7, 8, 8, 9, 10, 11, 11};
+    int x = 0;
+    for (; x + 6 <= count; x += 4) { /* 16 bytes are read, five pixels and a third */
+        fc_bytes four;
+        memcpy(&four, (const char *)from + 3 * x, sizeof four);
+        four = __builtin_shuffle(four, order);
+        memcpy((char *)to + 4 * x, &four, sizeof four);
     }
-    memcpy(to, left, 16);
-    memcpy(inside + width * FC_GROUP, right, 16);
+    return x;
 }
 
-FC_INLINE void fc_pad_ends(int height, int width, int fill, float cval, float *padded) {
-    const ptrdiff_t step = (ptrdiff_t)(width + 2) * FC_GROUP;
-    float *top = padded, *bottom = padded + (height + 1) * step;
-    if (fill == FC_CONSTANT)
-        for (ptrdiff_t i = 0; i < step; i++) top[i] = bottom[i] = cval;
-    else {
-        memcpy(top, fill == FC_WRAP ? bottom - step : top + step, step * sizeof(float));
-        memcpy(bottom, fill == FC_WRAP ? top + step : bottom - step, step * sizeof(float));
-    }
+/* What lies beside the edge of a picture: a constant, the other edge, or the edge itself. */
+FC_INLINE const void *fc_beside(int fill, const void *constant, const void *other,
+                                const void *edge) {
+    return fill == FC_CONSTANT ? constant : fill == FC_WRAP ? other : edge;
 }
 
-FC_PAD(fc_pad_u8, uint8_t)
-FC_PAD(fc_pad_f32, float)
+FC_PAD(fc_pad_bytes, uint8_t, uint8_t)
+FC_PAD(fc_pad_u8, uint8_t, float)
+FC_PAD(fc_pad_f32, float, float)
+
+/* Two neighbouring pixels of four channels, as floats. */
+FC_INLINE void fc_pair_f32(const float *at, fc_eight *pair) { memcpy(pair, at, sizeof *pair); }
+
+FC_INLINE void fc_pair_bytes(const uint8_t *at, fc_eight *pair) {
+#if defined(__AVX2__)
+    const __m128i bytes = _mm_loadl_epi64((const __m128i *)at);
+    *pair = (fc_eight)_mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(bytes));
+#else
+    for (int i = 0; i < 8; i++) (*pair)[i] = (float)at[i];
+#endif
+}
 
 /* Up to four channels of every output pixel, interpolated linearly, through `matrix` (six
  * numbers: output x, y, 1 to source x, then to source y); then clip(v * gain, low, high),
- * times `scale` and plus `offset` of its channel.
+ * times `scale` and plus `offset` of its channel.  A gain of 1 clips nothing: what is linear
+ * between samples is not beyond them.
  */
-FC_INLINE void fc_resample_some(const float *padded, int height, int width, const double *matrix,
-                                int fill, int channels, const int count, float gain, float low,
-                                float high, const float *scale, const float *offset,
-                                float *out) {
-    const ptrdiff_t step = (ptrdiff_t)(width + 2) * FC_GROUP;
-    fc_four a = {0}, b = {0};
-    const fc_four floor = {low, low, low, low}, roof = {high, high, high, high};
-    memcpy(&a, scale, count * sizeof(float));
-    memcpy(&b, offset, count * sizeof(float));
-    for (int y = 0; y < height; y++)
-        for (int start = 0; start < width; start += FC_RUN) {
-            const int run = width - start < FC_RUN ? width - start : FC_RUN;
-            int column[FC_RUN], row[FC_RUN];
-            float right_part[FC_RUN], lower_part[FC_RUN];
-            fc_locate(matrix[0] * start + matrix[1] * y + matrix[2], matrix[0], run, width, fill,
-                      column, right_part);
-            fc_locate(matrix[3] * start + matrix[4] * y + matrix[5], matrix[3], run, height, fill,
-                      row, lower_part);
-            float *to = out + ((ptrdiff_t)y * width + start) * channels;
-            for (int i = 0; i < run; i++, to += channels) {
-                const float *at = padded + row[i] * step + column[i] * FC_GROUP;
-                fc_eight upper, lower;
-                memcpy(&upper, at, sizeof upper);
-                memcpy(&lower, at + step, sizeof lower);
-                const union {
-                    fc_eight both;
-                    fc_four half[2];
-                } pair = {upper + (lower - upper) * lower_part[i]};
-                fc_four value = pair.half[0] + (pair.half[1] - pair.half[0]) * right_part[i];
-                value = value * gain;
-                value = fc_choose(value < floor, floor, value);
-                value = fc_choose(value > roof, roof, value) * a + b;
-                memcpy(to, &value, count * sizeof(float));
-            }
-        }
-}
-
-FC_LEAF void fc_resample(const float *padded, int height, int width, const double *matrix,
-                         int fill, int channels, int count, float gain, float low, float high,
-                         const float *scale, const float *offset, float *out) {
-#define FC_RESAMPLE(count)                                                                      \
-    fc_resample_some(padded, height, width, matrix, fill, channels, count, gain, low, high,    \
-                     scale, offset, out)
-    switch (count) {
-        case 1: FC_RESAMPLE(1); break;
-        case 2: FC_RESAMPLE(2); break;
-        case 3: FC_RESAMPLE(3); break;
-        default: FC_RESAMPLE(4);
+#define FC_RESAMPLE(name, cell, load)                                                          \
+    FC_INLINE void name##_some(const cell *padded, int height, int width,                     \
+                               const double *matrix, int fill, int channels, const int count, \
+                               const int clips, float gain, float low, float high,            \
+                               const float *scale, const float *offset, float *out) {         \
+        const ptrdiff_t step = (ptrdiff_t)(width + 2) * FC_GROUP;                             \
+        fc_four a = {0}, b = {0};                                                             \
+        const fc_four floor = {low, low, low, low}, roof = {high, high, high, high};          \
+        memcpy(&a, scale, count * sizeof(float));                                             \
+        memcpy(&b, offset, count * sizeof(float));                                            \
+        for (int y = 0; y < height; y++)                                                      \
+            for (int start = 0; start < width; start += FC_RUN) {                             \
+                const int run = width - start < FC_RUN ? width - start : FC_RUN;              \
+                int column[FC_RUN], row[FC_RUN];                                              \
+                float right_part[FC_RUN], lower_part[FC_RUN];                                 \
+                fc_locate(matrix[0] * start + matrix[1] * y + matrix[2], matrix[0], run,      \
+                          width, fill, column, right_part);                                   \
+                fc_locate(matrix[3] * start + matrix[4] * y + matrix[5], matrix[3], run,      \
+                          height, fill, row, lower_part);                                     \
+                /* Three channels go out as four floats, all but the last pixel of a run: the \
+                 * next pixel overwrites the fourth. */                                       \
+                const int beyond = count == 3 && channels == 3 ? run - 1 : 0;                 \
+                for (int i = 0; i < run; i++) column[i] += row[i] * (width + 2);              \
+                float *to = out + ((ptrdiff_t)y * width + start) * channels;                  \
+                for (int i = 0; i < run; i++, to += channels) {                               \
+                    const cell *at = padded + (ptrdiff_t)column[i] * FC_GROUP;                \
+                    fc_eight upper, lower;                                                    \
+                    load(at, &upper);                                                         \
+                    load(at + step, &lower);                                                  \
+                    const union {                                                             \
+                        fc_eight both;                                                        \
+                        fc_four half[2];                                                      \
+                    } pair = {upper + (lower - upper) * lower_part[i]};                       \
+                    fc_four value =                                                           \
+                        pair.half[0] + (pair.half[1] - pair.half[0]) * right_part[i];         \
+                    if (clips) {                                                              \
+                        value = value * gain;                                                 \
+                        value = fc_choose(value < floor, floor, value);                       \
+                        value = fc_choose(value > roof, roof, value);                         \
+                    }                                                                         \
+                    value = value * a + b;                                                    \
+                    if (i < beyond)                                                           \
+                        *(fc_four_anywhere *)to = value;                                      \
+                    else                                                                      \
+                        for (int c = 0; c < count; c++) to[c] = value[c];                     \
+                }                                                                             \
+            }                                                                                 \
+    }                                                                                         \
+    FC_LEAF void name(const cell *padded, int height, int width, const double *matrix,        \
+                      int fill, int channels, int count, float gain, float low, float high,   \
+                      const float *scale, const float *offset, float *out) {                  \
+        if (gain != 1) {                                                                      \
+            FC_BY_COUNT(name, 1)                                                              \
+        } else {                                                                              \
+            FC_BY_COUNT(name, 0)                                                              \
+        }                                                                                     \
     }
-#undef FC_RESAMPLE
-}
+
+#define FC_CALL(name, count, clips)                                                            \
+    name##_some(padded, height, width, matrix, fill, channels, count, clips, gain, low, high, \
+                scale, offset, out)
+#define FC_BY_COUNT(name, clips)                                                               \
+    switch (count) {                                                                          \
+        case 1: FC_CALL(name, 1, clips); break;                                               \
+        case 2: FC_CALL(name, 2, clips); break;                                               \
+        case 3: FC_CALL(name, 3, clips); break;                                               \
+        default: FC_CALL(name, 4, clips);                                                     \
+    }
+
+FC_RESAMPLE(fc_resample_bytes, uint8_t, fc_pair_bytes)
+FC_RESAMPLE(fc_resample, float, fc_pair_f32)
 
 /* Whether all channels have the same scale and offset. */
 FC_INLINE int fc_uniform(const float *scale, const float *offset, int channels) {
