@@ -66,7 +66,7 @@ CONTENDERS = {
     ),
     EPOCH: (
         Contender("fastconv", _FASTCONV),
-        Contender("fastconv, no prefetch", _FASTCONV, (("prefetch", 0),)),
+        Contender("fastconv, 2 batches ahead", _FASTCONV, (("prefetch", 2),)),
         Contender("PyTorch DataLoader", _TORCH, (("workers", 0),), ("torch",)),
         Contender("PyTorch DataLoader, 2 workers", _TORCH, (("workers", 2),), ("torch",)),
         Contender(

@@ -99,6 +99,20 @@ def test_any_channels_and_sizes(size, channels, fill_mode):
         np.testing.assert_allclose(found, expected, atol=TOLERANCE)
 
 
+@pytest.mark.parametrize("fill_mode", FILL_MODES)
+@pytest.mark.parametrize("channels", [1, 2, 3, 4, 5, 7])
+@pytest.mark.parametrize("size", [(1, 1), (1, 7), (2, 1), (9, 6), (3, 65), (130, 9)])
+def test_bytes_give_the_same_bits_as_floats(size, channels, fill_mode):
+    source = images(4, *size, channels)
+    matrices = np.stack([turned(angle, 1.2, (2.7, -1), shape=size) for angle in (0, 33, 170)])
+    for cval in (0, 17, 17.25, 255, 300, -4):
+        options = {"fill_mode": fill_mode, "cval": cval, "factor": 1 / 255, "offset": -0.5}
+        rows = np.array([3, 0, 2])
+        of_bytes = transform_images(source, rows, matrices, **options)
+        of_floats = transform_images(source.astype(np.float32), rows, matrices, **options)
+        np.testing.assert_array_equal(of_bytes, of_floats)
+
+
 def test_whole_pixels_are_exact():
     source = images()
     flip = np.array([[-1.0, 0.0, 33.0], [0.0, 1.0, 0.0]])
