@@ -87,7 +87,7 @@ cdef void resample(const pixel* source, const Images* s, const double* matrix, f
         return
     for group in range((s.channels + FC_GROUP - 1) // FC_GROUP):
         first = group * FC_GROUP
-        if pixel is uint8_t and s.bytes:
+        if pixel is uint8_t and FC_PAD_AS_BYTES and s.bytes:
             fc_pad_bytes(<const uint8_t*> source, s.height, s.width, s.channels, first, s.fill,
                          s.cval, <uint8_t*> line, <uint8_t*> padded)
             fc_resample_bytes(<const uint8_t*> padded, s.height, s.width, matrix, s.fill,
@@ -156,7 +156,7 @@ def transform(const pixel[:, :, :, ::1] source, const int64_t[::1] rows,
     s.height, s.width, s.channels = source.shape[1], source.shape[2], source.shape[3]
     s.fill, s.cval = fill, cval
     s.bounded = pixel is uint8_t and (fill != FC_CONSTANT or 0 <= cval <= 255)
-    s.bytes = FC_PAD_AS_BYTES and s.bounded and (fill != FC_CONSTANT or cval == <uint8_t> cval)
+    s.bytes = s.bounded and (fill != FC_CONSTANT or cval == <uint8_t> cval)
     s.center, s.scale, s.epsilon = center, scale, epsilon
     s.factor, s.offset = &channel_values[0, 0], &channel_values[1, 0]
     s.ones, s.zeros = &channel_values[2, 0], &channel_values[3, 0]

@@ -143,7 +143,7 @@ FC_INLINE void fc_pair_bytes(const uint8_t *at, fc_eight *pair) {
  * times `scale` and plus `offset` of its channel.  A gain of 1 clips nothing: what is linear
  * between samples is not beyond them.
  */
-#define FC_RESAMPLE(name, cell, load)                                                          \
+#define FC_RESAMPLE(name, cell, load, always_clips)                                            \
     FC_INLINE void name##_some(const cell *padded, int height, int width,                     \
                                const double *matrix, int fill, int channels, const int count, \
                                const int clips, float gain, float low, float high,            \
@@ -194,7 +194,7 @@ FC_INLINE void fc_pair_bytes(const uint8_t *at, fc_eight *pair) {
     FC_LEAF void name(const cell *padded, int height, int width, const double *matrix,        \
                       int fill, int channels, int count, float gain, float low, float high,   \
                       const float *scale, const float *offset, float *out) {                  \
-        if (gain != 1) {                                                                      \
+        if (gain != 1 || always_clips) {                                                      \
             FC_BY_COUNT(name, 1)                                                              \
         } else {                                                                              \
             FC_BY_COUNT(name, 0)                                                              \
@@ -212,8 +212,8 @@ FC_INLINE void fc_pair_bytes(const uint8_t *at, fc_eight *pair) {
         default: FC_CALL(name, 4, clips);                                                     \
     }
 
-FC_RESAMPLE(fc_resample_bytes, uint8_t, fc_pair_bytes)
-FC_RESAMPLE(fc_resample, float, fc_pair_f32)
+FC_RESAMPLE(fc_resample_bytes, uint8_t, fc_pair_bytes, 0)
+FC_RESAMPLE(fc_resample, float, fc_pair_f32, 1) /* less code: it is not the usual way */
 
 /* Whether all channels have the same scale and offset. */
 FC_INLINE int fc_uniform(const float *scale, const float *offset, int channels) {
