@@ -22,6 +22,9 @@ BLOCK_PIXELS = 256
 BLOCK_BYTES = 192 * 1024
 """Packed dY of one block: half of a usual L2 cache."""
 
+SOURCE_BYTES = int(__import__("os").environ.get("SB", "192")) * 1024
+"""Pixels of x of one block, less the rows that its kernel reaches beyond."""
+
 
 class KernelGradientPlan:
     """dkernel and dbias of conv2d of x (`input_shape`) with a kernel of `kernel_shape`."""
@@ -52,7 +55,10 @@ class KernelGradientPlan:
         self._packed_filters = tiles * self._wide
         pixels = min(BLOCK_PIXELS, BLOCK_BYTES // (self._packed_filters * dtype.itemsize))
         columns, rows = window.columns.output, input_shape[0] * window.rows.output
-        self._block_rows = max(1, min(rows, pixels // max(columns, 1)))
+        # Every tap reads the block's pixels of x again: they should not fall out of the cache.
+        line = input_shape[2] * input_shape[3] * dtype.itemsize
+        near = SOURCE_BYTES // max(line * window.rows.stride, 1)
+        self._block_rows = max(1, min(rows, pixels // max(columns, 1), near))
         self._block_pixels = self._block_rows * columns
         blocks = -(-rows // self._block_rows)
         self._sums = groups * pieces * tiles * tile * wide

@@ -1,17 +1,18 @@
-/* The few operations that vector extensions cannot spell well: maximum, narrowing to bytes,
- * and bit masks of what is alive.  Each has a portable form beside that for x86.
+/* The few operations that vector extensions cannot spell well: maximum, bytes, and bit masks of
+ * what is alive.  Each has a portable form beside that for x86.
  */
 #ifndef FASTCONV_INTRINSICS_H
 #define FASTCONV_INTRINSICS_H
 
-#include "vector.h"
-
-#if defined(__SSE2__)
-#include <immintrin.h>
-#endif
+#include "bytes.h"
 
 /* Lanes of `yes` where the mask is set, of `no` elsewhere. */
-#define FC_SELECT(mask, yes, no) (((yes) & (mask)) | ((no) & ~(mask)))
+FC_INLINE fc_i_f32 fc_select_f32(fc_i_f32 mask, fc_i_f32 yes, fc_i_f32 no) {
+    return (yes & mask) | (no & ~mask);
+}
+FC_INLINE fc_i_f64 fc_select_f64(fc_i_f64 mask, fc_i_f64 yes, fc_i_f64 no) {
+    return (yes & mask) | (no & ~mask);
+}
 
 /* The larger of a and b; where either is a NaN, either. */
 FC_INLINE fc_v_f32 fc_max_f32(fc_v_f32 a, fc_v_f32 b) {
@@ -22,38 +23,11 @@ FC_INLINE fc_v_f32 fc_max_f32(fc_v_f32 a, fc_v_f32 b) {
 #elif defined(__SSE2__)
     return (fc_v_f32)_mm_max_ps((__m128)a, (__m128)b);
 #else
-    return (fc_v_f32)FC_SELECT(a > b, (fc_i_f32)a, (fc_i_f32)b);
+    return (fc_v_f32)fc_select_f32(a > b, (fc_i_f32)a, (fc_i_f32)b);
 #endif
 }
 FC_INLINE fc_v_f64 fc_max_f64(fc_v_f64 a, fc_v_f64 b) {
-    return (fc_v_f64)FC_SELECT(a > b, (fc_i_f64)a, (fc_i_f64)b);
-}
-
-/* The low byte of each lane, `count` of them at most; lanes hold 0 to 127. */
-FC_INLINE void fc_store_bytes_f32(uint8_t *p, fc_i_f32 v, int count) {
-    fc_b_f32 bytes;
-#if defined(__AVX512F__)
-    bytes = (fc_b_f32)_mm512_cvtepi32_epi8((__m512i)v);
-#elif defined(__AVX2__)
-    __m128i words = _mm_packs_epi32(_mm256_castsi256_si128((__m256i)v),
-                                    _mm256_extracti128_si256((__m256i)v, 1));
-    int64_t packed = _mm_cvtsi128_si64(_mm_packs_epi16(words, words));
-    memcpy(&bytes, &packed, sizeof bytes);
-#elif defined(__SSE2__)
-    __m128i words = _mm_packs_epi32((__m128i)v, (__m128i)v);
-    int32_t packed = _mm_cvtsi128_si32(_mm_packs_epi16(words, words));
-    memcpy(&bytes, &packed, sizeof bytes);
-#else
-    bytes = __builtin_convertvector(v, fc_b_f32);
-#endif
-    if (count >= FC_LANES_F32)
-        memcpy(p, &bytes, sizeof bytes);
-    else if (count > 0)
-        memcpy(p, &bytes, (size_t)count);
-}
-FC_INLINE void fc_store_bytes_f64(uint8_t *p, fc_i_f64 v, int count) {
-    fc_b_f64 bytes = __builtin_convertvector(v, fc_b_f64);
-    if (count > 0) memcpy(p, &bytes, (size_t)(count < FC_LANES_F64 ? count : FC_LANES_F64));
+    return (fc_v_f64)fc_select_f64(a > b, (fc_i_f64)a, (fc_i_f64)b);
 }
 
 /* ---- masks[w]: bit k is set where winners[k] is w and dy[k] is not 0, for up to 64 k ---- */

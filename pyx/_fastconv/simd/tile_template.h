@@ -143,10 +143,17 @@ FC_INLINE void NAME(fc_pool_store)(VEC first, VEC second, VEC third, VEC fourth,
     NAME(fc_store_some)(out, (VEC)((VECI)best | strange), channels);
     if (winners && channels > 0) {
         VECI below = lower > upper;
-        VECI right = FC_SELECT(below, fourth > third, second > first);
+        VECI right = NAME(fc_select)(below, fourth > third, second > first);
         VECI dead = ~(best > (VEC){0}) | strange;
         VECI winner = (right & 1) | (below & 2);
-        NAME(fc_store_bytes)(winners, FC_SELECT(dead, (VECI){0} + 4, winner), channels);
+        winner = NAME(fc_select)(dead, (VECI){0} + 4, winner);
+        if (channels >= LANES) {
+            NAME(fc_store_bytes)(winners, winner);
+        } else {
+            uint8_t bytes[LANES];
+            NAME(fc_store_bytes)(bytes, winner);
+            memcpy(winners, bytes, (size_t)channels);
+        }
     }
 }
 
