@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from . import activations, runtime
-from .layers import Conv2D, MaxPooling2D
+from .layers import Activation, Conv2D, Dense, Dropout, Flatten, MaxPooling2D, ReLU
 from .layers.base import Layer
 from .ops.plans import ConvPoolPlan, Pool2DPlan
 
@@ -144,6 +144,20 @@ def _gates(first: Layer, second: Layer) -> bool:
         and first.activation is activations.relu
         and second.pool_size[0] * second.pool_size[1] <= runtime.kernels.pool.MOST_WINNERS
     )
+
+
+def passes_gradient_at_zeros(layer: Layer, at_zeros: bool) -> bool:
+    """Return whether `layer` does anything with its output's gradient where the output is 0.
+
+    `at_zeros` says the same of the layer before it.  A ReLU stops the gradient there.
+    Dropout, max pooling and Flatten send it to an input that is 0 as well, or stop it.
+    """
+    # Exact types: a subclass may compute something else.
+    if type(layer) in (Dropout, Flatten, MaxPooling2D):
+        return at_zeros
+    if type(layer) in (Conv2D, Dense, Activation, ReLU):
+        return not (type(layer.activation) is activations.Relu and layer.activation.plain)
+    return True
 
 
 def _fuses(first: Layer, second: Layer) -> bool:

@@ -34,11 +34,16 @@ class Network:
         self.stages = list(fusion.plan(body)) if fuse else list(body)
 
     def _spare_input_gradients(self) -> None:
-        """Spare layers the gradient of their input where nothing before them is trained."""
-        trained_before = False
+        """Spare layers the gradient of their input where nothing before them is trained.
+
+        Where it is needed, tell them whether it counts where their input is 0.
+        """
+        trained_before, at_zeros = False, True
         for layer in self.layers:
             layer.needs_input_gradient = trained_before
+            layer.needs_gradient_at_zeros = at_zeros
             trained_before = trained_before or bool(layer.trainable_weights)
+            at_zeros = fusion.passes_gradient_at_zeros(layer, at_zeros)
 
     @property
     def foldable(self) -> str | None:

@@ -100,6 +100,16 @@ def set_num_threads(n: int) -> None:
     _num_threads = n
 
 
+# Two threads share out work of fewer steps than this in no less time than one does it: to
+# start and end a parallel region takes some microseconds.
+LEAST_SHARED_WORK = 32_768
+
+
+def threads_for(work: int) -> int:
+    """Return how many threads to use for `work` values or multiply-adds: one if they are few."""
+    return 1 if work < LEAST_SHARED_WORK else _num_threads
+
+
 _fast_math = True
 
 

@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 from oracle import assert_close
 
+import fastconv
 from fastconv import activations, fusion, layers
+from fastconv.layers import Dense
 from fastconv.models import Sequential
+from fastconv.network import Network
 from fastconv.ops.plans import Pool2DPlan
 
 pytestmark = pytest.mark.usefixtures("algorithms")
@@ -206,3 +209,62 @@ def test_models_that_do_not_fuse_learn_the_same():
     for ours, theirs in zip(fused.get_weights(), plain.get_weights(), strict=True):
         assert_close(ours, theirs)
     assert_close(fused.predict(x, verbose=0), plain.predict(x, verbose=0))
+
+
+RELU = {"activation": "relu"}
+
+
+@pytest.mark.parametrize(
+    ("members", "passed"),
+    [
+        ([conv()], False),
+        ([conv(), pool()], False),
+        ([conv(), pool(), layers.Flatten(), layers.Dropout(0.5)], False),
+        ([layers.Dense(3, **RELU)], False),
+        ([layers.Dense(3), layers.ReLU()], False),
+        ([layers.Dense(3), layers.Activation("relu"), layers.Dropout(0.1)], False),
+        ([], True),
+        ([layers.Dropout(0.5)], True),
+        ([conv(activation="leaky_relu"), layers.Flatten()], True),
+        ([layers.ReLU(max_value=6.0)], True),
+        ([layers.ReLU(negative_slope=0.1)], True),
+        ([layers.Dense(3, "tanh"), layers.Dropout(0.5)], True),
+        ([layers.ReLU(), layers.BatchNormalization()], True),
+        ([layers.ReLU(), layers.AveragePooling2D()], True),
+        ([layers.ReLU(), OwnMaxPooling2D()], True),
+        ([OwnConv2D(4, 3, activation="relu")], True),
+    ],
+)
+def test_where_a_gradient_at_zeros_counts(members, passed):
+    at_zeros = True
+    for layer in members:
+        at_zeros = fusion.passes_gradient_at_zeros(layer, at_zeros)
+    assert at_zeros == passed
+
+
+@pytest.mark.parametrize("fuse", [True, False])
+@pytest.mark.parametrize("before", ["pool", "dropout", "dense", "activation"])
+def test_what_is_left_out_changes_no_gradient(before, fuse, monkeypatch):
+    def gradients():
+        fastconv.utils.set_random_seed(4)
+        middle = {
+            "pool": [pool()],
+            "dropout": [pool(), layers.Dropout(0.5)],
+            "dense": [layers.Flatten(), layers.Dense(90, **RELU), layers.Dropout(0.3)],
+            "activation": [layers.Activation("tanh"), layers.ReLU()],
+        }[before]
+        first = layers.Conv2D(8, 3, input_shape=(14, 14, 3), **RELU)
+        members = [first, *middle, layers.Flatten(), layers.Dense(40)]
+        model = Sequential(members)
+        network = Network(model.layers, fuse)
+        y = network.forward(normal((9, 14, 14, 3)), training=True)
+        network.backward(normal(y.shape, 1))
+        sparing = [layer.needs_gradient_at_zeros for layer in model.layers if type(layer) is Dense]
+        return sparing[-1], [p.gradient for layer in model.layers for p in layer.weights]
+
+    needed, ours = gradients()
+    monkeypatch.setattr(fusion, "passes_gradient_at_zeros", lambda layer, at_zeros: True)
+    always, theirs = gradients()
+    assert always and not needed
+    for one, other in zip(ours, theirs, strict=True):
+        np.testing.assert_array_equal(one, other)

@@ -336,6 +336,33 @@ class TestWeights:
         with pytest.raises(TypeError, match="float32 numbers"):
             parameter.assign(np.full((2, 3), "a"))
 
+    def test_a_deferred_gradient_is_written_when_it_is_read(self):
+        class Twos:
+            written = 0
+
+            def write(self, out):
+                self.written += 1
+                out.fill(2)
+
+        parameter, twos = Parameter("w", np.ones((2, 3))), Twos()
+        assert parameter.can_defer and parameter.deferred_gradient is None
+        parameter.defer(twos)
+        assert parameter.deferred_gradient is twos and twos.written == 0
+        np.testing.assert_array_equal(parameter.gradient, np.full((2, 3), 2))
+        assert parameter.gradient is parameter.gradient and twos.written == 1
+        assert parameter.deferred_gradient is None and not parameter.can_defer
+        with pytest.raises(RuntimeError, match="'w': the gradient has its array already"):
+            parameter.defer(twos)
+
+    def test_setting_a_gradient_ends_a_deferred_one(self):
+        layer = Dense(40)
+        layer(np.ones((2, 3)), training=True)
+        layer.backward(np.ones((2, 40), np.float32))
+        assert layer.kernel.deferred_gradient is not None
+        layer.kernel.gradient = np.full((3, 40), 7.0)
+        assert layer.kernel.deferred_gradient is None
+        assert (layer.kernel.gradient == 7).all()
+
     def test_parameter_is_an_array_to_numpy(self):
         parameter = Parameter("w", np.arange(3))
         assert np.add(parameter, 1).tolist() == [1, 2, 3]

@@ -45,6 +45,32 @@ def test_input_gradient_only_where_needed():
     assert layer.kernel.gradient.any()
 
 
+def test_gradients_of_a_layer_that_defers():
+    check_layer(Dense(40), vectors((3, 5)))
+
+
+def test_an_array_of_the_gradient_that_was_handed_out_stays_true():
+    layer = Dense(40)
+    y = layer(vectors(), training=True)
+    layer.backward(np.ones_like(y))
+    gradient = layer.kernel.gradient
+    first = gradient.copy()
+    layer.backward(np.full_like(y, 2))
+    np.testing.assert_array_equal(gradient, 2 * first)
+    assert layer.kernel.gradient is gradient
+
+
+def test_a_deferred_gradient_stays_when_the_next_batch_comes():
+    layer = Dense(40)
+    y = layer(vectors(), training=True)
+    layer.backward(np.ones_like(y))
+    layer(vectors(seed=1), training=True)
+    layer.kernel.assign(np.zeros(layer.kernel.shape))
+    np.testing.assert_allclose(
+        layer.kernel.gradient, np.repeat(vectors().sum(axis=0)[:, None], 40, axis=1), rtol=1e-5
+    )
+
+
 @pytest.mark.parametrize(
     ("make", "error", "message"),
     [

@@ -123,6 +123,56 @@ def test_weights_do_not_depend_on_threads(threads):
     assert same_weights(trained(1), trained(threads))
 
 
+class _OwnDescent(fastconv.optimizers.Optimizer):
+    """A user's optimizer, which reads the gradients as arrays."""
+
+    def update(self, parameter, slots, learning_rate, **common):
+        parameter.value[...] -= np.float32(learning_rate) * parameter.gradient
+
+
+OPTIMIZERS = [
+    lambda: fastconv.optimizers.SGD(0.05, momentum=0.9, nesterov=True, weight_decay=0.01),
+    lambda: fastconv.optimizers.Adam(clipvalue=0.01),
+    lambda: fastconv.optimizers.RMSprop(centered=True),
+    lambda: fastconv.optimizers.Adam(clipnorm=0.5),
+    lambda: _OwnDescent(0.05),
+]
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("frozen", [False, True])
+def test_reading_gradients_changes_no_bit_of_the_training(optimizer, frozen):
+    """Deferred gradients are applied as they are made; read ones are written out first."""
+
+    def trained(reading):
+        fastconv.utils.set_random_seed(6)
+        model = Sequential(
+            [
+                layers.Conv2D(8, 3, activation="relu", input_shape=(12, 12, 3)),
+                layers.MaxPooling2D(2),
+                layers.Flatten(),
+                layers.Dropout(0.5),
+                layers.Dense(70, activation="relu"),
+                layers.Dense(33, activation="relu"),
+                layers.Dense(1, activation="sigmoid"),
+            ]
+        )
+        model.layers[4].trainable = not frozen
+        model.compile(optimizer(), "binary_crossentropy")
+        x, y = photos(40)
+        for step in range(4):
+            if reading and step != 1:
+                assert all(p.gradient.shape == p.shape for p in model.layers[5].weights)
+            model.train_on_batch(x[8 * step :][:8], y[8 * step :][:8])
+        model.fit(x, y, batch_size=16, epochs=1, verbose=0)
+        return model
+
+    first, second = trained(False), trained(True)
+    assert same_weights(first, second)
+    for one, other in zip(first.optimizer._slots, second.optimizer._slots, strict=True):
+        assert all(one[name].tobytes() == other[name].tobytes() for name in one)
+
+
 class _Mistaken(layers.Layer):
     def call(self, x, training=False):
         return x

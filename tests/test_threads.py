@@ -90,10 +90,14 @@ def test_fused_block(x, kernel, options, threads):
     assert_same_bits(threads, run)
 
 
-@pytest.mark.parametrize("shape", [(32, 7000, 1), (13, 1500, 77), (1, 97, 512)], ids=str)
-def test_dense(shape, threads):
+@pytest.mark.parametrize("alive", [0.3, 1.0])
+@pytest.mark.parametrize(
+    "shape", [(32, 7000, 1), (13, 1500, 77), (1, 970, 512), (5, 90, 1300)], ids=str
+)
+def test_dense(shape, alive, threads):
     batch, inputs, outputs = shape
     x, kernel, bias = normal(batch, inputs), normal(inputs, outputs), normal(outputs)
+    x *= np.random.default_rng(1).random(x.shape) < alive
     dy = normal(batch, outputs)
     plan = DensePlan(*shape)
 
@@ -101,8 +105,13 @@ def test_dense(shape, threads):
         y = np.empty_like(dy)
         plan.forward(x, kernel, bias, y)
         gradients = np.empty_like(x), np.empty_like(kernel), np.empty_like(bias)
-        plan.backward(dy, x, kernel, *gradients)
-        return y, *gradients
+        product = plan.backward(dy, x, kernel, *gradients)
+        if product is None:
+            return y, *gradients
+        some, value, square = np.empty_like(x), kernel.copy(), np.zeros_like(kernel)
+        product = plan.backward(dy, x, kernel, some, None, None, at_zeros=False)
+        optim.rmsprop(value, product, square, None, None, 0.01, 0.9, 0.0, 1e-7)
+        return y, *gradients, some, value, square
 
     assert_same_bits(threads, run)
 

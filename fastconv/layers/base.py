@@ -63,6 +63,10 @@ class Layer:
     #: on a layer that has nothing to train before it.
     needs_input_gradient: bool = True
 
+    #: Whether that gradient counts where the input is 0; a model sets False where
+    #: the layers before stop it there, and a layer may then leave it 0.
+    needs_gradient_at_zeros: bool = True
+
     def __init__(
         self,
         *,

@@ -80,14 +80,18 @@ class Dense(ActivatedLayer):
         plan, x = self._recall()
         dz = self._checked_gradient(dz, (*x.shape[:-1], self.units))
         dx = self.buffer("dx", x.shape) if self.needs_input_gradient else None
-        plan.backward(
+        defers = plan.defers and self.kernel.can_defer
+        product = plan.backward(
             dz.reshape(-1, self.units),
             x.reshape(-1, x.shape[-1]),
             self.kernel.value,
             None if dx is None else dx.reshape(-1, x.shape[-1]),
-            self.kernel.gradient,
+            None if defers else self.kernel.gradient,
             self.bias.gradient if self.use_bias else None,
+            at_zeros=self.needs_gradient_at_zeros,
         )
+        if defers:
+            self.kernel.defer(product)
         return dx
 
     def get_config(self) -> dict[str, Any]:

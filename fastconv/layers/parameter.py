@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from .._memory import aligned_empty
+
+
+class DeferredGradient(Protocol):
+    """A gradient as what it is made of, for an optimizer that needs no array of it."""
+
+    def write(self, out: np.ndarray) -> None:
+        """Write the gradient to `out`."""
+
+    def update(self, rule: dict, value: np.ndarray, slots: tuple) -> None:
+        """Take an optimizer's step, see `ops.optim`."""
 
 
 class Parameter:
@@ -14,7 +24,8 @@ class Parameter:
 
     Both are C-contiguous float32 arrays that stay where they are: assigning to
     either attribute copies into it.  The gradient's memory comes with its first
-    use, so a model that only predicts has none.
+    use: a model that only predicts has none, nor has a large weight whose
+    layer leaves the gradient to the optimizer (`defer`) while nobody reads it.
     """
 
     def __init__(self, name: str, value: Any, *, trainable: bool = True) -> None:
@@ -24,6 +35,7 @@ class Parameter:
         self._value = aligned_empty(array.shape)
         self._value[...] = array
         self._gradient: np.ndarray | None = None
+        self._deferred: DeferredGradient | None = None
 
     def __repr__(self) -> str:
         return f"<Parameter {self.name!r} of shape {self.shape}>"
@@ -58,7 +70,11 @@ class Parameter:
         """The gradient that the layer's last `backward` wrote."""
         if self._gradient is None:
             self._gradient = aligned_empty(self.shape)
-            self._gradient.fill(0)
+            if self._deferred is None:
+                self._gradient.fill(0)
+            else:
+                self._deferred.write(self._gradient)
+                self._deferred = None
         return self._gradient
 
     @gradient.setter
@@ -66,6 +82,26 @@ class Parameter:
         array = np.asarray(array)
         self.check(array, what="gradient")
         self.gradient[...] = array
+
+    @property
+    def can_defer(self) -> bool:
+        """Whether a layer may give a deferred gradient: nobody holds the array yet."""
+        return self._gradient is None
+
+    @property
+    def deferred_gradient(self) -> DeferredGradient | None:
+        """The gradient where it was deferred and not read since, else None."""
+        return self._deferred
+
+    def defer(self, gradient: DeferredGradient) -> None:
+        """Take a gradient that is written out only if `gradient` is read.
+
+        Once it has been, its array is somebody's: from then on the layer has to
+        write there, which `can_defer` tells it.
+        """
+        if not self.can_defer:
+            raise RuntimeError(f"Parameter '{self.name}': the gradient has its array already")
+        self._deferred = gradient
 
     def assign(self, array: Any) -> None:
         """Copy `array`, of the same shape, into the value."""

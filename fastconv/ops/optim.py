@@ -7,6 +7,7 @@ Common arguments: `gradient_scale` multiplies the gradient first, then `clip_val
 from __future__ import annotations
 
 import math
+from typing import Protocol
 
 import numpy as np
 
@@ -15,9 +16,21 @@ from .. import runtime
 _kernels = runtime.kernels.optim
 
 
+_SGD, _ADAM, _RMSPROP = range(3)
+
+
+class Product(Protocol):
+    """A gradient that is not written out: it takes the step in its own way."""
+
+    def update(
+        self, rule: dict[str, float], value: np.ndarray, slots: tuple[np.ndarray | None, ...]
+    ) -> None:
+        """Change `value` and the flat `slots` as `rule` says."""
+
+
 def sgd(
     value: np.ndarray,
-    gradient: np.ndarray,
+    gradient: np.ndarray | Product,
     velocity: np.ndarray | None,
     learning_rate: float,
     momentum: float = 0.0,
@@ -30,25 +43,21 @@ def sgd(
 
     `velocity` is None where momentum is 0.
     """
-    if not value.size:
-        return
-    _kernels.sgd(
-        _flat(value),
-        _flat(gradient),
-        _flat(velocity),
-        learning_rate,
-        momentum,
-        nesterov,
-        gradient_scale,
-        clip_value,
-        weight_decay * learning_rate,
-        runtime.get_num_threads(),
-    )
+    rule = {
+        "kind": _SGD,
+        "rate": learning_rate,
+        "momentum": momentum,
+        "nesterov": nesterov,
+        "scale": gradient_scale,
+        "clip": clip_value,
+        "decay": weight_decay * learning_rate,
+    }
+    _update(rule, value, gradient, velocity, None, None)
 
 
 def adam(
     value: np.ndarray,
-    gradient: np.ndarray,
+    gradient: np.ndarray | Product,
     m: np.ndarray,
     v: np.ndarray,
     learning_rate: float,
@@ -61,28 +70,22 @@ def adam(
     weight_decay: float = 0.0,
 ) -> None:
     """Adam (Kingma and Ba, 2015) with the bias correction in the rate; `step` counts from 1."""
-    if not value.size:
-        return
-    rate = learning_rate * math.sqrt(1 - beta_2**step) / (1 - beta_1**step)
-    _kernels.adam(
-        _flat(value),
-        _flat(gradient),
-        _flat(m),
-        _flat(v),
-        rate,
-        beta_1,
-        beta_2,
-        epsilon,
-        gradient_scale,
-        clip_value,
-        weight_decay * learning_rate,
-        runtime.get_num_threads(),
-    )
+    rule = {
+        "kind": _ADAM,
+        "rate": learning_rate * math.sqrt(1 - beta_2**step) / (1 - beta_1**step),
+        "first": beta_1,
+        "second": beta_2,
+        "epsilon": epsilon,
+        "scale": gradient_scale,
+        "clip": clip_value,
+        "decay": weight_decay * learning_rate,
+    }
+    _update(rule, value, gradient, m, v, None)
 
 
 def rmsprop(
     value: np.ndarray,
-    gradient: np.ndarray,
+    gradient: np.ndarray | Product,
     mean_square: np.ndarray,
     velocity: np.ndarray | None,
     mean_gradient: np.ndarray | None,
@@ -98,23 +101,17 @@ def rmsprop(
 
     `velocity` is None where momentum is 0, `mean_gradient` where it is not centered.
     """
-    if not value.size:
-        return
-    _kernels.rmsprop(
-        _flat(value),
-        _flat(gradient),
-        _flat(mean_square),
-        _flat(velocity),
-        _flat(mean_gradient),
-        learning_rate,
-        rho,
-        momentum,
-        epsilon,
-        gradient_scale,
-        clip_value,
-        weight_decay * learning_rate,
-        runtime.get_num_threads(),
-    )
+    rule = {
+        "kind": _RMSPROP,
+        "rate": learning_rate,
+        "first": rho,
+        "momentum": momentum,
+        "epsilon": epsilon,
+        "scale": gradient_scale,
+        "clip": clip_value,
+        "decay": weight_decay * learning_rate,
+    }
+    _update(rule, value, gradient, mean_square, velocity, mean_gradient)
 
 
 def sum_of_squares(gradient: np.ndarray) -> float:
@@ -122,7 +119,23 @@ def sum_of_squares(gradient: np.ndarray) -> float:
     if not gradient.size:
         return 0.0
     partial = np.empty(-(-gradient.size // _kernels.CHUNK_VALUES))
-    return _kernels.sum_of_squares(_flat(gradient), partial, runtime.get_num_threads())
+    return _kernels.sum_of_squares(_flat(gradient), partial, runtime.threads_for(gradient.size))
+
+
+def _update(
+    rule: dict[str, float],
+    value: np.ndarray,
+    gradient: np.ndarray | Product,
+    *slots: np.ndarray | None,
+) -> None:
+    if not value.size:
+        return
+    flat = tuple(_flat(slot) for slot in slots)
+    if isinstance(gradient, np.ndarray):
+        threads = runtime.threads_for(value.size)
+        _kernels.update(rule, _flat(value), flat, _flat(gradient), threads)
+    else:
+        gradient.update(rule, value, flat)
 
 
 def _flat(array: np.ndarray | None) -> np.ndarray | None:

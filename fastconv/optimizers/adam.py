@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..ops import optim
-from .base import Optimizer
+from .base import Optimizer, latest_gradient
 
 
 class Adam(Optimizer):
@@ -33,7 +33,7 @@ class Adam(Optimizer):
     def update(self, parameter, slots, learning_rate, **common):
         optim.adam(
             parameter.value,
-            parameter.gradient,
+            latest_gradient(parameter),
             slots["momentum"],
             slots["velocity"],
             learning_rate,

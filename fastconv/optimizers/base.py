@@ -31,6 +31,12 @@ class Trainable(Protocol):
         """The loss's gradient with respect to `value`."""
 
 
+def latest_gradient(parameter: Trainable) -> Any:
+    """Return the gradient for a function of `ops.optim`: as it is if deferred, else its array."""
+    deferred = getattr(parameter, "deferred_gradient", None)
+    return parameter.gradient if deferred is None else deferred
+
+
 class Optimizer:
     """Base class: `apply(parameters)` makes one step.
 
@@ -138,7 +144,7 @@ class Optimizer:
                 parameter,
                 slots,
                 rate,
-                gradient_scale=self._gradient_scale(parameter.gradient),
+                gradient_scale=self._gradient_scale(parameter),
                 clip_value=self.clipvalue or 0.0,
                 weight_decay=self.weight_decay or 0.0,
             )
@@ -212,10 +218,10 @@ class Optimizer:
             raise ValueError(f"{kind}: the state has {extra}, which fit no parameter")
         return slots
 
-    def _gradient_scale(self, gradient: np.ndarray) -> float:
+    def _gradient_scale(self, parameter: Trainable) -> float:
         if not self.clipnorm:
             return 1.0
-        norm = math.sqrt(optim.sum_of_squares(gradient))
+        norm = math.sqrt(optim.sum_of_squares(parameter.gradient))
         return self.clipnorm / norm if norm > self.clipnorm else 1.0
 
     def _number(self, argument: str, value: Any, highest: float = math.inf) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..ops import optim
-from .base import Optimizer
+from .base import Optimizer, latest_gradient
 
 
 class RMSprop(Optimizer):
@@ -36,7 +36,7 @@ class RMSprop(Optimizer):
     def update(self, parameter, slots, learning_rate, **common):
         optim.rmsprop(
             parameter.value,
-            parameter.gradient,
+            latest_gradient(parameter),
             slots["velocity"],
             slots.get("momentum"),
             slots.get("average_gradient"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..ops import optim
-from .base import Optimizer
+from .base import Optimizer, latest_gradient
 
 
 class SGD(Optimizer):
@@ -28,7 +28,7 @@ class SGD(Optimizer):
     def update(self, parameter, slots, learning_rate, **common):
         optim.sgd(
             parameter.value,
-            parameter.gradient,
+            latest_gradient(parameter),
             slots.get("momentum"),
             learning_rate,
             self.momentum,

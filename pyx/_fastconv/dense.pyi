@@ -1,6 +1,11 @@
+from typing import Any
+
 import numpy as np
 
 BLOCK_INPUTS: int
+PACKED_ROWS: int
+GRADIENT_ROWS: int
+MOST_PANEL_VECTORS: int
 
 def output(
     x: np.ndarray,
@@ -8,9 +13,12 @@ def output(
     bias: np.ndarray | None,
     y: np.ndarray,
     sums: np.ndarray,
-    tail_kernel: np.ndarray,
     packed: np.ndarray,
+    rows: np.ndarray,
+    factors: np.ndarray,
     parts: int,
+    vectors: int,
+    panels: int,
     num_threads: int,
 ) -> None: ...
 def gradients(
@@ -18,8 +26,60 @@ def gradients(
     x: np.ndarray,
     kernel: np.ndarray,
     dx: np.ndarray | None,
+    dbias: np.ndarray | None,
+    counts: np.ndarray,
+    samples: np.ndarray,
+    factors: np.ndarray,
+    dealt: np.ndarray,
+    scratch: np.ndarray,
+    at_zeros: bool,
+    vectors: int,
+    panels: int,
+    num_threads: int,
+) -> None: ...
+def kernel_gradient(
+    dkernel: np.ndarray,
+    counts: np.ndarray,
+    samples: np.ndarray,
+    factors: np.ndarray,
+    dealt: np.ndarray,
+    scratch: np.ndarray,
+    batch: int,
+    vectors: int,
+    panels: int,
+    num_threads: int,
+) -> None: ...
+def update(
+    rule: dict[str, Any],
+    value: np.ndarray,
+    slots: tuple[np.ndarray | None, ...],
+    counts: np.ndarray,
+    samples: np.ndarray,
+    factors: np.ndarray,
+    dealt: np.ndarray,
+    scratch: np.ndarray,
+    batch: int,
+    vectors: int,
+    panels: int,
+    num_threads: int,
+) -> None: ...
+def narrow_output(
+    x: np.ndarray,
+    kernel: np.ndarray,
+    bias: np.ndarray | None,
+    y: np.ndarray,
+    sums: np.ndarray,
+    transposed: np.ndarray,
+    parts: int,
+    num_threads: int,
+) -> None: ...
+def narrow_gradients(
+    dy: np.ndarray,
+    x: np.ndarray,
+    kernel: np.ndarray,
+    dx: np.ndarray | None,
     dkernel: np.ndarray,
     dbias: np.ndarray | None,
-    tail_kernel: np.ndarray,
+    transposed: np.ndarray,
     num_threads: int,
 ) -> None: ...

@@ -1,261 +1,555 @@
 """Dense layers: y = x W + b and its gradients, W as (inputs, outputs) row-major.
 
-Outputs are split in two.  The *wide* part, a whole number of vectors, runs on
-register tiles of samples by outputs.  The *tail*, the
-outputs left over (all of them for a layer of one output), runs on a transposed
-copy whose rows are contiguous along the inputs.
+What is 0 is skipped: behind a ReLU or a dropout most of x is, and a product with
+0 changes no bit of a sum (a NaN or infinity in W or dy aside, which a 0 in x hides).
+Outputs and kernel gradient are sums over lists of the rest, see simd/dense_template.h,
+on *panels*: stretches of rows a few vectors wide, copied into an array of their own
+because rows of 2 KB, where they lie, would all fall into the same few sets of L1.
+*Groups* of panels keep a task's working set inside L2 however many outputs there are.
 
-Output: the inputs are cut into a fixed number of parts (parallel); a part walks
-its rows of W once, in blocks of BLOCK inputs that are copied panel by panel into
-L2 while they stream in and stay there while all samples pass by - where they lie,
-rows of 2 KB would all fall into the same few sets of L1.  The parts' private sums
-are then added in order.
-Gradients: blocks of BLOCK inputs (parallel), each of which owns its rows of
-dkernel and its columns of dx.
+Output: the inputs are cut into a fixed number of parts (parallel, times groups); a part
+walks its rows of W once, BLOCK inputs at a time: deal the rows to panels, list each
+sample's inputs, then panels - samples - inputs.  One sample has no use for panels: the
+rows of W it needs pass by once.  The parts' private sums are then added in order.
+Gradients, ROWS inputs at a time (parallel): list the samples of each input; dx are dots
+of a row of W with dy, all of them or the listed ones.  Lists and dy are kept: from them
+`kernel_gradient` makes dkernel, group by group in scratch, and `update` makes the same
+without writing it: an optimizer's rule takes it from L2.
+Layers of few outputs (`narrow_*`) run along the inputs instead, on a transposed W.
 """
 
 from cython.parallel cimport parallel, prange, threadid
 from libc.stddef cimport ptrdiff_t
-from libc.string cimport memcpy
+from libc.stdint cimport int32_t
+from libc.string cimport memcpy, memmove, memset
 
+from _fastconv._dense cimport (
+    PANEL_VECTORS, deal_row, dot_list, list_inputs, list_sample, pass_rows, prefetch,
+    sum_rows,
+)
+from _fastconv._rules cimport RULE_SLOTS, Rule, apply_rule, rule_from, slots_from
 from _fastconv._tiles cimport (
-    DOT_COLUMNS, DOT_ROWS, TILE_ROWS, conv_tile, dot_tile, float_mode, flush_denormals,
-    gradient_tile, lanes, real, restore_denormals,
+    DOT_COLUMNS, DOT_ROWS, TILE_ROWS, conv_tile, dot_tile, float_mode, flush_denormals, lanes, real, restore_denormals,
 )
 
 cdef enum:
-    BLOCK = 96            # inputs: with 512 outputs 192 KB of weights; a multiple of TILE_ROWS
+    BLOCK = 64            # inputs of the output: a panel of 8 vectors takes 16 KB of L1
+    PANEL_ROWS = BLOCK + 1  # rows of the panels 16 KB apart would fall into one set of L1
+    LIST = BLOCK + 1      # numbers of a list with its length
+    ROWS = 32             # inputs of a gradient task: with 512 outputs 64 KB of scratch
+    NARROW_BLOCK = 1024   # inputs of a gradient task of few outputs
 
 BLOCK_INPUTS = BLOCK
+PACKED_ROWS = PANEL_ROWS
+GRADIENT_ROWS = ROWS
+MOST_PANEL_VECTORS = PANEL_VECTORS
 
 cdef struct Dense:
     ptrdiff_t batch
     ptrdiff_t inputs
     ptrdiff_t outputs
-    ptrdiff_t wide
-    ptrdiff_t tail
+    int vectors           # of a panel
+    ptrdiff_t width       # of a panel, in values
+    ptrdiff_t group       # outputs of a group, whole panels
+    ptrdiff_t groups
+    ptrdiff_t padded      # outputs rounded up to whole panels
 
 
-cdef void pack_block(const Dense* d, const real* kernel, real* packed, ptrdiff_t length,
-                     ptrdiff_t outputs) noexcept nogil:
-    """Copy `length` rows of W, `outputs` wide, as panels of two vectors (the last may be one)."""
-    cdef ptrdiff_t row, start, width = 2 * lanes(kernel)
-    for row in range(length):
-        start = 0
-        while start < outputs:
-            memcpy(packed + start * length + row * min(width, outputs - start),
-                   kernel + row * d.outputs + start,
-                   <size_t> min(width, outputs - start) * sizeof(real))
-            start += width
+cdef Dense dense_of(ptrdiff_t batch, ptrdiff_t inputs, ptrdiff_t outputs, int vectors,
+                    int panels, const real* kind):
+    cdef Dense d
+    d.batch = batch
+    d.inputs = inputs
+    d.outputs = outputs
+    d.vectors = vectors
+    d.width = vectors * lanes(kind)
+    d.group = panels * d.width
+    d.groups = (outputs + d.group - 1) // d.group
+    d.padded = (outputs + d.width - 1) // d.width * d.width
+    return d
+
+
+cdef inline ptrdiff_t group_outputs(const Dense* d, ptrdiff_t group) noexcept nogil:
+    return min(d.group, d.outputs - group * d.group)
+
+
+cdef inline ptrdiff_t group_padded(const Dense* d, ptrdiff_t group) noexcept nogil:
+    return min(d.group, d.padded - group * d.group)
+
+
+cdef void tile_rows(const Dense* d, const real* factors, ptrdiff_t factors_step, ptrdiff_t rows,
+                    const real* panel, ptrdiff_t length, real* sums, ptrdiff_t sums_step,
+                    bint overwrite) noexcept nogil:
+    """sums (rows, width of a panel) (+)= factors (rows, length) panel, zeros and all."""
+    cdef ptrdiff_t row = 0, no_offset = 0
+    cdef int vector, vectors, i, count
+    cdef const real* pixel[16]
+    cdef real* out[16]
+    while row < rows:
+        count = <int> min(TILE_ROWS, rows - row)
+        for i in range(count):
+            pixel[i] = factors + (row + i) * factors_step
+        vector = 0
+        while vector < d.vectors:
+            vectors = min(2, d.vectors - vector)
+            for i in range(count):
+                out[i] = sums + (row + i) * sums_step + vector * lanes(panel)
+            conv_tile(count, vectors, pixel, out, &no_offset, 1, <int> length,
+                      panel + vector * lanes(panel), d.width, <const real*> NULL, not overwrite,
+                      vectors * lanes(panel), 0)
+            vector += 2
+        row += count
 
 
 cdef void output_part(const Dense* d, const real* x, const real* kernel, real* sums,
-                      ptrdiff_t first, ptrdiff_t last, ptrdiff_t from_output,
-                      ptrdiff_t to_output, real* packed) noexcept nogil:
-    """sums (batch, wide) = x[:, first:last] W[first:last, from_output:to_output]."""
-    cdef ptrdiff_t block = first, start, sample, length, width
-    cdef int i, rows
-    cdef ptrdiff_t no_offset = 0
-    cdef const real* pixel[16]
-    cdef real* out[16]
+                      ptrdiff_t first, ptrdiff_t last, ptrdiff_t group, real* packed,
+                      int32_t* rows, real* factors) noexcept nogil:
+    """sums (batch, padded) = x[:, first:last] W[first:last], the columns of one group."""
+    cdef ptrdiff_t block = first, length, following, sample, i, start, listed
+    cdef ptrdiff_t column = group * d.group, width = group_padded(d, group)
+    cdef const real* panel
+    cdef const real* following_rows
+    cdef int32_t* list
+    for sample in range(d.batch):
+        memset(sums + sample * d.padded + column, 0, <size_t> width * sizeof(real))
     while block < last:
         length = min(BLOCK, last - block)
-        pack_block(d, kernel + block * d.outputs + from_output, packed, length,
-                   to_output - from_output)
-        start = from_output
-        while start < to_output:
-            width = min(2 * lanes(x), to_output - start)
-            sample = 0
-            while sample < d.batch:
-                rows = <int> min(TILE_ROWS, d.batch - sample)
-                for i in range(rows):
-                    pixel[i] = x + (sample + i) * d.inputs + block
-                    out[i] = sums + (sample + i) * d.wide + start
-                conv_tile(rows, <int> (width // lanes(x)), pixel, out, &no_offset, 1,
-                          <int> length, packed + (start - from_output) * length, width,
-                          <const real*> NULL, block > first, <int> width, 0)
-                sample += rows
-            start += width
+        for i in range(length):
+            deal_row(kernel + (block + i) * d.outputs + column, group_outputs(d, group),
+                     d.vectors, packed + i * d.width, PANEL_ROWS * d.width)
+        # Few outputs are summed in less time than it takes to list what they are sums of.
+        listed = length * d.batch if d.vectors < 4 else 0
+        for sample in range(d.batch if d.vectors >= 4 else 0):
+            list = rows + sample * LIST  # its length first
+            list[0] = list_inputs(x + sample * d.inputs + block, <int> length, list + 1,
+                                  factors + sample * BLOCK)
+            listed += list[0]
+        following = min(BLOCK, last - block - length)
+        start = 0
+        while start < width:
+            panel = packed + start * PANEL_ROWS
+            following_rows = kernel + (block + length) * d.outputs + column + start
+            # A tile shares each load of W between samples: no slower than lists this long.
+            if 4 * listed > 3 * length * d.batch:
+                for i in range(following):
+                    prefetch(following_rows + i * d.outputs, d.width)
+                tile_rows(d, x + block, d.inputs, d.batch, panel, length, sums + column + start,
+                          d.padded, 0)
+                start += d.width
+                continue
+            for sample in range(d.batch):
+                for i in range(sample * following // d.batch,
+                               (sample + 1) * following // d.batch):
+                    prefetch(following_rows + i * d.outputs, d.width)
+                list = rows + sample * LIST
+                sum_rows(d.vectors, panel, list + 1, factors + sample * BLOCK, list[0],
+                         sums + sample * d.padded + column + start, 0)
+            start += d.width
         block += length
 
 
-cdef void output_sample(const Dense* d, const real* sums, ptrdiff_t parts,
-                        ptrdiff_t part_size, const real* bias, real* y,
-                        ptrdiff_t sample) noexcept nogil:
+cdef void output_pass(const Dense* d, const real* x, const real* kernel, real* sums,
+                      ptrdiff_t first, ptrdiff_t last, ptrdiff_t group, int32_t* rows,
+                      real* factors) noexcept nogil:
+    """The same sums, in the same order, for a single sample."""
+    cdef ptrdiff_t column = group * d.group, block = first, length
+    cdef int count
+    memset(sums + column, 0, <size_t> group_padded(d, group) * sizeof(real))
+    while block < last:
+        length = min(BLOCK, last - block)
+        count = list_inputs(x + block, <int> length, rows, factors)
+        pass_rows(kernel + block * d.outputs + column, d.outputs, rows, factors, count,
+                  group_outputs(d, group), sums + column)
+        block += length
+
+
+cdef void add_parts(ptrdiff_t outputs, const real* sums, ptrdiff_t parts, ptrdiff_t part_size,
+                    const real* bias, real* y) noexcept nogil:
+    """y (outputs,) = the parts' sums, in order, and the bias."""
     cdef ptrdiff_t part, o
-    cdef real* target = y + sample * d.outputs
-    cdef const real* source = sums + sample * d.wide
-    for o in range(d.wide):
-        target[o] = source[o]
+    for o in range(outputs):
+        y[o] = sums[o]
     for part in range(1, parts):
-        source += part_size
-        for o in range(d.wide):
-            target[o] += source[o]
+        sums += part_size
+        for o in range(outputs):
+            y[o] += sums[o]
     if bias != NULL:
-        for o in range(d.outputs):
-            target[o] += bias[o]
-
-
-cdef void output_tail(const Dense* d, const real* x, const real* tail_kernel, real* y,
-                      ptrdiff_t sample) noexcept nogil:
-    cdef ptrdiff_t t = 0
-    cdef int rows = <int> min(DOT_ROWS, d.batch - sample)
-    while t < d.tail:
-        dot_tile(rows, <int> min(DOT_COLUMNS, d.tail - t), x + sample * d.inputs, d.inputs,
-                 tail_kernel + t * d.inputs, d.inputs, d.inputs,
-                 y + sample * d.outputs + d.wide + t, d.outputs, 1, 0)
-        t += DOT_COLUMNS
-
-
-cdef void transpose_tail(const Dense* d, const real* kernel, real* tail_kernel,
-                         ptrdiff_t first, ptrdiff_t last) noexcept nogil:
-    cdef ptrdiff_t i, t
-    for i in range(first, last):
-        for t in range(d.tail):
-            tail_kernel[t * d.inputs + i] = kernel[i * d.outputs + d.wide + t]
+        for o in range(outputs):
+            y[o] += bias[o]
 
 
 def output(const real[:, ::1] x,             # IN (batch, inputs)
            const real[:, ::1] kernel,        # IN (inputs, outputs)
            const real[::1] bias,             # IN (outputs,) or None
            real[:, ::1] y,                   # OUT (batch, outputs)
-           real[:, ::1] sums,                # SCRATCH (parts, batch * wide or more)
-           real[::1] tail_kernel,            # SCRATCH (tail * inputs)
-           real[:, ::1] packed,              # SCRATCH (threads, BLOCK * wide)
-           int parts, int num_threads):
-    """y = x kernel + bias."""
-    cdef Dense d = dense_of(x.shape[0], x.shape[1], y.shape[1], &y[0, 0])
-    cdef ptrdiff_t columns = 2 * lanes(&y[0, 0])
-    cdef ptrdiff_t splits = 1 if parts > 1 else max((d.wide + columns - 1) // columns, 1)
-    cdef ptrdiff_t task, part, split
+           real[:, ::1] sums,                # SCRATCH (parts, batch * padded outputs)
+           real[:, ::1] packed,              # SCRATCH (threads, PANEL_ROWS * group outputs)
+           int32_t[:, ::1] rows,             # SCRATCH (threads, batch * LIST)
+           real[:, ::1] factors,             # SCRATCH (threads, batch * BLOCK)
+           int parts, int vectors, int panels, int num_threads):
+    """y = x kernel + bias, in groups of `panels` panels of `vectors` vectors."""
+    cdef Dense d = dense_of(x.shape[0], x.shape[1], y.shape[1], vectors, panels, &y[0, 0])
+    cdef ptrdiff_t task, part
     cdef const real* offsets = NULL if bias is None else &bias[0]
-    cdef const real* tail = tail_weights(&d, &kernel[0, 0], &tail_kernel[0], num_threads)
     cdef float_mode mode = 0
     with nogil, parallel(num_threads=num_threads):
         mode = flush_denormals()
-        if d.wide:
-            for task in prange(parts * splits, schedule="dynamic"):
-                part = task // splits
-                split = task % splits
+        for task in prange(parts * d.groups, schedule="dynamic"):
+            part = task // d.groups
+            if d.batch == 1:
+                output_pass(&d, &x[0, 0], &kernel[0, 0], &sums[part, 0],
+                            part * d.inputs // parts, (part + 1) * d.inputs // parts,
+                            task % d.groups, &rows[threadid(), 0], &factors[threadid(), 0])
+            else:
                 output_part(&d, &x[0, 0], &kernel[0, 0], &sums[part, 0],
                             part * d.inputs // parts, (part + 1) * d.inputs // parts,
-                            split * columns if splits > 1 else 0,
-                            min((split + 1) * columns, d.wide) if splits > 1 else d.wide,
-                            &packed[threadid(), 0])
-        if d.tail:
-            for task in prange((d.batch + DOT_ROWS - 1) // DOT_ROWS, schedule="dynamic"):
-                output_tail(&d, &x[0, 0], tail, &y[0, 0], task * DOT_ROWS)
+                            task % d.groups, &packed[threadid(), 0], &rows[threadid(), 0],
+                            &factors[threadid(), 0])
         for task in prange(d.batch, schedule="static"):
-            output_sample(&d, &sums[0, 0], parts, sums.shape[1], offsets, &y[0, 0], task)
+            add_parts(d.outputs, &sums[0, task * d.padded], parts, sums.shape[1], offsets,
+                      &y[task, 0])
         restore_denormals(mode)
 
 
-cdef void kernel_gradient_block(const Dense* d, const real* x, const real* dy, real* dkernel,
-                                ptrdiff_t first, ptrdiff_t last) noexcept nogil:
-    cdef ptrdiff_t start = 0, i, t, sample
-    cdef int vectors
-    cdef real factor
-    cdef real sums[BLOCK]
-    while start < d.wide:
-        vectors = 2 if d.wide - start > lanes(x) else 1
-        i = first
-        while i < last:
-            gradient_tile(<int> min(TILE_ROWS, last - i), vectors, x + i, d.inputs, 0, dy + start,
-                          d.outputs, 1, <int> d.batch, dkernel + i * d.outputs + start,
-                          d.outputs, 1)
-            i += TILE_ROWS
-        start += vectors * lanes(x)
-    for t in range(d.wide, d.outputs):
-        for i in range(last - first):
-            sums[i] = 0
-        for sample in range(d.batch):
-            factor = dy[sample * d.outputs + t]
-            for i in range(last - first):
-                sums[i] += factor * x[sample * d.inputs + first + i]
-        for i in range(last - first):
-            dkernel[(first + i) * d.outputs + t] = sums[i]
-
-
-cdef void input_gradient_block(const Dense* d, const real* dy, const real* kernel,
-                               const real* tail_kernel, real* dx, ptrdiff_t first,
-                               ptrdiff_t last) noexcept nogil:
-    cdef ptrdiff_t sample, i, t
-    cdef real factor
-    cdef real* target
-    if d.wide:
-        # A few rows of W stay in L1 while the samples pass by.
-        i = first
-        while i < last:
-            sample = 0
-            while sample < d.batch:
-                dot_tile(<int> min(DOT_ROWS, d.batch - sample),
-                         <int> min(DOT_COLUMNS, last - i), dy + sample * d.outputs, d.outputs,
-                         kernel + i * d.outputs, d.outputs, d.wide, dx + sample * d.inputs + i,
-                         d.inputs, 1, 0)
-                sample += DOT_ROWS
-            i += DOT_COLUMNS
+cdef void list_rows(const Dense* d, const real* x, ptrdiff_t first, ptrdiff_t length,
+                    int32_t* counts, int32_t* samples, real* factors) noexcept nogil:
+    """For each input from `first` on, list the samples in which it is not 0."""
+    cdef ptrdiff_t sample
+    memset(counts, 0, <size_t> length * sizeof(int32_t))
     for sample in range(d.batch):
-        target = dx + sample * d.inputs
-        if not d.wide:
-            for i in range(first, last):
-                target[i] = 0
-        for t in range(d.tail):
-            factor = dy[sample * d.outputs + d.wide + t]
-            for i in range(first, last):
-                target[i] += factor * tail_kernel[t * d.inputs + i]
+        list_sample(x + sample * d.inputs + first, <int> length, <int> sample, d.batch, counts,
+                    samples, factors)
+
+
+cdef ptrdiff_t living(const int32_t* counts, ptrdiff_t length) noexcept nogil:
+    """Return how many values are listed for some inputs."""
+    cdef ptrdiff_t i, total = 0
+    for i in range(length):
+        total += counts[i]
+    return total
+
+
+cdef void kernel_gradient_rows(const Dense* d, const real* panels, const int32_t* counts,
+                               const int32_t* samples, const real* factors, ptrdiff_t length,
+                               ptrdiff_t group, real* out) noexcept nogil:
+    """out (length, padded group) = the kernel gradient of one group, from the inputs' lists."""
+    cdef ptrdiff_t start = 0, i, width = group_padded(d, group)
+    cdef bint all = living(counts, length) == length * d.batch
+    cdef const real* panel
+    while start < width:
+        panel = panels + (group * d.group + start) * d.batch
+        if all:
+            tile_rows(d, factors, d.batch, length, panel, d.batch, out + start, width, 1)
+        else:
+            for i in range(length):
+                sum_rows(d.vectors, panel, samples + i * d.batch, factors + i * d.batch,
+                         counts[i], out + i * width + start, 1)
+        start += d.width
+
+
+cdef void input_gradient_rows(const Dense* d, const real* dy, const real* kernel, real* dx,
+                              ptrdiff_t first, ptrdiff_t length) noexcept nogil:
+    """A few rows of W stay in L1 while the samples pass by."""
+    cdef ptrdiff_t sample, i = 0
+    while i < length:
+        sample = 0
+        while sample < d.batch:
+            dot_tile(<int> min(DOT_ROWS, d.batch - sample), <int> min(DOT_COLUMNS, length - i),
+                     dy + sample * d.outputs, d.outputs, kernel + (first + i) * d.outputs,
+                     d.outputs, d.outputs, dx + sample * d.inputs + first + i, d.inputs, 1, 0)
+            sample += DOT_ROWS
+        i += DOT_COLUMNS
+
+
+cdef void listed_input_gradient_rows(const Dense* d, const real* dy, const real* kernel, real* dx,
+                                     ptrdiff_t first, ptrdiff_t length, const int32_t* counts,
+                                     const int32_t* samples, real* columns) noexcept nogil:
+    """The same where x is not 0, and 0 elsewhere; `columns` is scratch, (batch, ROWS)."""
+    cdef ptrdiff_t sample, i
+    memset(columns, 0, <size_t> (d.batch * ROWS) * sizeof(real))
+    for i in range(length):
+        dot_list(counts[i], kernel + (first + i) * d.outputs, dy, d.outputs,
+                 samples + i * d.batch, d.outputs, columns + i, ROWS)
+    for sample in range(d.batch):
+        memcpy(dx + sample * d.inputs + first, columns + sample * ROWS,
+               <size_t> length * sizeof(real))
+
+
+cdef void bias_gradient(const real* dy, real* dbias, ptrdiff_t batch,
+                        ptrdiff_t outputs) noexcept nogil:
+    cdef ptrdiff_t sample, o
+    memset(dbias, 0, <size_t> outputs * sizeof(real))
+    for sample in range(batch):
+        for o in range(outputs):
+            dbias[o] += dy[sample * outputs + o]
 
 
 def gradients(const real[:, ::1] dy,         # IN (batch, outputs)
               const real[:, ::1] x,          # IN (batch, inputs)
               const real[:, ::1] kernel,     # IN (inputs, outputs)
               real[:, ::1] dx,               # OUT (batch, inputs) or None
-              real[:, ::1] dkernel,          # OUT (inputs, outputs)
               real[::1] dbias,               # OUT (outputs,) or None
-              real[::1] tail_kernel,         # SCRATCH (tail * inputs)
-              int num_threads):
-    """dkernel = x' dy, dx = dy kernel', dbias = the samples' sum of dy."""
-    cdef Dense d = dense_of(x.shape[0], x.shape[1], dy.shape[1], &dkernel[0, 0])
+              int32_t[:, ::1] counts,        # OUT (blocks, ROWS): the samples of each input,
+              int32_t[:, ::1] samples,       # OUT (blocks, ROWS * batch), ... which they are,
+              real[:, ::1] factors,          # OUT the same: ... and its values in them
+              real[::1] dealt,               # OUT (padded outputs * batch): dy as panels
+              real[:, ::1] scratch,          # SCRATCH (threads, ROWS * batch)
+              bint at_zeros, int vectors, int panels, int num_threads):
+    """dx = dy kernel', dbias = the samples' sum of dy, and what makes the kernel's gradient.
+
+    Without `at_zeros` dx may be 0 where x is.
+    """
+    cdef Dense d = dense_of(x.shape[0], x.shape[1], dy.shape[1], vectors, panels, &dealt[0])
     cdef real* input_gradient = NULL if dx is None else &dx[0, 0]
-    cdef const real* tail = NULL
-    cdef ptrdiff_t task, sample, o
+    cdef ptrdiff_t task, first, length
     cdef float_mode mode = 0
-    if input_gradient != NULL:
-        tail = tail_weights(&d, &kernel[0, 0], &tail_kernel[0], num_threads)
     if dbias is not None:
-        for o in range(d.outputs):
-            dbias[o] = 0
-        for sample in range(d.batch):
-            for o in range(d.outputs):
-                dbias[o] += dy[sample, o]
+        bias_gradient(&dy[0, 0], &dbias[0], d.batch, d.outputs)
     with nogil, parallel(num_threads=num_threads):
         mode = flush_denormals()
-        for task in prange((d.inputs + BLOCK - 1) // BLOCK, schedule="dynamic"):
-            kernel_gradient_block(&d, &x[0, 0], &dy[0, 0], &dkernel[0, 0], task * BLOCK,
-                                  min((task + 1) * BLOCK, d.inputs))
-            if input_gradient != NULL:
-                input_gradient_block(&d, &dy[0, 0], &kernel[0, 0], tail, input_gradient,
-                                     task * BLOCK, min((task + 1) * BLOCK, d.inputs))
+        for task in prange(d.batch, schedule="static"):
+            deal_row(&dy[task, 0], d.outputs, d.vectors, &dealt[task * d.width],
+                     d.batch * d.width)
+        for task in prange((d.inputs + ROWS - 1) // ROWS, schedule="dynamic"):
+            first = task * ROWS
+            length = min(ROWS, d.inputs - first)
+            list_rows(&d, &x[0, 0], first, length, &counts[task, 0], &samples[task, 0],
+                      &factors[task, 0])
+            if input_gradient == NULL:
+                continue
+            # Dots one by one cost half as much again as in tiles.
+            if not at_zeros and 3 * living(&counts[task, 0], length) <= 2 * length * d.batch:
+                listed_input_gradient_rows(&d, &dy[0, 0], &kernel[0, 0], input_gradient, first,
+                                           length, &counts[task, 0], &samples[task, 0],
+                                           &scratch[threadid(), 0])
+            else:
+                input_gradient_rows(&d, &dy[0, 0], &kernel[0, 0], input_gradient, first, length)
         restore_denormals(mode)
 
 
-cdef const real* tail_weights(const Dense* d, const real* kernel, real* tail_kernel,
-                              int num_threads):
+def kernel_gradient(real[:, ::1] dkernel,          # OUT (inputs, outputs)
+                    const int32_t[:, ::1] counts,  # IN what `gradients` wrote
+                    const int32_t[:, ::1] samples, # IN
+                    const real[:, ::1] factors,    # IN
+                    const real[::1] dealt,         # IN
+                    real[:, ::1] scratch,          # SCRATCH (threads, ROWS * group outputs)
+                    ptrdiff_t batch, int vectors, int panels, int num_threads):
+    """dkernel = x' dy."""
+    cdef Dense d = dense_of(batch, dkernel.shape[0], dkernel.shape[1], vectors, panels, &dealt[0])
+    cdef ptrdiff_t task, group, first, length, i
+    cdef float_mode mode = 0
+    with nogil, parallel(num_threads=num_threads):
+        mode = flush_denormals()
+        for task in prange((d.inputs + ROWS - 1) // ROWS, schedule="dynamic"):
+            first = task * ROWS
+            length = min(ROWS, d.inputs - first)
+            for group in range(d.groups):
+                kernel_gradient_rows(&d, &dealt[0], &counts[task, 0], &samples[task, 0],
+                                     &factors[task, 0], length, group, &scratch[threadid(), 0])
+                for i in range(length):
+                    memcpy(&dkernel[first + i, group * d.group],
+                           &scratch[threadid(), i * group_padded(&d, group)],
+                           <size_t> group_outputs(&d, group) * sizeof(real))
+        restore_denormals(mode)
+
+
+cdef void fetch_rows(const Dense* d, const float* value, float** slots, ptrdiff_t first,
+                     ptrdiff_t length, ptrdiff_t group) noexcept nogil:
+    """Ask for what `update_rows` will change, so that it arrives while the gradient is made."""
+    cdef ptrdiff_t i, at
+    cdef int slot
+    for i in range(length):
+        at = (first + i) * d.outputs + group * d.group
+        prefetch(value + at, group_outputs(d, group))
+        for slot in range(RULE_SLOTS):
+            if slots[slot] != NULL:
+                prefetch(slots[slot] + at, group_outputs(d, group))
+
+
+cdef void update_rows(const Dense* d, const Rule* rule, float* value, float** slots,
+                      ptrdiff_t first, ptrdiff_t length, ptrdiff_t group,
+                      float* gradient) noexcept nogil:
+    """Apply a rule to one group of some rows of W."""
+    cdef ptrdiff_t i, width = group_padded(d, group)
+    if d.groups > 1:
+        for i in range(length):
+            apply_rule(rule, value, slots, (first + i) * d.outputs + group * d.group,
+                       gradient + i * width, group_outputs(d, group))
+        return
+    if width > d.outputs:
+        for i in range(1, length):
+            memmove(gradient + i * d.outputs, gradient + i * width,
+                    <size_t> d.outputs * sizeof(float))
+    apply_rule(rule, value, slots, first * d.outputs, gradient, length * d.outputs)
+
+
+def update(dict rule,                        # IN as for optim.update
+           float[:, ::1] value,              # INOUT (inputs, outputs)
+           tuple slots,                      # INOUT flat, as for optim.update
+           const int32_t[:, ::1] counts,     # IN what `gradients` wrote
+           const int32_t[:, ::1] samples,    # IN
+           const float[:, ::1] factors,      # IN
+           const float[::1] dealt,           # IN
+           float[:, ::1] scratch,            # SCRATCH (threads, ROWS * group outputs)
+           ptrdiff_t batch, int vectors, int panels, int num_threads):
+    """One step of an optimizer by the gradient that `kernel_gradient` would write."""
+    cdef Dense d = dense_of(batch, value.shape[0], value.shape[1], vectors, panels, &dealt[0])
+    cdef Rule fields = rule_from(rule)
+    cdef float* kept[RULE_SLOTS]
+    cdef ptrdiff_t task, group, first, length
+    cdef float_mode mode = 0
+    slots_from(slots, d.inputs * d.outputs, kept)
+    with nogil, parallel(num_threads=num_threads):
+        mode = flush_denormals()
+        for task in prange((d.inputs + ROWS - 1) // ROWS, schedule="dynamic"):
+            first = task * ROWS
+            length = min(ROWS, d.inputs - first)
+            for group in range(d.groups):
+                fetch_rows(&d, &value[0, 0], kept, first, length, group)
+                kernel_gradient_rows(&d, &dealt[0], &counts[task, 0], &samples[task, 0],
+                                     &factors[task, 0], length, group, &scratch[threadid(), 0])
+                update_rows(&d, &fields, &value[0, 0], kept, first, length, group,
+                            &scratch[threadid(), 0])
+        restore_denormals(mode)
+
+
+cdef void transpose_rows(const real* kernel, real* transposed, ptrdiff_t inputs,
+                         ptrdiff_t outputs, ptrdiff_t first, ptrdiff_t last) noexcept nogil:
+    cdef ptrdiff_t i, t
+    for i in range(first, last):
+        for t in range(outputs):
+            transposed[t * inputs + i] = kernel[i * outputs + t]
+
+
+cdef const real* narrow_weights(const real* kernel, real* transposed, ptrdiff_t inputs,
+                                ptrdiff_t outputs, int num_threads):
+    """Return W as (outputs, inputs)."""
     cdef ptrdiff_t block
-    if d.outputs == 1:
+    if outputs == 1:
         return kernel
     with nogil:
-        for block in prange((d.inputs + BLOCK - 1) // BLOCK if d.tail else 0, schedule="static",
+        for block in prange((inputs + NARROW_BLOCK - 1) // NARROW_BLOCK, schedule="static",
                             num_threads=num_threads):
-            transpose_tail(d, kernel, tail_kernel, block * BLOCK,
-                           min((block + 1) * BLOCK, d.inputs))
-    return tail_kernel
+            transpose_rows(kernel, transposed, inputs, outputs, block * NARROW_BLOCK,
+                           min((block + 1) * NARROW_BLOCK, inputs))
+    return transposed
 
 
-cdef Dense dense_of(ptrdiff_t batch, ptrdiff_t inputs, ptrdiff_t outputs, const real* kind):
-    cdef Dense d
-    d.batch = batch
-    d.inputs = inputs
-    d.outputs = outputs
-    d.wide = outputs // lanes(kind) * lanes(kind)
-    d.tail = outputs - d.wide
-    return d
+cdef void narrow_dots(int samples, const real* x, const real* weights, real* sums,
+                      ptrdiff_t inputs, ptrdiff_t outputs, ptrdiff_t length) noexcept nogil:
+    cdef ptrdiff_t t = 0
+    while t < outputs:
+        dot_tile(samples, <int> min(DOT_COLUMNS, outputs - t), x, inputs, weights + t * inputs,
+                 inputs, length, sums + t, outputs, 1, 0)
+        t += DOT_COLUMNS
+
+
+def narrow_output(const real[:, ::1] x,      # IN (batch, inputs)
+                  const real[:, ::1] kernel, # IN (inputs, outputs)
+                  const real[::1] bias,      # IN (outputs,) or None
+                  real[:, ::1] y,            # OUT (batch, outputs)
+                  real[:, ::1] sums,         # SCRATCH (parts, batch * outputs)
+                  real[::1] transposed,      # SCRATCH (outputs * inputs)
+                  int parts, int num_threads):
+    """y = x kernel + bias, for few outputs: parts of the inputs - samples by four."""
+    cdef ptrdiff_t batch = x.shape[0], inputs = x.shape[1], outputs = y.shape[1]
+    cdef const real* weights = narrow_weights(&kernel[0, 0], &transposed[0], inputs, outputs,
+                                              num_threads)
+    cdef ptrdiff_t fours = (batch + DOT_ROWS - 1) // DOT_ROWS
+    cdef ptrdiff_t task, first, last, sample
+    cdef float_mode mode = 0
+    with nogil, parallel(num_threads=num_threads):
+        mode = flush_denormals()
+        for task in prange(parts * fours, schedule="static"):
+            first = task // fours * inputs // parts
+            last = (task // fours + 1) * inputs // parts
+            sample = task % fours * DOT_ROWS
+            narrow_dots(<int> min(DOT_ROWS, batch - sample), &x[sample, first], weights + first,
+                        &sums[task // fours, sample * outputs], inputs, outputs, last - first)
+        restore_denormals(mode)
+    for sample in range(batch):
+        add_parts(outputs, &sums[0, sample * outputs], parts, sums.shape[1],
+                  <const real*> NULL if bias is None else &bias[0], &y[sample, 0])
+
+
+cdef void narrow_kernel_gradient(const real* dy, const real* x, real* dkernel, ptrdiff_t batch,
+                                 ptrdiff_t inputs, ptrdiff_t outputs, ptrdiff_t first,
+                                 ptrdiff_t length) noexcept nogil:
+    cdef real sums[NARROW_BLOCK]
+    cdef ptrdiff_t sample, i, t
+    cdef real a, b, c, d
+    cdef const real* p
+    cdef const real* q
+    cdef const real* r
+    cdef const real* s
+    for t in range(outputs):
+        memset(sums, 0, sizeof(sums))
+        sample = 0
+        while sample + 4 <= batch:
+            a = dy[sample * outputs + t]
+            b = dy[(sample + 1) * outputs + t]
+            c = dy[(sample + 2) * outputs + t]
+            d = dy[(sample + 3) * outputs + t]
+            p = x + sample * inputs + first
+            q = p + inputs
+            r = q + inputs
+            s = r + inputs
+            for i in range(length):
+                sums[i] = sums[i] + a * p[i] + b * q[i] + c * r[i] + d * s[i]
+            sample += 4
+        while sample < batch:
+            a = dy[sample * outputs + t]
+            p = x + sample * inputs + first
+            for i in range(length):
+                sums[i] = sums[i] + a * p[i]
+            sample += 1
+        for i in range(length):
+            dkernel[(first + i) * outputs + t] = sums[i]
+
+
+cdef void narrow_input_gradient(const real* dy, const real* weights, real* dx, ptrdiff_t batch,
+                                ptrdiff_t inputs, ptrdiff_t outputs, ptrdiff_t first,
+                                ptrdiff_t length) noexcept nogil:
+    cdef ptrdiff_t sample, i, t
+    cdef real factor
+    cdef real* target
+    for sample in range(batch):
+        target = dx + sample * inputs + first
+        factor = dy[sample * outputs]
+        for i in range(length):
+            target[i] = factor * weights[first + i]
+        for t in range(1, outputs):
+            factor = dy[sample * outputs + t]
+            for i in range(length):
+                target[i] += factor * weights[t * inputs + first + i]
+
+
+def narrow_gradients(const real[:, ::1] dy,     # IN (batch, outputs)
+                     const real[:, ::1] x,      # IN (batch, inputs)
+                     const real[:, ::1] kernel, # IN (inputs, outputs)
+                     real[:, ::1] dx,           # OUT (batch, inputs) or None
+                     real[:, ::1] dkernel,      # OUT (inputs, outputs)
+                     real[::1] dbias,           # OUT (outputs,) or None
+                     real[::1] transposed,      # SCRATCH (outputs * inputs)
+                     int num_threads):
+    """As `gradients`, for few outputs: blocks of inputs - outputs - samples - inputs."""
+    cdef ptrdiff_t batch = x.shape[0], inputs = x.shape[1], outputs = dy.shape[1]
+    cdef real* input_gradient = NULL if dx is None else &dx[0, 0]
+    cdef const real* weights = NULL
+    cdef ptrdiff_t task, first, length
+    cdef float_mode mode = 0
+    if dbias is not None:
+        bias_gradient(&dy[0, 0], &dbias[0], batch, outputs)
+    if input_gradient != NULL:
+        weights = narrow_weights(&kernel[0, 0], &transposed[0], inputs, outputs, num_threads)
+    with nogil, parallel(num_threads=num_threads):
+        mode = flush_denormals()
+        for task in prange((inputs + NARROW_BLOCK - 1) // NARROW_BLOCK, schedule="dynamic"):
+            first = task * NARROW_BLOCK
+            length = min(NARROW_BLOCK, inputs - first)
+            narrow_kernel_gradient(&dy[0, 0], &x[0, 0], &dkernel[0, 0], batch, inputs, outputs,
+                                   first, length)
+            if input_gradient != NULL:
+                narrow_input_gradient(&dy[0, 0], weights, input_gradient, batch, inputs, outputs,
+                                      first, length)
+        restore_denormals(mode)

@@ -2,130 +2,40 @@
 
 Loops: fixed chunks of CHUNK values (parallel) - values.  Every value is its own
 sum, so results do not depend on the number of threads; `sum_of_squares` adds
-its chunks in order.  The rules are Keras 3's, in float32 as Keras computes them.
+its chunks in order.  The rules themselves are in simd/rules.h, shared with
+`dense.update`, which makes the gradient on the way.
 """
 
 from cython.parallel cimport parallel, prange
-from libc.math cimport sqrtf
 from libc.stddef cimport ptrdiff_t
 
+from _fastconv._rules cimport RULE_SLOTS, Rule, apply_rule, rule_from, slots_from
 from _fastconv._tiles cimport float_mode, flush_denormals, real, restore_denormals
 
 cdef enum:
-    CHUNK = 8192          # values: 32 KB of each array, small enough to share out evenly
+    CHUNK = 8192          # values, whole blocks of a rule: 32 KB of each array, to share evenly
 
 CHUNK_VALUES = CHUNK
 
-cdef struct Rule:
-    # What all update rules share, applied in this order.
-    float decay           # weight_decay * learning_rate
-    float scale           # of the gradient
-    float clip            # largest absolute gradient; 0 is no limit
 
-
-cdef inline float prepared(float gradient, Rule rule) noexcept nogil:
-    gradient = gradient * rule.scale
-    if rule.clip > 0:
-        gradient = min(max(gradient, -rule.clip), rule.clip)
-    return gradient
-
-
-cdef void sgd_chunk(float* w, const float* g, float* velocity, ptrdiff_t count, Rule rule,
-                    float learning_rate, float momentum, bint nesterov) noexcept nogil:
-    cdef ptrdiff_t i
-    cdef float gradient, v
-    if velocity == NULL:
-        for i in range(count):
-            w[i] = w[i] - w[i] * rule.decay - learning_rate * prepared(g[i], rule)
-        return
-    for i in range(count):
-        gradient = prepared(g[i], rule)
-        v = momentum * velocity[i] - learning_rate * gradient
-        velocity[i] = v
-        w[i] = w[i] - w[i] * rule.decay + (
-            momentum * v - learning_rate * gradient if nesterov else v)
-
-
-cdef void adam_chunk(float* w, const float* g, float* m, float* v, ptrdiff_t count, Rule rule,
-                     float rate, float beta_1, float beta_2, float epsilon) noexcept nogil:
-    cdef ptrdiff_t i
-    cdef float gradient
-    for i in range(count):
-        gradient = prepared(g[i], rule)
-        m[i] += (gradient - m[i]) * (1 - beta_1)
-        v[i] += (gradient * gradient - v[i]) * (1 - beta_2)
-        w[i] = w[i] - w[i] * rule.decay - m[i] * rate / (sqrtf(v[i]) + epsilon)
-
-
-cdef void rmsprop_chunk(float* w, const float* g, float* square, float* velocity, float* mean,
-                        ptrdiff_t count, Rule rule, float learning_rate, float rho,
-                        float momentum, float epsilon) noexcept nogil:
-    cdef ptrdiff_t i
-    cdef float gradient, denominator, increment
-    for i in range(count):
-        gradient = prepared(g[i], rule)
-        square[i] = rho * square[i] + (1 - rho) * gradient * gradient
-        denominator = square[i]
-        if mean != NULL:
-            mean[i] = rho * mean[i] + (1 - rho) * gradient
-            denominator = denominator - mean[i] * mean[i]
-        # Epsilon last: added to the square first, it would be lost beside a large one.
-        increment = learning_rate * gradient / sqrtf(denominator + epsilon)
-        if velocity != NULL:
-            velocity[i] = momentum * velocity[i] + increment
-            increment = velocity[i]
-        w[i] = w[i] - w[i] * rule.decay - increment
-
-
-def sgd(float[::1] value, const float[::1] gradient, float[::1] velocity, float learning_rate,
-        float momentum, bint nesterov, float scale, float clip, float decay, int num_threads):
-    """One step of (Nesterov) momentum; `velocity` is None where momentum is 0."""
+def update(dict rule,                     # IN the fields of simd/rules.h's fc_rule
+           float[::1] value,              # INOUT
+           tuple slots,                   # INOUT three arrays or None, as the rule wants them
+           const float[::1] gradient,     # IN
+           int num_threads):
+    """One step of an optimizer."""
     cdef ptrdiff_t count = value.shape[0], chunk
-    cdef float* slot = NULL if velocity is None else &velocity[0]
-    cdef Rule rule = Rule(decay, scale, clip)
+    cdef Rule fields = rule_from(rule)
+    cdef float* kept[RULE_SLOTS]
     cdef float_mode mode = 0
+    slots_from(slots, count, kept)
+    if gradient.shape[0] != count:
+        raise ValueError(f"the gradient has {gradient.shape[0]} values; there are {count}")
     with nogil, parallel(num_threads=num_threads):
         mode = flush_denormals()
         for chunk in prange((count + CHUNK - 1) // CHUNK, schedule="static"):
-            sgd_chunk(&value[chunk * CHUNK], &gradient[chunk * CHUNK],
-                      NULL if slot == NULL else slot + chunk * CHUNK,
-                      min(CHUNK, count - chunk * CHUNK), rule, learning_rate, momentum, nesterov)
-        restore_denormals(mode)
-
-
-def adam(float[::1] value, const float[::1] gradient, float[::1] m, float[::1] v, float rate,
-         float beta_1, float beta_2, float epsilon, float scale, float clip, float decay,
-         int num_threads):
-    """One step of Adam; `rate` is the learning rate with the bias correction in it."""
-    cdef ptrdiff_t count = value.shape[0], chunk
-    cdef Rule rule = Rule(decay, scale, clip)
-    cdef float_mode mode = 0
-    with nogil, parallel(num_threads=num_threads):
-        mode = flush_denormals()
-        for chunk in prange((count + CHUNK - 1) // CHUNK, schedule="static"):
-            adam_chunk(&value[chunk * CHUNK], &gradient[chunk * CHUNK], &m[chunk * CHUNK],
-                       &v[chunk * CHUNK], min(CHUNK, count - chunk * CHUNK), rule, rate, beta_1,
-                       beta_2, epsilon)
-        restore_denormals(mode)
-
-
-def rmsprop(float[::1] value, const float[::1] gradient, float[::1] square, float[::1] velocity,
-            float[::1] mean, float learning_rate, float rho, float momentum, float epsilon,
-            float scale, float clip, float decay, int num_threads):
-    """One step of RMSprop; `velocity` and `mean` are None where they are not used."""
-    cdef ptrdiff_t count = value.shape[0], chunk
-    cdef float* velocity_slot = NULL if velocity is None else &velocity[0]
-    cdef float* mean_slot = NULL if mean is None else &mean[0]
-    cdef Rule rule = Rule(decay, scale, clip)
-    cdef float_mode mode = 0
-    with nogil, parallel(num_threads=num_threads):
-        mode = flush_denormals()
-        for chunk in prange((count + CHUNK - 1) // CHUNK, schedule="static"):
-            rmsprop_chunk(&value[chunk * CHUNK], &gradient[chunk * CHUNK], &square[chunk * CHUNK],
-                          NULL if velocity_slot == NULL else velocity_slot + chunk * CHUNK,
-                          NULL if mean_slot == NULL else mean_slot + chunk * CHUNK,
-                          min(CHUNK, count - chunk * CHUNK), rule, learning_rate, rho, momentum,
-                          epsilon)
+            apply_rule(&fields, &value[0], kept, chunk * CHUNK, &gradient[chunk * CHUNK],
+                       min(CHUNK, count - chunk * CHUNK))
         restore_denormals(mode)
 
 

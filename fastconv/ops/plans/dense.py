@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,16 @@ _lanes = runtime.kernels.conv.LANES
 
 PART_INPUTS = 384
 """Inputs of one private sum at least."""
+NARROW_PART_INPUTS = 4096
+"""The same for few outputs: 16 KB of weights stay in L1 while the samples pass by."""
 PARTS = 16
 """Private sums at most; fixed, so that results do not depend on the threads."""
+GROUP_OUTPUTS = 512
+"""Outputs of a group at most: 64 rows of W take 128 KB of L2, twice."""
+NARROW_OUTPUTS = 4
+"""Outputs up to which sums run along the inputs: a vector of outputs would be half empty."""
+NARROW_GRADIENT_OUTPUTS = 16
+"""The same for gradients, where the dots that make dx end in a sum over lanes each."""
 
 
 class DensePlan:
@@ -23,9 +32,13 @@ class DensePlan:
 
     def __init__(self, batch: int, inputs: int, outputs: int, *, dtype: Any = np.float32) -> None:
         self.output_shape = (batch, outputs)
-        self._batch, self._inputs = batch, inputs
-        self._tail = outputs % _lanes[np.dtype(dtype).name]
-        self._wide = outputs - self._tail
+        self._batch, self._inputs, self._outputs = batch, inputs, outputs
+        lanes = _lanes[np.dtype(dtype).name]
+        self._vectors = panel_vectors(-(-outputs // lanes))
+        width = self._vectors * lanes
+        self._panels = max(1, min(GROUP_OUTPUTS, outputs) // width)
+        self._group = self._panels * width
+        self._padded = -(-outputs // width) * width
         self._scratch = Scratch(dtype)
 
     def forward(
@@ -34,17 +47,28 @@ class DensePlan:
         """Write x kernel + bias to `out`."""
         if not out.size:
             return
-        parts = max(1, min(PARTS, self._inputs // PART_INPUTS))
-        threads = runtime.get_num_threads()
+        threads = runtime.threads_for(self._batch * self._inputs * self._outputs)
+        if self._outputs <= NARROW_OUTPUTS:
+            parts = max(1, min(PARTS // self._batch, self._inputs // NARROW_PART_INPUTS))
+            sums = self._scratch("sums", parts, self._batch * self._outputs)
+            transposed = self._transposed()
+            _kernels.narrow_output(x, kernel, bias, out, sums, transposed, parts, threads)
+            return
+        groups = -(-self._outputs // self._group)
+        parts = max(1, min(-(-PARTS // groups), self._inputs // PART_INPUTS))
+        block = _kernels.BLOCK_INPUTS
         _kernels.output(
             x,
             kernel,
             bias,
             out,
-            self._scratch("sums", parts, self._batch * self._wide),
-            self._scratch("tail", self._tail * self._inputs),
-            self._scratch("packed", threads, _kernels.BLOCK_INPUTS * self._wide),
+            self._scratch("sums", parts, self._batch * self._padded),
+            self._scratch("packed", threads, _kernels.PACKED_ROWS * self._group),
+            self._scratch("rows", threads, self._batch * (block + 1), dtype=np.int32),
+            self._scratch("factors", threads, self._batch * block),
             parts,
+            self._vectors,
+            self._panels,
             threads,
         )
 
@@ -54,22 +78,116 @@ class DensePlan:
         x: np.ndarray,
         kernel: np.ndarray,
         dx: np.ndarray | None,
-        dkernel: np.ndarray,
+        dkernel: np.ndarray | None,
         dbias: np.ndarray | None,
-    ) -> None:
-        """Write the gradients of sum(dy * y); dx and dbias may be None."""
+        *,
+        at_zeros: bool = True,
+    ) -> KernelGradient | None:
+        """Write the gradients of sum(dy * y); any of them may be None.
+
+        Without `at_zeros` dx is wanted only where x is not 0, and may be 0 elsewhere.
+        Returns dkernel as what it is made of, valid until the next `backward`, or None
+        where the plan does not defer (see `defers`) and dkernel was needed at once.
+        """
         if not dy.size:
             for gradient in (dx, dkernel, dbias):
                 if gradient is not None:
                     gradient.fill(0)
-            return
+            return None
+        threads = runtime.threads_for(self._batch * self._inputs * self._outputs)
+        if self._outputs <= NARROW_GRADIENT_OUTPUTS:
+            _kernels.narrow_gradients(
+                dy, x, kernel, dx, dkernel, dbias, self._transposed(), threads
+            )
+            return None
+        rows = _kernels.GRADIENT_ROWS
+        blocks = -(-self._inputs // rows)
+        product = KernelGradient(
+            (
+                self._scratch("counts", blocks, rows, dtype=np.int32),
+                self._scratch("samples", blocks, rows * self._batch, dtype=np.int32),
+                self._scratch("values", blocks, rows * self._batch),
+                self._scratch("dy", self._padded * self._batch),
+            ),
+            (self._batch, self._vectors, self._panels),
+            self._scratch,
+            rows * self._group,
+        )
         _kernels.gradients(
             dy,
             x,
             kernel,
             dx,
-            dkernel,
             dbias,
-            self._scratch("tail", self._tail * self._inputs),
-            runtime.get_num_threads(),
+            *product.factors,
+            self._scratch("columns", threads, rows * self._batch),
+            at_zeros,
+            self._vectors,
+            self._panels,
+            threads,
         )
+        if dkernel is not None:
+            product.write(dkernel)
+        return product
+
+    @property
+    def defers(self) -> bool:
+        """Whether `backward` may be given no dkernel: where its factors are smaller than it."""
+        outputs = self._outputs
+        return outputs > NARROW_GRADIENT_OUTPUTS and outputs >= 2 * self._batch > 0
+
+    def _transposed(self) -> np.ndarray:
+        return self._scratch("tail", self._inputs * self._outputs if self._outputs > 1 else 0)
+
+
+class KernelGradient:
+    """The gradient x' dy of a dense kernel, as lists of the values of x that are not 0, and dy."""
+
+    def __init__(
+        self,
+        factors: tuple[np.ndarray, ...],
+        layout: tuple[int, int, int],
+        scratch: Scratch,
+        rows: int,
+    ) -> None:
+        self.factors = factors
+        self._layout = layout
+        self._scratch = scratch
+        self._rows = rows
+
+    def write(self, out: np.ndarray) -> None:
+        """Write the gradient to `out`, (inputs, outputs)."""
+        threads = self._threads(out)
+        _kernels.kernel_gradient(out, *self.factors, self._memory(threads), *self._layout, threads)
+
+    def update(
+        self,
+        rule: dict[str, float],
+        value: np.ndarray,
+        slots: Sequence[np.ndarray | None],
+    ) -> None:
+        """Take an optimizer's step: the bits of `ops.optim`'s on the written gradient.
+
+        `rule` and `slots` are as for `optim.update`.
+        """
+        threads = self._threads(value)
+        _kernels.update(
+            rule, value, slots, *self.factors, self._memory(threads), *self._layout, threads
+        )
+
+    def _threads(self, kernel: np.ndarray) -> int:
+        return runtime.threads_for(kernel.size * self._layout[0])
+
+    def _memory(self, threads: int) -> np.ndarray:
+        return self._scratch("rows of the gradient", threads, self._rows)
+
+
+def panel_vectors(vectors: int) -> int:
+    """Return the vectors of a panel: at most as many as fit the registers, with little padding.
+
+    At least eight, so that one multiply-add need not wait for another.
+    """
+    most = _kernels.MOST_PANEL_VECTORS
+    if vectors <= most:
+        return max(vectors, 1)
+    return min(range(8, most + 1), key=lambda n: (-vectors % n, -n))

@@ -1,0 +1,90 @@
+"""The leaves of simd/dense.h for Cython, one name for both types."""
+
+from libc.stddef cimport ptrdiff_t
+from libc.stdint cimport int32_t
+
+from _fastconv._tiles cimport real
+
+cdef extern from "simd/dense.h" nogil:
+    enum:
+        PANEL_VECTORS "FC_PANEL_VECTORS"
+    int fc_list_inputs_f32(const float*, int, int32_t*, float*) noexcept
+    int fc_list_inputs_f64(const double*, int, int32_t*, double*) noexcept
+    void fc_list_sample_f32(const float*, int, int, ptrdiff_t, int32_t*, int32_t*,
+                            float*) noexcept
+    void fc_list_sample_f64(const double*, int, int, ptrdiff_t, int32_t*, int32_t*,
+                            double*) noexcept
+    void fc_deal_row_f32(const float*, ptrdiff_t, int, float*, ptrdiff_t) noexcept
+    void fc_deal_row_f64(const double*, ptrdiff_t, int, double*, ptrdiff_t) noexcept
+    void fc_prefetch_f32(const float*, ptrdiff_t) noexcept
+    void fc_prefetch_f64(const double*, ptrdiff_t) noexcept
+    void fc_sum_rows_f32(int, const float*, const int32_t*, const float*, int, float*,
+                         int) noexcept
+    void fc_sum_rows_f64(int, const double*, const int32_t*, const double*, int, double*,
+                         int) noexcept
+    void fc_pass_rows_f32(const float*, ptrdiff_t, const int32_t*, const float*, int, ptrdiff_t,
+                          float*) noexcept
+    void fc_pass_rows_f64(const double*, ptrdiff_t, const int32_t*, const double*, int,
+                          ptrdiff_t, double*) noexcept
+    void fc_dot_list_f32(int, const float*, const float*, ptrdiff_t, const int32_t*, ptrdiff_t,
+                         float*, ptrdiff_t) noexcept
+    void fc_dot_list_f64(int, const double*, const double*, ptrdiff_t, const int32_t*, ptrdiff_t,
+                         double*, ptrdiff_t) noexcept
+
+
+cdef inline int list_inputs(const real* x, int length, int32_t* rows,
+                            real* factors) noexcept nogil:
+    if real is float:
+        return fc_list_inputs_f32(x, length, rows, factors)
+    else:
+        return fc_list_inputs_f64(x, length, rows, factors)
+
+
+cdef inline void list_sample(const real* x, int length, int sample, ptrdiff_t capacity,
+                             int32_t* counts, int32_t* samples, real* factors) noexcept nogil:
+    if real is float:
+        fc_list_sample_f32(x, length, sample, capacity, counts, samples, factors)
+    else:
+        fc_list_sample_f64(x, length, sample, capacity, counts, samples, factors)
+
+
+cdef inline void deal_row(const real* row, ptrdiff_t width, int vectors, real* panel,
+                          ptrdiff_t panel_step) noexcept nogil:
+    if real is float:
+        fc_deal_row_f32(row, width, vectors, panel, panel_step)
+    else:
+        fc_deal_row_f64(row, width, vectors, panel, panel_step)
+
+
+cdef inline void prefetch(const real* row, ptrdiff_t width) noexcept nogil:
+    if real is float:
+        fc_prefetch_f32(row, width)
+    else:
+        fc_prefetch_f64(row, width)
+
+
+cdef inline void sum_rows(int vectors, const real* panel, const int32_t* rows,
+                          const real* factors, int count, real* sums,
+                          int overwrite) noexcept nogil:
+    if real is float:
+        fc_sum_rows_f32(vectors, panel, rows, factors, count, sums, overwrite)
+    else:
+        fc_sum_rows_f64(vectors, panel, rows, factors, count, sums, overwrite)
+
+
+cdef inline void pass_rows(const real* weights, ptrdiff_t step, const int32_t* rows,
+                           const real* factors, int count, ptrdiff_t width,
+                           real* sums) noexcept nogil:
+    if real is float:
+        fc_pass_rows_f32(weights, step, rows, factors, count, width, sums)
+    else:
+        fc_pass_rows_f64(weights, step, rows, factors, count, width, sums)
+
+
+cdef inline void dot_list(int count, const real* weights, const real* dy, ptrdiff_t dy_step,
+                          const int32_t* samples, ptrdiff_t length, real* out,
+                          ptrdiff_t out_step) noexcept nogil:
+    if real is float:
+        fc_dot_list_f32(count, weights, dy, dy_step, samples, length, out, out_step)
+    else:
+        fc_dot_list_f64(count, weights, dy, dy_step, samples, length, out, out_step)

@@ -1,0 +1,210 @@
+/* Leaves of dense layers: sums over lists of the inputs that are not 0.
+ *
+ * Behind a ReLU or a dropout half to three quarters of the inputs are 0 and
+ * add nothing to the outputs or to the kernel's gradient.  Both are sums of
+ * rows times a factor, the rows taken from a panel of up to FC_PANEL_VECTORS
+ * vectors that lies in L1: the sums stay in registers over a list of (row,
+ * factor), one load a multiply-add, which is as fast as the multiply-adds.
+ * Adding a product with 0 would change no bit, so that the result is the same
+ * with any zeros left in the list.
+ *
+ * Included once per type by dense.h with REAL, BITS (an integer of its size) and NAME defined.
+ */
+
+#define VEC NAME(fc_v)
+#define LANES ((int)(FC_BYTES / sizeof(REAL)))
+
+/* ---- lists, made without branches: which inputs live is as good as random ---- */
+
+/* 1 unless x is 0 or -0; of its bits, since comparing floats takes a second test for NaN. */
+FC_INLINE int NAME(fc_alive)(REAL x) {
+    BITS bits;
+    memcpy(&bits, &x, sizeof bits);
+    return (BITS)(bits << 1) != 0;
+}
+
+/* List the inputs of one sample that are not 0; return how many. */
+FC_LEAF int NAME(fc_list_inputs)(const REAL *x, int length, int32_t *restrict rows,
+                                 REAL *restrict factors) {
+    int count = 0;
+    for (int i = 0; i < length; i++) {
+        rows[count] = i;
+        factors[count] = x[i];
+        count += NAME(fc_alive)(x[i]);
+    }
+    return count;
+}
+
+/* Append one sample to the list of each input that is not 0 in it. */
+FC_LEAF void NAME(fc_list_sample)(const REAL *x, int length, int sample, ptrdiff_t capacity,
+                                  int32_t *restrict counts, int32_t *restrict samples,
+                                  REAL *restrict factors) {
+    for (int i = 0; i < length; i++) {
+        ptrdiff_t at = i * capacity + counts[i];
+        samples[at] = sample;
+        factors[at] = x[i];
+        counts[i] += NAME(fc_alive)(x[i]);
+    }
+}
+
+/* ---- panels: `vectors` wide stretches of a row, each in an array of its own ---- */
+
+/* Copy a row of `width` values into one row of each panel, zeros behind its end. */
+FC_LEAF void NAME(fc_deal_row)(const REAL *row, ptrdiff_t width, int vectors, REAL *restrict panel,
+                               ptrdiff_t panel_step) {
+    const ptrdiff_t across = vectors * LANES;
+    for (; width >= across; width -= across, row += across, panel += panel_step)
+        for (int v = 0; v < vectors; v++)
+            NAME(fc_store)(panel + v * LANES, NAME(fc_load)(row + v * LANES));
+    if (width > 0) {
+        memset(panel, 0, (size_t)across * sizeof(REAL));
+        memcpy(panel, row, (size_t)width * sizeof(REAL));
+    }
+}
+
+/* Ask for a stretch of a row that will be needed soon: L2 fetches while the sums compute. */
+FC_INLINE void NAME(fc_prefetch)(const REAL *row, ptrdiff_t width) {
+    const ptrdiff_t line = 64 / sizeof(REAL);
+    for (ptrdiff_t at = 0; at < width; at += line) __builtin_prefetch(row + at, 0, 2);
+}
+
+/* sums[v] (+)= factors[i] * panel[rows[i]][v] over the list */
+FC_INLINE void NAME(fc_sum_rows_body)(const int vectors, const REAL *panel, const int32_t *rows,
+                                      const REAL *factors, int count, REAL *sums, int overwrite) {
+    VEC total[FC_PANEL_VECTORS];
+    FC_UNROLL
+    for (int v = 0; v < vectors; v++)
+        total[v] = overwrite ? (VEC){0} : NAME(fc_load)(sums + v * LANES);
+    for (int i = 0; i < count; i++) {
+        const REAL *row = panel + (ptrdiff_t)rows[i] * (vectors * LANES);
+        VEC factor = NAME(fc_splat)(factors[i]);
+        FC_UNROLL
+        for (int v = 0; v < vectors; v++)
+            total[v] += factor * NAME(fc_load)(row + v * LANES);
+    }
+    FC_UNROLL
+    for (int v = 0; v < vectors; v++) NAME(fc_store)(sums + v * LANES, total[v]);
+}
+
+#define FC_SUM_CASE(n)                                                                         \
+    case n:                                                                                    \
+        NAME(fc_sum_rows_body)(n, panel, rows, factors, count, sums, overwrite);               \
+        break;
+
+FC_LEAF void NAME(fc_sum_rows)(int vectors, const REAL *panel, const int32_t *rows,
+                               const REAL *factors, int count, REAL *sums, int overwrite) {
+    switch (vectors) {
+        FC_SUM_CASE(1)
+        FC_SUM_CASE(2)
+        FC_SUM_CASE(3)
+        FC_SUM_CASE(4)
+        FC_SUM_CASE(5)
+        FC_SUM_CASE(6)
+        FC_SUM_CASE(7)
+        FC_SUM_CASE(8)
+        FC_SUM_CASE(9)
+        FC_SUM_CASE(10)
+        FC_SUM_CASE(11)
+        FC_SUM_CASE(12)
+    }
+}
+#undef FC_SUM_CASE
+
+/* ---- one sample: rows of W pass by once, the sums stay in L1 ---- */
+
+/* sums[0:width] += factors[0] * row[0] + ... for up to four rows, in this order. */
+FC_INLINE void NAME(fc_pass_body)(const int rows, const REAL *const *row, const REAL *factors,
+                                  ptrdiff_t width, REAL *restrict sums) {
+    ptrdiff_t o = 0;
+    for (; o + LANES <= width; o += LANES) {
+        VEC total = NAME(fc_load)(sums + o);
+        FC_UNROLL
+        for (int r = 0; r < rows; r++)
+            total += NAME(fc_splat)(factors[r]) * NAME(fc_load)(row[r] + o);
+        NAME(fc_store)(sums + o, total);
+    }
+    if (o < width) { /* the same sums on a padded vector */
+        const size_t rest = (size_t)(width - o) * sizeof(REAL);
+        VEC total = {0}, last;
+        memcpy(&total, sums + o, rest);
+        for (int r = 0; r < rows; r++) {
+            last = (VEC){0};
+            memcpy(&last, row[r] + o, rest);
+            total += NAME(fc_splat)(factors[r]) * last;
+        }
+        memcpy(sums + o, &total, rest);
+    }
+}
+
+/* sums[0:width] += x[i] * W[i] over the inputs of one sample that are not 0. */
+FC_LEAF void NAME(fc_pass_rows)(const REAL *weights, ptrdiff_t step, const int32_t *list,
+                                const REAL *factors, int count, ptrdiff_t width, REAL *sums) {
+    const REAL *row[4];
+    int i = 0;
+    for (; i < count; i += 4) {
+        const int rows = count - i < 4 ? count - i : 4;
+        for (int r = 0; r < rows; r++) row[r] = weights + list[i + r] * step;
+        if (rows == 4)
+            NAME(fc_pass_body)(4, row, factors + i, width, sums);
+        else
+            for (int r = 0; r < rows; r++)
+                NAME(fc_pass_body)(1, row + r, factors + i + r, width, sums);
+    }
+}
+
+/* ---- input gradient: the dots of one row of W with the samples of a list ---- */
+
+FC_INLINE void NAME(fc_dot_list_body)(const int rows, const REAL *weights, const REAL *dy,
+                                      ptrdiff_t dy_step, const int32_t *samples,
+                                      ptrdiff_t length, REAL *out, ptrdiff_t out_step) {
+    VEC sums[FC_LIST_DOTS];
+    const REAL *left[FC_LIST_DOTS];
+    FC_UNROLL
+    for (int i = 0; i < rows; i++) {
+        sums[i] = (VEC){0};
+        left[i] = dy + samples[i] * dy_step;
+    }
+    ptrdiff_t l = 0;
+    for (; l + LANES <= length; l += LANES) {
+        VEC right = NAME(fc_load)(weights + l);
+        FC_UNROLL
+        for (int i = 0; i < rows; i++) sums[i] += NAME(fc_load)(left[i] + l) * right;
+    }
+    for (int i = 0; i < rows; i++) {
+        REAL sum = NAME(fc_sum_lanes)(sums[i]);
+        for (ptrdiff_t rest = l; rest < length; rest++) sum += left[i][rest] * weights[rest];
+        out[samples[i] * out_step] = sum;
+    }
+}
+
+#define FC_DOT_CASE(n)                                                                         \
+    case n:                                                                                    \
+        NAME(fc_dot_list_body)(n, weights, dy, dy_step, samples, length, out, out_step);       \
+        break;
+
+/* out[s] = dy[s] . weights for the samples s of a list; each is the sum that fc_dot_tile gives. */
+FC_LEAF void NAME(fc_dot_list)(int count, const REAL *weights, const REAL *dy, ptrdiff_t dy_step,
+                               const int32_t *samples, ptrdiff_t length, REAL *out,
+                               ptrdiff_t out_step) {
+    for (int groups = (count + FC_LIST_DOTS - 1) / FC_LIST_DOTS; groups > 0; groups--) {
+        const int rows = (count + groups - 1) / groups;
+        switch (rows) {
+            FC_DOT_CASE(1)
+            FC_DOT_CASE(2)
+            FC_DOT_CASE(3)
+            FC_DOT_CASE(4)
+            FC_DOT_CASE(5)
+            FC_DOT_CASE(6)
+            FC_DOT_CASE(7)
+            FC_DOT_CASE(8)
+            FC_DOT_CASE(9)
+            FC_DOT_CASE(10)
+        }
+        samples += rows;
+        count -= rows;
+    }
+}
+#undef FC_DOT_CASE
+
+#undef VEC
+#undef LANES

@@ -1,0 +1,162 @@
+/* Optimizers' update rules over contiguous float32 values.
+ *
+ * A rule runs over blocks of a constant number of values, so that GCC turns
+ * each loop into whole vectors (square root and division included) with no
+ * scalar remainder; the last values are padded into a block of their own.  A
+ * value's result therefore never depends on where a run starts or ends: a
+ * weight matrix updated row by row gets the bits of one updated as a whole.
+ *
+ * The rules are Keras 3's, in float32 as Keras computes them.
+ */
+#ifndef FASTCONV_RULES_H
+#define FASTCONV_RULES_H
+
+#include <math.h>
+
+#include "vector.h"
+
+enum { FC_RULE_VALUES = 64, FC_RULE_SLOTS = 3 };
+enum { FC_SGD, FC_ADAM, FC_RMSPROP };
+
+typedef struct {
+    int kind;
+    float rate;     /* learning rate; Adam's has the bias correction in it */
+    float momentum; /* SGD, RMSprop */
+    int nesterov;   /* SGD */
+    float first;    /* Adam: beta_1; RMSprop: rho */
+    float second;   /* Adam: beta_2 */
+    float epsilon;
+    float scale; /* of the gradient */
+    float clip;  /* largest absolute gradient after that; 0 is no limit */
+    float decay; /* weight_decay * learning_rate: the share taken off the value */
+} fc_rule;
+
+/* Scale, then clip; comparisons are false for a NaN, which stays one. */
+FC_INLINE void fc_rule_prepare(const fc_rule *rule, const float *restrict g,
+                               float *restrict prepared) {
+    const float scale = rule->scale, clip = rule->clip;
+    for (int i = 0; i < FC_RULE_VALUES; i++) prepared[i] = g[i] * scale;
+    if (clip > 0)
+        for (int i = 0; i < FC_RULE_VALUES; i++) {
+            float low = prepared[i] < -clip ? -clip : prepared[i];
+            prepared[i] = low > clip ? clip : low;
+        }
+}
+
+FC_INLINE void fc_rule_take_off(const fc_rule *rule, const float *restrict step,
+                                float *restrict w) {
+    const float decay = rule->decay;
+    for (int i = 0; i < FC_RULE_VALUES; i++) w[i] = w[i] - w[i] * decay - step[i];
+}
+
+/* slots: the velocity, NULL where momentum is 0 */
+FC_LEAF void fc_sgd_blocks(const fc_rule *rule, float *restrict w, const float *restrict g,
+                           float *restrict velocity, ptrdiff_t blocks) {
+    const float rate = rule->rate, momentum = rule->momentum;
+    float gradient[FC_RULE_VALUES], step[FC_RULE_VALUES];
+    for (; blocks > 0; blocks--, w += FC_RULE_VALUES, g += FC_RULE_VALUES) {
+        fc_rule_prepare(rule, g, gradient);
+        if (velocity) {
+            for (int i = 0; i < FC_RULE_VALUES; i++) {
+                velocity[i] = momentum * velocity[i] - rate * gradient[i];
+                step[i] = -velocity[i];
+            }
+            if (rule->nesterov)
+                for (int i = 0; i < FC_RULE_VALUES; i++)
+                    step[i] = rate * gradient[i] - momentum * velocity[i];
+            velocity += FC_RULE_VALUES;
+        } else {
+            for (int i = 0; i < FC_RULE_VALUES; i++) step[i] = rate * gradient[i];
+        }
+        fc_rule_take_off(rule, step, w);
+    }
+}
+
+/* slots: the mean gradient, the mean square */
+FC_LEAF void fc_adam_blocks(const fc_rule *rule, float *restrict w, const float *restrict g,
+                            float *restrict m, float *restrict v, ptrdiff_t blocks) {
+    const float rate = rule->rate, epsilon = rule->epsilon;
+    const float first = 1 - rule->first, second = 1 - rule->second;
+    float gradient[FC_RULE_VALUES], step[FC_RULE_VALUES];
+    for (; blocks > 0; blocks--) {
+        fc_rule_prepare(rule, g, gradient);
+        for (int i = 0; i < FC_RULE_VALUES; i++) {
+            m[i] += (gradient[i] - m[i]) * first;
+            v[i] += (gradient[i] * gradient[i] - v[i]) * second;
+            step[i] = m[i] * rate / (sqrtf(v[i]) + epsilon);
+        }
+        fc_rule_take_off(rule, step, w);
+        w += FC_RULE_VALUES, g += FC_RULE_VALUES, m += FC_RULE_VALUES, v += FC_RULE_VALUES;
+    }
+}
+
+/* slots: the mean square; the velocity, NULL where momentum is 0; the mean gradient, NULL where
+ * the square is not centered */
+FC_LEAF void fc_rmsprop_blocks(const fc_rule *rule, float *restrict w, const float *restrict g,
+                               float *restrict square, float *restrict velocity,
+                               float *restrict mean, ptrdiff_t blocks) {
+    const float rate = rule->rate, rho = rule->first, momentum = rule->momentum;
+    const float epsilon = rule->epsilon;
+    float gradient[FC_RULE_VALUES], step[FC_RULE_VALUES], spread[FC_RULE_VALUES];
+    for (; blocks > 0; blocks--) {
+        fc_rule_prepare(rule, g, gradient);
+        for (int i = 0; i < FC_RULE_VALUES; i++) {
+            square[i] = rho * square[i] + (1 - rho) * gradient[i] * gradient[i];
+            spread[i] = square[i];
+        }
+        if (mean) {
+            for (int i = 0; i < FC_RULE_VALUES; i++) {
+                mean[i] = rho * mean[i] + (1 - rho) * gradient[i];
+                spread[i] -= mean[i] * mean[i];
+            }
+            mean += FC_RULE_VALUES;
+        }
+        /* Epsilon last: added to the square first, it would be lost beside a large one. */
+        for (int i = 0; i < FC_RULE_VALUES; i++)
+            step[i] = rate * gradient[i] / sqrtf(spread[i] + epsilon);
+        if (velocity) {
+            for (int i = 0; i < FC_RULE_VALUES; i++) {
+                velocity[i] = momentum * velocity[i] + step[i];
+                step[i] = velocity[i];
+            }
+            velocity += FC_RULE_VALUES;
+        }
+        fc_rule_take_off(rule, step, w);
+        w += FC_RULE_VALUES, g += FC_RULE_VALUES, square += FC_RULE_VALUES;
+    }
+}
+
+FC_INLINE void fc_rule_blocks(const fc_rule *rule, float *w, const float *g, float *const *slots,
+                              ptrdiff_t blocks) {
+    if (rule->kind == FC_SGD)
+        fc_sgd_blocks(rule, w, g, slots[0], blocks);
+    else if (rule->kind == FC_ADAM)
+        fc_adam_blocks(rule, w, g, slots[0], slots[1], blocks);
+    else
+        fc_rmsprop_blocks(rule, w, g, slots[0], slots[1], slots[2], blocks);
+}
+
+/* Update values start to start + count of w and of the slots; g holds these values only. */
+FC_LEAF void fc_rule_apply(const fc_rule *rule, float *w, float *const *slots, ptrdiff_t start,
+                           const float *g, ptrdiff_t count) {
+    float *at[FC_RULE_SLOTS], *padded[FC_RULE_SLOTS];
+    float memory[2 + FC_RULE_SLOTS][FC_RULE_VALUES] = {{0}};
+    const ptrdiff_t whole = count / FC_RULE_VALUES * FC_RULE_VALUES;
+    const size_t rest = (size_t)(count - whole) * sizeof(float);
+    w += start;
+    for (int s = 0; s < FC_RULE_SLOTS; s++) at[s] = slots[s] ? slots[s] + start : NULL;
+    fc_rule_blocks(rule, w, g, at, whole / FC_RULE_VALUES);
+    if (!rest) return;
+    memcpy(memory[0], w + whole, rest);
+    memcpy(memory[1], g + whole, rest);
+    for (int s = 0; s < FC_RULE_SLOTS; s++) {
+        padded[s] = at[s] ? memory[2 + s] : NULL;
+        if (at[s]) memcpy(padded[s], at[s] + whole, rest);
+    }
+    fc_rule_blocks(rule, memory[0], memory[1], padded, 1);
+    memcpy(w + whole, memory[0], rest);
+    for (int s = 0; s < FC_RULE_SLOTS; s++)
+        if (at[s]) memcpy(at[s] + whole, padded[s], rest);
+}
+
+#endif
