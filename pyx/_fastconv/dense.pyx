@@ -120,6 +120,7 @@ cdef void output_part(const Dense* d, const real* x, const real* kernel, real* s
         # Few outputs are summed in less time than it takes to list what they are sums of.
         listed = length * d.batch if d.vectors < 4 else 0
         for sample in range(d.batch if d.vectors >= 4 else 0):
+            prefetch(x + sample * d.inputs + block + BLOCK, BLOCK)
             list = rows + sample * LIST  # its length first
             list[0] = list_inputs(x + sample * d.inputs + block, <int> length, list + 1,
                                   factors + sample * BLOCK)
@@ -217,6 +218,7 @@ cdef void list_rows(const Dense* d, const real* x, ptrdiff_t first, ptrdiff_t le
     cdef ptrdiff_t sample
     memset(counts, 0, <size_t> length * sizeof(int32_t))
     for sample in range(d.batch):
+        prefetch(x + sample * d.inputs + first + ROWS, ROWS)
         list_sample(x + sample * d.inputs + first, <int> length, <int> sample, d.batch, counts,
                     samples, factors)
 
@@ -230,18 +232,31 @@ cdef ptrdiff_t living(const int32_t* counts, ptrdiff_t length) noexcept nogil:
 
 
 cdef void kernel_gradient_rows(const Dense* d, const real* panels, const int32_t* counts,
-                               const int32_t* samples, const real* factors, ptrdiff_t length,
-                               ptrdiff_t group, real* out) noexcept nogil:
-    """out (length, padded group) = the kernel gradient of one group, from the inputs' lists."""
-    cdef ptrdiff_t start = 0, i, width = group_padded(d, group)
+                               const int32_t* samples, const real* factors, ptrdiff_t first,
+                               ptrdiff_t length, ptrdiff_t group, real** soon,
+                               real* out) noexcept nogil:
+    """out (length, padded group) = the kernel gradient of one group, from the inputs' lists.
+
+    `soon`, if any, are arrays as W that are needed next: their rows arrive meanwhile.
+    """
+    cdef ptrdiff_t start = 0, i, k, width = group_padded(d, group)
     cdef bint all = living(counts, length) == length * d.batch
     cdef const real* panel
     while start < width:
         panel = panels + (group * d.group + start) * d.batch
+        k = 0
+        while soon != NULL and all and soon[k] != NULL:
+            for i in range(length):
+                prefetch(soon[k] + (first + i) * d.outputs + group * d.group + start, d.width)
+            k += 1
         if all:
             tile_rows(d, factors, d.batch, length, panel, d.batch, out + start, width, 1)
         else:
             for i in range(length):
+                k = 0
+                while soon != NULL and soon[k] != NULL:
+                    prefetch(soon[k] + (first + i) * d.outputs + group * d.group + start, d.width)
+                    k += 1
                 sum_rows(d.vectors, panel, samples + i * d.batch, factors + i * d.batch,
                          counts[i], out + i * width + start, 1)
         start += d.width
@@ -268,6 +283,7 @@ cdef void listed_input_gradient_rows(const Dense* d, const real* dy, const real*
     cdef ptrdiff_t sample, i
     memset(columns, 0, <size_t> (d.batch * ROWS) * sizeof(real))
     for i in range(length):
+        prefetch(kernel + (first + i + 2) * d.outputs, d.outputs)
         dot_list(counts[i], kernel + (first + i) * d.outputs, dy, d.outputs,
                  samples + i * d.batch, d.outputs, columns + i, ROWS)
     for sample in range(d.batch):
@@ -310,7 +326,7 @@ def gradients(const real[:, ::1] dy,         # IN (batch, outputs)
         for task in prange(d.batch, schedule="static"):
             deal_row(&dy[task, 0], d.outputs, d.vectors, &dealt[task * d.width],
                      d.batch * d.width)
-        for task in prange((d.inputs + ROWS - 1) // ROWS, schedule="dynamic"):
+        for task in prange((d.inputs + ROWS - 1) // ROWS, schedule="dynamic", chunksize=4):
             first = task * ROWS
             length = min(ROWS, d.inputs - first)
             list_rows(&d, &x[0, 0], first, length, &counts[task, 0], &samples[task, 0],
@@ -345,25 +361,13 @@ def kernel_gradient(real[:, ::1] dkernel,          # OUT (inputs, outputs)
             length = min(ROWS, d.inputs - first)
             for group in range(d.groups):
                 kernel_gradient_rows(&d, &dealt[0], &counts[task, 0], &samples[task, 0],
-                                     &factors[task, 0], length, group, &scratch[threadid(), 0])
+                                     &factors[task, 0], first, length, group,
+                                     <real**> NULL, &scratch[threadid(), 0])
                 for i in range(length):
                     memcpy(&dkernel[first + i, group * d.group],
                            &scratch[threadid(), i * group_padded(&d, group)],
                            <size_t> group_outputs(&d, group) * sizeof(real))
         restore_denormals(mode)
-
-
-cdef void fetch_rows(const Dense* d, const float* value, float** slots, ptrdiff_t first,
-                     ptrdiff_t length, ptrdiff_t group) noexcept nogil:
-    """Ask for what `update_rows` will change, so that it arrives while the gradient is made."""
-    cdef ptrdiff_t i, at
-    cdef int slot
-    for i in range(length):
-        at = (first + i) * d.outputs + group * d.group
-        prefetch(value + at, group_outputs(d, group))
-        for slot in range(RULE_SLOTS):
-            if slots[slot] != NULL:
-                prefetch(slots[slot] + at, group_outputs(d, group))
 
 
 cdef void update_rows(const Dense* d, const Rule* rule, float* value, float** slots,
@@ -396,18 +400,26 @@ def update(dict rule,                        # IN as for optim.update
     cdef Dense d = dense_of(batch, value.shape[0], value.shape[1], vectors, panels, &dealt[0])
     cdef Rule fields = rule_from(rule)
     cdef float* kept[RULE_SLOTS]
+    cdef float* soon[RULE_SLOTS + 2]
     cdef ptrdiff_t task, group, first, length
+    cdef int slot, used = 1
     cdef float_mode mode = 0
     slots_from(slots, d.inputs * d.outputs, kept)
+    soon[0] = &value[0, 0]
+    for slot in range(RULE_SLOTS):
+        if kept[slot] != NULL:
+            soon[used] = kept[slot]
+            used += 1
+    soon[used] = NULL
     with nogil, parallel(num_threads=num_threads):
         mode = flush_denormals()
         for task in prange((d.inputs + ROWS - 1) // ROWS, schedule="dynamic"):
             first = task * ROWS
             length = min(ROWS, d.inputs - first)
             for group in range(d.groups):
-                fetch_rows(&d, &value[0, 0], kept, first, length, group)
                 kernel_gradient_rows(&d, &dealt[0], &counts[task, 0], &samples[task, 0],
-                                     &factors[task, 0], length, group, &scratch[threadid(), 0])
+                                     &factors[task, 0], first, length, group, soon,
+                                     &scratch[threadid(), 0])
                 update_rows(&d, &fields, &value[0, 0], kept, first, length, group,
                             &scratch[threadid(), 0])
         restore_denormals(mode)

@@ -63,7 +63,7 @@ FC_LEAF void NAME(fc_deal_row)(const REAL *row, ptrdiff_t width, int vectors, RE
 }
 
 /* Ask for a stretch of a row that will be needed soon: L2 fetches while the sums compute. */
-FC_INLINE void NAME(fc_prefetch)(const REAL *row, ptrdiff_t width) {
+FC_LEAF void NAME(fc_prefetch)(const REAL *row, ptrdiff_t width) {
     const ptrdiff_t line = 64 / sizeof(REAL);
     for (ptrdiff_t at = 0; at < width; at += line) __builtin_prefetch(row + at, 0, 2);
 }
