@@ -14,7 +14,7 @@ import numpy as np
 
 from ... import runtime
 from ...geometry import Axis, Window
-from .depthwise import DepthwisePlan
+from .depthwise import DepthwisePlan, Lanes
 from .packing import pad_channels
 from .winograd import POINTS, WinogradPlan
 
@@ -22,10 +22,13 @@ TRANSFORM_COST = 550
 """Of one value's share of a tile's input or output transform."""
 KERNEL_COST = 73
 """Of one value of the transformed kernel, made once a call."""
-SPREAD_COST = 3
-"""Of one value of a plane, in which a depthwise kernel reads a group's channels."""
-GATHER_COST = 1.2
-"""Of a tile's multiply-add where a group's few channels are a run of their own."""
+SHUFFLE_COST, COPY_COST = 4, 24
+"""Of one vector of a plane, in which the depthwise kernel reads a group's channels: permuted
+from one vector of the source, or copied value by value.  In multiply-adds of a vector."""
+PANEL_COST, NARROW_PANEL_COST = 1.15, 1.5
+"""Of a tile's multiply-add, with two vectors of a group's channels or with only one."""
+PLANES_BYTES = 1 << 20
+"""Copied rows that a group's planes may take: beyond, they leave the caches."""
 
 
 def winograd_output(
@@ -85,19 +88,32 @@ def depthwise(
     """Return which directions of a grouped convolution run with vectors along the channels."""
     if groups == 1:
         return Grouped()
-    taps = kernel_shape[0] * kernel_shape[1]
-    inputs, outputs = kernel_shape[2], kernel_shape[3] // groups
     plan = DepthwisePlan(input_shape, kernel_shape, window, groups, dtype, relu=relu)
-    forward = _spreads(inputs, outputs, taps, dtype)
-    backward = _spreads(outputs, inputs, taps, dtype)
+    taps = kernel_shape[0] * kernel_shape[1]
+    strides = window.rows.stride * window.columns.stride
+    inputs, outputs = kernel_shape[2], kernel_shape[3] // groups
+    forward = _spreads(plan.forward_lanes, inputs, outputs, taps, strides, dtype)
+    # With a stride, an input is reached by a share of the taps, once for each phase.
+    backward = _spreads(plan.backward_lanes, outputs, inputs, taps / strides, 1, dtype)
     return Grouped(plan if forward else None, plan if backward else None, plan if forward else None)
 
 
-def _spreads(inputs: int, outputs: int, taps: int, dtype: np.dtype) -> bool:
-    """Whether planes of `inputs` channels cost less than vectors half filled with `outputs`."""
+def _spreads(
+    lanes: Lanes, inputs: int, outputs: int, taps: float, pixels: int, dtype: np.dtype
+) -> bool:
+    """Whether planes cost less than panels of a group's `outputs` channels.
+
+    `pixels`: of the source for each output.
+    """
     if inputs == outputs == 1:
         return True
-    return outputs * (taps + SPREAD_COST) < GATHER_COST * taps * pad_channels(outputs, dtype)
+    if lanes.line * lanes.reach * dtype.itemsize > PLANES_BYTES:
+        return False
+    spread = (SHUFFLE_COST if lanes.shuffles else COPY_COST) * pixels
+    padded = pad_channels(outputs, dtype)
+    panel = PANEL_COST if padded > pad_channels(1, dtype) else NARROW_PANEL_COST
+    # A run of one group's channels is set up in about the time of one of its values.
+    return outputs * (taps + spread) < padded * taps * panel * (1 + 1 / inputs)
 
 
 def _fits(window: Window, dtype: np.dtype) -> bool:

@@ -51,6 +51,8 @@ class Lanes:
     planes: int
     units: int
     unit_channels: int
+    shuffles: bool
+    """Whether planes are made by permuting vectors."""
 
     @property
     def narrow(self) -> bool:
@@ -128,6 +130,7 @@ def plan_lanes(
         line = 0
         row_offset = [at * width * channels for _, at in rows]
         column_offset = [at * channels for _, at in columns]
+    shuffles = _shuffles(channels, channels // groups, planes, lanes)
     index = np.arange(channels, dtype=np.int32) // (channels // groups) * planes
     fields = (
         height,
@@ -139,7 +142,7 @@ def plan_lanes(
         planes,
         copied,
         narrow,
-        _shuffles(index, lanes),
+        shuffles,
         units,
         unit,
         unit if narrow else strides[1] * channels,
@@ -176,6 +179,7 @@ def plan_lanes(
         planes=planes,
         units=units,
         unit_channels=unit,
+        shuffles=shuffles,
     )
 
 
@@ -198,12 +202,14 @@ def _inside(
     return (begin, end) if begin < end else (0, 0)
 
 
-def _shuffles(index: np.ndarray, lanes: int) -> bool:
+def _shuffles(channels: int, outputs: int, planes: int, lanes: int) -> bool:
     """Whether every vector of a plane is found within one vector of the source."""
-    if index.size < lanes:
+    if channels < lanes:
         return False
-    starts = [*range(0, index.size - lanes, lanes), index.size - lanes]
-    return all(index[start + lanes - 1] - index[start] < lanes for start in starts)
+    starts = [*range(0, channels - lanes, lanes), channels - lanes]
+    return all(
+        ((start + lanes - 1) // outputs - start // outputs) * planes < lanes for start in starts
+    )
 
 
 def _tables(*lines: list[int]) -> np.ndarray:
@@ -236,7 +242,7 @@ class DepthwisePlan:
         self._taps = kernel_shape[0] * kernel_shape[1]
         self._kernel_width = kernel_shape[1]
         self._relu = relu
-        self._forward = plan_lanes(
+        self.forward_lanes = plan_lanes(
             self._source,
             self._target,
             taps_of(window.rows),
@@ -248,19 +254,22 @@ class DepthwisePlan:
             relu=relu,
             lanes=_lanes[dtype.name],
         )
-        self._phases: list[Lanes] | None = None
+        self._phases = self._plan_input_gradient()
+
+    @property
+    def backward_lanes(self) -> Lanes:
+        """One phase of the input gradient."""
+        return self._phases[0]
 
     def forward(
         self, x: np.ndarray, kernel: np.ndarray, bias: np.ndarray | None, out: np.ndarray
     ) -> None:
         """Write [relu](conv2d(x, kernel) + bias) to `out`."""
         weights = kernel.reshape(-1, self._target[2])
-        self._run(self._forward, x, self._tiled("kernel", weights), bias, out)
+        self._run(self.forward_lanes, x, self._tiled("kernel", weights), bias, out)
 
     def input_gradient(self, dy: np.ndarray, kernel: np.ndarray, dx: np.ndarray) -> None:
         """Write the gradient of the input: the same sum over dy, by phases of the stride."""
-        if self._phases is None:
-            self._phases = self._plan_input_gradient()
         weights = self._tiled("turned kernel", self._turned(kernel))
         for phase in self._phases:
             self._run(phase, dy, weights, None, dx)
@@ -269,7 +278,7 @@ class DepthwisePlan:
         self, dy: np.ndarray, x: np.ndarray, dkernel: np.ndarray, dbias: np.ndarray | None
     ) -> None:
         """Write the gradients of the kernel and, unless it is None, of the bias."""
-        lanes, threads, filters = self._forward, runtime.get_num_threads(), self._target[2]
+        lanes, threads, filters = self.forward_lanes, runtime.get_num_threads(), self._target[2]
         rows = lanes.block_rows(self._images)
         parts = min(PARTS, self._images * -(-lanes.rows // rows))
         taps = self._taps * lanes.planes
