@@ -8,6 +8,7 @@ fitted to single-threaded timings of AVX-512 and AVX2 builds over 3 to 512 chann
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -22,13 +23,17 @@ TRANSFORM_COST = 550
 """Of one value's share of a tile's input or output transform."""
 KERNEL_COST = 73
 """Of one value of the transformed kernel, made once a call."""
-SHUFFLE_COST, COPY_COST = 4, 24
-"""Of one vector of a plane, in which the depthwise kernel reads a group's channels: permuted
-from one vector of the source, or copied value by value.  In multiply-adds of a vector."""
-PANEL_COST, NARROW_PANEL_COST = 1.15, 1.5
-"""Of a tile's multiply-add, with two vectors of a group's channels or with only one."""
-PLANES_BYTES = 1 << 20
-"""Copied rows that a group's planes may take: beyond, they leave the caches."""
+PLANE_COST = 2.3
+"""Of a depthwise kernel's multiply-add: it reads its operands from the L2 cache."""
+SHUFFLE_COST, COPY_COST = 4, 22
+"""Of one vector of a plane, in which that kernel reads a group's channels: permuted from one
+vector of the source, or copied value by value."""
+PANEL_COST, NARROW_PANEL_COST = 0.8, 1.0
+"""Of a register tile's multiply-add, with two vectors of a group's channels or with only one.
+A run of one group's channels is set up in the time of one more of its values.  These five are
+fitted to timings of an AVX2 build over groups of 1 to 32 channels."""
+GRADIENT_PANEL_COST = 1.3
+"""Of the kernel gradient's tiles, over the output's."""
 
 
 def winograd_output(
@@ -92,28 +97,30 @@ def depthwise(
     taps = kernel_shape[0] * kernel_shape[1]
     strides = window.rows.stride * window.columns.stride
     inputs, outputs = kernel_shape[2], kernel_shape[3] // groups
-    forward = _spreads(plan.forward_lanes, inputs, outputs, taps, strides, dtype)
+    output = _panels_over_planes(plan.forward_lanes, inputs, outputs, taps, strides, dtype)
     # With a stride, an input is reached by a share of the taps, once for each phase.
-    backward = _spreads(plan.backward_lanes, outputs, inputs, taps / strides, 1, dtype)
-    return Grouped(plan if forward else None, plan if backward else None, plan if forward else None)
+    gradient = _panels_over_planes(plan.backward_lanes, outputs, inputs, taps / strides, 1, dtype)
+    return Grouped(
+        plan if output > 1 else None,
+        plan if gradient > 1 else None,
+        plan if GRADIENT_PANEL_COST * output > 1 else None,
+    )
 
 
-def _spreads(
+def _panels_over_planes(
     lanes: Lanes, inputs: int, outputs: int, taps: float, pixels: int, dtype: np.dtype
-) -> bool:
-    """Whether planes cost less than panels of a group's `outputs` channels.
+) -> float:
+    """Return the cost of panels of a group's `outputs` channels over that of planes.
 
     `pixels`: of the source for each output.
     """
     if inputs == outputs == 1:
-        return True
-    if lanes.line * lanes.reach * dtype.itemsize > PLANES_BYTES:
-        return False
+        return math.inf
     spread = (SHUFFLE_COST if lanes.shuffles else COPY_COST) * pixels
     padded = pad_channels(outputs, dtype)
     panel = PANEL_COST if padded > pad_channels(1, dtype) else NARROW_PANEL_COST
-    # A run of one group's channels is set up in about the time of one of its values.
-    return outputs * (taps + spread) < padded * taps * panel * (1 + 1 / inputs)
+    panels = padded * taps * panel * (1 + 1 / inputs)
+    return panels / (outputs * (PLANE_COST * taps + spread))
 
 
 def _fits(window: Window, dtype: np.dtype) -> bool:

@@ -278,7 +278,7 @@ class DepthwisePlan:
         self, dy: np.ndarray, x: np.ndarray, dkernel: np.ndarray, dbias: np.ndarray | None
     ) -> None:
         """Write the gradients of the kernel and, unless it is None, of the bias."""
-        lanes, threads, filters = self.forward_lanes, runtime.get_num_threads(), self._target[2]
+        lanes, threads = self.forward_lanes, runtime.get_num_threads()
         rows = lanes.block_rows(self._images)
         parts = min(PARTS, self._images * -(-lanes.rows // rows))
         taps = self._taps * lanes.planes
@@ -302,11 +302,20 @@ class DepthwisePlan:
             ),
             threads,
         )
-        np.add.reduce(
-            sums.reshape(parts, taps, -1, filters), axis=(0, 2), out=dkernel.reshape(-1, filters)
-        )
+        self._add_parts(sums, dkernel)
         if dbias is not None:
-            np.add.reduce(bias_sums.reshape(-1, filters), axis=0, out=dbias)
+            self._add_parts(bias_sums, dbias)
+
+    def _add_parts(self, sums: np.ndarray, out: np.ndarray) -> None:
+        """Write the sum of the parts, and of the pixels of a narrow unit, to `out`."""
+        if sums.shape[1] == out.size:
+            np.add.reduce(sums, axis=0, out=out.reshape(-1))
+            return
+        total = self._exactly("total", 1, sums.shape[1])
+        np.add.reduce(sums, axis=0, out=total[0])
+        filters = self._target[2]
+        by_pixel = total.reshape(out.size // filters, -1, filters)
+        np.add.reduce(by_pixel, axis=1, out=out.reshape(-1, filters))
 
     def _run(
         self,
