@@ -12,7 +12,16 @@ from collections.abc import Sequence
 import numpy as np
 
 from . import activations, runtime
-from .layers import Activation, Conv2D, Dense, Dropout, Flatten, MaxPooling2D, ReLU
+from .layers import (
+    Activation,
+    BatchNormalization,
+    Conv2D,
+    Dense,
+    Dropout,
+    Flatten,
+    MaxPooling2D,
+    ReLU,
+)
 from .layers.base import Layer
 from .ops.plans import ConvPoolPlan, Pool2DPlan
 
@@ -116,7 +125,22 @@ class GatedPool:
         )
 
 
-Stage = Layer | FusedConvPool | GatedPool
+class NormalizationRelu:
+    """BatchNormalization and the ReLU behind it, which costs no pass of its own."""
+
+    def __init__(self, normalization: BatchNormalization, relu: Layer) -> None:
+        self.layers = (normalization, relu)
+
+    def call(self, x: np.ndarray, training: bool = False) -> np.ndarray:
+        """Return the normalized and cut values in the normalization's own buffer."""
+        return self.layers[0].normalize(x, training, relu=True)
+
+    def backward(self, dy: np.ndarray) -> np.ndarray | None:
+        """Write the normalization's gradients and return the input's, if anyone needs it."""
+        return self.layers[0].backward(dy)
+
+
+Stage = Layer | FusedConvPool | GatedPool | NormalizationRelu
 
 
 def plan(layers: Sequence[Layer]) -> list[Stage]:
@@ -131,10 +155,19 @@ def plan(layers: Sequence[Layer]) -> list[Stage]:
         elif rest and _gates(first, rest[0]):
             stages.append(GatedPool(first, rest[0]))
             waiting = rest[1:]
+        elif rest and type(first) is BatchNormalization and _is_relu(rest[0]):
+            stages.append(NormalizationRelu(first, rest[0]))
+            waiting = rest[1:]
         else:
             stages.append(first)
             waiting = rest
     return stages
+
+
+def _is_relu(layer: Layer) -> bool:
+    if type(layer) not in (Activation, ReLU):
+        return False
+    return type(layer.activation) is activations.Relu and layer.activation.plain
 
 
 def _gates(first: Layer, second: Layer) -> bool:

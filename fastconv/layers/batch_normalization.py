@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import initializers
+from ..ops.plans import NormalizationPlan
 from .base import Layer, Shape
 from .parameter import Parameter
 
@@ -75,6 +76,10 @@ class BatchNormalization(Layer):
         return (None, *input_shape[1:])
 
     def call(self, x: np.ndarray, training: bool = False) -> np.ndarray:
+        return self.normalize(x, training)
+
+    def normalize(self, x: np.ndarray, training: bool, *, relu: bool = False) -> np.ndarray:
+        """Return `call(x, training)`, with `relu` cut at 0; `backward` is of what ran last."""
         x = np.ascontiguousarray(x, np.float32)
         if x.shape[-1] != self.moving_mean.size:
             raise ValueError(
@@ -82,40 +87,40 @@ class BatchNormalization(Layer):
                 f"{self.moving_mean.size}"
             )
         rows = x.reshape(-1, x.shape[-1])
-        normalized = self.buffer("normalized", rows.shape)
+        plan = self.plan((rows.shape, relu), lambda: NormalizationPlan(*rows.shape, relu=relu))
         from_batch = training and self.trainable and len(rows) > 0
         if from_batch:
-            variance = self._center_on_batch(rows, normalized)
+            mean, variance = plan.moments(rows)
+            self._move_averages(mean, variance)
         else:
-            np.subtract(rows, self.moving_mean.value, out=normalized)
-            variance = self.moving_variance.value.astype(np.float64)
-        inverse = (1 / np.sqrt(variance + self.epsilon)).astype(np.float32)
-        np.multiply(normalized, inverse, out=normalized)
-        self._kept = (x.shape, inverse, from_batch) if training else None
-        return self._scaled(normalized).reshape(x.shape)
+            mean, variance = self.moving_mean.value, self.moving_variance.value
+        inverse = 1 / np.sqrt(variance + np.float64(self.epsilon))
+        scale = inverse * self.gamma.value if self.scale else inverse
+        plan.set_affine(mean, scale, self.beta.value if self.center else 0.0)
+        out = self.buffer("output", rows.shape)
+        plan.forward(rows, out)
+        self._kept = (plan, x, inverse, scale, from_batch) if training else None
+        return out.reshape(x.shape)
 
     def backward(self, dy: np.ndarray) -> np.ndarray | None:
-        shape, inverse, from_batch = self._recall()
-        dy = self._checked_gradient(dy, shape).reshape(-1, shape[-1])
-        normalized, out = self.buffer("normalized", dy.shape), self.buffer("dx", dy.shape)
-        along = _column_sums(np.multiply(dy, normalized, out=out))
-        total = _column_sums(dy)
+        plan, x, inverse, scale, from_batch = self._recall()
+        dy = self._checked_gradient(dy, x.shape).reshape(-1, x.shape[-1])
+        rows = x.reshape(dy.shape)
+        total, along = plan.sums(dy, rows)
         if self.scale:
-            self.gamma.gradient[...] = along
-            inverse = inverse * self.gamma.value
+            self.gamma.gradient[...] = along * inverse
         if self.center:
             self.beta.gradient[...] = total
         if not self.needs_input_gradient:
             return None
+        out = self.buffer("dx", dy.shape)
         if from_batch:
             # Less the parts of dy that shift and stretch the batch: they change mean and variance.
-            np.multiply(normalized, (along / len(dy)).astype(np.float32), out=out)
-            np.subtract(dy, out, out=out)
-            np.subtract(out, (total / len(dy)).astype(np.float32), out=out)
-            np.multiply(out, inverse, out=out)
+            stretch, shift = along * inverse**2 / len(dy), total / len(dy)
+            plan.input_gradient(dy, rows, scale, -scale * stretch, -scale * shift, out)
         else:
-            np.multiply(dy, inverse, out=out)
-        return out.reshape(shape)
+            plan.input_gradient(dy, rows, scale, 0.0, 0.0, out)
+        return out.reshape(x.shape)
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -132,25 +137,6 @@ class BatchNormalization(Layer):
         initializer = self._initializers[f"{name}_initializer"]
         return self.add_weight((input_shape[-1],), initializer, trainable=trainable, name=name)
 
-    def _center_on_batch(self, rows: np.ndarray, out: np.ndarray) -> np.ndarray:
-        """Write `rows` less their mean to `out`, move the averages, return the variance."""
-        mean = _column_sums(rows) / len(rows)
-        np.subtract(rows, mean.astype(np.float32), out=out)
-        squares = np.multiply(out, out, out=self.buffer("output", rows.shape))
-        variance = _column_sums(squares) / len(rows)
+    def _move_averages(self, mean: np.ndarray, variance: np.ndarray) -> None:
         for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
             moving.value[...] = self.momentum * moving.value + (1 - self.momentum) * batch
-        return variance
-
-    def _scaled(self, normalized: np.ndarray) -> np.ndarray:
-        out = self.buffer("output", normalized.shape)
-        if self.scale:
-            np.multiply(normalized, self.gamma.value, out=out)
-        else:
-            np.copyto(out, normalized)
-        return np.add(out, self.beta.value, out=out) if self.center else out
-
-
-def _column_sums(rows: np.ndarray) -> np.ndarray:
-    """Return the sum of each column in float64: 100,000 pixels are too many for float32."""
-    return np.add.reduce(rows, axis=0, dtype=np.float64)

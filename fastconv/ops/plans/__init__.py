@@ -9,6 +9,7 @@ arrays of exactly the planned shapes and dtype; the public functions of
 from .conv_pool import ConvPoolPlan
 from .convolution import Conv2DPlan
 from .dense import DensePlan
+from .normalization import NormalizationPlan
 from .pooling import Pool2DPlan
 
-__all__ = ["Conv2DPlan", "ConvPoolPlan", "DensePlan", "Pool2DPlan"]
+__all__ = ["Conv2DPlan", "ConvPoolPlan", "DensePlan", "NormalizationPlan", "Pool2DPlan"]

@@ -1,0 +1,151 @@
+"""Batch normalization over rows of channels, with or without a ReLU behind it."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ... import runtime
+from .scratch import Scratch
+
+_kernels = runtime.kernels.optim
+_lanes = runtime.kernels.conv.LANES["float32"]
+
+PARTS = 16
+"""Private sums at most; fixed, so that results do not depend on the threads."""
+PART_VALUES = 16 * 1024
+"""Values of a part at least."""
+
+
+class NormalizationPlan:
+    """y = [relu]((x - center) * scale + shift) for x of (rows, channels), and what training needs.
+
+    float32.  Fewer channels than a vector count as one: a row of *lanes* is then as many
+    rows as fill whole vectors, and what is left over at the end is a row padded with zeros.
+    """
+
+    def __init__(self, rows: int, channels: int, *, relu: bool = False) -> None:
+        self._shape = (rows, channels)
+        self._relu = relu
+        self._scratch = Scratch(np.float32)
+        self._lanes = channels if channels >= _lanes else math.lcm(max(channels, 1), _lanes)
+        self._whole = rows * channels // self._lanes
+        self._rest = rows * channels - self._whole * self._lanes
+        self._parts = min(PARTS, -(-self._whole * self._lanes // PART_VALUES))
+        bounds = np.arange(self._parts + 1) * self._whole // max(self._parts, 1)
+        self._counts = np.concatenate(
+            [
+                np.repeat(np.diff(bounds), self._lanes // max(channels, 1)),
+                np.ones(self._rest // max(channels, 1)),
+            ]
+        )[:, None]
+
+    def moments(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the mean and the variance of each channel, in float64."""
+        channels, extra = self._shape[1], self._rest // max(self._shape[1], 1)
+        many = len(self._counts)
+        mean, squares = (
+            self._scratch(name, (many or 1) * channels, dtype=np.float64)[: many * channels]
+            for name in ("mean", "squares")
+        )
+        parted = self._parts * self._lanes
+        if self._parts:
+            threads = runtime.get_num_threads()
+            _kernels.moments(
+                self._body(x),
+                mean[:parted].reshape(self._parts, self._lanes),
+                squares[:parted].reshape(self._parts, self._lanes),
+                self._scratch("block", threads, 2 * self._lanes),
+                threads,
+            )
+        if extra:  # each leftover pixel is a sample of its own
+            mean[parted:] = x.reshape(-1)[-self._rest :]
+            squares[parted:] = 0
+        mean, squares = mean.reshape(many, channels), squares.reshape(many, channels)
+        total = (mean * self._counts).sum(axis=0) / self._shape[0]
+        variance = squares.sum(axis=0) + (self._counts * (mean - total) ** 2).sum(axis=0)
+        return total, variance / self._shape[0]
+
+    def set_affine(self, center: np.ndarray, scale: np.ndarray, shift: np.ndarray | float) -> None:
+        """Set each channel's center, scale and shift for what follows."""
+        self._fill("affine", center, scale, shift)
+
+    def forward(self, x: np.ndarray, out: np.ndarray) -> None:
+        """Write the normalized x."""
+        affine, threads = self._filled("affine"), runtime.get_num_threads()
+        if self._whole:
+            _kernels.affine(self._body(x), affine, self._relu, self._body(out), threads)
+        if self._rest:
+            row = self._padded("last x", x)
+            _kernels.affine(row, affine, self._relu, row, threads)
+            out.reshape(-1)[-self._rest :] = row[0, : self._rest]
+
+    def sums(self, dy: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the sums over rows of dy before the ReLU, and of it times (x - center)."""
+        affine, threads = self._filled("affine"), runtime.get_num_threads()
+        parts = self._parts + (self._rest > 0)
+        total, along = (
+            self._scratch(name, max(parts, 1), self._lanes, dtype=np.float64)
+            for name in ("total", "along")
+        )
+        block = self._scratch("block", threads, 2 * self._lanes)
+        if self._parts:
+            _kernels.affine_sums(
+                self._body(dy), self._body(x), affine, self._relu, total[: self._parts],
+                along[: self._parts], block, threads,
+            )  # fmt: skip
+        if self._rest:
+            _kernels.affine_sums(
+                self._padded("last dy", dy), self._padded("last x", x), affine, self._relu,
+                total[self._parts :], along[self._parts :], block, 1,
+            )  # fmt: skip
+        return self._folded(total[:parts]), self._folded(along[:parts])
+
+    def input_gradient(
+        self,
+        dy: np.ndarray,
+        x: np.ndarray,
+        by_dy: np.ndarray,
+        by_x: np.ndarray | float,
+        constant: np.ndarray | float,
+        dx: np.ndarray,
+    ) -> None:
+        """Write by_dy * (dy before the ReLU) + by_x * (x - center) + constant."""
+        self._fill("factors", by_dy, by_x, constant)
+        affine, factors = self._filled("affine"), self._filled("factors")
+        threads = runtime.get_num_threads()
+        if self._whole:
+            _kernels.affine_gradient(
+                self._body(dy), self._body(x), affine, self._relu, factors, self._body(dx), threads
+            )
+        if self._rest:
+            row = self._padded("last dy", dy)
+            _kernels.affine_gradient(
+                row, self._padded("last x", x), affine, self._relu, factors, row, threads
+            )
+            dx.reshape(-1)[-self._rest :] = row[0, : self._rest]
+
+    def _body(self, rows: np.ndarray) -> np.ndarray:
+        """Return the whole rows of lanes."""
+        return rows.reshape(-1)[: self._whole * self._lanes].reshape(self._whole, self._lanes)
+
+    def _padded(self, name: str, rows: np.ndarray) -> np.ndarray:
+        """Return the last, short row of lanes, with zeros behind it."""
+        row = self._scratch(name, self._lanes).reshape(1, -1)
+        row[0, : self._rest] = rows.reshape(-1)[-self._rest :]
+        row[0, self._rest :] = 0
+        return row
+
+    def _filled(self, name: str) -> np.ndarray:
+        return self._scratch(name, 3 * self._lanes).reshape(3, self._lanes)
+
+    def _fill(self, name: str, *values: np.ndarray | float) -> None:
+        lines = self._filled(name).reshape(3, -1, max(self._shape[1], 1))
+        for line, value in zip(lines, values, strict=True):
+            line[...] = value
+
+    def _folded(self, sums: np.ndarray) -> np.ndarray:
+        """Return each channel's sum over parts and over the pixels of a row of lanes."""
+        by_lane = sums[:, : self._lanes].sum(axis=0)
+        return by_lane.reshape(-1, max(self._shape[1], 1)).sum(axis=0)
