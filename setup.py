@@ -25,6 +25,7 @@ KERNELS = (
     "optim",
     "augment",
 )
+SHARED = "_fastconv._shared"
 COMMON = ["-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast", "-g0"]
 LEVELS = {"baseline": []}
 if platform.machine().lower() in ("x86_64", "amd64"):
@@ -124,7 +125,22 @@ def extensions() -> list[Extension]:
         "initializedcheck": False,
         "freethreading_compatible": True,
     }
-    built = []
+    # Cython writes this source: what else each module would have a copy of, memoryviews above all.
+    shared = Path("build/cython/_shared.c")
+    shared.parent.mkdir(parents=True, exist_ok=True)
+    built = cythonize(
+        [
+            Extension(
+                SHARED,
+                [str(shared)],
+                extra_compile_args=COMMON,
+                extra_link_args=["-s"] if sys.platform == "linux" else [],
+            )
+        ],
+        compiler_directives=directives,
+        language_level=3,
+        shared_utility_qualified_name=SHARED,
+    )
     for level, flags in {None: [], **LEVELS}.items():
         prefix = f"_fastconv.{level}" if level else "_fastconv"
         built += cythonize(
@@ -143,6 +159,7 @@ def extensions() -> list[Extension]:
             build_dir=f"build/cython/{level or 'common'}",
             compiler_directives=directives,
             language_level=3,
+            shared_utility_qualified_name=SHARED,
         )
     return built
 
