@@ -6,7 +6,7 @@ import pytest
 from fastconv.ops.plans import Pool2DPlan
 
 SHAPE = (32, 98, 98, 32)
-WINDOWS = {"2x2": (2, 2), "3x3/2": (3, 2)}
+WINDOWS = {"2x2": (2, 2), "3x3/2": (3, 2), "3x3": (3, 1), "global": (98, 98)}
 
 
 @pytest.fixture(params=WINDOWS.values(), ids=WINDOWS)
@@ -26,4 +26,8 @@ def test_forward(benchmark, plan, normal):
 
 def test_backward(benchmark, plan, normal):
     x, dy = normal(SHAPE), normal(plan.output_shape)
-    benchmark(plan.backward, dy, x, np.empty_like(x))
+    winners = None
+    if plan.keeps_winners:
+        winners = np.empty(plan.output_shape, np.uint8)
+        plan.forward(x, np.empty_like(dy), winners)
+    benchmark(plan.backward, dy, x, np.empty_like(x), winners)

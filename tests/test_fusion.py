@@ -268,3 +268,35 @@ def test_what_is_left_out_changes_no_gradient(before, fuse, monkeypatch):
     assert always and not needed
     for one, other in zip(ours, theirs, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("relu", [layers.ReLU, lambda: layers.Activation("relu")])
+@pytest.mark.parametrize("channels", [3, 20])
+def test_normalization_takes_the_relu_in(relu, channels):
+    shape = (5, 6, 7, channels)
+    normalization, gate = layers.BatchNormalization(), relu()
+    for layer in (normalization, gate):
+        layer.build((None, *shape[1:]))
+    normalization.gamma.assign(normal(channels, 3))
+    normalization.beta.assign(normal(channels, 4))
+    (stage,) = fusion.plan([normalization, gate])
+    assert type(stage) is fusion.NormalizationRelu
+    x, dy = normal(shape), normal(shape, 1)
+    expected = gate.call(normalization.call(x, True), True).copy()
+    expected_dx = normalization.backward(gate.backward(dy)).copy()
+    gradients = [parameter.gradient.copy() for parameter in normalization.trainable_weights]
+    assert_close(stage.call(x, training=True), expected)
+    assert_close(stage.backward(dy), expected_dx)
+    for parameter, gradient in zip(normalization.trainable_weights, gradients, strict=True):
+        assert_close(parameter.gradient, gradient)
+    expected = gate.call(normalization.call(x)).copy()
+    assert_close(stage.call(x), expected)
+
+
+@pytest.mark.parametrize(
+    "relu",
+    [lambda: layers.ReLU(6.0), lambda: layers.Activation("tanh"), lambda: layers.Dropout(0.5)],
+)
+def test_normalization_takes_nothing_else_in(relu):
+    members = [layers.BatchNormalization(), relu()]
+    assert fusion.plan(members) == members

@@ -36,6 +36,9 @@ CONVOLUTIONS = [
     ((1, 40, 40, 16), (5, 5, 16, 20), {"strides": 2, "padding": 2}),
     ((17, 9, 9, 12), (3, 2, 3, 8), {"groups": 4, "dilation_rate": 2}),
     ((4, 20, 20, 24), (3, 3, 1, 24), {"groups": 24, "padding": "same"}),
+    ((4, 31, 30, 70), (5, 3, 1, 70), {"groups": 70, "padding": "same", "strides": 2}),
+    ((7, 15, 14, 3), (3, 3, 1, 3), {"groups": 3, "padding": 1, "strides": (1, 2)}),
+    ((3, 12, 12, 20), (3, 3, 2, 30), {"groups": 10}),
     ((33, 4, 4, 128), (1, 1, 128, 70), {}),
 ]
 
@@ -59,8 +62,9 @@ def test_convolution(x, kernel, options, dtype, threads):
 @pytest.mark.parametrize(
     "options", [{}, {"pool_size": 3, "strides": 2, "padding": "same"}], ids=str
 )
-def test_pooling(kind, options, threads):
-    x = normal(5, 21, 20, 130)
+@pytest.mark.parametrize("channels", [3, 130])
+def test_pooling(kind, options, channels, threads):
+    x = normal(5, 21, 20, channels)
     forward, backward = (getattr(ops, f"{kind}_pool2d{part}") for part in ("", "_backward"))
     dy = normal(*forward(x, **options).shape)
     assert_same_bits(threads, lambda: (forward(x, **options), backward(dy, x, **options)))
@@ -86,6 +90,19 @@ def test_fused_block(x, kernel, options, threads):
         gradients = np.empty_like(x), np.empty_like(kernel), np.empty_like(bias)
         plan.backward(dy, winners, x, kernel, *gradients)
         return y, winners, *gradients
+
+    assert_same_bits(threads, run)
+
+
+@pytest.mark.parametrize("shape", [(9, 40, 41, 3), (5, 30, 31, 70)], ids=str)
+def test_batch_normalization(shape, threads):
+    x, dy = normal(*shape), normal(*shape, seed=1)
+
+    def run():
+        layer = layers.BatchNormalization()
+        y = layer(x, training=True)
+        dx = layer.backward(dy)
+        return y, dx, layer.gamma.gradient, layer.beta.gradient, *layer.get_weights()
 
     assert_same_bits(threads, run)
 
