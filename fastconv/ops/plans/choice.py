@@ -25,12 +25,14 @@ KERNEL_COST = 73
 """Of one value of the transformed kernel, made once a call."""
 PLANE_COST = 2.3
 """Of a depthwise kernel's multiply-add: it reads its operands from the L2 cache."""
+LATENCY = 8
+"""Of a multiply-add that waits for the one before, where a row fills few registers with sums."""
 SHUFFLE_COST, COPY_COST = 4, 22
 """Of one vector of a plane, in which that kernel reads a group's channels: permuted from one
 vector of the source, or copied value by value."""
 PANEL_COST, NARROW_PANEL_COST = 0.8, 1.0
 """Of a register tile's multiply-add, with two vectors of a group's channels or with only one.
-A run of one group's channels is set up in the time of one more of its values.  These five are
+A run of one group's channels is set up in the time of one more of its values.  These are
 fitted to timings of an AVX2 build over groups of 1 to 32 channels."""
 GRADIENT_PANEL_COST = 1.3
 """Of the kernel gradient's tiles, over the output's."""
@@ -117,10 +119,14 @@ def _panels_over_planes(
     if inputs == outputs == 1:
         return math.inf
     spread = (SHUFFLE_COST if lanes.shuffles else COPY_COST) * pixels
+    # The kernel's tiles are up to 6 units (on most CPUs) by 2 vectors.
+    sums = min(lanes.units, 6) * min(lanes.unit_channels // pad_channels(1, dtype), 2)
+    filled = lanes.columns * lanes.index.size / (lanes.units * lanes.unit_channels)
+    plane = max(PLANE_COST, LATENCY / sums) / filled
     padded = pad_channels(outputs, dtype)
     panel = PANEL_COST if padded > pad_channels(1, dtype) else NARROW_PANEL_COST
     panels = padded * taps * panel * (1 + 1 / inputs)
-    return panels / (outputs * (PLANE_COST * taps + spread))
+    return panels / (outputs * (plane * taps + spread))
 
 
 def _fits(window: Window, dtype: np.dtype) -> bool:
