@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import multiprocessing
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -73,8 +72,6 @@ class TorchEpochs:
     def __init__(self, *, threads: int, workers: int) -> None:
         torch.set_num_threads(threads)
         self.threads, self.workers = threads, workers
-        # A bench's process is daemonic, which forbids the DataLoader its own; they end with it.
-        multiprocessing.current_process()._config["daemon"] = False
 
     def prepare(self, task: DataTask) -> dict[str, Any]:
         """Return the "first" epoch's seconds, decoding included."""
