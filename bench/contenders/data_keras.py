@@ -59,8 +59,16 @@ class KerasEpochs:
         train = _dataset(task, "train", augmented=True)
         validation = _dataset(task, "validation", augmented=False)
         model = _model3(task.size)
-        self.operations = {EPOCH: lambda: model.fit(train, verbose=0, validation_data=validation)}
-        self.operations[EPOCH]()
+        steps = len(train)
+
+        def epoch() -> None:
+            before = int(model.optimizer.iterations)
+            model.fit(train, verbose=0, validation_data=validation)
+            if int(model.optimizer.iterations) != before + steps:
+                raise RuntimeError(f"an epoch of {steps} steps ended early")
+
+        self.operations = {EPOCH: epoch}
+        epoch()
         return {"first": time.perf_counter() - started}
 
     def restore(self) -> None:
@@ -77,10 +85,10 @@ def _dataset(task: DataTask, part: str, augmented: bool) -> Any:
         label_mode="binary",
         image_size=(task.size, task.size),
         interpolation="nearest",
-        batch_size=task.batch,
+        batch_size=None,
         shuffle=False,
         verbose=False,
-    ).unbatch()
+    )
     data = data.map(lambda x, y: (tf.cast(x, tf.uint8), y)).cache()
     layers = [keras.layers.Rescaling(1 / 255)]
     if augmented:

@@ -22,7 +22,7 @@ BLOCK_PIXELS = 256
 BLOCK_BYTES = 192 * 1024
 """Packed dY of one block: half of a usual L2 cache."""
 
-SOURCE_BYTES = int(__import__("os").environ.get("SB", "192")) * 1024
+SOURCE_BYTES = 192 * 1024
 """Pixels of x of one block, less the rows that its kernel reaches beyond."""
 
 
