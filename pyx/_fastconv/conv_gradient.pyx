@@ -6,7 +6,9 @@ parts (private sums) x splits of the patch (parallel) - blocks of output pixels 
 pieces of the patch - pieces of the filters - pixels.  Per block all pieces of dY are packed
 once, and each piece of X - so short that it stays in L1 - just before all pieces of dY pass
 by: packing frees the product from strides that would put all pixels in a few cache sets, from
-padding, and from the images' edges, since a block may span images.
+padding, and from the images' edges, since a block may span images.  Where there are channels
+enough, a piece is some of one tap's ("by_tap") and the taps of the same channels follow each
+other, so that they find their pixels of x in L1; otherwise pieces run on over the taps.
 
 A register tile is TILE_ROWS values of one side, broadcast, by up to two vectors of the other.
 Usually the patch is broadcast and the filters are vectors; with few filters they change sides
@@ -37,6 +39,7 @@ cdef struct Shape:
     int run_length        # values of the patch that are contiguous in x
     int runs
     int turned
+    int by_tap            # a piece is of one run; the runs pass by for the same values
 
 
 cdef inline int patch_width(const Shape* g, const real* kind) noexcept nogil:
@@ -78,6 +81,26 @@ cdef void pack_run(const Shape* g, const real* x, int row_offset, int column_off
                         step, end - begin, count, to + begin * pitch, pitch)
             zero_pixels(to + end * pitch, pitch, g.columns - end, count)
         to += line
+
+
+cdef inline ptrdiff_t piece_count(const Shape* g, const real* kind) noexcept nogil:
+    cdef int width = patch_width(g, kind)
+    if g.by_tap:
+        return <ptrdiff_t> (g.run_length + width - 1) // width * g.runs
+    return (g.runs * g.run_length + width - 1) // width
+
+
+cdef inline int piece_start(const Shape* g, ptrdiff_t piece, int* count,
+                            const real* kind) noexcept nogil:
+    """Return the first value of a piece, and how many it has."""
+    cdef int width = patch_width(g, kind), start
+    if g.by_tap:
+        start = <int> (piece // g.runs) * width
+        count[0] = min(width, g.run_length - start)
+        return <int> (piece % g.runs) * g.run_length + start
+    start = <int> piece * width
+    count[0] = min(width, g.runs * g.run_length - start)
+    return start
 
 
 cdef int pack_patch(const Shape* g, const real* x, const int* runs, int group, ptrdiff_t first,
@@ -149,10 +172,9 @@ cdef void gradient_part(const Shape* g, const real* x, const real* dy, const int
                         int last_piece, real* sums, real* bias_sums, real* patch,
                         real* filters) noexcept nogil:
     """Sums of pieces [first_piece, last_piece) over output rows [first, last)."""
-    cdef int width = patch_width(g, x), group, piece, count, pitch
-    cdef int depth = g.runs * g.run_length
+    cdef int group, piece, start, count, pitch
     cdef ptrdiff_t row = first, end
-    cdef ptrdiff_t pieces = (depth + width - 1) // width
+    cdef ptrdiff_t pieces = piece_count(g, x)
     cdef ptrdiff_t tiles = (g.target_group + filter_width(g, x) - 1) // filter_width(g, x)
     cdef ptrdiff_t tile = TILE_ROWS * 2 * lanes(x)
     if bias_sums != NULL:
@@ -162,8 +184,8 @@ cdef void gradient_part(const Shape* g, const real* x, const real* dy, const int
         for group in range(g.groups):
             pack_filters(g, dy, group, row, end, filters, bias_sums)
             for piece in range(first_piece, last_piece):
-                count = min(width, depth - piece * width)
-                pitch = pack_patch(g, x, runs, group, row, end, piece * width, count, patch)
+                start = piece_start(g, piece, &count, x)
+                pitch = pack_patch(g, x, runs, group, row, end, start, count, patch)
                 multiply_piece(g, patch, count, pitch, filters, <int> (end - row) * g.columns,
                                sums + (group * pieces + piece) * tiles * tile, row == first)
         row = end
@@ -173,21 +195,27 @@ cdef void reduce_row(const Shape* g, const real* sums, ptrdiff_t parts, ptrdiff_
                      int row, real* target) noexcept nogil:
     """target (filters) = the parts' sums for one value of the patch, in order."""
     cdef int width = patch_width(g, sums), wide = filter_width(g, sums)
-    cdef int depth = g.runs * g.run_length
-    cdef int group, k, pitch, count
-    cdef ptrdiff_t pieces = (depth + width - 1) // width, part
+    cdef int group, k, at, count, offset, value
+    cdef ptrdiff_t pieces = piece_count(g, sums), piece, part
     cdef ptrdiff_t tiles = (g.target_group + wide - 1) // wide
     cdef ptrdiff_t tile = TILE_ROWS * 2 * lanes(sums)
     cdef const real* source
+    if g.by_tap:
+        value = row % g.run_length
+        piece = <ptrdiff_t> (value // width) * g.runs + row // g.run_length
+    else:
+        value = row
+        piece = row // width
+    offset = value % width
+    piece_start(g, piece, &count, sums)
     for group in range(g.groups):
         for k in range(g.target_group):
             if g.turned:
-                count = min(width, depth - row // width * width)
-                pitch = k % wide * vector_pitch(count, sums) + row % width
+                at = k % wide * vector_pitch(count, sums) + offset
             else:
-                count = min(wide, g.target_group - k // wide * wide)
-                pitch = row % width * vector_pitch(count, sums) + k % wide
-            source = sums + ((group * pieces + row // width) * tiles + k // wide) * tile + pitch
+                at = (offset * vector_pitch(min(wide, g.target_group - k // wide * wide), sums)
+                      + k % wide)
+            source = sums + ((group * pieces + piece) * tiles + k // wide) * tile + at
             target[0] = source[0]
             for part in range(1, parts):
                 target[0] += source[part * part_size]
@@ -210,8 +238,8 @@ def kernel_gradient(const real[:, :, :, ::1] x,     # IN
     cdef Shape g = shape_of(x.shape[1], x.shape[2], x.shape[3], dy.shape[1], dy.shape[2],
                             dy.shape[3], shape, runs.shape[0])
     cdef ptrdiff_t parts = sums.shape[0], rows = x.shape[0] * g.rows, task, part, split
-    cdef int depth = g.runs * g.run_length, width = patch_width(&g, &sums[0, 0])
-    cdef ptrdiff_t pieces = (depth + width - 1) // width
+    cdef int depth = g.runs * g.run_length
+    cdef ptrdiff_t pieces = piece_count(&g, &sums[0, 0])
     cdef float_mode mode = 0
     cdef int k
     with nogil, parallel(num_threads=num_threads):
@@ -242,6 +270,6 @@ cdef Shape shape_of(ptrdiff_t height, ptrdiff_t width, ptrdiff_t channels, ptrdi
     g.height, g.width, g.channels = <int> height, <int> width, <int> channels
     g.rows, g.columns, g.filters = <int> rows, <int> columns, <int> filters
     g.row_stride, g.column_stride, g.groups = fields[0], fields[1], fields[2]
-    g.run_length, g.turned, g.runs = fields[3], fields[4], <int> runs
+    g.run_length, g.turned, g.by_tap, g.runs = fields[3], fields[4], fields[5], <int> runs
     g.source_group, g.target_group = g.channels // g.groups, g.filters // g.groups
     return g

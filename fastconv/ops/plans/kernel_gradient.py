@@ -25,6 +25,9 @@ BLOCK_BYTES = 192 * 1024
 SOURCE_BYTES = 192 * 1024
 """Pixels of x of one block, less the rows that its kernel reaches beyond."""
 
+TAP_WASTE = 1.1
+"""Most values that pieces of one tap may hold for each that there is."""
+
 
 class KernelGradientPlan:
     """dkernel and dbias of conv2d of x (`input_shape`) with a kernel of `kernel_shape`."""
@@ -40,17 +43,19 @@ class KernelGradientPlan:
         self._scratch = Scratch(dtype)
         channels, filters = kernel_shape[2], kernel_shape[3] // groups
         self._filters = kernel_shape[3]
-        self._runs, length = _runs(window, channels, groups)
-        depth = length * len(self._runs)
+        depth = channels * window.rows.window * window.columns.window
         lanes = _conv.LANES[dtype.name]
         tile, wide = _conv.TILE, 2 * lanes
         # Values are broadcast in tiles and padded to whole vectors: what is few is broadcast.
         turned = _pad(filters, tile) * _pad(depth, lanes) < _pad(depth, tile) * _pad(filters, lanes)
         self._patch, self._wide = (wide, tile) if turned else (tile, wide)
+        by_tap = _pad(channels, self._patch) <= TAP_WASTE * channels
+        self._runs, length = _runs(window, channels, merge=groups == 1 and not by_tap)
         self._shape = np.array(
-            [window.rows.stride, window.columns.stride, groups, length, int(turned)], np.int32
+            [window.rows.stride, window.columns.stride, groups, length, int(turned), int(by_tap)],
+            np.int32,
         )
-        pieces = -(-depth // self._patch)
+        pieces = -(-length // self._patch) * len(self._runs) if by_tap else -(-depth // self._patch)
         tiles = -(-filters // self._wide)
         self._packed_filters = tiles * self._wide
         pixels = min(BLOCK_PIXELS, BLOCK_BYTES // (self._packed_filters * dtype.itemsize))
@@ -90,17 +95,19 @@ class KernelGradientPlan:
         )
 
 
-def _runs(window: Window, channels: int, groups: int) -> tuple[np.ndarray, int]:
-    """Return where the patch's contiguous runs start, in pixels of x, and their length."""
+def _runs(window: Window, channels: int, merge: bool) -> tuple[np.ndarray, int]:
+    """Return where the patch's contiguous runs start, in pixels of x, and their length.
+
+    `merge` makes a kernel row one run, which in NHWC it is where no column is ever outside of x.
+    """
     rows, columns = window
     starts = [
         (row * rows.dilation - rows.before, column * columns.dilation - columns.before)
         for row in range(rows.window)
         for column in range(columns.window)
     ]
-    # In NHWC a kernel row is one run, where no column of it is ever outside of x.
     merged = (
-        groups == 1
+        merge
         and columns.dilation == 1
         and columns.before <= 0
         and (columns.output - 1) * columns.stride - columns.before + columns.window <= columns.size
