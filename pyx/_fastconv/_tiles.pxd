@@ -34,6 +34,10 @@ cdef extern from "simd/tile.h" nogil:
                               ptrdiff_t, int, int, float*, ptrdiff_t, int) noexcept
     void fc_gradient_tile_f64(int, int, const double*, ptrdiff_t, ptrdiff_t, const double*,
                               ptrdiff_t, int, int, double*, ptrdiff_t, int) noexcept
+    void fc_conv_dots_f32(int, int, const float*, ptrdiff_t, const ptrdiff_t*, int, int,
+                          const float*, const float*, int, float*, ptrdiff_t) noexcept
+    void fc_conv_dots_f64(int, int, const double*, ptrdiff_t, const ptrdiff_t*, int, int,
+                          const double*, const double*, int, double*, ptrdiff_t) noexcept
     void fc_copy_pixels_f32(const float*, ptrdiff_t, int, int, float*, int) noexcept
     void fc_copy_pixels_f64(const double*, ptrdiff_t, int, int, double*, int) noexcept
     void fc_zero_pixels_f32(float*, int, int, int) noexcept
@@ -85,6 +89,18 @@ cdef inline void gradient_tile(int rows, int vectors, const real* x, ptrdiff_t x
     else:
         fc_gradient_tile_f64(rows, vectors, x, x_step, x_line, dy, dy_step, lines, pixels, sums,
                              sums_step, overwrite)
+
+
+cdef inline void conv_dots(int rows, int columns, const real* pixel, ptrdiff_t step,
+                           const ptrdiff_t* run_offset, int runs, int length,
+                           const real* weights, const real* bias, int relu, real* out,
+                           ptrdiff_t out_step) noexcept nogil:
+    if real is float:
+        fc_conv_dots_f32(rows, columns, pixel, step, run_offset, runs, length, weights, bias, relu,
+                         out, out_step)
+    else:
+        fc_conv_dots_f64(rows, columns, pixel, step, run_offset, runs, length, weights, bias, relu,
+                         out, out_step)
 
 
 cdef inline void copy_pixels(const real* source, ptrdiff_t step, int pixels, int count,

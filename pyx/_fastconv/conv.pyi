@@ -9,9 +9,11 @@ def gather(
     bias: np.ndarray,
     target: np.ndarray,
     run_offset: np.ndarray,
+    run_row: np.ndarray,
     strip: np.ndarray,
     grid: np.ndarray,
     strip_rows: int,
+    splits: int,
     scratch: np.ndarray,
     num_threads: int,
 ) -> None: ...
@@ -22,4 +24,7 @@ def pack(
     groups: int,
     transposed: bool,
     num_threads: int,
+) -> None: ...
+def pack_dots(
+    kernel: np.ndarray, packed: np.ndarray, taps: np.ndarray, transposed: bool
 ) -> None: ...

@@ -16,7 +16,7 @@ from cython.parallel cimport parallel, prange, threadid
 from libc.stddef cimport ptrdiff_t
 
 from _fastconv._tiles cimport (
-    LANES_F32, LANES_F64, NARROW_TILE_ROWS, TILE_ROWS, conv_tile,
+    DOT_COLUMNS, DOT_ROWS, LANES_F32, LANES_F64, NARROW_TILE_ROWS, TILE_ROWS, conv_dots, conv_tile,
     float_mode, flush_denormals, lanes, real, restore_denormals,
 )
 from _fastconv._window cimport (
@@ -45,49 +45,115 @@ cdef struct Grid:
     int source_group      # channels of one group in the source
     int target_group      # channels of one group in the target
     int relu
+    int clipped           # many taps are nothing but padding: leave them out, row by row
+    int dots              # vectors run along the reduction; weights are [channel][depth]
 
 
-cdef void gather_strip(const Grid* g, const Strip* s, const real* image, const real* packed,
-                       const real* bias, real* target, const ptrdiff_t* run_offset, int first,
-                       int last, real* scratch) noexcept nogil:
-    cdef int group, panel, start, vectors, row, column, left, rows, i
-    cdef int width = 2 * lanes(packed)
-    cdef ptrdiff_t depth = <ptrdiff_t> g.runs * g.run_length
-    cdef ptrdiff_t padded = padded_channels(g.target_group, packed)
+cdef void gather_tiles(const Grid* g, const Strip* s, const real* base, const real* weights,
+                       int vectors, const real* bias, int channels, real* out_base,
+                       const ptrdiff_t* run_offset, int runs, int count) noexcept nogil:
+    """One panel over `count` rows of the grid, tiles running on from row to row."""
     cdef ptrdiff_t line = g.row_stride * s.row_step
     cdef ptrdiff_t step = <ptrdiff_t> g.column_stride * s.channels
     cdef ptrdiff_t target_line = <ptrdiff_t> g.target_row_step * g.target_width * g.target_channels
     cdef ptrdiff_t target_step = <ptrdiff_t> g.target_column_step * g.target_channels
-    cdef const real* weights
+    cdef int most = TILE_ROWS if vectors == 2 else NARROW_TILE_ROWS
+    cdef int left = count * g.columns, pieces = (left + most - 1) // most
+    cdef int row = 0, column = 0, rows, i
+    cdef const real* pixel[16]
+    cdef real* out[16]
+    while pieces > 0:
+        # Of almost equal height: a last one of a single row would run at a third.
+        rows = (left + pieces - 1) // pieces
+        for i in range(rows):
+            pixel[i] = base + row * line + column * step
+            out[i] = out_base + row * target_line + column * target_step
+            column += 1
+            if column == g.columns:
+                column = 0
+                row += 1
+        conv_tile(rows, vectors, pixel, out, run_offset, runs, g.run_length, weights,
+                  vectors * lanes(weights), bias, 0, channels, g.relu)
+        left -= rows
+        pieces -= 1
+
+
+cdef void gather_clipped(const Grid* g, const Strip* s, const real* base, const real* weights,
+                         int vectors, const real* bias, int channels, real* out_base,
+                         const ptrdiff_t* run_offset, const int* run_row, int first,
+                         int last) noexcept nogil:
+    """The same row by row, each without the runs that are nothing but padding there."""
+    cdef int row, begin, end, source
+    cdef ptrdiff_t target_line = <ptrdiff_t> g.target_row_step * g.target_width * g.target_channels
+    for row in range(first, last):
+        source = row * g.row_stride - s.top
+        begin = 0
+        while begin < g.runs and source + run_row[begin] < 0:
+            begin += 1
+        end = begin
+        while end < g.runs and source + run_row[end] < s.height:
+            end += 1
+        gather_tiles(g, s, base + (row - first) * g.row_stride * s.row_step,
+                     weights + <ptrdiff_t> begin * g.run_length * vectors * lanes(weights),
+                     vectors, bias, channels, out_base + (row - first) * target_line,
+                     run_offset + begin, end - begin, 1)
+
+
+cdef void gather_dots(const Grid* g, const Strip* s, const real* base, const real* weights,
+                      const real* bias, real* out_base, const ptrdiff_t* run_offset,
+                      int count) noexcept nogil:
+    """Few outputs of a pixel, each as a dot product: vectors run along the reduction."""
+    cdef ptrdiff_t step = <ptrdiff_t> g.column_stride * s.channels
+    cdef ptrdiff_t target_line = <ptrdiff_t> g.target_row_step * g.target_width * g.target_channels
+    cdef ptrdiff_t target_step = <ptrdiff_t> g.target_column_step * g.target_channels
+    cdef ptrdiff_t depth = <ptrdiff_t> g.runs * g.run_length
+    cdef int row, column, k
+    for row in range(count):
+        column = 0
+        while column < g.columns:
+            k = 0
+            while k < g.target_group:
+                conv_dots(min(DOT_ROWS, g.columns - column), min(DOT_COLUMNS, g.target_group - k),
+                          base + row * g.row_stride * s.row_step + column * step, step,
+                          run_offset, g.runs, g.run_length, weights + k * depth, bias + k, g.relu,
+                          out_base + row * target_line + column * target_step + k, target_step)
+                k += DOT_COLUMNS
+            column += DOT_ROWS
+
+
+cdef void gather_strip(const Grid* g, const Strip* s, const real* image, const real* packed,
+                       const real* bias, real* target, const ptrdiff_t* run_offset,
+                       const int* run_row, int first, int last, int first_panel,
+                       int last_panel, real* scratch) noexcept nogil:
+    """Rows [first, last) of the grid, panels [first_panel, last_panel) of all groups."""
+    cdef int panels = panel_count(g.target_group, packed)
+    cdef int index, group, start, vectors
+    cdef ptrdiff_t depth = <ptrdiff_t> g.runs * g.run_length
+    cdef ptrdiff_t padded = padded_channels(g.target_group, packed)
     cdef const real* base = load_strip(
         s, image, first * g.row_stride, (last - first - 1) * g.row_stride + g.reach, scratch)
     cdef real* out_base = (
         target + (<ptrdiff_t> (g.target_row + first * g.target_row_step) * g.target_width
                   + g.target_column) * g.target_channels)
-    cdef const real* pixel[16]
-    cdef real* out[16]
-    for group in range(g.groups):
-        for panel in range(panel_count(g.target_group, packed)):
-            start = panel * width
-            weights = packed + (group * padded + start) * depth
-            vectors = panel_vectors(g.target_group - start, packed)
-            row = 0
-            column = 0
-            left = (last - first) * g.columns
-            while left > 0:
-                rows = min(TILE_ROWS if vectors == 2 else NARROW_TILE_ROWS, left)
-                for i in range(rows):
-                    pixel[i] = base + row * line + column * step + group * g.source_group
-                    out[i] = (out_base + row * target_line + column * target_step
-                              + group * g.target_group + start)
-                    column += 1
-                    if column == g.columns:
-                        column = 0
-                        row += 1
-                conv_tile(rows, vectors, pixel, out, run_offset, g.runs, g.run_length, weights,
-                          vectors * lanes(packed), bias + group * padded + start, 0,
-                          g.target_group - start, g.relu)
-                left -= rows
+    if g.dots:
+        gather_dots(g, s, base, packed, bias, out_base, run_offset, last - first)
+        return
+    for index in range(first_panel, last_panel):
+        group = index // panels
+        start = index % panels * 2 * lanes(packed)
+        vectors = panel_vectors(g.target_group - start, packed)
+        if g.clipped:
+            gather_clipped(g, s, base + group * g.source_group,
+                           packed + (group * padded + start) * depth, vectors,
+                           bias + group * padded + start, g.target_group - start,
+                           out_base + group * g.target_group + start, run_offset, run_row, first,
+                           last)
+        else:
+            gather_tiles(g, s, base + group * g.source_group,
+                         packed + (group * padded + start) * depth, vectors,
+                         bias + group * padded + start, g.target_group - start,
+                         out_base + group * g.target_group + start, run_offset, g.runs,
+                         last - first)
 
 
 def gather(const real[:, :, :, ::1] source,        # IN (images, height, width, channels)
@@ -95,28 +161,33 @@ def gather(const real[:, :, :, ::1] source,        # IN (images, height, width, 
            const real[::1] bias,                   # IN (groups * padded channels)
            real[:, :, :, ::1] target,              # OUT
            const ptrdiff_t[::1] run_offset,        # IN, in values from an output's base
+           const int[::1] run_row,                 # IN, in padded rows from an output's first
            const int[::1] strip,                   # IN the fields of Strip but row_step
            const int[::1] grid,                    # IN the fields of Grid
-           int strip_rows,
+           int strip_rows, int splits,             # of the panels
            real[:, ::1] scratch,                   # SCRATCH one row a thread
            int num_threads):
     """target = [relu](bias + sum over taps of source), on the grid's positions."""
     cdef Strip s = strip_of(strip)
     cdef Grid g = grid_of(grid)
     cdef int strips = (g.rows + strip_rows - 1) // strip_rows
-    cdef ptrdiff_t tasks = source.shape[0] * strips
-    cdef ptrdiff_t task
+    cdef int panels = g.groups * panel_count(g.target_group, &packed[0])
+    cdef ptrdiff_t tasks = source.shape[0] * strips * splits
+    cdef ptrdiff_t task, image
+    cdef int first, split
     cdef float_mode mode = 0
     if tasks == 0:
         return
     with nogil, parallel(num_threads=num_threads):
         mode = flush_denormals()
         for task in prange(tasks, schedule="dynamic"):
-            gather_strip(&g, &s, &source[task // strips, 0, 0, 0], &packed[0], &bias[0],
-                         &target[task // strips, 0, 0, 0], &run_offset[0],
-                         (task % strips) * strip_rows,
-                         min((task % strips + 1) * strip_rows, g.rows),
-                         &scratch[threadid(), 0])
+            split = <int> (task % splits)
+            image = task // splits // strips
+            first = <int> (task // splits % strips) * strip_rows
+            gather_strip(&g, &s, &source[image, 0, 0, 0], &packed[0], &bias[0],
+                         &target[image, 0, 0, 0], &run_offset[0], &run_row[0], first,
+                         min(first + strip_rows, g.rows), split * panels // splits,
+                         (split + 1) * panels // splits, &scratch[threadid(), 0])
         restore_denormals(mode)
 
 
@@ -145,6 +216,26 @@ def pack(const real[:, :, :, ::1] kernel,           # IN (kh, kw, channels / gro
             pack_panel(&kernel[0, 0, 0, 0], &packed[(group * padded + start) * rows],
                        &taps[0, 0], taps.shape[0], kernel.shape[1], channels,
                        kernel.shape[3], group * filters, filters, start, transposed)
+
+
+def pack_dots(const real[:, :, :, ::1] kernel,      # IN (kh, kw, channels, filters)
+              real[::1] packed,                     # OUT
+              const int[:, ::1] taps,               # IN (taps, 2): kernel row and column
+              bint transposed):
+    """Lay the weights of each filter - or input channel, if `transposed` - one behind another."""
+    cdef int channels = kernel.shape[2], filters = kernel.shape[3]
+    cdef int outputs = channels if transposed else filters
+    cdef int depth = filters if transposed else channels
+    cdef int output, tap, value
+    cdef ptrdiff_t at = 0
+    for output in range(outputs):
+        for tap in range(taps.shape[0]):
+            for value in range(depth):
+                if transposed:
+                    packed[at] = kernel[taps[tap, 0], taps[tap, 1], output, value]
+                else:
+                    packed[at] = kernel[taps[tap, 0], taps[tap, 1], value, output]
+                at += 1
 
 
 cdef void pack_panel(const real* kernel, real* panel, const int* taps, int tap_count,
@@ -186,4 +277,5 @@ cdef Grid grid_of(const int[::1] fields):
     g.runs, g.run_length, g.reach = fields[10], fields[11], fields[12]
     g.groups, g.source_group, g.target_group, g.relu = (
         fields[13], fields[14], fields[15], fields[16])
+    g.clipped, g.dots = fields[17], fields[18]
     return g

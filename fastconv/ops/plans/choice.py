@@ -37,6 +37,11 @@ fitted to timings of an AVX2 build over groups of 1 to 32 channels."""
 GRADIENT_PANEL_COST = 1.3
 """Of the kernel gradient's tiles, over the output's."""
 
+DOT_COST, DOT_SUM_COST, PANEL_COST = 0.52, 10.0, 0.5
+"""Cycles of a vector step of a dot product, of summing its lanes, of a step of a panel's tile."""
+LEAST_RUN = 4
+"""Vectors in a run of contiguous values, below which its end costs too much."""
+
 
 def winograd_output(
     input_shape: tuple[int, int, int, int],
@@ -127,6 +132,19 @@ def _panels_over_planes(
     panel = PANEL_COST if padded > pad_channels(1, dtype) else NARROW_PANEL_COST
     panels = padded * taps * panel * (1 + 1 / inputs)
     return panels / (outputs * (plane * taps + spread))
+
+
+def dot_products(outputs: int, channels: int, window: Window, groups: int, dtype) -> bool:
+    """Whether `outputs` values a pixel are cheaper as dot products than as lanes of one vector.
+
+    A vector along the outputs costs a step a value of the reduction, however few lanes are used;
+    along the reduction it costs a fraction of one for each output, and a sum of its lanes.
+    """
+    depth = window.rows.window * window.columns.window * channels
+    lanes = pad_channels(1, dtype)
+    if groups != 1 or window.columns.window * channels < LEAST_RUN * lanes:
+        return False
+    return outputs * (DOT_COST * depth / lanes + DOT_SUM_COST) < PANEL_COST * depth
 
 
 def _fits(window: Window, dtype: np.dtype) -> bool:

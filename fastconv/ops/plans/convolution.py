@@ -8,7 +8,7 @@ import numpy as np
 
 from ... import runtime
 from ...geometry import conv2d_window
-from .choice import depthwise, winograd_input_gradient, winograd_output
+from .choice import depthwise, dot_products, winograd_input_gradient, winograd_output
 from .gather import Gather, plan_gather, taps_of, transposed_taps_of
 from .kernel_gradient import KernelGradientPlan
 from .packing import pad_channels
@@ -56,6 +56,7 @@ class Conv2DPlan:
             strides=(window.rows.stride, window.columns.stride),
             groups=self._groups,
             relu=relu,
+            dots=dot_products(kernel_shape[3], kernel_shape[2], window, self._groups, self._dtype),
         )
         self._winograd = winograd_output(
             input_shape, kernel_shape[3], window, self._groups, self._dtype, relu=relu
@@ -138,17 +139,24 @@ class Conv2DPlan:
         depth = self._kernel_shape[3] // self._groups if transposed else self._kernel_shape[2]
         size = self._groups * pad_channels(columns, self._dtype) * len(gather.taps) * depth
         packed = self._scratch("packed", size)
-        _kernels.pack(kernel, packed, gather.taps, self._groups, transposed, threads)
+        if gather.dots:
+            _kernels.pack_dots(kernel, packed, gather.taps, transposed)
+        else:
+            _kernels.pack(kernel, packed, gather.taps, self._groups, transposed, threads)
         rows = gather.strip_rows(self._images, threads, self._dtype.itemsize)
+        strips = self._images * -(-gather.rows // rows)
+        panels = self._groups * -(-columns // (2 * _kernels.LANES[self._dtype.name]))
         _kernels.gather(
             source,
             packed,
             start,
             target,
             gather.run_offset,
+            gather.run_row,
             gather.strip,
             gather.grid,
             rows,
+            gather.splits(strips, panels, threads),
             self._scratch("strip", threads, gather.scratch_size(rows)),
             threads,
         )
@@ -175,6 +183,9 @@ class Conv2DPlan:
         self._winograd_gradient = winograd_input_gradient(
             self.output_shape, self._source[2], self._window, self._groups, self._dtype
         )
+        dots = dot_products(
+            self._source[2], self._kernel_shape[3], self._window, self._groups, self._dtype
+        )
         self._phases = [
             plan_gather(
                 self.output_shape[1:],
@@ -188,6 +199,7 @@ class Conv2DPlan:
                 target_start=(top, left),
                 target_step=(rows.stride, columns.stride),
                 groups=self._groups,
+                dots=dots,
             )
             for top in range(min(rows.stride, rows.size))
             for left in range(min(columns.stride, columns.size))

@@ -11,6 +11,8 @@ from ...geometry import Axis
 
 STRIP_BYTES = 256 * 1024
 """Source rows of one task: half of a usual L2 cache."""
+CLIP_GAIN = 1.25
+"""Least factor by which taps that are nothing but padding must outnumber the work without."""
 STRIP_PIXELS = 96
 """Outputs of one task at least, so that its set-up does not show."""
 
@@ -23,6 +25,8 @@ class Gather:
     """(taps, 2) int32: kernel row and column, in the order of the packed weights."""
     run_offset: np.ndarray
     """(runs,) intp: from an output's first source value to each contiguous run."""
+    run_row: np.ndarray
+    """(runs,) int32: from an output's first padded row to that of each run, ascending."""
     run_length: int
     strip: np.ndarray
     """int32 fields of the kernels' Strip."""
@@ -35,6 +39,8 @@ class Gather:
     line: int
     """Values of one padded source row."""
     direct: bool
+    dots: bool
+    """Weights are packed for dot products."""
 
     def scratch_size(self, rows: int) -> int:
         """Return the values needed to hold the padded source of `rows` output rows."""
@@ -50,6 +56,10 @@ class Gather:
         least = -(-STRIP_PIXELS // self.columns)
         return max(1, min(self.rows, rows, max(fair, least)))
 
+    def splits(self, tasks: int, panels: int, threads: int) -> int:
+        """Return into how many tasks each strip's panels are dealt, where strips are few."""
+        return 1 if self.dots else max(1, min(panels, 2 * threads // max(tasks, 1)))
+
 
 def plan_gather(
     source: tuple[int, int, int],
@@ -63,13 +73,14 @@ def plan_gather(
     target_step: tuple[int, int] = (1, 1),
     groups: int = 1,
     relu: bool = False,
+    dots: bool = False,
 ) -> Gather:
     """Lay out a sum over taps.
 
     source, target: (height, width, channels).  row_taps, column_taps: pairs of (kernel
     index, offset of the source pixel from output index * stride), offsets may be negative.
     grid: outputs along the rows and the columns, written at target_start + index *
-    target_step.
+    target_step.  dots: sum along the vectors (groups must be 1).
     """
     height, width, channels = source
     rows = sorted(row_taps, key=lambda tap: tap[1])
@@ -96,6 +107,9 @@ def plan_gather(
         for _, row in rows
         for _, column in firsts
     ]
+    run_row = [row + top for _, row in rows for _ in firsts]
+    inside = sum(0 <= at * strides[0] + row < height for at in range(grid[0]) for _, row in rows)
+    clipped = CLIP_GAIN * inside < grid[0] * len(rows)
     strip = (height, width, channels, top, left, padded_width, int(direct))
     grid_fields = (
         *grid,
@@ -111,12 +125,15 @@ def plan_gather(
         source_group,
         target[2] // groups,
         int(relu),
+        int(clipped),
+        int(dots),
     )
     return Gather(
         taps=np.array(
             [(row, column) for row, _ in rows for column, _ in columns], np.int32
         ).reshape(-1, 2),
         run_offset=np.array(run_offset or [0], np.intp),
+        run_row=np.array(run_row or [0], np.int32),
         run_length=run_length,
         strip=np.array(strip, np.int32),
         grid=np.array(grid_fields, np.int32),
@@ -126,6 +143,7 @@ def plan_gather(
         reach=reach,
         line=padded_width * channels,
         direct=direct,
+        dots=dots,
     )
 
 

@@ -400,6 +400,82 @@ FC_LEAF void NAME(fc_dot_tile)(int rows, int columns, const REAL *a, ptrdiff_t a
     }
 }
 
+/* ---- convolution of few filters: dot products along the runs of up to 4 pixels ---- */
+
+FC_INLINE void NAME(fc_conv_dots_body)(const int rows, const int columns, const REAL *pixel,
+                                       ptrdiff_t step, const ptrdiff_t *run_offset, int runs,
+                                       int length, const REAL *weights, const REAL *bias,
+                                       int relu, REAL *out, ptrdiff_t out_step) {
+    VEC sums[FC_DOT_ROWS][FC_DOT_COLUMNS];
+    REAL rest[FC_DOT_ROWS][FC_DOT_COLUMNS];
+    ptrdiff_t depth = (ptrdiff_t)runs * length;
+    FC_UNROLL
+    for (int i = 0; i < rows; i++)
+        FC_UNROLL
+        for (int j = 0; j < columns; j++) {
+            sums[i][j] = (VEC){0};
+            rest[i][j] = bias[j];
+        }
+    for (int r = 0; r < runs; r++) {
+        const REAL *a = pixel + run_offset[r], *b = weights + (ptrdiff_t)r * length;
+        int l = 0;
+        for (; l + LANES <= length; l += LANES) {
+            VEC left[FC_DOT_ROWS];
+            FC_UNROLL
+            for (int i = 0; i < rows; i++) left[i] = NAME(fc_load)(a + i * step + l);
+            FC_UNROLL
+            for (int j = 0; j < columns; j++) {
+                VEC right = NAME(fc_load)(b + j * depth + l);
+                FC_UNROLL
+                for (int i = 0; i < rows; i++) sums[i][j] += left[i] * right;
+            }
+        }
+        for (; l < length; l++)
+            for (int i = 0; i < rows; i++)
+                for (int j = 0; j < columns; j++) rest[i][j] += a[i * step + l] * b[j * depth + l];
+    }
+    for (int i = 0; i < rows; i++)
+        for (int j = 0; j < columns; j++) {
+            REAL sum = rest[i][j] + NAME(fc_sum_lanes)(sums[i][j]);
+            out[i * out_step + j] = relu && sum < 0 ? 0 : sum;
+        }
+}
+
+#define FC_DOTS_CASE(rows, columns)                                                            \
+    case rows:                                                                                 \
+        NAME(fc_conv_dots_body)(rows, columns, pixel, step, run_offset, runs, length, weights, \
+                                bias, relu, out, out_step);                                    \
+        break;
+
+/* out[i][j] = [relu](bias[j] + the runs of pixel i . the weights of filter j); a sum never depends
+ * on which tile it fell into. */
+FC_LEAF void NAME(fc_conv_dots)(int rows, int columns, const REAL *pixel, ptrdiff_t step,
+                                const ptrdiff_t *run_offset, int runs, int length,
+                                const REAL *weights, const REAL *bias, int relu, REAL *out,
+                                ptrdiff_t out_step) {
+    if (columns == FC_DOT_COLUMNS) {
+        switch (rows) {
+            FC_DOTS_CASE(1, FC_DOT_COLUMNS)
+            FC_DOTS_CASE(2, FC_DOT_COLUMNS)
+            FC_DOTS_CASE(3, FC_DOT_COLUMNS)
+            FC_DOTS_CASE(4, FC_DOT_COLUMNS)
+        }
+        return;
+    }
+    for (; columns > 0; columns--) {
+        switch (rows) {
+            FC_DOTS_CASE(1, 1)
+            FC_DOTS_CASE(2, 1)
+            FC_DOTS_CASE(3, 1)
+            FC_DOTS_CASE(4, 1)
+        }
+        weights += (ptrdiff_t)runs * length;
+        bias++;
+        out++;
+    }
+}
+#undef FC_DOTS_CASE
+
 #undef VEC
 #undef VECU
 #undef VECI
