@@ -107,17 +107,19 @@ cdef void gather_dots(const Grid* g, const Strip* s, const real* base, const rea
     cdef ptrdiff_t target_line = <ptrdiff_t> g.target_row_step * g.target_width * g.target_channels
     cdef ptrdiff_t target_step = <ptrdiff_t> g.target_column_step * g.target_channels
     cdef ptrdiff_t depth = <ptrdiff_t> g.runs * g.run_length
-    cdef int row, column, k
+    cdef int row, column, k, some
     for row in range(count):
         column = 0
         while column < g.columns:
             k = 0
             while k < g.target_group:
-                conv_dots(min(DOT_ROWS, g.columns - column), min(DOT_COLUMNS, g.target_group - k),
+                # Four are two and two: a tile of a single filter waits for its own sums.
+                some = 2 if g.target_group - k == 4 else min(DOT_COLUMNS, g.target_group - k)
+                conv_dots(min(DOT_ROWS, g.columns - column), some,
                           base + row * g.row_stride * s.row_step + column * step, step,
                           run_offset, g.runs, g.run_length, weights + k * depth, bias + k, g.relu,
                           out_base + row * target_line + column * target_step + k, target_step)
-                k += DOT_COLUMNS
+                k += some
             column += DOT_ROWS
 
 

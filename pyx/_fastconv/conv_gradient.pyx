@@ -195,7 +195,7 @@ cdef void reduce_row(const Shape* g, const real* sums, ptrdiff_t parts, ptrdiff_
                      int row, real* target) noexcept nogil:
     """target (filters) = the parts' sums for one value of the patch, in order."""
     cdef int width = patch_width(g, sums), wide = filter_width(g, sums)
-    cdef int group, k, at, count, offset, value
+    cdef int group, k, start, filters, count, offset, value, step
     cdef ptrdiff_t pieces = piece_count(g, sums), piece, part
     cdef ptrdiff_t tiles = (g.target_group + wide - 1) // wide
     cdef ptrdiff_t tile = TILE_ROWS * 2 * lanes(sums)
@@ -209,17 +209,20 @@ cdef void reduce_row(const Shape* g, const real* sums, ptrdiff_t parts, ptrdiff_
     offset = value % width
     piece_start(g, piece, &count, sums)
     for group in range(g.groups):
-        for k in range(g.target_group):
-            if g.turned:
-                at = k % wide * vector_pitch(count, sums) + offset
-            else:
-                at = (offset * vector_pitch(min(wide, g.target_group - k // wide * wide), sums)
-                      + k % wide)
-            source = sums + ((group * pieces + piece) * tiles + k // wide) * tile + at
-            target[0] = source[0]
+        source = sums + (group * pieces + piece) * tiles * tile
+        start = 0
+        while start < g.target_group:
+            filters = min(wide, g.target_group - start)
+            step = vector_pitch(count, sums) if g.turned else 1
+            value = offset if g.turned else offset * vector_pitch(filters, sums)
+            for k in range(filters):
+                target[k] = source[value + k * step]
             for part in range(1, parts):
-                target[0] += source[part * part_size]
-            target += 1
+                for k in range(filters):
+                    target[k] += source[part * part_size + value + k * step]
+            source += tile
+            target += filters
+            start += filters
 
 
 def kernel_gradient(const real[:, :, :, ::1] x,     # IN

@@ -462,6 +462,15 @@ FC_LEAF void NAME(fc_conv_dots)(int rows, int columns, const REAL *pixel, ptrdif
         }
         return;
     }
+    if (columns == 2) {
+        switch (rows) {
+            FC_DOTS_CASE(1, 2)
+            FC_DOTS_CASE(2, 2)
+            FC_DOTS_CASE(3, 2)
+            FC_DOTS_CASE(4, 2)
+        }
+        return;
+    }
     for (; columns > 0; columns--) {
         switch (rows) {
             FC_DOTS_CASE(1, 1)
