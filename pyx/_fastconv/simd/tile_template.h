@@ -221,33 +221,52 @@ FC_INLINE void NAME(fc_gradient_body)(const int rows, const int vectors, const R
                                       ptrdiff_t x_step, ptrdiff_t x_line, const REAL *dy,
                                       ptrdiff_t dy_step, int lines, int pixels, REAL *sums_out,
                                       ptrdiff_t sums_step, int overwrite) {
-    VEC sums[FC_ROWS][2];
+    /* With few sums every second or fourth pixel has its own: one set would wait for itself. */
+    enum { MOST = 4 };
+    const int sets = rows * vectors <= 2 ? 4 : rows * vectors <= 6 ? 2 : 1;
+    VEC sums[MOST][FC_ROWS][2];
     FC_UNROLL
-    for (int i = 0; i < rows; i++) {
-        const REAL *from = sums_out + i * sums_step;
-        sums[i][0] = overwrite ? (VEC){0} : NAME(fc_load)(from);
-        if (vectors == 2) sums[i][1] = overwrite ? (VEC){0} : NAME(fc_load)(from + LANES);
-    }
+    for (int s = 0; s < sets; s++)
+        FC_UNROLL
+        for (int i = 0; i < rows; i++)
+            for (int v = 0; v < vectors; v++)
+                sums[s][i][v] = overwrite || s ? (VEC){0}
+                                               : NAME(fc_load)(sums_out + i * sums_step + v * LANES);
     for (int line = 0; line < lines; line++) {
         const REAL *p = x + line * x_line;
-        for (int n = 0; n < pixels; n++) {
-            VEC first = NAME(fc_load)(dy), second = first;
-            if (vectors == 2) second = NAME(fc_load)(dy + LANES);
-            dy += dy_step;
+        int n = 0;
+        for (; n + sets <= pixels; n += sets) {
             FC_UNROLL
-            for (int i = 0; i < rows; i++) {
-                VEC value = NAME(fc_splat)(p[i]);
-                sums[i][0] += first * value;
-                if (vectors == 2) sums[i][1] += second * value;
+            for (int s = 0; s < sets; s++) {
+                VEC first = NAME(fc_load)(dy), second = first;
+                if (vectors == 2) second = NAME(fc_load)(dy + LANES);
+                dy += dy_step;
+                FC_UNROLL
+                for (int i = 0; i < rows; i++) {
+                    VEC value = NAME(fc_splat)(p[i]);
+                    sums[s][i][0] += first * value;
+                    if (vectors == 2) sums[s][i][1] += second * value;
+                }
+                p += x_step;
             }
+        }
+        for (; sets > 1 && n < pixels; n++) {
+            for (int v = 0; v < vectors; v++)
+                FC_UNROLL
+                for (int i = 0; i < rows; i++)
+                    sums[0][i][v] += NAME(fc_load)(dy + v * LANES) * NAME(fc_splat)(p[i]);
+            dy += dy_step;
             p += x_step;
         }
     }
     FC_UNROLL
-    for (int i = 0; i < rows; i++) {
-        NAME(fc_store)(sums_out + i * sums_step, sums[i][0]);
-        if (vectors == 2) NAME(fc_store)(sums_out + i * sums_step + LANES, sums[i][1]);
-    }
+    for (int i = 0; i < rows; i++)
+        for (int v = 0; v < vectors; v++) {
+            VEC total = sums[0][i][v];
+            FC_UNROLL
+            for (int s = 1; s < sets; s++) total += sums[s][i][v];
+            NAME(fc_store)(sums_out + i * sums_step + v * LANES, total);
+        }
 }
 
 #define FC_GRADIENT_CASE(n)                                                                    \
@@ -293,8 +312,8 @@ FC_LEAF void NAME(fc_gradient_tile)(int rows, int vectors, const REAL *x, ptrdif
             memcpy(to + (ptrdiff_t)i * pitch, from + i * step, n * sizeof(REAL));              \
         break;
 
-/* The counts of whole tiles and of few channels have loops of their own: a copy of unknown
- * length costs more than the values it moves. */
+/* Every usual count has a loop of its own: a copy of unknown length costs more than the values
+ * it moves. */
 FC_LEAF void NAME(fc_copy_pixels)(const REAL *from, ptrdiff_t step, int pixels, int count,
                                   REAL *to, int pitch) {
     switch (count) {
@@ -304,8 +323,15 @@ FC_LEAF void NAME(fc_copy_pixels)(const REAL *from, ptrdiff_t step, int pixels, 
         FC_COPY_CASE(4)
         FC_COPY_CASE(5)
         FC_COPY_CASE(6)
+        FC_COPY_CASE(7)
         FC_COPY_CASE(8)
+        FC_COPY_CASE(9)
+        FC_COPY_CASE(10)
+        FC_COPY_CASE(11)
         FC_COPY_CASE(12)
+        FC_COPY_CASE(13)
+        FC_COPY_CASE(14)
+        FC_COPY_CASE(15)
         FC_COPY_CASE(16)
         FC_COPY_CASE(32)
         default:
