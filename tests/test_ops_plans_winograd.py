@@ -10,7 +10,7 @@ from oracle import TOLERANCE, assert_close
 
 import fastconv
 from fastconv import ops, reference
-from fastconv.ops.plans import Conv2DPlan, ConvPoolPlan, choice
+from fastconv.ops.plans import Conv2DPlan, ConvPoolPlan, choice, winograd
 
 sides = st.one_of(st.integers(1, 14), st.just(17))
 edge = st.integers(0, 3)
@@ -33,6 +33,7 @@ def always():
     """Take Winograd's algorithm wherever it fits, slow or not."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(choice, "_pays", lambda *arguments: True)
+        patch.setattr(choice, "_gradient_pays", lambda *arguments: True)
         yield
 
 
@@ -62,6 +63,77 @@ def test_output_and_input_gradient(always, **case):
     assert_close(y, reference.conv2d(x, kernel, bias, padding=case["padding"]), usual=usual[0])
     expected, _, _ = reference.conv2d_backward(dy, x, kernel, padding=case["padding"])
     assert_close(dx, expected, usual=usual[1], what="dx")
+
+
+def check_kernel_gradient(case):
+    x, kernel, bias = arrays(**case)
+    plan = Conv2DPlan(x.shape, kernel.shape, padding=case["padding"])
+    dy = normal(*plan.output_shape, seed=1)
+    for dbias in (np.full_like(bias, np.nan), None):
+        dkernel = np.full_like(kernel, np.nan)
+        plan.backward(dy, x, kernel, None, dkernel, dbias)
+        _, expected, bias_expected = reference.conv2d_backward(
+            dy, x, kernel, padding=case["padding"]
+        )
+        usual = dy[..., 0].size ** 0.5
+        assert_close(dkernel, expected, usual=usual, what="dkernel")
+        if dbias is not None:
+            assert_close(dbias, bias_expected, usual=usual, what="dbias")
+    assert isinstance(plan._product, winograd.WinogradKernelGradientPlan)
+
+
+@given(**cases)
+@settings(max_examples=40)
+def test_kernel_gradient(always, **case):
+    check_kernel_gradient(case)
+
+
+@given(**cases)
+@settings(max_examples=30)
+def test_kernel_gradient_in_stages(always, **case):
+    """Sums that many tiles take through memory: small blocks take few tiles there."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(winograd, "GRADIENT_STAGE_BYTES", 1)
+        patch.setattr(winograd, "STAGED_BYTES", 20_000)
+        patch.setattr(winograd, "PANEL_BYTES", 400)
+        check_kernel_gradient(case)
+
+
+@pytest.mark.parametrize(
+    ("x", "filters"),
+    [
+        ((1, 5, 6, 1), 1),
+        ((2, 57, 56, 64), 64),
+        ((8, 28, 27, 128), 40),
+        ((4, 14, 14, 512), 256),
+        ((1, 7, 7, 512), 512),
+        ((32, 30, 31, 3), 32),
+    ],
+    ids=str,
+)
+def test_error_of_the_kernel_gradient(always, x, filters):
+    plan = Conv2DPlan(x, (3, 3, x[3], filters), padding="same")
+    x, dy, dkernel = normal(*x), normal(*plan.output_shape), np.empty((3, 3, x[3], filters), "f4")
+    plan.backward(dy, x, dkernel, None, dkernel, None)
+    assert isinstance(plan._product, winograd.WinogradKernelGradientPlan)
+    wide = Conv2DPlan(x.shape, dkernel.shape, padding="same", dtype=np.float64)
+    expected = np.empty(dkernel.shape)
+    wide.backward(dy.astype(float), x.astype(float), expected, None, expected, None)
+    assert np.abs(dkernel - expected).max() < 5e-6 * np.abs(expected).max()
+
+
+@pytest.mark.parametrize("x", [(1, 9, 14, 70), (3, 40, 31, 33), (40, 12, 13, 64)], ids=str)
+def test_the_kernel_gradient_is_the_same_with_any_number_of_threads(always, threads, x):
+    kernel = normal(3, 3, x[3], 72)
+    plan = Conv2DPlan(x, kernel.shape, padding=1)
+    x, dy = normal(*x), normal(*plan.output_shape)
+    results = []
+    for count in (1, 2, 3, 16):
+        threads(count)
+        dkernel, dbias = np.full_like(kernel, np.nan), np.empty(72, np.float32)
+        plan.backward(dy, x, kernel, None, dkernel, dbias)
+        results.append(dkernel.tobytes() + dbias.tobytes())
+    assert results.count(results[0]) == len(results)
 
 
 @given(**cases)
@@ -109,7 +181,10 @@ def test_error_on_the_chapters_layers(x, kernel):
 
 def test_the_switch_is_obeyed():
     def used():
-        return Conv2DPlan((8, 49, 49, 64), (3, 3, 64, 64))._winograd is not None
+        plan = Conv2DPlan((8, 49, 49, 64), (3, 3, 64, 64))
+        gradient = isinstance(plan._plan_kernel_gradient(), winograd.WinogradKernelGradientPlan)
+        assert gradient == (plan._winograd is not None)
+        return gradient
 
     assert fastconv.get_fast_math() and used()
     fastconv.set_fast_math(False)
@@ -133,7 +208,9 @@ def test_the_switch_is_obeyed():
     ids=str,
 )
 def test_what_does_not_fit_is_summed_directly(always, kernel, options):
-    assert Conv2DPlan((8, 49, 49, 64), kernel, **options)._winograd is None
+    plan = Conv2DPlan((8, 49, 49, 64), kernel, **options)
+    assert plan._winograd is None
+    assert not isinstance(plan._plan_kernel_gradient(), winograd.WinogradKernelGradientPlan)
 
 
 def test_a_model_follows_the_switch():

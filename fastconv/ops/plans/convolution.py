@@ -8,11 +8,18 @@ import numpy as np
 
 from ... import runtime
 from ...geometry import conv2d_window
-from .choice import depthwise, dot_products, winograd_input_gradient, winograd_output
+from .choice import (
+    depthwise,
+    dot_products,
+    winograd_input_gradient,
+    winograd_kernel_gradient,
+    winograd_output,
+)
 from .gather import Gather, plan_gather, taps_of, transposed_taps_of
 from .kernel_gradient import KernelGradientPlan
 from .packing import pad_channels
 from .scratch import Scratch
+from .winograd import WinogradKernelGradientPlan
 
 _kernels = runtime.kernels.conv
 
@@ -168,14 +175,16 @@ class Conv2DPlan:
             self._grouped.kernel_gradient.kernel_gradient(dy, x, dkernel, dbias)
             return
         if self._product is None:
-            self._product = KernelGradientPlan(
-                (self._images, *self._source),
-                self._kernel_shape,
-                self._window,
-                self._groups,
-                self._dtype,
-            )
+            self._product = self._plan_kernel_gradient()
         self._product.kernel_gradient(dy, x, dkernel, dbias)
+
+    def _plan_kernel_gradient(self) -> KernelGradientPlan | WinogradKernelGradientPlan:
+        input_shape = (self._images, *self._source)
+        return winograd_kernel_gradient(
+            input_shape, self._kernel_shape[3], self._window, self._groups, self._dtype
+        ) or KernelGradientPlan(
+            input_shape, self._kernel_shape, self._window, self._groups, self._dtype
+        )
 
     def _plan_input_gradient(self) -> None:
         """Plan dx: with strides (s, t), s x t grids of inputs, each of stride 1 over dy."""

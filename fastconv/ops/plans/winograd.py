@@ -21,6 +21,44 @@ STAGED_BYTES = 24 * 1024 * 1024
 """V and M of one stage."""
 KERNEL_BYTES = 1536 * 1024
 """A transformed kernel larger than this is not streamed once a block."""
+GRADIENT_STAGE_BYTES = 4 * 1024 * 1024
+"""V and Z of one stage of the kernel gradient, or as much as the dU that each stage adds to."""
+PANEL_BYTES = 18 * 1024
+"""A panel of Z that every channel's V passes by: most of an L1 cache."""
+GROUP_BYTES = 128 * 1024
+"""dU of one task, where all points are computed together."""
+
+
+class _Tiling:
+    """How a kernel walks the tiles of an output of out_shape, `side` of its pixels each."""
+
+    def __init__(
+        self,
+        input_shape: tuple[int, int, int, int],
+        filters: int,
+        window: Window,
+        out_shape: tuple[int, int],
+        side: int,
+        flags: tuple[bool, bool] = (False, False),
+    ) -> None:
+        _, height, width, channels = input_shape
+        self.rows, self.columns = (-(-size // side) for size in out_shape)
+        padded_width = 4 * self.columns + 2
+        top, left = window.rows.before, window.columns.before
+        direct = (
+            top == left == 0
+            and padded_width <= width
+            and 4 * self.rows + 2 <= height
+            # A tile loads whole vectors of channels, past the end of the image otherwise.
+            and channels == pad_channels(channels, np.dtype(np.float32))
+        )
+        self.strip = np.array(
+            [height, width, channels, top, left, padded_width, int(direct)], np.int32
+        )
+        self.line = 0 if direct else padded_width * channels
+        self.fields = np.array(
+            [self.rows, self.columns, *out_shape, channels, filters, *flags], np.int32
+        )
 
 
 class WinogradPlan:
@@ -41,43 +79,19 @@ class WinogradPlan:
         relu: bool = False,
         transposed: bool = False,
     ) -> None:
-        images, height, width, channels = input_shape
-        rows, columns = window.rows.output, window.columns.output
-        side = 2 if pooled else 4
-        out_rows, out_columns = (rows // 2, columns // 2) if pooled else (rows, columns)
-        self._tile_rows, self._tile_columns = -(-out_rows // side), -(-out_columns // side)
-        self._images = images
+        images, _, _, channels = input_shape
+        out_shape = (window.rows.output, window.columns.output)
+        if pooled:
+            out_shape = (out_shape[0] // 2, out_shape[1] // 2)
+        self._tiles = _Tiling(
+            input_shape, filters, window, out_shape, 2 if pooled else 4, (pooled, relu)
+        )
+        self._rows = images * self._tiles.rows
         self._transposed = transposed
-        self._channels, self._filters = channels, filters
+        self._channels = channels
         dtype = np.dtype(np.float32)
         self._padded_channels = pad_channels(channels, dtype)
         self._padded_filters = pad_channels(filters, dtype)
-        padded_width = 4 * self._tile_columns + 2
-        top, left = window.rows.before, window.columns.before
-        direct = (
-            top == left == 0
-            and padded_width <= width
-            and 4 * self._tile_rows + 2 <= height
-            # A tile loads whole vectors of channels, past the end of the image otherwise.
-            and channels == self._padded_channels
-        )
-        self._strip = np.array(
-            [height, width, channels, top, left, padded_width, int(direct)], np.int32
-        )
-        self._line = 0 if direct else padded_width * channels
-        self._fields = np.array(
-            [
-                self._tile_rows,
-                self._tile_columns,
-                out_rows,
-                out_columns,
-                channels,
-                filters,
-                int(pooled),
-                int(relu),
-            ],
-            np.int32,
-        )
         self._scratch = Scratch(np.float32)
 
     def forward(
@@ -102,19 +116,18 @@ class WinogradPlan:
 
     def _run_blocked(self, x, u, start, out, winners, threads):
         panel = min(2 * _lanes(), self._padded_filters)
-        row = POINTS * self._tile_columns * 4 * (self._padded_channels + panel)
-        rows = self._images * self._tile_rows
-        fair = -(-rows // (3 * threads))
+        row = POINTS * self._tiles.columns * 4 * (self._padded_channels + panel)
+        fair = -(-self._rows // (3 * threads))
         block = max(1, min(BLOCK_BYTES // row, fair))
-        tiles = block * self._tile_columns
+        tiles = block * self._tiles.columns
         _kernels.blocked(
             x,
             u,
             start,
             out,
             winners,
-            self._strip,
-            self._fields,
+            self._tiles.strip,
+            self._tiles.fields,
             block,
             self._scratch("v", threads, _points(tiles * self._padded_channels)),
             self._scratch("m", threads, _points(tiles * panel)),
@@ -123,20 +136,20 @@ class WinogradPlan:
         )
 
     def _run_staged(self, x, u, start, out, winners, threads):
-        row = POINTS * self._tile_columns * 4 * (self._padded_channels + self._padded_filters)
-        rows = self._images * self._tile_rows
+        row = POINTS * self._tiles.columns * 4 * (self._padded_channels + self._padded_filters)
+        rows = self._rows
         block = max(1, min(STAGED_BYTES // row, rows))
         # Stages of equal size, none with a handful of tiles.
         block = -(-rows // -(-rows // block))
-        tiles = block * self._tile_columns
+        tiles = block * self._tiles.columns
         _kernels.staged(
             x,
             u,
             start,
             out,
             winners,
-            self._strip,
-            self._fields,
+            self._tiles.strip,
+            self._tiles.fields,
             block,
             self._scratch("v", _points(tiles * self._padded_channels)),
             self._scratch("m", _points(tiles * self._padded_filters)),
@@ -145,8 +158,65 @@ class WinogradPlan:
         )
 
     def _strip_scratch(self, threads: int, rows: int) -> np.ndarray:
-        size = (4 * min(rows, self._tile_rows) + 2) * self._line
+        size = (4 * min(rows, self._tiles.rows) + 2) * self._tiles.line
         return self._scratch("strip", threads, size + _lanes())
+
+
+class WinogradKernelGradientPlan:
+    """dkernel and dbias of a convolution whose window is 3x3, stride 1, dilation 1, groups 1."""
+
+    def __init__(
+        self, input_shape: tuple[int, int, int, int], filters: int, window: Window
+    ) -> None:
+        images, channels = input_shape[0], input_shape[3]
+        self._tiles = _Tiling(
+            input_shape, filters, window, (window.rows.output, window.columns.output), 4
+        )
+        self._rows = images * self._tiles.rows
+        dtype = np.dtype(np.float32)
+        self._channels = pad_channels(channels, dtype)
+        self._filters = pad_channels(filters, dtype)
+        columns, lanes = self._tiles.columns, _lanes()
+        panel = _kernels.OUTER * lanes
+        self._block_tiles = max(1, PANEL_BYTES // (4 * panel))
+        row = POINTS * columns * 4 * (self._channels + self._filters)
+        gradient = POINTS * 4 * self._channels * self._filters
+        stage = min(max(GRADIENT_STAGE_BYTES, gradient), STAGED_BYTES)
+        # With few tiles a sum is short: it had better not go through memory 36 times.
+        together = self._rows * columns <= self._block_tiles and self._rows * row <= STAGED_BYTES
+        stages = 1 if together else -(-self._rows // max(1, stage // row))
+        self._block = -(-self._rows // stages)
+        tiles = self._block * columns
+        group = max(1, GROUP_BYTES // (4 * POINTS * panel * lanes)) if together else 0
+        self._group = min(group, self._channels // lanes)
+        self._v = _points(tiles * self._channels)
+        self._z = _points(tiles * self._filters)
+        width = (self._group * lanes, panel) if together else (self._channels, self._filters)
+        self._du = _points(width[0] * width[1])
+        self._scratch = Scratch(np.float32)
+
+    def kernel_gradient(
+        self, dy: np.ndarray, x: np.ndarray, dkernel: np.ndarray, dbias: np.ndarray | None
+    ) -> None:
+        """Write the gradients; dbias may be None."""
+        threads = runtime.get_num_threads()
+        _kernels.kernel_gradient(
+            x,
+            dy,
+            self._tiles.strip,
+            self._tiles.fields,
+            self._block,
+            self._block_tiles,
+            self._group,
+            self._scratch("v", self._v),
+            self._scratch("z", self._z),
+            self._scratch("du", threads if self._group else 1, self._du),
+            self._scratch("sums", self._rows, self._filters),
+            self._scratch("strip", threads, 6 * self._tiles.line + _lanes()),
+            dkernel,
+            dbias,
+            threads,
+        )
 
 
 def _points(size: int) -> int:
