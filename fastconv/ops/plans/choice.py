@@ -21,8 +21,8 @@ from .winograd import POINTS, WinogradKernelGradientPlan, WinogradPlan
 
 TRANSFORM_COST = 550
 """Of one value's share of a tile's input or output transform."""
-KERNEL_COST = 73
-"""Of one value of the transformed kernel, made once a call."""
+KERNEL_COST = 30
+"""Of one value of the transformed kernel, made where the kernel has changed."""
 GRADIENT_TRANSFORM_COST, GRADIENT_KERNEL_COST = 490, 13
 """The same for the kernel gradient, whose transform of dU is made once a call."""
 DIRECT_PRODUCT_COST, DIRECT_PATCH_COST, DIRECT_SUM_COST = 1.25, 12, 120

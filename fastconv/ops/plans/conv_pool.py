@@ -11,7 +11,7 @@ from ...geometry import Window, conv2d_window
 from .choice import winograd_output
 from .gather import plan_gather
 from .kernel_gradient import PARTS, PARTS_BYTES
-from .packing import pad_channels
+from .packing import PackedKernel, pad_channels
 from .scratch import Scratch
 
 _kernels = runtime.kernels.fused
@@ -66,6 +66,9 @@ class ConvPoolPlan:
         self._padded_line = pad_channels(self._line, self._dtype)
         self._stride = window.rows.stride
         self._forward = self._plan_forward(input_shape, window)
+        self._padded_filters = pad_channels(kernel_shape[3], self._dtype)
+        size = self._padded_filters * len(self._forward.taps) * kernel_shape[2]
+        self._packed = PackedKernel(size, self._dtype, self._pack)
         self._winograd = winograd_output(
             input_shape, kernel_shape[3], window, 1, self._dtype, pooled=True
         )
@@ -129,10 +132,8 @@ class ConvPoolPlan:
             self._winograd.forward(x, kernel, bias, out, winners)
             return
         gather, threads = self._forward, runtime.get_num_threads()
-        padded = pad_channels(self._kernel_shape[3], self._dtype)
-        packed = self._scratch("packed", padded * len(gather.taps) * self._kernel_shape[2])
-        _conv.pack(kernel, packed, gather.taps, 1, False, threads)
-        start = self._scratch("bias", padded)
+        packed = self._packed(kernel)
+        start = self._scratch("bias", self._padded_filters)
         start[:] = 0
         if bias is not None:
             start[: bias.size] = bias
@@ -151,6 +152,9 @@ class ConvPoolPlan:
             self._scratch("strip", threads, gather.scratch_size(2 * rows)),
             threads,
         )
+
+    def _pack(self, kernel: np.ndarray, packed: np.ndarray) -> None:
+        _conv.pack(kernel, packed, self._forward.taps, 1, False, runtime.get_num_threads())
 
     def backward(
         self,

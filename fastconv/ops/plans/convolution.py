@@ -17,7 +17,7 @@ from .choice import (
 )
 from .gather import Gather, plan_gather, taps_of, transposed_taps_of
 from .kernel_gradient import KernelGradientPlan
-from .packing import pad_channels
+from .packing import PackedKernel, pad_channels
 from .scratch import Scratch
 from .winograd import WinogradKernelGradientPlan
 
@@ -71,6 +71,10 @@ class Conv2DPlan:
         # By direction, None where the general kernels are faster.
         self._grouped = depthwise(
             input_shape, kernel_shape, window, self._groups, self._dtype, relu=relu
+        )
+        # The output's; in training the input gradient finds another kernel at each call.
+        self._packed = PackedKernel(
+            self._packed_size(self._forward, transposed=False), self._dtype, self._pack
         )
         self._phases = self._winograd_gradient = self._product = None
         self._window = window
@@ -143,13 +147,11 @@ class Conv2DPlan:
     ) -> None:
         threads = runtime.get_num_threads()
         columns = self._kernel_shape[2] if transposed else self._kernel_shape[3] // self._groups
-        depth = self._kernel_shape[3] // self._groups if transposed else self._kernel_shape[2]
-        size = self._groups * pad_channels(columns, self._dtype) * len(gather.taps) * depth
-        packed = self._scratch("packed", size)
-        if gather.dots:
-            _kernels.pack_dots(kernel, packed, gather.taps, transposed)
+        if transposed:
+            packed = self._scratch("packed", self._packed_size(gather, transposed=True))
+            self._pack_for(gather, kernel, packed, transposed=True)
         else:
-            _kernels.pack(kernel, packed, gather.taps, self._groups, transposed, threads)
+            packed = self._packed(kernel)
         rows = gather.strip_rows(self._images, threads, self._dtype.itemsize)
         strips = self._images * -(-gather.rows // rows)
         panels = self._groups * -(-columns // (2 * _kernels.LANES[self._dtype.name]))
@@ -167,6 +169,23 @@ class Conv2DPlan:
             self._scratch("strip", threads, gather.scratch_size(rows)),
             threads,
         )
+
+    def _pack(self, kernel: np.ndarray, packed: np.ndarray) -> None:
+        self._pack_for(self._forward, kernel, packed, transposed=False)
+
+    def _pack_for(
+        self, gather: Gather, kernel: np.ndarray, packed: np.ndarray, *, transposed: bool
+    ) -> None:
+        if gather.dots:
+            _kernels.pack_dots(kernel, packed, gather.taps, transposed)
+        else:
+            threads = runtime.get_num_threads()
+            _kernels.pack(kernel, packed, gather.taps, self._groups, transposed, threads)
+
+    def _packed_size(self, gather: Gather, *, transposed: bool) -> int:
+        columns = self._kernel_shape[2] if transposed else self._kernel_shape[3] // self._groups
+        depth = self._kernel_shape[3] // self._groups if transposed else self._kernel_shape[2]
+        return self._groups * pad_channels(columns, self._dtype) * len(gather.taps) * depth
 
     def _kernel_gradient(
         self, dy: np.ndarray, x: np.ndarray, dkernel: np.ndarray, dbias: np.ndarray | None

@@ -1,15 +1,51 @@
-"""How many channels fill whole vectors."""
+"""Kernels as the compiled code wants them: in whole vectors, laid out once while they stay."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 
 from ... import runtime
+from .scratch import Scratch
 
 _lanes = runtime.kernels.conv.LANES
+
+PROBE_VALUES = 16
+"""Of a kernel, by which one that is being trained is told from one that stays."""
 
 
 def pad_channels(channels: int, dtype: np.dtype) -> int:
     """Return `channels` rounded up to whole vectors of the SIMD level in use."""
     lanes = _lanes[dtype.name]
     return -(-channels // lanes) * lanes
+
+
+class PackedKernel:
+    """A kernel laid out by `pack(kernel, packed)`, again only when its values change.
+
+    Anyone may write to a weight in place, so the kernel is compared, bit for bit, with a
+    copy of what was packed.  In training every call finds another kernel: the comparison
+    ends at its first values, and no copy is made until those stay the same for two calls.
+    """
+
+    def __init__(self, size: int, dtype: np.dtype, pack: Callable[..., None]) -> None:
+        self._size = size
+        self._scratch = Scratch(dtype)
+        self._pack = pack
+        self._probe = b""
+        self._packed_bytes: bytearray | None = None
+
+    def __call__(self, kernel: np.ndarray) -> np.ndarray:
+        """Return `kernel`, a C-contiguous array, as `pack` lays it out."""
+        packed = self._scratch("packed", self._size)
+        # A bytearray compares with any buffer by memcmp.
+        if self._packed_bytes is not None and self._packed_bytes == kernel:
+            return packed
+        self._packed_bytes = None
+        self._pack(kernel, packed)
+        probe = kernel.reshape(-1)[:PROBE_VALUES].tobytes()
+        if probe == self._probe:
+            self._packed_bytes = bytearray(memoryview(kernel))
+        self._probe = probe
+        return packed

@@ -9,7 +9,7 @@ import numpy as np
 
 from ... import runtime
 from ...geometry import Window
-from .packing import pad_channels
+from .packing import PackedKernel, pad_channels
 from .scratch import Scratch
 
 _kernels = runtime.kernels.winograd
@@ -93,6 +93,8 @@ class WinogradPlan:
         self._padded_channels = pad_channels(channels, dtype)
         self._padded_filters = pad_channels(filters, dtype)
         self._scratch = Scratch(np.float32)
+        size = POINTS * self._padded_filters * channels
+        self._kernel = PackedKernel(size, dtype, self._transform)
 
     def forward(
         self,
@@ -105,14 +107,17 @@ class WinogradPlan:
         """Write the output, and to `winners` which pixel of each pool window it came from."""
         threads = runtime.get_num_threads()
         size = POINTS * self._padded_filters * self._channels
-        u = self._scratch("kernel", size)
-        _kernels.transform_kernel(kernel, u, self._transposed, threads)
+        u = self._kernel(kernel)
         start = self._scratch("bias", self._padded_filters)
         start[:] = 0
         if bias is not None:
             start[: bias.size] = bias
         run = self._run_staged if size * 4 > KERNEL_BYTES else self._run_blocked
         run(x, u, start, out, winners, threads)
+
+    def _transform(self, kernel: np.ndarray, u: np.ndarray) -> None:
+        threads = runtime.get_num_threads()
+        _kernels.transform_kernel(kernel, u, self._transposed, threads)
 
     def _run_blocked(self, x, u, start, out, winners, threads):
         panel = min(2 * _lanes(), self._padded_filters)
