@@ -42,8 +42,7 @@ A run of one group's channels is set up in the time of one more of its values.  
 fitted to timings of an AVX2 build over groups of 1 to 32 channels."""
 GRADIENT_PANEL_COST = 1.3
 """Of the kernel gradient's tiles, over the output's."""
-
-DOT_COST, DOT_SUM_COST, PANEL_COST = 0.52, 10.0, 0.5
+DOT_COST, DOT_SUM_COST, DOT_PANEL_COST = 0.52, 10.0, 0.5
 """Cycles of a vector step of a dot product, of summing its lanes, of a step of a panel's tile."""
 LEAST_RUN = 4
 """Vectors in a run of contiguous values, below which its end costs too much."""
@@ -165,7 +164,7 @@ def dot_products(outputs: int, channels: int, window: Window, groups: int, dtype
     lanes = pad_channels(1, dtype)
     if groups != 1 or window.columns.window * channels < LEAST_RUN * lanes:
         return False
-    return outputs * (DOT_COST * depth / lanes + DOT_SUM_COST) < PANEL_COST * depth
+    return outputs * (DOT_COST * depth / lanes + DOT_SUM_COST) < DOT_PANEL_COST * depth
 
 
 def _fits(window: Window, dtype: np.dtype) -> bool:
