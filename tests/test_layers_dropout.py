@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from finite_differences import check_layer
 
+from fastconv import runtime
 from fastconv.layers import Dropout
 from fastconv.utils import set_random_seed
 
@@ -25,6 +26,59 @@ def test_drops_a_share_and_keeps_the_mean():
     assert set(np.unique(y)) == {0, np.float32(1 / 0.7)}
     # 100,000 draws: the share's standard deviation is 0.0014.
     assert abs((y == 0).mean() - 0.3) < 0.006
+
+
+@pytest.mark.parametrize("rate", [0.001, 0.25, 0.5, 0.9, 1 / 3])
+def test_the_share_dropped_is_the_rate(rate):
+    layer = Dropout(rate, seed=5)
+    shares = [(layer(ones((400, 1000)), training=True) == 0).mean() for _ in range(25)]
+    deviation = (rate * (1 - rate) / 10_000_000) ** 0.5
+    assert abs(np.mean(shares) - rate) < 5 * deviation
+    # And the calls differ as independent draws do.
+    assert 0.5 < np.std(shares, ddof=1) / (deviation * 5) < 1.7
+
+
+def test_places_calls_layers_and_chunks_are_independent():
+    def mask(layer):
+        return (layer(ones((32, 8192)), training=True) == 0).ravel() - 0.5
+
+    first, second = Dropout(0.5, seed=1), Dropout(0.5, seed=2)
+    masks = [mask(first), mask(first), mask(second)]
+    count = masks[0].size
+    limit = 5 * 0.25 / count**0.5
+    for a in masks:
+        for lag in (1, 2, 3, 7, 8, 16, 64, 512, 4096, 8192, 16384):
+            assert abs((a[lag:] * a[:-lag]).mean()) < limit * 1.1, lag
+    for a, b in ((0, 1), (0, 2), (1, 2)):
+        assert abs((masks[a] * masks[b]).mean()) < limit
+
+
+@pytest.mark.parametrize("size", [1, 7, 8191, 8192, 8193, 100_003])
+def test_threads_do_not_matter_and_backward_drops_the_same(size):
+    x = np.random.default_rng(0).normal(size=(1, size)).astype(np.float32)
+    before = runtime.get_num_threads()
+    runs = []
+    try:
+        for threads in (1, 2, 5):
+            runtime.set_num_threads(threads)
+            layer = Dropout(0.4, seed=3)
+            y = layer(x, training=True)
+            runs.append((y, layer.backward(x).copy()))
+    finally:
+        runtime.set_num_threads(before)
+    for y, dx in runs:
+        np.testing.assert_array_equal(y, runs[0][0])
+        np.testing.assert_array_equal(dx, y)
+    kept = runs[0][0] != 0
+    np.testing.assert_array_equal(runs[0][0][kept], (x * np.float32(1 / 0.6))[kept])
+
+
+def test_what_is_dropped_is_0_whatever_it_was():
+    x = np.full((10, 1000), np.inf, np.float32)
+    x[::2] = np.nan
+    y = Dropout(0.5, seed=0)(x, training=True)
+    assert 0.45 < (y == 0).mean() < 0.55
+    assert not np.signbit(y[y == 0]).any()
 
 
 def test_does_nothing_outside_training():

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import random
+from ..ops import elementwise
 from .base import Layer, Shape
 
 
@@ -18,7 +19,8 @@ class Dropout(Layer):
     `noise_shape`, of as many axes as the input, has a 1 (None for the batch)
     on the axes along which one draw is shared.  The layer's generator starts
     from `seed`, or else from fastconv's root seed when the layer is built, and
-    its position is part of the layer's state.
+    its position is part of the layer's state.  Each call takes one number from it;
+    what is dropped is a hash of that and of a value's place.
     """
 
     def __init__(
@@ -57,16 +59,16 @@ class Dropout(Layer):
         if self.rate == 0:
             self._kept = (x.shape, None)
             return x
-        factors = self._draw(x.shape)
-        self._kept = (x.shape, factors)
-        return np.multiply(x, factors, out=self.buffer("output", x.shape))
+        x = np.ascontiguousarray(x, np.float32)
+        self._kept = (x.shape, self._generator.bit_generator.random_raw())
+        return self._dropped(x, "output")
 
     def backward(self, dy: np.ndarray) -> np.ndarray | None:
-        shape, factors = self._recall()
+        shape, seed = self._recall()
         dy = self._checked_gradient(dy, shape)
         if not self.needs_input_gradient:
             return None
-        return dy if factors is None else np.multiply(dy, factors, out=self.buffer("dx", shape))
+        return dy if seed is None else self._dropped(dy, "dx")
 
     def get_state(self) -> dict[str, Any]:
         """Return the generator's position, {} before the layer is built."""
@@ -95,15 +97,17 @@ class Dropout(Layer):
             "seed": self.seed,
         }
 
-    def _draw(self, shape: tuple[int, ...]) -> np.ndarray:
-        """Return 0 or 1 / (1 - rate) for each element (of `noise_shape`)."""
-        if self.noise_shape is not None:
-            shape = tuple(
-                size if noise is None else noise
-                for size, noise in zip(shape, self.noise_shape, strict=True)
-            )
+    def _dropped(self, x: np.ndarray, key: str) -> np.ndarray:
+        """Return x with the values that the call's seed chooses dropped, the others scaled."""
+        seed, out = self._kept[1], self.buffer(key, x.shape)
+        if self.noise_shape is None:
+            elementwise.dropout(x, seed, self.rate, out)
+            return out
+        shape = tuple(
+            size if noise is None else noise
+            for size, noise in zip(x.shape, self.noise_shape, strict=True)
+        )
         factors = self.buffer("factors", shape)
-        self._generator.random(out=factors, dtype=np.float32)
-        kept = np.greater_equal(factors, self.rate, out=self.buffer("kept", shape, np.bool_))
-        scale = 1 / (1 - self.rate) if self.rate < 1 else 0.0
-        return np.multiply(kept, np.float32(scale), out=factors)
+        factors.fill(1)
+        elementwise.dropout(factors, seed, self.rate, factors)
+        return np.multiply(x, factors, out=out)

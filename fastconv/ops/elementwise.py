@@ -21,3 +21,17 @@ def relu_backward(dy: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
         _kernels.relu_gradient(
             dy.reshape(-1), y.reshape(-1), out.reshape(-1), runtime.threads_for(dy.size)
         )
+
+
+def dropout(x: np.ndarray, seed: int, rate: float, out: np.ndarray) -> None:
+    """Write x / (1 - rate) to `out`, which may be x, but 0 for a share `rate` of the values.
+
+    Which ones is a function of `seed`, an int below 2**64, and of the place alone; the share
+    is `rate` rounded to 32 bits.  x: C-contiguous float32.  What is 0 stays 0.
+    """
+    if rate == 1:
+        out.fill(0)
+    elif x.size:
+        threshold = min(round(rate * 2**32), 2**32 - 1)
+        scale, threads = 1 / (1 - rate), runtime.threads_for(x.size)
+        _kernels.dropout(x.reshape(-1), seed, threshold, scale, out.reshape(-1), threads)

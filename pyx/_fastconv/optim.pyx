@@ -14,6 +14,7 @@ double precision, which the caller puts together in order.
 
 from cython.parallel cimport parallel, prange, threadid
 from libc.stddef cimport ptrdiff_t
+from libc.stdint cimport uint32_t, uint64_t
 
 from _fastconv._rules cimport RULE_SLOTS, Rule, apply_rule, rule_from, slots_from
 from _fastconv._tiles cimport float_mode, flush_denormals, real, restore_denormals
@@ -31,6 +32,9 @@ cdef extern from "simd/normalize.h" nogil:
     void fc_affine_rows(const float*, int, int, const Affine*, float*) noexcept
     void fc_affine_gradient_rows(const float*, const float*, int, int, const Affine*,
                                  const float*, const float*, const float*, float*) noexcept
+
+cdef extern from "simd/dropout.h" nogil:
+    void fc_dropout(const float*, int, uint64_t, uint64_t, uint32_t, float, float*) noexcept
 
 cdef enum:
     CHUNK = 8192          # values, whole blocks of a rule: 32 KB of each array, to share evenly
@@ -112,6 +116,19 @@ def relu_gradient(const real[::1] dy, const real[::1] y, real[::1] dx, int num_t
                             num_threads=num_threads):
             relu_gradient_chunk(&dy[chunk * CHUNK], &y[chunk * CHUNK], &dx[chunk * CHUNK],
                                 min(CHUNK, count - chunk * CHUNK))
+
+
+def dropout(const float[::1] x, uint64_t seed, uint32_t threshold, float scale, float[::1] y,
+            int num_threads):
+    """y = x * scale, or 0 for a share of threshold / 2^32, chosen by `seed`; y may be x."""
+    cdef ptrdiff_t count = x.shape[0], chunk
+    cdef float_mode mode = 0
+    with nogil, parallel(num_threads=num_threads):
+        mode = flush_denormals()
+        for chunk in prange((count + CHUNK - 1) // CHUNK, schedule="static"):
+            fc_dropout(&x[chunk * CHUNK], <int> min(CHUNK, count - chunk * CHUNK), seed, chunk,
+                       threshold, scale, &y[chunk * CHUNK])
+        restore_denormals(mode)
 
 
 cdef inline int block_of(int lanes) noexcept nogil:
