@@ -22,6 +22,7 @@ KERNELS = (
     "fused",
     "sparse",
     "dense",
+    "dense_narrow",
     "optim",
     "augment",
 )

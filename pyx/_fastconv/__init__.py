@@ -22,6 +22,7 @@ _MODULES = (
     "fused",
     "sparse",
     "dense",
+    "dense_narrow",
     "optim",
     "augment",
 )

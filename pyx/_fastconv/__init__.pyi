@@ -3,6 +3,7 @@ from . import conv as conv
 from . import conv_gradient as conv_gradient
 from . import cpu as cpu
 from . import dense as dense
+from . import dense_narrow as dense_narrow
 from . import depthwise as depthwise
 from . import fused as fused
 from . import optim as optim

@@ -1,7 +1,8 @@
-"""The leaves of simd/dense.h for Cython, one name for both types."""
+"""The leaves of simd/dense.h for Cython, one name for both types; sums of parts and samples."""
 
 from libc.stddef cimport ptrdiff_t
 from libc.stdint cimport int32_t
+from libc.string cimport memset
 
 from _fastconv._tiles cimport real
 
@@ -88,3 +89,27 @@ cdef inline void dot_list(int count, const real* weights, const real* dy, ptrdif
         fc_dot_list_f32(count, weights, dy, dy_step, samples, length, out, out_step)
     else:
         fc_dot_list_f64(count, weights, dy, dy_step, samples, length, out, out_step)
+
+
+cdef inline void add_parts(ptrdiff_t outputs, const real* sums, ptrdiff_t parts,
+                           ptrdiff_t part_size, const real* bias, real* y) noexcept nogil:
+    """y (outputs,) = the parts' sums, in order, and the bias."""
+    cdef ptrdiff_t part, o
+    for o in range(outputs):
+        y[o] = sums[o]
+    for part in range(1, parts):
+        sums += part_size
+        for o in range(outputs):
+            y[o] += sums[o]
+    if bias != NULL:
+        for o in range(outputs):
+            y[o] += bias[o]
+
+
+cdef inline void bias_gradient(const real* dy, real* dbias, ptrdiff_t batch,
+                               ptrdiff_t outputs) noexcept nogil:
+    cdef ptrdiff_t sample, o
+    memset(dbias, 0, <size_t> outputs * sizeof(real))
+    for sample in range(batch):
+        for o in range(outputs):
+            dbias[o] += dy[sample * outputs + o]

@@ -15,7 +15,7 @@ Gradients, ROWS inputs at a time (parallel): list the samples of each input; dx 
 of a row of W with dy, all of them or the listed ones.  Lists and dy are kept: from them
 `kernel_gradient` makes dkernel, group by group in scratch, and `update` makes the same
 without writing it: an optimizer's rule takes it from L2.
-Layers of few outputs (`narrow_*`) run along the inputs instead, on a transposed W.
+Layers of few outputs are `dense_narrow`'s.
 """
 
 from cython.parallel cimport parallel, prange, threadid
@@ -24,12 +24,13 @@ from libc.stdint cimport int32_t
 from libc.string cimport memcpy, memmove, memset
 
 from _fastconv._dense cimport (
-    PANEL_VECTORS, deal_row, dot_list, list_inputs, list_sample, pass_rows, prefetch,
+    PANEL_VECTORS, add_parts, bias_gradient, deal_row, dot_list, list_inputs, list_sample, pass_rows, prefetch,
     sum_rows,
 )
 from _fastconv._rules cimport RULE_SLOTS, Rule, apply_rule, rule_from, slots_from
 from _fastconv._tiles cimport (
-    DOT_COLUMNS, DOT_ROWS, TILE_ROWS, conv_tile, dot_tile, float_mode, flush_denormals, lanes, real, restore_denormals,
+    DOT_COLUMNS, DOT_ROWS, TILE_ROWS, conv_tile, dot_tile, float_mode, flush_denormals, lanes,
+    real, restore_denormals,
 )
 
 cdef enum:
@@ -37,7 +38,6 @@ cdef enum:
     PANEL_ROWS = BLOCK + 1  # rows of the panels 16 KB apart would fall into one set of L1
     LIST = BLOCK + 1      # numbers of a list with its length
     ROWS = 32             # inputs of a gradient task: with 512 outputs 64 KB of scratch
-    NARROW_BLOCK = 1024   # inputs of a gradient task of few outputs
 
 BLOCK_INPUTS = BLOCK
 PACKED_ROWS = PANEL_ROWS
@@ -164,21 +164,6 @@ cdef void output_pass(const Dense* d, const real* x, const real* kernel, real* s
         block += length
 
 
-cdef void add_parts(ptrdiff_t outputs, const real* sums, ptrdiff_t parts, ptrdiff_t part_size,
-                    const real* bias, real* y) noexcept nogil:
-    """y (outputs,) = the parts' sums, in order, and the bias."""
-    cdef ptrdiff_t part, o
-    for o in range(outputs):
-        y[o] = sums[o]
-    for part in range(1, parts):
-        sums += part_size
-        for o in range(outputs):
-            y[o] += sums[o]
-    if bias != NULL:
-        for o in range(outputs):
-            y[o] += bias[o]
-
-
 def output(const real[:, ::1] x,             # IN (batch, inputs)
            const real[:, ::1] kernel,        # IN (inputs, outputs)
            const real[::1] bias,             # IN (outputs,) or None
@@ -289,15 +274,6 @@ cdef void listed_input_gradient_rows(const Dense* d, const real* dy, const real*
     for sample in range(d.batch):
         memcpy(dx + sample * d.inputs + first, columns + sample * ROWS,
                <size_t> length * sizeof(real))
-
-
-cdef void bias_gradient(const real* dy, real* dbias, ptrdiff_t batch,
-                        ptrdiff_t outputs) noexcept nogil:
-    cdef ptrdiff_t sample, o
-    memset(dbias, 0, <size_t> outputs * sizeof(real))
-    for sample in range(batch):
-        for o in range(outputs):
-            dbias[o] += dy[sample * outputs + o]
 
 
 def gradients(const real[:, ::1] dy,         # IN (batch, outputs)
@@ -422,146 +398,4 @@ def update(dict rule,                        # IN as for optim.update
                                      &scratch[threadid(), 0])
                 update_rows(&d, &fields, &value[0, 0], kept, first, length, group,
                             &scratch[threadid(), 0])
-        restore_denormals(mode)
-
-
-cdef void transpose_rows(const real* kernel, real* transposed, ptrdiff_t inputs,
-                         ptrdiff_t outputs, ptrdiff_t first, ptrdiff_t last) noexcept nogil:
-    cdef ptrdiff_t i, t
-    for i in range(first, last):
-        for t in range(outputs):
-            transposed[t * inputs + i] = kernel[i * outputs + t]
-
-
-cdef const real* narrow_weights(const real* kernel, real* transposed, ptrdiff_t inputs,
-                                ptrdiff_t outputs, int num_threads):
-    """Return W as (outputs, inputs)."""
-    cdef ptrdiff_t block
-    if outputs == 1:
-        return kernel
-    with nogil:
-        for block in prange((inputs + NARROW_BLOCK - 1) // NARROW_BLOCK, schedule="static",
-                            num_threads=num_threads):
-            transpose_rows(kernel, transposed, inputs, outputs, block * NARROW_BLOCK,
-                           min((block + 1) * NARROW_BLOCK, inputs))
-    return transposed
-
-
-cdef void narrow_dots(int samples, const real* x, const real* weights, real* sums,
-                      ptrdiff_t inputs, ptrdiff_t outputs, ptrdiff_t length) noexcept nogil:
-    cdef ptrdiff_t t = 0
-    while t < outputs:
-        dot_tile(samples, <int> min(DOT_COLUMNS, outputs - t), x, inputs, weights + t * inputs,
-                 inputs, length, sums + t, outputs, 1, 0)
-        t += DOT_COLUMNS
-
-
-def narrow_output(const real[:, ::1] x,      # IN (batch, inputs)
-                  const real[:, ::1] kernel, # IN (inputs, outputs)
-                  const real[::1] bias,      # IN (outputs,) or None
-                  real[:, ::1] y,            # OUT (batch, outputs)
-                  real[:, ::1] sums,         # SCRATCH (parts, batch * outputs)
-                  real[::1] transposed,      # SCRATCH (outputs * inputs)
-                  int parts, int num_threads):
-    """y = x kernel + bias, for few outputs: parts of the inputs - samples by four."""
-    cdef ptrdiff_t batch = x.shape[0], inputs = x.shape[1], outputs = y.shape[1]
-    cdef const real* weights = narrow_weights(&kernel[0, 0], &transposed[0], inputs, outputs,
-                                              num_threads)
-    cdef ptrdiff_t fours = (batch + DOT_ROWS - 1) // DOT_ROWS
-    cdef ptrdiff_t task, first, last, sample
-    cdef float_mode mode = 0
-    with nogil, parallel(num_threads=num_threads):
-        mode = flush_denormals()
-        for task in prange(parts * fours, schedule="static"):
-            first = task // fours * inputs // parts
-            last = (task // fours + 1) * inputs // parts
-            sample = task % fours * DOT_ROWS
-            narrow_dots(<int> min(DOT_ROWS, batch - sample), &x[sample, first], weights + first,
-                        &sums[task // fours, sample * outputs], inputs, outputs, last - first)
-        restore_denormals(mode)
-    for sample in range(batch):
-        add_parts(outputs, &sums[0, sample * outputs], parts, sums.shape[1],
-                  <const real*> NULL if bias is None else &bias[0], &y[sample, 0])
-
-
-cdef void narrow_kernel_gradient(const real* dy, const real* x, real* dkernel, ptrdiff_t batch,
-                                 ptrdiff_t inputs, ptrdiff_t outputs, ptrdiff_t first,
-                                 ptrdiff_t length) noexcept nogil:
-    cdef real sums[NARROW_BLOCK]
-    cdef ptrdiff_t sample, i, t
-    cdef real a, b, c, d
-    cdef const real* p
-    cdef const real* q
-    cdef const real* r
-    cdef const real* s
-    for t in range(outputs):
-        memset(sums, 0, sizeof(sums))
-        sample = 0
-        while sample + 4 <= batch:
-            a = dy[sample * outputs + t]
-            b = dy[(sample + 1) * outputs + t]
-            c = dy[(sample + 2) * outputs + t]
-            d = dy[(sample + 3) * outputs + t]
-            p = x + sample * inputs + first
-            q = p + inputs
-            r = q + inputs
-            s = r + inputs
-            for i in range(length):
-                sums[i] = sums[i] + a * p[i] + b * q[i] + c * r[i] + d * s[i]
-            sample += 4
-        while sample < batch:
-            a = dy[sample * outputs + t]
-            p = x + sample * inputs + first
-            for i in range(length):
-                sums[i] = sums[i] + a * p[i]
-            sample += 1
-        for i in range(length):
-            dkernel[(first + i) * outputs + t] = sums[i]
-
-
-cdef void narrow_input_gradient(const real* dy, const real* weights, real* dx, ptrdiff_t batch,
-                                ptrdiff_t inputs, ptrdiff_t outputs, ptrdiff_t first,
-                                ptrdiff_t length) noexcept nogil:
-    cdef ptrdiff_t sample, i, t
-    cdef real factor
-    cdef real* target
-    for sample in range(batch):
-        target = dx + sample * inputs + first
-        factor = dy[sample * outputs]
-        for i in range(length):
-            target[i] = factor * weights[first + i]
-        for t in range(1, outputs):
-            factor = dy[sample * outputs + t]
-            for i in range(length):
-                target[i] += factor * weights[t * inputs + first + i]
-
-
-def narrow_gradients(const real[:, ::1] dy,     # IN (batch, outputs)
-                     const real[:, ::1] x,      # IN (batch, inputs)
-                     const real[:, ::1] kernel, # IN (inputs, outputs)
-                     real[:, ::1] dx,           # OUT (batch, inputs) or None
-                     real[:, ::1] dkernel,      # OUT (inputs, outputs)
-                     real[::1] dbias,           # OUT (outputs,) or None
-                     real[::1] transposed,      # SCRATCH (outputs * inputs)
-                     int num_threads):
-    """As `gradients`, for few outputs: blocks of inputs - outputs - samples - inputs."""
-    cdef ptrdiff_t batch = x.shape[0], inputs = x.shape[1], outputs = dy.shape[1]
-    cdef real* input_gradient = NULL if dx is None else &dx[0, 0]
-    cdef const real* weights = NULL
-    cdef ptrdiff_t task, first, length
-    cdef float_mode mode = 0
-    if dbias is not None:
-        bias_gradient(&dy[0, 0], &dbias[0], batch, outputs)
-    if input_gradient != NULL:
-        weights = narrow_weights(&kernel[0, 0], &transposed[0], inputs, outputs, num_threads)
-    with nogil, parallel(num_threads=num_threads):
-        mode = flush_denormals()
-        for task in prange((inputs + NARROW_BLOCK - 1) // NARROW_BLOCK, schedule="dynamic"):
-            first = task * NARROW_BLOCK
-            length = min(NARROW_BLOCK, inputs - first)
-            narrow_kernel_gradient(&dy[0, 0], &x[0, 0], &dkernel[0, 0], batch, inputs, outputs,
-                                   first, length)
-            if input_gradient != NULL:
-                narrow_input_gradient(&dy[0, 0], weights, input_gradient, batch, inputs, outputs,
-                                      first, length)
         restore_denormals(mode)

@@ -11,6 +11,7 @@ from ... import runtime
 from .scratch import Scratch
 
 _kernels = runtime.kernels.dense
+_narrow = runtime.kernels.dense_narrow
 _lanes = runtime.kernels.conv.LANES
 
 PART_INPUTS = 384
@@ -52,7 +53,7 @@ class DensePlan:
             parts = max(1, min(PARTS // self._batch, self._inputs // NARROW_PART_INPUTS))
             sums = self._scratch("sums", parts, self._batch * self._outputs)
             transposed = self._transposed()
-            _kernels.narrow_output(x, kernel, bias, out, sums, transposed, parts, threads)
+            _narrow.output(x, kernel, bias, out, sums, transposed, parts, threads)
             return
         groups = -(-self._outputs // self._group)
         parts = max(1, min(-(-PARTS // groups), self._inputs // PART_INPUTS))
@@ -96,9 +97,7 @@ class DensePlan:
             return None
         threads = runtime.threads_for(self._batch * self._inputs * self._outputs)
         if self._outputs <= NARROW_GRADIENT_OUTPUTS:
-            _kernels.narrow_gradients(
-                dy, x, kernel, dx, dkernel, dbias, self._transposed(), threads
-            )
+            _narrow.gradients(dy, x, kernel, dx, dkernel, dbias, self._transposed(), threads)
             return None
         rows = _kernels.GRADIENT_ROWS
         blocks = -(-self._inputs // rows)

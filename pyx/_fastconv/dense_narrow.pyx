@@ -1,0 +1,161 @@
+"""Dense layers of few outputs, less than fill some vectors: W transposed, (outputs, inputs).
+
+Vectors run along the inputs.  Output: parts of the inputs (parallel, times four samples each)
+as dot products, the parts' sums added in order.  Gradients, BLOCK inputs at a time (parallel):
+dkernel in a row of sums that stays in L1 while the samples pass by, four at a time; dx as sums
+of rows of W.  Both are bound by reading x and writing dx.
+"""
+
+from cython.parallel cimport parallel, prange
+from libc.stddef cimport ptrdiff_t
+from libc.string cimport memset
+
+from _fastconv._dense cimport add_parts, bias_gradient
+from _fastconv._tiles cimport (
+    DOT_COLUMNS, DOT_ROWS, dot_tile, float_mode, flush_denormals, real, restore_denormals,
+)
+
+cdef enum:
+    BLOCK = 1024          # inputs of a gradient task
+
+
+cdef void transpose_rows(const real* kernel, real* transposed, ptrdiff_t inputs,
+                         ptrdiff_t outputs, ptrdiff_t first, ptrdiff_t last) noexcept nogil:
+    cdef ptrdiff_t i, t
+    for i in range(first, last):
+        for t in range(outputs):
+            transposed[t * inputs + i] = kernel[i * outputs + t]
+
+
+cdef const real* transposed_weights(const real* kernel, real* transposed, ptrdiff_t inputs,
+                                ptrdiff_t outputs, int num_threads):
+    """Return W as (outputs, inputs)."""
+    cdef ptrdiff_t block
+    if outputs == 1:
+        return kernel
+    with nogil:
+        for block in prange((inputs + BLOCK - 1) // BLOCK, schedule="static",
+                            num_threads=num_threads):
+            transpose_rows(kernel, transposed, inputs, outputs, block * BLOCK,
+                           min((block + 1) * BLOCK, inputs))
+    return transposed
+
+
+cdef void dots(int samples, const real* x, const real* weights, real* sums,
+                      ptrdiff_t inputs, ptrdiff_t outputs, ptrdiff_t length) noexcept nogil:
+    cdef ptrdiff_t t = 0
+    while t < outputs:
+        dot_tile(samples, <int> min(DOT_COLUMNS, outputs - t), x, inputs, weights + t * inputs,
+                 inputs, length, sums + t, outputs, 1, 0)
+        t += DOT_COLUMNS
+
+
+def output(const real[:, ::1] x,      # IN (batch, inputs)
+                  const real[:, ::1] kernel, # IN (inputs, outputs)
+                  const real[::1] bias,      # IN (outputs,) or None
+                  real[:, ::1] y,            # OUT (batch, outputs)
+                  real[:, ::1] sums,         # SCRATCH (parts, batch * outputs)
+                  real[::1] transposed,      # SCRATCH (outputs * inputs)
+                  int parts, int num_threads):
+    """y = x kernel + bias: parts of the inputs - samples by four."""
+    cdef ptrdiff_t batch = x.shape[0], inputs = x.shape[1], outputs = y.shape[1]
+    cdef const real* weights = transposed_weights(&kernel[0, 0], &transposed[0], inputs, outputs,
+                                              num_threads)
+    cdef ptrdiff_t fours = (batch + DOT_ROWS - 1) // DOT_ROWS
+    cdef ptrdiff_t task, first, last, sample
+    cdef float_mode mode = 0
+    with nogil, parallel(num_threads=num_threads):
+        mode = flush_denormals()
+        for task in prange(parts * fours, schedule="static"):
+            first = task // fours * inputs // parts
+            last = (task // fours + 1) * inputs // parts
+            sample = task % fours * DOT_ROWS
+            dots(<int> min(DOT_ROWS, batch - sample), &x[sample, first], weights + first,
+                        &sums[task // fours, sample * outputs], inputs, outputs, last - first)
+        restore_denormals(mode)
+    for sample in range(batch):
+        add_parts(outputs, &sums[0, sample * outputs], parts, sums.shape[1],
+                  <const real*> NULL if bias is None else &bias[0], &y[sample, 0])
+
+
+cdef void kernel_gradient_block(const real* dy, const real* x, real* dkernel, ptrdiff_t batch,
+                                 ptrdiff_t inputs, ptrdiff_t outputs, ptrdiff_t first,
+                                 ptrdiff_t length) noexcept nogil:
+    cdef real sums[BLOCK]
+    cdef ptrdiff_t sample, i, t
+    cdef real a, b, c, d
+    cdef const real* p
+    cdef const real* q
+    cdef const real* r
+    cdef const real* s
+    for t in range(outputs):
+        memset(sums, 0, sizeof(sums))
+        sample = 0
+        while sample + 4 <= batch:
+            a = dy[sample * outputs + t]
+            b = dy[(sample + 1) * outputs + t]
+            c = dy[(sample + 2) * outputs + t]
+            d = dy[(sample + 3) * outputs + t]
+            p = x + sample * inputs + first
+            q = p + inputs
+            r = q + inputs
+            s = r + inputs
+            for i in range(length):
+                sums[i] = sums[i] + a * p[i] + b * q[i] + c * r[i] + d * s[i]
+            sample += 4
+        while sample < batch:
+            a = dy[sample * outputs + t]
+            p = x + sample * inputs + first
+            for i in range(length):
+                sums[i] = sums[i] + a * p[i]
+            sample += 1
+        for i in range(length):
+            dkernel[(first + i) * outputs + t] = sums[i]
+
+
+cdef void input_gradient_block(const real* dy, const real* weights, real* dx, ptrdiff_t batch,
+                                ptrdiff_t inputs, ptrdiff_t outputs, ptrdiff_t first,
+                                ptrdiff_t length) noexcept nogil:
+    cdef ptrdiff_t sample, i, t
+    cdef real factor
+    cdef real* target
+    for sample in range(batch):
+        target = dx + sample * inputs + first
+        factor = dy[sample * outputs]
+        for i in range(length):
+            target[i] = factor * weights[first + i]
+        for t in range(1, outputs):
+            factor = dy[sample * outputs + t]
+            for i in range(length):
+                target[i] += factor * weights[t * inputs + first + i]
+
+
+def gradients(const real[:, ::1] dy,     # IN (batch, outputs)
+                     const real[:, ::1] x,      # IN (batch, inputs)
+                     const real[:, ::1] kernel, # IN (inputs, outputs)
+                     real[:, ::1] dx,           # OUT (batch, inputs) or None
+                     real[:, ::1] dkernel,      # OUT (inputs, outputs)
+                     real[::1] dbias,           # OUT (outputs,) or None
+                     real[::1] transposed,      # SCRATCH (outputs * inputs)
+                     int num_threads):
+    """dx, dkernel and dbias: blocks of inputs - outputs - samples - inputs."""
+    cdef ptrdiff_t batch = x.shape[0], inputs = x.shape[1], outputs = dy.shape[1]
+    cdef real* input_gradient = NULL if dx is None else &dx[0, 0]
+    cdef const real* weights = NULL
+    cdef ptrdiff_t task, first, length
+    cdef float_mode mode = 0
+    if dbias is not None:
+        bias_gradient(&dy[0, 0], &dbias[0], batch, outputs)
+    if input_gradient != NULL:
+        weights = transposed_weights(&kernel[0, 0], &transposed[0], inputs, outputs, num_threads)
+    with nogil, parallel(num_threads=num_threads):
+        mode = flush_denormals()
+        for task in prange((inputs + BLOCK - 1) // BLOCK, schedule="dynamic"):
+            first = task * BLOCK
+            length = min(BLOCK, inputs - first)
+            kernel_gradient_block(&dy[0, 0], &x[0, 0], &dkernel[0, 0], batch, inputs, outputs,
+                                   first, length)
+            if input_gradient != NULL:
+                input_gradient_block(&dy[0, 0], weights, input_gradient, batch, inputs, outputs,
+                                      first, length)
+        restore_denormals(mode)

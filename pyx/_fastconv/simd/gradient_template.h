@@ -1,0 +1,156 @@
+/* Register tile of the kernel gradient, which sums over pixels, and the packing of its operands.
+ *
+ * Included once per type by tile.h with REAL and NAME defined.
+ */
+
+#define VEC NAME(fc_v)
+#define LANES ((int)(FC_BYTES / sizeof(REAL)))
+
+/* ---- kernel gradient: `rows` values of the input patch by up to 2 vectors of channels ---- */
+
+FC_INLINE void NAME(fc_gradient_body)(const int rows, const int vectors, const REAL *x,
+                                      ptrdiff_t x_step, ptrdiff_t x_line, const REAL *dy,
+                                      ptrdiff_t dy_step, int lines, int pixels, REAL *sums_out,
+                                      ptrdiff_t sums_step, int overwrite) {
+    /* With few sums every second or fourth pixel has its own: one set would wait for itself. */
+    enum { MOST = 4 };
+    const int sets = rows * vectors <= 2 ? 4 : rows * vectors <= 6 ? 2 : 1;
+    VEC sums[MOST][FC_ROWS][2];
+    FC_UNROLL
+    for (int s = 0; s < sets; s++)
+        FC_UNROLL
+        for (int i = 0; i < rows; i++)
+            for (int v = 0; v < vectors; v++)
+                sums[s][i][v] = overwrite || s ? (VEC){0}
+                                               : NAME(fc_load)(sums_out + i * sums_step + v * LANES);
+    for (int line = 0; line < lines; line++) {
+        const REAL *p = x + line * x_line;
+        int n = 0;
+        for (; n + sets <= pixels; n += sets) {
+            FC_UNROLL
+            for (int s = 0; s < sets; s++) {
+                VEC first = NAME(fc_load)(dy), second = first;
+                if (vectors == 2) second = NAME(fc_load)(dy + LANES);
+                dy += dy_step;
+                FC_UNROLL
+                for (int i = 0; i < rows; i++) {
+                    VEC value = NAME(fc_splat)(p[i]);
+                    sums[s][i][0] += first * value;
+                    if (vectors == 2) sums[s][i][1] += second * value;
+                }
+                p += x_step;
+            }
+        }
+        for (; sets > 1 && n < pixels; n++) {
+            for (int v = 0; v < vectors; v++)
+                FC_UNROLL
+                for (int i = 0; i < rows; i++)
+                    sums[0][i][v] += NAME(fc_load)(dy + v * LANES) * NAME(fc_splat)(p[i]);
+            dy += dy_step;
+            p += x_step;
+        }
+    }
+    FC_UNROLL
+    for (int i = 0; i < rows; i++)
+        for (int v = 0; v < vectors; v++) {
+            VEC total = sums[0][i][v];
+            FC_UNROLL
+            for (int s = 1; s < sets; s++) total += sums[s][i][v];
+            NAME(fc_store)(sums_out + i * sums_step + v * LANES, total);
+        }
+}
+
+#define FC_GRADIENT_CASE(n)                                                                    \
+    case n:                                                                                    \
+        if (vectors == 2)                                                                      \
+            NAME(fc_gradient_body)(n, 2, x, x_step, x_line, dy, dy_step, lines, pixels,        \
+                                   sums_out, sums_step, overwrite);                            \
+        else                                                                                   \
+            NAME(fc_gradient_body)(n, 1, x, x_step, x_line, dy, dy_step, lines, pixels,        \
+                                   sums_out, sums_step, overwrite);                            \
+        break;
+
+/* sums_out[i][:] (+)= sum over lines and pixels of x[line, pixel, i] * dy[line * pixels + pixel].
+ * The x values of one pixel are contiguous; pixels are x_step and lines x_line apart. */
+FC_LEAF void NAME(fc_gradient_tile)(int rows, int vectors, const REAL *x, ptrdiff_t x_step,
+                                    ptrdiff_t x_line, const REAL *dy, ptrdiff_t dy_step,
+                                    int lines, int pixels, REAL *sums_out, ptrdiff_t sums_step,
+                                    int overwrite) {
+    switch (rows) {
+        FC_GRADIENT_CASE(1)
+        FC_GRADIENT_CASE(2)
+        FC_GRADIENT_CASE(3)
+        FC_GRADIENT_CASE(4)
+        FC_GRADIENT_CASE(5)
+        FC_GRADIENT_CASE(6)
+#if FC_ROWS > 6
+        FC_GRADIENT_CASE(7)
+        FC_GRADIENT_CASE(8)
+        FC_GRADIENT_CASE(9)
+        FC_GRADIENT_CASE(10)
+        FC_GRADIENT_CASE(11)
+        FC_GRADIENT_CASE(12)
+#endif
+    }
+}
+#undef FC_GRADIENT_CASE
+
+/* ---- packing: `count` values of each of `pixels` pixels, rows of `pitch` values ---- */
+
+#define FC_COPY_CASE(n)                                                                        \
+    case n:                                                                                    \
+        for (int i = 0; i < pixels; i++)                                                       \
+            memcpy(to + (ptrdiff_t)i * pitch, from + i * step, n * sizeof(REAL));              \
+        break;
+
+/* Every usual count has a loop of its own: a copy of unknown length costs more than the values
+ * it moves. */
+FC_LEAF void NAME(fc_copy_pixels)(const REAL *from, ptrdiff_t step, int pixels, int count,
+                                  REAL *to, int pitch) {
+    switch (count) {
+        FC_COPY_CASE(1)
+        FC_COPY_CASE(2)
+        FC_COPY_CASE(3)
+        FC_COPY_CASE(4)
+        FC_COPY_CASE(5)
+        FC_COPY_CASE(6)
+        FC_COPY_CASE(7)
+        FC_COPY_CASE(8)
+        FC_COPY_CASE(9)
+        FC_COPY_CASE(10)
+        FC_COPY_CASE(11)
+        FC_COPY_CASE(12)
+        FC_COPY_CASE(13)
+        FC_COPY_CASE(14)
+        FC_COPY_CASE(15)
+        FC_COPY_CASE(16)
+        FC_COPY_CASE(32)
+        default:
+            for (int i = 0; i < pixels; i++)
+                for (int k = 0; k < count; k++) to[(ptrdiff_t)i * pitch + k] = from[i * step + k];
+    }
+}
+#undef FC_COPY_CASE
+
+FC_LEAF void NAME(fc_zero_pixels)(REAL *to, int pitch, int pixels, int count) {
+    for (int i = 0; i < pixels; i++)
+        for (int k = 0; k < count; k++) to[(ptrdiff_t)i * pitch + k] = 0;
+}
+
+/* sums[0:count] += the pixels, each of `vectors` vectors. */
+FC_LEAF void NAME(fc_add_pixels)(const REAL *from, int vectors, int pixels, REAL *sums,
+                                 int count) {
+    VEC total[2] = {{0}, {0}};
+    REAL lanes[2 * LANES];
+    for (int i = 0; i < pixels; i++) {
+        total[0] += NAME(fc_load)(from);
+        if (vectors == 2) total[1] += NAME(fc_load)(from + LANES);
+        from += vectors * LANES;
+    }
+    NAME(fc_store)(lanes, total[0]);
+    NAME(fc_store)(lanes + LANES, total[1]);
+    for (int k = 0; k < count; k++) sums[k] += lanes[k];
+}
+
+#undef VEC
+#undef LANES
