@@ -29,8 +29,7 @@ from libc.stdint cimport uint8_t
 from libc.string cimport memset
 
 from _fastconv._tiles cimport (
-    LANES_F32, TILE_ROWS, conv_tile, float_mode, flush_denormals,
-    restore_denormals,
+    LANES_F32, float_mode, flush_denormals, restore_denormals,
 )
 from _fastconv._window cimport (
     Strip, load_strip, padded_channels, panel_count, panel_vectors, strip_of,
@@ -45,7 +44,11 @@ cdef extern from "simd/winograd.h" nogil:
     void fc_gradient_edge_transform(const float*, ptrdiff_t, ptrdiff_t, int, int, int, float*,
                                     ptrdiff_t, float*) noexcept
     void fc_outer_tile(int, const float*, const float*, ptrdiff_t, float*, int) noexcept
+    void fc_points_product(ptrdiff_t, int, const float*, ptrdiff_t, int, const float*, float*,
+                    ptrdiff_t) noexcept
     void fc_kernel_tile(const float*, ptrdiff_t, float*, ptrdiff_t) noexcept
+    void fc_turned_taps(const float*, ptrdiff_t, ptrdiff_t, int, int, float*) noexcept
+    void fc_some_taps(const float*, ptrdiff_t, int, float*) noexcept
     void fc_kernel_gradient_tile(const float*, ptrdiff_t, float*, ptrdiff_t, int) noexcept
     void fc_output_tile(const float*, ptrdiff_t, const float*, int, float*, ptrdiff_t, ptrdiff_t,
                         int, int, int) noexcept
@@ -94,26 +97,6 @@ cdef void input_rows(const Tiles* t, const Strip* s, const float* x, float* v,
         row += count
 
 
-cdef void multiply(const Tiles* t, const float* v, const float* u, float* m, ptrdiff_t tiles,
-                   ptrdiff_t m_tile, int vectors) noexcept nogil:
-    """m (tiles, panel) = v (tiles, channels) u (channels, panel) for one xi and panel."""
-    cdef ptrdiff_t padded = padded_channels(t.channels, v), tile = 0
-    cdef ptrdiff_t pieces = (tiles + TILE_ROWS - 1) // TILE_ROWS, piece
-    cdef ptrdiff_t no_offset = 0
-    cdef int rows, i
-    cdef const float* pixel[16]
-    cdef float* out[16]
-    for piece in range(pieces):
-        # Pieces of almost equal height: a last one of a single row would run at a third.
-        rows = <int> ((piece + 1) * tiles // pieces - tile)
-        for i in range(rows):
-            pixel[i] = v + (tile + i) * padded
-            out[i] = m + (tile + i) * m_tile
-        conv_tile(rows, vectors, pixel, out, &no_offset, 1, t.channels, u,
-                  vectors * LANES_F32, <const float*> NULL, 0, vectors * LANES_F32, 0)
-        tile += rows
-
-
 cdef void output_tile(const Tiles* t, const float* m, ptrdiff_t m_step, const float* bias,
                       float* y, uint8_t* winners, ptrdiff_t row, int column, int start,
                       int vectors) noexcept nogil:
@@ -142,7 +125,7 @@ cdef void block(const Tiles* t, const Strip* s, const float* x, const float* u,
     """All three steps for tile rows [first, last)."""
     cdef ptrdiff_t tiles = (last - first) * t.columns, tile
     cdef ptrdiff_t padded = padded_channels(t.channels, x)
-    cdef ptrdiff_t filters = padded_channels(t.filters, x)
+    cdef ptrdiff_t u_step = padded_channels(t.filters, x) * t.channels + SKEW
     cdef int panel, start, vectors, xi
     cdef ptrdiff_t width, v_step = tiles * padded + SKEW, m_step
     input_rows(t, s, x, v, v_step, first, last, scratch)
@@ -152,8 +135,8 @@ cdef void block(const Tiles* t, const Strip* s, const float* x, const float* u,
         width = vectors * LANES_F32
         m_step = tiles * width + SKEW
         for xi in range(POINTS):
-            multiply(t, v + xi * v_step, u + (xi * filters + start) * t.channels,
-                     m + xi * m_step, tiles, width, vectors)
+            fc_points_product(tiles, vectors, v + xi * v_step, padded, t.channels,
+                       u + xi * u_step + start * t.channels, m + xi * m_step, width)
         for tile in range(tiles):
             output_tile(t, m + tile * width, m_step, bias, y, winners,
                         first + tile // t.columns, <int> (tile % t.columns), start, vectors)
@@ -227,9 +210,9 @@ cdef void staged_product(const Tiles* t, const float* v, const float* u, float* 
                          ptrdiff_t tiles, ptrdiff_t filters, ptrdiff_t padded, ptrdiff_t xi,
                          int panel) noexcept nogil:
     cdef int start = panel * 2 * LANES_F32
-    multiply(t, v + xi * (tiles * padded + SKEW), u + (xi * filters + start) * t.channels,
-             m + xi * (tiles * filters + SKEW) + start, tiles, filters,
-             panel_vectors(t.filters - start, v))
+    fc_points_product(tiles, panel_vectors(t.filters - start, v), v + xi * (tiles * padded + SKEW),
+               padded, t.channels, u + xi * (filters * t.channels + SKEW) + start * t.channels,
+               m + xi * (tiles * filters + SKEW) + start, filters)
 
 
 cdef void staged_output(const Tiles* t, const float* m, const float* bias, float* y,
@@ -246,36 +229,41 @@ def transform_kernel(const float[:, :, :, ::1] kernel,  # IN (3, 3, channels, fi
     """u = G g G'; `transposed` turns the kernel round and swaps channels and filters."""
     cdef int channels = kernel.shape[3] if transposed else kernel.shape[2]
     cdef int filters = kernel.shape[2] if transposed else kernel.shape[3]
-    cdef int channel
+    cdef int block
     with nogil:
-        for channel in prange(channels, schedule="static", num_threads=num_threads):
-            transform_channel(&kernel[0, 0, 0, 0], &u[0], channel, channels, filters, transposed)
+        for block in prange((channels + LANES_F32 - 1) // LANES_F32, schedule="static",
+                            num_threads=num_threads):
+            transform_channels(&kernel[0, 0, 0, 0], &u[0], block * LANES_F32, channels, filters,
+                               transposed)
 
 
-cdef void transform_channel(const float* kernel, float* u, int channel, int channels,
-                            int filters, bint transposed) noexcept nogil:
-    cdef ptrdiff_t padded = padded_channels(filters, kernel)
+cdef void transform_channels(const float* kernel, float* u, int first, int channels, int filters,
+                             bint transposed) noexcept nogil:
+    """A vector's count of channels: as many are contiguous where the kernel is turned."""
     cdef ptrdiff_t tap_size = <ptrdiff_t> channels * filters
-    cdef int panel, start, vectors, v, tap, k, used
-    cdef float taps[9 * 16]
-    for panel in range(panel_count(filters, kernel)):
-        vectors = panel_vectors(filters - panel * 2 * LANES_F32, kernel)
-        for v in range(vectors):
-            start = (panel * 2 + v) * LANES_F32
-            used = min(LANES_F32, filters - start)
-            for tap in range(9):
-                for k in range(used):
-                    if transposed:
-                        taps[tap * LANES_F32 + k] = kernel[
-                            (8 - tap) * tap_size + <ptrdiff_t> (start + k) * channels + channel]
-                    else:
-                        taps[tap * LANES_F32 + k] = kernel[
-                            tap * tap_size + <ptrdiff_t> channel * filters + start + k]
-                for k in range(used, LANES_F32):
-                    taps[tap * LANES_F32 + k] = 0
-            fc_kernel_tile(taps, LANES_F32,
-                           u + panel * 2 * LANES_F32 * channels
-                           + (channel * vectors + v) * LANES_F32, padded * channels)
+    cdef ptrdiff_t step = padded_channels(filters, kernel) * channels + SKEW
+    cdef int vectors, panel, start, channel, last = min(channels, first + LANES_F32)
+    cdef const float* from_
+    cdef float* to
+    cdef float taps[16 * 9 * 16]
+    start = 0
+    while start < filters:
+        panel = start // (2 * LANES_F32) * 2 * LANES_F32
+        vectors = panel_vectors(filters - panel, kernel)
+        if transposed:
+            fc_turned_taps(kernel + <ptrdiff_t> start * channels + first, tap_size, channels,
+                           last - first, filters - start, taps)
+        for channel in range(first, last):
+            to = u + <ptrdiff_t> panel * channels + channel * vectors * LANES_F32 + start - panel
+            from_ = kernel + <ptrdiff_t> channel * filters + start
+            if transposed:
+                fc_kernel_tile(taps + (channel - first) * 9 * LANES_F32, LANES_F32, to, step)
+            elif filters - start >= LANES_F32:
+                fc_kernel_tile(from_, tap_size, to, step)
+            else:
+                fc_some_taps(from_, tap_size, filters - start, taps)
+                fc_kernel_tile(taps, LANES_F32, to, step)
+        start += LANES_F32
 
 
 cdef void gradient_row(const Tiles* t, const Strip* s, const float* x, const float* dy,

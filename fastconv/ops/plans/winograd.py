@@ -93,7 +93,7 @@ class WinogradPlan:
         self._padded_channels = pad_channels(channels, dtype)
         self._padded_filters = pad_channels(filters, dtype)
         self._scratch = Scratch(np.float32)
-        size = POINTS * self._padded_filters * channels
+        size = _points(self._padded_filters * channels)
         self._kernel = PackedKernel(size, dtype, self._transform)
 
     def forward(
@@ -106,7 +106,7 @@ class WinogradPlan:
     ) -> None:
         """Write the output, and to `winners` which pixel of each pool window it came from."""
         threads = runtime.get_num_threads()
-        size = POINTS * self._padded_filters * self._channels
+        size = _points(self._padded_filters * self._channels)
         u = self._kernel(kernel)
         start = self._scratch("bias", self._padded_filters)
         start[:] = 0

@@ -205,6 +205,77 @@ FC_LEAF void fc_outer_tile(int vectors, const float *v, const float *z, ptrdiff_
         fc_outer_body(1, v, z, tiles, sums, overwrite);
 }
 
+FC_INLINE void fc_product_body(const int rows, const int vectors, const float *v,
+                               ptrdiff_t v_tile, int channels, const float *u, float *m,
+                               ptrdiff_t m_tile) {
+    VEC sums[FC_NARROW_ROWS][2];
+    const float *p[FC_NARROW_ROWS];
+    FC_UNROLL
+    for (int i = 0; i < rows; i++) {
+        p[i] = v + i * v_tile;
+        sums[i][0] = sums[i][1] = (VEC){0};
+    }
+    for (int channel = 0; channel < channels; channel++) {
+        VEC first = fc_load_f32(u), second = first;
+        if (vectors == 2) second = fc_load_f32(u + LANES);
+        u += vectors * LANES;
+        FC_UNROLL
+        for (int i = 0; i < rows; i++) {
+            VEC value = fc_splat_f32(p[i][channel]);
+            sums[i][0] += first * value;
+            if (vectors == 2) sums[i][1] += second * value;
+        }
+    }
+    FC_UNROLL
+    for (int i = 0; i < rows; i++) {
+        fc_store_f32(m + i * m_tile, sums[i][0]);
+        if (vectors == 2) fc_store_f32(m + i * m_tile + LANES, sums[i][1]);
+    }
+}
+
+#define FC_PRODUCT_CASE(n)                                                                     \
+    case n:                                                                                    \
+        fc_product_body(n, vectors, v, v_tile, channels, u, m, m_tile);                        \
+        break;
+
+FC_INLINE void fc_product_piece(int rows, const int vectors, const float *v, ptrdiff_t v_tile,
+                                int channels, const float *u, float *m, ptrdiff_t m_tile) {
+    switch (rows) {
+        FC_PRODUCT_CASE(1)
+        FC_PRODUCT_CASE(2)
+        FC_PRODUCT_CASE(3)
+        FC_PRODUCT_CASE(4)
+        FC_PRODUCT_CASE(5)
+        FC_PRODUCT_CASE(6)
+#if FC_ROWS > 6
+        FC_PRODUCT_CASE(7)
+        FC_PRODUCT_CASE(8)
+        FC_PRODUCT_CASE(9)
+        FC_PRODUCT_CASE(10)
+        FC_PRODUCT_CASE(11)
+        FC_PRODUCT_CASE(12)
+#endif
+    }
+}
+#undef FC_PRODUCT_CASE
+
+/* m (tiles, vectors) = v (tiles, channels) u (channels, vectors), for one or two vectors. */
+FC_LEAF void fc_points_product(ptrdiff_t tiles, int vectors, const float *v, ptrdiff_t v_tile,
+                        int channels, const float *u, float *m, ptrdiff_t m_tile) {
+    ptrdiff_t pieces = (tiles + FC_ROWS - 1) / FC_ROWS, tile = 0;
+    for (ptrdiff_t piece = 0; piece < pieces; piece++) {
+        /* Pieces of almost equal height: a last one of a single row would run at a third. */
+        int rows = (int)((piece + 1) * tiles / pieces - tile);
+        if (vectors == 2)
+            fc_product_piece(rows, 2, v + tile * v_tile, v_tile, channels, u, m + tile * m_tile,
+                             m_tile);
+        else
+            fc_product_piece(rows, 1, v + tile * v_tile, v_tile, channels, u, m + tile * m_tile,
+                             m_tile);
+        tile += rows;
+    }
+}
+
 /* u[xi] = G g G' for one vector of output channels; g holds the nine taps. */
 FC_LEAF void fc_kernel_tile(const float *g, ptrdiff_t g_tap, float *u, ptrdiff_t u_step) {
     VEC half[6][3];
@@ -225,6 +296,34 @@ FC_LEAF void fc_kernel_tile(const float *g, ptrdiff_t g_tap, float *u, ptrdiff_t
         for (int column = 0; column < 6; column++)
             fc_store_f32(u + (6 * row + column) * u_step, out[column]);
     }
+}
+
+/* The nine taps of LANES channels by a vector of filters, the kernel turned round: taps holds
+ * [channel][tap][filter], filters past the last one 0. */
+FC_LEAF void fc_turned_taps(const float *kernel, ptrdiff_t tap_size, ptrdiff_t filter_step,
+                            int channels, int filters, float *taps) {
+    for (int tap = 0; tap < 9; tap++) {
+        const float *from = kernel + (8 - tap) * tap_size;
+        float *to = taps + tap * LANES;
+        if (channels >= LANES && filters >= LANES) {
+            FC_UNROLL
+            for (int k = 0; k < LANES; k++)
+                for (int channel = 0; channel < LANES; channel++)
+                    to[channel * 9 * LANES + k] = from[k * filter_step + channel];
+        } else {
+            for (int channel = 0; channel < (channels < LANES ? channels : LANES); channel++)
+                for (int k = 0; k < LANES; k++)
+                    to[channel * 9 * LANES + k] =
+                        k < filters ? from[k * filter_step + channel] : 0;
+        }
+    }
+}
+
+/* The nine taps of one channel by a vector of filters of which only some exist. */
+FC_LEAF void fc_some_taps(const float *kernel, ptrdiff_t tap_size, int filters, float *taps) {
+    for (int tap = 0; tap < 9; tap++)
+        for (int k = 0; k < LANES; k++)
+            taps[tap * LANES + k] = k < filters ? kernel[tap * tap_size + k] : 0;
 }
 
 /* dg = G' du G for one vector of output channels. */
@@ -249,9 +348,8 @@ FC_LEAF void fc_kernel_gradient_tile(const float *du, ptrdiff_t du_step, float *
     }
 }
 
-/* A' m A for one vector of channels. */
-FC_INLINE void fc_output_transform(const float *m, ptrdiff_t m_step, VEC y[4][4]) {
-    VEC half[4][6];
+/* A' m along the columns, for one vector of channels. */
+FC_INLINE void fc_output_half(const float *m, ptrdiff_t m_step, VEC half[4][6]) {
     FC_UNROLL
     for (int column = 0; column < 6; column++) {
         VEC line[6], out[4];
@@ -262,8 +360,31 @@ FC_INLINE void fc_output_transform(const float *m, ptrdiff_t m_step, VEC y[4][4]
         FC_UNROLL
         for (int row = 0; row < 4; row++) half[row][column] = out[row];
     }
+}
+
+/* A' m A for one vector of channels. */
+FC_INLINE void fc_output_transform(const float *m, ptrdiff_t m_step, VEC y[4][4]) {
+    VEC half[4][6];
+    fc_output_half(m, m_step, half);
     FC_UNROLL
     for (int row = 0; row < 4; row++) fc_output_axis(half[row], 1, y[row]);
+}
+
+/* A whole tile: row by row, so that no row waits in memory to be written. */
+FC_INLINE void fc_output_whole(const float *m, ptrdiff_t m_step, VEC start, int relu, float *y,
+                               ptrdiff_t y_row, ptrdiff_t y_pixel) {
+    VEC half[4][6];
+    fc_output_half(m, m_step, half);
+    FC_UNROLL
+    for (int row = 0; row < 4; row++) {
+        VEC out[4];
+        fc_output_axis(half[row], 1, out);
+        FC_UNROLL
+        for (int column = 0; column < 4; column++) {
+            VEC value = out[column] + start;
+            fc_store_f32(y + row * y_row + column * y_pixel, relu ? fc_relu_f32(value) : value);
+        }
+    }
 }
 
 /* y = [relu](A' m A + bias) for one vector of channels; rows x columns of the tile exist. */
@@ -272,6 +393,10 @@ FC_LEAF void fc_output_tile(const float *m, ptrdiff_t m_step, const float *bias,
                             int channels) {
     VEC tile[4][4];
     VEC start = fc_load_f32(bias);
+    if (rows == 4 && columns == 4 && channels >= LANES) {
+        fc_output_whole(m, m_step, start, relu, y, y_row, y_pixel);
+        return;
+    }
     fc_output_transform(m, m_step, tile);
     for (int row = 0; row < rows; row++)
         for (int column = 0; column < columns; column++) {
@@ -281,12 +406,35 @@ FC_LEAF void fc_output_tile(const float *m, ptrdiff_t m_step, const float *bias,
         }
 }
 
+FC_INLINE void fc_output_pool_whole(const float *m, ptrdiff_t m_step, VEC start, float *y,
+                                    uint8_t *winners, ptrdiff_t y_row, ptrdiff_t y_pixel) {
+    VEC half[4][6];
+    fc_output_half(m, m_step, half);
+    FC_UNROLL
+    for (int row = 0; row < 2; row++) {
+        VEC upper[4], lower[4];
+        fc_output_axis(half[2 * row], 1, upper);
+        fc_output_axis(half[2 * row + 1], 1, lower);
+        FC_UNROLL
+        for (int column = 0; column < 2; column++) {
+            ptrdiff_t at = row * y_row + column * y_pixel;
+            fc_pool_store_f32(upper[2 * column] + start, upper[2 * column + 1] + start,
+                              lower[2 * column] + start, lower[2 * column + 1] + start, y + at,
+                              winners ? winners + at : NULL, LANES);
+        }
+    }
+}
+
 /* One tile is four pool windows: y = max(0, max of each window), winners as in fc_conv_pool_tile. */
 FC_LEAF void fc_output_pool_tile(const float *m, ptrdiff_t m_step, const float *bias, float *y,
                                  uint8_t *winners, ptrdiff_t y_row, ptrdiff_t y_pixel, int rows,
                                  int columns, int channels) {
     VEC tile[4][4];
     VEC start = fc_load_f32(bias);
+    if (rows == 2 && columns == 2 && channels >= LANES) {
+        fc_output_pool_whole(m, m_step, start, y, winners, y_row, y_pixel);
+        return;
+    }
     fc_output_transform(m, m_step, tile);
     for (int row = 0; row < rows; row++)
         for (int column = 0; column < columns; column++) {
