@@ -3,7 +3,8 @@
 The direct kernels serve every shape.  Winograd's F(4x4, 3x3) needs 36 multiply-adds
 where they need 144, but pays for its transforms, for whole 4x4 tiles and for
 transforming the kernel; the constants below are those costs in multiply-adds a lane,
-fitted to single-threaded timings of AVX-512 and AVX2 builds over 3 to 512 channels.
+fitted to single-threaded timings of an AVX2 build over 3 to 512 channels and 1 to 400 tiles;
+choices by them take 2 % more than the faster algorithm, on the average.
 """
 
 from __future__ import annotations
@@ -17,12 +18,15 @@ from ... import runtime
 from ...geometry import Axis, Window
 from .depthwise import DepthwisePlan, Lanes
 from .packing import pad_channels
-from .winograd import POINTS, WinogradKernelGradientPlan, WinogradPlan
+from .winograd import KERNEL_BYTES, POINTS, WinogradKernelGradientPlan, WinogradPlan
 
-TRANSFORM_COST = 550
+TRANSFORM_COST = 620
 """Of one value's share of a tile's input or output transform."""
-KERNEL_COST = 30
-"""Of one value of the transformed kernel, made where the kernel has changed."""
+KERNEL_COST, LARGE_KERNEL_COST, TURNED_COST = 25, 50, 25
+"""Of one value of the transformed kernel, made once a call; where it does not stay in the cache;
+and in addition where the kernel is turned round, for the input gradient."""
+DIRECT_COST, DIRECT_KERNEL_COST = 1.35, 60
+"""Of a multiply-add of the direct kernels, and of packing one value of the kernel."""
 GRADIENT_TRANSFORM_COST, GRADIENT_KERNEL_COST = 490, 13
 """The same for the kernel gradient, whose transform of dU is made once a call."""
 DIRECT_PRODUCT_COST, DIRECT_PATCH_COST, DIRECT_SUM_COST = 1.25, 12, 120
@@ -61,7 +65,7 @@ def winograd_output(
     """Return a plan of the output by Winograd's algorithm, None where direct is faster."""
     if groups != 1 or not _fits(window, dtype):
         return None
-    if not _pays(input_shape, filters, window, pooled):
+    if not _pays(input_shape, filters, window, pooled=pooled):
         return None
     return WinogradPlan(input_shape, filters, window, pooled=pooled, relu=relu)
 
@@ -80,7 +84,9 @@ def winograd_input_gradient(
     if groups != 1 or not _fits(window, dtype):
         return None
     turned = Window(*(_turned(axis) for axis in window))
-    if min(axis.before for axis in turned) < 0 or not _pays(output_shape, channels, turned, False):
+    if min(axis.before for axis in turned) < 0 or not _pays(
+        output_shape, channels, turned, turned=True
+    ):
         return None
     return WinogradPlan(output_shape, channels, turned, transposed=True)
 
@@ -176,7 +182,12 @@ def _fits(window: Window, dtype: np.dtype) -> bool:
 
 
 def _pays(
-    input_shape: tuple[int, int, int, int], filters: int, window: Window, pooled: bool
+    input_shape: tuple[int, int, int, int],
+    filters: int,
+    window: Window,
+    *,
+    pooled: bool = False,
+    turned: bool = False,
 ) -> bool:
     images, _, _, channels = input_shape
     rows, columns = (
@@ -185,10 +196,13 @@ def _pays(
     dtype = np.dtype(np.float32)
     padded = pad_channels(filters, dtype)
     products = channels * padded
-    direct = images * rows * columns * 9 * products
+    direct = 9 * products * (images * rows * columns * DIRECT_COST + DIRECT_KERNEL_COST)
     tiles = images * -(-rows // 4) * -(-columns // 4)
     transforms = TRANSFORM_COST * (pad_channels(channels, dtype) + padded)
-    return tiles * (POINTS * products + transforms) + KERNEL_COST * POINTS * products < direct
+    points = POINTS * products
+    kernel = KERNEL_COST if points * dtype.itemsize <= KERNEL_BYTES else LARGE_KERNEL_COST
+    kernel += TURNED_COST * turned
+    return tiles * (points + transforms) + kernel * points < direct
 
 
 def _gradient_pays(input_shape: tuple[int, int, int, int], filters: int, window: Window) -> bool:

@@ -370,10 +370,21 @@ FC_INLINE void fc_output_transform(const float *m, ptrdiff_t m_step, VEC y[4][4]
     for (int row = 0; row < 4; row++) fc_output_axis(half[row], 1, y[row]);
 }
 
+/* Ask for the lines that a tile writes, before its sums: they lie too far apart for the CPU's own
+ * prefetching. */
+FC_INLINE void fc_expect_tile(const float *y, ptrdiff_t y_row, ptrdiff_t y_pixel, const int side) {
+    FC_UNROLL
+    for (int row = 0; row < side; row++)
+        FC_UNROLL
+        for (int column = 0; column < side; column++)
+            __builtin_prefetch(y + row * y_row + column * y_pixel, 1);
+}
+
 /* A whole tile: row by row, so that no row waits in memory to be written. */
 FC_INLINE void fc_output_whole(const float *m, ptrdiff_t m_step, VEC start, int relu, float *y,
                                ptrdiff_t y_row, ptrdiff_t y_pixel) {
     VEC half[4][6];
+    fc_expect_tile(y, y_row, y_pixel, 4);
     fc_output_half(m, m_step, half);
     FC_UNROLL
     for (int row = 0; row < 4; row++) {
@@ -409,6 +420,7 @@ FC_LEAF void fc_output_tile(const float *m, ptrdiff_t m_step, const float *bias,
 FC_INLINE void fc_output_pool_whole(const float *m, ptrdiff_t m_step, VEC start, float *y,
                                     uint8_t *winners, ptrdiff_t y_row, ptrdiff_t y_pixel) {
     VEC half[4][6];
+    fc_expect_tile(y, y_row, y_pixel, 2);
     fc_output_half(m, m_step, half);
     FC_UNROLL
     for (int row = 0; row < 2; row++) {
