@@ -1,4 +1,4 @@
-"""3x3 convolution of stride 1 by Winograd's F(4x4, 3x3), of fixed shapes.
+"""3x3 convolution of stride 1 and its gradients by Winograd's F(4x4, 3x3), of fixed shapes.
 
 When it is worth it is decided in `choice`; how it works is told in the kernel's source.
 """
@@ -19,7 +19,7 @@ BLOCK_BYTES = 512 * 1024
 """V and M of one blocked task: most of a usual L2 cache."""
 STAGED_BYTES = 24 * 1024 * 1024
 """V and M of one stage."""
-KERNEL_BYTES = 1536 * 1024
+KERNEL_BYTES = 3 * 1024 * 1024
 """A transformed kernel larger than this is not streamed once a block."""
 GRADIENT_STAGE_BYTES = 4 * 1024 * 1024
 """V and Z of one stage of the kernel gradient, or as much as the dU that each stage adds to."""
