@@ -84,6 +84,13 @@ class Loss:
         np.divide(gradient, count, out=out, casting="same_kind")
         return float(losses.sum() / count), out
 
+    def check(
+        self, y_true: Any, shape: tuple[int, ...], sample_weight: Any = None, logits: bool = False
+    ) -> None:
+        """Raise what `value_and_gradient` would raise for every prediction of `shape`."""
+        predictions = np.zeros(shape, np.float32)
+        self.value_and_gradient(y_true, predictions, sample_weight, logits=logits)
+
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> float:
         """Return the mean loss of a batch."""
         return self.value_and_gradient(y_true, y_pred, sample_weight)[0]
@@ -121,6 +128,15 @@ class _CrossEntropy(Loss):
             # The predictions are logits as they stand: no activation is to be left out.
             self.activation = None
         self.label_smoothing = float(label_smoothing)
+
+    def check(self, y_true, shape, sample_weight=None, logits=False):
+        if type(self).losses_and_gradient is not _CrossEntropy.losses_and_gradient:
+            super().check(y_true, shape, sample_weight, logits)
+            return
+        # What can be wrong is found before the loss is computed.
+        self.prepare(np.asarray(y_true), np.zeros(shape, np.float32))
+        if sample_weight is not None:
+            broadcast_weights(sample_weight, shape[:-1], self.name)
 
     def losses_and_gradient(self, targets, predictions, logits):
         if logits or self.from_logits:

@@ -130,9 +130,11 @@ class BatchModel:
         return self._network().forward(x)
 
     def _network(self) -> Network:
-        key = (self._fuse, *((id(layer), layer.trainable) for layer in self.layers))
+        layers = self.layers
+        # Layers are equal where they are the same.
+        key = (self._fuse, layers, [layer.trainable for layer in layers])
         if self._network_cache is None or self._network_cache[0] != key:
-            self._network_cache = (key, Network(self.layers, self._fuse))
+            self._network_cache = (key, Network(layers, self._fuse))
         return self._network_cache[1]
 
     def _folds(self, network: Network) -> bool:
@@ -202,10 +204,10 @@ class BatchModel:
         logits = self._folds(self._network())
         for start in range(0, len(y), _ROWS_CHECKED):
             rows = slice(start, start + _ROWS_CHECKED)
-            prediction = np.zeros((len(y[rows]), *self.output_shape[1:]), np.float32)
+            shape = (len(y[rows]), *self.output_shape[1:])
             weights = None if weight is None else weight[rows]
             try:
-                self.loss.value_and_gradient(y[rows], prediction, weights, logits=logits)
+                self.loss.check(y[rows], shape, weights, logits=logits)
             except (ValueError, TypeError) as error:
                 raise type(error)(f"{self.owner}: {method}: {error}") from None
 
@@ -216,6 +218,8 @@ class BatchModel:
         if not self.built:
             self.build((None, *shape[1:]))
         wanted = self.input_shape
+        if shape[1:] == wanted[1:]:
+            return
         if len(shape) != len(wanted) or any(
             size is not None and size != given
             for size, given in zip(wanted[1:], shape[1:], strict=True)

@@ -235,3 +235,32 @@ def test_a_loss_of_ones_own():
     value, gradient = losses.get(MeanAbsoluteError()).value_and_gradient(BITS, LOGITS)
     assert value == pytest.approx(np.abs(LOGITS - BITS).mean())
     np.testing.assert_allclose(gradient, np.sign(LOGITS - BITS) / 24, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["binary_crossentropy", "sparse_categorical_crossentropy"])
+@pytest.mark.parametrize(
+    ("labels", "weights", "message"),
+    [
+        ([0, 1, 7], None, "from 0 to"),
+        ([0, 1], None, "shape"),
+        ([0, 1, 1], [1, 2], "sample_weight has shape"),
+    ],
+)
+def test_check_raises_what_the_loss_would(name, labels, weights, message):
+    loss = losses.get(name)
+    shape = (3, 1) if name == "binary_crossentropy" else (3, 4)
+    with pytest.raises(ValueError, match=message) as wanted:
+        loss.value_and_gradient(labels, np.full(shape, 0.5, np.float32), weights)
+    with pytest.raises(ValueError, match=message) as found:
+        loss.check(labels, shape, weights)
+    assert str(found.value) == str(wanted.value)
+    loss.check([0, 1, 1], shape, [1, 2, 3])
+
+
+def test_check_tries_a_loss_of_ones_own():
+    class Picky(losses.BinaryCrossentropy):
+        def losses_and_gradient(self, targets, predictions, logits):
+            raise ValueError("only on Sundays")
+
+    with pytest.raises(ValueError, match="only on Sundays"):
+        Picky().check([0, 1], (2, 1))

@@ -97,6 +97,7 @@ class Layer:
         self._shapes: tuple[Shape, Shape] | None = None
         self._parameters: list[Parameter] = []
         self._buffers: dict[tuple[str, np.dtype], np.ndarray] = {}
+        self._views: dict[str, np.ndarray] = {}  # of the buffers, as they were asked for last
         self._plans: dict[tuple, Any] = {}
         self._kept: Any = None
 
@@ -293,12 +294,17 @@ class Layer:
         It grows to the largest shape asked for, so that batches of different
         sizes share it and training allocates nothing after its first steps.
         """
+        shape = tuple(shape)
+        held = self._views.get(key)
+        if held is not None and held.shape == shape and held.dtype == dtype:
+            return held
         dtype = np.dtype(dtype)
         size = math.prod(shape)
         memory = self._buffers.get((key, dtype))
         if memory is None or memory.size < size:
             memory = self._buffers[key, dtype] = aligned_empty((size,), dtype)
-        return memory[:size].reshape(shape)
+        view = self._views[key] = memory[:size].reshape(shape)
+        return view
 
     def plan(self, key: tuple, make: Callable[[], Plan]) -> Plan:
         """Return the plan made before for `key` and the runtime's settings, or a new one."""

@@ -112,7 +112,9 @@ class WinogradPlan:
         start[:] = 0
         if bias is not None:
             start[: bias.size] = bias
-        run = self._run_staged if size * 4 > KERNEL_BYTES else self._run_blocked
+        # Few rows of tiles do not share out evenly; the steps of a stage do.
+        few = self._images * self._tile_rows < 4 * threads
+        run = self._run_staged if few or size * 4 > KERNEL_BYTES else self._run_blocked
         run(x, u, start, out, winners, threads)
 
     def _transform(self, kernel: np.ndarray, u: np.ndarray) -> None:
