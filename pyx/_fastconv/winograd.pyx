@@ -1,8 +1,8 @@
-"""3x3 convolution of stride 1 by Winograd's F(4x4, 3x3), float32.
+"""3x3 convolution of stride 1 and its gradients by Winograd's F(4x4, 3x3), float32.
 
 Three steps, with `xi` one of the 36 points of the transformed domain:
     V[xi][tile][channel] = B' d B        one 6x6 input tile, a vector of channels at a time
-    M[xi][tile][filter]  = V[xi] U[xi]   36 small matrix products, the register tiles of conv
+    M[xi][tile][filter]  = V[xi] U[xi]   36 small matrix products, register tiles as conv's
     y                    = A' M A        with bias, ReLU and, fused, the 2x2 max pool: a 4x4
                                          output tile is exactly four pool windows
 
@@ -12,7 +12,8 @@ streamed once a block.  *Staged* (U larger than a cache): all tiles go through e
 before the next, and the products are shared out by (xi, panel), so that each U is read
 once.  Every output is one fixed sum in either order, whatever the number of threads.
 
-The input gradient is the same convolution of dy with the kernel turned round.
+The input gradient is the same convolution of dy with the kernel turned round.  V, M and U hold
+their points SKEW floats more than a power of two apart: the transforms walk all 36 at once.
 
 The kernel gradient is dg = G' [ sum over tiles V[xi]' Z[xi] ] G with Z = A dy A'.  V lies as
 [xi][vector of channels][tile][lane] and Z as [xi][panel of up to three vectors][tile][lane], so
