@@ -113,7 +113,7 @@ class WinogradPlan:
         if bias is not None:
             start[: bias.size] = bias
         # Few rows of tiles do not share out evenly; the steps of a stage do.
-        few = self._images * self._tile_rows < 4 * threads
+        few = self._rows < 4 * threads
         run = self._run_staged if few or size * 4 > KERNEL_BYTES else self._run_blocked
         run(x, u, start, out, winners, threads)
 
