@@ -122,8 +122,8 @@ def set_fast_math(enabled: bool) -> None:
     """Allow or forbid algorithms that trade a little accuracy for speed.
 
     Winograd's convolution rounds to about 2e-6 of the largest output where the direct one
-    rounds to 1e-6.  With False every convolution is summed directly.  It holds for what is
-    called from now on.
+    rounds to 1e-6.  With False every convolution and its gradients are summed directly.  It
+    holds for what is called from now on.
     """
     global _fast_math
     _fast_math = bool(enabled)

@@ -244,7 +244,7 @@ cdef void transform_channels(const float* kernel, float* u, int first, int chann
     cdef ptrdiff_t tap_size = <ptrdiff_t> channels * filters
     cdef ptrdiff_t step = padded_channels(filters, kernel) * channels + SKEW
     cdef int vectors, panel, start, channel, last = min(channels, first + LANES_F32)
-    cdef const float* from_
+    cdef const float* source
     cdef float* to
     cdef float taps[16 * 9 * 16]
     start = 0
@@ -256,13 +256,13 @@ cdef void transform_channels(const float* kernel, float* u, int first, int chann
                            last - first, filters - start, taps)
         for channel in range(first, last):
             to = u + <ptrdiff_t> panel * channels + channel * vectors * LANES_F32 + start - panel
-            from_ = kernel + <ptrdiff_t> channel * filters + start
+            source = kernel + <ptrdiff_t> channel * filters + start
             if transposed:
                 fc_kernel_tile(taps + (channel - first) * 9 * LANES_F32, LANES_F32, to, step)
             elif filters - start >= LANES_F32:
-                fc_kernel_tile(from_, tap_size, to, step)
+                fc_kernel_tile(source, tap_size, to, step)
             else:
-                fc_some_taps(from_, tap_size, filters - start, taps)
+                fc_some_taps(source, tap_size, filters - start, taps)
                 fc_kernel_tile(taps, LANES_F32, to, step)
         start += LANES_F32
 
