@@ -75,7 +75,10 @@ def _models(pyplot: Any, results: dict[str, Any]) -> Any:
                 heights.append(measurement["contenders"][label]["times fastconv's"])
         colour = OURS if label == "fastconv" else OTHERS[(index - 1) % len(OTHERS)]
         bars.bar(places, heights, width, label=label, color=colour)
+    short = {"training step": "training", "prediction of ": "predict "}
     names = [f"{m['model']}\n{m['operation']}" for m in measurements]
+    for long, brief in short.items():
+        names = [name.replace(long, brief) for name in names]
     bars.set_xticks(range(len(names)), names, fontsize=8)
     bars.set_ylabel("time, fastconv = 1 (lower is better)")
     bars.axhline(1, color="0.5", linewidth=0.8)
