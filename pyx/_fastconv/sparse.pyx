@@ -6,8 +6,8 @@ in four of the dense gradients, less the dead ones.
 `kernel_gradient`: for some rows of windows, list per filter (offset of the winner's patch,
 gradient); then, per kernel row (or three short ones) and slab of up to SLAB_VECTORS vectors,
 per filter: add g * patch to sums in registers over the whole list.  So many rows are listed
-at once that their pixels stay in the L1 cache while all filters pass by.  Rows are dealt to
-a fixed number of parts with private sums, added in order.
+at once that lists are long and their pixels still near while all filters pass by.  Rows are
+dealt to a fixed number of parts with private sums, added in order.
 
 `input_gradient`: for a row of windows, a bit mask over up to 64 filters per position; then,
 per kernel row and slab of weights - small enough for L1 - per position: add g * weights to
