@@ -207,7 +207,8 @@ def test_models_that_do_not_fuse_learn_the_same():
         assert losses[0] == pytest.approx(losses[1], rel=1e-5)
     assert len(fused._network().stages) < len(plain._network().stages)
     for ours, theirs in zip(fused.get_weights(), plain.get_weights(), strict=True):
-        assert_close(ours, theirs)
+        # The steps of a bias cancel to nearly 0 here; each is about a thousandth.
+        assert_close(ours, theirs, usual=1e-3)
     assert_close(fused.predict(x, verbose=0), plain.predict(x, verbose=0))
 
 
