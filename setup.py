@@ -17,6 +17,7 @@ KERNELS = (
     "conv",
     "conv_gradient",
     "winograd",
+    "winograd_gradient",
     "depthwise",
     "pool",
     "fused",

@@ -10,6 +10,7 @@ from . import optim as optim
 from . import pool as pool
 from . import sparse as sparse
 from . import winograd as winograd
+from . import winograd_gradient as winograd_gradient
 
 KERNEL_API: int
 simd_level: str

@@ -13,6 +13,7 @@ from .packing import PackedKernel, pad_channels
 from .scratch import Scratch
 
 _kernels = runtime.kernels.winograd
+_gradient_kernels = runtime.kernels.winograd_gradient
 
 POINTS = 36
 BLOCK_BYTES = 512 * 1024
@@ -184,7 +185,7 @@ class WinogradKernelGradientPlan:
         self._channels = pad_channels(channels, dtype)
         self._filters = pad_channels(filters, dtype)
         columns, lanes = self._tiles.columns, _lanes()
-        panel = _kernels.OUTER * lanes
+        panel = _gradient_kernels.OUTER * lanes
         self._block_tiles = max(1, PANEL_BYTES // (4 * panel))
         row = POINTS * columns * 4 * (self._channels + self._filters)
         gradient = POINTS * 4 * self._channels * self._filters
@@ -207,7 +208,7 @@ class WinogradKernelGradientPlan:
     ) -> None:
         """Write the gradients; dbias may be None."""
         threads = runtime.get_num_threads()
-        _kernels.kernel_gradient(
+        _gradient_kernels.kernel_gradient(
             x,
             dy,
             self._tiles.strip,

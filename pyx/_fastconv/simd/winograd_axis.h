@@ -1,0 +1,116 @@
+/* Winograd's minimal filtering F(4x4, 3x3): the transforms along one axis, and of an input tile.
+ *
+ * One 4x4 tile of outputs needs 36 multiplications a channel pair instead of 144:
+ *     Y = A' [ (G g G') . (B' d B) ] A
+ * with d the 6x6 input tile, g the 3x3 kernel, "." elementwise (a matrix product once
+ * summed over channels).  The interpolation points are 0, +-a, +-b and infinity with
+ * a = 3/4, b = 3/2: the products a*b etc. are exact in binary, and rounding errors are
+ * a third of those of the usual 0, +-1, +-2.
+ *
+ * The rows for +p and -p are even(p) + odd(p) and even(p) - odd(p), which halves the work.
+ * The gradients use the same matrices transposed: Z = A dy A', dg = G' (V' Z) G.
+ *
+ * Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, 2016.
+ */
+#ifndef FASTCONV_WINOGRAD_AXIS_H
+#define FASTCONV_WINOGRAD_AXIS_H
+
+#include "tile.h"
+
+#define VEC fc_v_f32
+
+static const float fc_a = 0.75f, fc_b = 1.5f;
+static const float fc_a2 = 0.5625f, fc_b2 = 2.25f;
+static const float fc_sum = 2.8125f;      /* a^2 + b^2 */
+static const float fc_product = 1.265625f; /* a^2 b^2 */
+
+/* B' along one axis: six values to six. */
+FC_INLINE void fc_input_axis(const VEC *d, const int step, VEC *out) {
+    VEC d0 = d[0], d1 = d[step], d2 = d[2 * step];
+    VEC d3 = d[3 * step], d4 = d[4 * step], d5 = d[5 * step];
+    VEC even_a = d4 - fc_b2 * d2, odd_a = fc_a * (d3 - fc_b2 * d1);
+    VEC even_b = d4 - fc_a2 * d2, odd_b = fc_b * (d3 - fc_a2 * d1);
+    out[0] = fc_product * d0 - fc_sum * d2 + d4;
+    out[1] = even_a + odd_a;
+    out[2] = even_a - odd_a;
+    out[3] = even_b + odd_b;
+    out[4] = even_b - odd_b;
+    out[5] = fc_product * d1 - fc_sum * d3 + d5;
+}
+
+/* A' along one axis: six values to four. */
+FC_INLINE void fc_output_axis(const VEC *m, const int step, VEC *out) {
+    VEC m1 = m[step], m2 = m[2 * step], m3 = m[3 * step], m4 = m[4 * step];
+    VEC sum_a = m1 + m2, sum_b = m3 + m4;
+    VEC difference_a = fc_a * (m1 - m2), difference_b = fc_b * (m3 - m4);
+    out[0] = m[0] + sum_a + sum_b;
+    out[1] = difference_a + difference_b;
+    out[2] = fc_a2 * sum_a + fc_b2 * sum_b;
+    out[3] = fc_a2 * difference_a + fc_b2 * difference_b + m[5 * step];
+}
+
+/* A along one axis: four values to six. */
+FC_INLINE void fc_gradient_axis(const VEC *y, const int step, VEC *out) {
+    VEC y0 = y[0], y1 = y[step], y2 = y[2 * step], y3 = y[3 * step];
+    VEC even_a = y0 + fc_a2 * y2, odd_a = fc_a * (y1 + fc_a2 * y3);
+    VEC even_b = y0 + fc_b2 * y2, odd_b = fc_b * (y1 + fc_b2 * y3);
+    out[0] = y0;
+    out[1] = even_a + odd_a;
+    out[2] = even_a - odd_a;
+    out[3] = even_b + odd_b;
+    out[4] = even_b - odd_b;
+    out[5] = y3;
+}
+
+/* 1 / product of (point - other points) for 0, +-a, +-b. */
+#define FC_N0 (1.0f / 1.265625f)
+#define FC_NA (1.0f / (2 * 0.5625f * (0.5625f - 2.25f)))
+#define FC_NB (1.0f / (2 * 2.25f * (2.25f - 0.5625f)))
+
+/* G along one axis: three values to six. */
+FC_INLINE void fc_kernel_axis(const VEC *g, const int step, VEC *out) {
+    VEC g0 = g[0], g1 = g[step], g2 = g[2 * step];
+    VEC even_a = FC_NA * (g0 + fc_a2 * g2), odd_a = (FC_NA * fc_a) * g1;
+    VEC even_b = FC_NB * (g0 + fc_b2 * g2), odd_b = (FC_NB * fc_b) * g1;
+    out[0] = FC_N0 * g0;
+    out[1] = even_a + odd_a;
+    out[2] = even_a - odd_a;
+    out[3] = even_b + odd_b;
+    out[4] = even_b - odd_b;
+    out[5] = g2;
+}
+
+/* G' along one axis: six values to three. */
+FC_INLINE void fc_kernel_gradient_axis(const VEC *u, const int step, VEC *out) {
+    VEC sum_a = FC_NA * (u[step] + u[2 * step]), sum_b = FC_NB * (u[3 * step] + u[4 * step]);
+    out[0] = FC_N0 * u[0] + sum_a + sum_b;
+    out[1] = (FC_NA * fc_a) * (u[step] - u[2 * step]) + (FC_NB * fc_b) * (u[3 * step] - u[4 * step]);
+    out[2] = fc_a2 * sum_a + fc_b2 * sum_b + u[5 * step];
+}
+
+/* v[xi] = B' d B for one vector of channels of one 6x6 tile. */
+FC_LEAF void fc_input_tile(const float *d, ptrdiff_t d_row, ptrdiff_t d_pixel, float *v,
+                           ptrdiff_t v_step) {
+    VEC half[6][6];
+    FC_UNROLL
+    for (int column = 0; column < 6; column++) {
+        VEC line[6], out[6];
+        FC_UNROLL
+        for (int row = 0; row < 6; row++)
+            line[row] = fc_load_f32(d + row * d_row + column * d_pixel);
+        fc_input_axis(line, 1, out);
+        FC_UNROLL
+        for (int row = 0; row < 6; row++) half[row][column] = out[row];
+    }
+    FC_UNROLL
+    for (int row = 0; row < 6; row++) {
+        VEC out[6];
+        fc_input_axis(half[row], 1, out);
+        FC_UNROLL
+        for (int column = 0; column < 6; column++)
+            fc_store_f32(v + (6 * row + column) * v_step, out[column]);
+    }
+}
+
+#undef VEC
+#endif

@@ -1,0 +1,127 @@
+/* Winograd's F(4x4, 3x3): what the kernel gradient needs, dg = G' (sum of V' Z) G.
+ */
+#ifndef FASTCONV_WINOGRAD_GRADIENT_H
+#define FASTCONV_WINOGRAD_GRADIENT_H
+
+#include "winograd_axis.h"
+
+#define VEC fc_v_f32
+#define LANES FC_LANES_F32
+
+/* z[xi] = A dy A' for one vector of channels of a whole 4x4 tile; their 16 values' sum to `sum`,
+ * added to what is there. */
+FC_LEAF void fc_gradient_tile_transform(const float *dy, ptrdiff_t dy_row, ptrdiff_t dy_pixel,
+                                        float *z, ptrdiff_t z_step, float *sum) {
+    VEC half[6][4], total = {0};
+    FC_UNROLL
+    for (int column = 0; column < 4; column++) {
+        VEC line[4], out[6];
+        FC_UNROLL
+        for (int row = 0; row < 4; row++)
+            line[row] = fc_load_f32(dy + row * dy_row + column * dy_pixel);
+        total += (line[0] + line[1]) + (line[2] + line[3]);
+        fc_gradient_axis(line, 1, out);
+        FC_UNROLL
+        for (int row = 0; row < 6; row++) half[row][column] = out[row];
+    }
+    fc_store_f32(sum, fc_load_f32(sum) + total);
+    FC_UNROLL
+    for (int row = 0; row < 6; row++) {
+        VEC out[6];
+        fc_gradient_axis(half[row], 1, out);
+        FC_UNROLL
+        for (int column = 0; column < 6; column++)
+            fc_store_f32(z + (6 * row + column) * z_step, out[column]);
+    }
+}
+
+/* The same where only rows x columns of the tile or some channels of the vector exist. */
+FC_LEAF void fc_gradient_edge_transform(const float *dy, ptrdiff_t dy_row, ptrdiff_t dy_pixel,
+                                        int rows, int columns, int channels, float *z,
+                                        ptrdiff_t z_step, float *sum) {
+    float tile[16 * LANES] = {0};
+    int some = channels < LANES ? channels : LANES;
+    for (int row = 0; row < rows; row++)
+        for (int column = 0; column < columns; column++)
+            for (int k = 0; k < some; k++)
+                tile[(4 * row + column) * LANES + k] = dy[row * dy_row + column * dy_pixel + k];
+    fc_gradient_tile_transform(tile, 4 * LANES, LANES, z, z_step, sum);
+}
+
+/* Values of V in one register tile of the kernel gradient, by up to three vectors of Z: their
+ * sums, three vectors and a broadcast one fill 16 or 32 registers with 7 loads per 12
+ * multiply-adds, and the rows divide a vector of V. */
+#if FC_BYTES == 64
+#define FC_OUTER_ROWS 8
+#else
+#define FC_OUTER_ROWS 4
+#endif
+enum { FC_WINOGRAD_OUTER_ROWS = FC_OUTER_ROWS, FC_WINOGRAD_OUTER_VECTORS = 3 };
+
+FC_INLINE void fc_outer_body(const int vectors, const float *v, const float *z, ptrdiff_t tiles,
+                             float *sums_out, int overwrite) {
+    VEC sums[FC_OUTER_ROWS][3];
+    FC_UNROLL
+    for (int i = 0; i < FC_OUTER_ROWS; i++)
+        FC_UNROLL
+        for (int k = 0; k < vectors; k++)
+            sums[i][k] = (VEC){0};
+    for (ptrdiff_t tile = 0; tile < tiles; tile++) {
+        VEC side[3];
+        FC_UNROLL
+        for (int k = 0; k < vectors; k++) side[k] = fc_load_f32(z + k * LANES);
+        FC_UNROLL
+        for (int i = 0; i < FC_OUTER_ROWS; i++) {
+            VEC value = fc_splat_f32(v[i]);
+            FC_UNROLL
+            for (int k = 0; k < vectors; k++) sums[i][k] += side[k] * value;
+        }
+        v += LANES;
+        z += vectors * LANES;
+    }
+    FC_UNROLL
+    for (int i = 0; i < FC_OUTER_ROWS; i++)
+        FC_UNROLL
+        for (int k = 0; k < vectors; k++) {
+            float *to = sums_out + (i * vectors + k) * LANES;
+            fc_store_f32(to, overwrite ? sums[i][k] : fc_load_f32(to) + sums[i][k]);
+        }
+}
+
+/* sums (rows, vectors) (+)= sum over tiles of v[tile][0:rows] by z[tile]; v is a vector a tile.
+ * The tiles are summed by themselves first: a long sum would lose digits with each of them. */
+FC_LEAF void fc_outer_tile(int vectors, const float *v, const float *z, ptrdiff_t tiles,
+                           float *sums, int overwrite) {
+    if (vectors == 3)
+        fc_outer_body(3, v, z, tiles, sums, overwrite);
+    else if (vectors == 2)
+        fc_outer_body(2, v, z, tiles, sums, overwrite);
+    else
+        fc_outer_body(1, v, z, tiles, sums, overwrite);
+}
+
+/* dg = G' du G for one vector of output channels. */
+FC_LEAF void fc_kernel_gradient_tile(const float *du, ptrdiff_t du_step, float *dg,
+                                     ptrdiff_t dg_tap, int channels) {
+    VEC half[3][6];
+    FC_UNROLL
+    for (int column = 0; column < 6; column++) {
+        VEC line[6], out[3];
+        FC_UNROLL
+        for (int row = 0; row < 6; row++)
+            line[row] = fc_load_f32(du + (6 * row + column) * du_step);
+        fc_kernel_gradient_axis(line, 1, out);
+        FC_UNROLL
+        for (int row = 0; row < 3; row++) half[row][column] = out[row];
+    }
+    for (int row = 0; row < 3; row++) {
+        VEC out[3];
+        fc_kernel_gradient_axis(half[row], 1, out);
+        for (int column = 0; column < 3; column++)
+            fc_store_some_f32(dg + (3 * row + column) * dg_tap, out[column], channels);
+    }
+}
+
+#undef VEC
+#undef LANES
+#endif

@@ -1,0 +1,21 @@
+import numpy as np
+
+OUTER: int
+
+def kernel_gradient(
+    x: np.ndarray,
+    dy: np.ndarray,
+    strip: np.ndarray,
+    fields: np.ndarray,
+    block_rows: int,
+    block_tiles: int,
+    group: int,
+    v: np.ndarray,
+    z: np.ndarray,
+    du: np.ndarray,
+    sums: np.ndarray,
+    scratch: np.ndarray,
+    dkernel: np.ndarray,
+    dbias: np.ndarray | None,
+    num_threads: int,
+) -> None: ...
