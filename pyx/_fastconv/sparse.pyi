@@ -3,6 +3,7 @@ import numpy as np
 SLAB: int
 DEAD: int
 MASK_FILTERS: int
+LIST_ROOM: int
 
 def kernel_gradient(
     x: np.ndarray,

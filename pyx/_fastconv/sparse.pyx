@@ -27,9 +27,10 @@ cdef extern from "simd/sparse.h" nogil:
     const int SLAB_VECTORS "FC_SLAB_VECTORS"
     const int LINE_VECTORS "FC_LINE_VECTORS"
     void fc_list_f32(const float*, const uint8_t*, ptrdiff_t, int, int, const int32_t*,
-                     const int32_t*, int, int32_t*, float*, int32_t*, float*) noexcept
-    void fc_list_f64(const double*, const uint8_t*, ptrdiff_t, int, int, const int32_t*,
-                     const int32_t*, int, int32_t*, double*, int32_t*, double*) noexcept
+                     const int32_t*, int, const uint8_t[256][8], int32_t*, float*, int32_t*,
+                     float*) noexcept
+    void fc_list_bits_f64(const double*, const uint8_t*, ptrdiff_t, int, int, const int32_t*,
+                          const int32_t*, int, int32_t*, double*, int32_t*, double*) noexcept
     void fc_collect_f32(int, int, const float*, ptrdiff_t, const int32_t*, const float*, int,
                         float*, ptrdiff_t) noexcept
     void fc_collect_f64(int, int, const double*, ptrdiff_t, const int32_t*, const double*, int,
@@ -45,8 +46,26 @@ SLAB = SLAB_VECTORS
 DEAD = 4
 cdef enum:
     WORD = 64             # filters of one mask, window positions of one turn of the lists
+    ROOM = 8              # values that may be written past a list's end
 
 MASK_FILTERS = WORD
+LIST_ROOM = ROOM
+
+cdef uint8_t front[256][8]    # of each mask, the positions of its set bits, in order
+
+
+cdef void fill_front() noexcept:
+    cdef int mask, bit, count
+    for mask in range(256):
+        count = 0
+        for bit in range(8):
+            front[mask][bit] = 0
+            if mask >> bit & 1:
+                front[mask][count] = bit
+                count += 1
+
+
+fill_front()
 
 
 cdef inline int line_vectors(const Block* b, const real* kind) noexcept nogil:
@@ -69,12 +88,12 @@ cdef void list_rows(const Block* b, const real* dy, const uint8_t* winners,
             filters = min(WORD, b.filters - filter)
             if real is float:
                 fc_list_f32(dy + filter, winners + filter, b.filters, some, filters,
-                            origin + first, shift, capacity, offsets + filter * capacity,
+                            origin + first, shift, capacity, front, offsets + filter * capacity,
                             gradients + filter * capacity, counts + filter, totals + filter)
             else:
-                fc_list_f64(dy + filter, winners + filter, b.filters, some, filters,
-                            origin + first, shift, capacity, offsets + filter * capacity,
-                            gradients + filter * capacity, counts + filter, totals + filter)
+                fc_list_bits_f64(dy + filter, winners + filter, b.filters, some, filters,
+                                 origin + first, shift, capacity, offsets + filter * capacity,
+                                 gradients + filter * capacity, counts + filter, totals + filter)
             filter += WORD
         dy += <ptrdiff_t> WORD * b.filters
         winners += <ptrdiff_t> WORD * b.filters
@@ -122,7 +141,7 @@ cdef void kernel_gradient_part(const Block* b, const Strip* s, const real* x, co
     cdef ptrdiff_t image
     cdef ptrdiff_t row_size = <ptrdiff_t> b.columns * b.filters
     cdef int row, rows
-    cdef int capacity = strip_rows * b.columns
+    cdef int capacity = strip_rows * b.columns + ROOM
     cdef const real* base
     memset(sums, 0, sums_size * sizeof(real))
     memset(bias_sums, 0, b.filters * sizeof(real))
@@ -162,8 +181,8 @@ def kernel_gradient(const real[:, :, :, ::1] x,             # IN
                     real[:, ::1] bias_sums,     # SCRATCH (parts, filters)
                     const int[::1] strip, const int[::1] block, int strip_rows,
                     real[:, ::1] scratch,       # SCRATCH one row a thread
-                    int32_t[:, ::1] offsets,    # SCRATCH (threads, filters * (windows + 1))
-                    real[:, ::1] gradients,     # SCRATCH (threads, filters * windows)
+                    int32_t[:, ::1] offsets,    # SCRATCH (threads, filters * (windows + ROOM + 1))
+                    real[:, ::1] gradients,     # SCRATCH (threads, filters * (windows + ROOM))
                     real[:, :, :, ::1] dkernel, # OUT
                     real[::1] dbias,            # OUT or None
                     int num_threads):
@@ -171,7 +190,7 @@ def kernel_gradient(const real[:, :, :, ::1] x,             # IN
     cdef Strip s = strip_of(strip)
     cdef Block b = block_of(block)
     cdef ptrdiff_t rows = x.shape[0] * b.rows, part, parts = sums.shape[0], row
-    cdef ptrdiff_t entries = <ptrdiff_t> b.filters * strip_rows * b.columns
+    cdef ptrdiff_t entries = <ptrdiff_t> b.filters * (strip_rows * b.columns + ROOM)
     cdef float_mode mode = 0
     with nogil, parallel(num_threads=num_threads):
         mode = flush_denormals()

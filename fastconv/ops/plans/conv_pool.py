@@ -183,7 +183,7 @@ class ConvPoolPlan:
         rows = self._images * self.output_shape[1]
         parts = max(1, min(rows, PARTS, PARTS_BYTES // (size * self._dtype.itemsize)))
         strip = ((2 * self._list_rows - 1) * self._stride + kernel_rows) * self._line_step
-        windows = self._list_rows * self.output_shape[2]
+        capacity = self._list_rows * self.output_shape[2] + _sparse.LIST_ROOM
         _sparse.kernel_gradient(
             x,
             dy,
@@ -196,8 +196,8 @@ class ConvPoolPlan:
             self._block,
             self._list_rows,
             self._scratch("rows", threads, 1 if self._in_place else strip + self._padded_line),
-            self._scratch("offsets", threads, filters * (windows + 1), dtype=np.int32),
-            self._scratch("gradients", threads, filters * windows),
+            self._scratch("offsets", threads, filters * (capacity + 1), dtype=np.int32),
+            self._scratch("gradients", threads, filters * capacity),
             dkernel,
             dbias,
             threads,

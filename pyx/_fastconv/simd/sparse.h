@@ -24,4 +24,6 @@ enum { FC_SLAB_VECTORS = 12, FC_LINE_VECTORS = FC_SPARSE_VECTORS };
 #undef REAL
 #undef NAME
 
+#include "sparse_list.h"
+
 #endif

@@ -18,10 +18,11 @@
  * the winner's patch, and dy.  Which entries live is as good as random, so there is no branch per
  * entry: masks over the filters, made position by position, are turned into masks over the
  * positions, and each filter walks its set bits. */
-FC_LEAF void NAME(fc_list)(const REAL *dy, const uint8_t *winners, ptrdiff_t pixel, int positions,
-                           int filters, const int32_t *origin, const int32_t *shift, int capacity,
-                           int32_t *restrict offsets, REAL *restrict gradients,
-                           int32_t *restrict counts, REAL *restrict totals) {
+FC_LEAF void NAME(fc_list_bits)(const REAL *dy, const uint8_t *winners, ptrdiff_t pixel,
+                                int positions, int filters, const int32_t *origin,
+                                const int32_t *shift, int capacity, int32_t *restrict offsets,
+                                REAL *restrict gradients, int32_t *restrict counts,
+                                REAL *restrict totals) {
     uint64_t living[64] = {0};
     for (int p = 0; p < positions; p++) {
         uint64_t masks[4];

@@ -1,0 +1,109 @@
+/* The lists of the kernel gradient where the CPU can permute eight lanes by a table.
+ *
+ * Blocks of eight window positions by eight filters: dy and the offsets of the winners' patches are
+ * turned to a vector of positions per filter; of each the living lanes are moved to the front
+ * and stored whole at the end of that filter's list, past which up to seven values are garbage.
+ * No branch and no address depends on what lives.
+ */
+#ifndef FASTCONV_SPARSE_LIST_H
+#define FASTCONV_SPARSE_LIST_H
+
+#include "intrinsics.h"
+
+#if defined(__AVX2__)
+
+FC_INLINE void fc_transpose_eight(__m256 rows[8]) {
+    __m256 pairs[8], fours[8];
+    FC_UNROLL
+    for (int i = 0; i < 8; i += 2) {
+        pairs[i] = _mm256_unpacklo_ps(rows[i], rows[i + 1]);
+        pairs[i + 1] = _mm256_unpackhi_ps(rows[i], rows[i + 1]);
+    }
+    FC_UNROLL
+    for (int i = 0; i < 8; i += 4)
+        FC_UNROLL
+        for (int half = 0; half < 2; half++) {
+            fours[i + 2 * half] = _mm256_shuffle_ps(pairs[i + half], pairs[i + 2 + half], 0x44);
+            fours[i + 2 * half + 1] = _mm256_shuffle_ps(pairs[i + half], pairs[i + 2 + half], 0xEE);
+        }
+    FC_UNROLL
+    for (int i = 0; i < 4; i++) {
+        rows[i] = _mm256_permute2f128_ps(fours[i], fours[i + 4], 0x20);
+        rows[i + 4] = _mm256_permute2f128_ps(fours[i], fours[i + 4], 0x31);
+    }
+}
+
+/* dy of up to eight filters, 0 where the window is dead, and the offsets of the winners. */
+FC_INLINE void fc_living_patches(const float *dy, const uint8_t *winners, int filters,
+                                 int32_t origin, __m256i shifts, __m256 *living,
+                                 __m256 *offsets) {
+    float some_dy[8] = {0};
+    uint8_t some_winners[8] = {0};
+    if (filters < 8) {
+        memcpy(some_dy, dy, (size_t)filters * sizeof *dy);
+        memcpy(some_winners, winners, (size_t)filters);
+        dy = some_dy;
+        winners = some_winners;
+    }
+    __m256i winner = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)winners));
+    __m256i alive = _mm256_cmpgt_epi32(_mm256_set1_epi32(4), winner);
+    *living = _mm256_and_ps(_mm256_loadu_ps(dy), _mm256_castsi256_ps(alive));
+    *offsets = _mm256_castsi256_ps(_mm256_add_epi32(
+        _mm256_set1_epi32(origin), _mm256_permutevar8x32_epi32(shifts, winner)));
+}
+
+/* As fc_list_bits; `front`[mask] holds the positions of the mask's set bits, in order. */
+FC_LEAF void fc_list_f32(const float *dy, const uint8_t *winners, ptrdiff_t pixel, int positions,
+                         int filters, const int32_t *origin, const int32_t *shift, int capacity,
+                         const uint8_t front[256][8], int32_t *offsets, float *gradients,
+                         int32_t *counts, float *totals) {
+    const __m256i shifts = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)shift));
+    for (int k = 0; k < filters; k += 8) {
+        int some = filters - k < 8 ? filters - k : 8;
+        __m256 total = _mm256_setzero_ps();
+        float sums[8];
+        for (int first = 0; first < positions; first += 8) {
+            __m256 living[8], patches[8];
+            for (int i = 0; i < 8; i++) {
+                ptrdiff_t at = (first + i) * pixel + k;
+                /* What the next call reads: the CPU's own prefetching does not follow this. */
+                __builtin_prefetch(dy + at + 64 * pixel);
+                __builtin_prefetch(winners + at + 64 * pixel);
+                living[i] = patches[i] = _mm256_setzero_ps();
+                if (first + i < positions)
+                    fc_living_patches(dy + at, winners + at, some, origin[first + i], shifts,
+                                      &living[i], &patches[i]);
+                total = _mm256_add_ps(total, living[i]);
+            }
+            fc_transpose_eight(living);
+            fc_transpose_eight(patches);
+            for (int i = 0; i < some; i++) {
+                int mask = _mm256_movemask_ps(
+                    _mm256_cmp_ps(living[i], _mm256_setzero_ps(), _CMP_NEQ_UQ));
+                __m256i order =
+                    _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)front[mask]));
+                ptrdiff_t to = (ptrdiff_t)(k + i) * capacity + counts[k + i];
+                _mm256_storeu_ps(gradients + to, _mm256_permutevar8x32_ps(living[i], order));
+                _mm256_storeu_ps((float *)offsets + to,
+                                 _mm256_permutevar8x32_ps(patches[i], order));
+                counts[k + i] += __builtin_popcount((unsigned)mask);
+            }
+        }
+        _mm256_storeu_ps(sums, total);
+        for (int i = 0; i < some; i++) totals[k + i] += sums[i];
+    }
+}
+
+#else
+
+FC_INLINE void fc_list_f32(const float *dy, const uint8_t *winners, ptrdiff_t pixel, int positions,
+                           int filters, const int32_t *origin, const int32_t *shift, int capacity,
+                           const uint8_t front[256][8], int32_t *offsets, float *gradients,
+                           int32_t *counts, float *totals) {
+    (void)front;
+    fc_list_bits_f32(dy, winners, pixel, positions, filters, origin, shift, capacity, offsets,
+                     gradients, counts, totals);
+}
+
+#endif
+#endif
