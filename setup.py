@@ -18,6 +18,7 @@ KERNELS = (
     "conv_gradient",
     "winograd",
     "winograd_gradient",
+    "winograd_narrow",
     "depthwise",
     "pool",
     "fused",

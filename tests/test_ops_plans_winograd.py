@@ -11,6 +11,8 @@ from oracle import TOLERANCE, assert_close
 import fastconv
 from fastconv import ops, reference
 from fastconv.ops.plans import Conv2DPlan, ConvPoolPlan, choice, winograd
+from fastconv.ops.plans.kernel_gradient import KernelGradientPlan
+from fastconv.ops.plans.winograd_narrow import WinogradNarrowPlan
 
 sides = st.one_of(st.integers(1, 14), st.just(17))
 edge = st.integers(0, 3)
@@ -28,13 +30,15 @@ cases = {
 }
 
 
-@pytest.fixture(scope="module")
-def always():
-    """Take Winograd's algorithm wherever it fits, slow or not."""
+@pytest.fixture(scope="module", params=["many channels", "few channels"])
+def always(request):
+    """Take Winograd's algorithm wherever it fits, slow or not; return its gradient's plan."""
+    few = request.param == "few channels"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(choice, "_pays", lambda *arguments, **options: True)
         patch.setattr(choice, "_gradient_pays", lambda *arguments: True)
-        yield
+        patch.setattr(choice, "_narrow", lambda *arguments, **options: few)
+        yield WinogradNarrowPlan if few else winograd.WinogradKernelGradientPlan
 
 
 def normal(*shape, seed=0):
@@ -65,7 +69,7 @@ def test_output_and_input_gradient(always, **case):
     assert_close(dx, expected, usual=usual[1], what="dx")
 
 
-def check_kernel_gradient(case):
+def check_kernel_gradient(case, algorithm):
     x, kernel, bias = arrays(**case)
     plan = Conv2DPlan(x.shape, kernel.shape, padding=case["padding"])
     dy = normal(*plan.output_shape, seed=1)
@@ -79,13 +83,13 @@ def check_kernel_gradient(case):
         assert_close(dkernel, expected, usual=usual, what="dkernel")
         if dbias is not None:
             assert_close(dbias, bias_expected, usual=usual, what="dbias")
-    assert isinstance(plan._product, winograd.WinogradKernelGradientPlan)
+    assert isinstance(plan._product, algorithm)
 
 
 @given(**cases)
 @settings(max_examples=40)
 def test_kernel_gradient(always, **case):
-    check_kernel_gradient(case)
+    check_kernel_gradient(case, always)
 
 
 @given(**cases)
@@ -96,7 +100,7 @@ def test_kernel_gradient_in_stages(always, **case):
         patch.setattr(winograd, "GRADIENT_STAGE_BYTES", 1)
         patch.setattr(winograd, "STAGED_BYTES", 20_000)
         patch.setattr(winograd, "PANEL_BYTES", 400)
-        check_kernel_gradient(case)
+        check_kernel_gradient(case, always)
 
 
 @pytest.mark.parametrize(
@@ -115,7 +119,7 @@ def test_error_of_the_kernel_gradient(always, x, filters):
     plan = Conv2DPlan(x, (3, 3, x[3], filters), padding="same")
     x, dy, dkernel = normal(*x), normal(*plan.output_shape), np.empty((3, 3, x[3], filters), "f4")
     plan.backward(dy, x, dkernel, None, dkernel, None)
-    assert isinstance(plan._product, winograd.WinogradKernelGradientPlan)
+    assert isinstance(plan._product, always)
     wide = Conv2DPlan(x.shape, dkernel.shape, padding="same", dtype=np.float64)
     expected = np.empty(dkernel.shape)
     wide.backward(dy.astype(float), x.astype(float), expected, None, expected, None)
@@ -167,7 +171,11 @@ def test_nan_comes_out_of_every_window_that_holds_it(always, position):
     assert np.abs(rows - row).max() <= 4 and np.abs(columns - column).max() <= 4
 
 
-LARGE = [(2, 49, 49, 32), (3, 3, 32, 32)], [(1, 23, 23, 64), (3, 3, 64, 128)]
+LARGE = [
+    [(2, 49, 49, 32), (3, 3, 32, 32)],
+    [(1, 23, 23, 64), (3, 3, 64, 128)],
+    [(4, 100, 100, 3), (3, 3, 3, 32)],
+]
 
 
 @pytest.mark.parametrize(("x", "kernel"), LARGE, ids=str)
@@ -182,9 +190,9 @@ def test_error_on_the_chapters_layers(x, kernel):
 def test_the_switch_is_obeyed():
     def used():
         plan = Conv2DPlan((8, 49, 49, 64), (3, 3, 64, 64))
-        gradient = isinstance(plan._plan_kernel_gradient(), winograd.WinogradKernelGradientPlan)
-        assert gradient == (plan._winograd is not None)
-        return gradient
+        direct = isinstance(plan._plan_kernel_gradient(), KernelGradientPlan)
+        assert direct == (plan._winograd is None)
+        return not direct
 
     assert fastconv.get_fast_math() and used()
     fastconv.set_fast_math(False)
@@ -210,7 +218,7 @@ def test_the_switch_is_obeyed():
 def test_what_does_not_fit_is_summed_directly(always, kernel, options):
     plan = Conv2DPlan((8, 49, 49, 64), kernel, **options)
     assert plan._winograd is None
-    assert not isinstance(plan._plan_kernel_gradient(), winograd.WinogradKernelGradientPlan)
+    assert not isinstance(plan._plan_kernel_gradient(), always)
 
 
 def test_a_model_follows_the_switch():

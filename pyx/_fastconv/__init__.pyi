@@ -11,6 +11,7 @@ from . import pool as pool
 from . import sparse as sparse
 from . import winograd as winograd
 from . import winograd_gradient as winograd_gradient
+from . import winograd_narrow as winograd_narrow
 
 KERNEL_API: int
 simd_level: str

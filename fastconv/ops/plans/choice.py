@@ -19,6 +19,7 @@ from ...geometry import Axis, Window
 from .depthwise import DepthwisePlan, Lanes
 from .packing import pad_channels
 from .winograd import KERNEL_BYTES, POINTS, WinogradKernelGradientPlan, WinogradPlan
+from .winograd_narrow import WinogradNarrowPlan
 
 TRANSFORM_COST = 620
 """Of one value's share of a tile's input or output transform."""
@@ -33,6 +34,12 @@ DIRECT_PRODUCT_COST, DIRECT_PATCH_COST, DIRECT_SUM_COST = 1.25, 12, 120
 """Of the direct kernel gradient: a multiply-add, a packed value of a pixel's patch, and a value
 of the kernel, whose parts are added.  Fitted, as those above, to an AVX2 build over 1 to 512
 channels and 1 to 300 tiles, where the times differ by 15 % from the model's."""
+NARROW_BYTES = 20 * 1024
+"""Of a transformed kernel's panel in the algorithm for few channels: it should stay in L1."""
+NARROW_PIXELS = 12
+"""Of the other algorithms, in the time of one tile of that.  Measured on an AVX2 build over 1 to
+8 channels, 3 to 128 filters and outputs of 5 to 224 pixels a side: there it takes 0.5 to 0.9
+times as long as the faster of them, if its tiles are whole."""
 PLANE_COST = 2.3
 """Of a depthwise kernel's multiply-add: it reads its operands from the L2 cache."""
 LATENCY = 8
@@ -61,10 +68,13 @@ def winograd_output(
     *,
     pooled: bool = False,
     relu: bool = False,
-) -> WinogradPlan | None:
+) -> WinogradPlan | WinogradNarrowPlan | None:
     """Return a plan of the output by Winograd's algorithm, None where direct is faster."""
     if groups != 1 or not _fits(window, dtype):
         return None
+    # One channel takes the direct kernels nine multiply-adds, and pooling as long as anyone.
+    if _narrow(input_shape, window, pooled=pooled) and not (pooled and input_shape[3] == 1):
+        return WinogradNarrowPlan(input_shape, filters, window, pooled=pooled, relu=relu)
     if not _pays(input_shape, filters, window, pooled=pooled):
         return None
     return WinogradPlan(input_shape, filters, window, pooled=pooled, relu=relu)
@@ -97,10 +107,12 @@ def winograd_kernel_gradient(
     window: Window,
     groups: int,
     dtype: np.dtype,
-) -> WinogradKernelGradientPlan | None:
+) -> WinogradKernelGradientPlan | WinogradNarrowPlan | None:
     """Return a plan of the kernel gradient by Winograd's algorithm, None where direct is faster."""
     if groups != 1 or not _fits(window, dtype):
         return None
+    if _narrow(input_shape, window):
+        return WinogradNarrowPlan(input_shape, filters, window)
     if not _gradient_pays(input_shape, filters, window):
         return None
     return WinogradKernelGradientPlan(input_shape, filters, window)
@@ -181,6 +193,22 @@ def _fits(window: Window, dtype: np.dtype) -> bool:
     )
 
 
+def _narrow(
+    input_shape: tuple[int, int, int, int], window: Window, *, pooled: bool = False
+) -> bool:
+    """Whether the algorithm for few channels is the fastest."""
+    panel = 2 * pad_channels(1, np.dtype(np.float32)) * POINTS * input_shape[3] * 4
+    rows, columns = _computed(window, pooled=pooled)
+    tiles = -(-rows // 4) * -(-columns // 4)
+    return panel <= NARROW_BYTES and NARROW_PIXELS * tiles <= rows * columns
+
+
+def _computed(window: Window, *, pooled: bool) -> tuple[int, int]:
+    """Return the rows and columns of the convolution that the output needs."""
+    rows, columns = (axis.output for axis in (window.rows, window.columns))
+    return (rows // 2 * 2, columns // 2 * 2) if pooled else (rows, columns)
+
+
 def _pays(
     input_shape: tuple[int, int, int, int],
     filters: int,
@@ -190,9 +218,7 @@ def _pays(
     turned: bool = False,
 ) -> bool:
     images, _, _, channels = input_shape
-    rows, columns = (
-        axis.output // 2 * 2 if pooled else axis.output for axis in (window.rows, window.columns)
-    )
+    rows, columns = _computed(window, pooled=pooled)
     dtype = np.dtype(np.float32)
     padded = pad_channels(filters, dtype)
     products = channels * padded

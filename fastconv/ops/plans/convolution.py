@@ -20,6 +20,7 @@ from .kernel_gradient import KernelGradientPlan
 from .packing import PackedKernel, pad_channels
 from .scratch import Scratch
 from .winograd import WinogradKernelGradientPlan
+from .winograd_narrow import WinogradNarrowPlan
 
 _kernels = runtime.kernels.conv
 
@@ -197,7 +198,9 @@ class Conv2DPlan:
             self._product = self._plan_kernel_gradient()
         self._product.kernel_gradient(dy, x, dkernel, dbias)
 
-    def _plan_kernel_gradient(self) -> KernelGradientPlan | WinogradKernelGradientPlan:
+    def _plan_kernel_gradient(
+        self,
+    ) -> KernelGradientPlan | WinogradKernelGradientPlan | WinogradNarrowPlan:
         input_shape = (self._images, *self._source)
         return winograd_kernel_gradient(
             input_shape, self._kernel_shape[3], self._window, self._groups, self._dtype

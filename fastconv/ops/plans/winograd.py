@@ -30,7 +30,7 @@ GROUP_BYTES = 128 * 1024
 """dU of one task, where all points are computed together."""
 
 
-class _Tiling:
+class Tiling:
     """How a kernel walks the tiles of an output of out_shape, `side` of its pixels each."""
 
     def __init__(
@@ -84,7 +84,7 @@ class WinogradPlan:
         out_shape = (window.rows.output, window.columns.output)
         if pooled:
             out_shape = (out_shape[0] // 2, out_shape[1] // 2)
-        self._tiles = _Tiling(
+        self._tiles = Tiling(
             input_shape, filters, window, out_shape, 2 if pooled else 4, (pooled, relu)
         )
         self._rows = images * self._tiles.rows
@@ -177,7 +177,7 @@ class WinogradKernelGradientPlan:
         self, input_shape: tuple[int, int, int, int], filters: int, window: Window
     ) -> None:
         images, channels = input_shape[0], input_shape[3]
-        self._tiles = _Tiling(
+        self._tiles = Tiling(
             input_shape, filters, window, (window.rows.output, window.columns.output), 4
         )
         self._rows = images * self._tiles.rows

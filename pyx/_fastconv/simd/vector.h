@@ -49,6 +49,9 @@ typedef float fc_u_f32 __attribute__((vector_size(FC_BYTES), aligned(4), may_ali
 typedef int32_t fc_i_f32 __attribute__((vector_size(FC_BYTES)));
 typedef uint8_t fc_b_f32 __attribute__((vector_size(FC_BYTES / 4)));
 
+/* Four floats, whatever the level. */
+typedef float fc_four_f32 __attribute__((vector_size(16)));
+
 typedef double fc_v_f64 __attribute__((vector_size(FC_BYTES)));
 typedef double fc_u_f64 __attribute__((vector_size(FC_BYTES), aligned(8), may_alias));
 typedef int64_t fc_i_f64 __attribute__((vector_size(FC_BYTES)));

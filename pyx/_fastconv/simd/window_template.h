@@ -16,12 +16,12 @@ FC_INLINE void NAME(fc_pool_store)(VEC first, VEC second, VEC third, VEC fourth,
                                    uint8_t *winners, int channels) {
     VEC upper = NAME(fc_max)(first, second), lower = NAME(fc_max)(third, fourth);
     VEC best = NAME(fc_max)(NAME(fc_max)(upper, lower), (VEC){0});
-    VECI strange = ((first != first) | (second != second)) | ((third != third) | (fourth != fourth));
+    VECI strange = NAME(fc_unordered)(first, second) | NAME(fc_unordered)(third, fourth);
     NAME(fc_store_some)(out, (VEC)((VECI)best | strange), channels);
     if (winners && channels > 0) {
         VECI below = lower > upper;
         VECI right = NAME(fc_select)(below, fourth > third, second > first);
-        VECI dead = ~(best > (VEC){0}) | strange;
+        VECI dead = (best == (VEC){0}) | strange;
         VECI winner = (right & 1) | (below & 2);
         winner = NAME(fc_select)(dead, (VECI){0} + 4, winner);
         if (channels >= LANES) {

@@ -24,19 +24,23 @@ static const float fc_a2 = 0.5625f, fc_b2 = 2.25f;
 static const float fc_sum = 2.8125f;      /* a^2 + b^2 */
 static const float fc_product = 1.265625f; /* a^2 b^2 */
 
-/* B' along one axis: six values to six. */
-FC_INLINE void fc_input_axis(const VEC *d, const int step, VEC *out) {
-    VEC d0 = d[0], d1 = d[step], d2 = d[2 * step];
-    VEC d3 = d[3 * step], d4 = d[4 * step], d5 = d[5 * step];
-    VEC even_a = d4 - fc_b2 * d2, odd_a = fc_a * (d3 - fc_b2 * d1);
-    VEC even_b = d4 - fc_a2 * d2, odd_b = fc_b * (d3 - fc_a2 * d1);
-    out[0] = fc_product * d0 - fc_sum * d2 + d4;
-    out[1] = even_a + odd_a;
-    out[2] = even_a - odd_a;
-    out[3] = even_b + odd_b;
-    out[4] = even_b - odd_b;
-    out[5] = fc_product * d1 - fc_sum * d3 + d5;
-}
+/* B' along one axis: six values to six; of vectors, and of four values. */
+#define FC_INPUT_AXIS(AXIS, TYPE)                                    \
+    FC_INLINE void AXIS(const TYPE *d, const int step, TYPE *out) {  \
+        TYPE d0 = d[0], d1 = d[step], d2 = d[2 * step];              \
+        TYPE d3 = d[3 * step], d4 = d[4 * step], d5 = d[5 * step];   \
+        TYPE even_a = d4 - fc_b2 * d2, odd_a = fc_a * (d3 - fc_b2 * d1); \
+        TYPE even_b = d4 - fc_a2 * d2, odd_b = fc_b * (d3 - fc_a2 * d1); \
+        out[0] = fc_product * d0 - fc_sum * d2 + d4;                 \
+        out[1] = even_a + odd_a;                                     \
+        out[2] = even_a - odd_a;                                     \
+        out[3] = even_b + odd_b;                                     \
+        out[4] = even_b - odd_b;                                     \
+        out[5] = fc_product * d1 - fc_sum * d3 + d5;                 \
+    }
+FC_INPUT_AXIS(fc_input_axis, VEC)
+FC_INPUT_AXIS(fc_input_axis_four, fc_four_f32)
+#undef FC_INPUT_AXIS
 
 /* A' along one axis: six values to four. */
 FC_INLINE void fc_output_axis(const VEC *m, const int step, VEC *out) {

@@ -1,0 +1,108 @@
+"""3x3 convolution of stride 1 by Winograd's F(4x4, 3x3) where a pixel has few channels.
+
+When it is worth it is decided in `choice`; how it works is told in the kernel's source.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ... import runtime
+from ...geometry import Window
+from .packing import PackedKernel, pad_channels
+from .scratch import Scratch
+from .winograd import POINTS, Tiling
+
+_kernels = runtime.kernels.winograd_narrow
+
+PARTS = 32
+"""Of the kernel gradient, summed by themselves: more than threads, fewer than rows of tiles."""
+TASK_TILES = 16
+"""Tiles of one task, at least: a thread fetches its next one in the time of a part of a tile."""
+
+
+class WinogradNarrowPlan:
+    """Output and kernel gradient of a convolution: window 3x3, stride 1, dilation 1, groups 1.
+
+    With pooled=True the output is max_pool2d(relu(conv2d), 2), an odd last row or column
+    dropped.
+    """
+
+    def __init__(
+        self,
+        input_shape: tuple[int, int, int, int],
+        filters: int,
+        window: Window,
+        *,
+        pooled: bool = False,
+        relu: bool = False,
+    ) -> None:
+        images, _, width, channels = input_shape
+        out_shape = (window.rows.output, window.columns.output)
+        if pooled:
+            out_shape = (out_shape[0] // 2, out_shape[1] // 2)
+        self._tiles = Tiling(
+            input_shape, filters, window, out_shape, 2 if pooled else 4, (pooled, relu)
+        )
+        self._rows = images * self._tiles.rows
+        self._channels = channels
+        dtype = np.dtype(np.float32)
+        self._scratch = Scratch(dtype)
+        self._padded_filters = pad_channels(filters, dtype)
+        self._zeros = np.zeros(width * channels, dtype)
+        self._half = 6 * ((4 * self._tiles.columns + 2) * channels + 4)
+        self._v = self._tiles.columns * POINTS * -(-channels // 4) * 4
+        size = POINTS * channels * self._padded_filters
+        self._kernel = PackedKernel(size, dtype, _kernels.transform_kernel)
+
+    def forward(
+        self,
+        x: np.ndarray,
+        kernel: np.ndarray,
+        bias: np.ndarray | None,
+        out: np.ndarray,
+        winners: np.ndarray | None = None,
+    ) -> None:
+        """Write the output, and to `winners` which pixel of each pool window it came from."""
+        threads = runtime.get_num_threads()
+        start = self._scratch("bias", self._padded_filters)
+        start[:] = 0
+        if bias is not None:
+            start[: bias.size] = bias
+        _kernels.forward(
+            x,
+            self._kernel(kernel),
+            start,
+            out,
+            winners,
+            self._zeros,
+            self._tiles.strip,
+            self._tiles.fields,
+            max(1, min(TASK_TILES // self._tiles.columns, self._rows // (4 * threads))),
+            self._scratch("half", threads, self._half),
+            self._scratch("v", threads, self._v),
+            threads,
+        )
+
+    def kernel_gradient(
+        self, dy: np.ndarray, x: np.ndarray, dkernel: np.ndarray, dbias: np.ndarray | None
+    ) -> None:
+        """Write the gradients for dy at the output, which is not pooled; dbias may be None."""
+        threads = runtime.get_num_threads()
+        parts = min(PARTS, self._rows)
+        _kernels.kernel_gradient(
+            x,
+            dy,
+            self._zeros,
+            self._tiles.strip,
+            self._tiles.fields,
+            self._scratch("half", threads, self._half),
+            self._scratch("v", threads, self._v),
+            self._scratch("z", threads, POINTS * _kernels.HANDFUL_TILES * self._padded_filters),
+            self._scratch("du", parts, POINTS * self._channels * self._padded_filters),
+            self._scratch("sums", parts, self._padded_filters),
+            dkernel,
+            dbias,
+            parts,
+            threads,
+        )

@@ -1,0 +1,279 @@
+"""3x3 convolution of stride 1 and its kernel gradient by Winograd's F(4x4, 3x3), float32, where a
+pixel has few channels.
+
+The same sums as in `winograd`, in the order that suits three channels: a task takes rows of
+tiles, and of each row the input transform (first down the columns, for six whole rows of the
+image, whatever their channels), then panel by panel of 1-2 vectors of filters tile after tile:
+36 products summed over the channels in registers, the output transform, bias, ReLU, pooling.
+    V[tile][four channels][xi][channel]     U[panel][row of xi][channel][column of xi][lane]
+A row's V and a panel's U fit the L1 cache together; M never exists.  Where the window leaves
+the image it reads a row of zeros, and the transformed rows begin and end with zeros: no image
+is copied.  Tiles that are not whole, in pixels or in filters, go through a tile of scratch.
+
+The kernel gradient dg = G' [ sum over tiles V[xi]' Z[xi] ] G, Z = A dy A', walks V as the output
+does: of a handful of tiles a panel's Z, then their part of dU[panel][xi][channel][lane].  Fixed
+parts of the rows of tiles each have a dU; these are added in their order.
+"""
+
+from cython.parallel cimport parallel, prange, threadid
+from libc.stddef cimport ptrdiff_t
+from libc.stdint cimport uint8_t
+from libc.string cimport memcpy, memset
+
+from _fastconv._tiles cimport (
+    LANES_F32, float_mode, flush_denormals, restore_denormals,
+)
+from _fastconv._window cimport Strip, padded_channels, panel_count, panel_vectors, strip_of
+from _fastconv._winograd cimport POINTS, Tiles, tiles_of
+
+cdef extern from "simd/winograd_narrow.h" nogil:
+    void fc_narrow_input_columns(const float* const*, ptrdiff_t, float*, ptrdiff_t) noexcept
+    void fc_narrow_input_rows(const float*, ptrdiff_t, int, int, float*) noexcept
+    void fc_narrow_tiles(int, int, int, const float*, const float*, const float*, int, float*,
+                         ptrdiff_t, ptrdiff_t) noexcept
+    void fc_narrow_pool_tiles(int, int, int, const float*, const float*, const float*, float*,
+                              uint8_t*, ptrdiff_t, ptrdiff_t) noexcept
+    void fc_narrow_kernel(const float*, ptrdiff_t, int, int, int, float*) noexcept
+
+cdef extern from "simd/winograd_narrow_gradient.h" nogil:
+    const int HANDFUL "FC_HANDFUL"
+    void fc_narrow_gradient_tiles(int, int, const float*, ptrdiff_t, ptrdiff_t, float*,
+                                  float*) noexcept
+    void fc_narrow_outer(int, int, int, const float*, const float*, float*) noexcept
+    void fc_kernel_gradient_tile(const float*, ptrdiff_t, float*, ptrdiff_t, int) noexcept
+
+HANDFUL_TILES = HANDFUL
+
+
+cdef inline int whole_fours(int channels) noexcept nogil:
+    return (channels + 3) // 4 * 4
+
+
+cdef void input_row(const Tiles* t, const Strip* s, const float* image, int top,
+                    const float* zeros, float* half, float* v) noexcept nogil:
+    """V of the tiles whose first row of output is `top`."""
+    cdef const float* rows[6]
+    cdef ptrdiff_t line = <ptrdiff_t> s.padded_width * s.channels
+    # A vector of four may be read past a line's last channel.
+    cdef ptrdiff_t step = line + 4
+    cdef ptrdiff_t begin = min(<ptrdiff_t> s.left * s.channels, line)
+    cdef ptrdiff_t count = min(<ptrdiff_t> s.width * s.channels, line - begin)
+    cdef int row, source
+    for row in range(6):
+        source = top + row - s.top
+        rows[row] = zeros
+        if 0 <= source < s.height:
+            rows[row] = image + <ptrdiff_t> source * s.width * s.channels
+        memset(half + row * step, 0, begin * sizeof(float))
+        memset(half + row * step + begin + count, 0, (step - begin - count) * sizeof(float))
+    fc_narrow_input_columns(rows, count, half + begin, step)
+    fc_narrow_input_rows(half, step, t.columns, t.channels, v)
+
+
+cdef void tiles(const Tiles* t, int count, int vectors, const float* v, const float* u,
+                const float* bias, float* y, uint8_t* winners, ptrdiff_t y_row,
+                ptrdiff_t y_pixel) noexcept nogil:
+    if t.pooled:
+        fc_narrow_pool_tiles(count, vectors, t.channels, v, u, bias, y, winners, y_row, y_pixel)
+    else:
+        fc_narrow_tiles(count, vectors, t.channels, v, u, bias, t.relu, y, y_row, y_pixel)
+
+
+cdef void part_of_tile(const Tiles* t, int rows, int columns, int channels, int vectors,
+                       const float* v, const float* u, const float* bias, float* y,
+                       uint8_t* winners) noexcept nogil:
+    """One tile of which only some rows, columns or filters exist."""
+    cdef float whole[16 * 2 * 16]
+    cdef uint8_t whole_winners[4 * 2 * 16]
+    cdef int side = 2 if t.pooled else 4, row, column, width = vectors * LANES_F32
+    cdef ptrdiff_t to, at
+    tiles(t, 1, vectors, v, u, bias, whole, NULL if winners == NULL else whole_winners,
+          side * width, width)
+    for row in range(rows):
+        for column in range(columns):
+            at = (row * side + column) * width
+            to = (<ptrdiff_t> row * t.out_columns + column) * t.filters
+            memcpy(y + to, whole + at, channels * sizeof(float))
+            if winners != NULL:
+                memcpy(winners + to, whole_winners + at, channels)
+
+
+cdef void output_row(const Tiles* t, int row, const float* v, const float* u, const float* bias,
+                     float* y, uint8_t* winners) noexcept nogil:
+    """All filters of one row of tiles; y and winners are the image's."""
+    cdef int side = 2 if t.pooled else 4, panel, start, vectors, channels, whole, column
+    cdef int rows = min(side, t.out_rows - row * side)
+    cdef ptrdiff_t line = <ptrdiff_t> t.out_columns * t.filters, at
+    cdef ptrdiff_t tile_size = POINTS * whole_fours(t.channels)
+    for panel in range(panel_count(t.filters, v)):
+        start = panel * 2 * LANES_F32
+        vectors = panel_vectors(t.filters - start, v)
+        channels = min(vectors * LANES_F32, t.filters - start)
+        whole = 0
+        if rows == side and channels == vectors * LANES_F32:
+            whole = t.out_columns // side
+        at = row * side * line + start
+        tiles(t, whole, vectors, v, u, bias + start, y + at,
+              NULL if winners == NULL else winners + at, line, t.filters)
+        for column in range(whole, t.columns):
+            at = row * side * line + <ptrdiff_t> column * side * t.filters + start
+            part_of_tile(t, rows, min(side, t.out_columns - column * side), channels, vectors,
+                         v + column * tile_size, u, bias + start, y + at,
+                         NULL if winners == NULL else winners + at)
+        u += <ptrdiff_t> POINTS * t.channels * vectors * LANES_F32
+
+
+def forward(const float[:, :, :, ::1] x,        # IN
+            const float[::1] u,                 # IN transformed kernel
+            const float[::1] bias,              # IN (padded filters)
+            float[:, :, :, ::1] y,              # OUT
+            uint8_t[:, :, :, ::1] winners,      # OUT or None
+            const float[::1] zeros,             # IN a row of the image, all 0
+            const int[::1] strip, const int[::1] fields, int block_rows,
+            float[:, ::1] half,                 # SCRATCH one row a thread
+            float[:, ::1] v,                    # SCRATCH one row a thread
+            int num_threads):
+    """y = [pooled relu of] conv(x) + bias, `block_rows` rows of tiles a task."""
+    cdef Tiles t = tiles_of(fields)
+    cdef Strip s = strip_of(strip)
+    cdef ptrdiff_t rows = x.shape[0] * t.rows, task, row, image
+    cdef ptrdiff_t x_size = <ptrdiff_t> s.height * s.width * s.channels
+    cdef ptrdiff_t y_size = <ptrdiff_t> t.out_rows * t.out_columns * t.filters
+    cdef uint8_t* winner = NULL if winners is None else &winners[0, 0, 0, 0]
+    cdef float_mode mode = 0
+    with nogil, parallel(num_threads=num_threads):
+        mode = flush_denormals()
+        for task in prange((rows + block_rows - 1) // block_rows, schedule="dynamic"):
+            for row in range(task * block_rows, min((task + 1) * block_rows, rows)):
+                image = row // t.rows
+                input_row(&t, &s, &x[0, 0, 0, 0] + image * x_size, <int> (row % t.rows) * 4,
+                          &zeros[0], &half[threadid(), 0], &v[threadid(), 0])
+                output_row(&t, <int> (row % t.rows), &v[threadid(), 0], &u[0], &bias[0],
+                           &y[0, 0, 0, 0] + image * y_size,
+                           NULL if winner == NULL else winner + image * y_size)
+        restore_denormals(mode)
+
+
+def transform_kernel(const float[:, :, :, ::1] kernel,  # IN (3, 3, channels, filters)
+                     float[::1] u):                     # OUT
+    """u = G g G', as `forward` reads it."""
+    cdef int channels = kernel.shape[2], filters = kernel.shape[3], channel, start = 0, vectors, k
+    cdef ptrdiff_t tap_size = <ptrdiff_t> channels * filters
+    cdef float* panel = &u[0]
+    with nogil:
+        while start < filters:
+            vectors = panel_vectors(filters - start, panel)
+            for channel in range(channels):
+                for k in range(vectors):
+                    fc_narrow_kernel(&kernel[0, 0, channel, start + k * LANES_F32], tap_size,
+                                     filters - start - k * LANES_F32, channels, vectors,
+                                     panel + (channel * 6 * vectors + k) * LANES_F32)
+            start += vectors * LANES_F32
+            panel += <ptrdiff_t> POINTS * channels * vectors * LANES_F32
+
+
+cdef void part_of_dy(const Tiles* t, int rows, int columns, int channels, const float* dy,
+                     int vectors, float* z, float* sums) noexcept nogil:
+    """Z of a tile of whose dy only some rows, columns or filters exist."""
+    cdef float whole[16 * 2 * 16]
+    cdef int row, column, width = vectors * LANES_F32
+    memset(whole, 0, sizeof(whole))
+    for row in range(rows):
+        for column in range(columns):
+            memcpy(whole + (row * 4 + column) * width,
+                   dy + (<ptrdiff_t> row * t.out_columns + column) * t.filters,
+                   channels * sizeof(float))
+    fc_narrow_gradient_tiles(1, vectors, whole, 4 * width, width, z, sums)
+
+
+cdef void gradient_row(const Tiles* t, int row, const float* v, const float* dy, float* z,
+                       float* du, float* sums) noexcept nogil:
+    """Add one row of tiles to all of dU and the sums of dy, whose row of the image it is."""
+    cdef int panel, start, vectors, channels, whole, first, tile, tiles, count
+    cdef int rows = min(4, t.out_rows - row * 4)
+    cdef ptrdiff_t line = <ptrdiff_t> t.out_columns * t.filters
+    cdef ptrdiff_t tile_size = POINTS * whole_fours(t.channels)
+    cdef const float* at
+    for panel in range(panel_count(t.filters, v)):
+        start = panel * 2 * LANES_F32
+        vectors = panel_vectors(t.filters - start, v)
+        channels = min(vectors * LANES_F32, t.filters - start)
+        whole = 0
+        if rows == 4 and channels == vectors * LANES_F32:
+            whole = t.out_columns // 4
+        first = 0
+        while first < t.columns:
+            tiles = min(HANDFUL, t.columns - first)
+            count = max(0, min(tiles, whole - first))
+            at = dy + 4 * (row * line + <ptrdiff_t> first * t.filters) + start
+            fc_narrow_gradient_tiles(count, vectors, at, line, t.filters, z, sums + start)
+            for tile in range(count, tiles):
+                part_of_dy(t, rows, min(4, t.out_columns - (first + tile) * 4), channels,
+                           at + tile * 4 * t.filters, vectors, z + tile * vectors * LANES_F32,
+                           sums + start)
+            fc_narrow_outer(tiles, vectors, t.channels, v + first * tile_size, z, du)
+            first += HANDFUL
+        du += <ptrdiff_t> POINTS * t.channels * vectors * LANES_F32
+
+
+cdef void finish(const Tiles* t, const float* du, ptrdiff_t parts, ptrdiff_t step, int channel,
+                 int vector, float* dkernel) noexcept nogil:
+    """dg of one channel and one vector of filters, from the parts' dU."""
+    cdef float total[36 * 16]
+    cdef int start = vector // 2 * 2 * LANES_F32, xi, lane
+    cdef int vectors = panel_vectors(t.filters - start, du)
+    cdef ptrdiff_t part, width = vectors * LANES_F32, at
+    memset(total, 0, sizeof(total))
+    du += <ptrdiff_t> POINTS * t.channels * start + channel * width + vector % 2 * LANES_F32
+    for part in range(parts):
+        for xi in range(POINTS):
+            at = part * step + xi * t.channels * width
+            for lane in range(LANES_F32):
+                total[xi * LANES_F32 + lane] += du[at + lane]
+    fc_kernel_gradient_tile(total, LANES_F32,
+                            dkernel + <ptrdiff_t> channel * t.filters + vector * LANES_F32,
+                            <ptrdiff_t> t.channels * t.filters, t.filters - vector * LANES_F32)
+
+
+def kernel_gradient(const float[:, :, :, ::1] x,        # IN
+                    const float[:, :, :, ::1] dy,       # IN at the output, not pooled
+                    const float[::1] zeros,             # IN a row of the image, all 0
+                    const int[::1] strip, const int[::1] fields,
+                    float[:, ::1] half,                 # SCRATCH one row a thread
+                    float[:, ::1] v,                    # SCRATCH one row a thread
+                    float[:, ::1] z,                    # SCRATCH one row a thread
+                    float[:, ::1] du,                   # SCRATCH one row a part
+                    float[:, ::1] sums,                 # SCRATCH one row a part
+                    float[:, :, :, ::1] dkernel,        # OUT
+                    float[::1] dbias,                   # OUT or None
+                    int parts, int num_threads):
+    """dkernel and dbias; each part of the rows of tiles has sums of its own, added in order."""
+    cdef Tiles t = tiles_of(fields)
+    cdef Strip s = strip_of(strip)
+    cdef ptrdiff_t rows = x.shape[0] * t.rows, task, row, image
+    cdef ptrdiff_t x_size = <ptrdiff_t> s.height * s.width * s.channels
+    cdef ptrdiff_t y_size = <ptrdiff_t> t.out_rows * t.out_columns * t.filters
+    cdef ptrdiff_t padded = padded_channels(t.filters, &zeros[0])
+    cdef float_mode mode = 0
+    cdef int filter
+    with nogil, parallel(num_threads=num_threads):
+        mode = flush_denormals()
+        for task in prange(parts, schedule="dynamic"):
+            memset(&du[task, 0], 0, POINTS * t.channels * padded * sizeof(float))
+            memset(&sums[task, 0], 0, padded * sizeof(float))
+            for row in range(task * rows // parts, (task + 1) * rows // parts):
+                image = row // t.rows
+                input_row(&t, &s, &x[0, 0, 0, 0] + image * x_size, <int> (row % t.rows) * 4,
+                          &zeros[0], &half[threadid(), 0], &v[threadid(), 0])
+                gradient_row(&t, <int> (row % t.rows), &v[threadid(), 0],
+                             &dy[0, 0, 0, 0] + image * y_size, &z[threadid(), 0],
+                             &du[task, 0], &sums[task, 0])
+        for task in prange(t.channels * (padded // LANES_F32), schedule="static"):
+            finish(&t, &du[0, 0], parts, du.shape[1], <int> (task % t.channels),
+                   <int> (task // t.channels), &dkernel[0, 0, 0, 0])
+        restore_denormals(mode)
+    if dbias is not None:
+        for filter in range(t.filters):
+            dbias[filter] = 0
+            for task in range(parts):
+                dbias[filter] += sums[task, filter]
