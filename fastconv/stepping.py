@@ -31,6 +31,7 @@ class BatchModel:
         self.optimizer: optimizers.Optimizer | None = None
         self.loss: losses.Loss | None = None
         self.metrics: list[Any] = []
+        self._batch_meters: Meters | None = None
         self.history: History | None = None
         self.stop_training = False
         self.class_names: list[str] | None = None
@@ -72,11 +73,12 @@ class BatchModel:
         wanted = [metrics] if isinstance(metrics, str) else list(metrics or [])
         # A name stays one, since it is what the logs say; all else becomes an object.
         watched = [m if isinstance(m, str) else metrics_module.get(m, chosen) for m in wanted]
-        Meters(watched, chosen)
+        batch_meters = Meters(watched, chosen)
         # All is checked: only now does the model change.
         self.optimizer = optimizers.get(optimizer)
         self.loss = chosen
         self.metrics = watched
+        self._batch_meters = batch_meters
         self._run_state = None
 
     @property
@@ -177,10 +179,11 @@ class BatchModel:
         return batch
 
     def _step_alone(self, step: Any, batch: Batch, return_dict: bool) -> Any:
-        meters = self._meters()
+        meters = self._batch_meters
         with self._lock:
+            meters.reset()
             meters.update(batch, *step(batch))
-        return as_result(meters.logs(), return_dict)
+            return as_result(meters.logs(), return_dict)
 
     # Checks, all made before anything is changed
 
