@@ -10,7 +10,7 @@ import numpy as np
 
 from . import losses, optimizers
 from . import metrics as metrics_module
-from .batches import Batch, as_batch, check_class_weight, weigh_classes
+from .batches import Batch, as_batch, check_arrays, check_class_weight, weigh_classes
 from .callbacks import History
 from .network import Network
 from .run import Meters, Run
@@ -165,10 +165,10 @@ class BatchModel:
 
     def predict_on_batch(self, x: Any) -> np.ndarray:
         """Return the output for one batch as a new array."""
-        batch = as_batch((x,), f"{self.owner}: predict_on_batch")
+        x, _, _ = check_arrays(x, None, None, f"{self.owner}: predict_on_batch")
         with self._lock:
-            self._prepare_input(batch.x.shape, "predict_on_batch")
-            return np.array(self.predict_step(batch.x))
+            self._prepare_input(x.shape, "predict_on_batch")
+            return np.array(self.predict_step(np.ascontiguousarray(x, np.float32)))
 
     def _checked_batch(self, method: str, x, y, sample_weight, class_weight=None) -> Batch:
         owner = f"{self.owner}: {method}"
@@ -216,9 +216,9 @@ class BatchModel:
 
     def _prepare_input(self, shape: tuple[int, ...], method: str) -> None:
         """Check an input's shape (batch, ...), and build the model for it if it is not built."""
-        if not self.layers:
-            raise ValueError(f"{self.owner}: {method}: the model has no layers; add some first")
         if not self.built:
+            if not self.layers:
+                raise ValueError(f"{self.owner}: {method}: the model has no layers; add some first")
             self.build((None, *shape[1:]))
         wanted = self.input_shape
         if shape[1:] == wanted[1:]:
