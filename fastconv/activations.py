@@ -155,12 +155,8 @@ class Sigmoid(Activation):
     name = "sigmoid"
 
     def forward(self, z, out):
-        # exp overflows to infinity below -88, and 1 / infinity is the right answer there.
-        with np.errstate(over="ignore"):
-            np.negative(z, out=out)
-            np.exp(out, out=out)
-        np.add(out, 1, out=out)
-        return np.divide(1, out, out=out)
+        elementwise.sigmoid(z, out)
+        return out
 
     def backward(self, dy, y, out):
         np.subtract(1, y, out=out)
@@ -188,9 +184,8 @@ class Softmax(Activation):
     name = "softmax"
 
     def forward(self, z, out):
-        np.subtract(z, z.max(axis=-1, keepdims=True), out=out)
-        np.exp(out, out=out)
-        return np.divide(out, out.sum(axis=-1, keepdims=True), out=out)
+        elementwise.softmax(z, out)
+        return out
 
     def backward(self, dy, y, out):
         np.multiply(dy, y, out=out)

@@ -257,24 +257,23 @@ def check_arrays(x: Any, y: Any, sample_weight: Any, owner: str) -> tuple:
     """Return the three as arrays of one length, or raise; None stays None."""
     if x is None:
         raise ValueError(f"{owner}: there is no data; give arrays x and y or a batch iterator")
-    arrays = {"x": np.asarray(x)}
-    if arrays["x"].dtype.kind not in "fiub":
+    x = np.asarray(x)
+    if x.dtype.kind not in "fiub":
         raise TypeError(
-            f"{owner}: x has dtype {arrays['x'].dtype}; numbers are needed, one shape for all rows"
+            f"{owner}: x has dtype {x.dtype}; numbers are needed, one shape for all rows"
         )
-    for name, value in (("y", y), ("sample_weight", sample_weight)):
-        arrays[name] = None if value is None else np.asarray(value)
-    for name, array in arrays.items():
+    y = None if y is None else np.asarray(y)
+    sample_weight = None if sample_weight is None else np.asarray(sample_weight)
+    for name, array in (("x", x), ("y", y), ("sample_weight", sample_weight)):
         if array is None:
             continue
         if array.ndim < 1 or len(array) == 0:
             raise ValueError(f"{owner}: {name} has shape {array.shape}; at least one row is needed")
-        if len(array) != len(arrays["x"]):
+        if len(array) != len(x):
             raise ValueError(
-                f"{owner}: x has {len(arrays['x'])} rows and {name} has {len(array)}; "
-                "they must be as many"
+                f"{owner}: x has {len(x)} rows and {name} has {len(array)}; they must be as many"
             )
-    return tuple(arrays.values())
+    return x, y, sample_weight
 
 
 def as_batch(item: Any, owner: str) -> Batch:

@@ -52,7 +52,8 @@ class FusedConvPool:
                 f"{convolution.label}: backward(dy) needs call(x, training=True) before it"
             )
         plan, x, winners = self._kept
-        dx = convolution.buffer("dx", x.shape) if convolution.needs_input_gradient else None
+        # It may be x itself: the plan reads x for the kernel's gradient first.
+        dx = convolution.input_gradient_buffer(x)
         plan.backward(
             np.ascontiguousarray(dy),
             winners,
@@ -191,6 +192,20 @@ def passes_gradient_at_zeros(layer: Layer, at_zeros: bool) -> bool:
     if type(layer) in (Conv2D, Dense, Activation, ReLU):
         return not (type(layer.activation) is activations.Relu and layer.activation.plain)
     return True
+
+
+def may_overwrite_inputs(stages: Sequence[Stage]) -> list[bool]:
+    """Return for each stage whether it can, and may, write its input's gradient over the input.
+
+    It may where the stage before, whose output the input is, goes back without reading it.
+    """
+    result, unread = [], False
+    for stage in stages:
+        # Exact types: a subclass may go on reading its input.
+        result.append(unread and type(stage) in (FusedConvPool, Dense))
+        if type(stage) is not Flatten:  # whose output is its input
+            unread = type(stage) in (FusedConvPool, GatedPool, MaxPooling2D)
+    return result
 
 
 def _fuses(first: Layer, second: Layer) -> bool:

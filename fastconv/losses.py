@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from .ops import losses as kernels
 from .utils import snake_case
 
 EPSILON = np.float32(1e-7)
@@ -73,16 +74,20 @@ class Loss:
         if y_pred.ndim == 0:
             raise ValueError(f"{self.name}: the predictions are one number; give a batch")
         targets = self.prepare(np.asarray(y_true), y_pred)
-        losses, gradient = self.losses_and_gradient(targets, y_pred, logits)
+        losses, gradients = self.losses_and_gradient(targets, y_pred, logits)
+        if losses.shape != y_pred.shape[:-1] or gradients.shape != y_pred.shape:
+            raise ValueError(
+                f"{self.name}: losses_and_gradient returned the shapes {losses.shape} and "
+                f"{gradients.shape}; {y_pred.shape[:-1]} and {y_pred.shape} are expected"
+            )
+        weights = None
         if sample_weight is not None:
             weights = broadcast_weights(sample_weight, losses.shape, self.name)
-            losses = losses * weights
-            gradient = gradient * weights[..., None]
-        count = max(losses.size, 1)
+        mean, gradient = kernels.mean_loss(losses, weights, gradients)
         if out is None:
-            out = np.empty(y_pred.shape, np.float32)
-        np.divide(gradient, count, out=out, casting="same_kind")
-        return float(losses.sum() / count), out
+            return mean, gradient
+        out[...] = gradient
+        return mean, out
 
     def check(
         self, y_true: Any, shape: tuple[int, ...], sample_weight: Any = None, logits: bool = False
@@ -140,8 +145,12 @@ class _CrossEntropy(Loss):
 
     def losses_and_gradient(self, targets, predictions, logits):
         if logits or self.from_logits:
-            return self._of_logits(targets, predictions.astype(np.float64))
+            return self._of_logits(targets, predictions)
         return self._of_probabilities(targets, predictions)
+
+    def _smoothed(self, targets, classes):
+        smoothing = self.label_smoothing
+        return targets * (1 - smoothing) + smoothing / classes if smoothing else targets
 
     def _of_logits(self, targets, logits):
         raise NotImplementedError
@@ -167,18 +176,15 @@ class BinaryCrossentropy(_CrossEntropy):
 
     def prepare(self, y_true, y_pred):
         targets = super().prepare(y_true, y_pred)
-        if targets.size and not (targets.min() >= 0 and targets.max() <= 1):
+        low, high = kernels.extremes(targets) if targets.size else (0, 1)
+        if not (low >= 0 and high <= 1):
             raise ValueError(
-                f"{self.name}: the targets run from {targets.min():g} to {targets.max():g}; they "
-                "must be from 0 to 1"
+                f"{self.name}: the targets run from {low:g} to {high:g}; they must be from 0 to 1"
             )
-        return targets * (1 - self.label_smoothing) + 0.5 * self.label_smoothing
+        return self._smoothed(targets, 2)
 
     def _of_logits(self, targets, logits):
-        small = np.exp(-np.abs(logits))
-        losses = np.maximum(logits, 0) - logits * targets + np.log1p(small)
-        sigmoid = np.where(logits >= 0, 1, small) / (1 + small)
-        return losses.mean(axis=-1), (sigmoid - targets) / max(targets.shape[-1], 1)
+        return kernels.sigmoid_cross_entropy(logits, targets)
 
     def _of_probabilities(self, targets, probabilities):
         p, inside = _clip(probabilities)
@@ -203,7 +209,7 @@ class CategoricalCrossentropy(_CrossEntropy):
                 f"{y_pred.shape}; for class numbers use 'sparse_categorical_crossentropy'"
             )
         targets = super().prepare(y_true, y_pred)
-        return targets * (1 - self.label_smoothing) + self.label_smoothing / targets.shape[-1]
+        return self._smoothed(targets, targets.shape[-1])
 
     def _check_classes(self, y_pred):
         if y_pred.shape[-1] < 2:
@@ -213,11 +219,7 @@ class CategoricalCrossentropy(_CrossEntropy):
             )
 
     def _of_logits(self, targets, logits):
-        shifted = logits - logits.max(axis=-1, keepdims=True)
-        exponentials = np.exp(shifted)
-        total = exponentials.sum(axis=-1, keepdims=True)
-        losses = -(targets * (shifted - np.log(total))).sum(axis=-1)
-        return losses, exponentials / total * targets.sum(axis=-1, keepdims=True) - targets
+        return kernels.softmax_cross_entropy(logits, targets)
 
     def _of_probabilities(self, targets, probabilities):
         # Keras divides by the sum first, so that what need not be a softmax becomes one.
@@ -261,9 +263,9 @@ class SparseCategoricalCrossentropy(CategoricalCrossentropy):
                 f"{self.name}: the class numbers run from {numbers.min()} to {numbers.max()}; "
                 f"there are {classes} outputs, so they must be from 0 to {classes - 1}"
             )
-        targets = np.zeros(y_pred.shape)
-        np.put_along_axis(targets, numbers[..., None], 1, axis=-1)
-        return targets
+        targets = np.zeros((numbers.size, classes))
+        targets[np.arange(numbers.size), numbers.reshape(-1)] = 1
+        return targets.reshape(y_pred.shape)
 
     def get_config(self):
         return {"name": self.name, "from_logits": self.from_logits}

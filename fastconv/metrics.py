@@ -46,15 +46,15 @@ class MeanMetric(Metric):
         raise NotImplementedError(f"{type(self).__name__} does not define values")
 
     def update(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        values = self.values(np.asarray(y_true), np.asarray(y_pred))
-        values = np.asarray(values, np.float64)
+        values = np.asarray(self.values(np.asarray(y_true), np.asarray(y_pred)))
         if sample_weight is None:
-            self._total += float(_sample_means(values).sum())
+            self._total += _sum_of_sample_means(values)
             self._count += len(values)
             return
+        values = np.asarray(values, np.float64)
         weights = losses.broadcast_weights(sample_weight, values.shape, self.name)
-        self._total += float(_sample_means(values * weights).sum())
-        self._count += float(_sample_means(weights).sum())
+        self._total += _sum_of_sample_means(values * weights)
+        self._count += _sum_of_sample_means(weights)
 
     def result(self) -> float:
         return self._total / self._count if self._count else 0.0
@@ -207,8 +207,10 @@ def serialize(metric: Metric) -> str | dict[str, Any]:
     return {"class_name": type(metric).__name__, "config": metric.get_config()}
 
 
-def _sample_means(values: np.ndarray) -> np.ndarray:
-    return values.reshape(len(values), -1).mean(axis=1) if values.ndim > 1 else values
+def _sum_of_sample_means(values: np.ndarray) -> float:
+    # NumPy counts many times faster than it adds.
+    total = np.count_nonzero(values) if values.dtype == bool else values.sum(dtype=np.float64)
+    return float(total) * len(values) / max(values.size, 1)
 
 
 def _kind_by_loss(loss: losses.Loss | None) -> type[MeanMetric] | None:

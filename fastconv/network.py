@@ -32,18 +32,33 @@ class Network:
         self.head = last if activation in _FOLDABLE and hasattr(last, "pre_activation") else None
         body = self.layers if self.head is None else self.layers[:-1]
         self.stages = list(fusion.plan(body)) if fuse else list(body)
+        self._gradients = self._plan_input_gradients()
 
-    def _spare_input_gradients(self) -> None:
-        """Spare layers the gradient of their input where nothing before them is trained.
+    def _plan_input_gradients(self) -> list[tuple[Layer, bool, bool, bool]]:
+        """Return for each layer what it is told of its input's gradient.
 
-        Where it is needed, tell them whether it counts where their input is 0.
+        Whether it is needed, which it is not where nothing before the layer is trained;
+        whether it counts where the input is 0; and whether it may be written over the input.
         """
-        trained_before, at_zeros = False, True
+        told, trained_before, at_zeros = [], False, True
+        stages = [*self.stages, *self.layers[len(self.layers) - (self.head is not None) :]]
+        overwriting = {
+            getattr(stage, "layers", (stage,))[0]
+            for stage, may in zip(stages, fusion.may_overwrite_inputs(stages), strict=True)
+            if may
+        }
         for layer in self.layers:
-            layer.needs_input_gradient = trained_before
-            layer.needs_gradient_at_zeros = at_zeros
+            told.append((layer, trained_before, at_zeros, layer in overwriting))
             trained_before = trained_before or bool(layer.trainable_weights)
             at_zeros = fusion.passes_gradient_at_zeros(layer, at_zeros)
+        return told
+
+    def _tell_of_input_gradients(self) -> None:
+        """Tell the layers; before every training step, as one may be part of another model too."""
+        for layer, needed, at_zeros, overwrite in self._gradients:
+            layer.needs_input_gradient = needed
+            layer.needs_gradient_at_zeros = at_zeros
+            layer.may_overwrite_input = overwrite
 
     @property
     def foldable(self) -> str | None:
@@ -56,8 +71,7 @@ class Network:
         `logits` leaves the last activation out; only where `foldable` has one.
         """
         if training:
-            # Every time: a layer may be part of another model as well.
-            self._spare_input_gradients()
+            self._tell_of_input_gradients()
         for stage in self.stages:
             x = stage.call(x, training)
         if self.head is None:

@@ -223,6 +223,35 @@ def relu_backward(dy, y):
     return np.where(np.asarray(y) > 0, np.asarray(dy, np.float64), 0)
 
 
+def sigmoid(x):
+    """Return 1 / (1 + exp(-x))."""
+    x = np.asarray(x, np.float64)
+    small = np.exp(-np.abs(x))
+    return np.where(x >= 0, 1, small) / (1 + small)
+
+
+def softmax(x):
+    """Return exp(x) / sum(exp(x)) along the last axis."""
+    x = np.asarray(x, np.float64)
+    exponentials = np.exp(x - x.max(axis=-1, keepdims=True))
+    return exponentials / exponentials.sum(axis=-1, keepdims=True)
+
+
+def sigmoid_cross_entropy(logits, targets):
+    """Return the means along the last axis of -t log p - (1 - t) log(1 - p), and gradients."""
+    z, t = np.asarray(logits, np.float64), np.asarray(targets, np.float64)
+    losses = np.maximum(z, 0) - z * t + np.log1p(np.exp(-np.abs(z)))
+    return losses.mean(axis=-1), (sigmoid(z) - t) / t.shape[-1]
+
+
+def softmax_cross_entropy(logits, targets):
+    """Return -sum(t log p) along the last axis, p the softmax of the logits, and gradients."""
+    z, t = np.asarray(logits, np.float64), np.asarray(targets, np.float64)
+    shifted = z - z.max(axis=-1, keepdims=True)
+    log_p = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    return -(t * log_p).sum(axis=-1), softmax(z) * t.sum(axis=-1, keepdims=True) - t
+
+
 def dense(x, kernel, bias=None):
     """Return x kernel + bias for x (batch, inputs) and kernel (inputs, outputs)."""
     out = np.asarray(x, np.float64) @ np.asarray(kernel, np.float64)

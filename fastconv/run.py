@@ -33,6 +33,12 @@ class Meters:
                 metric.reset()
             self._metrics.append(metric)
 
+    def reset(self) -> None:
+        """Forget every batch."""
+        self._total, self._rows = 0.0, 0
+        for metric in self._metrics:
+            metric.reset()
+
     @property
     def names(self) -> list[str]:
         return [metric.name for metric in self._metrics]

@@ -10,7 +10,7 @@ import numpy as np
 
 from . import losses, optimizers
 from . import metrics as metrics_module
-from .batches import Batch, as_batch, check_class_weight, weigh_classes
+from .batches import Batch, as_batch, check_arrays, check_class_weight, weigh_classes
 from .callbacks import History
 from .network import Network
 from .run import Meters, Run
@@ -31,6 +31,7 @@ class BatchModel:
         self.optimizer: optimizers.Optimizer | None = None
         self.loss: losses.Loss | None = None
         self.metrics: list[Any] = []
+        self._batch_meters: Meters | None = None
         self.history: History | None = None
         self.stop_training = False
         self.class_names: list[str] | None = None
@@ -72,11 +73,12 @@ class BatchModel:
         wanted = [metrics] if isinstance(metrics, str) else list(metrics or [])
         # A name stays one, since it is what the logs say; all else becomes an object.
         watched = [m if isinstance(m, str) else metrics_module.get(m, chosen) for m in wanted]
-        Meters(watched, chosen)
+        batch_meters = Meters(watched, chosen)
         # All is checked: only now does the model change.
         self.optimizer = optimizers.get(optimizer)
         self.loss = chosen
         self.metrics = watched
+        self._batch_meters = batch_meters
         self._run_state = None
 
     @property
@@ -163,10 +165,10 @@ class BatchModel:
 
     def predict_on_batch(self, x: Any) -> np.ndarray:
         """Return the output for one batch as a new array."""
-        batch = as_batch((x,), f"{self.owner}: predict_on_batch")
+        x, _, _ = check_arrays(x, None, None, f"{self.owner}: predict_on_batch")
         with self._lock:
-            self._prepare_input(batch.x.shape, "predict_on_batch")
-            return np.array(self.predict_step(batch.x))
+            self._prepare_input(x.shape, "predict_on_batch")
+            return np.array(self.predict_step(np.ascontiguousarray(x, np.float32)))
 
     def _checked_batch(self, method: str, x, y, sample_weight, class_weight=None) -> Batch:
         owner = f"{self.owner}: {method}"
@@ -177,10 +179,11 @@ class BatchModel:
         return batch
 
     def _step_alone(self, step: Any, batch: Batch, return_dict: bool) -> Any:
-        meters = self._meters()
+        meters = self._batch_meters
         with self._lock:
+            meters.reset()
             meters.update(batch, *step(batch))
-        return as_result(meters.logs(), return_dict)
+            return as_result(meters.logs(), return_dict)
 
     # Checks, all made before anything is changed
 
@@ -213,9 +216,9 @@ class BatchModel:
 
     def _prepare_input(self, shape: tuple[int, ...], method: str) -> None:
         """Check an input's shape (batch, ...), and build the model for it if it is not built."""
-        if not self.layers:
-            raise ValueError(f"{self.owner}: {method}: the model has no layers; add some first")
         if not self.built:
+            if not self.layers:
+                raise ValueError(f"{self.owner}: {method}: the model has no layers; add some first")
             self.build((None, *shape[1:]))
         wanted = self.input_shape
         if shape[1:] == wanted[1:]:

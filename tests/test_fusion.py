@@ -84,6 +84,10 @@ class OwnMaxPooling2D(layers.MaxPooling2D):
     """Another."""
 
 
+class OwnDense(Dense):
+    """And another."""
+
+
 def own_relu(x):
     return np.maximum(x, 0)
 
@@ -269,6 +273,51 @@ def test_what_is_left_out_changes_no_gradient(before, fuse, monkeypatch):
     assert always and not needed
     for one, other in zip(ours, theirs, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def overwriting():
+    """Return a model in which every input's gradient but the first may lie over the input."""
+    fastconv.utils.set_random_seed(5)
+    members = [conv(input_shape=(14, 14, 3)), pool(), conv(), pool(), layers.Flatten(), Dense(1)]
+    return Sequential(members)
+
+
+@pytest.mark.parametrize("fuse", [True, False])
+def test_an_input_gradient_over_the_input_changes_no_gradient(fuse, monkeypatch):
+    def gradients():
+        model = overwriting()
+        network = Network(model.layers, fuse)
+        y = network.forward(normal((9, 14, 14, 3)), training=True)
+        network.backward(normal(y.shape, 1))
+        overwrites = [layer.may_overwrite_input for layer in model.layers]
+        return overwrites, [p.gradient for layer in model.layers for p in layer.weights]
+
+    within, ours = gradients()
+    assert within == [False, False, fuse, False, False, True]
+    monkeypatch.setattr(fusion, "may_overwrite_inputs", lambda stages: [False] * len(stages))
+    apart, theirs = gradients()
+    assert not any(apart)
+    for one, other in zip(ours, theirs, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_an_input_that_is_read_again_or_is_the_callers_is_not_overwritten():
+    flatten, dense = layers.Flatten(), Dense(2)
+    for members in (
+        [flatten, dense],
+        [Dense(3), Dense(2)],
+        [pool(), layers.Activation("tanh"), flatten, dense],
+        [pool(), flatten, OwnDense(2)],
+    ):
+        assert not any(fusion.may_overwrite_inputs(members))
+    model = overwriting()
+    network = Network(model.layers)
+    network.backward(network.forward(normal((2, 14, 14, 3)), training=True))
+    head = model.layers[-1]
+    x = normal(head.input_shape[1:])[None]
+    kept = x.copy()
+    head.backward(head(x, training=True))
+    np.testing.assert_array_equal(x, kept)
 
 
 @pytest.mark.parametrize("relu", [layers.ReLU, lambda: layers.Activation("relu")])

@@ -237,6 +237,15 @@ def test_a_loss_of_ones_own():
     np.testing.assert_allclose(gradient, np.sign(LOGITS - BITS) / 24, rtol=1e-6)
 
 
+def test_a_loss_of_ones_own_of_the_wrong_shape():
+    class Total(losses.Loss):
+        def losses_and_gradient(self, targets, predictions, logits):
+            return ((predictions - targets) ** 2).sum(), 2 * (predictions - targets)
+
+    with pytest.raises(ValueError, match=r"total: .* shapes \(\) and \(6, 4\); \(6,\) and"):
+        Total().value_and_gradient(BITS, LOGITS)
+
+
 @pytest.mark.parametrize("name", ["binary_crossentropy", "sparse_categorical_crossentropy"])
 @pytest.mark.parametrize(
     ("labels", "weights", "message"),

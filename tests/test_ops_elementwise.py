@@ -1,4 +1,4 @@
-"""relu and relu_backward against their twins, across the chunks' edges."""
+"""Elementwise passes against their twins, across the chunks' edges."""
 
 from __future__ import annotations
 
@@ -48,3 +48,39 @@ def test_nan_stays_and_infinities_are_numbers():
     out = np.empty_like(x)
     elementwise.relu(x, out)
     np.testing.assert_array_equal(out, [np.nan, 0, np.inf, 0])
+
+
+@pytest.mark.parametrize("name", ["sigmoid", "softmax"])
+@pytest.mark.parametrize("shape", [*SHAPES, (40, 3000)], ids=str)
+def test_of_exponentials(name, shape):
+    x = 4 * numbers(shape, np.float32)
+    kept, out = x.copy(), np.full_like(x, np.nan)
+    getattr(elementwise, name)(x, out)
+    if x.size:
+        np.testing.assert_allclose(out, getattr(reference, name)(x), rtol=3e-6)
+    np.testing.assert_array_equal(x, kept)
+    getattr(elementwise, name)(x, x)
+    np.testing.assert_array_equal(x, out)
+
+
+def test_a_sigmoid_is_exact_to_some_units_in_the_last_place():
+    x = np.linspace(-87, 87, 100_001, dtype=np.float32)
+    out = np.empty_like(x)
+    elementwise.sigmoid(x, out)
+    expected = reference.sigmoid(x)
+    assert (abs(out - expected) / np.spacing(np.float32(expected))).max() < 4
+    # Each has the bits that it has alone, in whole vectors or at their end.
+    for count in range(1, 40):
+        few = x[40_000 : 40_000 + count].copy()
+        elementwise.sigmoid(few, few)
+        np.testing.assert_array_equal(few, out[40_000 : 40_000 + count])
+
+
+def test_exponentials_far_out():
+    x = np.array([np.nan, -np.inf, np.inf, -1e4, 1e4, -88, 0], np.float32)
+    out = np.empty_like(x)
+    elementwise.sigmoid(x, out)
+    np.testing.assert_array_equal(out, [np.nan, 0, 1, 0, 1, 0, 0.5])
+    rows = np.array([[1e4, 0, -np.inf], [-1e4, -1e4, -1e4]], np.float32)
+    elementwise.softmax(rows, rows)
+    np.testing.assert_allclose(rows, [[1, 0, 0], [1 / 3] * 3], rtol=1e-6)

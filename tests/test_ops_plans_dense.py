@@ -68,7 +68,9 @@ def test_against_the_twin(batch, inputs, outputs, dtype, bias, seed, alive):
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize(
-    "shape", [(32, 76832, 1), (32, 12800, 512), (4, 9216, 10), (3, 700, 1300)], ids=str
+    "shape",
+    [(32, 76832, 1), (32, 12800, 512), (4, 9216, 10), (3, 700, 1300), (7, 4100, 3)],
+    ids=str,
 )
 def test_the_chapters_layers(shape, dtype):
     if dtype == np.float64 and shape[2] == 512:
@@ -97,6 +99,21 @@ def test_the_inputs_gradient_may_be_left_out():
     plan.backward(dy, x, kernel, np.empty_like(x), with_dx, None)
     plan.backward(dy, x, kernel, None, without, None)
     np.testing.assert_array_equal(with_dx, without)
+
+
+@given(**sizes)
+@settings(max_examples=30)
+def test_the_inputs_gradient_may_take_its_place(batch, inputs, outputs, dtype, bias, seed, alive):
+    x, kernel, dy = arrays(dtype, seed, (batch, inputs), (inputs, outputs), (batch, outputs))
+    x = thinned(x, alive, seed)
+    plan = DensePlan(batch, inputs, outputs, dtype=dtype)
+    for at_zeros in (True, False):
+        apart, dkernel, again = np.empty_like(x), np.empty_like(kernel), np.empty_like(kernel)
+        plan.backward(dy, x, kernel, apart, dkernel, None, at_zeros=at_zeros)
+        within = x.copy()
+        plan.backward(dy, within, kernel, within, again, None, at_zeros=at_zeros)
+        np.testing.assert_array_equal(within, apart)
+        np.testing.assert_array_equal(again, dkernel)
 
 
 def test_nan_stays_in_its_sample():

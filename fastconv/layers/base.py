@@ -67,6 +67,10 @@ class Layer:
     #: the layers before stop it there, and a layer may then leave it 0.
     needs_gradient_at_zeros: bool = True
 
+    #: Whether `backward` may write that gradient over the input; a model sets True
+    #: where nobody reads the input any more, which halves the memory that is touched.
+    may_overwrite_input: bool = False
+
     def __init__(
         self,
         *,
@@ -201,6 +205,7 @@ class Layer:
         array = np.ascontiguousarray(array, np.float32)
         if not self.built:
             self.build((None, *array.shape[1:]))
+        self.may_overwrite_input = False  # the array may be the caller's
         return np.array(self.call(array, training=training), np.float32)
 
     @property
@@ -305,6 +310,12 @@ class Layer:
             memory = self._buffers[key, dtype] = aligned_empty((size,), dtype)
         view = self._views[key] = memory[:size].reshape(shape)
         return view
+
+    def input_gradient_buffer(self, x: np.ndarray) -> np.ndarray | None:
+        """Return where `backward` writes the gradient of its input `x`, None if nobody needs it."""
+        if not self.needs_input_gradient:
+            return None
+        return x if self.may_overwrite_input else self.buffer("dx", x.shape)
 
     def plan(self, key: tuple, make: Callable[[], Plan]) -> Plan:
         """Return the plan made before for `key` and the runtime's settings, or a new one."""

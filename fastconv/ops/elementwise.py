@@ -1,4 +1,4 @@
-"""Elementwise passes over whole arrays, in parallel and without temporaries."""
+"""Passes over whole arrays, in parallel and without temporaries."""
 
 from __future__ import annotations
 
@@ -21,6 +21,22 @@ def relu_backward(dy: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
         _kernels.relu_gradient(
             dy.reshape(-1), y.reshape(-1), out.reshape(-1), runtime.threads_for(dy.size)
         )
+
+
+def sigmoid(x: np.ndarray, out: np.ndarray) -> None:
+    """Write 1 / (1 + exp(-x)) to `out`, which may be x.  Both C-contiguous float32."""
+    if x.size:
+        _kernels.sigmoid(x.reshape(-1), out.reshape(-1), runtime.threads_for(x.size))
+
+
+def softmax(x: np.ndarray, out: np.ndarray) -> None:
+    """Write exp(x) / sum(exp(x)) along the last axis to `out`, which may be x.
+
+    Both C-contiguous float32.
+    """
+    if x.size:
+        rows = (-1, x.shape[-1])
+        _kernels.softmax(x.reshape(rows), out.reshape(rows), runtime.threads_for(x.size))
 
 
 def dropout(x: np.ndarray, seed: int, rate: float, out: np.ndarray) -> None:

@@ -130,7 +130,7 @@ def _update(
 ) -> None:
     if not value.size:
         return
-    flat = tuple(_flat(slot) for slot in slots)
+    flat = tuple(map(_flat, slots))
     if isinstance(gradient, np.ndarray):
         threads = runtime.threads_for(value.size)
         _kernels.update(rule, _flat(value), flat, _flat(gradient), threads)

@@ -139,14 +139,15 @@ class Optimizer:
         """
         self.build(parameters)
         rate = self.learning_rate
+        clip_value, weight_decay = self.clipvalue or 0.0, self.weight_decay or 0.0
         for parameter, slots in zip(parameters, self._slots, strict=True):
             self.update(
                 parameter,
                 slots,
                 rate,
                 gradient_scale=self._gradient_scale(parameter),
-                clip_value=self.clipvalue or 0.0,
-                weight_decay=self.weight_decay or 0.0,
+                clip_value=clip_value,
+                weight_decay=weight_decay,
             )
         self.iterations += 1
 
@@ -158,12 +159,13 @@ class Optimizer:
                 {name: np.zeros(parameter.shape, np.float32) for name in names}
                 for parameter in parameters
             ]
-        shapes = [next((slot.shape for slot in slots.values()), None) for slots in self._slots]
-        fits = len(shapes) == len(parameters) and all(
-            shape in (None, parameter.shape)
-            for shape, parameter in zip(shapes, parameters, strict=True)
+        fits = len(self._slots) == len(parameters) and all(
+            slot.shape == parameter.shape
+            for slots, parameter in zip(self._slots, parameters, strict=True)
+            for slot in slots.values()
         )
         if not fits:
+            shapes = [next((slot.shape for slot in slots.values()), None) for slots in self._slots]
             raise ValueError(
                 f"{type(self).__name__}: the optimizer has been used with "
                 f"{len(shapes)} parameters of shapes {shapes} and is now given "

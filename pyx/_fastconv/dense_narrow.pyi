@@ -1,5 +1,7 @@
 import numpy as np
 
+BLOCK_INPUTS: int
+
 def output(
     x: np.ndarray,
     kernel: np.ndarray,
@@ -18,5 +20,6 @@ def gradients(
     dkernel: np.ndarray,
     dbias: np.ndarray | None,
     transposed: np.ndarray,
+    sums: np.ndarray,
     num_threads: int,
 ) -> None: ...

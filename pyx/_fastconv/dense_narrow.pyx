@@ -2,11 +2,12 @@
 
 Vectors run along the inputs.  Output: parts of the inputs (parallel, times four samples each)
 as dot products, the parts' sums added in order.  Gradients, BLOCK inputs at a time (parallel):
-dkernel in a row of sums that stays in L1 while the samples pass by, four at a time; dx as sums
-of rows of W.  Both are bound by reading x and writing dx.
+dkernel in rows of sums that stay in L1 while the samples pass by, four at a time; dx as sums
+of rows of W, right after x was read: in x's place it costs no memory traffic of its own but
+the writing, which is half of that of an array apart.
 """
 
-from cython.parallel cimport parallel, prange
+from cython.parallel cimport parallel, prange, threadid
 from libc.stddef cimport ptrdiff_t
 from libc.string cimport memset
 
@@ -16,7 +17,10 @@ from _fastconv._tiles cimport (
 )
 
 cdef enum:
-    BLOCK = 1024          # inputs of a gradient task
+    BLOCK = 2048          # inputs of a gradient task
+    SAMPLES = 4           # that a sum takes in at a time
+
+BLOCK_INPUTS = BLOCK
 
 
 cdef void transpose_rows(const real* kernel, real* transposed, ptrdiff_t inputs,
@@ -78,71 +82,80 @@ def output(const real[:, ::1] x,      # IN (batch, inputs)
                   <const real*> NULL if bias is None else &bias[0], &y[sample, 0])
 
 
-cdef void kernel_gradient_block(const real* dy, const real* x, real* dkernel, ptrdiff_t batch,
-                                 ptrdiff_t inputs, ptrdiff_t outputs, ptrdiff_t first,
-                                 ptrdiff_t length) noexcept nogil:
-    cdef real sums[BLOCK]
-    cdef ptrdiff_t sample, i, t
+cdef void add_products(const real* dy, const real* x, ptrdiff_t inputs, ptrdiff_t outputs,
+                       int samples, real* sums, ptrdiff_t length) noexcept nogil:
+    """sums[t] += x' dy of up to four samples, for every output t."""
+    cdef ptrdiff_t i, t
+    cdef int sample
     cdef real a, b, c, d
-    cdef const real* p
-    cdef const real* q
-    cdef const real* r
-    cdef const real* s
+    cdef const real* p = x
+    cdef const real* q = p + inputs
+    cdef const real* r = q + inputs
+    cdef const real* s = r + inputs
     for t in range(outputs):
-        memset(sums, 0, sizeof(sums))
-        sample = 0
-        while sample + 4 <= batch:
-            a = dy[sample * outputs + t]
-            b = dy[(sample + 1) * outputs + t]
-            c = dy[(sample + 2) * outputs + t]
-            d = dy[(sample + 3) * outputs + t]
-            p = x + sample * inputs + first
-            q = p + inputs
-            r = q + inputs
-            s = r + inputs
+        if samples == SAMPLES:
+            a = dy[t]
+            b = dy[outputs + t]
+            c = dy[2 * outputs + t]
+            d = dy[3 * outputs + t]
             for i in range(length):
                 sums[i] = sums[i] + a * p[i] + b * q[i] + c * r[i] + d * s[i]
-            sample += 4
-        while sample < batch:
-            a = dy[sample * outputs + t]
-            p = x + sample * inputs + first
-            for i in range(length):
-                sums[i] = sums[i] + a * p[i]
+        else:
+            for sample in range(samples):
+                a = dy[sample * outputs + t]
+                p = x + sample * inputs
+                for i in range(length):
+                    sums[i] = sums[i] + a * p[i]
+        sums += BLOCK
+
+
+cdef void input_gradient_run(const real* dy, const real* weights, ptrdiff_t inputs,
+                             ptrdiff_t outputs, real* dx, ptrdiff_t length) noexcept nogil:
+    """dx = W dy of one sample."""
+    cdef ptrdiff_t i, t
+    cdef real factor = dy[0]
+    for i in range(length):
+        dx[i] = factor * weights[i]
+    for t in range(1, outputs):
+        weights += inputs
+        factor = dy[t]
+        for i in range(length):
+            dx[i] += factor * weights[i]
+
+
+cdef void gradients_block(const real* dy, const real* x, const real* weights, real* dx,
+                          real* dkernel, real* sums, ptrdiff_t batch, ptrdiff_t inputs,
+                          ptrdiff_t outputs, ptrdiff_t first, ptrdiff_t length) noexcept nogil:
+    cdef ptrdiff_t sample = 0, last, i, t
+    memset(sums, 0, <size_t> (outputs * BLOCK) * sizeof(real))
+    while sample < batch:
+        last = min(sample + SAMPLES, batch)
+        add_products(dy + sample * outputs, x + sample * inputs + first, inputs, outputs,
+                     <int> (last - sample), sums, length)
+        while sample < last:
+            if dx != NULL:
+                input_gradient_run(dy + sample * outputs, weights + first, inputs, outputs,
+                                   dx + sample * inputs + first, length)
             sample += 1
+    for t in range(outputs):
         for i in range(length):
-            dkernel[(first + i) * outputs + t] = sums[i]
-
-
-cdef void input_gradient_block(const real* dy, const real* weights, real* dx, ptrdiff_t batch,
-                                ptrdiff_t inputs, ptrdiff_t outputs, ptrdiff_t first,
-                                ptrdiff_t length) noexcept nogil:
-    cdef ptrdiff_t sample, i, t
-    cdef real factor
-    cdef real* target
-    for sample in range(batch):
-        target = dx + sample * inputs + first
-        factor = dy[sample * outputs]
-        for i in range(length):
-            target[i] = factor * weights[first + i]
-        for t in range(1, outputs):
-            factor = dy[sample * outputs + t]
-            for i in range(length):
-                target[i] += factor * weights[t * inputs + first + i]
+            dkernel[(first + i) * outputs + t] = sums[t * BLOCK + i]
 
 
 def gradients(const real[:, ::1] dy,     # IN (batch, outputs)
-                     const real[:, ::1] x,      # IN (batch, inputs)
-                     const real[:, ::1] kernel, # IN (inputs, outputs)
-                     real[:, ::1] dx,           # OUT (batch, inputs) or None
-                     real[:, ::1] dkernel,      # OUT (inputs, outputs)
-                     real[::1] dbias,           # OUT (outputs,) or None
-                     real[::1] transposed,      # SCRATCH (outputs * inputs)
-                     int num_threads):
-    """dx, dkernel and dbias: blocks of inputs - outputs - samples - inputs."""
+              const real[:, ::1] x,      # IN (batch, inputs)
+              const real[:, ::1] kernel, # IN (inputs, outputs)
+              real[:, ::1] dx,           # OUT (batch, inputs) or None; may be x
+              real[:, ::1] dkernel,      # OUT (inputs, outputs)
+              real[::1] dbias,           # OUT (outputs,) or None
+              real[::1] transposed,      # SCRATCH (outputs * inputs)
+              real[:, ::1] sums,         # SCRATCH (threads, outputs * BLOCK)
+              int num_threads):
+    """dx, dkernel and dbias: blocks of inputs - samples by four - outputs - inputs."""
     cdef ptrdiff_t batch = x.shape[0], inputs = x.shape[1], outputs = dy.shape[1]
-    cdef real* input_gradient = NULL if dx is None else &dx[0, 0]
     cdef const real* weights = NULL
-    cdef ptrdiff_t task, first, length
+    cdef real* input_gradient = NULL if dx is None else &dx[0, 0]
+    cdef ptrdiff_t task, first
     cdef float_mode mode = 0
     if dbias is not None:
         bias_gradient(&dy[0, 0], &dbias[0], batch, outputs)
@@ -152,10 +165,7 @@ def gradients(const real[:, ::1] dy,     # IN (batch, outputs)
         mode = flush_denormals()
         for task in prange((inputs + BLOCK - 1) // BLOCK, schedule="dynamic"):
             first = task * BLOCK
-            length = min(BLOCK, inputs - first)
-            kernel_gradient_block(&dy[0, 0], &x[0, 0], &dkernel[0, 0], batch, inputs, outputs,
-                                   first, length)
-            if input_gradient != NULL:
-                input_gradient_block(&dy[0, 0], weights, input_gradient, batch, inputs, outputs,
-                                      first, length)
+            gradients_block(&dy[0, 0], &x[0, 0], weights, input_gradient, &dkernel[0, 0],
+                            &sums[threadid(), 0], batch, inputs, outputs, first,
+                            min(BLOCK, inputs - first))
         restore_denormals(mode)

@@ -17,6 +17,30 @@ def relu_gradient(dy: np.ndarray, y: np.ndarray, dx: np.ndarray, num_threads: in
 def dropout(
     x: np.ndarray, seed: int, threshold: int, scale: float, y: np.ndarray, num_threads: int
 ) -> None: ...
+def sigmoid(x: np.ndarray, y: np.ndarray, num_threads: int) -> None: ...
+def softmax(x: np.ndarray, y: np.ndarray, num_threads: int) -> None: ...
+def sigmoid_cross_entropy(
+    logits: np.ndarray,
+    targets: np.ndarray,
+    losses: np.ndarray,
+    gradient: np.ndarray,
+    num_threads: int,
+) -> None: ...
+def softmax_cross_entropy(
+    logits: np.ndarray,
+    targets: np.ndarray,
+    losses: np.ndarray,
+    gradient: np.ndarray,
+    num_threads: int,
+) -> None: ...
+def extremes(values: np.ndarray) -> tuple[float, float]: ...
+def mean_loss(
+    losses: np.ndarray,
+    weights: np.ndarray | None,
+    gradients: np.ndarray,
+    gradient: np.ndarray,
+    num_threads: int,
+) -> float: ...
 def moments(
     x: np.ndarray,
     mean: np.ndarray,

@@ -1,4 +1,4 @@
-"""Optimizers' update rules, elementwise passes and batch normalization's.
+"""Optimizers' update rules, elementwise passes, cross-entropies and batch normalization's.
 
 Each is one sweep over memory.  Loops: fixed chunks of CHUNK values (parallel) -
 values.  Every value is its own sum, so results do not depend on the number of
@@ -13,6 +13,7 @@ double precision, which the caller puts together in order.
 """
 
 from cython.parallel cimport parallel, prange, threadid
+from libc.math cimport exp, fabs, log, log1p
 from libc.stddef cimport ptrdiff_t
 from libc.stdint cimport uint32_t, uint64_t
 
@@ -36,8 +37,13 @@ cdef extern from "simd/normalize.h" nogil:
 cdef extern from "simd/dropout.h" nogil:
     void fc_dropout(const float*, int, uint64_t, uint64_t, uint32_t, float, float*) noexcept
 
+cdef extern from "simd/exponential.h" nogil:
+    void fc_sigmoid(const float*, ptrdiff_t, float*) noexcept
+    void fc_softmax(const float*, ptrdiff_t, float*) noexcept
+
 cdef enum:
     CHUNK = 8192          # values, whole blocks of a rule: 32 KB of each array, to share evenly
+    SUM_VALUES = 128      # losses that are added one after another
     BLOCK = 4096          # values of x that batch normalization sums before it rounds to double
 
 CHUNK_VALUES = CHUNK
@@ -129,6 +135,130 @@ def dropout(const float[::1] x, uint64_t seed, uint32_t threshold, float scale, 
             fc_dropout(&x[chunk * CHUNK], <int> min(CHUNK, count - chunk * CHUNK), seed, chunk,
                        threshold, scale, &y[chunk * CHUNK])
         restore_denormals(mode)
+
+
+def sigmoid(const float[::1] x, float[::1] y, int num_threads):
+    """y = 1 / (1 + exp(-x)); y may be x."""
+    cdef ptrdiff_t count = x.shape[0], chunk
+    cdef float_mode mode = 0
+    with nogil, parallel(num_threads=num_threads):
+        mode = flush_denormals()
+        for chunk in prange((count + CHUNK - 1) // CHUNK, schedule="static"):
+            fc_sigmoid(&x[chunk * CHUNK], min(CHUNK, count - chunk * CHUNK), &y[chunk * CHUNK])
+        restore_denormals(mode)
+
+
+def softmax(const float[:, ::1] x, float[:, ::1] y, int num_threads):
+    """y = exp(x) / sum(exp(x)) along each row; y may be x."""
+    cdef ptrdiff_t row
+    cdef float_mode mode = 0
+    with nogil, parallel(num_threads=num_threads):
+        mode = flush_denormals()
+        for row in prange(x.shape[0], schedule="static"):
+            fc_softmax(&x[row, 0], x.shape[1], &y[row, 0])
+        restore_denormals(mode)
+
+
+cdef double sigmoid_cross_entropy_row(const double* logits, const double* targets,
+                                     ptrdiff_t outputs, double* gradient) noexcept nogil:
+    cdef double total = 0, logit, small
+    cdef ptrdiff_t o
+    for o in range(outputs):
+        logit = logits[o]
+        small = exp(-fabs(logit))
+        total += (logit if logit > 0 else 0) - logit * targets[o] + log1p(small)
+        gradient[o] = ((1 if logit >= 0 else small) / (1 + small) - targets[o]) / outputs
+    return total / outputs
+
+
+def sigmoid_cross_entropy(const double[:, ::1] logits,   # IN (rows, outputs)
+                         const double[:, ::1] targets,  # IN the same, from 0 to 1
+                         double[::1] losses,            # OUT (rows,)
+                         double[:, ::1] gradient,       # OUT (rows, outputs)
+                         int num_threads):
+    """Means along the rows of -t log p - (1 - t) log(1 - p), p a sigmoid, and their gradients."""
+    cdef ptrdiff_t row
+    with nogil:
+        for row in prange(logits.shape[0], schedule="static", num_threads=num_threads):
+            losses[row] = sigmoid_cross_entropy_row(&logits[row, 0], &targets[row, 0],
+                                                   logits.shape[1], &gradient[row, 0])
+
+
+cdef double softmax_cross_entropy_row(const double* logits, const double* targets, ptrdiff_t classes,
+                              double* gradient) noexcept nogil:
+    cdef double top = logits[0], total = 0, pull = 0, loss = 0, log_total
+    cdef ptrdiff_t c
+    for c in range(1, classes):
+        top = max(top, logits[c])
+    for c in range(classes):
+        gradient[c] = exp(logits[c] - top)
+        total += gradient[c]
+        pull += targets[c]
+    log_total = log(total)
+    for c in range(classes):
+        loss -= targets[c] * (logits[c] - top - log_total)
+        gradient[c] = gradient[c] / total * pull - targets[c]
+    return loss
+
+
+def softmax_cross_entropy(const double[:, ::1] logits,   # IN (rows, classes)
+                  const double[:, ::1] targets,  # IN the same
+                  double[::1] losses,            # OUT (rows,)
+                  double[:, ::1] gradient,       # OUT (rows, classes)
+                  int num_threads):
+    """-sum(t log p) along the rows, p a softmax of the logits, and their gradients."""
+    cdef ptrdiff_t row
+    with nogil:
+        for row in prange(logits.shape[0], schedule="static", num_threads=num_threads):
+            losses[row] = softmax_cross_entropy_row(&logits[row, 0], &targets[row, 0], logits.shape[1],
+                                            &gradient[row, 0])
+
+
+def extremes(const double[::1] values):
+    """Return the least and the largest value, both NaN if one is."""
+    cdef double least = values[0], largest = values[0], value
+    cdef ptrdiff_t i
+    with nogil:
+        for i in range(1, values.shape[0]):
+            value = values[i]
+            if value != value:
+                least = largest = value
+                break
+            least = min(least, value)
+            largest = max(largest, value)
+    return least, largest
+
+
+cdef double weighted_sum(const double* losses, const double* weights, ptrdiff_t first,
+                         ptrdiff_t last) noexcept nogil:
+    """Add pairs of halves, so that the error does not grow with the number of values."""
+    cdef double total = 0
+    cdef ptrdiff_t i
+    if last - first > SUM_VALUES:
+        i = (first + last) // 2
+        return (weighted_sum(losses, weights, first, i)
+                + weighted_sum(losses, weights, i, last))
+    for i in range(first, last):
+        total += losses[i] if weights == NULL else losses[i] * weights[i]
+    return total
+
+
+def mean_loss(const double[::1] losses,        # IN (rows,)
+              const double[::1] weights,       # IN (rows,) or None
+              const double[:, ::1] gradients,  # IN (rows, outputs), each of its row's loss
+              float[:, ::1] gradient,          # OUT the same, of the mean
+              int num_threads):
+    """Return the weighted sum of losses over their number."""
+    cdef ptrdiff_t rows = losses.shape[0], outputs = gradient.shape[1], row, o
+    cdef const double* factors = NULL if weights is None else &weights[0]
+    cdef double total
+    with nogil:
+        total = weighted_sum(&losses[0], factors, 0, rows)
+        for row in prange(rows, schedule="static", num_threads=num_threads):
+            for o in range(outputs):
+                gradient[row, o] = <float> (
+                    gradients[row, o] * (1.0 if factors == NULL else factors[row]) / rows)
+    return total / rows
 
 
 cdef inline int block_of(int lanes) noexcept nogil:

@@ -84,7 +84,7 @@ class DensePlan:
         *,
         at_zeros: bool = True,
     ) -> KernelGradient | None:
-        """Write the gradients of sum(dy * y); any of them may be None.
+        """Write the gradients of sum(dy * y); any of them may be None, and dx may be x.
 
         Without `at_zeros` dx is wanted only where x is not 0, and may be 0 elsewhere.
         Returns dkernel as what it is made of, valid until the next `backward`, or None
@@ -97,7 +97,8 @@ class DensePlan:
             return None
         threads = runtime.threads_for(self._batch * self._inputs * self._outputs)
         if self._outputs <= NARROW_GRADIENT_OUTPUTS:
-            _narrow.gradients(dy, x, kernel, dx, dkernel, dbias, self._transposed(), threads)
+            sums = self._scratch("narrow sums", threads, self._outputs * _narrow.BLOCK_INPUTS)
+            _narrow.gradients(dy, x, kernel, dx, dkernel, dbias, self._transposed(), sums, threads)
             return None
         rows = _kernels.GRADIENT_ROWS
         blocks = -(-self._inputs // rows)

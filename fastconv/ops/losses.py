@@ -1,0 +1,81 @@
+"""Cross-entropies of logits with their gradients, and means of losses, in float64."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from .. import runtime
+
+_kernels = runtime.kernels.optim
+
+EXPONENTIAL_WORK = 16
+"""Multiply-adds that take as long as one value's exponential and logarithm."""
+
+
+def sigmoid_cross_entropy(logits: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the means along the last axis of -t log p - (1 - t) log(1 - p), and their gradients.
+
+    p is the sigmoid of the logit.  Any logits, float64 targets of their shape, from 0 to 1.
+    """
+    return _along_rows(_kernels.sigmoid_cross_entropy, logits, targets)
+
+
+def softmax_cross_entropy(logits: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return -sum(t log p) along the last axis, p the softmax of the logits, and the gradients.
+
+    Any logits, float64 targets of their shape.
+    """
+    return _along_rows(_kernels.softmax_cross_entropy, logits, targets)
+
+
+def mean_loss(
+    losses: np.ndarray, weights: np.ndarray | None, gradients: np.ndarray
+) -> tuple[float, np.ndarray]:
+    """Return the weighted sum of losses over their number, and its gradient, float32.
+
+    losses and weights: (...) float64, gradients: (..., outputs) float64, each of its own loss.
+    """
+    gradient = np.empty(gradients.shape, np.float32)
+    if not losses.size or not gradients.size:
+        return 0.0, gradient
+    rows = (-1, gradients.shape[-1])
+    mean = _kernels.mean_loss(
+        _float64(losses).reshape(-1),
+        None if weights is None else _float64(weights).reshape(-1),
+        _float64(gradients).reshape(rows),
+        gradient.reshape(rows),
+        runtime.threads_for(gradients.size),
+    )
+    return mean, gradient
+
+
+def extremes(values: np.ndarray) -> tuple[float, float]:
+    """Return the least and the largest of float64 values, of which there are some; NaN if any is.
+
+    For the few labels of a batch, which NumPy needs two calls and ten times as long for.
+    """
+    return _kernels.extremes(_float64(values).reshape(-1))
+
+
+def _float64(array: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(array, np.float64)
+
+
+def _along_rows(
+    kernel: Callable[..., None], logits: np.ndarray, targets: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    losses, gradient = np.empty(logits.shape[:-1]), np.empty(logits.shape)
+    if not logits.size:
+        losses.fill(0)
+        return losses, gradient
+    rows = (-1, logits.shape[-1])
+    kernel(
+        _float64(logits).reshape(rows),
+        _float64(targets).reshape(rows),
+        losses.reshape(-1),
+        gradient.reshape(rows),
+        runtime.threads_for(logits.size * EXPONENTIAL_WORK),
+    )
+    return losses, gradient
