@@ -30,10 +30,10 @@ cdef extern from "simd/tile.h" nogil:
     void fc_conv_pool_row_f64(int, int, const double*, ptrdiff_t, ptrdiff_t, ptrdiff_t, double*,
                               uint8_t*, ptrdiff_t, const ptrdiff_t*, int, int, const double*,
                               const double*, int) noexcept
-    void fc_gradient_tile_f32(int, int, const float*, ptrdiff_t, ptrdiff_t, const float*,
-                              ptrdiff_t, int, int, float*, ptrdiff_t, int) noexcept
-    void fc_gradient_tile_f64(int, int, const double*, ptrdiff_t, ptrdiff_t, const double*,
-                              ptrdiff_t, int, int, double*, ptrdiff_t, int) noexcept
+    void fc_gradient_tile_f32(int, int, const float*, ptrdiff_t, const float*, ptrdiff_t, int,
+                              float*, ptrdiff_t, int) noexcept
+    void fc_gradient_tile_f64(int, int, const double*, ptrdiff_t, const double*, ptrdiff_t, int,
+                              double*, ptrdiff_t, int) noexcept
     void fc_conv_dots_f32(int, int, const float*, ptrdiff_t, const ptrdiff_t*, int, int,
                           const float*, const float*, int, float*, ptrdiff_t) noexcept
     void fc_conv_dots_f64(int, int, const double*, ptrdiff_t, const ptrdiff_t*, int, int,
@@ -80,15 +80,14 @@ cdef inline void conv_pool_row(int windows, int vectors, const real* corner, ptr
 
 
 cdef inline void gradient_tile(int rows, int vectors, const real* x, ptrdiff_t x_step,
-                               ptrdiff_t x_line, const real* dy, ptrdiff_t dy_step, int lines,
-                               int pixels, real* sums, ptrdiff_t sums_step,
-                               int overwrite) noexcept nogil:
+                               const real* dy, ptrdiff_t dy_step, int pixels, real* sums,
+                               ptrdiff_t sums_step, int overwrite) noexcept nogil:
     if real is float:
-        fc_gradient_tile_f32(rows, vectors, x, x_step, x_line, dy, dy_step, lines, pixels, sums,
-                             sums_step, overwrite)
+        fc_gradient_tile_f32(rows, vectors, x, x_step, dy, dy_step, pixels, sums, sums_step,
+                             overwrite)
     else:
-        fc_gradient_tile_f64(rows, vectors, x, x_step, x_line, dy, dy_step, lines, pixels, sums,
-                             sums_step, overwrite)
+        fc_gradient_tile_f64(rows, vectors, x, x_step, dy, dy_step, pixels, sums, sums_step,
+                             overwrite)
 
 
 cdef inline void conv_dots(int rows, int columns, const real* pixel, ptrdiff_t step,

@@ -155,13 +155,13 @@ cdef void multiply_piece(const Shape* g, const real* patch, int patch_count, int
     while start < g.target_group:
         count = min(filter_width(g, patch), g.target_group - start)
         if g.turned:
-            gradient_tile(count, patch_pitch // lanes(patch), filters, count, 0, patch,
-                          patch_pitch, 1, pixels, sums, patch_pitch, fresh)
+            gradient_tile(count, patch_pitch // lanes(patch), filters, count, patch, patch_pitch,
+                          pixels, sums, patch_pitch, fresh)
             filters += <ptrdiff_t> pixels * count
         else:
             pitch = vector_pitch(count, patch)
-            gradient_tile(patch_count, pitch // lanes(patch), patch, patch_pitch, 0, filters,
-                          pitch, 1, pixels, sums, pitch, fresh)
+            gradient_tile(patch_count, pitch // lanes(patch), patch, patch_pitch, filters, pitch,
+                          pixels, sums, pitch, fresh)
             filters += <ptrdiff_t> pixels * pitch
         sums += tile
         start += count

@@ -9,13 +9,14 @@
 /* ---- kernel gradient: `rows` values of the input patch by up to 2 vectors of channels ---- */
 
 FC_INLINE void NAME(fc_gradient_body)(const int rows, const int vectors, const REAL *x,
-                                      ptrdiff_t x_step, ptrdiff_t x_line, const REAL *dy,
-                                      ptrdiff_t dy_step, int lines, int pixels, REAL *sums_out,
-                                      ptrdiff_t sums_step, int overwrite) {
+                                      ptrdiff_t x_step, const REAL *dy, ptrdiff_t dy_step,
+                                      int pixels, REAL *sums_out, ptrdiff_t sums_step,
+                                      int overwrite) {
     /* With few sums every second or fourth pixel has its own: one set would wait for itself. */
     enum { MOST = 4 };
     const int sets = rows * vectors <= 2 ? 4 : rows * vectors <= 6 ? 2 : 1;
     VEC sums[MOST][FC_ROWS][2];
+    int n = 0;
     FC_UNROLL
     for (int s = 0; s < sets; s++)
         FC_UNROLL
@@ -23,32 +24,28 @@ FC_INLINE void NAME(fc_gradient_body)(const int rows, const int vectors, const R
             for (int v = 0; v < vectors; v++)
                 sums[s][i][v] = overwrite || s ? (VEC){0}
                                                : NAME(fc_load)(sums_out + i * sums_step + v * LANES);
-    for (int line = 0; line < lines; line++) {
-        const REAL *p = x + line * x_line;
-        int n = 0;
-        for (; n + sets <= pixels; n += sets) {
-            FC_UNROLL
-            for (int s = 0; s < sets; s++) {
-                VEC first = NAME(fc_load)(dy), second = first;
-                if (vectors == 2) second = NAME(fc_load)(dy + LANES);
-                dy += dy_step;
-                FC_UNROLL
-                for (int i = 0; i < rows; i++) {
-                    VEC value = NAME(fc_splat)(p[i]);
-                    sums[s][i][0] += first * value;
-                    if (vectors == 2) sums[s][i][1] += second * value;
-                }
-                p += x_step;
-            }
-        }
-        for (; sets > 1 && n < pixels; n++) {
-            for (int v = 0; v < vectors; v++)
-                FC_UNROLL
-                for (int i = 0; i < rows; i++)
-                    sums[0][i][v] += NAME(fc_load)(dy + v * LANES) * NAME(fc_splat)(p[i]);
+    for (; n + sets <= pixels; n += sets) {
+        FC_UNROLL
+        for (int s = 0; s < sets; s++) {
+            VEC first = NAME(fc_load)(dy), second = first;
+            if (vectors == 2) second = NAME(fc_load)(dy + LANES);
             dy += dy_step;
-            p += x_step;
+            FC_UNROLL
+            for (int i = 0; i < rows; i++) {
+                VEC value = NAME(fc_splat)(x[i]);
+                sums[s][i][0] += first * value;
+                if (vectors == 2) sums[s][i][1] += second * value;
+            }
+            x += x_step;
         }
+    }
+    for (; sets > 1 && n < pixels; n++) {
+        for (int v = 0; v < vectors; v++)
+            FC_UNROLL
+            for (int i = 0; i < rows; i++)
+                sums[0][i][v] += NAME(fc_load)(dy + v * LANES) * NAME(fc_splat)(x[i]);
+        dy += dy_step;
+        x += x_step;
     }
     FC_UNROLL
     for (int i = 0; i < rows; i++)
@@ -63,19 +60,17 @@ FC_INLINE void NAME(fc_gradient_body)(const int rows, const int vectors, const R
 #define FC_GRADIENT_CASE(n)                                                                    \
     case n:                                                                                    \
         if (vectors == 2)                                                                      \
-            NAME(fc_gradient_body)(n, 2, x, x_step, x_line, dy, dy_step, lines, pixels,        \
-                                   sums_out, sums_step, overwrite);                            \
+            NAME(fc_gradient_body)(n, 2, x, x_step, dy, dy_step, pixels, sums_out, sums_step,  \
+                                   overwrite);                                                 \
         else                                                                                   \
-            NAME(fc_gradient_body)(n, 1, x, x_step, x_line, dy, dy_step, lines, pixels,        \
-                                   sums_out, sums_step, overwrite);                            \
+            NAME(fc_gradient_body)(n, 1, x, x_step, dy, dy_step, pixels, sums_out, sums_step,  \
+                                   overwrite);                                                 \
         break;
 
-/* sums_out[i][:] (+)= sum over lines and pixels of x[line, pixel, i] * dy[line * pixels + pixel].
- * The x values of one pixel are contiguous; pixels are x_step and lines x_line apart. */
+/* sums_out[i][:] (+)= sum over pixels of x[pixel][i] * dy[pixel][:]; pixels are a step apart. */
 FC_LEAF void NAME(fc_gradient_tile)(int rows, int vectors, const REAL *x, ptrdiff_t x_step,
-                                    ptrdiff_t x_line, const REAL *dy, ptrdiff_t dy_step,
-                                    int lines, int pixels, REAL *sums_out, ptrdiff_t sums_step,
-                                    int overwrite) {
+                                    const REAL *dy, ptrdiff_t dy_step, int pixels,
+                                    REAL *sums_out, ptrdiff_t sums_step, int overwrite) {
     switch (rows) {
         FC_GRADIENT_CASE(1)
         FC_GRADIENT_CASE(2)
