@@ -1,4 +1,4 @@
-/* Pooling rows for float and double: pool_template.h compiled twice. */
+/* Pooling rows for float and double. */
 #ifndef FASTCONV_POOL_H
 #define FASTCONV_POOL_H
 
@@ -21,16 +21,7 @@ FC_INLINE void fc_clip(int at, int stride, int before, int window, int size, int
     *last = start + window < size ? start + window : size;
 }
 
-#define REAL float
-#define NAME(x) x##_f32
-#include "pool_template.h"
-#undef REAL
-#undef NAME
-
-#define REAL double
-#define NAME(x) x##_f64
-#include "pool_template.h"
-#undef REAL
-#undef NAME
+#define FC_TEMPLATE "pool_template.h"
+#include "twice.h"
 
 #endif
