@@ -17,6 +17,9 @@ cdef extern from "simd/tile.h" nogil:
     const int LANES_F64 "FC_LANES_F64"
     const int TILE_ROWS "FC_TILE_ROWS"
     const int NARROW_TILE_ROWS "FC_NARROW_TILE_ROWS"
+    const int TILE_FILTERS "FC_TILE_FILTERS"
+    const int MOST_PATCH_VECTORS "FC_MOST_PATCH_VECTORS"
+    const int MOST_PATCH_SUMS "FC_MOST_PATCH_SUMS"
     const int DOT_ROWS "FC_DOT_ROWS"
     const int DOT_COLUMNS "FC_DOT_COLUMNS"
 
@@ -34,6 +37,12 @@ cdef extern from "simd/tile.h" nogil:
                               float*, ptrdiff_t, int) noexcept
     void fc_gradient_tile_f64(int, int, const double*, ptrdiff_t, const double*, ptrdiff_t, int,
                               double*, ptrdiff_t, int) noexcept
+    void fc_patch_tile_f32(int, int, const float*, const ptrdiff_t*, ptrdiff_t, ptrdiff_t,
+                           const float*, int, int, float*, int) noexcept
+    void fc_patch_tile_f64(int, int, const double*, const ptrdiff_t*, ptrdiff_t, ptrdiff_t,
+                           const double*, int, int, double*, int) noexcept
+    void fc_add_filters_f32(const float*, int, int, float*) noexcept
+    void fc_add_filters_f64(const double*, int, int, double*) noexcept
     void fc_conv_dots_f32(int, int, const float*, ptrdiff_t, const ptrdiff_t*, int, int,
                           const float*, const float*, int, float*, ptrdiff_t) noexcept
     void fc_conv_dots_f64(int, int, const double*, ptrdiff_t, const ptrdiff_t*, int, int,
@@ -88,6 +97,25 @@ cdef inline void gradient_tile(int rows, int vectors, const real* x, ptrdiff_t x
     else:
         fc_gradient_tile_f64(rows, vectors, x, x_step, dy, dy_step, pixels, sums, sums_step,
                              overwrite)
+
+
+cdef inline void patch_tile(int filters, int vectors, const real* x, const ptrdiff_t* offset,
+                            ptrdiff_t x_step, ptrdiff_t x_line, const real* dy, int lines,
+                            int pixels, real* sums, int overwrite) noexcept nogil:
+    if real is float:
+        fc_patch_tile_f32(filters, vectors, x, offset, x_step, x_line, dy, lines, pixels, sums,
+                          overwrite)
+    else:
+        fc_patch_tile_f64(filters, vectors, x, offset, x_step, x_line, dy, lines, pixels, sums,
+                          overwrite)
+
+
+cdef inline void add_filters(const real* source, int count, int pixels,
+                             real* sums) noexcept nogil:
+    if real is float:
+        fc_add_filters_f32(source, count, pixels, sums)
+    else:
+        fc_add_filters_f64(source, count, pixels, sums)
 
 
 cdef inline void conv_dots(int rows, int columns, const real* pixel, ptrdiff_t step,
