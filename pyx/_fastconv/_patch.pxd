@@ -40,7 +40,7 @@ cdef inline int tile_count(const Patch* g) noexcept nogil:
 
 
 cdef inline void pack_tiles(const Patch* g, const real* dy, int pixels, real* to,
-                       real* bias_sums) noexcept nogil:
+                            real* bias_sums) noexcept nogil:
     """All tiles of one group's filters, one after the other; add them to `bias_sums`."""
     cdef int start = 0, count
     while start < g.target_group:
@@ -52,9 +52,10 @@ cdef inline void pack_tiles(const Patch* g, const real* dy, int pixels, real* to
         start += count
 
 
-cdef inline void multiply_vectors(const Patch* g, const real* x, const ptrdiff_t* offset, ptrdiff_t line,
-                         ptrdiff_t step, int vectors, const real* filters, int rows, real* sums,
-                         int fresh) noexcept nogil:
+cdef inline void multiply_vectors(const Patch* g, const real* x, const ptrdiff_t* offset,
+                                  ptrdiff_t line, ptrdiff_t step, int vectors,
+                                  const real* filters, int rows, real* sums,
+                                  int fresh) noexcept nogil:
     """sums (+)= some vectors of the patch times all filters of a group."""
     cdef int start = 0, count
     while start < g.target_group:
@@ -67,9 +68,9 @@ cdef inline void multiply_vectors(const Patch* g, const real* x, const ptrdiff_t
 
 
 cdef inline void patch_part(const Patch* g, const Strip* s, const real* x, const real* dy,
-                        const ptrdiff_t* offset, ptrdiff_t first, ptrdiff_t last, int first_piece,
-                        int last_piece, real* sums, real* bias_sums, real* strip,
-                        real* filters) noexcept nogil:
+                            const ptrdiff_t* offset, ptrdiff_t first, ptrdiff_t last,
+                            int first_piece, int last_piece, real* sums, real* bias_sums,
+                            real* strip, real* filters) noexcept nogil:
     """Sums of pieces [first_piece, last_piece), counted over all groups, over some blocks."""
     cdef int blocks = (g.rows + g.block_rows - 1) // g.block_rows, pieces = patch_pieces(g)
     cdef int row, rows, piece, group, packed, at
@@ -100,9 +101,9 @@ cdef inline void patch_part(const Patch* g, const Strip* s, const real* x, const
                            block == first)
 
 
-cdef inline void reduce_vector(const Patch* g, const real* sums, ptrdiff_t parts, ptrdiff_t part_size,
-                        int group, int vector, int row, int begin, int count,
-                        real* dkernel) noexcept nogil:
+cdef inline void reduce_vector(const Patch* g, const real* sums, ptrdiff_t parts,
+                               ptrdiff_t part_size, int group, int vector, int row, int begin,
+                               int count, real* dkernel) noexcept nogil:
     """Rows [row, row + count) of dkernel = the parts' sums of a vector's lanes, in order."""
     cdef int vectors = min(g.most, g.vectors - vector // g.most * g.most)
     cdef ptrdiff_t tile = <ptrdiff_t> g.width * g.most * lanes(sums), part
