@@ -13,21 +13,7 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
 SOURCES = Path("pyx/_fastconv")
-KERNELS = (
-    "conv",
-    "conv_gradient",
-    "winograd",
-    "winograd_gradient",
-    "winograd_narrow",
-    "depthwise",
-    "pool",
-    "fused",
-    "sparse",
-    "dense",
-    "dense_narrow",
-    "optim",
-    "augment",
-)
+KERNELS = sorted(path.stem for path in SOURCES.glob("*.pyx") if path.stem != "cpu")
 SHARED = "_fastconv._shared"
 COMMON = ["-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast", "-g0"]
 LEVELS = {"baseline": []}

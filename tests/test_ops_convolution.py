@@ -122,10 +122,10 @@ def test_no_images_give_no_outputs_and_no_gradients():
 
 
 def test_nan_reaches_the_windows_that_hold_it_and_no_other():
-    x, kernel = normal((2, 6, 6, 3)), normal((3, 3, 3, 5), seed=1)
+    x, kernel = normal((2, 6, 6, 3)), normal((3, 2, 3, 5), seed=1)
     x[1, 2, 2, 0] = np.nan
-    hit = np.zeros((2, 4, 4), bool)
-    hit[1, :3, :3] = True
+    hit = np.zeros((2, 4, 5), bool)
+    hit[1, :3, 1:3] = True
     np.testing.assert_array_equal(np.isnan(ops.conv2d(x, kernel)), np.repeat(hit[..., None], 5, 3))
 
 

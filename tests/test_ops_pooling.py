@@ -191,3 +191,20 @@ def test_mistakes_in_the_gradient(kind):
         backward(kind)(x, x)
     with pytest.raises(TypeError, match=r"differ in dtype .*dy float64, x float32"):
         backward(kind)(image(1, 2, 2, 2, dtype="f8"), x)
+
+
+@pytest.mark.parametrize("channels", [3, 33, 67, 131])
+@pytest.mark.parametrize("kind", ["max", "average", "l2"])
+def test_large_windows_take_several_vectors_at_once(kind, channels):
+    x = np.random.default_rng(0).standard_normal((2, 9, 13, channels), np.float32)
+    x[1, 4, 5, ::7] = np.nan
+    size = {"pool_size": (7, 11), "strides": 2}
+    pooled = getattr(ops, f"{kind}_pool2d")(x, **size)
+    expected = getattr(reference, f"{kind}_pool2d")(x, **size)
+    np.testing.assert_allclose(pooled, expected, rtol=1e-5, atol=1e-6)
+    if kind == "max":
+        dy = np.random.default_rng(1).standard_normal(pooled.shape, np.float32)
+        x = np.nan_to_num(x)
+        dx = ops.max_pool2d_backward(dy, x, **size)
+        wanted = reference.max_pool2d_backward(dy, x, **size)
+        np.testing.assert_allclose(dx, wanted, rtol=1e-5, atol=1e-6)

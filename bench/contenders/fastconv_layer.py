@@ -23,10 +23,11 @@ class FastconvLayer:
         fastconv.set_num_threads(threads)
         self.operations: dict[str, Callable[[], Any]] = {}
 
-    def prepare(self, case: Case) -> dict[str, Any]:
+    def prepare(self, case: Case, undecided: np.ndarray) -> dict[str, Any]:
         """Return samples of output and gradients, and the seconds of a second call."""
         self.operations.clear()
         data = arrays(case)
+        data.dy.reshape(-1)[undecided] = 0
         predicting, training = _network(case, data), _network(case, data)
 
         def forward() -> np.ndarray:

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from ..cases import Case
-from .layer_data import BACKWARD, FORWARD, Arrays, arrays, sample, seconds_of
+from .layer_data import BACKWARD, FORWARD, Arrays, arrays, sample, seconds_of, undecided
 
 FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 
@@ -24,9 +24,14 @@ class TorchLayer:
         self.operations: dict[str, Callable[[], Any]] = {}
 
     def prepare(self, case: Case) -> dict[str, Any]:
-        """Return samples of output and gradients, and the seconds of a second call."""
+        """Return samples of output and gradients, and the seconds of a second call.
+
+        "undecided" says which outputs' gradients are taken as 0.
+        """
         self.operations.clear()
         data = arrays(case)
+        near_ties = undecided(case, _sums(case, data))
+        data.dy.reshape(-1)[near_ties] = 0
         samples: dict[str, Any] = {}
         for name, memory_format in FORMATS.items():
             forward, backward = _operations(case, data, memory_format)
@@ -34,7 +39,8 @@ class TorchLayer:
             self.operations[f"{BACKWARD} {name}"] = backward
             if not samples:
                 samples = _samples(case, forward(), backward())
-        return {"samples": samples, "seconds": seconds_of(self.operations)}
+        seconds = seconds_of(self.operations)
+        return {"samples": samples, "seconds": seconds, "undecided": near_ties}
 
     def restore(self) -> None:
         """Nothing changes."""
@@ -60,7 +66,14 @@ def _operations(
     return forward, backward
 
 
-def _module(case: Case, data: Arrays) -> nn.Module:
+def _sums(case: Case, data: Arrays) -> np.ndarray:
+    """Return the convolution's output before ReLU and pooling, NHWC."""
+    convolution = _module(case, data)[0]
+    with torch.inference_mode():
+        return convolution(_images(data.x, torch.contiguous_format)).permute(0, 2, 3, 1).numpy()
+
+
+def _module(case: Case, data: Arrays) -> nn.Sequential:
     convolution = nn.Conv2d(
         case.channels, case.filters, case.kernel, case.stride, case.padding, groups=case.groups
     )

@@ -18,7 +18,6 @@ A layer in plain NumPy needs no more than this:
 from __future__ import annotations
 
 import functools
-import inspect
 import math
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -30,9 +29,15 @@ from .._memory import aligned_empty
 from .._validation import channels_last
 from ..runtime import get_fast_math, get_num_threads
 from ..utils import automatic_name
+from .arguments import (
+    Shape,
+    check_call_takes_training,
+    check_dtype,
+    checked_input_shape,
+    constructor_arguments,
+)
 from .parameter import Parameter
 
-Shape = tuple[int | None, ...]
 Plan = TypeVar("Plan")
 
 # Two batch sizes (the full one and the last of an epoch), in training and in validation.
@@ -85,7 +90,7 @@ class Layer:
         if unknown:
             raise TypeError(
                 f"{kind}: unknown argument {', '.join(map(repr, unknown))}; "
-                f"accepted are {', '.join(_constructor_arguments(type(self)))}"
+                f"accepted are {', '.join(constructor_arguments(type(self)))}"
             )
         if name is not None and (not isinstance(name, str) or not name or "/" in name):
             raise ValueError(
@@ -93,10 +98,12 @@ class Layer:
             )
         self.name = automatic_name(kind) if name is None else name
         channels_last(data_format, self.label)
-        _check_dtype(dtype, self.label)
+        check_dtype(dtype, self.label)
         self.trainable = bool(trainable)
         self.built = False
-        self._given_shape = None if input_shape is None else self._checked_shape(input_shape)
+        self._given_shape = (
+            None if input_shape is None else checked_input_shape(input_shape, self.label)
+        )
         self._input_shape: Shape | None = None
         self._shapes: tuple[Shape, Shape] | None = None
         self._parameters: list[Parameter] = []
@@ -152,7 +159,7 @@ class Layer:
             )
         if not self.built:
             self.build(input_shape)
-        _check_call_takes_training(self)
+        check_call_takes_training(self.call, self.label)
         sample = np.zeros((1, *input_shape[1:]), np.float32)
         output = self.call(sample, training=False)
         if not isinstance(output, np.ndarray) or output.ndim == 0:
@@ -165,8 +172,8 @@ class Layer:
         """Return the constructor's arguments; they fit JSON."""
         # Arguments that came with a class below the one whose get_config this is would be lost.
         writer = next(cls for cls in type(self).__mro__ if "get_config" in cls.__dict__)
-        known = _constructor_arguments(writer)
-        lost = [name for name in _constructor_arguments(type(self)) if name not in known]
+        known = constructor_arguments(writer)
+        lost = [name for name in constructor_arguments(type(self)) if name not in known]
         if lost:
             raise NotImplementedError(
                 f"{self.label}: the constructor takes {', '.join(lost)}, so the class "
@@ -355,17 +362,6 @@ class Layer:
                 "batch must be known"
             )
 
-    def _checked_shape(self, shape: Sequence[int | None]) -> Shape:
-        sizes = (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)
-        for size in sizes:
-            good = isinstance(size, (int, np.integer)) and not isinstance(size, bool) and size > 0
-            if not good and size is not None:
-                raise ValueError(
-                    f"{self.label}: input_shape is {shape!r}; give the sizes of one sample, "
-                    "without the batch, for example (100, 100, 3)"
-                )
-        return tuple(None if size is None else int(size) for size in sizes)
-
 
 def _built_once(build: Callable[[Any, Shape], None]) -> Callable[[Any, Shape], None]:
     """Wrap a subclass's `build`: shape as a tuple, `built` set, nothing left by a failure."""
@@ -390,36 +386,3 @@ def _built_once(build: Callable[[Any, Shape], None]) -> Callable[[Any, Shape], N
         Layer.build(self, input_shape)
 
     return wrapper
-
-
-def _check_call_takes_training(layer: Layer) -> None:
-    parameters = inspect.signature(layer.call).parameters
-    takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
-    if "training" not in parameters and not takes_any:
-        raise TypeError(
-            f"{layer.label}: call({', '.join(parameters)}) does not take 'training'; "
-            "define it as call(self, x, training=False)"
-        )
-
-
-def _constructor_arguments(cls: type) -> list[str]:
-    """Return the names of the arguments that `cls` and its parents take by name."""
-    names: dict[str, None] = {}
-    for parent in cls.__mro__:
-        if "__init__" in parent.__dict__ and parent is not object:
-            for argument in inspect.signature(parent.__init__).parameters.values():
-                if argument.name != "self" and argument.kind not in (
-                    argument.VAR_KEYWORD,
-                    argument.VAR_POSITIONAL,
-                ):
-                    names[argument.name] = None
-    return list(names)
-
-
-def _check_dtype(dtype: Any, owner: str) -> None:
-    try:
-        good = dtype is None or np.dtype(dtype) == np.float32
-    except TypeError:
-        good = False
-    if not good:
-        raise ValueError(f"{owner}: dtype={dtype!r} is not supported; layers compute in 'float32'")

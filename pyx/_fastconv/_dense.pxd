@@ -1,10 +1,11 @@
-"""The leaves of simd/dense.h for Cython, one name for both types; sums of parts and samples."""
+"""Shared by the dense layers' kernels: simd/dense.h's leaves, one name for both types; panels and
+groups; sums of parts and samples."""
 
 from libc.stddef cimport ptrdiff_t
 from libc.stdint cimport int32_t
 from libc.string cimport memset
 
-from _fastconv._tiles cimport real
+from _fastconv._tiles cimport lanes, real
 
 cdef extern from "simd/dense.h" nogil:
     enum:
@@ -89,6 +90,39 @@ cdef inline void dot_list(int count, const real* weights, const real* dy, ptrdif
         fc_dot_list_f32(count, weights, dy, dy_step, samples, length, out, out_step)
     else:
         fc_dot_list_f64(count, weights, dy, dy_step, samples, length, out, out_step)
+
+
+cdef struct Dense:
+    ptrdiff_t batch
+    ptrdiff_t inputs
+    ptrdiff_t outputs
+    int vectors           # of a panel
+    ptrdiff_t width       # of a panel, in values
+    ptrdiff_t group       # outputs of a group, whole panels
+    ptrdiff_t groups
+    ptrdiff_t padded      # outputs rounded up to whole panels
+
+
+cdef inline Dense dense_of(ptrdiff_t batch, ptrdiff_t inputs, ptrdiff_t outputs, int vectors,
+                    int panels, const real* kind):
+    cdef Dense d
+    d.batch = batch
+    d.inputs = inputs
+    d.outputs = outputs
+    d.vectors = vectors
+    d.width = vectors * lanes(kind)
+    d.group = panels * d.width
+    d.groups = (outputs + d.group - 1) // d.group
+    d.padded = (outputs + d.width - 1) // d.width * d.width
+    return d
+
+
+cdef inline ptrdiff_t group_outputs(const Dense* d, ptrdiff_t group) noexcept nogil:
+    return min(d.group, d.outputs - group * d.group)
+
+
+cdef inline ptrdiff_t group_padded(const Dense* d, ptrdiff_t group) noexcept nogil:
+    return min(d.group, d.padded - group * d.group)
 
 
 cdef inline void add_parts(ptrdiff_t outputs, const real* sums, ptrdiff_t parts,

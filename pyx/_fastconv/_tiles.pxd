@@ -17,6 +17,9 @@ cdef extern from "simd/tile.h" nogil:
     const int LANES_F64 "FC_LANES_F64"
     const int TILE_ROWS "FC_TILE_ROWS"
     const int NARROW_TILE_ROWS "FC_NARROW_TILE_ROWS"
+    const int TILE_FILTERS "FC_TILE_FILTERS"
+    const int MOST_PATCH_VECTORS "FC_MOST_PATCH_VECTORS"
+    const int MOST_PATCH_SUMS "FC_MOST_PATCH_SUMS"
     const int DOT_ROWS "FC_DOT_ROWS"
     const int DOT_COLUMNS "FC_DOT_COLUMNS"
 
@@ -30,10 +33,16 @@ cdef extern from "simd/tile.h" nogil:
     void fc_conv_pool_row_f64(int, int, const double*, ptrdiff_t, ptrdiff_t, ptrdiff_t, double*,
                               uint8_t*, ptrdiff_t, const ptrdiff_t*, int, int, const double*,
                               const double*, int) noexcept
-    void fc_gradient_tile_f32(int, int, const float*, ptrdiff_t, ptrdiff_t, const float*,
-                              ptrdiff_t, int, int, float*, ptrdiff_t, int) noexcept
-    void fc_gradient_tile_f64(int, int, const double*, ptrdiff_t, ptrdiff_t, const double*,
-                              ptrdiff_t, int, int, double*, ptrdiff_t, int) noexcept
+    void fc_gradient_tile_f32(int, int, const float*, ptrdiff_t, const float*, ptrdiff_t, int,
+                              float*, ptrdiff_t, int) noexcept
+    void fc_gradient_tile_f64(int, int, const double*, ptrdiff_t, const double*, ptrdiff_t, int,
+                              double*, ptrdiff_t, int) noexcept
+    void fc_patch_tile_f32(int, int, const float*, const ptrdiff_t*, ptrdiff_t, ptrdiff_t,
+                           const float*, int, int, float*, int) noexcept
+    void fc_patch_tile_f64(int, int, const double*, const ptrdiff_t*, ptrdiff_t, ptrdiff_t,
+                           const double*, int, int, double*, int) noexcept
+    void fc_add_filters_f32(const float*, int, int, float*) noexcept
+    void fc_add_filters_f64(const double*, int, int, double*) noexcept
     void fc_conv_dots_f32(int, int, const float*, ptrdiff_t, const ptrdiff_t*, int, int,
                           const float*, const float*, int, float*, ptrdiff_t) noexcept
     void fc_conv_dots_f64(int, int, const double*, ptrdiff_t, const ptrdiff_t*, int, int,
@@ -80,15 +89,33 @@ cdef inline void conv_pool_row(int windows, int vectors, const real* corner, ptr
 
 
 cdef inline void gradient_tile(int rows, int vectors, const real* x, ptrdiff_t x_step,
-                               ptrdiff_t x_line, const real* dy, ptrdiff_t dy_step, int lines,
-                               int pixels, real* sums, ptrdiff_t sums_step,
-                               int overwrite) noexcept nogil:
+                               const real* dy, ptrdiff_t dy_step, int pixels, real* sums,
+                               ptrdiff_t sums_step, int overwrite) noexcept nogil:
     if real is float:
-        fc_gradient_tile_f32(rows, vectors, x, x_step, x_line, dy, dy_step, lines, pixels, sums,
-                             sums_step, overwrite)
+        fc_gradient_tile_f32(rows, vectors, x, x_step, dy, dy_step, pixels, sums, sums_step,
+                             overwrite)
     else:
-        fc_gradient_tile_f64(rows, vectors, x, x_step, x_line, dy, dy_step, lines, pixels, sums,
-                             sums_step, overwrite)
+        fc_gradient_tile_f64(rows, vectors, x, x_step, dy, dy_step, pixels, sums, sums_step,
+                             overwrite)
+
+
+cdef inline void patch_tile(int filters, int vectors, const real* x, const ptrdiff_t* offset,
+                            ptrdiff_t x_step, ptrdiff_t x_line, const real* dy, int lines,
+                            int pixels, real* sums, int overwrite) noexcept nogil:
+    if real is float:
+        fc_patch_tile_f32(filters, vectors, x, offset, x_step, x_line, dy, lines, pixels, sums,
+                          overwrite)
+    else:
+        fc_patch_tile_f64(filters, vectors, x, offset, x_step, x_line, dy, lines, pixels, sums,
+                          overwrite)
+
+
+cdef inline void add_filters(const real* source, int count, int pixels,
+                             real* sums) noexcept nogil:
+    if real is float:
+        fc_add_filters_f32(source, count, pixels, sums)
+    else:
+        fc_add_filters_f64(source, count, pixels, sums)
 
 
 cdef inline void conv_dots(int rows, int columns, const real* pixel, ptrdiff_t step,

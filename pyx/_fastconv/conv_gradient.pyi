@@ -1,5 +1,9 @@
 import numpy as np
 
+PATCH_FILTERS: int
+PATCH_VECTORS: int
+PATCH_SUMS: int
+
 def kernel_gradient(
     x: np.ndarray,
     dy: np.ndarray,
@@ -13,5 +17,22 @@ def kernel_gradient(
     filters: np.ndarray,
     dkernel: np.ndarray,
     dbias: np.ndarray | None,
+    num_threads: int,
+) -> None: ...
+def patch_gradient(
+    x: np.ndarray,
+    dy: np.ndarray,
+    offset: np.ndarray,
+    places: np.ndarray,
+    strip: np.ndarray,
+    shape: np.ndarray,
+    splits: int,
+    sums: np.ndarray,
+    bias_sums: np.ndarray,
+    strips: np.ndarray,
+    filters: np.ndarray,
+    dkernel: np.ndarray,
+    dbias: np.ndarray | None,
+    parts: int,
     num_threads: int,
 ) -> None: ...

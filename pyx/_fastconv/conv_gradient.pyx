@@ -10,19 +10,25 @@ padding, and from the images' edges, since a block may span images.  Where there
 enough, a piece is some of one tap's ("by_tap") and the taps of the same channels follow each
 other, so that they find their pixels of x in L1; otherwise pieces run on over the taps.
 
-A register tile is TILE_ROWS values of one side, broadcast, by up to two vectors of the other.
-Usually the patch is broadcast and the filters are vectors; with few filters they change sides
-("turned").  Parts are added in order, so that results do not depend on the threads.
+A register tile is TILE_ROWS values of the patch, broadcast, by up to two vectors of filters.
+With few filters `patch_gradient` is faster, whose loops are in _patch.pxd.  Parts are added in
+order, so that results do not depend on the threads.
 """
 
 from cython.parallel cimport parallel, prange, threadid
 from libc.stddef cimport ptrdiff_t
 from libc.string cimport memset
 
+from _fastconv._patch cimport Patch, patch_of, patch_part, patch_pieces, reduce_vector
 from _fastconv._tiles cimport (
-    TILE_ROWS, add_pixels, copy_pixels, float_mode, flush_denormals, gradient_tile, lanes, real,
-    restore_denormals, zero_pixels,
+    MOST_PATCH_SUMS, MOST_PATCH_VECTORS, TILE_FILTERS, TILE_ROWS, add_pixels, copy_pixels,
+    float_mode, flush_denormals, gradient_tile, lanes, real, restore_denormals, zero_pixels,
 )
+from _fastconv._window cimport Strip, strip_of
+
+PATCH_FILTERS = TILE_FILTERS
+PATCH_VECTORS = MOST_PATCH_VECTORS
+PATCH_SUMS = MOST_PATCH_SUMS
 
 cdef struct Shape:
     int height            # of x
@@ -38,17 +44,12 @@ cdef struct Shape:
     int target_group      # filters of one group
     int run_length        # values of the patch that are contiguous in x
     int runs
-    int turned
     int by_tap            # a piece is of one run; the runs pass by for the same values
 
 
-cdef inline int patch_width(const Shape* g, const real* kind) noexcept nogil:
-    """Values of the patch in one piece."""
-    return 2 * lanes(kind) if g.turned else TILE_ROWS
-
-
-cdef inline int filter_width(const Shape* g, const real* kind) noexcept nogil:
-    return TILE_ROWS if g.turned else 2 * lanes(kind)
+cdef inline int filter_width(const real* kind) noexcept nogil:
+    """Filters in one piece of dY."""
+    return 2 * lanes(kind)
 
 
 cdef inline int vector_pitch(int count, const real* kind) noexcept nogil:
@@ -83,88 +84,69 @@ cdef void pack_run(const Shape* g, const real* x, int row_offset, int column_off
         to += line
 
 
-cdef inline ptrdiff_t piece_count(const Shape* g, const real* kind) noexcept nogil:
-    cdef int width = patch_width(g, kind)
+cdef inline ptrdiff_t piece_count(const Shape* g) noexcept nogil:
     if g.by_tap:
-        return <ptrdiff_t> (g.run_length + width - 1) // width * g.runs
-    return (g.runs * g.run_length + width - 1) // width
+        return <ptrdiff_t> (g.run_length + TILE_ROWS - 1) // TILE_ROWS * g.runs
+    return (g.runs * g.run_length + TILE_ROWS - 1) // TILE_ROWS
 
 
-cdef inline int piece_start(const Shape* g, ptrdiff_t piece, int* count,
-                            const real* kind) noexcept nogil:
+cdef inline int piece_start(const Shape* g, ptrdiff_t piece, int* count) noexcept nogil:
     """Return the first value of a piece, and how many it has."""
-    cdef int width = patch_width(g, kind), start
+    cdef int start
     if g.by_tap:
-        start = <int> (piece // g.runs) * width
-        count[0] = min(width, g.run_length - start)
+        start = <int> (piece // g.runs) * TILE_ROWS
+        count[0] = min(TILE_ROWS, g.run_length - start)
         return <int> (piece % g.runs) * g.run_length + start
-    start = <int> piece * width
-    count[0] = min(width, g.runs * g.run_length - start)
+    start = <int> piece * TILE_ROWS
+    count[0] = min(TILE_ROWS, g.runs * g.run_length - start)
     return start
 
 
-cdef int pack_patch(const Shape* g, const real* x, const int* runs, int group, ptrdiff_t first,
-                    ptrdiff_t last, int start, int count, real* to) noexcept nogil:
-    """Values [start, start + count) of the patch, pixel by pixel; return their pitch."""
-    cdef int pitch = vector_pitch(count, x) if g.turned else count
+cdef void pack_patch(const Shape* g, const real* x, const int* runs, int group, ptrdiff_t first,
+                     ptrdiff_t last, int start, int count, real* to) noexcept nogil:
+    """Values [start, start + count) of the patch, pixel by pixel."""
     cdef int at = 0, run, value, some
     while at < count:
         run = (start + at) // g.run_length
         value = (start + at) % g.run_length
         some = min(count - at, g.run_length - value)
         pack_run(g, x, runs[2 * run], runs[2 * run + 1], group * g.source_group + value, first,
-                 last, some, to + at, pitch)
+                 last, some, to + at, count)
         at += some
-    if count < pitch:
-        zero_pixels(to + count, pitch, <int> (last - first) * g.columns, pitch - count)
-    return pitch
 
 
 cdef void pack_filters(const Shape* g, const real* dy, int group, ptrdiff_t first,
                        ptrdiff_t last, real* to, real* bias_sums) noexcept nogil:
     """All pieces of dY of one group, one after the other; add them to `bias_sums`."""
     cdef int pixels = <int> (last - first) * g.columns
-    cdef int start = 0, count, pitch, n, k
+    cdef int start = 0, count, pitch
     cdef const real* values = (
         dy + first * g.columns * g.filters + <ptrdiff_t> group * g.target_group)
-    cdef real* sums
     while start < g.target_group:
-        count = min(filter_width(g, dy), g.target_group - start)
-        pitch = count if g.turned else vector_pitch(count, dy)
+        count = min(filter_width(dy), g.target_group - start)
+        pitch = vector_pitch(count, dy)
         copy_pixels(values + start, g.filters, pixels, count, to, pitch)
         if count < pitch:
             zero_pixels(to + count, pitch, pixels, pitch - count)
         if bias_sums != NULL:
-            sums = bias_sums + group * g.target_group + start
-            if g.turned:
-                for n in range(pixels):
-                    for k in range(count):
-                        sums[k] += to[n * pitch + k]
-            else:
-                add_pixels(to, pitch // lanes(dy), pixels, sums, count)
+            add_pixels(to, pitch // lanes(dy), pixels, bias_sums + group * g.target_group + start,
+                       count)
         to += <ptrdiff_t> pixels * pitch
         start += count
 
 
-cdef void multiply_piece(const Shape* g, const real* patch, int patch_count, int patch_pitch,
+cdef void multiply_piece(const Shape* g, const real* patch, int patch_count,
                          const real* filters, int pixels, real* sums,
                          int fresh) noexcept nogil:
     """sums (+)= one piece of the patch times all pieces of dY, a tile of sums for each."""
-    cdef int start = 0, count, pitch
-    cdef ptrdiff_t tile = TILE_ROWS * 2 * lanes(patch)
+    cdef int start = 0, pitch
     while start < g.target_group:
-        count = min(filter_width(g, patch), g.target_group - start)
-        if g.turned:
-            gradient_tile(count, patch_pitch // lanes(patch), filters, count, 0, patch,
-                          patch_pitch, 1, pixels, sums, patch_pitch, fresh)
-            filters += <ptrdiff_t> pixels * count
-        else:
-            pitch = vector_pitch(count, patch)
-            gradient_tile(patch_count, pitch // lanes(patch), patch, patch_pitch, 0, filters,
-                          pitch, 1, pixels, sums, pitch, fresh)
-            filters += <ptrdiff_t> pixels * pitch
-        sums += tile
-        start += count
+        pitch = vector_pitch(g.target_group - start, patch)
+        gradient_tile(patch_count, pitch // lanes(patch), patch, patch_count, filters, pitch,
+                      pixels, sums, pitch, fresh)
+        filters += <ptrdiff_t> pixels * pitch
+        sums += TILE_ROWS * filter_width(patch)
+        start += filter_width(patch)
 
 
 cdef void gradient_part(const Shape* g, const real* x, const real* dy, const int* runs,
@@ -172,10 +154,10 @@ cdef void gradient_part(const Shape* g, const real* x, const real* dy, const int
                         int last_piece, real* sums, real* bias_sums, real* patch,
                         real* filters) noexcept nogil:
     """Sums of pieces [first_piece, last_piece) over output rows [first, last)."""
-    cdef int group, piece, start, count, pitch
+    cdef int group, piece, start, count
     cdef ptrdiff_t row = first, end
-    cdef ptrdiff_t pieces = piece_count(g, x)
-    cdef ptrdiff_t tiles = (g.target_group + filter_width(g, x) - 1) // filter_width(g, x)
+    cdef ptrdiff_t pieces = piece_count(g)
+    cdef ptrdiff_t tiles = (g.target_group + filter_width(x) - 1) // filter_width(x)
     cdef ptrdiff_t tile = TILE_ROWS * 2 * lanes(x)
     if bias_sums != NULL:
         memset(bias_sums, 0, g.filters * sizeof(real))
@@ -184,9 +166,9 @@ cdef void gradient_part(const Shape* g, const real* x, const real* dy, const int
         for group in range(g.groups):
             pack_filters(g, dy, group, row, end, filters, bias_sums)
             for piece in range(first_piece, last_piece):
-                start = piece_start(g, piece, &count, x)
-                pitch = pack_patch(g, x, runs, group, row, end, start, count, patch)
-                multiply_piece(g, patch, count, pitch, filters, <int> (end - row) * g.columns,
+                start = piece_start(g, piece, &count)
+                pack_patch(g, x, runs, group, row, end, start, count, patch)
+                multiply_piece(g, patch, count, filters, <int> (end - row) * g.columns,
                                sums + (group * pieces + piece) * tiles * tile, row == first)
         row = end
 
@@ -194,32 +176,26 @@ cdef void gradient_part(const Shape* g, const real* x, const real* dy, const int
 cdef void reduce_row(const Shape* g, const real* sums, ptrdiff_t parts, ptrdiff_t part_size,
                      int row, real* target) noexcept nogil:
     """target (filters) = the parts' sums for one value of the patch, in order."""
-    cdef int width = patch_width(g, sums), wide = filter_width(g, sums)
-    cdef int group, k, start, filters, count, offset, value, step
-    cdef ptrdiff_t pieces = piece_count(g, sums), piece, part
+    cdef int wide = filter_width(sums), group, k, start, filters, offset, value = row
+    cdef ptrdiff_t pieces = piece_count(g), piece, part
     cdef ptrdiff_t tiles = (g.target_group + wide - 1) // wide
     cdef ptrdiff_t tile = TILE_ROWS * 2 * lanes(sums)
     cdef const real* source
+    piece = row // TILE_ROWS
     if g.by_tap:
         value = row % g.run_length
-        piece = <ptrdiff_t> (value // width) * g.runs + row // g.run_length
-    else:
-        value = row
-        piece = row // width
-    offset = value % width
-    piece_start(g, piece, &count, sums)
+        piece = <ptrdiff_t> (value // TILE_ROWS) * g.runs + row // g.run_length
     for group in range(g.groups):
         source = sums + (group * pieces + piece) * tiles * tile
         start = 0
         while start < g.target_group:
             filters = min(wide, g.target_group - start)
-            step = vector_pitch(count, sums) if g.turned else 1
-            value = offset if g.turned else offset * vector_pitch(filters, sums)
+            offset = value % TILE_ROWS * vector_pitch(filters, sums)
             for k in range(filters):
-                target[k] = source[value + k * step]
+                target[k] = source[offset + k]
             for part in range(1, parts):
                 for k in range(filters):
-                    target[k] += source[part * part_size + value + k * step]
+                    target[k] += source[part * part_size + offset + k]
             source += tile
             target += filters
             start += filters
@@ -242,7 +218,7 @@ def kernel_gradient(const real[:, :, :, ::1] x,     # IN
                             dy.shape[3], shape, runs.shape[0])
     cdef ptrdiff_t parts = sums.shape[0], rows = x.shape[0] * g.rows, task, part, split
     cdef int depth = g.runs * g.run_length
-    cdef ptrdiff_t pieces = piece_count(&g, &sums[0, 0])
+    cdef ptrdiff_t pieces = piece_count(&g)
     cdef float_mode mode = 0
     cdef int k
     with nogil, parallel(num_threads=num_threads):
@@ -266,6 +242,51 @@ def kernel_gradient(const real[:, :, :, ::1] x,     # IN
                 dbias[k] += bias_sums[part, k]
 
 
+def patch_gradient(const real[:, :, :, ::1] x,     # IN
+                   const real[:, :, :, ::1] dy,    # IN (images, rows, columns, filters)
+                   const ptrdiff_t[::1] offset,    # IN (vectors,), in values from an output's base
+                   const int[:, ::1] places,       # IN (vectors, 3): row of dkernel, first lane
+                                                   # that counts, lanes that do
+                   const int[::1] strip,           # IN the fields of Strip but row_step
+                   const int[::1] shape,           # IN the fields of _patch.pxd's Patch
+                   int splits,                     # of the pieces
+                   real[:, ::1] sums,              # SCRATCH (parts, tiles)
+                   real[:, ::1] bias_sums,         # SCRATCH (parts, filters)
+                   real[:, ::1] strips,            # SCRATCH one row a thread, a vector longer
+                   real[:, ::1] filters,           # SCRATCH one row a thread
+                   real[:, :, :, ::1] dkernel,     # OUT
+                   real[::1] dbias,                # OUT or None
+                   int parts, int num_threads):
+    """dkernel = X' dY and dbias = the pixels' sum of dY."""
+    cdef Patch g = patch_of(shape)
+    cdef Strip s = strip_of(strip)
+    cdef ptrdiff_t blocks = x.shape[0] * ((g.rows + g.block_rows - 1) // g.block_rows)
+    cdef ptrdiff_t pieces = <ptrdiff_t> patch_pieces(&g) * g.groups, task, part, split
+    cdef float_mode mode = 0
+    cdef int k
+    with nogil, parallel(num_threads=num_threads):
+        mode = flush_denormals()
+        for task in prange(<ptrdiff_t> parts * splits, schedule="dynamic"):
+            part = task // splits
+            split = task % splits
+            patch_part(&g, &s, &x[0, 0, 0, 0], &dy[0, 0, 0, 0], &offset[0],
+                       part * blocks // parts, (part + 1) * blocks // parts,
+                       <int> (split * pieces // splits), <int> ((split + 1) * pieces // splits),
+                       &sums[part, 0], &bias_sums[part, 0], &strips[threadid(), 0],
+                       &filters[threadid(), 0])
+        for task in prange(<ptrdiff_t> g.groups * g.vectors, schedule="static"):
+            reduce_vector(&g, &sums[0, 0], parts, sums.shape[1], <int> (task // g.vectors),
+                          <int> (task % g.vectors), places[task % g.vectors, 0],
+                          places[task % g.vectors, 1], places[task % g.vectors, 2],
+                          &dkernel[0, 0, 0, 0])
+        restore_denormals(mode)
+    if dbias is not None:
+        for k in range(g.filters):
+            dbias[k] = bias_sums[0, k]
+            for part in range(1, parts):
+                dbias[k] += bias_sums[part, k]
+
+
 cdef Shape shape_of(ptrdiff_t height, ptrdiff_t width, ptrdiff_t channels, ptrdiff_t rows,
                     ptrdiff_t columns, ptrdiff_t filters, const int[::1] fields,
                     ptrdiff_t runs):
@@ -273,6 +294,6 @@ cdef Shape shape_of(ptrdiff_t height, ptrdiff_t width, ptrdiff_t channels, ptrdi
     g.height, g.width, g.channels = <int> height, <int> width, <int> channels
     g.rows, g.columns, g.filters = <int> rows, <int> columns, <int> filters
     g.row_stride, g.column_stride, g.groups = fields[0], fields[1], fields[2]
-    g.run_length, g.turned, g.by_tap, g.runs = fields[3], fields[4], fields[5], <int> runs
+    g.run_length, g.by_tap, g.runs = fields[3], fields[4], <int> runs
     g.source_group, g.target_group = g.channels // g.groups, g.filters // g.groups
     return g

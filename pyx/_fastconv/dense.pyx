@@ -24,8 +24,8 @@ from libc.stdint cimport int32_t
 from libc.string cimport memcpy, memmove, memset
 
 from _fastconv._dense cimport (
-    PANEL_VECTORS, add_parts, bias_gradient, deal_row, dot_list, list_inputs, list_sample, pass_rows, prefetch,
-    sum_rows,
+    PANEL_VECTORS, Dense, add_parts, bias_gradient, deal_row, dense_of, dot_list, group_outputs,
+    group_padded, list_inputs, list_sample, pass_rows, prefetch, sum_rows,
 )
 from _fastconv._rules cimport RULE_SLOTS, Rule, apply_rule, rule_from, slots_from
 from _fastconv._tiles cimport (
@@ -43,38 +43,6 @@ BLOCK_INPUTS = BLOCK
 PACKED_ROWS = PANEL_ROWS
 GRADIENT_ROWS = ROWS
 MOST_PANEL_VECTORS = PANEL_VECTORS
-
-cdef struct Dense:
-    ptrdiff_t batch
-    ptrdiff_t inputs
-    ptrdiff_t outputs
-    int vectors           # of a panel
-    ptrdiff_t width       # of a panel, in values
-    ptrdiff_t group       # outputs of a group, whole panels
-    ptrdiff_t groups
-    ptrdiff_t padded      # outputs rounded up to whole panels
-
-
-cdef Dense dense_of(ptrdiff_t batch, ptrdiff_t inputs, ptrdiff_t outputs, int vectors,
-                    int panels, const real* kind):
-    cdef Dense d
-    d.batch = batch
-    d.inputs = inputs
-    d.outputs = outputs
-    d.vectors = vectors
-    d.width = vectors * lanes(kind)
-    d.group = panels * d.width
-    d.groups = (outputs + d.group - 1) // d.group
-    d.padded = (outputs + d.width - 1) // d.width * d.width
-    return d
-
-
-cdef inline ptrdiff_t group_outputs(const Dense* d, ptrdiff_t group) noexcept nogil:
-    return min(d.group, d.outputs - group * d.group)
-
-
-cdef inline ptrdiff_t group_padded(const Dense* d, ptrdiff_t group) noexcept nogil:
-    return min(d.group, d.padded - group * d.group)
 
 
 cdef void tile_rows(const Dense* d, const real* factors, ptrdiff_t factors_step, ptrdiff_t rows,

@@ -11,11 +11,10 @@ is the same sum over dy with the kernel's taps turned round.
 Loops of the output, outermost first: strips of output rows of each image
 (parallel) - rows - tiles of pixels - two vectors of channels - taps.  Where
 `copied` is 0 the image is read in place and a window that leaves it is clipped
-to the taps inside.  Else a strip is copied with its zeros into the thread's
-scratch, a row as [plane][phase][pixel][channel]; with a stride s, phase p holds
-every s-th pixel from the p-th.  Fewer channels than a vector (`narrow`) then
-count as one: neighbouring pixels are one *unit* of several pixels' channels,
-since along a phase every tap is as far from its output.
+to the taps inside.  Else a strip is copied, spread over planes and the phases of
+a stride (see _planes.pxd).  Fewer channels than a vector (`narrow`) then count as
+one: neighbouring pixels are one *unit* of several pixels' channels, since along
+a phase every tap is as far from its output.
 
 The kernel gradient keeps one vector of channels of up to FC_TAPS taps in
 registers over a block of rows.  Blocks are dealt to a fixed number of parts,
@@ -27,26 +26,12 @@ from libc.stddef cimport ptrdiff_t
 from libc.stdint cimport int32_t
 from libc.string cimport memcpy, memset
 
+from _fastconv._planes cimport (
+    Area, Lanes, Tables, Taps, lanes_of, load_planes, plane_size, tables_of,
+)
 from _fastconv._tiles cimport float_mode, flush_denormals, real, restore_denormals
 
 cdef extern from "simd/depthwise.h" nogil:
-    ctypedef struct Taps "fc_taps":
-        const ptrdiff_t* row_offset
-        const ptrdiff_t* row_place
-        const ptrdiff_t* column_offset
-        const ptrdiff_t* column_place
-        int row_begin
-        int row_end
-        int column_begin
-        int column_end
-    ctypedef struct Area "fc_area":
-        ptrdiff_t x_step
-        ptrdiff_t x_line
-        ptrdiff_t dy_step
-        ptrdiff_t dy_line
-        int lines
-        int pixels
-
     void fc_depthwise_row_f32(int, const float*, ptrdiff_t, const Taps*, const float*,
                               const float*, float*, ptrdiff_t, int, int) noexcept
     void fc_depthwise_row_f64(int, const double*, ptrdiff_t, const Taps*, const double*,
@@ -56,107 +41,6 @@ cdef extern from "simd/depthwise.h" nogil:
     void fc_depthwise_gradient_f64(int, const double*, const Area*, const ptrdiff_t*,
                                    const ptrdiff_t*, const double*, int, double*,
                                    double*) noexcept
-    void fc_spread_row_f32(const float*, int, int, const int32_t*, int, int, float*, ptrdiff_t,
-                           ptrdiff_t, int, int, int) noexcept
-    void fc_spread_row_f64(const double*, int, int, const int32_t*, int, int, double*, ptrdiff_t,
-                           ptrdiff_t, int, int, int) noexcept
-
-cdef struct Lanes:
-    # What one pass computes; see the fields of `plans.depthwise.Lanes`.
-    int height            # of the source
-    int width
-    int source_channels
-    int rows              # of outputs
-    int columns
-    int row_stride
-    int column_stride
-    int channels          # of an output pixel
-    int planes
-    int copied
-    int narrow
-    int shuffle           # planes are made by permuting vectors
-    int units             # of an output row: its pixels, or several pixels' channels at a time
-    int unit_channels
-    int unit_step         # source values from one unit to the next
-    int top               # rows of zeros above the image, of a copy
-    int left
-    int reach             # rows that one output reads
-    int padded_width
-    int phases
-    int phase_width       # pixels
-    int row_taps          # all planes'
-    int column_taps
-    int inner_begin       # columns whose taps are all inside the image
-    int inner_end
-    int target_row        # where the outputs lie in the target
-    int target_column
-    int target_row_step
-    int target_column_step
-    int target_width
-    int relu
-
-
-cdef struct Tables:
-    # Of row taps and of column taps: source row or column, from an output's (clipping).
-    Taps taps
-    const ptrdiff_t* row_source
-    const ptrdiff_t* column_source
-    const int32_t* index
-
-
-cdef inline ptrdiff_t plane_size(const Lanes* g) noexcept nogil:
-    return <ptrdiff_t> g.phases * g.phase_width * g.channels
-
-
-cdef const real* load_planes(const Lanes* g, const Tables* t, const real* image, int first,
-                             int count, real* scratch) noexcept nogil:
-    """Copy padded rows [first, first + count) into `scratch`, spread over planes and phases."""
-    cdef ptrdiff_t line = g.planes * plane_size(g)
-    cdef int width = max(0, min(g.width, g.padded_width - g.left))
-    cdef int row, source, begin, end
-    cdef real* target
-    for row in range(count):
-        source = first + row - g.top
-        target = scratch + row * line
-        if source < 0 or source >= g.height or width == 0:
-            memset(target, 0, line * sizeof(real))
-            continue
-        if g.planes == 1 and g.phases == 1 and g.channels == g.source_channels:
-            begin = g.left * g.channels
-            end = begin + width * g.channels
-            memset(target, 0, begin * sizeof(real))
-            memcpy(target + begin, image + <ptrdiff_t> source * g.width * g.channels,
-                   <size_t> (end - begin) * sizeof(real))
-            memset(target + end, 0, <size_t> (line - end) * sizeof(real))
-            continue
-        clear_edges(g, target, width)
-        if real is float:
-            fc_spread_row_f32(image + <ptrdiff_t> source * g.width * g.source_channels, width,
-                              g.source_channels, t.index, g.channels, g.planes, target,
-                              plane_size(g), <ptrdiff_t> g.phase_width * g.channels, g.phases,
-                              g.left, g.shuffle)
-        else:
-            fc_spread_row_f64(image + <ptrdiff_t> source * g.width * g.source_channels, width,
-                              g.source_channels, t.index, g.channels, g.planes, target,
-                              plane_size(g), <ptrdiff_t> g.phase_width * g.channels, g.phases,
-                              g.left, g.shuffle)
-    return scratch
-
-
-cdef void clear_edges(const Lanes* g, real* row, int width) noexcept nogil:
-    """Write the zeros left and right of `width` pixels of one row, in every plane and phase."""
-    cdef int plane, phase, before, after
-    cdef real* target
-    for plane in range(g.planes):
-        for phase in range(g.phases):
-            target = row + plane * plane_size(g) + <ptrdiff_t> phase * g.phase_width * g.channels
-            # Pixels of this phase among the first `left`, and among the first `left + width`.
-            before = (g.left - phase + g.phases - 1) // g.phases if g.left > phase else 0
-            after = (g.left + width - phase + g.phases - 1) // g.phases
-            after = max(after, before) if g.left + width > phase else before
-            memset(target, 0, <size_t> before * g.channels * sizeof(real))
-            memset(target + after * g.channels, 0,
-                   <size_t> (g.phase_width - after) * g.channels * sizeof(real))
 
 
 cdef inline void compute_row(int units, const real* x, ptrdiff_t x_step, const Taps* taps,
@@ -391,22 +275,3 @@ cdef void gradient_part(const Lanes* g, const Tables* t, const real* x, const re
         else:
             clipped_block(g, t, x + image * x_size, dy + image * dy_size, sums, bias_sums,
                           first, last, taps, place)
-
-
-cdef Lanes lanes_of(const int[::1] fields):
-    cdef Lanes g
-    memcpy(&g, &fields[0], sizeof(Lanes))
-    return g
-
-
-cdef Tables tables_of(const Lanes* g, const ptrdiff_t[:, ::1] rows,
-                      const ptrdiff_t[:, ::1] columns, const int32_t[::1] index):
-    """Take apart tables whose lines are: offset, place of the weights, source row or column."""
-    cdef Tables t
-    t.taps.row_offset, t.taps.row_place, t.row_source = &rows[0, 0], &rows[1, 0], &rows[2, 0]
-    t.taps.column_offset, t.taps.column_place = &columns[0, 0], &columns[1, 0]
-    t.column_source = &columns[2, 0]
-    t.taps.row_begin = t.taps.column_begin = 0
-    t.taps.row_end, t.taps.column_end = g.row_taps, g.column_taps
-    t.index = &index[0]
-    return t

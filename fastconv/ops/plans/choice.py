@@ -17,7 +17,9 @@ import numpy as np
 from ... import runtime
 from ...geometry import Axis, Window
 from .depthwise import DepthwisePlan, Lanes
+from .kernel_gradient import TILE, KernelGradientPlan
 from .packing import pad_channels
+from .patch_gradient import PatchGradientPlan, patch_runs, tile_shape
 from .winograd import KERNEL_BYTES, POINTS, WinogradKernelGradientPlan, WinogradPlan
 from .winograd_narrow import WinogradNarrowPlan
 
@@ -28,12 +30,19 @@ KERNEL_COST, LARGE_KERNEL_COST, TURNED_COST = 25, 50, 25
 and in addition where the kernel is turned round, for the input gradient."""
 DIRECT_COST, DIRECT_KERNEL_COST = 1.35, 60
 """Of a multiply-add of the direct kernels, and of packing one value of the kernel."""
-GRADIENT_TRANSFORM_COST, GRADIENT_KERNEL_COST = 490, 13
+GRADIENT_TRANSFORM_COST, GRADIENT_KERNEL_COST = 1040, 25
 """The same for the kernel gradient, whose transform of dU is made once a call."""
-DIRECT_PRODUCT_COST, DIRECT_PATCH_COST, DIRECT_SUM_COST = 1.25, 12, 120
-"""Of the direct kernel gradient: a multiply-add, a packed value of a pixel's patch, and a value
-of the kernel, whose parts are added.  Fitted, as those above, to an AVX2 build over 1 to 512
-channels and 1 to 300 tiles, where the times differ by 15 % from the model's."""
+PRODUCT_COST, PRODUCT_PATCH_COST, PRODUCT_PIXEL_COST, PRODUCT_SUM_COST = 1.5, 6.9, 26, 44
+"""Of the kernel gradient as a matrix product: a multiply-add, a packed value of a pixel's patch, a
+packed value of dy, and a value of the kernel, whose parts are added."""
+PATCH_LOAD_COST, PATCH_PIXEL_COST, PATCH_SOURCE_COST = 2.3, 19, 9.2
+"""Of the one along the patch: a value that a pixel's tiles load, a packed value of dy, a copied
+value of x."""
+PATCH_LINE_COST, PATCH_SUM_COST = 3.8, 168
+"""And a sum that a tile takes up and puts down for each line of outputs, and a value of the kernel.
+The kernel gradients' costs are fitted to the three algorithms' timings of an AVX2 build over 2,300
+shapes of 1 to 256 channels and 1 to 128 filters; choices by them take 3 to 5 % more than the
+fastest, on the average."""
 NARROW_BYTES = 20 * 1024
 """Of a transformed kernel's panel in the algorithm for few channels: it should stay in L1."""
 NARROW_PIXELS = 12
@@ -101,21 +110,27 @@ def winograd_input_gradient(
     return WinogradPlan(output_shape, channels, turned, transposed=True)
 
 
-def winograd_kernel_gradient(
+def kernel_gradient(
     input_shape: tuple[int, int, int, int],
-    filters: int,
+    kernel_shape: tuple[int, int, int, int],
     window: Window,
     groups: int,
     dtype: np.dtype,
-) -> WinogradKernelGradientPlan | WinogradNarrowPlan | None:
-    """Return a plan of the kernel gradient by Winograd's algorithm, None where direct is faster."""
-    if groups != 1 or not _fits(window, dtype):
-        return None
-    if _narrow(input_shape, window):
-        return WinogradNarrowPlan(input_shape, filters, window)
-    if not _gradient_pays(input_shape, filters, window):
-        return None
-    return WinogradKernelGradientPlan(input_shape, filters, window)
+) -> KernelGradientPlan | PatchGradientPlan | WinogradKernelGradientPlan | WinogradNarrowPlan:
+    """Return the plan of the kernel gradient by the fastest algorithm."""
+    filters = kernel_shape[3]
+    if groups == 1 and _fits(window, dtype):
+        if _narrow(input_shape, window):
+            return WinogradNarrowPlan(input_shape, filters, window)
+        if _gradient_pays(input_shape, filters, window):
+            return WinogradKernelGradientPlan(input_shape, filters, window)
+    arguments = (input_shape, kernel_shape, window, groups, dtype)
+    plan = (
+        PatchGradientPlan
+        if _patch_cost(*arguments) < _product_cost(*arguments)
+        else (KernelGradientPlan)
+    )
+    return plan(*arguments)
 
 
 class Grouped(NamedTuple):
@@ -233,22 +248,57 @@ def _pays(
 
 def _gradient_pays(input_shape: tuple[int, int, int, int], filters: int, window: Window) -> bool:
     images, _, _, channels = input_shape
-    rows, columns = window.rows.output, window.columns.output
     dtype = np.dtype(np.float32)
-    padded = pad_channels(filters, dtype)
-    channels_padded = pad_channels(channels, dtype)
-    products = channels_padded * padded
-    # The direct kernel broadcasts what is few, and pads only the other side.
-    pixels, patch = images * rows * columns, 9 * channels
-    direct = pixels * (
-        DIRECT_PRODUCT_COST * 9 * min(channels * padded, filters * channels_padded)
-        + DIRECT_PATCH_COST * patch
-    )
-    direct += DIRECT_SUM_COST * patch * filters
-    tiles = images * -(-rows // 4) * -(-columns // 4)
+    arguments = (input_shape, (3, 3, channels, filters), window, 1, dtype)
+    padded, channels_padded = pad_channels(filters, dtype), pad_channels(channels, dtype)
+    tiles = images * -(-window.rows.output // 4) * -(-window.columns.output // 4)
     transforms = GRADIENT_TRANSFORM_COST * (channels_padded + padded)
-    points = POINTS * products
-    return tiles * (points + transforms) + GRADIENT_KERNEL_COST * points < direct
+    points = POINTS * channels_padded * padded
+    winograd = tiles * (points + transforms) + GRADIENT_KERNEL_COST * points
+    return winograd < min(_product_cost(*arguments), _patch_cost(*arguments))
+
+
+def _product_cost(
+    input_shape: tuple[int, int, int, int],
+    kernel_shape: tuple[int, int, int, int],
+    window: Window,
+    groups: int,
+    dtype: np.dtype,
+) -> float:
+    """Return the cost of the kernel gradient as a matrix product of all pixels."""
+    pixels = input_shape[0] * window.rows.output * window.columns.output
+    depth = window.rows.window * window.columns.window * kernel_shape[2]
+    rows = -(-depth // TILE) * TILE
+    products = groups * rows * pad_channels(kernel_shape[3] // groups, dtype)
+    return (
+        pixels * (PRODUCT_COST * products + PRODUCT_PATCH_COST * groups * depth)
+        + pixels * PRODUCT_PIXEL_COST * kernel_shape[3]
+        + PRODUCT_SUM_COST * depth * kernel_shape[3]
+    )
+
+
+def _patch_cost(
+    input_shape: tuple[int, int, int, int],
+    kernel_shape: tuple[int, int, int, int],
+    window: Window,
+    groups: int,
+    dtype: np.dtype,
+) -> float:
+    """Return the cost of the kernel gradient with vectors along the patch."""
+    lines, filters = input_shape[0] * window.rows.output, kernel_shape[3] // groups
+    run, starts = patch_runs(window, kernel_shape[2], groups)
+    values = pad_channels(run, dtype) * len(starts)
+    lanes = pad_channels(1, dtype)
+    tile, most = tile_shape(filters)
+    pieces = -(-values // (most * lanes))
+    # Each tile of filters loads all vectors, each piece of these all filters.
+    loads = groups * (-(-filters // tile) * values + pieces * filters * lanes)
+    pixel = PATCH_LOAD_COST * loads + PATCH_PIXEL_COST * kernel_shape[3]
+    return (
+        lines * (window.columns.output * pixel + PATCH_LINE_COST * groups * values * filters)
+        + PATCH_SOURCE_COST * math.prod(input_shape)
+        + PATCH_SUM_COST * run * len(starts) * kernel_shape[3]
+    )
 
 
 def _turned(axis: Axis) -> Axis:

@@ -11,16 +11,13 @@ from ...geometry import conv2d_window
 from .choice import (
     depthwise,
     dot_products,
+    kernel_gradient,
     winograd_input_gradient,
-    winograd_kernel_gradient,
     winograd_output,
 )
 from .gather import Gather, plan_gather, taps_of, transposed_taps_of
-from .kernel_gradient import KernelGradientPlan
 from .packing import PackedKernel, pad_channels
 from .scratch import Scratch
-from .winograd import WinogradKernelGradientPlan
-from .winograd_narrow import WinogradNarrowPlan
 
 _kernels = runtime.kernels.conv
 
@@ -198,14 +195,13 @@ class Conv2DPlan:
             self._product = self._plan_kernel_gradient()
         self._product.kernel_gradient(dy, x, dkernel, dbias)
 
-    def _plan_kernel_gradient(
-        self,
-    ) -> KernelGradientPlan | WinogradKernelGradientPlan | WinogradNarrowPlan:
-        input_shape = (self._images, *self._source)
-        return winograd_kernel_gradient(
-            input_shape, self._kernel_shape[3], self._window, self._groups, self._dtype
-        ) or KernelGradientPlan(
-            input_shape, self._kernel_shape, self._window, self._groups, self._dtype
+    def _plan_kernel_gradient(self):
+        return kernel_gradient(
+            (self._images, *self._source),
+            self._kernel_shape,
+            self._window,
+            self._groups,
+            self._dtype,
         )
 
     def _plan_input_gradient(self) -> None:

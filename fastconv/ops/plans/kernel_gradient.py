@@ -11,6 +11,8 @@ from .scratch import Scratch
 _kernels = runtime.kernels.conv_gradient
 _conv = runtime.kernels.conv
 
+TILE = _conv.TILE
+"""Values of the patch in one piece."""
 PARTS = 16
 """Tasks at most; fixed, so that sums do not depend on the threads."""
 PARTS_BYTES = 64 * 1024 * 1024
@@ -44,20 +46,15 @@ class KernelGradientPlan:
         channels, filters = kernel_shape[2], kernel_shape[3] // groups
         self._filters = kernel_shape[3]
         depth = channels * window.rows.window * window.columns.window
-        lanes = _conv.LANES[dtype.name]
-        tile, wide = _conv.TILE, 2 * lanes
-        # Values are broadcast in tiles and padded to whole vectors: what is few is broadcast.
-        turned = _pad(filters, tile) * _pad(depth, lanes) < _pad(depth, tile) * _pad(filters, lanes)
-        self._patch, self._wide = (wide, tile) if turned else (tile, wide)
-        by_tap = _pad(channels, self._patch) <= TAP_WASTE * channels
+        wide = 2 * _conv.LANES[dtype.name]
+        by_tap = -(-channels // TILE) * TILE <= TAP_WASTE * channels
         self._runs, length = _runs(window, channels, merge=groups == 1 and not by_tap)
         self._shape = np.array(
-            [window.rows.stride, window.columns.stride, groups, length, int(turned), int(by_tap)],
-            np.int32,
+            [window.rows.stride, window.columns.stride, groups, length, int(by_tap)], np.int32
         )
-        pieces = -(-length // self._patch) * len(self._runs) if by_tap else -(-depth // self._patch)
-        tiles = -(-filters // self._wide)
-        self._packed_filters = tiles * self._wide
+        pieces = -(-length // TILE) * len(self._runs) if by_tap else -(-depth // TILE)
+        tiles = -(-filters // wide)
+        self._packed_filters = tiles * wide
         pixels = min(BLOCK_PIXELS, BLOCK_BYTES // (self._packed_filters * dtype.itemsize))
         columns, rows = window.columns.output, input_shape[0] * window.rows.output
         # Every tap reads the block's pixels of x again: they should not fall out of the cache.
@@ -66,7 +63,7 @@ class KernelGradientPlan:
         self._block_rows = max(1, min(rows, pixels // max(columns, 1), near))
         self._block_pixels = self._block_rows * columns
         blocks = -(-rows // self._block_rows)
-        self._sums = groups * pieces * tiles * tile * wide
+        self._sums = groups * pieces * tiles * TILE * wide
         splits = max(1, min(PARTS, pieces // SPLIT_PIECES))
         self._parts = max(
             1, min(blocks, -(-PARTS // splits), PARTS_BYTES // (self._sums * dtype.itemsize))
@@ -87,7 +84,7 @@ class KernelGradientPlan:
             self._splits,
             self._scratch("sums", self._parts, self._sums),
             self._scratch("bias sums", self._parts, self._filters),
-            self._scratch("patch", threads, self._block_pixels * self._patch),
+            self._scratch("patch", threads, self._block_pixels * TILE),
             self._scratch("filters", threads, self._block_pixels * self._packed_filters),
             dkernel,
             dbias,
@@ -116,7 +113,3 @@ def _runs(window: Window, channels: int, merge: bool) -> tuple[np.ndarray, int]:
         starts = starts[:: columns.window]
         channels *= columns.window
     return np.array(starts, np.int32), channels
-
-
-def _pad(count: int, unit: int) -> int:
-    return -(-count // unit) * unit

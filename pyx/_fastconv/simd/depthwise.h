@@ -1,4 +1,4 @@
-/* Depthwise rows for float and double: depthwise_template.h compiled twice. */
+/* Depthwise rows for float and double. */
 #ifndef FASTCONV_DEPTHWISE_H
 #define FASTCONV_DEPTHWISE_H
 
@@ -21,16 +21,7 @@ typedef struct {
     int lines, pixels;
 } fc_area;
 
-#define REAL float
-#define NAME(x) x##_f32
-#include "depthwise_template.h"
-#undef REAL
-#undef NAME
-
-#define REAL double
-#define NAME(x) x##_f64
-#include "depthwise_template.h"
-#undef REAL
-#undef NAME
+#define FC_TEMPLATE "depthwise_template.h"
+#include "twice.h"
 
 #endif

@@ -9,13 +9,14 @@
 /* ---- kernel gradient: `rows` values of the input patch by up to 2 vectors of channels ---- */
 
 FC_INLINE void NAME(fc_gradient_body)(const int rows, const int vectors, const REAL *x,
-                                      ptrdiff_t x_step, ptrdiff_t x_line, const REAL *dy,
-                                      ptrdiff_t dy_step, int lines, int pixels, REAL *sums_out,
-                                      ptrdiff_t sums_step, int overwrite) {
+                                      ptrdiff_t x_step, const REAL *dy, ptrdiff_t dy_step,
+                                      int pixels, REAL *sums_out, ptrdiff_t sums_step,
+                                      int overwrite) {
     /* With few sums every second or fourth pixel has its own: one set would wait for itself. */
     enum { MOST = 4 };
     const int sets = rows * vectors <= 2 ? 4 : rows * vectors <= 6 ? 2 : 1;
     VEC sums[MOST][FC_ROWS][2];
+    int n = 0;
     FC_UNROLL
     for (int s = 0; s < sets; s++)
         FC_UNROLL
@@ -23,32 +24,28 @@ FC_INLINE void NAME(fc_gradient_body)(const int rows, const int vectors, const R
             for (int v = 0; v < vectors; v++)
                 sums[s][i][v] = overwrite || s ? (VEC){0}
                                                : NAME(fc_load)(sums_out + i * sums_step + v * LANES);
-    for (int line = 0; line < lines; line++) {
-        const REAL *p = x + line * x_line;
-        int n = 0;
-        for (; n + sets <= pixels; n += sets) {
-            FC_UNROLL
-            for (int s = 0; s < sets; s++) {
-                VEC first = NAME(fc_load)(dy), second = first;
-                if (vectors == 2) second = NAME(fc_load)(dy + LANES);
-                dy += dy_step;
-                FC_UNROLL
-                for (int i = 0; i < rows; i++) {
-                    VEC value = NAME(fc_splat)(p[i]);
-                    sums[s][i][0] += first * value;
-                    if (vectors == 2) sums[s][i][1] += second * value;
-                }
-                p += x_step;
-            }
-        }
-        for (; sets > 1 && n < pixels; n++) {
-            for (int v = 0; v < vectors; v++)
-                FC_UNROLL
-                for (int i = 0; i < rows; i++)
-                    sums[0][i][v] += NAME(fc_load)(dy + v * LANES) * NAME(fc_splat)(p[i]);
+    for (; n + sets <= pixels; n += sets) {
+        FC_UNROLL
+        for (int s = 0; s < sets; s++) {
+            VEC first = NAME(fc_load)(dy), second = first;
+            if (vectors == 2) second = NAME(fc_load)(dy + LANES);
             dy += dy_step;
-            p += x_step;
+            FC_UNROLL
+            for (int i = 0; i < rows; i++) {
+                VEC value = NAME(fc_splat)(x[i]);
+                sums[s][i][0] += first * value;
+                if (vectors == 2) sums[s][i][1] += second * value;
+            }
+            x += x_step;
         }
+    }
+    for (; sets > 1 && n < pixels; n++) {
+        for (int v = 0; v < vectors; v++)
+            FC_UNROLL
+            for (int i = 0; i < rows; i++)
+                sums[0][i][v] += NAME(fc_load)(dy + v * LANES) * NAME(fc_splat)(x[i]);
+        dy += dy_step;
+        x += x_step;
     }
     FC_UNROLL
     for (int i = 0; i < rows; i++)
@@ -63,19 +60,17 @@ FC_INLINE void NAME(fc_gradient_body)(const int rows, const int vectors, const R
 #define FC_GRADIENT_CASE(n)                                                                    \
     case n:                                                                                    \
         if (vectors == 2)                                                                      \
-            NAME(fc_gradient_body)(n, 2, x, x_step, x_line, dy, dy_step, lines, pixels,        \
-                                   sums_out, sums_step, overwrite);                            \
+            NAME(fc_gradient_body)(n, 2, x, x_step, dy, dy_step, pixels, sums_out, sums_step,  \
+                                   overwrite);                                                 \
         else                                                                                   \
-            NAME(fc_gradient_body)(n, 1, x, x_step, x_line, dy, dy_step, lines, pixels,        \
-                                   sums_out, sums_step, overwrite);                            \
+            NAME(fc_gradient_body)(n, 1, x, x_step, dy, dy_step, pixels, sums_out, sums_step,  \
+                                   overwrite);                                                 \
         break;
 
-/* sums_out[i][:] (+)= sum over lines and pixels of x[line, pixel, i] * dy[line * pixels + pixel].
- * The x values of one pixel are contiguous; pixels are x_step and lines x_line apart. */
+/* sums_out[i][:] (+)= sum over pixels of x[pixel][i] * dy[pixel][:]; pixels are a step apart. */
 FC_LEAF void NAME(fc_gradient_tile)(int rows, int vectors, const REAL *x, ptrdiff_t x_step,
-                                    ptrdiff_t x_line, const REAL *dy, ptrdiff_t dy_step,
-                                    int lines, int pixels, REAL *sums_out, ptrdiff_t sums_step,
-                                    int overwrite) {
+                                    const REAL *dy, ptrdiff_t dy_step, int pixels,
+                                    REAL *sums_out, ptrdiff_t sums_step, int overwrite) {
     switch (rows) {
         FC_GRADIENT_CASE(1)
         FC_GRADIENT_CASE(2)
@@ -94,6 +89,130 @@ FC_LEAF void NAME(fc_gradient_tile)(int rows, int vectors, const REAL *x, ptrdif
     }
 }
 #undef FC_GRADIENT_CASE
+
+/* ---- the same with the patch as vectors: up to FC_FILTERS filters, broadcast ---- */
+
+FC_INLINE void NAME(fc_patch_body)(const int filters, const int vectors, const REAL *x,
+                                   const ptrdiff_t *offset, ptrdiff_t x_step, ptrdiff_t x_line,
+                                   const REAL *dy, int lines, int pixels, REAL *out,
+                                   int overwrite) {
+    /* Eight sums keep two multipliers of a latency of four busy. */
+    enum { MOST = 4 };
+    const int sets = filters * vectors >= 7 ? 1 : filters * vectors >= 4 ? 2 : 4;
+    VEC sums[MOST][FC_FILTERS][FC_PATCH_VECTORS];
+    FC_UNROLL
+    for (int s = 0; s < sets; s++)
+        FC_UNROLL
+        for (int i = 0; i < filters; i++)
+            FC_UNROLL
+            for (int v = 0; v < vectors; v++)
+                sums[s][i][v] =
+                    overwrite || s ? (VEC){0} : NAME(fc_load)(out + (i * vectors + v) * LANES);
+    for (int line = 0; line < lines; line++) {
+        const REAL *p[FC_PATCH_VECTORS];
+        ptrdiff_t at = 0;
+        int n = 0;
+        FC_UNROLL
+        for (int v = 0; v < vectors; v++) p[v] = x + line * x_line + offset[v];
+        for (; n < pixels; n += sets) {
+            /* The last pixels one by one. */
+            const int some = sets > 1 && n + sets > pixels;
+            FC_UNROLL
+            for (int s = 0; s < sets; s++) {
+                if (some && n + s >= pixels) break;
+                if (filters <= vectors) { /* what is fewer waits in registers */
+                    VEC values[FC_FILTERS];
+                    FC_UNROLL
+                    for (int i = 0; i < filters; i++) values[i] = NAME(fc_splat)(dy[i]);
+                    FC_UNROLL
+                    for (int v = 0; v < vectors; v++) {
+                        VEC patch = NAME(fc_load)(p[v] + at);
+                        FC_UNROLL
+                        for (int i = 0; i < filters; i++) sums[s][i][v] += patch * values[i];
+                    }
+                } else {
+                    VEC patch[FC_PATCH_VECTORS];
+                    FC_UNROLL
+                    for (int v = 0; v < vectors; v++) patch[v] = NAME(fc_load)(p[v] + at);
+                    FC_UNROLL
+                    for (int i = 0; i < filters; i++) {
+                        VEC value = NAME(fc_splat)(dy[i]);
+                        FC_UNROLL
+                        for (int v = 0; v < vectors; v++) sums[s][i][v] += patch[v] * value;
+                    }
+                }
+                at += x_step;
+                dy += filters;
+            }
+        }
+    }
+    FC_UNROLL
+    for (int i = 0; i < filters; i++)
+        FC_UNROLL
+        for (int v = 0; v < vectors; v++) {
+            VEC total = sums[0][i][v];
+            FC_UNROLL
+            for (int s = 1; s < sets; s++) total += sums[s][i][v];
+            NAME(fc_store)(out + (i * vectors + v) * LANES, total);
+        }
+}
+
+#define FC_PATCH_CASE(filters, vectors)                                                        \
+    case 8 * filters + vectors:                                                                \
+        NAME(fc_patch_body)(filters, vectors, x, offset, x_step, x_line, dy, lines, pixels,    \
+                            out, overwrite);                                                   \
+        break;
+
+/* out[i][v] (+)= sum over lines and pixels of dy[line, pixel][i] * the vector of x that lies
+ * offset[v] from the pixel's first value.  Pixels of x are x_step, lines x_line values apart;
+ * dy's are one behind another.  At most FC_PATCH_SUMS vectors of sums. */
+FC_LEAF void NAME(fc_patch_tile)(int filters, int vectors, const REAL *x,
+                                 const ptrdiff_t *offset, ptrdiff_t x_step, ptrdiff_t x_line,
+                                 const REAL *dy, int lines, int pixels, REAL *out,
+                                 int overwrite) {
+    switch (8 * filters + vectors) {
+        FC_PATCH_CASE(1, 1)
+        FC_PATCH_CASE(1, 2)
+        FC_PATCH_CASE(1, 3)
+        FC_PATCH_CASE(1, 4)
+        FC_PATCH_CASE(1, 5)
+        FC_PATCH_CASE(1, 6)
+        FC_PATCH_CASE(2, 1)
+        FC_PATCH_CASE(2, 2)
+        FC_PATCH_CASE(2, 3)
+        FC_PATCH_CASE(2, 4)
+        FC_PATCH_CASE(2, 5)
+        FC_PATCH_CASE(2, 6)
+        FC_PATCH_CASE(3, 1)
+        FC_PATCH_CASE(3, 2)
+        FC_PATCH_CASE(3, 3)
+        FC_PATCH_CASE(3, 4)
+        FC_PATCH_CASE(4, 1)
+        FC_PATCH_CASE(4, 2)
+        FC_PATCH_CASE(4, 3)
+#if FC_PATCH_SUMS > 12
+        FC_PATCH_CASE(3, 5)
+        FC_PATCH_CASE(3, 6)
+        FC_PATCH_CASE(4, 4)
+        FC_PATCH_CASE(4, 5)
+        FC_PATCH_CASE(4, 6)
+#endif
+    }
+}
+#undef FC_PATCH_CASE
+
+/* sums[0:count] += the pixels, each of `count` <= FC_FILTERS values. */
+FC_LEAF void NAME(fc_add_filters)(const REAL *from, int count, int pixels, REAL *sums) {
+    /* As many vectors hold whole pixels. */
+    VEC total[FC_FILTERS] = {{0}};
+    REAL lanes[FC_FILTERS * LANES];
+    ptrdiff_t length = (ptrdiff_t)pixels * count, at = 0;
+    for (; at + count * LANES <= length; at += count * LANES)
+        for (int v = 0; v < count; v++) total[v] += NAME(fc_load)(from + at + v * LANES);
+    for (int v = 0; v < count; v++) NAME(fc_store)(lanes + v * LANES, total[v]);
+    for (int i = 0; i < count * LANES; i++) sums[i % count] += lanes[i];
+    for (; at < length; at++) sums[at % count] += from[at];
+}
 
 /* ---- packing: `count` values of each of `pixels` pixels, rows of `pitch` values ---- */
 

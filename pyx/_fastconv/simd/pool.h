@@ -1,4 +1,4 @@
-/* Pooling rows for float and double: pool_template.h compiled twice. */
+/* Pooling rows for float and double. */
 #ifndef FASTCONV_POOL_H
 #define FASTCONV_POOL_H
 
@@ -6,6 +6,8 @@
 #include "tile.h"
 
 enum { FC_MAX = 0, FC_AVERAGE = 1, FC_L2 = 2, FC_NO_WINNER = 255 };
+/* Vectors of channels that pass through a window of so many pixels together. */
+enum { FC_POOL_VECTORS = 4, FC_LARGE_WINDOW = 10 };
 
 typedef struct {
     int kind, height, width, channels, rows, columns, window_rows, window_columns, row_stride,
@@ -21,16 +23,7 @@ FC_INLINE void fc_clip(int at, int stride, int before, int window, int size, int
     *last = start + window < size ? start + window : size;
 }
 
-#define REAL float
-#define NAME(x) x##_f32
-#include "pool_template.h"
-#undef REAL
-#undef NAME
-
-#define REAL double
-#define NAME(x) x##_f64
-#include "pool_template.h"
-#undef REAL
-#undef NAME
+#define FC_TEMPLATE "pool_template.h"
+#include "twice.h"
 
 #endif

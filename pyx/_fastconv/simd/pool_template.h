@@ -41,6 +41,26 @@ typedef struct {
     int count; /* lanes wanted */
 } NAME(fc_window);
 
+FC_INLINE void NAME(fc_pool_finish)(const int kind, const int keep, const int wide,
+                                    const fc_pool *g, REAL scale, VEC best, VECI winner, REAL *y,
+                                    uint8_t *winners, int count) {
+    if (kind == FC_AVERAGE) best *= NAME(fc_splat)(scale);
+    if (kind == FC_L2)
+        for (int l = 0; l < LANES; l++) best[l] = (REAL)__builtin_sqrt((double)best[l]);
+    NAME(fc_store_some)(y, best, wide ? LANES : count);
+    if (keep) {
+        if (g->gated)
+            winner = NAME(fc_select)(best > (VEC){0}, winner, (VECI){0} + FC_NO_WINNER);
+        if (wide || count >= LANES) {
+            NAME(fc_store_bytes)(winners, winner);
+        } else {
+            uint8_t lanes[LANES];
+            NAME(fc_store_bytes)(lanes, winner);
+            memcpy(winners, lanes, (size_t)count);
+        }
+    }
+}
+
 FC_INLINE void NAME(fc_pool_vector)(const int kind, const int keep, const int wide,
                                     const int rows, const int columns, const fc_pool *g,
                                     NAME(fc_window) w) {
@@ -66,21 +86,48 @@ FC_INLINE void NAME(fc_pool_vector)(const int kind, const int keep, const int wi
             }
         }
     }
-    if (kind == FC_AVERAGE) best *= NAME(fc_splat)(w.scale);
-    if (kind == FC_L2)
-        for (int l = 0; l < LANES; l++) best[l] = (REAL)__builtin_sqrt((double)best[l]);
-    NAME(fc_store_some)(w.y, best, wide ? LANES : w.count);
-    if (keep) {
-        if (g->gated)
-            winner = NAME(fc_select)(best > (VEC){0}, winner, (VECI){0} + FC_NO_WINNER);
-        if (wide || w.count >= LANES) {
-            NAME(fc_store_bytes)(w.winners, winner);
-        } else {
-            uint8_t lanes[LANES];
-            NAME(fc_store_bytes)(lanes, winner);
-            memcpy(w.winners, lanes, (size_t)w.count);
+    NAME(fc_pool_finish)(kind, keep, wide, g, w.scale, best, winner, w.y, w.winners, w.count);
+}
+
+/* The same for four vectors of a large window at once: one would wait for its own sums, and walk
+ * through the image for a part of a cache line each time.  Channels must fill them. */
+FC_INLINE void NAME(fc_pool_vectors)(const int kind, const int keep, int rows, int columns,
+                                     const fc_pool *g, NAME(fc_window) w) {
+    enum { COUNT = FC_POOL_VECTORS };
+    ptrdiff_t line = (ptrdiff_t)g->width * g->channels;
+    VEC best[COUNT];
+    VECI winner[COUNT];
+    FC_UNROLL
+    for (int v = 0; v < COUNT; v++) {
+        best[v] = kind == FC_MAX ? NAME(fc_load)(w.x + v * LANES) : (VEC){0};
+        winner[v] = (VECI){0} + w.position;
+    }
+    for (int i = 0; i < rows; i++) {
+        const REAL *p = w.x + i * line;
+        for (int j = 0; j < columns; j++) {
+            FC_UNROLL
+            for (int k = 0; k < COUNT; k++) {
+                VEC v = NAME(fc_load)(p + k * LANES);
+                if (kind == FC_AVERAGE) {
+                    best[k] += v;
+                } else if (kind == FC_L2) {
+                    best[k] += v * v;
+                } else {
+                    VECI larger = ~(v <= best[k]) & (best[k] == best[k]);
+                    best[k] = (VEC)NAME(fc_select)(larger, (VECI)v, (VECI)best[k]);
+                    if (keep)
+                        winner[k] = NAME(fc_select)(
+                            larger, (VECI){0} + (w.position + i * g->window_columns + j),
+                            winner[k]);
+                }
+            }
+            p += g->channels;
         }
     }
+    FC_UNROLL
+    for (int k = 0; k < COUNT; k++)
+        NAME(fc_pool_finish)(kind, keep, 1, g, w.scale, best[k], winner[k], w.y + k * LANES,
+                             w.winners + (keep ? k * LANES : 0), LANES);
 }
 
 FC_INLINE void NAME(fc_pool_row_body)(const int kind, const int keep, const int wide,
@@ -98,12 +145,17 @@ FC_INLINE void NAME(fc_pool_row_body)(const int kind, const int keep, const int 
         ptrdiff_t base = ((ptrdiff_t)top * g->width + left) * channels;
         ptrdiff_t place = (ptrdiff_t)column * channels;
         ptrdiff_t room = (ptrdiff_t)g->columns * channels - place; /* to the row's end */
-        for (int begin = 0; begin < channels; begin += LANES) {
+        for (int begin = 0; begin < channels;) {
+            int several = wide && rows * columns >= FC_LARGE_WINDOW &&
+                          begin + FC_POOL_VECTORS * LANES <= channels;
             int c = wide && begin + LANES > channels ? channels - LANES : begin;
             NAME(fc_window) w = {x + base + c, size - base - c, position, scale, y + place + c,
                                  keep ? winners + place + c : NULL,
                                  room < LANES ? (int)room : LANES};
-            if (rows == 2 && columns == 2)
+            begin += several ? FC_POOL_VECTORS * LANES : LANES;
+            if (several)
+                NAME(fc_pool_vectors)(kind, keep, rows, columns, g, w);
+            else if (rows == 2 && columns == 2)
                 NAME(fc_pool_vector)(kind, keep, wide, 2, 2, g, w);
             else if (rows == 3 && columns == 3)
                 NAME(fc_pool_vector)(kind, keep, wide, 3, 3, g, w);

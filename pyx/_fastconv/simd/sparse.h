@@ -1,4 +1,4 @@
-/* Sparse tiles for float and double: sparse_template.h compiled twice. */
+/* Sparse tiles for float and double. */
 #ifndef FASTCONV_SPARSE_H
 #define FASTCONV_SPARSE_H
 
@@ -12,17 +12,8 @@
 #endif
 enum { FC_SLAB_VECTORS = 12, FC_LINE_VECTORS = FC_SPARSE_VECTORS };
 
-#define REAL float
-#define NAME(x) x##_f32
-#include "sparse_template.h"
-#undef REAL
-#undef NAME
-
-#define REAL double
-#define NAME(x) x##_f64
-#include "sparse_template.h"
-#undef REAL
-#undef NAME
+#define FC_TEMPLATE "sparse_template.h"
+#include "twice.h"
 
 #include "sparse_list.h"
 

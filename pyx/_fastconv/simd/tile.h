@@ -1,25 +1,16 @@
-/* Register tiles for float and double: each template compiled twice. */
+/* Register tiles for float and double. */
 #ifndef FASTCONV_TILE_H
 #define FASTCONV_TILE_H
 
 #include "intrinsics.h"
 
-#define REAL float
-#define NAME(x) x##_f32
-#include "tile_template.h"
-#include "window_template.h"
-#include "gradient_template.h"
-#include "dot_template.h"
-#undef REAL
-#undef NAME
-
-#define REAL double
-#define NAME(x) x##_f64
-#include "tile_template.h"
-#include "window_template.h"
-#include "gradient_template.h"
-#include "dot_template.h"
-#undef REAL
-#undef NAME
+#define FC_TEMPLATE "tile_template.h"
+#include "twice.h"
+#define FC_TEMPLATE "window_template.h"
+#include "twice.h"
+#define FC_TEMPLATE "gradient_template.h"
+#include "twice.h"
+#define FC_TEMPLATE "dot_template.h"
+#include "twice.h"
 
 #endif

@@ -36,12 +36,20 @@
 #define FC_LEAF static __attribute__((noinline, unused))
 #define FC_UNROLL _Pragma("GCC unroll 32")
 
+/* The kernel gradient's tile with the patch as vectors: sums that leave registers for operands. */
+#define FC_FILTERS 4
+#define FC_PATCH_VECTORS 6
+#define FC_PATCH_SUMS (FC_ROWS > 6 ? 24 : 12)
+
 /* Tile and lane counts for Cython, which plans layouts with them. */
 enum {
     FC_LANES_F32 = FC_BYTES / 4,
     FC_LANES_F64 = FC_BYTES / 8,
     FC_TILE_ROWS = FC_ROWS,
-    FC_NARROW_TILE_ROWS = FC_NARROW_ROWS
+    FC_NARROW_TILE_ROWS = FC_NARROW_ROWS,
+    FC_TILE_FILTERS = FC_FILTERS,
+    FC_MOST_PATCH_VECTORS = FC_PATCH_VECTORS,
+    FC_MOST_PATCH_SUMS = FC_PATCH_SUMS
 };
 
 typedef float fc_v_f32 __attribute__((vector_size(FC_BYTES)));

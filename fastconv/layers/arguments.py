@@ -1,0 +1,59 @@
+"""What a layer's constructor and its `call` may be given."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+Shape = tuple[int | None, ...]
+
+
+def checked_input_shape(shape: Sequence[int | None], owner: str) -> Shape:
+    """Return the shape of one sample, an int or several, as a tuple."""
+    sizes = (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)
+    for size in sizes:
+        good = isinstance(size, (int, np.integer)) and not isinstance(size, bool) and size > 0
+        if not good and size is not None:
+            raise ValueError(
+                f"{owner}: input_shape is {shape!r}; give the sizes of one sample, "
+                "without the batch, for example (100, 100, 3)"
+            )
+    return tuple(None if size is None else int(size) for size in sizes)
+
+
+def check_dtype(dtype: Any, owner: str) -> None:
+    """Refuse any dtype but float32."""
+    try:
+        good = dtype is None or np.dtype(dtype) == np.float32
+    except TypeError:
+        good = False
+    if not good:
+        raise ValueError(f"{owner}: dtype={dtype!r} is not supported; layers compute in 'float32'")
+
+
+def check_call_takes_training(call: Callable[..., Any], owner: str) -> None:
+    """Refuse a user's `call` that cannot be told whether it is training."""
+    parameters = inspect.signature(call).parameters
+    takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    if "training" not in parameters and not takes_any:
+        raise TypeError(
+            f"{owner}: call({', '.join(parameters)}) does not take 'training'; "
+            "define it as call(self, x, training=False)"
+        )
+
+
+def constructor_arguments(cls: type) -> list[str]:
+    """Return the names of the arguments that `cls` and its parents take by name."""
+    names: dict[str, None] = {}
+    for parent in cls.__mro__:
+        if "__init__" in parent.__dict__ and parent is not object:
+            for argument in inspect.signature(parent.__init__).parameters.values():
+                if argument.name != "self" and argument.kind not in (
+                    argument.VAR_KEYWORD,
+                    argument.VAR_POSITIONAL,
+                ):
+                    names[argument.name] = None
+    return list(names)

@@ -1,0 +1,147 @@
+"""Kernel gradient of a convolution of fixed shapes with few filters: vectors along the patch."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ... import runtime
+from ...geometry import Axis, Window
+from .scratch import Scratch
+
+_kernels = runtime.kernels.conv_gradient
+_lanes = runtime.kernels.conv.LANES
+
+PARTS = 16
+"""Tasks at most; fixed, so that sums do not depend on the threads."""
+STRIP_BYTES = 40 * 1024
+"""Pixels of x of one block: little more than an L1 cache, walked through row by row."""
+BLOCK_PIXELS = 256
+"""Outputs of one block at least, or all of an image: registers are filled and emptied for each."""
+
+
+class PatchGradientPlan:
+    """dkernel and dbias of conv2d of x (`input_shape`) with a kernel of `kernel_shape`."""
+
+    def __init__(
+        self,
+        input_shape: tuple[int, int, int, int],
+        kernel_shape: tuple[int, int, int, int],
+        window: Window,
+        groups: int,
+        dtype: np.dtype,
+    ) -> None:
+        self._scratch = Scratch(dtype)
+        images, height, width, channels = input_shape
+        rows, columns = window
+        lanes = _lanes[dtype.name]
+        run, starts = patch_runs(window, kernel_shape[2], groups)
+        direct = run >= lanes and _inside(rows) and _inside(columns)
+        padded_width = (columns.output - 1) * columns.stride + _extent(columns)
+        row_width = width if direct else padded_width
+        self._offset = np.array(
+            [
+                (row * row_width + column) * channels + value
+                for row, column in starts
+                for value, _, _ in _vectors(run, lanes)
+            ],
+            np.intp,
+        )
+        self._places = np.array(
+            [
+                (number * run + value + begin, begin, count)
+                for number in range(len(starts))
+                for value, begin, count in _vectors(run, lanes)
+            ],
+            np.int32,
+        )
+        self._filters, filters = kernel_shape[3], kernel_shape[3] // groups
+        tile, most = tile_shape(filters)
+        most = min(most, len(self._offset))
+        tiles = -(-filters // tile)
+        reach = _extent(rows)
+        line = row_width * channels
+        near = (STRIP_BYTES // (line * dtype.itemsize) - reach) // rows.stride + 1
+        block_rows = min(rows.output, max(near, -(-BLOCK_PIXELS // columns.output)))
+        self._strip = np.array(
+            (height, width, channels, rows.before, columns.before, padded_width, direct), np.int32
+        )
+        self._shape = np.array(
+            (
+                *(rows.output, columns.output, self._filters),
+                *(rows.stride, columns.stride, reach),
+                *(groups, kernel_shape[2], filters),
+                *(tile, most, len(self._offset), block_rows),
+            ),
+            np.int32,
+        )
+        pieces = groups * -(-len(self._offset) // most)
+        self._parts = min(PARTS, images * -(-rows.output // block_rows))
+        self._splits = min(pieces, -(-PARTS // self._parts))
+        self._sums = pieces * tiles * tile * most * lanes
+        strip_rows = (block_rows - 1) * rows.stride + reach
+        self._strip_size = 1 if direct else strip_rows * line + lanes
+        self._packed = block_rows * columns.output * filters
+
+    def kernel_gradient(
+        self, dy: np.ndarray, x: np.ndarray, dkernel: np.ndarray, dbias: np.ndarray | None
+    ) -> None:
+        """Write the gradients; dbias may be None."""
+        threads = runtime.get_num_threads()
+        _kernels.patch_gradient(
+            x,
+            dy,
+            self._offset,
+            self._places,
+            self._strip,
+            self._shape,
+            self._splits,
+            self._scratch("sums", self._parts, self._sums),
+            self._scratch("bias sums", self._parts, self._filters),
+            self._scratch("strip", threads, self._strip_size),
+            self._scratch("filters", threads, self._packed),
+            dkernel,
+            dbias,
+            self._parts,
+            threads,
+        )
+
+
+def tile_shape(filters: int) -> tuple[int, int]:
+    """Return how many filters a tile takes, almost the same each, and how many vectors."""
+    tile = -(-filters // -(-filters // _kernels.PATCH_FILTERS))
+    return tile, min(_kernels.PATCH_VECTORS, _kernels.PATCH_SUMS // tile)
+
+
+def patch_runs(window: Window, channels: int, groups: int) -> tuple[int, list[tuple[int, int]]]:
+    """Return the length of the patch's contiguous runs, and where they start, in pixels.
+
+    A kernel row is one run, as long as a pixel's channels are all of one group.
+    """
+    rows, columns = window
+    merged = groups == 1 and columns.dilation == 1
+    starts = [
+        (row * rows.dilation, column * columns.dilation)
+        for row in range(rows.window)
+        for column in range(1 if merged else columns.window)
+    ]
+    return channels * (columns.window if merged else 1), starts
+
+
+def _vectors(run: int, lanes: int) -> list[tuple[int, int, int]]:
+    """Return the vectors of a run: first value, first lane that counts, lanes that do."""
+    vectors = [(at, 0, lanes) for at in range(0, run - lanes + 1, lanes)]
+    rest = run % lanes
+    if rest and run > lanes:
+        vectors.append((run - lanes, lanes - rest, rest))
+    elif rest:
+        vectors.append((0, 0, rest))
+    return vectors
+
+
+def _extent(axis: Axis) -> int:
+    return (axis.window - 1) * axis.dilation + 1
+
+
+def _inside(axis: Axis) -> bool:
+    """Whether all of an axis' windows are inside the image."""
+    return axis.before == 0 and (axis.output - 1) * axis.stride + _extent(axis) <= axis.size
