@@ -120,7 +120,8 @@ def kernel_gradient(
     """Return the plan of the kernel gradient by the fastest algorithm."""
     filters = kernel_shape[3]
     if groups == 1 and _fits(window, dtype):
-        if _narrow(input_shape, window):
+        # Of a handful of filters most lanes would idle.
+        if filters >= pad_channels(1, dtype) and _narrow(input_shape, window):
             return WinogradNarrowPlan(input_shape, filters, window)
         if _gradient_pays(input_shape, filters, window):
             return WinogradKernelGradientPlan(input_shape, filters, window)
