@@ -18,10 +18,12 @@ cdef struct Tiles:
     int filters
     int pooled
     int relu
+    int band              # tiles side by side whose lines are made at a time
 
 
 cdef inline Tiles tiles_of(const int[::1] fields):
     cdef inline Tiles t
     t.rows, t.columns, t.out_rows, t.out_columns = fields[0], fields[1], fields[2], fields[3]
     t.channels, t.filters, t.pooled, t.relu = fields[4], fields[5], fields[6], fields[7]
+    t.band = fields[8]
     return t

@@ -19,16 +19,19 @@ their points SKEW floats more than a power of two apart: the transforms walk all
 from cython.parallel cimport parallel, prange, threadid
 from libc.stddef cimport ptrdiff_t
 from libc.stdint cimport uint8_t
+from libc.string cimport memset
 
 from _fastconv._tiles cimport (
     LANES_F32, float_mode, flush_denormals, restore_denormals,
 )
 from _fastconv._window cimport (
-    Strip, load_strip, padded_channels, panel_count, panel_vectors, strip_of,
+    Strip, padded_channels, panel_count, panel_vectors, strip_of,
 )
-from _fastconv._winograd cimport POINTS, SKEW, Tiles, fc_input_tile, tiles_of
+from _fastconv._winograd cimport POINTS, SKEW, Tiles, tiles_of
 
 cdef extern from "simd/winograd.h" nogil:
+    void fc_input_lines(const float**, ptrdiff_t, ptrdiff_t, float*, ptrdiff_t) noexcept
+    void fc_input_columns(const float*, ptrdiff_t, int, float*, ptrdiff_t) noexcept
     void fc_points_product(ptrdiff_t, int, const float*, ptrdiff_t, int, const float*, float*,
                            ptrdiff_t) noexcept
     void fc_kernel_tile(const float*, ptrdiff_t, float*, ptrdiff_t) noexcept
@@ -44,26 +47,41 @@ SKEWED = SKEW
 
 cdef void input_rows(const Tiles* t, const Strip* s, const float* x, float* v,
                      ptrdiff_t v_step, ptrdiff_t first, ptrdiff_t last,
-                     float* scratch) noexcept nogil:
+                     float* lines) noexcept nogil:
     """V of tile rows [first, last), counted over all images; row `first` goes to v[0]."""
-    cdef ptrdiff_t row = first, image, padded = padded_channels(t.channels, x)
-    cdef int begin, count, i, column, channel
-    cdef const float* base
-    while row < last:
-        image = row // t.rows
-        begin = row % t.rows
-        count = <int> min(t.rows - begin, last - row)
-        base = load_strip(s, x + image * s.height * s.width * s.channels, 4 * begin,
-                          4 * count + 2, scratch)
-        for i in range(count):
-            for column in range(t.columns):
-                channel = 0
-                while channel < t.channels:
-                    fc_input_tile(base + 4 * i * s.row_step + 4 * column * t.channels + channel,
-                                  s.row_step, t.channels, v + channel, v_step)
-                    channel += LANES_F32
+    cdef ptrdiff_t row, padded = padded_channels(t.channels, x)
+    cdef ptrdiff_t line_step = (4 * t.band + 2) * <ptrdiff_t> t.channels + SKEW
+    cdef ptrdiff_t line = <ptrdiff_t> s.width * s.channels
+    cdef int column, tiles, tile, i, begin, source
+    cdef const float* image
+    cdef const float* rows[6]
+    for row in range(first, last):
+        image = x + row // t.rows * s.height * line
+        begin = <int> (row % t.rows) * 4 - s.top
+        for i in range(6):
+            rows[i] = image + (begin + i) * line if 0 <= begin + i < s.height else NULL
+        column = 0
+        while column < t.columns:
+            tiles = min(t.band, t.columns - column)
+            load_lines(s, rows, 4 * column - s.left, 4 * tiles + 2, lines, line_step)
+            for tile in range(tiles):
+                fc_input_columns(lines + 4 * tile * t.channels, line_step, t.channels, v, v_step)
                 v += padded
-        row += count
+            column += t.band
+
+
+cdef inline void load_lines(const Strip* s, const float** rows, int begin, int count,
+                            float* lines, ptrdiff_t step) noexcept nogil:
+    """B' d of pixels [begin, begin + count), of which some may lie outside the image."""
+    cdef const float* inside[6]
+    cdef ptrdiff_t first = max(0, min(count, -begin)), i
+    cdef ptrdiff_t last = max(first, min(count, s.width - begin))
+    for i in range(6):
+        inside[i] = NULL if rows[i] == NULL else rows[i] + (begin + first) * s.channels
+        memset(lines + i * step, 0, first * s.channels * sizeof(float))
+        memset(lines + i * step + last * s.channels, 0,
+               <size_t> (count - last) * s.channels * sizeof(float))
+    fc_input_lines(inside, (last - first) * s.channels, 4 * <ptrdiff_t> s.width * s.channels, lines + first * s.channels, step)
 
 
 cdef void output_tile(const Tiles* t, const float* m, ptrdiff_t m_step, const float* bias,

@@ -9,6 +9,67 @@
 #define VEC fc_v_f32
 #define LANES FC_LANES_F32
 
+/* Lines of B' d: six rows of so many values each, along the image, combined to six; a row that
+ * the image does not have is NULL. */
+FC_LEAF void fc_input_lines(const float *const *rows, ptrdiff_t count, ptrdiff_t next,
+                            float *lines, ptrdiff_t line_step) {
+    static const float zeros[LANES];
+    const float *d[6];
+    ptrdiff_t step[6], at = 0;
+    float end[6][LANES] = {{0}};
+    for (int row = 0; row < 6; row++) {
+        d[row] = rows[row] ? rows[row] : zeros;
+        step[row] = rows[row] ? LANES : 0;
+    }
+    for (; at + LANES <= count; at += LANES) {
+        VEC line[6], out[6];
+        FC_UNROLL
+        for (int row = 0; row < 6; row++) {
+            line[row] = fc_load_f32(d[row]);
+            if (row >= 2) __builtin_prefetch(d[row] + next, 0, 2);
+            d[row] += step[row];
+        }
+        fc_input_axis(line, 1, out);
+        FC_UNROLL
+        for (int row = 0; row < 6; row++) fc_store_f32(lines + row * line_step + at, out[row]);
+    }
+    if (at < count) {
+        VEC line[6], out[6];
+        for (int row = 0; row < 6; row++) {
+            memcpy(end[row], d[row], (size_t)(count - at) * sizeof(float));
+            line[row] = fc_load_f32(end[row]);
+        }
+        fc_input_axis(line, 1, out);
+        for (int row = 0; row < 6; row++) {
+            fc_store_f32(end[row], out[row]);
+            memcpy(lines + row * line_step + at, end[row], (size_t)(count - at) * sizeof(float));
+        }
+    }
+}
+
+/* v[xi] = (B' d) B of one tile whose `lines` hold B' d, all channels. */
+FC_LEAF void fc_input_columns(const float *lines, ptrdiff_t line_step, int channels, float *v,
+                              ptrdiff_t v_step) {
+    for (int channel = 0; channel < channels; channel += LANES) {
+        const float *line = lines + channel;
+        float *to = v + channel;
+        FC_ROLLED
+        for (int row = 0; row < 6; row++) {
+            VEC d[6], out[6];
+            FC_UNROLL
+            for (int column = 0; column < 6; column++)
+                d[column] = fc_load_f32(line + column * (ptrdiff_t)channels);
+            fc_input_axis(d, 1, out);
+            FC_UNROLL
+            for (int column = 0; column < 6; column++) {
+                fc_store_f32(to, out[column]);
+                to += v_step;
+            }
+            line += line_step;
+        }
+    }
+}
+
 /* u[xi] = G g G' for one vector of output channels; g holds the nine taps. */
 FC_LEAF void fc_kernel_tile(const float *g, ptrdiff_t g_tap, float *u, ptrdiff_t u_step) {
     VEC half[6][3];
@@ -132,12 +193,15 @@ FC_LEAF void fc_points_product(ptrdiff_t tiles, int vectors, const float *v, ptr
 
 /* A' m along the columns, for one vector of channels. */
 FC_INLINE void fc_output_half(const float *m, ptrdiff_t m_step, VEC half[4][6]) {
-    FC_UNROLL
+    FC_ROLLED
     for (int column = 0; column < 6; column++) {
         VEC line[6], out[4];
+        const float *from = m + column * m_step;
         FC_UNROLL
-        for (int row = 0; row < 6; row++)
-            line[row] = fc_load_f32(m + (6 * row + column) * m_step);
+        for (int row = 0; row < 6; row++) {
+            line[row] = fc_load_f32(from);
+            from += 6 * m_step;
+        }
         fc_output_axis(line, 1, out);
         FC_UNROLL
         for (int row = 0; row < 4; row++) half[row][column] = out[row];
@@ -199,12 +263,30 @@ FC_LEAF void fc_output_tile(const float *m, ptrdiff_t m_step, const float *bias,
         }
 }
 
+/* y = max(0, bias + max of a window).  Adding the bias to the maximum gives what the maximum of
+ * the sums would be: rounding keeps order. */
+FC_INLINE void fc_window_store(const VEC *upper, const VEC *lower, VEC start, float *y,
+                               uint8_t *winners, int channels) {
+    VEC above = fc_max_f32(upper[0], upper[1]), under = fc_max_f32(lower[0], lower[1]);
+    VEC best = fc_max_f32(fc_max_f32(above, under) + start, (VEC){0});
+    fc_i_f32 strange = fc_unordered_f32(upper[0], upper[1]) | fc_unordered_f32(lower[0], lower[1]);
+    fc_store_some_f32(y, (VEC)((fc_i_f32)best | strange), channels);
+    if (winners) {
+        fc_i_f32 below = under > above;
+        fc_i_f32 right = fc_select_f32(below, lower[1] > lower[0], upper[1] > upper[0]);
+        fc_i_f32 dead = ~(best > (VEC){0}) | strange;
+        fc_i_f32 winner = (right & 1) | (below & 2);
+        fc_store_some_bytes_f32(winners, fc_select_f32(dead, (fc_i_f32){0} + 4, winner), channels);
+    }
+}
+
+/* `winners` is a constant for the compiler: NULL or not. */
 FC_INLINE void fc_output_pool_whole(const float *m, ptrdiff_t m_step, VEC start, float *y,
                                     uint8_t *winners, ptrdiff_t y_row, ptrdiff_t y_pixel) {
     VEC half[4][6];
     fc_expect_tile(y, y_row, y_pixel, 2);
     fc_output_half(m, m_step, half);
-    FC_UNROLL
+    FC_ROLLED
     for (int row = 0; row < 2; row++) {
         VEC upper[4], lower[4];
         fc_output_axis(half[2 * row], 1, upper);
@@ -212,9 +294,8 @@ FC_INLINE void fc_output_pool_whole(const float *m, ptrdiff_t m_step, VEC start,
         FC_UNROLL
         for (int column = 0; column < 2; column++) {
             ptrdiff_t at = row * y_row + column * y_pixel;
-            fc_pool_store_f32(upper[2 * column] + start, upper[2 * column + 1] + start,
-                              lower[2 * column] + start, lower[2 * column + 1] + start, y + at,
-                              winners ? winners + at : NULL, LANES);
+            fc_window_store(upper + 2 * column, lower + 2 * column, start, y + at,
+                            winners ? winners + at : NULL, LANES);
         }
     }
 }
@@ -226,18 +307,18 @@ FC_LEAF void fc_output_pool_tile(const float *m, ptrdiff_t m_step, const float *
     VEC tile[4][4];
     VEC start = fc_load_f32(bias);
     if (rows == 2 && columns == 2 && channels >= LANES) {
-        fc_output_pool_whole(m, m_step, start, y, winners, y_row, y_pixel);
+        if (winners)
+            fc_output_pool_whole(m, m_step, start, y, winners, y_row, y_pixel);
+        else
+            fc_output_pool_whole(m, m_step, start, y, NULL, y_row, y_pixel);
         return;
     }
     fc_output_transform(m, m_step, tile);
     for (int row = 0; row < rows; row++)
         for (int column = 0; column < columns; column++) {
             ptrdiff_t at = row * y_row + column * y_pixel;
-            fc_pool_store_f32(tile[2 * row][2 * column] + start,
-                              tile[2 * row][2 * column + 1] + start,
-                              tile[2 * row + 1][2 * column] + start,
-                              tile[2 * row + 1][2 * column + 1] + start, y + at,
-                              winners ? winners + at : NULL, channels);
+            fc_window_store(tile[2 * row] + 2 * column, tile[2 * row + 1] + 2 * column, start,
+                            y + at, winners ? winners + at : NULL, channels);
         }
 }
 

@@ -21,6 +21,7 @@
 
 static const float fc_a = 0.75f, fc_b = 1.5f;
 static const float fc_a2 = 0.5625f, fc_b2 = 2.25f;
+static const float fc_a3 = 0.421875f, fc_b3 = 3.375f;
 static const float fc_sum = 2.8125f;      /* a^2 + b^2 */
 static const float fc_product = 1.265625f; /* a^2 b^2 */
 
@@ -42,11 +43,11 @@ FC_INLINE void fc_input_axis(const VEC *d, const int step, VEC *out) {
 FC_INLINE void fc_output_axis(const VEC *m, const int step, VEC *out) {
     VEC m1 = m[step], m2 = m[2 * step], m3 = m[3 * step], m4 = m[4 * step];
     VEC sum_a = m1 + m2, sum_b = m3 + m4;
-    VEC difference_a = fc_a * (m1 - m2), difference_b = fc_b * (m3 - m4);
-    out[0] = m[0] + sum_a + sum_b;
-    out[1] = difference_a + difference_b;
+    VEC difference_a = m1 - m2, difference_b = m3 - m4;
+    out[0] = m[0] + (sum_a + sum_b);
+    out[1] = fc_a * difference_a + fc_b * difference_b;
     out[2] = fc_a2 * sum_a + fc_b2 * sum_b;
-    out[3] = fc_a2 * difference_a + fc_b2 * difference_b + m[5 * step];
+    out[3] = fc_a3 * difference_a + (fc_b3 * difference_b + m[5 * step]);
 }
 
 /* A along one axis: four values to six. */
