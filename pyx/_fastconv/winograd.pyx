@@ -37,10 +37,10 @@ cdef extern from "simd/winograd.h" nogil:
     void fc_kernel_tile(const float*, ptrdiff_t, float*, ptrdiff_t) noexcept
     void fc_turned_taps(const float*, ptrdiff_t, ptrdiff_t, int, int, float*) noexcept
     void fc_some_taps(const float*, ptrdiff_t, int, float*) noexcept
-    void fc_output_tile(const float*, ptrdiff_t, const float*, int, float*, ptrdiff_t, ptrdiff_t,
-                        int, int, int) noexcept
-    void fc_output_pool_tile(const float*, ptrdiff_t, const float*, float*, uint8_t*, ptrdiff_t,
-                             ptrdiff_t, int, int, int) noexcept
+    void fc_output_tiles(const float*, ptrdiff_t, ptrdiff_t, const float*, int, float*, ptrdiff_t,
+                         ptrdiff_t, int, int, int) noexcept
+    void fc_output_pool_tiles(const float*, ptrdiff_t, ptrdiff_t, const float*, float*, uint8_t*,
+                              ptrdiff_t, ptrdiff_t, int, int, int) noexcept
 
 SKEWED = SKEW
 
@@ -84,33 +84,30 @@ cdef inline void load_lines(const Strip* s, const float** rows, int begin, int c
     fc_input_lines(inside, (last - first) * s.channels, 4 * <ptrdiff_t> s.width * s.channels, lines + first * s.channels, step)
 
 
-cdef void output_tile(const Tiles* t, const float* m, ptrdiff_t m_step, const float* bias,
-                      float* y, uint8_t* winners, ptrdiff_t row, int column, int start,
-                      int vectors) noexcept nogil:
-    """Write one tile's outputs for one panel; `row` is counted over all images."""
+cdef void output_tiles(const Tiles* t, const float* m, ptrdiff_t m_step, ptrdiff_t m_tile,
+                       const float* bias, float* y, uint8_t* winners, ptrdiff_t row, int column,
+                       int count, int start, int channels) noexcept nogil:
+    """Write the outputs of some tiles of one row, counted over all images, for some channels."""
     cdef int side = 2 if t.pooled else 4
-    cdef int top = <int> (row % t.rows) * side, left = column * side, v
-    cdef int rows = min(side, t.out_rows - top), columns = min(side, t.out_columns - left)
+    cdef int top = <int> (row % t.rows) * side, left = column * side
+    cdef int rows = min(side, t.out_rows - top), columns = min(count * side, t.out_columns - left)
     cdef ptrdiff_t line = <ptrdiff_t> t.out_columns * t.filters
     cdef ptrdiff_t at = ((row // t.rows * t.out_rows + top) * line
                          + <ptrdiff_t> left * t.filters + start)
-    for v in range(vectors):
-        if t.pooled:
-            fc_output_pool_tile(m, m_step, bias + start + v * LANES_F32, y + at,
-                                NULL if winners == NULL else winners + at, line, t.filters, rows,
-                                columns, t.filters - start - v * LANES_F32)
-        else:
-            fc_output_tile(m, m_step, bias + start + v * LANES_F32, t.relu, y + at, line,
-                           t.filters, rows, columns, t.filters - start - v * LANES_F32)
-        m += LANES_F32
-        at += LANES_F32
+    if t.pooled:
+        fc_output_pool_tiles(m, m_step, m_tile, bias + start, y + at,
+                             NULL if winners == NULL else winners + at, line, t.filters, rows,
+                             columns, channels)
+    else:
+        fc_output_tiles(m, m_step, m_tile, bias + start, t.relu, y + at, line, t.filters, rows,
+                        columns, channels)
 
 
 cdef void block(const Tiles* t, const Strip* s, const float* x, const float* u,
                 const float* bias, float* y, uint8_t* winners, ptrdiff_t first, ptrdiff_t last,
                 float* v, float* m, float* scratch) noexcept nogil:
     """All three steps for tile rows [first, last)."""
-    cdef ptrdiff_t tiles = (last - first) * t.columns, tile
+    cdef ptrdiff_t tiles = (last - first) * t.columns, row
     cdef ptrdiff_t padded = padded_channels(t.channels, x)
     cdef ptrdiff_t u_step = padded_channels(t.filters, x) * t.channels + SKEW
     cdef int panel, start, vectors, xi
@@ -124,9 +121,9 @@ cdef void block(const Tiles* t, const Strip* s, const float* x, const float* u,
         for xi in range(POINTS):
             fc_points_product(tiles, vectors, v + xi * v_step, padded, t.channels,
                        u + xi * u_step + start * t.channels, m + xi * m_step, width)
-        for tile in range(tiles):
-            output_tile(t, m + tile * width, m_step, bias, y, winners,
-                        first + tile // t.columns, <int> (tile % t.columns), start, vectors)
+        for row in range(first, last):
+            output_tiles(t, m + (row - first) * t.columns * width, m_step, width, bias, y, winners,
+                         row, 0, t.columns, start, min(<int> width, t.filters - start))
 
 
 def blocked(const float[:, :, :, ::1] x,        # IN
@@ -205,9 +202,8 @@ cdef void staged_product(const Tiles* t, const float* v, const float* u, float* 
 cdef void staged_output(const Tiles* t, const float* m, const float* bias, float* y,
                         uint8_t* winners, ptrdiff_t tiles, ptrdiff_t filters, ptrdiff_t tile,
                         ptrdiff_t first) noexcept nogil:
-    output_tile(t, m + tile * filters, tiles * filters + SKEW, bias, y, winners,
-                first + tile // t.columns, <int> (tile % t.columns), 0,
-                <int> (filters // LANES_F32))
+    output_tiles(t, m + tile * filters, tiles * filters + SKEW, filters, bias, y, winners,
+                 first + tile // t.columns, <int> (tile % t.columns), 1, 0, t.filters)
 
 
 def transform_kernel(const float[:, :, :, ::1] kernel,  # IN (3, 3, channels, filters)

@@ -227,8 +227,8 @@ FC_INLINE void fc_expect_tile(const float *y, ptrdiff_t y_row, ptrdiff_t y_pixel
 }
 
 /* A whole tile: row by row, so that no row waits in memory to be written. */
-FC_INLINE void fc_output_whole(const float *m, ptrdiff_t m_step, VEC start, int relu, float *y,
-                               ptrdiff_t y_row, ptrdiff_t y_pixel) {
+FC_INLINE void fc_output_whole(const float *m, ptrdiff_t m_step, VEC start, const int relu,
+                               float *y, ptrdiff_t y_row, ptrdiff_t y_pixel) {
     VEC half[4][6];
     fc_expect_tile(y, y_row, y_pixel, 4);
     fc_output_half(m, m_step, half);
@@ -244,16 +244,12 @@ FC_INLINE void fc_output_whole(const float *m, ptrdiff_t m_step, VEC start, int 
     }
 }
 
-/* y = [relu](A' m A + bias) for one vector of channels; rows x columns of the tile exist. */
-FC_LEAF void fc_output_tile(const float *m, ptrdiff_t m_step, const float *bias, int relu,
+/* A tile of which rows x columns, or some channels of the vector, exist. */
+FC_LEAF void fc_output_some(const float *m, ptrdiff_t m_step, const float *bias, int relu,
                             float *y, ptrdiff_t y_row, ptrdiff_t y_pixel, int rows, int columns,
                             int channels) {
     VEC tile[4][4];
     VEC start = fc_load_f32(bias);
-    if (rows == 4 && columns == 4 && channels >= LANES) {
-        fc_output_whole(m, m_step, start, relu, y, y_row, y_pixel);
-        return;
-    }
     fc_output_transform(m, m_step, tile);
     for (int row = 0; row < rows; row++)
         for (int column = 0; column < columns; column++) {
@@ -261,6 +257,27 @@ FC_LEAF void fc_output_tile(const float *m, ptrdiff_t m_step, const float *bias,
             fc_store_some_f32(y + row * y_row + column * y_pixel,
                               relu ? fc_relu_f32(value) : value, channels);
         }
+}
+
+/* y = [relu](A' M A + bias) for the tiles side by side that hold `columns` pixels, of which up to
+ * four rows exist, and for some vectors of channels. */
+FC_LEAF void fc_output_tiles(const float *m, ptrdiff_t m_step, ptrdiff_t m_tile,
+                             const float *bias, int relu, float *y, ptrdiff_t y_row,
+                             ptrdiff_t y_pixel, int rows, int columns, int channels) {
+    for (; columns > 0; columns -= 4) {
+        for (int k = 0; k < channels; k += LANES) {
+            VEC start = fc_load_f32(bias + k);
+            if (rows < 4 || columns < 4 || channels - k < LANES)
+                fc_output_some(m + k, m_step, bias + k, relu, y + k, y_row, y_pixel, rows,
+                               columns < 4 ? columns : 4, channels - k);
+            else if (relu)
+                fc_output_whole(m + k, m_step, start, 1, y + k, y_row, y_pixel);
+            else
+                fc_output_whole(m + k, m_step, start, 0, y + k, y_row, y_pixel);
+        }
+        m += m_tile;
+        y += 4 * y_pixel;
+    }
 }
 
 /* y = max(0, bias + max of a window).  Adding the bias to the maximum gives what the maximum of
@@ -300,19 +317,12 @@ FC_INLINE void fc_output_pool_whole(const float *m, ptrdiff_t m_step, VEC start,
     }
 }
 
-/* One tile is four pool windows: y = max(0, max of each window), winners as in fc_conv_pool_tile. */
-FC_LEAF void fc_output_pool_tile(const float *m, ptrdiff_t m_step, const float *bias, float *y,
+/* The same of a tile of which rows x columns windows, or some channels, exist. */
+FC_LEAF void fc_output_pool_some(const float *m, ptrdiff_t m_step, const float *bias, float *y,
                                  uint8_t *winners, ptrdiff_t y_row, ptrdiff_t y_pixel, int rows,
                                  int columns, int channels) {
     VEC tile[4][4];
     VEC start = fc_load_f32(bias);
-    if (rows == 2 && columns == 2 && channels >= LANES) {
-        if (winners)
-            fc_output_pool_whole(m, m_step, start, y, winners, y_row, y_pixel);
-        else
-            fc_output_pool_whole(m, m_step, start, y, NULL, y_row, y_pixel);
-        return;
-    }
     fc_output_transform(m, m_step, tile);
     for (int row = 0; row < rows; row++)
         for (int column = 0; column < columns; column++) {
@@ -320,6 +330,28 @@ FC_LEAF void fc_output_pool_tile(const float *m, ptrdiff_t m_step, const float *
             fc_window_store(tile[2 * row] + 2 * column, tile[2 * row + 1] + 2 * column, start,
                             y + at, winners ? winners + at : NULL, channels);
         }
+}
+
+/* One tile is four pool windows: y = max(0, max of each window), winners as in fc_conv_pool_row;
+ * `columns` windows side by side, of which one row or two exist. */
+FC_LEAF void fc_output_pool_tiles(const float *m, ptrdiff_t m_step, ptrdiff_t m_tile,
+                                  const float *bias, float *y, uint8_t *winners, ptrdiff_t y_row,
+                                  ptrdiff_t y_pixel, int rows, int columns, int channels) {
+    for (; columns > 0; columns -= 2) {
+        for (int k = 0; k < channels; k += LANES) {
+            VEC start = fc_load_f32(bias + k);
+            if (rows < 2 || columns < 2 || channels - k < LANES)
+                fc_output_pool_some(m + k, m_step, bias + k, y + k, winners ? winners + k : NULL,
+                                    y_row, y_pixel, rows, columns < 2 ? columns : 2, channels - k);
+            else if (winners)
+                fc_output_pool_whole(m + k, m_step, start, y + k, winners + k, y_row, y_pixel);
+            else
+                fc_output_pool_whole(m + k, m_step, start, y + k, NULL, y_row, y_pixel);
+        }
+        m += m_tile;
+        y += 2 * y_pixel;
+        if (winners) winners += 2 * y_pixel;
+    }
 }
 
 #undef VEC
