@@ -1,7 +1,8 @@
 """3x3 convolution of stride 1 and its input gradient by Winograd's F(4x4, 3x3), float32.
 
 Three steps, with `xi` one of the 36 points of the transformed domain:
-    V[xi][tile][channel] = B' d B        one 6x6 input tile, a vector of channels at a time
+    V[xi][tile][channel] = B' d B        6x6 input tiles: B' d in lines along the image, for all
+                                         tiles side by side, then the columns of each tile
     M[xi][tile][filter]  = V[xi] U[xi]   36 small matrix products, register tiles as conv's
     y                    = A' M A        with bias, ReLU and, fused, the 2x2 max pool: a 4x4
                                          output tile is exactly four pool windows
@@ -52,14 +53,16 @@ cdef void input_rows(const Tiles* t, const Strip* s, const float* x, float* v,
     cdef ptrdiff_t row, padded = padded_channels(t.channels, x)
     cdef ptrdiff_t line_step = (4 * t.band + 2) * <ptrdiff_t> t.channels + SKEW
     cdef ptrdiff_t line = <ptrdiff_t> s.width * s.channels
-    cdef int column, tiles, tile, i, begin, source
+    cdef int column, tiles, tile, i, begin
     cdef const float* image
     cdef const float* rows[6]
     for row in range(first, last):
         image = x + row // t.rows * s.height * line
         begin = <int> (row % t.rows) * 4 - s.top
         for i in range(6):
-            rows[i] = image + (begin + i) * line if 0 <= begin + i < s.height else NULL
+            rows[i] = NULL
+            if 0 <= begin + i < s.height:
+                rows[i] = image + (begin + i) * line
         column = 0
         while column < t.columns:
             tiles = min(t.band, t.columns - column)
@@ -77,7 +80,9 @@ cdef inline void load_lines(const Strip* s, const float** rows, int begin, int c
     cdef ptrdiff_t first = max(0, min(count, -begin)), i
     cdef ptrdiff_t last = max(first, min(count, s.width - begin))
     for i in range(6):
-        inside[i] = NULL if rows[i] == NULL else rows[i] + (begin + first) * s.channels
+        inside[i] = NULL
+        if rows[i] != NULL:
+            inside[i] = rows[i] + (begin + first) * s.channels
         memset(lines + i * step, 0, first * s.channels * sizeof(float))
         memset(lines + i * step + last * s.channels, 0,
                <size_t> (count - last) * s.channels * sizeof(float))

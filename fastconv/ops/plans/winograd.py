@@ -16,8 +16,8 @@ _kernels = runtime.kernels.winograd
 _gradient_kernels = runtime.kernels.winograd_gradient
 
 POINTS = 36
-LINES_BYTES = 24 * 1024
-"""Lines of an input transform half done: most of an L1 cache."""
+LINES_BYTES = 64 * 1024
+"""Lines of an input transform half done: a share of an L2 cache."""
 BLOCK_BYTES = 512 * 1024
 """V and M of one blocked task: most of a usual L2 cache."""
 STAGED_BYTES = 24 * 1024 * 1024
