@@ -39,6 +39,7 @@ def always(request):
         patch.setattr(choice, "_pays", lambda *arguments, **options: True)
         patch.setattr(choice, "_gradient_pays", lambda *arguments: True)
         patch.setattr(choice, "_narrow", lambda *arguments, **options: few)
+        patch.setattr(choice, "_narrow_gradient", lambda *arguments: few)
         yield WinogradNarrowPlan if few else winograd.WinogradKernelGradientPlan
 
 

@@ -1,8 +1,12 @@
-"""What Winograd's output and kernel gradient share: the tiles of an image, the points."""
+"""What Winograd's kernels share: the tiles of an image, the points, the lines of B' d."""
 
 from libc.stddef cimport ptrdiff_t
+from libc.string cimport memset
+
+from _fastconv._window cimport Strip
 
 cdef extern from "simd/winograd_axis.h" nogil:
+    void fc_input_lines(const float* const*, ptrdiff_t, ptrdiff_t, float*, ptrdiff_t) noexcept
     void fc_input_tile(const float*, ptrdiff_t, ptrdiff_t, float*, ptrdiff_t) noexcept
 
 cdef enum:
@@ -18,10 +22,40 @@ cdef struct Tiles:
     int filters
     int pooled
     int relu
+    int band              # tiles side by side whose lines are made at a time
 
 
 cdef inline Tiles tiles_of(const int[::1] fields):
-    cdef inline Tiles t
+    cdef Tiles t
     t.rows, t.columns, t.out_rows, t.out_columns = fields[0], fields[1], fields[2], fields[3]
     t.channels, t.filters, t.pooled, t.relu = fields[4], fields[5], fields[6], fields[7]
+    t.band = fields[8]
     return t
+
+
+cdef inline void image_rows(const Strip* s, const float* image, int top,
+                            const float** rows) noexcept nogil:
+    """The six rows that a row of tiles reads, the output's row `top` its first; NULL: no such."""
+    cdef int i, row
+    for i in range(6):
+        row = top - s.top + i
+        rows[i] = NULL
+        if 0 <= row < s.height:
+            rows[i] = image + <ptrdiff_t> row * s.width * s.channels
+
+
+cdef inline void load_lines(const Strip* s, const float* const* rows, int begin, int count,
+                            float* lines, ptrdiff_t step) noexcept nogil:
+    """B' d of pixels [begin, begin + count), of which some may lie outside the image."""
+    cdef const float* inside[6]
+    cdef ptrdiff_t first = max(0, min(count, -begin)), i
+    cdef ptrdiff_t last = max(first, min(count, s.width - begin))
+    for i in range(6):
+        inside[i] = NULL
+        if rows[i] != NULL:
+            inside[i] = rows[i] + (begin + first) * s.channels
+        memset(lines + i * step, 0, first * s.channels * sizeof(float))
+        memset(lines + i * step + last * s.channels, 0,
+               <size_t> (count - last) * s.channels * sizeof(float))
+    fc_input_lines(inside, (last - first) * s.channels, 4 * <ptrdiff_t> s.width * s.channels,
+                   lines + first * s.channels, step)

@@ -1,7 +1,8 @@
 """3x3 convolution of stride 1 and its input gradient by Winograd's F(4x4, 3x3), float32.
 
 Three steps, with `xi` one of the 36 points of the transformed domain:
-    V[xi][tile][channel] = B' d B        one 6x6 input tile, a vector of channels at a time
+    V[xi][tile][channel] = B' d B        6x6 input tiles: B' d in lines along the image, for all
+                                         tiles side by side, then the columns of each tile
     M[xi][tile][filter]  = V[xi] U[xi]   36 small matrix products, register tiles as conv's
     y                    = A' M A        with bias, ReLU and, fused, the 2x2 max pool: a 4x4
                                          output tile is exactly four pool windows
@@ -24,75 +25,70 @@ from _fastconv._tiles cimport (
     LANES_F32, float_mode, flush_denormals, restore_denormals,
 )
 from _fastconv._window cimport (
-    Strip, load_strip, padded_channels, panel_count, panel_vectors, strip_of,
+    Strip, padded_channels, panel_count, panel_vectors, strip_of,
 )
-from _fastconv._winograd cimport POINTS, SKEW, Tiles, fc_input_tile, tiles_of
+from _fastconv._winograd cimport POINTS, SKEW, Tiles, image_rows, load_lines, tiles_of
 
 cdef extern from "simd/winograd.h" nogil:
+    void fc_input_columns(const float*, ptrdiff_t, int, float*, ptrdiff_t) noexcept
     void fc_points_product(ptrdiff_t, int, const float*, ptrdiff_t, int, const float*, float*,
                            ptrdiff_t) noexcept
     void fc_kernel_tile(const float*, ptrdiff_t, float*, ptrdiff_t) noexcept
     void fc_turned_taps(const float*, ptrdiff_t, ptrdiff_t, int, int, float*) noexcept
     void fc_some_taps(const float*, ptrdiff_t, int, float*) noexcept
-    void fc_output_tile(const float*, ptrdiff_t, const float*, int, float*, ptrdiff_t, ptrdiff_t,
-                        int, int, int) noexcept
-    void fc_output_pool_tile(const float*, ptrdiff_t, const float*, float*, uint8_t*, ptrdiff_t,
-                             ptrdiff_t, int, int, int) noexcept
+    void fc_output_tiles(const float*, ptrdiff_t, ptrdiff_t, const float*, int, float*, ptrdiff_t,
+                         ptrdiff_t, int, int, int) noexcept
+    void fc_output_pool_tiles(const float*, ptrdiff_t, ptrdiff_t, const float*, float*, uint8_t*,
+                              ptrdiff_t, ptrdiff_t, int, int, int) noexcept
 
 SKEWED = SKEW
 
 
 cdef void input_rows(const Tiles* t, const Strip* s, const float* x, float* v,
                      ptrdiff_t v_step, ptrdiff_t first, ptrdiff_t last,
-                     float* scratch) noexcept nogil:
+                     float* lines) noexcept nogil:
     """V of tile rows [first, last), counted over all images; row `first` goes to v[0]."""
-    cdef ptrdiff_t row = first, image, padded = padded_channels(t.channels, x)
-    cdef int begin, count, i, column, channel
-    cdef const float* base
-    while row < last:
-        image = row // t.rows
-        begin = row % t.rows
-        count = <int> min(t.rows - begin, last - row)
-        base = load_strip(s, x + image * s.height * s.width * s.channels, 4 * begin,
-                          4 * count + 2, scratch)
-        for i in range(count):
-            for column in range(t.columns):
-                channel = 0
-                while channel < t.channels:
-                    fc_input_tile(base + 4 * i * s.row_step + 4 * column * t.channels + channel,
-                                  s.row_step, t.channels, v + channel, v_step)
-                    channel += LANES_F32
+    cdef ptrdiff_t row, padded = padded_channels(t.channels, x)
+    cdef ptrdiff_t line_step = (4 * t.band + 2) * <ptrdiff_t> t.channels + SKEW
+    cdef ptrdiff_t image_size = <ptrdiff_t> s.height * s.width * s.channels
+    cdef int column, tiles, tile
+    cdef const float* rows[6]
+    for row in range(first, last):
+        image_rows(s, x + row // t.rows * image_size, <int> (row % t.rows) * 4, rows)
+        column = 0
+        while column < t.columns:
+            tiles = min(t.band, t.columns - column)
+            load_lines(s, rows, 4 * column - s.left, 4 * tiles + 2, lines, line_step)
+            for tile in range(tiles):
+                fc_input_columns(lines + 4 * tile * t.channels, line_step, t.channels, v, v_step)
                 v += padded
-        row += count
+            column += t.band
 
 
-cdef void output_tile(const Tiles* t, const float* m, ptrdiff_t m_step, const float* bias,
-                      float* y, uint8_t* winners, ptrdiff_t row, int column, int start,
-                      int vectors) noexcept nogil:
-    """Write one tile's outputs for one panel; `row` is counted over all images."""
+cdef void output_tiles(const Tiles* t, const float* m, ptrdiff_t m_step, ptrdiff_t m_tile,
+                       const float* bias, float* y, uint8_t* winners, ptrdiff_t row, int column,
+                       int count, int start, int channels) noexcept nogil:
+    """Write the outputs of some tiles of one row, counted over all images, for some channels."""
     cdef int side = 2 if t.pooled else 4
-    cdef int top = <int> (row % t.rows) * side, left = column * side, v
-    cdef int rows = min(side, t.out_rows - top), columns = min(side, t.out_columns - left)
+    cdef int top = <int> (row % t.rows) * side, left = column * side
+    cdef int rows = min(side, t.out_rows - top), columns = min(count * side, t.out_columns - left)
     cdef ptrdiff_t line = <ptrdiff_t> t.out_columns * t.filters
     cdef ptrdiff_t at = ((row // t.rows * t.out_rows + top) * line
                          + <ptrdiff_t> left * t.filters + start)
-    for v in range(vectors):
-        if t.pooled:
-            fc_output_pool_tile(m, m_step, bias + start + v * LANES_F32, y + at,
-                                NULL if winners == NULL else winners + at, line, t.filters, rows,
-                                columns, t.filters - start - v * LANES_F32)
-        else:
-            fc_output_tile(m, m_step, bias + start + v * LANES_F32, t.relu, y + at, line,
-                           t.filters, rows, columns, t.filters - start - v * LANES_F32)
-        m += LANES_F32
-        at += LANES_F32
+    if t.pooled:
+        fc_output_pool_tiles(m, m_step, m_tile, bias + start, y + at,
+                             NULL if winners == NULL else winners + at, line, t.filters, rows,
+                             columns, channels)
+    else:
+        fc_output_tiles(m, m_step, m_tile, bias + start, t.relu, y + at, line, t.filters, rows,
+                        columns, channels)
 
 
 cdef void block(const Tiles* t, const Strip* s, const float* x, const float* u,
                 const float* bias, float* y, uint8_t* winners, ptrdiff_t first, ptrdiff_t last,
                 float* v, float* m, float* scratch) noexcept nogil:
     """All three steps for tile rows [first, last)."""
-    cdef ptrdiff_t tiles = (last - first) * t.columns, tile
+    cdef ptrdiff_t tiles = (last - first) * t.columns, row
     cdef ptrdiff_t padded = padded_channels(t.channels, x)
     cdef ptrdiff_t u_step = padded_channels(t.filters, x) * t.channels + SKEW
     cdef int panel, start, vectors, xi
@@ -106,9 +102,9 @@ cdef void block(const Tiles* t, const Strip* s, const float* x, const float* u,
         for xi in range(POINTS):
             fc_points_product(tiles, vectors, v + xi * v_step, padded, t.channels,
                        u + xi * u_step + start * t.channels, m + xi * m_step, width)
-        for tile in range(tiles):
-            output_tile(t, m + tile * width, m_step, bias, y, winners,
-                        first + tile // t.columns, <int> (tile % t.columns), start, vectors)
+        for row in range(first, last):
+            output_tiles(t, m + (row - first) * t.columns * width, m_step, width, bias, y, winners,
+                         row, 0, t.columns, start, min(<int> width, t.filters - start))
 
 
 def blocked(const float[:, :, :, ::1] x,        # IN
@@ -187,9 +183,8 @@ cdef void staged_product(const Tiles* t, const float* v, const float* u, float* 
 cdef void staged_output(const Tiles* t, const float* m, const float* bias, float* y,
                         uint8_t* winners, ptrdiff_t tiles, ptrdiff_t filters, ptrdiff_t tile,
                         ptrdiff_t first) noexcept nogil:
-    output_tile(t, m + tile * filters, tiles * filters + SKEW, bias, y, winners,
-                first + tile // t.columns, <int> (tile % t.columns), 0,
-                <int> (filters // LANES_F32))
+    output_tiles(t, m + tile * filters, tiles * filters + SKEW, filters, bias, y, winners,
+                 first + tile // t.columns, <int> (tile % t.columns), 1, 0, t.filters)
 
 
 def transform_kernel(const float[:, :, :, ::1] kernel,  # IN (3, 3, channels, filters)

@@ -2,13 +2,10 @@
 pixel has few channels.
 
 The same sums as in `winograd`, in the order that suits three channels: a task takes rows of
-tiles, and of each row the input transform (first down the columns, for six whole rows of the
-image, whatever their channels), then panel by panel of 1-2 vectors of filters tile after tile:
+tiles, and of each row the input transform, then panel by panel of 1-2 vectors of filters tile after tile:
 36 products summed over the channels in registers, the output transform, bias, ReLU, pooling.
     V[tile][four channels][xi][channel]     U[panel][row of xi][channel][column of xi][lane]
-A row's V and a panel's U fit the L1 cache together; M never exists.  Where the window leaves
-the image it reads a row of zeros, and the transformed rows begin and end with zeros: no image
-is copied.  Tiles that are not whole, in pixels or in filters, go through a tile of scratch.
+A row's V and a panel's U fit the L1 cache together; M never exists.  Tiles that are not whole, in pixels or in filters, go through a tile of scratch.
 
 The kernel gradient dg = G' [ sum over tiles V[xi]' Z[xi] ] G, Z = A dy A', walks V as the output
 does: of a handful of tiles a panel's Z, then their part of dU[panel][xi][channel][lane].  Fixed
@@ -24,10 +21,9 @@ from _fastconv._tiles cimport (
     LANES_F32, float_mode, flush_denormals, restore_denormals,
 )
 from _fastconv._window cimport Strip, padded_channels, panel_count, panel_vectors, strip_of
-from _fastconv._winograd cimport POINTS, Tiles, tiles_of
+from _fastconv._winograd cimport POINTS, SKEW, Tiles, image_rows, load_lines, tiles_of
 
 cdef extern from "simd/winograd_narrow.h" nogil:
-    void fc_narrow_input_columns(const float* const*, ptrdiff_t, float*, ptrdiff_t) noexcept
     void fc_narrow_input_rows(const float*, ptrdiff_t, int, int, float*) noexcept
     void fc_narrow_tiles(int, int, int, const float*, const float*, const float*, int, float*,
                          ptrdiff_t, ptrdiff_t) noexcept
@@ -49,25 +45,15 @@ cdef inline int whole_fours(int channels) noexcept nogil:
     return (channels + 3) // 4 * 4
 
 
-cdef void input_row(const Tiles* t, const Strip* s, const float* image, int top,
-                    const float* zeros, float* half, float* v) noexcept nogil:
+cdef void input_row(const Tiles* t, const Strip* s, const float* image, int top, float* lines,
+                    float* v) noexcept nogil:
     """V of the tiles whose first row of output is `top`."""
     cdef const float* rows[6]
-    cdef ptrdiff_t line = <ptrdiff_t> s.padded_width * s.channels
-    # A vector of four may be read past a line's last channel.
-    cdef ptrdiff_t step = line + 4
-    cdef ptrdiff_t begin = min(<ptrdiff_t> s.left * s.channels, line)
-    cdef ptrdiff_t count = min(<ptrdiff_t> s.width * s.channels, line - begin)
-    cdef int row, source
-    for row in range(6):
-        source = top + row - s.top
-        rows[row] = zeros
-        if 0 <= source < s.height:
-            rows[row] = image + <ptrdiff_t> source * s.width * s.channels
-        memset(half + row * step, 0, begin * sizeof(float))
-        memset(half + row * step + begin + count, 0, (step - begin - count) * sizeof(float))
-    fc_narrow_input_columns(rows, count, half + begin, step)
-    fc_narrow_input_rows(half, step, t.columns, t.channels, v)
+    # A vector of four may be read past a line's last channel: the skew has room for it.
+    cdef ptrdiff_t step = (4 * t.columns + 2) * <ptrdiff_t> t.channels + SKEW
+    image_rows(s, image, top, rows)
+    load_lines(s, rows, -s.left, 4 * t.columns + 2, lines, step)
+    fc_narrow_input_rows(lines, step, t.columns, t.channels, v)
 
 
 cdef void tiles(const Tiles* t, int count, int vectors, const float* v, const float* u,
@@ -128,9 +114,8 @@ def forward(const float[:, :, :, ::1] x,        # IN
             const float[::1] bias,              # IN (padded filters)
             float[:, :, :, ::1] y,              # OUT
             uint8_t[:, :, :, ::1] winners,      # OUT or None
-            const float[::1] zeros,             # IN a row of the image, all 0
             const int[::1] strip, const int[::1] fields, int block_rows,
-            float[:, ::1] half,                 # SCRATCH one row a thread
+            float[:, ::1] lines,                # SCRATCH one row a thread
             float[:, ::1] v,                    # SCRATCH one row a thread
             int num_threads):
     """y = [pooled relu of] conv(x) + bias, `block_rows` rows of tiles a task."""
@@ -147,7 +132,7 @@ def forward(const float[:, :, :, ::1] x,        # IN
             for row in range(task * block_rows, min((task + 1) * block_rows, rows)):
                 image = row // t.rows
                 input_row(&t, &s, &x[0, 0, 0, 0] + image * x_size, <int> (row % t.rows) * 4,
-                          &zeros[0], &half[threadid(), 0], &v[threadid(), 0])
+                          &lines[threadid(), 0], &v[threadid(), 0])
                 output_row(&t, <int> (row % t.rows), &v[threadid(), 0], &u[0], &bias[0],
                            &y[0, 0, 0, 0] + image * y_size,
                            NULL if winner == NULL else winner + image * y_size)
@@ -237,9 +222,8 @@ cdef void finish(const Tiles* t, const float* du, ptrdiff_t parts, ptrdiff_t ste
 
 def kernel_gradient(const float[:, :, :, ::1] x,        # IN
                     const float[:, :, :, ::1] dy,       # IN at the output, not pooled
-                    const float[::1] zeros,             # IN a row of the image, all 0
                     const int[::1] strip, const int[::1] fields,
-                    float[:, ::1] half,                 # SCRATCH one row a thread
+                    float[:, ::1] lines,                # SCRATCH one row a thread
                     float[:, ::1] v,                    # SCRATCH one row a thread
                     float[:, ::1] z,                    # SCRATCH one row a thread
                     float[:, ::1] du,                   # SCRATCH one row a part
@@ -253,7 +237,7 @@ def kernel_gradient(const float[:, :, :, ::1] x,        # IN
     cdef ptrdiff_t rows = x.shape[0] * t.rows, task, row, image
     cdef ptrdiff_t x_size = <ptrdiff_t> s.height * s.width * s.channels
     cdef ptrdiff_t y_size = <ptrdiff_t> t.out_rows * t.out_columns * t.filters
-    cdef ptrdiff_t padded = padded_channels(t.filters, &zeros[0])
+    cdef ptrdiff_t padded = padded_channels(t.filters, &x[0, 0, 0, 0])
     cdef float_mode mode = 0
     cdef int filter
     with nogil, parallel(num_threads=num_threads):
@@ -264,7 +248,7 @@ def kernel_gradient(const float[:, :, :, ::1] x,        # IN
             for row in range(task * rows // parts, (task + 1) * rows // parts):
                 image = row // t.rows
                 input_row(&t, &s, &x[0, 0, 0, 0] + image * x_size, <int> (row % t.rows) * 4,
-                          &zeros[0], &half[threadid(), 0], &v[threadid(), 0])
+                          &lines[threadid(), 0], &v[threadid(), 0])
                 gradient_row(&t, <int> (row % t.rows), &v[threadid(), 0],
                              &dy[0, 0, 0, 0] + image * y_size, &z[threadid(), 0],
                              &du[task, 0], &sums[task, 0])

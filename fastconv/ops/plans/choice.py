@@ -3,8 +3,9 @@
 The direct kernels serve every shape.  Winograd's F(4x4, 3x3) needs 36 multiply-adds
 where they need 144, but pays for its transforms, for whole 4x4 tiles and for
 transforming the kernel; the constants below are those costs in multiply-adds a lane,
-fitted to single-threaded timings of an AVX2 build over 3 to 512 channels and 1 to 400 tiles;
-choices by them take 2 % more than the faster algorithm, on the average.
+fitted to single-threaded timings of an AVX2 build over 3 to 512 channels and 1 to 400 tiles,
+those of the output and input gradient last over 24 shapes around the border, on which choices by
+them take 1.5 % more than the faster algorithm, on the average.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ from .patch_gradient import PatchGradientPlan, patch_runs, tile_shape
 from .winograd import KERNEL_BYTES, POINTS, WinogradKernelGradientPlan, WinogradPlan
 from .winograd_narrow import WinogradNarrowPlan
 
-TRANSFORM_COST = 620
+TRANSFORM_COST = 375
 """Of one value's share of a tile's input or output transform."""
-KERNEL_COST, LARGE_KERNEL_COST, TURNED_COST = 25, 50, 25
+KERNEL_COST, LARGE_KERNEL_COST, TURNED_COST = 20, 50, 15
 """Of one value of the transformed kernel, made once a call; where it does not stay in the cache;
 and in addition where the kernel is turned round, for the input gradient."""
 DIRECT_COST, DIRECT_KERNEL_COST = 1.35, 60
@@ -120,8 +121,7 @@ def kernel_gradient(
     """Return the plan of the kernel gradient by the fastest algorithm."""
     filters = kernel_shape[3]
     if groups == 1 and _fits(window, dtype):
-        # Of a handful of filters most lanes would idle.
-        if filters >= pad_channels(1, dtype) and _narrow(input_shape, window):
+        if _narrow_gradient(input_shape, filters, window):
             return WinogradNarrowPlan(input_shape, filters, window)
         if _gradient_pays(input_shape, filters, window):
             return WinogradKernelGradientPlan(input_shape, filters, window)
@@ -217,6 +217,11 @@ def _narrow(
     rows, columns = _computed(window, pooled=pooled)
     tiles = -(-rows // 4) * -(-columns // 4)
     return panel <= NARROW_BYTES and NARROW_PIXELS * tiles <= rows * columns
+
+
+def _narrow_gradient(input_shape: tuple[int, int, int, int], filters: int, window: Window) -> bool:
+    # Of a handful of filters most lanes would idle.
+    return filters >= pad_channels(1, np.dtype(np.float32)) and _narrow(input_shape, window)
 
 
 def _computed(window: Window, *, pooled: bool) -> tuple[int, int]:

@@ -16,6 +16,9 @@ _kernels = runtime.kernels.winograd
 _gradient_kernels = runtime.kernels.winograd_gradient
 
 POINTS = 36
+SKEW = _kernels.SKEWED
+LINES_BYTES = 64 * 1024
+"""Lines of an input transform half done: a share of an L2 cache."""
 BLOCK_BYTES = 512 * 1024
 """V and M of one blocked task: most of a usual L2 cache."""
 STAGED_BYTES = 24 * 1024 * 1024
@@ -56,9 +59,12 @@ class Tiling:
         self.strip = np.array(
             [height, width, channels, top, left, padded_width, int(direct)], np.int32
         )
+        fitting = (LINES_BYTES // (24 * channels) - 2) // 4
+        self.band = max(1, min(self.columns, fitting))
+        self.band_size = 6 * ((4 * self.band + 2) * channels + SKEW)
         self.line = 0 if direct else padded_width * channels
         self.fields = np.array(
-            [self.rows, self.columns, *out_shape, channels, filters, *flags], np.int32
+            [self.rows, self.columns, *out_shape, channels, filters, *flags, self.band], np.int32
         )
 
 
@@ -139,7 +145,7 @@ class WinogradPlan:
             block,
             self._scratch("v", threads, _points(tiles * self._padded_channels)),
             self._scratch("m", threads, _points(tiles * panel)),
-            self._strip_scratch(threads, block),
+            self._scratch("lines", threads, self._tiles.band_size),
             threads,
         )
 
@@ -161,13 +167,9 @@ class WinogradPlan:
             block,
             self._scratch("v", _points(tiles * self._padded_channels)),
             self._scratch("m", _points(tiles * self._padded_filters)),
-            self._strip_scratch(threads, 1),
+            self._scratch("lines", threads, self._tiles.band_size),
             threads,
         )
-
-    def _strip_scratch(self, threads: int, rows: int) -> np.ndarray:
-        size = (4 * min(rows, self._tiles.rows) + 2) * self._tiles.line
-        return self._scratch("strip", threads, size + _lanes())
 
 
 class WinogradKernelGradientPlan:
@@ -228,7 +230,7 @@ class WinogradKernelGradientPlan:
 
 
 def _points(size: int) -> int:
-    return POINTS * (size + _kernels.SKEWED)
+    return POINTS * (size + SKEW)
 
 
 def _lanes() -> int:

@@ -11,7 +11,7 @@ from ... import runtime
 from ...geometry import Window
 from .packing import PackedKernel, pad_channels
 from .scratch import Scratch
-from .winograd import POINTS, Tiling
+from .winograd import POINTS, SKEW, Tiling
 
 _kernels = runtime.kernels.winograd_narrow
 
@@ -37,7 +37,7 @@ class WinogradNarrowPlan:
         pooled: bool = False,
         relu: bool = False,
     ) -> None:
-        images, _, width, channels = input_shape
+        images, _, _, channels = input_shape
         out_shape = (window.rows.output, window.columns.output)
         if pooled:
             out_shape = (out_shape[0] // 2, out_shape[1] // 2)
@@ -49,8 +49,7 @@ class WinogradNarrowPlan:
         dtype = np.dtype(np.float32)
         self._scratch = Scratch(dtype)
         self._padded_filters = pad_channels(filters, dtype)
-        self._zeros = np.zeros(width * channels, dtype)
-        self._half = 6 * ((4 * self._tiles.columns + 2) * channels + 4)
+        self._lines = 6 * ((4 * self._tiles.columns + 2) * channels + SKEW)
         self._v = self._tiles.columns * POINTS * -(-channels // 4) * 4
         size = POINTS * channels * self._padded_filters
         self._kernel = PackedKernel(size, dtype, _kernels.transform_kernel)
@@ -75,11 +74,10 @@ class WinogradNarrowPlan:
             start,
             out,
             winners,
-            self._zeros,
             self._tiles.strip,
             self._tiles.fields,
             max(1, min(TASK_TILES // self._tiles.columns, self._rows // (4 * threads))),
-            self._scratch("half", threads, self._half),
+            self._scratch("lines", threads, self._lines),
             self._scratch("v", threads, self._v),
             threads,
         )
@@ -93,10 +91,9 @@ class WinogradNarrowPlan:
         _kernels.kernel_gradient(
             x,
             dy,
-            self._zeros,
             self._tiles.strip,
             self._tiles.fields,
-            self._scratch("half", threads, self._half),
+            self._scratch("lines", threads, self._lines),
             self._scratch("v", threads, self._v),
             self._scratch("z", threads, POINTS * _kernels.HANDFUL_TILES * self._padded_filters),
             self._scratch("du", parts, POINTS * self._channels * self._padded_filters),

@@ -47,6 +47,16 @@ FC_INLINE void fc_store_bytes_f32(uint8_t *p, fc_i_f32 v) {
 #endif
 }
 
+FC_INLINE void fc_store_some_bytes_f32(uint8_t *p, fc_i_f32 v, int count) {
+    uint8_t bytes[FC_LANES_F32];
+    if (count >= FC_LANES_F32) {
+        fc_store_bytes_f32(p, v);
+    } else if (count > 0) {
+        fc_store_bytes_f32(bytes, v);
+        memcpy(p, bytes, (size_t)count);
+    }
+}
+
 FC_INLINE fc_i_f64 fc_load_bytes_f64(const uint8_t *p) {
     fc_b_f64 bytes;
     memcpy(&bytes, p, sizeof bytes);

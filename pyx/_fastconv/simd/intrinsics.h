@@ -30,10 +30,12 @@ FC_INLINE fc_v_f64 fc_max_f64(fc_v_f64 a, fc_v_f64 b) {
     return (fc_v_f64)fc_select_f64(a > b, (fc_i_f64)a, (fc_i_f64)b);
 }
 
-/* Where a or b is a NaN. */
+/* Lanes where a or b is a NaN. */
 FC_INLINE fc_i_f32 fc_unordered_f32(fc_v_f32 a, fc_v_f32 b) {
 #if defined(__AVX__) && !defined(__AVX512F__)
     return (fc_i_f32)_mm256_cmp_ps((__m256)a, (__m256)b, _CMP_UNORD_Q);
+#elif defined(__SSE2__) && !defined(__AVX512F__)
+    return (fc_i_f32)_mm_cmpunord_ps((__m128)a, (__m128)b);
 #else
     return (a != a) | (b != b);
 #endif

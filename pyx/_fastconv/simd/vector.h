@@ -35,6 +35,7 @@
 #define FC_INLINE static inline __attribute__((always_inline, unused))
 #define FC_LEAF static __attribute__((noinline, unused))
 #define FC_UNROLL _Pragma("GCC unroll 32")
+#define FC_ROLLED _Pragma("GCC unroll 1")
 
 /* The kernel gradient's tile with the patch as vectors: sums that leave registers for operands. */
 #define FC_FILTERS 4

@@ -9,6 +9,29 @@
 #define VEC fc_v_f32
 #define LANES FC_LANES_F32
 
+/* v[xi] = (B' d) B of one tile whose `lines` hold B' d, all channels. */
+FC_LEAF void fc_input_columns(const float *lines, ptrdiff_t line_step, int channels, float *v,
+                              ptrdiff_t v_step) {
+    for (int channel = 0; channel < channels; channel += LANES) {
+        const float *line = lines + channel;
+        float *to = v + channel;
+        FC_ROLLED
+        for (int row = 0; row < 6; row++) {
+            VEC d[6], out[6];
+            FC_UNROLL
+            for (int column = 0; column < 6; column++)
+                d[column] = fc_load_f32(line + column * (ptrdiff_t)channels);
+            fc_input_axis(d, 1, out);
+            FC_UNROLL
+            for (int column = 0; column < 6; column++) {
+                fc_store_f32(to, out[column]);
+                to += v_step;
+            }
+            line += line_step;
+        }
+    }
+}
+
 /* u[xi] = G g G' for one vector of output channels; g holds the nine taps. */
 FC_LEAF void fc_kernel_tile(const float *g, ptrdiff_t g_tap, float *u, ptrdiff_t u_step) {
     VEC half[6][3];
@@ -132,12 +155,15 @@ FC_LEAF void fc_points_product(ptrdiff_t tiles, int vectors, const float *v, ptr
 
 /* A' m along the columns, for one vector of channels. */
 FC_INLINE void fc_output_half(const float *m, ptrdiff_t m_step, VEC half[4][6]) {
-    FC_UNROLL
+    FC_ROLLED
     for (int column = 0; column < 6; column++) {
         VEC line[6], out[4];
+        const float *from = m + column * m_step;
         FC_UNROLL
-        for (int row = 0; row < 6; row++)
-            line[row] = fc_load_f32(m + (6 * row + column) * m_step);
+        for (int row = 0; row < 6; row++) {
+            line[row] = fc_load_f32(from);
+            from += 6 * m_step;
+        }
         fc_output_axis(line, 1, out);
         FC_UNROLL
         for (int row = 0; row < 4; row++) half[row][column] = out[row];
@@ -163,8 +189,8 @@ FC_INLINE void fc_expect_tile(const float *y, ptrdiff_t y_row, ptrdiff_t y_pixel
 }
 
 /* A whole tile: row by row, so that no row waits in memory to be written. */
-FC_INLINE void fc_output_whole(const float *m, ptrdiff_t m_step, VEC start, int relu, float *y,
-                               ptrdiff_t y_row, ptrdiff_t y_pixel) {
+FC_INLINE void fc_output_whole(const float *m, ptrdiff_t m_step, VEC start, const int relu,
+                               float *y, ptrdiff_t y_row, ptrdiff_t y_pixel) {
     VEC half[4][6];
     fc_expect_tile(y, y_row, y_pixel, 4);
     fc_output_half(m, m_step, half);
@@ -180,16 +206,12 @@ FC_INLINE void fc_output_whole(const float *m, ptrdiff_t m_step, VEC start, int 
     }
 }
 
-/* y = [relu](A' m A + bias) for one vector of channels; rows x columns of the tile exist. */
-FC_LEAF void fc_output_tile(const float *m, ptrdiff_t m_step, const float *bias, int relu,
+/* A tile of which rows x columns, or some channels of the vector, exist. */
+FC_LEAF void fc_output_some(const float *m, ptrdiff_t m_step, const float *bias, int relu,
                             float *y, ptrdiff_t y_row, ptrdiff_t y_pixel, int rows, int columns,
                             int channels) {
     VEC tile[4][4];
     VEC start = fc_load_f32(bias);
-    if (rows == 4 && columns == 4 && channels >= LANES) {
-        fc_output_whole(m, m_step, start, relu, y, y_row, y_pixel);
-        return;
-    }
     fc_output_transform(m, m_step, tile);
     for (int row = 0; row < rows; row++)
         for (int column = 0; column < columns; column++) {
@@ -199,12 +221,51 @@ FC_LEAF void fc_output_tile(const float *m, ptrdiff_t m_step, const float *bias,
         }
 }
 
+/* y = [relu](A' M A + bias) for the tiles side by side that hold `columns` pixels, of which up to
+ * four rows exist, and for some vectors of channels. */
+FC_LEAF void fc_output_tiles(const float *m, ptrdiff_t m_step, ptrdiff_t m_tile,
+                             const float *bias, int relu, float *y, ptrdiff_t y_row,
+                             ptrdiff_t y_pixel, int rows, int columns, int channels) {
+    for (; columns > 0; columns -= 4) {
+        for (int k = 0; k < channels; k += LANES) {
+            VEC start = fc_load_f32(bias + k);
+            if (rows < 4 || columns < 4 || channels - k < LANES)
+                fc_output_some(m + k, m_step, bias + k, relu, y + k, y_row, y_pixel, rows,
+                               columns < 4 ? columns : 4, channels - k);
+            else if (relu)
+                fc_output_whole(m + k, m_step, start, 1, y + k, y_row, y_pixel);
+            else
+                fc_output_whole(m + k, m_step, start, 0, y + k, y_row, y_pixel);
+        }
+        m += m_tile;
+        y += 4 * y_pixel;
+    }
+}
+
+/* y = max(0, bias + max of a window).  Adding the bias to the maximum gives what the maximum of
+ * the sums would be: rounding keeps order. */
+FC_INLINE void fc_window_store(const VEC *upper, const VEC *lower, VEC start, float *y,
+                               uint8_t *winners, int channels) {
+    VEC above = fc_max_f32(upper[0], upper[1]), under = fc_max_f32(lower[0], lower[1]);
+    VEC best = fc_max_f32(fc_max_f32(above, under) + start, (VEC){0});
+    fc_i_f32 strange = fc_unordered_f32(upper[0], upper[1]) | fc_unordered_f32(lower[0], lower[1]);
+    fc_store_some_f32(y, (VEC)((fc_i_f32)best | strange), channels);
+    if (winners) {
+        fc_i_f32 below = under > above;
+        fc_i_f32 right = fc_select_f32(below, lower[1] > lower[0], upper[1] > upper[0]);
+        fc_i_f32 dead = ~(best > (VEC){0}) | strange;
+        fc_i_f32 winner = (right & 1) | (below & 2);
+        fc_store_some_bytes_f32(winners, fc_select_f32(dead, (fc_i_f32){0} + 4, winner), channels);
+    }
+}
+
+/* `winners` is a constant for the compiler: NULL or not. */
 FC_INLINE void fc_output_pool_whole(const float *m, ptrdiff_t m_step, VEC start, float *y,
                                     uint8_t *winners, ptrdiff_t y_row, ptrdiff_t y_pixel) {
     VEC half[4][6];
     fc_expect_tile(y, y_row, y_pixel, 2);
     fc_output_half(m, m_step, half);
-    FC_UNROLL
+    FC_ROLLED
     for (int row = 0; row < 2; row++) {
         VEC upper[4], lower[4];
         fc_output_axis(half[2 * row], 1, upper);
@@ -212,33 +273,47 @@ FC_INLINE void fc_output_pool_whole(const float *m, ptrdiff_t m_step, VEC start,
         FC_UNROLL
         for (int column = 0; column < 2; column++) {
             ptrdiff_t at = row * y_row + column * y_pixel;
-            fc_pool_store_f32(upper[2 * column] + start, upper[2 * column + 1] + start,
-                              lower[2 * column] + start, lower[2 * column + 1] + start, y + at,
-                              winners ? winners + at : NULL, LANES);
+            fc_window_store(upper + 2 * column, lower + 2 * column, start, y + at,
+                            winners ? winners + at : NULL, LANES);
         }
     }
 }
 
-/* One tile is four pool windows: y = max(0, max of each window), winners as in fc_conv_pool_tile. */
-FC_LEAF void fc_output_pool_tile(const float *m, ptrdiff_t m_step, const float *bias, float *y,
+/* The same of a tile of which rows x columns windows, or some channels, exist. */
+FC_LEAF void fc_output_pool_some(const float *m, ptrdiff_t m_step, const float *bias, float *y,
                                  uint8_t *winners, ptrdiff_t y_row, ptrdiff_t y_pixel, int rows,
                                  int columns, int channels) {
     VEC tile[4][4];
     VEC start = fc_load_f32(bias);
-    if (rows == 2 && columns == 2 && channels >= LANES) {
-        fc_output_pool_whole(m, m_step, start, y, winners, y_row, y_pixel);
-        return;
-    }
     fc_output_transform(m, m_step, tile);
     for (int row = 0; row < rows; row++)
         for (int column = 0; column < columns; column++) {
             ptrdiff_t at = row * y_row + column * y_pixel;
-            fc_pool_store_f32(tile[2 * row][2 * column] + start,
-                              tile[2 * row][2 * column + 1] + start,
-                              tile[2 * row + 1][2 * column] + start,
-                              tile[2 * row + 1][2 * column + 1] + start, y + at,
-                              winners ? winners + at : NULL, channels);
+            fc_window_store(tile[2 * row] + 2 * column, tile[2 * row + 1] + 2 * column, start,
+                            y + at, winners ? winners + at : NULL, channels);
         }
+}
+
+/* One tile is four pool windows: y = max(0, max of each window), winners as in fc_conv_pool_row;
+ * `columns` windows side by side, of which one row or two exist. */
+FC_LEAF void fc_output_pool_tiles(const float *m, ptrdiff_t m_step, ptrdiff_t m_tile,
+                                  const float *bias, float *y, uint8_t *winners, ptrdiff_t y_row,
+                                  ptrdiff_t y_pixel, int rows, int columns, int channels) {
+    for (; columns > 0; columns -= 2) {
+        for (int k = 0; k < channels; k += LANES) {
+            VEC start = fc_load_f32(bias + k);
+            if (rows < 2 || columns < 2 || channels - k < LANES)
+                fc_output_pool_some(m + k, m_step, bias + k, y + k, winners ? winners + k : NULL,
+                                    y_row, y_pixel, rows, columns < 2 ? columns : 2, channels - k);
+            else if (winners)
+                fc_output_pool_whole(m + k, m_step, start, y + k, winners + k, y_row, y_pixel);
+            else
+                fc_output_pool_whole(m + k, m_step, start, y + k, NULL, y_row, y_pixel);
+        }
+        m += m_tile;
+        y += 2 * y_pixel;
+        if (winners) winners += 2 * y_pixel;
+    }
 }
 
 #undef VEC

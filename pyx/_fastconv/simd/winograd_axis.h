@@ -21,6 +21,7 @@
 
 static const float fc_a = 0.75f, fc_b = 1.5f;
 static const float fc_a2 = 0.5625f, fc_b2 = 2.25f;
+static const float fc_a3 = 0.421875f, fc_b3 = 3.375f;
 static const float fc_sum = 2.8125f;      /* a^2 + b^2 */
 static const float fc_product = 1.265625f; /* a^2 b^2 */
 
@@ -46,11 +47,11 @@ FC_INPUT_AXIS(fc_input_axis_four, fc_four_f32)
 FC_INLINE void fc_output_axis(const VEC *m, const int step, VEC *out) {
     VEC m1 = m[step], m2 = m[2 * step], m3 = m[3 * step], m4 = m[4 * step];
     VEC sum_a = m1 + m2, sum_b = m3 + m4;
-    VEC difference_a = fc_a * (m1 - m2), difference_b = fc_b * (m3 - m4);
-    out[0] = m[0] + sum_a + sum_b;
-    out[1] = difference_a + difference_b;
+    VEC difference_a = m1 - m2, difference_b = m3 - m4;
+    out[0] = m[0] + (sum_a + sum_b);
+    out[1] = fc_a * difference_a + fc_b * difference_b;
     out[2] = fc_a2 * sum_a + fc_b2 * sum_b;
-    out[3] = fc_a2 * difference_a + fc_b2 * difference_b + m[5 * step];
+    out[3] = fc_a3 * difference_a + (fc_b3 * difference_b + m[5 * step]);
 }
 
 /* A along one axis: four values to six. */
@@ -113,6 +114,44 @@ FC_LEAF void fc_input_tile(const float *d, ptrdiff_t d_row, ptrdiff_t d_pixel, f
         FC_UNROLL
         for (int column = 0; column < 6; column++)
             fc_store_f32(v + (6 * row + column) * v_step, out[column]);
+    }
+}
+
+/* Lines of B' d: six rows of so many values each, along the image, combined to six; a row that
+ * the image does not have is NULL. */
+FC_LEAF void fc_input_lines(const float *const *rows, ptrdiff_t count, ptrdiff_t next,
+                            float *lines, ptrdiff_t line_step) {
+    static const float zeros[FC_LANES_F32];
+    const float *d[6];
+    ptrdiff_t step[6], at = 0;
+    float end[6][FC_LANES_F32] = {{0}};
+    for (int row = 0; row < 6; row++) {
+        d[row] = rows[row] ? rows[row] : zeros;
+        step[row] = rows[row] ? FC_LANES_F32 : 0;
+    }
+    for (; at + FC_LANES_F32 <= count; at += FC_LANES_F32) {
+        VEC line[6], out[6];
+        FC_UNROLL
+        for (int row = 0; row < 6; row++) {
+            line[row] = fc_load_f32(d[row]);
+            if (row >= 2) __builtin_prefetch(d[row] + next, 0, 2);
+            d[row] += step[row];
+        }
+        fc_input_axis(line, 1, out);
+        FC_UNROLL
+        for (int row = 0; row < 6; row++) fc_store_f32(lines + row * line_step + at, out[row]);
+    }
+    if (at < count) {
+        VEC line[6], out[6];
+        for (int row = 0; row < 6; row++) {
+            memcpy(end[row], d[row], (size_t)(count - at) * sizeof(float));
+            line[row] = fc_load_f32(end[row]);
+        }
+        fc_input_axis(line, 1, out);
+        for (int row = 0; row < 6; row++) {
+            fc_store_f32(end[row], out[row]);
+            memcpy(lines + row * line_step + at, end[row], (size_t)(count - at) * sizeof(float));
+        }
     }
 }
 

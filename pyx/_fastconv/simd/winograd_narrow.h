@@ -1,8 +1,8 @@
 /* Winograd's F(4x4, 3x3) where a pixel has few channels: photos, mostly.
  *
  * With three channels the 36 products of a tile are small beside its transforms, so nothing
- * goes through memory that need not.  *Input*: along the columns first, for whole rows of an
- * image at once, whatever their channels; then along the rows, four channels a vector.
+ * goes through memory that need not.  *Input*: the lines B' d, as everywhere; then the columns,
+ * four channels a vector.
  * *Output*: a row of six points, one or two vectors of filters wide, is summed over the
  * channels in registers and leaves them transformed to four; down the columns the same, with
  * bias, ReLU and pooling.  M is never stored.
@@ -24,28 +24,6 @@ enum { FC_FOUR_CHANNELS = 36 * 4 };
 
 static const float fc_a_powers[7] = {1,           0.75f,         0.5625f,        0.421875f,
                                      0.31640625f, 0.2373046875f, 0.177978515625f};
-
-/* B' down the columns: `count` values of six rows to six. */
-FC_LEAF void fc_narrow_input_columns(const float *const rows[6], ptrdiff_t count, float *half,
-                                     ptrdiff_t line) {
-    VEC in[6], out[6];
-    ptrdiff_t i = 0;
-    for (; i + LANES <= count; i += LANES) {
-        FC_UNROLL
-        for (int row = 0; row < 6; row++) in[row] = fc_load_f32(rows[row] + i);
-        fc_input_axis(in, 1, out);
-        FC_UNROLL
-        for (int row = 0; row < 6; row++) fc_store_f32(half + row * line + i, out[row]);
-    }
-    if (i == count) return;
-    for (int row = 0; row < 6; row++) {
-        in[row] = (VEC){0};
-        memcpy(&in[row], rows[row] + i, (size_t)(count - i) * sizeof(float));
-    }
-    fc_input_axis(in, 1, out);
-    for (int row = 0; row < 6; row++)
-        memcpy(half + row * line + i, &out[row], (size_t)(count - i) * sizeof(float));
-}
 
 /* B' along the rows of a tile, four channels of it. */
 FC_INLINE void fc_narrow_input_tile(const float *half, ptrdiff_t line, int channels, float *v) {
