@@ -184,8 +184,8 @@ def sigmoid_cross_entropy(const double[:, ::1] logits,   # IN (rows, outputs)
                                                    logits.shape[1], &gradient[row, 0])
 
 
-cdef double softmax_cross_entropy_row(const double* logits, const double* targets, ptrdiff_t classes,
-                              double* gradient) noexcept nogil:
+cdef double softmax_cross_entropy_row(const double* logits, const double* targets,
+                                      ptrdiff_t classes, double* gradient) noexcept nogil:
     cdef double top = logits[0], total = 0, pull = 0, loss = 0, log_total
     cdef ptrdiff_t c
     for c in range(1, classes):
@@ -202,16 +202,16 @@ cdef double softmax_cross_entropy_row(const double* logits, const double* target
 
 
 def softmax_cross_entropy(const double[:, ::1] logits,   # IN (rows, classes)
-                  const double[:, ::1] targets,  # IN the same
-                  double[::1] losses,            # OUT (rows,)
-                  double[:, ::1] gradient,       # OUT (rows, classes)
-                  int num_threads):
+                          const double[:, ::1] targets,  # IN the same
+                          double[::1] losses,            # OUT (rows,)
+                          double[:, ::1] gradient,       # OUT (rows, classes)
+                          int num_threads):
     """-sum(t log p) along the rows, p a softmax of the logits, and their gradients."""
     cdef ptrdiff_t row
     with nogil:
         for row in prange(logits.shape[0], schedule="static", num_threads=num_threads):
-            losses[row] = softmax_cross_entropy_row(&logits[row, 0], &targets[row, 0], logits.shape[1],
-                                            &gradient[row, 0])
+            losses[row] = softmax_cross_entropy_row(&logits[row, 0], &targets[row, 0],
+                                                    logits.shape[1], &gradient[row, 0])
 
 
 def extremes(const double[::1] values):
