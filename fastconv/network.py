@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -33,32 +33,32 @@ class Network:
         body = self.layers if self.head is None else self.layers[:-1]
         self.stages = list(fusion.plan(body)) if fuse else list(body)
         self._gradients = self._plan_input_gradients()
+        self._overwriting = self._plan_overwriting()
 
-    def _plan_input_gradients(self) -> list[tuple[Layer, bool, bool, bool]]:
+    def _plan_input_gradients(self) -> list[tuple[Layer, bool, bool]]:
         """Return for each layer what it is told of its input's gradient.
 
         Whether it is needed, which it is not where nothing before the layer is trained;
-        whether it counts where the input is 0; and whether it may be written over the input.
+        and whether it counts where the input is 0.
         """
         told, trained_before, at_zeros = [], False, True
-        stages = [*self.stages, *self.layers[len(self.layers) - (self.head is not None) :]]
-        overwriting = {
-            getattr(stage, "layers", (stage,))[0]
-            for stage, may in zip(stages, fusion.may_overwrite_inputs(stages), strict=True)
-            if may
-        }
         for layer in self.layers:
-            told.append((layer, trained_before, at_zeros, layer in overwriting))
+            told.append((layer, trained_before, at_zeros))
             trained_before = trained_before or bool(layer.trainable_weights)
             at_zeros = fusion.passes_gradient_at_zeros(layer, at_zeros)
         return told
 
+    def _plan_overwriting(self) -> set[Layer]:
+        """Return the layers that may write their input's gradient over the input."""
+        stages = [*self.stages, *self.layers[len(self.layers) - (self.head is not None) :]]
+        may = fusion.may_overwrite_inputs(stages)
+        return {_first(stage) for stage, allowed in zip(stages, may, strict=True) if allowed}
+
     def _tell_of_input_gradients(self) -> None:
         """Tell the layers; before every training step, as one may be part of another model too."""
-        for layer, needed, at_zeros, overwrite in self._gradients:
+        for layer, needed, at_zeros in self._gradients:
             layer.needs_input_gradient = needed
             layer.needs_gradient_at_zeros = at_zeros
-            layer.may_overwrite_input = overwrite
 
     @property
     def foldable(self) -> str | None:
@@ -87,14 +87,29 @@ class Network:
     def backward(self, dy: np.ndarray, logits: bool = False) -> None:
         """Fill every trained parameter's gradient from that of the output (or of the logits)."""
         if self.head is not None:
-            dy = self.head.pre_activation_backward(dy) if logits else self.head.backward(dy)
+            head = self.head.pre_activation_backward if logits else self.head.backward
+            dy = self._backward(self.head, head, dy)
         for stage in reversed(self.stages):
             if dy is None:
                 # Nothing before a layer that was spared its input's gradient is trained.
                 return
-            dy = stage.backward(dy)
+            dy = self._backward(stage, stage.backward, dy)
             if dy is None and getattr(stage, "needs_input_gradient", False):
                 raise TypeError(
                     f"{stage.label}: backward(dy) returned None; return the input's gradient, "
                     "layers before this one are trained"
                 )
+
+    def _backward(self, stage, backward: Callable, dy: np.ndarray) -> np.ndarray | None:
+        """Go back through one stage, the only time its input may be overwritten."""
+        layer = _first(stage)
+        layer.may_overwrite_input = layer in self._overwriting
+        try:
+            return backward(dy)
+        finally:
+            layer.may_overwrite_input = False
+
+
+def _first(stage) -> Layer:
+    """The layer whose input the stage's is."""
+    return getattr(stage, "layers", (stage,))[0]

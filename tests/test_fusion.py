@@ -289,7 +289,8 @@ def test_an_input_gradient_over_the_input_changes_no_gradient(fuse, monkeypatch)
         network = Network(model.layers, fuse)
         y = network.forward(normal((9, 14, 14, 3)), training=True)
         network.backward(normal(y.shape, 1))
-        overwrites = [layer.may_overwrite_input for layer in model.layers]
+        overwrites = [layer in network._overwriting for layer in model.layers]
+        assert not any(layer.may_overwrite_input for layer in model.layers)
         return overwrites, [p.gradient for layer in model.layers for p in layer.weights]
 
     within, ours = gradients()
@@ -317,6 +318,7 @@ def test_an_input_that_is_read_again_or_is_the_callers_is_not_overwritten():
     x = normal(head.input_shape[1:])[None]
     kept = x.copy()
     head.backward(head(x, training=True))
+    head.backward(head.call(x, training=True))
     np.testing.assert_array_equal(x, kept)
 
 
@@ -350,3 +352,27 @@ def test_normalization_takes_the_relu_in(relu, channels):
 def test_normalization_takes_nothing_else_in(relu):
     members = [layers.BatchNormalization(), relu()]
     assert fusion.plan(members) == members
+
+
+def test_a_trained_layer_inside_a_layer_of_ones_own_leaves_its_input():
+    class Wrapped(layers.Layer):
+        def __init__(self, inner):
+            super().__init__()
+            self.inner = inner
+
+        def call(self, x, training=False):
+            return self.inner.call(x, training)
+
+        def backward(self, dy):
+            return self.inner.backward(dy)
+
+    model = overwriting()
+    model.compile("sgd", "mse")
+    model.train_on_batch(normal((4, 14, 14, 3)), normal((4, 1)))
+    head = model.layers[-1]
+    other = Sequential([layers.Input(head.input_shape[1:]), Wrapped(head)])
+    other.compile("sgd", "mse")
+    x = normal((4, *head.input_shape[1:]))
+    kept = x.copy()
+    other.train_on_batch(x, normal((4, 1)))
+    np.testing.assert_array_equal(x, kept)

@@ -72,8 +72,8 @@ class Layer:
     #: the layers before stop it there, and a layer may then leave it 0.
     needs_gradient_at_zeros: bool = True
 
-    #: Whether `backward` may write that gradient over the input; a model sets True
-    #: where nobody reads the input any more, which halves the memory that is touched.
+    #: Whether `backward` may write that gradient over the input; a model sets True while
+    #: it goes back and nobody reads the input any more: half the memory is touched.
     may_overwrite_input: bool = False
 
     def __init__(
@@ -212,7 +212,6 @@ class Layer:
         array = np.ascontiguousarray(array, np.float32)
         if not self.built:
             self.build((None, *array.shape[1:]))
-        self.may_overwrite_input = False  # the array may be the caller's
         return np.array(self.call(array, training=training), np.float32)
 
     @property
