@@ -211,6 +211,8 @@ def pack(const real[:, :, :, ::1] kernel,           # IN (kh, kw, channels / gro
     cdef ptrdiff_t padded = padded_channels(columns, &packed[0])
     cdef ptrdiff_t rows = taps.shape[0] * depth
     cdef int task, group, start
+    if rows == 0:  # inputs between the strides, which no tap reaches
+        return
     with nogil:
         for task in prange(groups * panels, schedule="static", num_threads=num_threads):
             group = task // panels

@@ -2,10 +2,12 @@
 pixel has few channels.
 
 The same sums as in `winograd`, in the order that suits three channels: a task takes rows of
-tiles, and of each row the input transform, then panel by panel of 1-2 vectors of filters tile after tile:
-36 products summed over the channels in registers, the output transform, bias, ReLU, pooling.
-    V[tile][four channels][xi][channel]     U[panel][row of xi][channel][column of xi][lane]
-A row's V and a panel's U fit the L1 cache together; M never exists.  Tiles that are not whole, in pixels or in filters, go through a tile of scratch.
+tiles, and of each row the input transform, then panel by panel of 1-2 vectors of filters tile
+after tile: 36 products summed over the channels in registers, the output transform, bias, ReLU,
+pooling.
+    V[tile][four channels][xi][channel]      U[panel][row of xi][channel][column of xi][lane]
+A row's V and a panel's U fit the L1 cache together; M never exists.  Tiles that are not whole, in
+pixels or in filters, go through a tile of scratch.
 
 The kernel gradient dg = G' [ sum over tiles V[xi]' Z[xi] ] G, Z = A dy A', walks V as the output
 does: of a handful of tiles a panel's Z, then their part of dU[panel][xi][channel][lane].  Fixed

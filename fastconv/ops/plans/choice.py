@@ -129,7 +129,7 @@ def kernel_gradient(
     plan = (
         PatchGradientPlan
         if _patch_cost(*arguments) < _product_cost(*arguments)
-        else (KernelGradientPlan)
+        else KernelGradientPlan
     )
     return plan(*arguments)
 

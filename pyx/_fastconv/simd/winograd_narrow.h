@@ -9,7 +9,7 @@
  *
  * The output transform here is short of its factors: A' = diag(1, a, a^2, a^3) of a matrix of
  * 1, 2, 4, 8 (since b = 2a) and a^-3.  The last is part of U, the others are multiplied in
- * together with the bias: two operations of twelve fewer along each axis.
+ * together with the bias: one operation of twelve fewer along each axis.
  */
 #ifndef FASTCONV_WINOGRAD_NARROW_H
 #define FASTCONV_WINOGRAD_NARROW_H
