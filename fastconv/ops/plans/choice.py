@@ -24,6 +24,10 @@ from .patch_gradient import PatchGradientPlan, patch_runs, tile_shape
 from .winograd import KERNEL_BYTES, POINTS, WinogradKernelGradientPlan, WinogradPlan
 from .winograd_narrow import WinogradNarrowPlan
 
+AnyKernelGradientPlan = (
+    KernelGradientPlan | PatchGradientPlan | WinogradKernelGradientPlan | WinogradNarrowPlan
+)
+
 TRANSFORM_COST = 375
 """Of one value's share of a tile's input or output transform."""
 KERNEL_COST, LARGE_KERNEL_COST, TURNED_COST = 20, 50, 15
@@ -117,7 +121,7 @@ def kernel_gradient(
     window: Window,
     groups: int,
     dtype: np.dtype,
-) -> KernelGradientPlan | PatchGradientPlan | WinogradKernelGradientPlan | WinogradNarrowPlan:
+) -> AnyKernelGradientPlan:
     """Return the plan of the kernel gradient by the fastest algorithm."""
     filters = kernel_shape[3]
     if groups == 1 and _fits(window, dtype):

@@ -11,7 +11,7 @@ from ...geometry import Window, conv2d_window
 from .choice import winograd_output
 from .gather import plan_gather
 from .kernel_gradient import PARTS, PARTS_BYTES
-from .packing import PackedKernel, pad_channels
+from .packing import PackedKernel, pad_channels, padded_bias
 from .scratch import Scratch
 
 _kernels = runtime.kernels.fused
@@ -133,10 +133,7 @@ class ConvPoolPlan:
             return
         gather, threads = self._forward, runtime.get_num_threads()
         packed = self._packed(kernel)
-        start = self._scratch("bias", self._padded_filters)
-        start[:] = 0
-        if bias is not None:
-            start[: bias.size] = bias
+        start = padded_bias(self._scratch, bias, self._padded_filters)
         rows = -(-gather.strip_rows(self._images, threads, self._dtype.itemsize) // 2)
         _kernels.forward(
             x,

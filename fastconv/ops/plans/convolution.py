@@ -9,6 +9,7 @@ import numpy as np
 from ... import runtime
 from ...geometry import conv2d_window
 from .choice import (
+    AnyKernelGradientPlan,
     depthwise,
     dot_products,
     kernel_gradient,
@@ -195,7 +196,7 @@ class Conv2DPlan:
             self._product = self._plan_kernel_gradient()
         self._product.kernel_gradient(dy, x, dkernel, dbias)
 
-    def _plan_kernel_gradient(self):
+    def _plan_kernel_gradient(self) -> AnyKernelGradientPlan:
         return kernel_gradient(
             (self._images, *self._source),
             self._kernel_shape,

@@ -21,6 +21,15 @@ def pad_channels(channels: int, dtype: np.dtype) -> int:
     return -(-channels // lanes) * lanes
 
 
+def padded_bias(scratch: Scratch, bias: np.ndarray | None, padded: int) -> np.ndarray:
+    """Return `bias`, or zeros, with zeros up to `padded` channels."""
+    start = scratch("bias", padded)
+    start[:] = 0
+    if bias is not None:
+        start[: bias.size] = bias
+    return start
+
+
 class PackedKernel:
     """A kernel laid out by `pack(kernel, packed)`, again only when its values change.
 

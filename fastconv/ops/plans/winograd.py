@@ -9,7 +9,7 @@ import numpy as np
 
 from ... import runtime
 from ...geometry import Window
-from .packing import PackedKernel, pad_channels
+from .packing import PackedKernel, pad_channels, padded_bias
 from .scratch import Scratch
 
 _kernels = runtime.kernels.winograd
@@ -34,18 +34,20 @@ GROUP_BYTES = 128 * 1024
 
 
 class Tiling:
-    """How a kernel walks the tiles of an output of out_shape, `side` of its pixels each."""
+    """How a kernel walks the tiles of an output: 4x4 pixels each, 2x2 of them where it pools."""
 
     def __init__(
         self,
         input_shape: tuple[int, int, int, int],
         filters: int,
         window: Window,
-        out_shape: tuple[int, int],
-        side: int,
-        flags: tuple[bool, bool] = (False, False),
+        *,
+        pooled: bool = False,
+        relu: bool = False,
     ) -> None:
         _, height, width, channels = input_shape
+        side, shrink = (2, 2) if pooled else (4, 1)
+        out_shape = (window.rows.output // shrink, window.columns.output // shrink)
         self.rows, self.columns = (-(-size // side) for size in out_shape)
         padded_width = 4 * self.columns + 2
         top, left = window.rows.before, window.columns.before
@@ -64,7 +66,8 @@ class Tiling:
         self.band_size = 6 * ((4 * self.band + 2) * channels + SKEW)
         self.line = 0 if direct else padded_width * channels
         self.fields = np.array(
-            [self.rows, self.columns, *out_shape, channels, filters, *flags, self.band], np.int32
+            [self.rows, self.columns, *out_shape, channels, filters, pooled, relu, self.band],
+            np.int32,
         )
 
 
@@ -87,12 +90,7 @@ class WinogradPlan:
         transposed: bool = False,
     ) -> None:
         images, _, _, channels = input_shape
-        out_shape = (window.rows.output, window.columns.output)
-        if pooled:
-            out_shape = (out_shape[0] // 2, out_shape[1] // 2)
-        self._tiles = Tiling(
-            input_shape, filters, window, out_shape, 2 if pooled else 4, (pooled, relu)
-        )
+        self._tiles = Tiling(input_shape, filters, window, pooled=pooled, relu=relu)
         self._rows = images * self._tiles.rows
         self._transposed = transposed
         self._channels = channels
@@ -115,10 +113,7 @@ class WinogradPlan:
         threads = runtime.get_num_threads()
         size = _points(self._padded_filters * self._channels)
         u = self._kernel(kernel)
-        start = self._scratch("bias", self._padded_filters)
-        start[:] = 0
-        if bias is not None:
-            start[: bias.size] = bias
+        start = padded_bias(self._scratch, bias, self._padded_filters)
         # Few rows of tiles do not share out evenly; the steps of a stage do.
         few = self._rows < 4 * threads
         run = self._run_staged if few or size * 4 > KERNEL_BYTES else self._run_blocked
@@ -179,9 +174,7 @@ class WinogradKernelGradientPlan:
         self, input_shape: tuple[int, int, int, int], filters: int, window: Window
     ) -> None:
         images, channels = input_shape[0], input_shape[3]
-        self._tiles = Tiling(
-            input_shape, filters, window, (window.rows.output, window.columns.output), 4
-        )
+        self._tiles = Tiling(input_shape, filters, window)
         self._rows = images * self._tiles.rows
         dtype = np.dtype(np.float32)
         self._channels = pad_channels(channels, dtype)

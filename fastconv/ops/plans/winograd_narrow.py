@@ -1,4 +1,4 @@
-"""3x3 convolution of stride 1 by Winograd's F(4x4, 3x3) where a pixel has few channels.
+"""3x3 convolution of stride 1 and its kernel gradient by Winograd's F(4x4, 3x3), few channels.
 
 When it is worth it is decided in `choice`; how it works is told in the kernel's source.
 """
@@ -9,7 +9,7 @@ import numpy as np
 
 from ... import runtime
 from ...geometry import Window
-from .packing import PackedKernel, pad_channels
+from .packing import PackedKernel, pad_channels, padded_bias
 from .scratch import Scratch
 from .winograd import POINTS, SKEW, Tiling
 
@@ -18,7 +18,7 @@ _kernels = runtime.kernels.winograd_narrow
 PARTS = 32
 """Of the kernel gradient, summed by themselves: more than threads, fewer than rows of tiles."""
 TASK_TILES = 16
-"""Tiles of one task, at least: a thread fetches its next one in the time of a part of a tile."""
+"""Of one task, about, in whole rows: fetching the next one takes the time of a part of a tile."""
 
 
 class WinogradNarrowPlan:
@@ -38,12 +38,7 @@ class WinogradNarrowPlan:
         relu: bool = False,
     ) -> None:
         images, _, _, channels = input_shape
-        out_shape = (window.rows.output, window.columns.output)
-        if pooled:
-            out_shape = (out_shape[0] // 2, out_shape[1] // 2)
-        self._tiles = Tiling(
-            input_shape, filters, window, out_shape, 2 if pooled else 4, (pooled, relu)
-        )
+        self._tiles = Tiling(input_shape, filters, window, pooled=pooled, relu=relu)
         self._rows = images * self._tiles.rows
         self._channels = channels
         dtype = np.dtype(np.float32)
@@ -64,10 +59,7 @@ class WinogradNarrowPlan:
     ) -> None:
         """Write the output, and to `winners` which pixel of each pool window it came from."""
         threads = runtime.get_num_threads()
-        start = self._scratch("bias", self._padded_filters)
-        start[:] = 0
-        if bias is not None:
-            start[: bias.size] = bias
+        start = padded_bias(self._scratch, bias, self._padded_filters)
         _kernels.forward(
             x,
             self._kernel(kernel),
