@@ -24,8 +24,9 @@ from libc.stdint cimport int32_t
 from libc.string cimport memcpy, memmove, memset
 
 from _fastconv._dense cimport (
-    PANEL_VECTORS, Dense, add_parts, bias_gradient, deal_row, dense_of, dot_list, group_outputs,
-    group_padded, list_inputs, list_sample, pass_rows, prefetch, sum_rows,
+    PANEL_VECTORS, Dense, add_parts, bias_gradient, deal_row, dense_of, dot_list,
+    fc_fill_front, group_outputs, group_padded, list_inputs, list_samples, pass_rows, prefetch,
+    sum_rows,
 )
 from _fastconv._rules cimport RULE_SLOTS, Rule, apply_rule, rule_from, slots_from
 from _fastconv._tiles cimport (
@@ -43,6 +44,8 @@ BLOCK_INPUTS = BLOCK
 PACKED_ROWS = PANEL_ROWS
 GRADIENT_ROWS = ROWS
 MOST_PANEL_VECTORS = PANEL_VECTORS
+
+fc_fill_front()
 
 
 cdef void tile_rows(const Dense* d, const real* factors, ptrdiff_t factors_step, ptrdiff_t rows,
@@ -121,15 +124,11 @@ cdef void output_pass(const Dense* d, const real* x, const real* kernel, real* s
                       ptrdiff_t first, ptrdiff_t last, ptrdiff_t group, int32_t* rows,
                       real* factors) noexcept nogil:
     """The same sums, in the same order, for a single sample."""
-    cdef ptrdiff_t column = group * d.group, block = first, length
-    cdef int count
+    cdef ptrdiff_t column = group * d.group
+    cdef int count = list_inputs(x + first, <int> (last - first), rows, factors)
     memset(sums + column, 0, <size_t> group_padded(d, group) * sizeof(real))
-    while block < last:
-        length = min(BLOCK, last - block)
-        count = list_inputs(x + block, <int> length, rows, factors)
-        pass_rows(kernel + block * d.outputs + column, d.outputs, rows, factors, count,
-                  group_outputs(d, group), sums + column)
-        block += length
+    pass_rows(kernel + first * d.outputs + column, d.outputs, rows, factors, count,
+              group_outputs(d, group), sums + column)
 
 
 def output(const real[:, ::1] x,             # IN (batch, inputs)
@@ -138,8 +137,8 @@ def output(const real[:, ::1] x,             # IN (batch, inputs)
            real[:, ::1] y,                   # OUT (batch, outputs)
            real[:, ::1] sums,                # SCRATCH (parts, batch * padded outputs)
            real[:, ::1] packed,              # SCRATCH (threads, PANEL_ROWS * group outputs)
-           int32_t[:, ::1] rows,             # SCRATCH (threads, batch * LIST)
-           real[:, ::1] factors,             # SCRATCH (threads, batch * BLOCK)
+           int32_t[:, ::1] rows,             # SCRATCH (threads, batch * LIST; one: a part's inputs)
+           real[:, ::1] factors,             # SCRATCH (threads, batch * BLOCK; one: the same)
            int parts, int vectors, int panels, int num_threads):
     """y = x kernel + bias, in groups of `panels` panels of `vectors` vectors."""
     cdef Dense d = dense_of(x.shape[0], x.shape[1], y.shape[1], vectors, panels, &y[0, 0])
@@ -165,17 +164,6 @@ def output(const real[:, ::1] x,             # IN (batch, inputs)
         restore_denormals(mode)
 
 
-cdef void list_rows(const Dense* d, const real* x, ptrdiff_t first, ptrdiff_t length,
-                    int32_t* counts, int32_t* samples, real* factors) noexcept nogil:
-    """For each input from `first` on, list the samples in which it is not 0."""
-    cdef ptrdiff_t sample
-    memset(counts, 0, <size_t> length * sizeof(int32_t))
-    for sample in range(d.batch):
-        prefetch(x + sample * d.inputs + first + ROWS, ROWS)
-        list_sample(x + sample * d.inputs + first, <int> length, <int> sample, d.batch, counts,
-                    samples, factors)
-
-
 cdef ptrdiff_t living(const int32_t* counts, ptrdiff_t length) noexcept nogil:
     """Return how many values are listed for some inputs."""
     cdef ptrdiff_t i, total = 0
@@ -185,31 +173,18 @@ cdef ptrdiff_t living(const int32_t* counts, ptrdiff_t length) noexcept nogil:
 
 
 cdef void kernel_gradient_rows(const Dense* d, const real* panels, const int32_t* counts,
-                               const int32_t* samples, const real* factors, ptrdiff_t first,
-                               ptrdiff_t length, ptrdiff_t group, real** soon,
-                               real* out) noexcept nogil:
-    """out (length, padded group) = the kernel gradient of one group, from the inputs' lists.
-
-    `soon`, if any, are arrays as W that are needed next: their rows arrive meanwhile.
-    """
-    cdef ptrdiff_t start = 0, i, k, width = group_padded(d, group)
+                               const int32_t* samples, const real* factors, ptrdiff_t length,
+                               ptrdiff_t group, real* out) noexcept nogil:
+    """out (length, padded group) = the kernel gradient of one group, from the inputs' lists."""
+    cdef ptrdiff_t start = 0, i, width = group_padded(d, group)
     cdef bint all = living(counts, length) == length * d.batch
     cdef const real* panel
     while start < width:
         panel = panels + (group * d.group + start) * d.batch
-        k = 0
-        while soon != NULL and all and soon[k] != NULL:
-            for i in range(length):
-                prefetch(soon[k] + (first + i) * d.outputs + group * d.group + start, d.width)
-            k += 1
         if all:
             tile_rows(d, factors, d.batch, length, panel, d.batch, out + start, width, 1)
         else:
             for i in range(length):
-                k = 0
-                while soon != NULL and soon[k] != NULL:
-                    prefetch(soon[k] + (first + i) * d.outputs + group * d.group + start, d.width)
-                    k += 1
                 sum_rows(d.vectors, panel, samples + i * d.batch, factors + i * d.batch,
                          counts[i], out + i * width + start, 1)
         start += d.width
@@ -273,8 +248,8 @@ def gradients(const real[:, ::1] dy,         # IN (batch, outputs)
         for task in prange((d.inputs + ROWS - 1) // ROWS, schedule="dynamic", chunksize=4):
             first = task * ROWS
             length = min(ROWS, d.inputs - first)
-            list_rows(&d, &x[0, 0], first, length, &counts[task, 0], &samples[task, 0],
-                      &factors[task, 0])
+            list_samples(&x[0, first], d.inputs, <int> d.batch, <int> length, &counts[task, 0],
+                         &samples[task, 0], &factors[task, 0])
             if input_gradient == NULL:
                 continue
             # Dots one by one cost half as much again as in tiles.
@@ -305,8 +280,7 @@ def kernel_gradient(real[:, ::1] dkernel,          # OUT (inputs, outputs)
             length = min(ROWS, d.inputs - first)
             for group in range(d.groups):
                 kernel_gradient_rows(&d, &dealt[0], &counts[task, 0], &samples[task, 0],
-                                     &factors[task, 0], first, length, group,
-                                     <real**> NULL, &scratch[threadid(), 0])
+                                     &factors[task, 0], length, group, &scratch[threadid(), 0])
                 for i in range(length):
                     memcpy(&dkernel[first + i, group * d.group],
                            &scratch[threadid(), i * group_padded(&d, group)],
@@ -344,17 +318,9 @@ def update(dict rule,                        # IN as for optim.update
     cdef Dense d = dense_of(batch, value.shape[0], value.shape[1], vectors, panels, &dealt[0])
     cdef Rule fields = rule_from(rule)
     cdef float* kept[RULE_SLOTS]
-    cdef float* soon[RULE_SLOTS + 2]
     cdef ptrdiff_t task, group, first, length
-    cdef int slot, used = 1
     cdef float_mode mode = 0
     slots_from(slots, d.inputs * d.outputs, kept)
-    soon[0] = &value[0, 0]
-    for slot in range(RULE_SLOTS):
-        if kept[slot] != NULL:
-            soon[used] = kept[slot]
-            used += 1
-    soon[used] = NULL
     with nogil, parallel(num_threads=num_threads):
         mode = flush_denormals()
         for task in prange((d.inputs + ROWS - 1) // ROWS, schedule="dynamic"):
@@ -362,8 +328,7 @@ def update(dict rule,                        # IN as for optim.update
             length = min(ROWS, d.inputs - first)
             for group in range(d.groups):
                 kernel_gradient_rows(&d, &dealt[0], &counts[task, 0], &samples[task, 0],
-                                     &factors[task, 0], first, length, group, soon,
-                                     &scratch[threadid(), 0])
+                                     &factors[task, 0], length, group, &scratch[threadid(), 0])
                 update_rows(&d, &fields, &value[0, 0], kept, first, length, group,
                             &scratch[threadid(), 0])
         restore_denormals(mode)

@@ -26,9 +26,9 @@ from _fastconv._window cimport Block, Strip, block_of, load_strip, strip_of
 cdef extern from "simd/sparse.h" nogil:
     const int SLAB_VECTORS "FC_SLAB_VECTORS"
     const int LINE_VECTORS "FC_LINE_VECTORS"
+    void fc_fill_front() noexcept
     void fc_list_f32(const float*, const uint8_t*, ptrdiff_t, int, int, const int32_t*,
-                     const int32_t*, int, const uint8_t[256][8], int32_t*, float*, int32_t*,
-                     float*) noexcept
+                     const int32_t*, int, int32_t*, float*, int32_t*, float*) noexcept
     void fc_list_bits_f64(const double*, const uint8_t*, ptrdiff_t, int, int, const int32_t*,
                           const int32_t*, int, int32_t*, double*, int32_t*, double*) noexcept
     void fc_collect_f32(int, int, const float*, ptrdiff_t, const int32_t*, const float*, int,
@@ -51,21 +51,7 @@ cdef enum:
 MASK_FILTERS = WORD
 LIST_ROOM = ROOM
 
-cdef uint8_t front[256][8]    # of each mask, the positions of its set bits, in order
-
-
-cdef void fill_front() noexcept:
-    cdef int mask, bit, count
-    for mask in range(256):
-        count = 0
-        for bit in range(8):
-            front[mask][bit] = 0
-            if mask >> bit & 1:
-                front[mask][count] = bit
-                count += 1
-
-
-fill_front()
+fc_fill_front()
 
 
 cdef inline int line_vectors(const Block* b, const real* kind) noexcept nogil:
@@ -88,7 +74,7 @@ cdef void list_rows(const Block* b, const real* dy, const uint8_t* winners,
             filters = min(WORD, b.filters - filter)
             if real is float:
                 fc_list_f32(dy + filter, winners + filter, b.filters, some, filters,
-                            origin + first, shift, capacity, front, offsets + filter * capacity,
+                            origin + first, shift, capacity, offsets + filter * capacity,
                             gradients + filter * capacity, counts + filter, totals + filter)
             else:
                 fc_list_bits_f64(dy + filter, winners + filter, b.filters, some, filters,

@@ -58,6 +58,7 @@ class DensePlan:
         groups = -(-self._outputs // self._group)
         parts = max(1, min(-(-PARTS // groups), self._inputs // PART_INPUTS))
         block = _kernels.BLOCK_INPUTS
+        listed = -(-self._inputs // parts) if self._batch == 1 else self._batch * (block + 1)
         _kernels.output(
             x,
             kernel,
@@ -65,8 +66,8 @@ class DensePlan:
             out,
             self._scratch("sums", parts, self._batch * self._padded),
             self._scratch("packed", threads, _kernels.PACKED_ROWS * self._group),
-            self._scratch("rows", threads, self._batch * (block + 1), dtype=np.int32),
-            self._scratch("factors", threads, self._batch * block),
+            self._scratch("rows", threads, listed, dtype=np.int32),
+            self._scratch("factors", threads, listed),
             parts,
             self._vectors,
             self._panels,

@@ -11,5 +11,6 @@ enum { FC_LIST_DOTS = 10 };
 
 #define FC_TEMPLATE "dense_template.h"
 #include "twice.h"
+#include "dense_list.h"
 
 #endif

@@ -23,11 +23,10 @@ FC_INLINE int NAME(fc_alive)(REAL x) {
     return (BITS)(bits << 1) != 0;
 }
 
-/* List the inputs of one sample that are not 0; return how many. */
-FC_LEAF int NAME(fc_list_inputs)(const REAL *x, int length, int32_t *restrict rows,
-                                 REAL *restrict factors) {
-    int count = 0;
-    for (int i = 0; i < length; i++) {
+/* Append the inputs of one sample from `first` on to a list of `count`; return its new length. */
+FC_INLINE int NAME(fc_list_rest)(const REAL *x, int first, int length, int count,
+                                 int32_t *restrict rows, REAL *restrict factors) {
+    for (int i = first; i < length; i++) {
         rows[count] = i;
         factors[count] = x[i];
         count += NAME(fc_alive)(x[i]);
@@ -36,9 +35,9 @@ FC_LEAF int NAME(fc_list_inputs)(const REAL *x, int length, int32_t *restrict ro
 }
 
 /* Append one sample to the list of each input that is not 0 in it. */
-FC_LEAF void NAME(fc_list_sample)(const REAL *x, int length, int sample, ptrdiff_t capacity,
-                                  int32_t *restrict counts, int32_t *restrict samples,
-                                  REAL *restrict factors) {
+FC_INLINE void NAME(fc_list_sample)(const REAL *x, int length, int sample, ptrdiff_t capacity,
+                                    int32_t *restrict counts, int32_t *restrict samples,
+                                    REAL *restrict factors) {
     for (int i = 0; i < length; i++) {
         ptrdiff_t at = i * capacity + counts[i];
         samples[at] = sample;
@@ -53,9 +52,14 @@ FC_LEAF void NAME(fc_list_sample)(const REAL *x, int length, int sample, ptrdiff
 FC_LEAF void NAME(fc_deal_row)(const REAL *row, ptrdiff_t width, int vectors, REAL *restrict panel,
                                ptrdiff_t panel_step) {
     const ptrdiff_t across = vectors * LANES;
-    for (; width >= across; width -= across, row += across, panel += panel_step)
-        for (int v = 0; v < vectors; v++)
-            NAME(fc_store)(panel + v * LANES, NAME(fc_load)(row + v * LANES));
+    for (; width >= across; width -= across, row += across, panel += panel_step) {
+        int v = 0;
+        for (; v + 4 <= vectors; v += 4)
+            FC_UNROLL
+            for (int u = v; u < v + 4; u++)
+                NAME(fc_store)(panel + u * LANES, NAME(fc_load)(row + u * LANES));
+        for (; v < vectors; v++) NAME(fc_store)(panel + v * LANES, NAME(fc_load)(row + v * LANES));
+    }
     if (width > 0) {
         memset(panel, 0, (size_t)across * sizeof(REAL));
         memcpy(panel, row, (size_t)width * sizeof(REAL));
@@ -66,6 +70,7 @@ FC_LEAF void NAME(fc_deal_row)(const REAL *row, ptrdiff_t width, int vectors, RE
 FC_LEAF void NAME(fc_prefetch)(const REAL *row, ptrdiff_t width) {
     const ptrdiff_t line = 64 / sizeof(REAL);
     for (ptrdiff_t at = 0; at < width; at += line) __builtin_prefetch(row + at, 0, 2);
+    __asm__ volatile(""); /* or GCC drops every call of what has no effect */
 }
 
 /* sums[v] (+)= factors[i] * panel[rows[i]][v] over the list */
@@ -112,43 +117,54 @@ FC_LEAF void NAME(fc_sum_rows)(int vectors, const REAL *panel, const int32_t *ro
 
 /* ---- one sample: rows of W pass by once, the sums stay in L1 ---- */
 
-/* sums[0:width] += factors[0] * row[0] + ... for up to four rows, in this order. */
-FC_INLINE void NAME(fc_pass_body)(const int rows, const REAL *const *row, const REAL *factors,
-                                  ptrdiff_t width, REAL *restrict sums) {
+/* sums[0:width] += factors[0] * row[0] + ... for up to four rows, in this order.  `soon` are the
+ * rows after them: from list to list they follow no stride that the CPU would guess. */
+FC_INLINE void NAME(fc_pass_body)(const int rows, const REAL *const *row, const REAL *const *soon,
+                                  const REAL *factors, ptrdiff_t width, REAL *restrict sums) {
+    enum { LINE = 64 / sizeof(REAL) };
     ptrdiff_t o = 0;
-    for (; o + LANES <= width; o += LANES) {
-        VEC total = NAME(fc_load)(sums + o);
+    for (; o + LINE <= width; o += LINE) {
         FC_UNROLL
-        for (int r = 0; r < rows; r++)
-            total += NAME(fc_splat)(factors[r]) * NAME(fc_load)(row[r] + o);
-        NAME(fc_store)(sums + o, total);
-    }
-    if (o < width) { /* the same sums on a padded vector */
-        const size_t rest = (size_t)(width - o) * sizeof(REAL);
-        VEC total = {0}, last;
-        memcpy(&total, sums + o, rest);
-        for (int r = 0; r < rows; r++) {
-            last = (VEC){0};
-            memcpy(&last, row[r] + o, rest);
-            total += NAME(fc_splat)(factors[r]) * last;
+        for (int r = 0; r < rows; r++) __builtin_prefetch(soon[r] + o);
+        FC_UNROLL
+        for (int at = 0; at < LINE; at += LANES) {
+            VEC total = NAME(fc_load)(sums + o + at);
+            FC_UNROLL
+            for (int r = 0; r < rows; r++)
+                total += NAME(fc_splat)(factors[r]) * NAME(fc_load)(row[r] + o + at);
+            NAME(fc_store)(sums + o + at, total);
         }
-        memcpy(sums + o, &total, rest);
+    }
+    if (o < width) { /* the same sums on a padded line */
+        const size_t rest = (size_t)(width - o) * sizeof(REAL);
+        REAL totals[LINE] = {0}, last[LINE] = {0};
+        memcpy(totals, sums + o, rest);
+        for (int r = 0; r < rows; r++) {
+            memcpy(last, row[r] + o, rest);
+            for (int at = 0; at < LINE; at += LANES)
+                NAME(fc_store)(totals + at, NAME(fc_load)(totals + at) +
+                                                NAME(fc_splat)(factors[r]) *
+                                                    NAME(fc_load)(last + at));
+        }
+        memcpy(sums + o, totals, rest);
     }
 }
 
 /* sums[0:width] += x[i] * W[i] over the inputs of one sample that are not 0. */
 FC_LEAF void NAME(fc_pass_rows)(const REAL *weights, ptrdiff_t step, const int32_t *list,
                                 const REAL *factors, int count, ptrdiff_t width, REAL *sums) {
-    const REAL *row[4];
-    int i = 0;
-    for (; i < count; i += 4) {
+    const REAL *row[4], *soon[4];
+    for (int i = 0; i < count; i += 4) {
         const int rows = count - i < 4 ? count - i : 4;
-        for (int r = 0; r < rows; r++) row[r] = weights + list[i + r] * step;
+        for (int r = 0; r < rows; r++) {
+            row[r] = weights + list[i + r] * step;
+            soon[r] = weights + list[i + r + 4 < count ? i + r + 4 : count - 1] * step;
+        }
         if (rows == 4)
-            NAME(fc_pass_body)(4, row, factors + i, width, sums);
+            NAME(fc_pass_body)(4, row, soon, factors + i, width, sums);
         else
             for (int r = 0; r < rows; r++)
-                NAME(fc_pass_body)(1, row + r, factors + i + r, width, sums);
+                NAME(fc_pass_body)(1, row + r, soon + r, factors + i + r, width, sums);
     }
 }
 

@@ -8,30 +8,9 @@
 #ifndef FASTCONV_SPARSE_LIST_H
 #define FASTCONV_SPARSE_LIST_H
 
-#include "intrinsics.h"
+#include "front.h"
 
 #if defined(__AVX2__)
-
-FC_INLINE void fc_transpose_eight(__m256 rows[8]) {
-    __m256 pairs[8], fours[8];
-    FC_UNROLL
-    for (int i = 0; i < 8; i += 2) {
-        pairs[i] = _mm256_unpacklo_ps(rows[i], rows[i + 1]);
-        pairs[i + 1] = _mm256_unpackhi_ps(rows[i], rows[i + 1]);
-    }
-    FC_UNROLL
-    for (int i = 0; i < 8; i += 4)
-        FC_UNROLL
-        for (int half = 0; half < 2; half++) {
-            fours[i + 2 * half] = _mm256_shuffle_ps(pairs[i + half], pairs[i + 2 + half], 0x44);
-            fours[i + 2 * half + 1] = _mm256_shuffle_ps(pairs[i + half], pairs[i + 2 + half], 0xEE);
-        }
-    FC_UNROLL
-    for (int i = 0; i < 4; i++) {
-        rows[i] = _mm256_permute2f128_ps(fours[i], fours[i + 4], 0x20);
-        rows[i + 4] = _mm256_permute2f128_ps(fours[i], fours[i + 4], 0x31);
-    }
-}
 
 /* dy of up to eight filters, 0 where the window is dead, and the offsets of the winners. */
 FC_INLINE void fc_living_patches(const float *dy, const uint8_t *winners, int filters,
@@ -52,11 +31,10 @@ FC_INLINE void fc_living_patches(const float *dy, const uint8_t *winners, int fi
         _mm256_set1_epi32(origin), _mm256_permutevar8x32_epi32(shifts, winner)));
 }
 
-/* As fc_list_bits; `front`[mask] holds the positions of the mask's set bits, in order. */
+/* As fc_list_bits. */
 FC_LEAF void fc_list_f32(const float *dy, const uint8_t *winners, ptrdiff_t pixel, int positions,
                          int filters, const int32_t *origin, const int32_t *shift, int capacity,
-                         const uint8_t front[256][8], int32_t *offsets, float *gradients,
-                         int32_t *counts, float *totals) {
+                         int32_t *offsets, float *gradients, int32_t *counts, float *totals) {
     const __m256i shifts = _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)shift));
     for (int k = 0; k < filters; k += 8) {
         int some = filters - k < 8 ? filters - k : 8;
@@ -78,10 +56,8 @@ FC_LEAF void fc_list_f32(const float *dy, const uint8_t *winners, ptrdiff_t pixe
             fc_transpose_eight(living);
             fc_transpose_eight(patches);
             for (int i = 0; i < some; i++) {
-                int mask = _mm256_movemask_ps(
-                    _mm256_cmp_ps(living[i], _mm256_setzero_ps(), _CMP_NEQ_UQ));
-                __m256i order =
-                    _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)front[mask]));
+                int mask = fc_living_lanes(living[i]);
+                __m256i order = fc_front_order(mask);
                 ptrdiff_t to = (ptrdiff_t)(k + i) * capacity + counts[k + i];
                 _mm256_storeu_ps(gradients + to, _mm256_permutevar8x32_ps(living[i], order));
                 _mm256_storeu_ps((float *)offsets + to,
@@ -98,9 +74,8 @@ FC_LEAF void fc_list_f32(const float *dy, const uint8_t *winners, ptrdiff_t pixe
 
 FC_INLINE void fc_list_f32(const float *dy, const uint8_t *winners, ptrdiff_t pixel, int positions,
                            int filters, const int32_t *origin, const int32_t *shift, int capacity,
-                           const uint8_t front[256][8], int32_t *offsets, float *gradients,
-                           int32_t *counts, float *totals) {
-    (void)front;
+                           int32_t *offsets, float *gradients, int32_t *counts,
+                           float *totals) {
     fc_list_bits_f32(dy, winners, pixel, positions, filters, origin, shift, capacity, offsets,
                      gradients, counts, totals);
 }
