@@ -64,12 +64,12 @@ class Layer:
     Raises TypeError for an unknown argument, naming the known ones.
     """
 
-    #: Whether `backward` has to return the input's gradient; a model sets False
-    #: on a layer that has nothing to train before it.
+    #: Whether `backward` has to return the input's gradient; a model sets False, while
+    #: it goes back, on a layer that has nothing to train before it.
     needs_input_gradient: bool = True
 
-    #: Whether that gradient counts where the input is 0; a model sets False where
-    #: the layers before stop it there, and a layer may then leave it 0.
+    #: Whether that gradient counts where the input is 0; a model sets False, while it goes
+    #: back, where the layers before stop it there, and a layer may then leave it 0.
     needs_gradient_at_zeros: bool = True
 
     #: Whether `backward` may write that gradient over the input; a model sets True while
