@@ -26,7 +26,7 @@ import numpy as np
 
 from .. import initializers
 from .._memory import aligned_empty
-from .._validation import channels_last
+from .._validation import channels_last, number_array
 from ..runtime import get_fast_math, get_num_threads
 from ..utils import automatic_name
 from .arguments import (
@@ -202,11 +202,7 @@ class Layer:
 
     def __call__(self, x: Any, training: bool = False) -> np.ndarray:
         """Return the output for `x`, (batch, ...), as a new array; build the layer if need be."""
-        array = np.asarray(x)
-        if array.dtype.kind not in "fiub":
-            raise TypeError(
-                f"{self.label}: the input has dtype {array.dtype}; give an array of numbers"
-            )
+        array = number_array(x, "the input", self.label)
         if array.ndim == 0:
             raise ValueError(f"{self.label}: the input is one number; give an array (batch, ...)")
         array = np.ascontiguousarray(array, np.float32)
