@@ -24,7 +24,13 @@ if platform.machine().lower() in ("x86_64", "amd64"):
         "-mprefer-vector-width=512",
     ]  # fmt: skip
 if os.environ.get("FASTCONV_LEVELS"):  # for work on the kernels: one level builds in a third
-    wanted = os.environ["FASTCONV_LEVELS"].split(",")
+    wanted = [name.strip() for name in os.environ["FASTCONV_LEVELS"].split(",")]
+    unknown = [name for name in wanted if name not in LEVELS]
+    if unknown:
+        sys.exit(
+            f"FASTCONV_LEVELS: unknown {', '.join(map(repr, unknown))}; give one or more of "
+            f"{','.join(LEVELS)}, with commas between"
+        )
     # In this order, whatever the variable's: cythonize adds a level's flags to those before it.
     LEVELS = {level: flags for level, flags in LEVELS.items() if level in wanted}
 # Without its symbols a module is a third smaller; profilers want them.

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 
 FLOAT_DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
+NUMBER_KINDS = "fiub"
+"""The `dtype.kind` of real numbers and of truth values."""
 
 
 def positive_pair(value: Any, argument: str, owner: str) -> tuple[int, int]:
@@ -71,6 +73,28 @@ def float_array(value: Any, argument: str, owner: str, ndim: int | None = None) 
         )
     # A big-endian float32 compares unequal to np.float32, so only layout is left to mend.
     return np.ascontiguousarray(value)
+
+
+def any_array(value: Any, argument: str, owner: str) -> np.ndarray:
+    """Return `value` as an array of any shape and dtype."""
+    try:
+        return np.asarray(value)
+    except ValueError:
+        raise ValueError(
+            f"{owner}: {argument} is a {type(value).__name__} whose rows differ in shape; numbers "
+            "are needed, one shape for all rows"
+        ) from None
+
+
+def number_array(value: Any, argument: str, owner: str) -> np.ndarray:
+    """Return `value` as an array of real numbers, of any shape."""
+    array = any_array(value, argument, owner)
+    if array.dtype.kind not in NUMBER_KINDS:
+        raise TypeError(
+            f"{owner}: {argument} has dtype {array.dtype}; numbers are needed, one shape for all "
+            "rows"
+        )
+    return array
 
 
 def same_dtype(owner: str, **arrays: np.ndarray | None) -> np.dtype:

@@ -24,7 +24,10 @@ class Activation:
     name = "activation"
 
     def forward(self, z: np.ndarray, out: np.ndarray) -> np.ndarray:
-        """Return the activation of `z`, written to `out` (which may be `z`)."""
+        """Return the activation of `z`, written to `out` (which may be `z`).
+
+        Both float32 of one shape, `out` C-contiguous; calling the activation takes any numbers.
+        """
         raise NotImplementedError(f"{type(self).__name__} does not define forward")
 
     def backward(self, dy: np.ndarray, y: np.ndarray, out: np.ndarray) -> np.ndarray:

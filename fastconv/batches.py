@@ -8,12 +8,13 @@ go on from a saved state.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ._validation import positive_integer
+from ._validation import NUMBER_KINDS, any_array, number_array, positive_integer
 
 
 class Batch(NamedTuple):
@@ -257,13 +258,11 @@ def check_arrays(x: Any, y: Any, sample_weight: Any, owner: str) -> tuple:
     """Return the three as arrays of one length, or raise; None stays None."""
     if x is None:
         raise ValueError(f"{owner}: there is no data; give arrays x and y or a batch iterator")
-    x = np.asarray(x)
-    if x.dtype.kind not in "fiub":
-        raise TypeError(
-            f"{owner}: x has dtype {x.dtype}; numbers are needed, one shape for all rows"
-        )
-    y = None if y is None else np.asarray(y)
-    sample_weight = None if sample_weight is None else np.asarray(sample_weight)
+    x = number_array(x, "x", owner)
+    if y is not None:  # of any dtype: a prediction ignores the labels that an iterator brings
+        y = any_array(y, "y", owner)
+    if sample_weight is not None:
+        sample_weight = number_array(sample_weight, "sample_weight", owner)
     for name, array in (("x", x), ("y", y), ("sample_weight", sample_weight)):
         if array is None:
             continue
@@ -274,6 +273,15 @@ def check_arrays(x: Any, y: Any, sample_weight: Any, owner: str) -> tuple:
                 f"{owner}: x has {len(x)} rows and {name} has {len(array)}; they must be as many"
             )
     return x, y, sample_weight
+
+
+def check_label_dtype(y: np.ndarray, owner: str) -> None:
+    """Refuse labels that are no numbers, such as the classes' names."""
+    if y.dtype.kind not in NUMBER_KINDS:
+        raise TypeError(
+            f"{owner}: y has dtype {y.dtype}; numbers are needed: for names of classes give "
+            "numpy.unique(y, return_inverse=True)[1]"
+        )
 
 
 def as_batch(item: Any, owner: str) -> Batch:
@@ -316,16 +324,22 @@ def check_class_weight(class_weight: Any, owner: str) -> dict[int, float] | None
             f"{owner}: class_weight is {class_weight!r}; give a dict such as {{0: 1.0, 1: 2.0}}"
         )
     try:
-        return {int(index): float(weight) for index, weight in class_weight.items()}
-    except (TypeError, ValueError):
+        weights = {int(index): float(weight) for index, weight in class_weight.items()}
+        if all(map(math.isfinite, weights.values())):
+            return weights
+        raise ValueError
+    except (TypeError, ValueError, OverflowError):
         raise ValueError(
             f"{owner}: class_weight is {class_weight!r}; its keys are class indices (0, 1, ...) "
-            "and its values numbers"
+            "and its values finite numbers"
         ) from None
 
 
 def weigh_classes(batch: Batch, class_weight: dict[int, float] | None) -> Batch:
-    """Multiply each row's weight by that of its class; classes not named weigh 1."""
+    """Multiply each row's weight by that of its class; classes not named weigh 1.
+
+    Raises ValueError where `sample_weight` has more than one number for a row.
+    """
     if class_weight is None or batch.y is None:
         return batch
     labels = batch.y
@@ -335,5 +349,10 @@ def weigh_classes(batch: Batch, class_weight: dict[int, float] | None) -> Batch:
     for index, value in class_weight.items():
         weight[labels == index] = value
     if batch.sample_weight is not None:
+        if batch.sample_weight.size != len(labels):
+            raise ValueError(
+                f"class_weight: sample_weight has shape {batch.sample_weight.shape}; together with "
+                f"class_weight {labels.shape} is expected"
+            )
         weight *= batch.sample_weight.reshape(len(labels))
     return batch._replace(sample_weight=weight)

@@ -7,10 +7,12 @@ as Keras does: the weighted sum is divided by the number of samples.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
+from ._validation import number_array
 from .ops import losses as kernels
 from .utils import snake_case
 
@@ -66,7 +68,8 @@ class Loss:
         `logits=True` `y_pred` holds logits and the gradient is theirs.  The
         gradient is written to `out` if it is given.
 
-        Raises ValueError where shapes or labels do not fit.
+        Raises ValueError where shapes or labels do not fit, and where labels
+        or weights are not finite.
         """
         y_pred = np.asarray(y_pred)
         if y_pred.dtype.kind != "f":
@@ -107,6 +110,11 @@ class Loss:
 
 class MeanSquaredError(Loss):
     """The mean of (y_pred - y_true)**2 along the last axis."""
+
+    def prepare(self, y_true, y_pred):
+        targets = super().prepare(y_true, y_pred)
+        _check_finite(targets, "the targets run", self.name)
+        return targets
 
     def losses_and_gradient(self, targets, predictions, logits):
         difference = predictions - targets
@@ -209,6 +217,7 @@ class CategoricalCrossentropy(_CrossEntropy):
                 f"{y_pred.shape}; for class numbers use 'sparse_categorical_crossentropy'"
             )
         targets = super().prepare(y_true, y_pred)
+        _check_finite(targets, "the targets run", self.name)
         return self._smoothed(targets, targets.shape[-1])
 
     def _check_classes(self, y_pred):
@@ -339,16 +348,25 @@ def match_rank(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 def broadcast_weights(sample_weight: Any, shape: tuple[int, ...], owner: str) -> np.ndarray:
     """Return the weights, float64, for values of `shape`; (batch,) weighs whole samples."""
-    weights = np.asarray(sample_weight, np.float64)
+    weights = number_array(sample_weight, "sample_weight", owner).astype(np.float64, copy=False)
+    _check_finite(weights, "sample_weight runs", owner)
     fitted = match_rank(weights, shape)
     if fitted.ndim < len(shape):
         fitted = fitted.reshape(*fitted.shape, *(1,) * (len(shape) - fitted.ndim))
     try:
         return np.broadcast_to(fitted, shape)
     except ValueError:
+        accepted = " or ".join(map(str, dict.fromkeys((shape[:1], shape))))
         raise ValueError(
-            f"{owner}: sample_weight has shape {weights.shape}; {shape[:1]} or {shape} is expected"
+            f"{owner}: sample_weight has shape {weights.shape}; {accepted} is expected"
         ) from None
+
+
+def _check_finite(values: np.ndarray, what: str, owner: str) -> None:
+    """Refuse float64 values that would make the loss, and then every weight, NaN."""
+    low, high = kernels.extremes(values) if values.size else (0.0, 0.0)
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise ValueError(f"{owner}: {what} from {low:g} to {high:g}; finite numbers are needed")
 
 
 def _losses(loss: Loss, y_true: Any, y_pred: Any) -> np.ndarray:

@@ -54,12 +54,6 @@ class Network:
         may = fusion.may_overwrite_inputs(stages)
         return {_first(stage) for stage, allowed in zip(stages, may, strict=True) if allowed}
 
-    def _tell_of_input_gradients(self) -> None:
-        """Tell the layers; before every training step, as one may be part of another model too."""
-        for layer, needed, at_zeros in self._gradients:
-            layer.needs_input_gradient = needed
-            layer.needs_gradient_at_zeros = at_zeros
-
     @property
     def foldable(self) -> str | None:
         """The last activation's name, where a loss may take it in: "sigmoid" or "softmax"."""
@@ -70,8 +64,6 @@ class Network:
 
         `logits` leaves the last activation out; only where `foldable` has one.
         """
-        if training:
-            self._tell_of_input_gradients()
         for stage in self.stages:
             x = stage.call(x, training)
         if self.head is None:
@@ -86,6 +78,17 @@ class Network:
 
     def backward(self, dy: np.ndarray, logits: bool = False) -> None:
         """Fill every trained parameter's gradient from that of the output (or of the logits)."""
+        # Told for the way back alone: a layer may be part of another model, or used by hand.
+        for layer, needed, at_zeros in self._gradients:
+            layer.needs_input_gradient = needed
+            layer.needs_gradient_at_zeros = at_zeros
+        try:
+            self._through_stages(dy, logits)
+        finally:
+            for layer in self.layers:
+                layer.needs_input_gradient = layer.needs_gradient_at_zeros = True
+
+    def _through_stages(self, dy: np.ndarray, logits: bool) -> None:
         if self.head is not None:
             head = self.head.pre_activation_backward if logits else self.head.backward
             dy = self._backward(self.head, head, dy)

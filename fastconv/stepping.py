@@ -10,7 +10,14 @@ import numpy as np
 
 from . import losses, optimizers
 from . import metrics as metrics_module
-from .batches import Batch, as_batch, check_arrays, check_class_weight, weigh_classes
+from .batches import (
+    Batch,
+    as_batch,
+    check_arrays,
+    check_class_weight,
+    check_label_dtype,
+    weigh_classes,
+)
 from .callbacks import History
 from .network import Network
 from .run import Meters, Run
@@ -204,6 +211,7 @@ class BatchModel:
         """Raise what the loss would raise on these labels, whatever the prediction."""
         if y is None:
             raise ValueError(f"{self.owner}: {method} needs the labels y")
+        check_label_dtype(y, f"{self.owner}: {method}")
         logits = self._folds(self._network())
         for start in range(0, len(y), _ROWS_CHECKED):
             rows = slice(start, start + _ROWS_CHECKED)

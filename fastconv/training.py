@@ -11,6 +11,7 @@ from .batches import (
     Batch,
     Stream,
     check_class_weight,
+    check_label_dtype,
     is_batch_iterator,
     split_validation,
     stream_of,
@@ -183,6 +184,7 @@ class Trainer(BatchModel):
         self._prepare_input(batch.x.shape, "the iterator's batch")
         if batch.y is None:
             raise ValueError(f"{self.owner}: the iterator gave no labels; it must give (x, y)")
+        check_label_dtype(batch.y, f"{self.owner}: the iterator's batch")
 
     def _restore(self, path: Any) -> dict[str, Any]:
         from . import checkpoint  # which knows models, as this module does not

@@ -52,6 +52,27 @@ def test_arrays_pass_through_or_are_made_contiguous(dtype):
     np.testing.assert_array_equal(moved, array.T)
 
 
+@pytest.mark.parametrize("value", [[[1, 2], [3, 4]], np.ones(3, bool), range(3), np.float16(1)])
+def test_numbers(value):
+    np.testing.assert_array_equal(_validation.number_array(value, "x", "fit"), np.asarray(value))
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "message"),
+    [
+        ([[1, 2], [3]], ValueError, "^fit: x is a list whose rows differ in shape; numbers are"),
+        ([np.zeros(2), np.zeros(3)], ValueError, "^fit: x is a list whose rows differ in shape"),
+        (["a", "b"], TypeError, "^fit: x has dtype <U1; numbers are needed, one shape for all"),
+        ([None, 1], TypeError, "^fit: x has dtype object; numbers are needed"),
+        ({"a": 1}, TypeError, "^fit: x has dtype object; numbers are needed"),
+        ([1j], TypeError, "^fit: x has dtype complex128; numbers are needed"),
+    ],
+)
+def test_no_numbers(value, error, message):
+    with pytest.raises(error, match=message):
+        _validation.number_array(value, "x", "fit")
+
+
 @pytest.mark.parametrize("dtype", [int, bool, np.float16, np.complex64, ">f4", object])
 def test_other_dtypes(dtype):
     with pytest.raises(TypeError, match=r"^conv2d: x has dtype .*use x.astype\('float32'\)$"):

@@ -47,3 +47,10 @@ def test_get():
         activations.get(np.tanh)
     with pytest.raises(ValueError, match="negative_slope is -1"):
         activations.LeakyRelu(-1)
+
+
+@pytest.mark.parametrize("name", ["sigmoid", "softmax"])
+def test_another_dtype_is_named(name):
+    z = np.zeros((2, 3))
+    with pytest.raises(TypeError, match=f"{name}: the input has dtype float64; float32 is needed"):
+        activations.get(name).forward(z, z)

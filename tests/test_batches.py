@@ -132,6 +132,10 @@ def test_generators_are_drawn_from_as_needed():
         ((X, Y[:3]), {}, ValueError, "x has 10 rows and y has 3"),
         ((np.zeros((0, 2)),), {}, ValueError, "at least one row"),
         ((np.array(["a"]),), {}, TypeError, "numbers are needed"),
+        (([[1, 2], [3]],), {}, ValueError, "m: x is a list whose rows differ in shape"),
+        ((X, [[1], [2, 3]]), {}, ValueError, "m: y is a list whose rows differ in shape"),
+        ((X, Y, ["a"] * 10), {}, TypeError, "m: sample_weight has dtype <U1; numbers are needed"),
+        ((X, Y, [[1], [2, 3]]), {}, ValueError, "m: sample_weight is a list whose rows differ"),
         ((X, Y), {"batch_size": 0}, ValueError, "batch_size is 0"),
         ((X, Y), {"steps": 1.5}, TypeError, "steps is 1.5"),
         ((Passes(), Y), {}, ValueError, "y is given together with a batch iterator"),
@@ -170,5 +174,8 @@ def test_classes_are_weighed(labels):
 def test_class_weight_mistakes():
     with pytest.raises(TypeError, match="give a dict"):
         check_class_weight([1, 2], "m")
-    with pytest.raises(ValueError, match="class indices"):
-        check_class_weight({"cat": 1}, "m")
+    for wrong in ({"cat": 1}, {0: "heavy"}, {0: float("nan")}, {0: float("inf")}):
+        with pytest.raises(ValueError, match=r"class indices .* finite numbers"):
+            check_class_weight(wrong, "m")
+    with pytest.raises(ValueError, match=r"shape \(3, 2\); .* \(3,\) is expected"):
+        weigh_classes(Batch(X[:3], np.zeros(3), np.ones((3, 2))), {1: 10.0})

@@ -203,6 +203,9 @@ class TestGet:
         ("binary_crossentropy", LABELS, LOGITS, r"targets have shape \(6,\)"),
         ("binary_crossentropy", BITS + 1, LOGITS, "run from 1 to 2; they must be from 0 to 1"),
         ("binary_crossentropy", BITS * np.nan, LOGITS, "run from nan to nan"),
+        ("categorical_crossentropy", ONE_HOT * np.nan, LOGITS, "run from nan to nan; finite"),
+        ("categorical_crossentropy", ONE_HOT - np.inf, LOGITS, "run from -inf to -inf; finite"),
+        ("mean_squared_error", BITS * np.nan, LOGITS, "run from nan to nan; finite"),
         ("categorical_crossentropy", LABELS, LOGITS, "use 'sparse_categorical_crossentropy'"),
         ("sparse_categorical_crossentropy", ONE_HOT, LOGITS, "use 'categorical_crossentropy'"),
         ("sparse_categorical_crossentropy", LABELS + 1, LOGITS, "run from 1 to 4.*from 0 to 3"),
@@ -220,8 +223,15 @@ def test_mistakes(loss, y_true, y_pred, message):
 
 
 def test_bad_weights():
-    with pytest.raises(ValueError, match=r"sample_weight has shape \(5,\); \(6,\)"):
+    with pytest.raises(ValueError, match=r"sample_weight has shape \(5,\); \(6,\) is expected"):
         losses.get("mse")(BITS, LOGITS, np.ones(5))
+    with pytest.raises(ValueError, match=r"\(5,\); \(3,\) or \(3, 2\) is expected"):
+        losses.get("mse")(np.zeros((3, 2, 1)), np.zeros((3, 2, 1)), np.ones(5))
+    with pytest.raises(TypeError, match="mean_squared_error: sample_weight has dtype <U1"):
+        losses.get("mse")(BITS, LOGITS, ["a"] * 6)
+    for weight in (np.nan, np.inf):
+        with pytest.raises(ValueError, match=r"sample_weight runs from 1 to inf|from nan to nan"):
+            losses.get("mse")(BITS, LOGITS, [1, 1, weight, 1, 1, 1])
     with pytest.raises(ValueError, match="label_smoothing is 2"):
         losses.BinaryCrossentropy(label_smoothing=2)
 

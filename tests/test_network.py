@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import numpy as np
 import pytest
 from small_models import convnet, photos, same_weights
@@ -62,6 +64,10 @@ def test_a_confident_wrong_model_still_learns():
     assert loss == pytest.approx(200) and model.get_weights()[0][0, 0] == pytest.approx(199)
 
 
+def told_of_input_gradients(model):
+    return [needed for _, needed, _ in model._network()._gradients]
+
+
 def test_frozen_layers_stay_and_spare_their_gradients():
     model = convnet()
     model.layers[0].trainable = False
@@ -69,12 +75,36 @@ def test_frozen_layers_stay_and_spare_their_gradients():
     x, y = photos(8)
     model.train_on_batch(x, y)
     assert all(map(np.array_equal, frozen, model.layers[0].get_weights()))
-    assert [layer.needs_input_gradient for layer in model.layers] == [False] * 5
+    assert told_of_input_gradients(model) == [False] * 5
     model.layers[0].trainable = True
     model.compile("adam", "binary_crossentropy")
     model.train_on_batch(x, y)
-    assert [layer.needs_input_gradient for layer in model.layers] == [False] + [True] * 4
+    assert told_of_input_gradients(model) == [False] + [True] * 4
     assert not all(map(np.array_equal, frozen, model.layers[0].get_weights()))
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_layer_used_by_hand_after_training_gives_its_input_gradient(fails):
+    relu = layers.Dense(6, activation="relu", input_shape=(4,))
+    model = Sequential([relu, layers.Dense(6, activation="relu"), layers.Dense(1)])
+    model.compile("sgd", "mean_squared_error")
+    x = np.random.default_rng(0).standard_normal((8, 4), dtype=np.float32)
+    seen = []
+
+    def backward(dy, true=model.layers[1].backward):
+        seen.append([(one.needs_input_gradient, one.needs_gradient_at_zeros) for one in told])
+        if fails:
+            raise MemoryError
+        return true(dy)
+
+    told, model.layers[1].backward = model.layers, backward
+    with pytest.raises(MemoryError) if fails else contextlib.nullcontext():
+        model.train_on_batch(x, np.ones((8, 1)))
+    assert seen == [[(False, True), (True, False), (True, False)]]
+    assert all(one.needs_input_gradient and one.needs_gradient_at_zeros for one in told)
+    dx = relu.backward(np.ones_like(relu.call(x, training=True)))
+    living = relu.call(x) > 0
+    np.testing.assert_allclose(dx, living @ relu.kernel.value.T, rtol=1e-5, atol=1e-6)
 
 
 def test_a_layer_in_plain_numpy_is_trained():

@@ -84,3 +84,48 @@ def test_exponentials_far_out():
     rows = np.array([[1e4, 0, -np.inf], [-1e4, -1e4, -1e4]], np.float32)
     elementwise.softmax(rows, rows)
     np.testing.assert_allclose(rows, [[1, 0, 0], [1 / 3] * 3], rtol=1e-6)
+
+
+PASSES = {
+    "relu": elementwise.relu,
+    "relu_backward": lambda x, out: elementwise.relu_backward(x, x, out),
+    "sigmoid": elementwise.sigmoid,
+    "softmax": elementwise.softmax,
+    "dropout": lambda x, out: elementwise.dropout(x, 1, 0.5, out),
+}
+
+
+@pytest.mark.parametrize("name", PASSES)
+def test_what_cannot_be_written_to_is_refused(name):
+    x, wide = numbers((4, 6), np.float32), np.zeros((4, 12), np.float32)
+    for out, message in (
+        (wide[:, ::2], r"out has strides \(48, 8\) and is not C-contiguous"),
+        (wide[:3, :6].copy(), r"out has shape \(3, 6\); \(4, 6\) is expected"),
+    ):
+        with pytest.raises(ValueError, match=f"^{name}: {message}"):
+            PASSES[name](x, out)
+    assert not wide.any()
+    # An input may lie in memory as it likes.
+    turned, out = np.asfortranarray(x), np.empty_like(x)
+    PASSES[name](turned, out)
+    PASSES[name](np.repeat(x[0], 2)[::2], wide[0, :6])
+    PASSES[name](x, x)
+    np.testing.assert_array_equal(out, x)
+    np.testing.assert_array_equal(wide[0, :6], x[0])
+
+
+@pytest.mark.parametrize("name", PASSES)
+def test_other_dtypes_are_refused(name):
+    x = numbers((4, 6), np.float32)
+    with pytest.raises(TypeError, match=f"^{name}: out has dtype int32; float32"):
+        PASSES[name](x, x.astype(np.int32))
+    with pytest.raises(TypeError, match=f"^{name}: the input has dtype float16; float32"):
+        PASSES[name](x.astype(np.float16), x)
+    with pytest.raises(TypeError, match=f"^{name}: out has dtype float64; float32"):
+        PASSES[name](x, x.astype(np.float64))
+
+
+def test_a_backward_pass_of_two_shapes_is_refused():
+    x = numbers((4, 6), np.float32)
+    with pytest.raises(ValueError, match=r"the input has shape \(2, 6\); \(4, 6\) is expected"):
+        elementwise.relu_backward(x, x[:2], x)

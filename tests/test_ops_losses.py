@@ -103,3 +103,5 @@ def test_extremes():
     assert losses.extremes(values[:1, :1]) == (3.0, 3.0)
     values[1, 0] = np.nan
     assert all(np.isnan(losses.extremes(values)))
+    with pytest.raises(ValueError, match=r"extremes: the values have shape \(0, 2\)"):
+        losses.extremes(values[:0])

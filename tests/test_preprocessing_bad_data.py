@@ -116,6 +116,26 @@ def test_bad_files_cost_one_warning_that_names_them_and_no_epoch(tmp_path, cache
         assert sum(len(iterator[step][1]) for step in range(len(iterator))) == 11
 
 
+@pytest.mark.parametrize("cache", ["memory", None])
+def test_the_warning_of_a_large_photo_names_it(tmp_path, monkeypatch, cache):
+    folder = write_folder(tmp_path / "set", {"a": 3, "b": 2})
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 24 * 28)
+    for name, side in (("large", 30), ("larger", 60)):
+        Image.fromarray(ramp(30, side)).save(folder / "a" / f"{name}.png")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        iterator = flow(folder, cache=cache)
+        assert iterator.n == 6
+        for _ in range(2):
+            assert len([iterator[step] for step in range(len(iterator))]) == 2
+    texts = [str(warning.message) for warning in caught]
+    large, larger = (repr(str(folder / "a" / f"{name}.png")) for name in ("large", "larger"))
+    assert (
+        sum(f"{large} has 30 x 30 pixels, more than the 672 above" in text for text in texts) == 1
+    )
+    assert any(f"skipped: {larger[1:-1]} (Image size (1800 pixels)" in text for text in texts)
+
+
 def test_on_error_raise_refuses_and_names_them(tmp_path):
     folder = write_folder(tmp_path / "set", {"a": 3, "b": 2})
     assert flow(folder, on_error="raise").n == 5

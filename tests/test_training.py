@@ -182,6 +182,33 @@ def test_batches_by_hand():
         (lambda m, x, y: m.fit(x, y, verbose=3), ValueError, "verbose is 3"),
         (lambda m, x, y: m.fit(x, y, callbacks=[Callback]), TypeError, "add parentheses"),
         (lambda m, x, y: m.fit(x, y, sample_weight=np.ones(3)), ValueError, "sample_weight has 3"),
+        (lambda m, x, y: m.fit([[1, 2], [3]], y[:2]), ValueError, "fit: x is a list whose rows"),
+        (lambda m, x, y: m.predict([[1, 2], [3]]), ValueError, "predict: x is a list whose rows"),
+        (lambda m, x, y: m.predict_on_batch(["a"]), TypeError, "batch: x has dtype <U1; numbers"),
+        (lambda m, x, y: m([["a"]]), TypeError, "call: x has dtype <U1; numbers"),
+        (lambda m, x, y: m.fit(x, ["cat"] * 20), TypeError, "fit: y has dtype <U3; .*unique"),
+        (lambda m, x, y: m.evaluate(x, ["cat"] * 20), TypeError, "evaluate: y has dtype <U3"),
+        (lambda m, x, y: m.train_on_batch(x, ["cat"] * 20), TypeError, "batch: y has dtype <U3"),
+        (
+            lambda m, x, y: m.fit(x, y, sample_weight=[[1], [2, 3]] * 10),
+            ValueError,
+            "fit: sample_weight is a list whose rows differ",
+        ),
+        (
+            lambda m, x, y: m.evaluate(x, y, sample_weight=["a"] * 20),
+            TypeError,
+            "evaluate: sample_weight has dtype <U1; numbers",
+        ),
+        (
+            lambda m, x, y: m.train_on_batch(x, y, np.full(20, np.nan)),
+            ValueError,
+            "train_on_batch: .* sample_weight runs from nan to nan; finite",
+        ),
+        (
+            lambda m, x, y: m.fit(x, y, sample_weight=np.ones((20, 3))),
+            ValueError,
+            r"fit: .* sample_weight has shape \(20, 3\); \(20,\) is expected$",
+        ),
         (lambda m, x, y: m.evaluate(x, y[:-1]), ValueError, "20 rows and y has 19"),
         (lambda m, x, y: m.compile("adam"), ValueError, "needs a loss"),
         (lambda m, x, y: m.compile("adam", "hinge"), ValueError, "unknown loss"),
@@ -199,6 +226,34 @@ def test_mistakes_change_nothing(call, error, text):
     assert all(map(np.array_equal, weights, model.get_weights()))
     assert state == [layer.get_state() for layer in model.layers]
     assert model.loss is loss and model.optimizer is optimizer and optimizer.iterations == 0
+
+
+class _NamesLater:
+    """Two batches, the second one's labels are names."""
+
+    def __len__(self):
+        return 2
+
+    def __getitem__(self, index):
+        x, y = photos(4)
+        return x, (["cat"] * 4 if index else y)
+
+
+def test_labels_of_names_in_a_later_batch():
+    with pytest.raises(TypeError, match="the iterator's batch: y has dtype <U3"):
+        convnet().fit(_NamesLater(), verbose=0)
+    assert len(convnet().predict(_NamesLater(), verbose=0)) == 8  # which ignores labels
+
+
+def test_freezing_after_training_asks_for_compile():
+    model = convnet()
+    x, y = photos(8)
+    model.train_on_batch(x, y)
+    model.layers[0].trainable = False
+    with pytest.raises(ValueError, match=r"if layers were frozen.* call compile again"):
+        model.train_on_batch(x, y)
+    model.compile("adam", "binary_crossentropy")
+    model.train_on_batch(x, y)
 
 
 def test_a_wrong_label_in_the_last_row_is_found_first():

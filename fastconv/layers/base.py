@@ -26,7 +26,7 @@ import numpy as np
 
 from .. import initializers
 from .._memory import aligned_empty
-from .._validation import channels_last
+from .._validation import channels_last, number_array
 from ..runtime import get_fast_math, get_num_threads
 from ..utils import automatic_name
 from .arguments import (
@@ -64,12 +64,12 @@ class Layer:
     Raises TypeError for an unknown argument, naming the known ones.
     """
 
-    #: Whether `backward` has to return the input's gradient; a model sets False
-    #: on a layer that has nothing to train before it.
+    #: Whether `backward` has to return the input's gradient; a model sets False, while
+    #: it goes back, on a layer that has nothing to train before it.
     needs_input_gradient: bool = True
 
-    #: Whether that gradient counts where the input is 0; a model sets False where
-    #: the layers before stop it there, and a layer may then leave it 0.
+    #: Whether that gradient counts where the input is 0; a model sets False, while it goes
+    #: back, where the layers before stop it there, and a layer may then leave it 0.
     needs_gradient_at_zeros: bool = True
 
     #: Whether `backward` may write that gradient over the input; a model sets True while
@@ -202,11 +202,7 @@ class Layer:
 
     def __call__(self, x: Any, training: bool = False) -> np.ndarray:
         """Return the output for `x`, (batch, ...), as a new array; build the layer if need be."""
-        array = np.asarray(x)
-        if array.dtype.kind not in "fiub":
-            raise TypeError(
-                f"{self.label}: the input has dtype {array.dtype}; give an array of numbers"
-            )
+        array = number_array(x, "the input", self.label)
         if array.ndim == 0:
             raise ValueError(f"{self.label}: the input is one number; give an array (batch, ...)")
         array = np.ascontiguousarray(array, np.float32)

@@ -1,53 +1,93 @@
-"""Passes over whole arrays, in parallel and without temporaries."""
+"""Passes over whole arrays, in parallel and without temporaries.
+
+Each raises TypeError for arrays of another dtype, and ValueError for an `out` that it cannot
+write to: of another shape than the input's, or not C-contiguous.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
 from .. import runtime
+from .._validation import FLOAT_DTYPES, expect_shape
 
 _kernels = runtime.kernels.optim
+_FLOAT32 = FLOAT_DTYPES[:1]
 
 
 def relu(x: np.ndarray, out: np.ndarray) -> None:
-    """Write max(x, 0) to `out`, which may be x; a NaN stays one.  Both C-contiguous."""
+    """Write max(x, 0) to `out`, which may be x; a NaN stays one.  float32 or float64."""
+    _check("relu", FLOAT_DTYPES, out, x)
     if x.size:
-        _kernels.relu(x.reshape(-1), out.reshape(-1), runtime.threads_for(x.size))
+        _kernels.relu(_flat(x), out.reshape(-1), runtime.threads_for(x.size))
 
 
 def relu_backward(dy: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
-    """Write dy where y > 0, else 0, to `out`, which may be dy.  All C-contiguous."""
+    """Write dy where y > 0, else 0, to `out`, which may be dy.  float32 or float64."""
+    _check("relu_backward", FLOAT_DTYPES, out, dy, y)
     if dy.size:
-        _kernels.relu_gradient(
-            dy.reshape(-1), y.reshape(-1), out.reshape(-1), runtime.threads_for(dy.size)
-        )
+        _kernels.relu_gradient(_flat(dy), _flat(y), out.reshape(-1), runtime.threads_for(dy.size))
 
 
 def sigmoid(x: np.ndarray, out: np.ndarray) -> None:
-    """Write 1 / (1 + exp(-x)) to `out`, which may be x.  Both C-contiguous float32."""
+    """Write 1 / (1 + exp(-x)) to `out`, which may be x.  float32."""
+    _check("sigmoid", _FLOAT32, out, x)
     if x.size:
-        _kernels.sigmoid(x.reshape(-1), out.reshape(-1), runtime.threads_for(x.size))
+        _kernels.sigmoid(_flat(x), out.reshape(-1), runtime.threads_for(x.size))
 
 
 def softmax(x: np.ndarray, out: np.ndarray) -> None:
-    """Write exp(x) / sum(exp(x)) along the last axis to `out`, which may be x.
-
-    Both C-contiguous float32.
-    """
+    """Write exp(x) / sum(exp(x)) along the last axis to `out`, which may be x.  float32."""
+    _check("softmax", _FLOAT32, out, x)
     if x.size:
         rows = (-1, x.shape[-1])
-        _kernels.softmax(x.reshape(rows), out.reshape(rows), runtime.threads_for(x.size))
+        _kernels.softmax(_flat(x).reshape(rows), out.reshape(rows), runtime.threads_for(x.size))
 
 
 def dropout(x: np.ndarray, seed: int, rate: float, out: np.ndarray) -> None:
     """Write x / (1 - rate) to `out`, which may be x, but 0 for a share `rate` of the values.
 
     Which ones is a function of `seed`, an int below 2**64, and of the place alone; the share
-    is `rate` rounded to 32 bits.  x: C-contiguous float32.  What is 0 stays 0.
+    is `rate` rounded to 32 bits.  float32.  What is 0 stays 0.
     """
+    _check("dropout", _FLOAT32, out, x)
     if rate == 1:
         out.fill(0)
     elif x.size:
         threshold = min(round(rate * 2**32), 2**32 - 1)
         scale, threads = 1 / (1 - rate), runtime.threads_for(x.size)
-        _kernels.dropout(x.reshape(-1), seed, threshold, scale, out.reshape(-1), threads)
+        _kernels.dropout(_flat(x), seed, threshold, scale, out.reshape(-1), threads)
+
+
+def _flat(array: np.ndarray) -> np.ndarray:
+    """Return the values one after the other: a view of a C-contiguous array, of others a copy."""
+    return np.ascontiguousarray(array).reshape(-1)
+
+
+def _check(owner: str, dtypes: tuple[np.dtype, ...], out: np.ndarray, *inputs: np.ndarray) -> None:
+    """Refuse what the kernel could not read, and an `out` of which it would write a copy."""
+    first = inputs[0]
+    for array in (*inputs, out):
+        if array.dtype not in dtypes or array.dtype != first.dtype or array.shape != first.shape:
+            _refuse(owner, dtypes, out, first, array)
+    if not out.flags.c_contiguous:
+        raise ValueError(
+            f"{owner}: out has strides {out.strides} and is not C-contiguous; give an array that "
+            "is, such as numpy.empty(x.shape, x.dtype)"
+        )
+
+
+def _refuse(
+    owner: str,
+    dtypes: tuple[np.dtype, ...],
+    out: np.ndarray,
+    first: np.ndarray,
+    array: np.ndarray,
+) -> None:
+    """Say what is wrong with the dtype or the shape of `array`."""
+    name = "out" if array is out and array is not first else "the input"
+    expect_shape(array, first.shape, name, owner)
+    accepted = dtypes if array.dtype not in dtypes else (first.dtype,)
+    raise TypeError(
+        f"{owner}: {name} has dtype {array.dtype}; {' or '.join(map(str, accepted))} is needed"
+    )

@@ -52,10 +52,13 @@ def mean_loss(
 
 
 def extremes(values: np.ndarray) -> tuple[float, float]:
-    """Return the least and the largest of float64 values, of which there are some; NaN if any is.
+    """Return the least and the largest of float64 values; NaN if any is.
 
     For the few labels of a batch, which NumPy needs two calls and ten times as long for.
+    Raises ValueError where there are none.
     """
+    if not values.size:
+        raise ValueError(f"extremes: the values have shape {values.shape}; give at least one")
     return _kernels.extremes(_float64(values).reshape(-1))
 
 

@@ -169,7 +169,8 @@ class Optimizer:
             raise ValueError(
                 f"{type(self).__name__}: the optimizer has been used with "
                 f"{len(shapes)} parameters of shapes {shapes} and is now given "
-                f"{[parameter.shape for parameter in parameters]}; make a new optimizer"
+                f"{[parameter.shape for parameter in parameters]}; if layers were frozen, unfrozen "
+                "or added, call compile again with a new optimizer"
             )
 
     def get_state(self) -> dict[str, np.ndarray | int | float]:

@@ -80,6 +80,9 @@ def load_img(
         draft: decode a JPEG at the smallest of its built-in scales that is not
             below `target_size`: about twice as fast, other pixels.
 
+    Warns of a picture that Pillow takes for a decompression bomb, by its name; one of twice
+    that size is an OSError.
+
     Raises:
         FileNotFoundError: there is no such file.
         OSError: the file cannot be read as an image; the message says why.
@@ -128,7 +131,7 @@ def find_fault(path: str) -> str | None:
             whole_jpeg = file.read(2) == _JPEG_START
             file.seek(-2, os.SEEK_END)
             whole_jpeg = whole_jpeg and file.read(2) == _JPEG_END
-            with _open(file) as image:
+            with _open(file, path) as image:
                 if not whole_jpeg:
                     image.load()
     except ImportError:  # of Pillow: no fault of the file's
@@ -214,14 +217,30 @@ def save_img(
     image.save(path, format=file_format or None, **options)
 
 
-def _open(file: Any) -> Image:
-    """Open an image file; its pixels are decoded when they are first asked for."""
+def _open(file: Any, path: Any = None) -> Image:
+    """Open an image file; its pixels are decoded when they are first asked for.
+
+    `path` is the name of an open `file`, for the warning of a very large picture.
+    """
     from PIL import Image
 
     # Pillow loads readers as it needs them, but takes those it is told of for loaded.
     for name in _READERS:
         importlib.import_module(f"PIL.{name}ImagePlugin")
-    return Image.open(file, formats=[name.upper() for name in _READERS])
+    image = Image.open(file, formats=[name.upper() for name in _READERS])
+    width, height = image.size
+    limit = Image.MAX_IMAGE_PIXELS
+    if limit is not None and width * height > limit:
+        # Pillow has warned of the size, but does not say which file has it. From this very line,
+        # so that a file is named once however often it is opened.
+        warnings.warn(
+            f"{_name(file if path is None else path)} has {width} x {height} pixels, more than "
+            f"the {limit} above which Pillow warns of a decompression bomb; it is read "
+            "nevertheless",
+            Image.DecompressionBombWarning,
+            stacklevel=1,
+        )
+    return image
 
 
 def _upright(image: Image) -> Image:
