@@ -117,3 +117,13 @@ def test_the_choice_follows_the_channels_of_a_group():
     dense = Conv2DPlan((1, 9, 9, 8), (3, 3, 8, 8))
     assert dense._grouped == choice.Grouped()
     assert math.isinf(choice._panels_over_planes(None, 1, 1, 9, 1, np.dtype(np.float32)))
+
+
+@pytest.mark.parametrize(("outputs", "vectors"), [(1, 1), (2, 2), (9, 0)])
+def test_planes_are_permuted_out_of_as_few_vectors_as_hold_them(outputs, vectors):
+    """The input gradient's planes: each channel reads `outputs` neighbours of dy."""
+    groups = 31
+    shape, kernel = (1, 9, 9, groups), (1, 1, 1, groups * outputs)
+    window, _ = conv2d_window(shape, kernel, groups=groups)
+    plan = DepthwisePlan(shape, kernel, window, groups, np.dtype(np.float32))
+    assert plan.backward_lanes.shuffled == vectors

@@ -47,7 +47,7 @@ cdef struct Lanes:
     int planes
     int copied
     int narrow
-    int shuffle           # planes are made by permuting vectors
+    int shuffled          # vectors of the source out of which one of a plane is permuted; 0: none
     int units             # of an output row: its pixels, or several pixels' channels at a time
     int unit_channels
     int unit_step         # source values from one unit to the next
@@ -123,12 +123,12 @@ cdef inline const real* load_planes(const Lanes* g, const Tables* t, const real*
             fc_spread_row_f32(image + <ptrdiff_t> source * g.width * g.source_channels, width,
                               g.source_channels, t.index, g.channels, g.planes, target,
                               plane_size(g), <ptrdiff_t> g.phase_width * g.channels, g.phases,
-                              g.left, g.shuffle)
+                              g.left, g.shuffled)
         else:
             fc_spread_row_f64(image + <ptrdiff_t> source * g.width * g.source_channels, width,
                               g.source_channels, t.index, g.channels, g.planes, target,
                               plane_size(g), <ptrdiff_t> g.phase_width * g.channels, g.phases,
-                              g.left, g.shuffle)
+                              g.left, g.shuffled)
     return scratch
 
 

@@ -60,7 +60,7 @@ LATENCY = 8
 """Of a multiply-add that waits for the one before, where a row fills few registers with sums."""
 SHUFFLE_COST, COPY_COST = 4, 22
 """Of one vector of a plane, in which that kernel reads a group's channels: permuted from one
-vector of the source, or copied value by value."""
+vector of the source, or twice that from two, or copied value by value."""
 PANEL_COST, NARROW_PANEL_COST = 0.8, 1.0
 """Of a register tile's multiply-add, with two vectors of a group's channels or with only one.
 A run of one group's channels is set up in the time of one more of its values.  These are
@@ -181,7 +181,7 @@ def _panels_over_planes(
     """
     if inputs == outputs == 1:
         return math.inf
-    spread = (SHUFFLE_COST if lanes.shuffles else COPY_COST) * pixels
+    spread = (SHUFFLE_COST * lanes.shuffled or COPY_COST) * pixels
     # The kernel's tiles are up to 6 units (on most CPUs) by 2 vectors.
     sums = min(lanes.units, 6) * min(lanes.unit_channels // pad_channels(1, dtype), 2)
     filled = lanes.columns * lanes.index.size / (lanes.units * lanes.unit_channels)

@@ -51,8 +51,8 @@ class Lanes:
     planes: int
     units: int
     unit_channels: int
-    shuffles: bool
-    """Whether planes are made by permuting vectors."""
+    shuffled: int
+    """Vectors of the source out of which one of a plane is permuted; 0: it is copied by values."""
 
     @property
     def narrow(self) -> bool:
@@ -130,7 +130,7 @@ def plan_lanes(
         line = 0
         row_offset = [at * width * channels for _, at in rows]
         column_offset = [at * channels for _, at in columns]
-    shuffles = _shuffles(channels, channels // groups, planes, lanes)
+    shuffled = _shuffled(channels, channels // groups, planes, lanes)
     index = np.arange(channels, dtype=np.int32) // (channels // groups) * planes
     fields = (
         height,
@@ -142,7 +142,7 @@ def plan_lanes(
         planes,
         copied,
         narrow,
-        shuffles,
+        shuffled,
         units,
         unit,
         unit if narrow else strides[1] * channels,
@@ -179,7 +179,7 @@ def plan_lanes(
         planes=planes,
         units=units,
         unit_channels=unit,
-        shuffles=shuffles,
+        shuffled=shuffled,
     )
 
 
@@ -202,14 +202,14 @@ def _inside(
     return (begin, end) if begin < end else (0, 0)
 
 
-def _shuffles(channels: int, outputs: int, planes: int, lanes: int) -> bool:
-    """Whether every vector of a plane is found within one vector of the source."""
+def _shuffled(channels: int, outputs: int, planes: int, lanes: int) -> int:
+    """Return whether every vector of a plane is found within one of the source, or two; or 0."""
     if channels < lanes:
-        return False
+        return 0
     starts = [*range(0, channels - lanes, lanes), channels - lanes]
-    return all(
-        ((start + lanes - 1) // outputs - start // outputs) * planes < lanes for start in starts
-    )
+    farthest = max(((start + lanes - 1) // outputs - start // outputs) * planes for start in starts)
+    vectors = farthest // lanes + 1
+    return vectors if vectors <= 2 else 0
 
 
 def _tables(*lines: list[int]) -> np.ndarray:

@@ -169,11 +169,11 @@ FC_LEAF void NAME(fc_depthwise_gradient)(int taps, const REAL *x, const fc_area 
 
 /* ---- planes: plane i holds, for every output channel, the i-th input channel of its group ---- */
 
-/* planes[i][c] = x[index[c] + i]; with `shuffle` vectors of x are permuted, which may read one
- * vector past the pixel's last channel. */
+/* planes[i][c] = x[index[c] + i]; each vector permuted out of one or two of x, `shuffled`, which
+ * may read as many past the pixel's last channel. */
 FC_INLINE void NAME(fc_spread_pixel)(const REAL *x, const int32_t *index, int channels, int planes,
-                                     REAL *out, ptrdiff_t plane_step, int shuffle) {
-    if (!shuffle) {
+                                     REAL *out, ptrdiff_t plane_step, int shuffled) {
+    if (!shuffled) {
         for (int i = 0; i < planes; i++)
             for (int c = 0; c < channels; c++) out[i * plane_step + c] = x[index[c] + i];
         return;
@@ -183,9 +183,13 @@ FC_INLINE void NAME(fc_spread_pixel)(const REAL *x, const int32_t *index, int ch
         VECI lane;
         FC_UNROLL
         for (int l = 0; l < LANES; l++) lane[l] = index[c + l] - index[c];
-        for (int i = 0; i < planes; i++)
-            NAME(fc_store)(out + i * plane_step + c,
-                           __builtin_shuffle(NAME(fc_load)(x + index[c] + i), lane));
+        for (int i = 0; i < planes; i++) {
+            const REAL *from = x + index[c] + i;
+            VEC found = shuffled == 1 ? __builtin_shuffle(NAME(fc_load)(from), lane)
+                                      : __builtin_shuffle(NAME(fc_load)(from),
+                                                          NAME(fc_load)(from + LANES), lane);
+            NAME(fc_store)(out + i * plane_step + c, found);
+        }
     }
 }
 
@@ -194,13 +198,13 @@ FC_INLINE void NAME(fc_spread_pixel)(const REAL *x, const int32_t *index, int ch
 FC_LEAF void NAME(fc_spread_row)(const REAL *x, int width, int source_channels,
                                  const int32_t *index, int channels, int planes, REAL *out,
                                  ptrdiff_t plane_step, ptrdiff_t phase_step, int phases,
-                                 int start, int shuffle) {
+                                 int start, int shuffled) {
     int phase = start % phases, place = start / phases;
     for (int n = 0; n < width; n++) {
-        int whole = shuffle && (ptrdiff_t)(width - n - 1) * source_channels >= LANES;
+        int whole = (ptrdiff_t)(width - n - 1) * source_channels >= shuffled * LANES;
         NAME(fc_spread_pixel)(x + (ptrdiff_t)n * source_channels, index, channels, planes,
                               out + phase * phase_step + (ptrdiff_t)place * channels, plane_step,
-                              whole);
+                              whole ? shuffled : 0);
         if (++phase == phases) {
             phase = 0;
             place++;
