@@ -184,7 +184,7 @@ def _panels_over_planes(
     spread = (SHUFFLE_COST * lanes.shuffled or COPY_COST) * pixels
     # The kernel's tiles are up to 6 units (on most CPUs) by 2 vectors.
     sums = min(lanes.units, 6) * min(lanes.unit_channels // pad_channels(1, dtype), 2)
-    filled = lanes.columns * lanes.index.size / (lanes.units * lanes.unit_channels)
+    filled = lanes.columns * lanes.channels / (lanes.units * lanes.unit_channels)
     plane = max(PLANE_COST, LATENCY / sums) / filled
     padded = pad_channels(outputs, dtype)
     panel = PANEL_COST if padded > pad_channels(1, dtype) else NARROW_PANEL_COST

@@ -39,9 +39,10 @@ class Lanes:
     column_tables: np.ndarray
     """(3, column taps) intp: the same along a row."""
     index: np.ndarray
-    """(channels,) int32: the first channel of the source's group that an output reads."""
+    """int32, of each channel: the first channel of the source's group that an output reads."""
     fields: np.ndarray
     """int32 fields of the kernels' Lanes."""
+    channels: int
     rows: int
     columns: int
     row_stride: int
@@ -57,7 +58,7 @@ class Lanes:
     @property
     def narrow(self) -> bool:
         """Whether several pixels' channels fill the vectors of one unit."""
-        return self.unit_channels != self.index.size
+        return self.unit_channels != self.channels
 
     def scratch_size(self, rows: int) -> int:
         """Return the values of the copied source of `rows` output rows."""
@@ -131,7 +132,9 @@ def plan_lanes(
         row_offset = [at * width * channels for _, at in rows]
         column_offset = [at * channels for _, at in columns]
     shuffled = _shuffled(channels, channels // groups, planes, lanes)
-    index = np.arange(channels, dtype=np.int32) // (channels // groups) * planes
+    # As long as a vector, so that a pixel's channels are permuted at once.
+    index = np.minimum(np.arange(max(channels, lanes), dtype=np.int32), channels - 1)
+    index = index // (channels // groups) * planes
     fields = (
         height,
         width,
@@ -171,6 +174,7 @@ def plan_lanes(
         ),
         index=index,
         fields=np.array(fields, np.int32),
+        channels=channels,
         rows=grid[0],
         columns=grid[1],
         row_stride=strides[0],
@@ -204,10 +208,9 @@ def _inside(
 
 def _shuffled(channels: int, outputs: int, planes: int, lanes: int) -> int:
     """Return whether every vector of a plane is found within one of the source, or two; or 0."""
-    if channels < lanes:
-        return 0
-    starts = [*range(0, channels - lanes, lanes), channels - lanes]
-    farthest = max(((start + lanes - 1) // outputs - start // outputs) * planes for start in starts)
+    width = min(channels, lanes)
+    starts = [*range(0, channels - width, width), channels - width]
+    farthest = max(((start + width - 1) // outputs - start // outputs) * planes for start in starts)
     vectors = farthest // lanes + 1
     return vectors if vectors <= 2 else 0
 

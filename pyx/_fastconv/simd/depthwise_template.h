@@ -169,6 +169,20 @@ FC_LEAF void NAME(fc_depthwise_gradient)(int taps, const REAL *x, const fc_area 
 
 /* ---- planes: plane i holds, for every output channel, the i-th input channel of its group ---- */
 
+FC_INLINE VECI NAME(fc_lane_offsets)(const int32_t *index) {
+    VECI lane;
+    FC_UNROLL
+    for (int l = 0; l < LANES; l++) lane[l] = index[l] - index[0];
+    return lane;
+}
+
+/* A vector permuted out of one or two. */
+FC_INLINE VEC NAME(fc_permuted)(const REAL *x, VECI lane, int vectors) {
+    VEC first = NAME(fc_load)(x);
+    return vectors == 1 ? __builtin_shuffle(first, lane)
+                        : __builtin_shuffle(first, NAME(fc_load)(x + LANES), lane);
+}
+
 /* planes[i][c] = x[index[c] + i]; each vector permuted out of one or two of x, `shuffled`, which
  * may read as many past the pixel's last channel. */
 FC_INLINE void NAME(fc_spread_pixel)(const REAL *x, const int32_t *index, int channels, int planes,
@@ -180,31 +194,34 @@ FC_INLINE void NAME(fc_spread_pixel)(const REAL *x, const int32_t *index, int ch
     }
     for (int begin = 0; begin < channels; begin += LANES) {
         int c = begin + LANES <= channels ? begin : channels - LANES;
-        VECI lane;
-        FC_UNROLL
-        for (int l = 0; l < LANES; l++) lane[l] = index[c + l] - index[c];
-        for (int i = 0; i < planes; i++) {
-            const REAL *from = x + index[c] + i;
-            VEC found = shuffled == 1 ? __builtin_shuffle(NAME(fc_load)(from), lane)
-                                      : __builtin_shuffle(NAME(fc_load)(from),
-                                                          NAME(fc_load)(from + LANES), lane);
-            NAME(fc_store)(out + i * plane_step + c, found);
-        }
+        VECI lane = NAME(fc_lane_offsets)(index + c);
+        for (int i = 0; i < planes; i++)
+            NAME(fc_store)(out + i * plane_step + c,
+                           NAME(fc_permuted)(x + index[c] + i, lane, shuffled));
     }
 }
 
 /* One row of `width` pixels of `source_channels` values into planes: pixel n goes to place
- * (n + start) / phases of phase (n + start) % phases. */
+ * (n + start) / phases of phase (n + start) % phases.  Where a pixel has fewer channels than a
+ * vector, what is written past it is put right by the pixels behind it in its phase. */
 FC_LEAF void NAME(fc_spread_row)(const REAL *x, int width, int source_channels,
                                  const int32_t *index, int channels, int planes, REAL *out,
                                  ptrdiff_t plane_step, ptrdiff_t phase_step, int phases,
                                  int start, int shuffled) {
+    const int narrow = channels < LANES;
+    const int behind = narrow ? phases * ((LANES - 1) / channels) : 0;
+    const VECI lane = NAME(fc_lane_offsets)(index); /* as long as a vector at least */
     int phase = start % phases, place = start / phases;
-    for (int n = 0; n < width; n++) {
-        int whole = (ptrdiff_t)(width - n - 1) * source_channels >= shuffled * LANES;
-        NAME(fc_spread_pixel)(x + (ptrdiff_t)n * source_channels, index, channels, planes,
-                              out + phase * phase_step + (ptrdiff_t)place * channels, plane_step,
-                              whole ? shuffled : 0);
+    for (int n = 0; n < width; n++, x += source_channels) {
+        REAL *to = out + phase * phase_step + (ptrdiff_t)place * channels;
+        int whole = n + behind < width &&
+                    (ptrdiff_t)(width - n - 1) * source_channels >= shuffled * LANES;
+        if (shuffled && narrow && whole)
+            for (int i = 0; i < planes; i++)
+                NAME(fc_store)(to + i * plane_step, NAME(fc_permuted)(x + i, lane, shuffled));
+        else
+            NAME(fc_spread_pixel)(x, index, channels, planes, to, plane_step,
+                                  whole ? shuffled : 0);
         if (++phase == phases) {
             phase = 0;
             place++;
