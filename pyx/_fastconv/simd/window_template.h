@@ -40,8 +40,8 @@ FC_INLINE void NAME(fc_conv_pool_body)(const int windows, const int vectors, con
                                        uint8_t *winners, ptrdiff_t out_step,
                                        const ptrdiff_t *run_offset, int runs, int length,
                                        const REAL *weights, const REAL *bias, int channels) {
-    VEC sums[FC_ROWS][2];
-    const REAL *pixel[FC_ROWS];
+    VEC sums[FC_NARROW_ROWS][2];
+    const REAL *pixel[FC_NARROW_ROWS];
     FC_UNROLL
     for (int i = 0; i < 4 * windows; i++) {
         pixel[i] = corner + (i / 4) * step + (i & 1) * right + ((i >> 1) & 1) * down;
@@ -65,13 +65,13 @@ FC_INLINE void NAME(fc_conv_pool_line)(const int vectors, int windows, const REA
                                        uint8_t *winners, ptrdiff_t out_step,
                                        const ptrdiff_t *run_offset, int runs, int length,
                                        const REAL *weights, const REAL *bias, int channels) {
-    enum { SIDE_BY_SIDE = FC_ROWS / 4 };
+    const int most = (vectors == 2 ? FC_ROWS : FC_NARROW_ROWS) / 4;
     int w = 0;
-    for (; w + SIDE_BY_SIDE <= windows; w += SIDE_BY_SIDE)
-        NAME(fc_conv_pool_body)(SIDE_BY_SIDE, vectors, corner + w * step, step, right, down,
+    for (; w + most <= windows; w += most)
+        NAME(fc_conv_pool_body)(most, vectors, corner + w * step, step, right, down,
                                 out + w * out_step, winners ? winners + w * out_step : NULL,
                                 out_step, run_offset, runs, length, weights, bias, channels);
-    for (; SIDE_BY_SIDE > 1 && w < windows; w++)
+    for (; most > 1 && w < windows; w++)
         NAME(fc_conv_pool_body)(1, vectors, corner + w * step, step, right, down,
                                 out + w * out_step, winners ? winners + w * out_step : NULL,
                                 out_step, run_offset, runs, length, weights, bias, channels);
