@@ -201,27 +201,46 @@ FC_INLINE void NAME(fc_spread_pixel)(const REAL *x, const int32_t *index, int ch
     }
 }
 
+/* The first pixels of a row of fewer channels than a vector, phase by phase; return how many.  What
+ * is written past a pixel is put right by those behind it in its phase, which must be there. */
+FC_INLINE int NAME(fc_spread_narrow)(const REAL *x, int width, int source_channels,
+                                     const int32_t *index, int channels, int planes, REAL *out,
+                                     ptrdiff_t plane_step, ptrdiff_t phase_step, int phases,
+                                     int start, int shuffled) {
+    const int behind = phases * ((LANES - 1) / channels);
+    const int read = (shuffled * LANES + source_channels - 1) / source_channels;
+    const int whole = width - (behind > read ? behind : read);
+    const VECI lane = NAME(fc_lane_offsets)(index);
+    for (int first = 0; first < phases; first++) {
+        const int at = first + start;
+        REAL *to = out + at % phases * phase_step + (ptrdiff_t)(at / phases) * channels;
+        for (int n = first; n < whole; n += phases, to += channels)
+            for (int i = 0; i < planes; i++)
+                NAME(fc_store)(to + i * plane_step,
+                               NAME(fc_permuted)(x + (ptrdiff_t)n * source_channels + i, lane,
+                                                 shuffled));
+    }
+    return whole > 0 ? whole : 0;
+}
+
 /* One row of `width` pixels of `source_channels` values into planes: pixel n goes to place
- * (n + start) / phases of phase (n + start) % phases.  Where a pixel has fewer channels than a
- * vector, what is written past it is put right by the pixels behind it in its phase. */
+ * (n + start) / phases of phase (n + start) % phases. */
 FC_LEAF void NAME(fc_spread_row)(const REAL *x, int width, int source_channels,
                                  const int32_t *index, int channels, int planes, REAL *out,
                                  ptrdiff_t plane_step, ptrdiff_t phase_step, int phases,
                                  int start, int shuffled) {
-    const int narrow = channels < LANES;
-    const int behind = narrow ? phases * ((LANES - 1) / channels) : 0;
-    const VECI lane = NAME(fc_lane_offsets)(index); /* as long as a vector at least */
-    int phase = start % phases, place = start / phases;
-    for (int n = 0; n < width; n++, x += source_channels) {
-        REAL *to = out + phase * phase_step + (ptrdiff_t)place * channels;
-        int whole = n + behind < width &&
-                    (ptrdiff_t)(width - n - 1) * source_channels >= shuffled * LANES;
-        if (shuffled && narrow && whole)
-            for (int i = 0; i < planes; i++)
-                NAME(fc_store)(to + i * plane_step, NAME(fc_permuted)(x + i, lane, shuffled));
-        else
-            NAME(fc_spread_pixel)(x, index, channels, planes, to, plane_step,
-                                  whole ? shuffled : 0);
+    int n = 0;
+    if (shuffled && channels < LANES) {
+        n = NAME(fc_spread_narrow)(x, width, source_channels, index, channels, planes, out,
+                                   plane_step, phase_step, phases, start, shuffled);
+        shuffled = 0;
+    }
+    int phase = (n + start) % phases, place = (n + start) / phases;
+    for (; n < width; n++) {
+        int whole = (ptrdiff_t)(width - n - 1) * source_channels >= shuffled * LANES;
+        NAME(fc_spread_pixel)(x + (ptrdiff_t)n * source_channels, index, channels, planes,
+                              out + phase * phase_step + (ptrdiff_t)place * channels, plane_step,
+                              whole ? shuffled : 0);
         if (++phase == phases) {
             phase = 0;
             place++;
