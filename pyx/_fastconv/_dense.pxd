@@ -12,11 +12,11 @@ cdef extern from "simd/dense.h" nogil:
         PANEL_VECTORS "FC_PANEL_VECTORS"
     void fc_fill_front() noexcept
     int fc_list_inputs_f32(const float*, int, int32_t*, float*) noexcept
-    int fc_list_inputs_f64(const double*, int, int32_t*, double*) noexcept
+    int fc_list_rest_f64(const double*, int, int, int, int32_t*, double*) noexcept
     void fc_list_samples_f32(const float*, ptrdiff_t, int, int, int32_t*, int32_t*,
                              float*) noexcept
-    void fc_list_samples_f64(const double*, ptrdiff_t, int, int, int32_t*, int32_t*,
-                             double*) noexcept
+    void fc_list_samples_rest_f64(const double*, ptrdiff_t, int, int, int, int, int32_t*,
+                                  int32_t*, double*) noexcept
     void fc_deal_row_f32(const float*, ptrdiff_t, int, float*, ptrdiff_t) noexcept
     void fc_deal_row_f64(const double*, ptrdiff_t, int, double*, ptrdiff_t) noexcept
     void fc_prefetch_f32(const float*, ptrdiff_t) noexcept
@@ -40,15 +40,16 @@ cdef inline int list_inputs(const real* x, int length, int32_t* rows,
     if real is float:
         return fc_list_inputs_f32(x, length, rows, factors)
     else:
-        return fc_list_inputs_f64(x, length, rows, factors)
+        return fc_list_rest_f64(x, 0, length, 0, rows, factors)
 
 
 cdef inline void list_samples(const real* x, ptrdiff_t step, int batch, int length,
                               int32_t* counts, int32_t* samples, real* factors) noexcept nogil:
+    memset(counts, 0, <size_t> length * sizeof(int32_t))
     if real is float:
         fc_list_samples_f32(x, step, batch, length, counts, samples, factors)
     else:
-        fc_list_samples_f64(x, step, batch, length, counts, samples, factors)
+        fc_list_samples_rest_f64(x, step, 0, 0, batch, length, counts, samples, factors)
 
 
 cdef inline void deal_row(const real* row, ptrdiff_t width, int vectors, real* panel,

@@ -207,7 +207,7 @@ def _inside(
 
 
 def _shuffled(channels: int, outputs: int, planes: int, lanes: int) -> int:
-    """Return whether every vector of a plane is found within one of the source, or two; or 0."""
+    """Return out of how many vectors of the source, 1 or 2, any of a plane comes; 0: of more."""
     width = min(channels, lanes)
     starts = [*range(0, channels - width, width), channels - width]
     farthest = max(((start + width - 1) // outputs - start // outputs) * planes for start in starts)

@@ -1,41 +1,13 @@
-/* Lists of the inputs, or samples, that are not 0: for floats eight lanes at a time where the CPU
- * can permute them.  The living of eight are moved to the front and
- * stored whole at the list's end: never past the room for all of them, as a list is not longer
- * than what was looked at.
+/* Lists of the inputs, or samples, that are not 0: of floats eight lanes at a time where the CPU can
+ * permute them.  The living of eight are moved to the front and stored whole at the list's end:
+ * never past the room for all of them, as a list is not longer than what was looked at.
  */
 #ifndef FASTCONV_DENSE_LIST_H
 #define FASTCONV_DENSE_LIST_H
 
 #include "front.h"
 
-/* List the inputs of one sample that are not 0; return how many. */
-FC_LEAF int fc_list_inputs_f64(const double *x, int length, int32_t *rows, double *factors) {
-    return fc_list_rest_f64(x, 0, length, 0, rows, factors);
-}
-
-/* List for each input the samples in which it is not 0: room for `batch` each. */
-FC_LEAF void fc_list_samples_f64(const double *x, ptrdiff_t step, int batch, int length,
-                                 int32_t *counts, int32_t *samples, double *factors) {
-    memset(counts, 0, (size_t)length * sizeof *counts);
-    for (int sample = 0; sample < batch; sample++)
-        fc_list_sample_f64(x + sample * step, length, sample, batch, counts, samples, factors);
-}
-
 #if defined(__AVX2__)
-
-FC_LEAF int fc_list_inputs_f32(const float *x, int length, int32_t *rows, float *factors) {
-    int count = 0, i = 0;
-    for (; i + 8 <= length; i += 8) {
-        __m256 values = _mm256_loadu_ps(x + i);
-        int mask = fc_living_lanes(values);
-        __m256i order = fc_front_order(mask);
-        _mm256_storeu_ps(factors + count, _mm256_permutevar8x32_ps(values, order));
-        _mm256_storeu_si256((__m256i *)(rows + count),
-                            _mm256_add_epi32(order, _mm256_set1_epi32(i)));
-        count += __builtin_popcount((unsigned)mask);
-    }
-    return fc_list_rest_f32(x, i, length, count, rows, factors);
-}
 
 /* Append eight samples to the lists of eight inputs. */
 FC_INLINE void fc_list_eight(const float *x, ptrdiff_t step, int sample, int batch,
@@ -56,33 +28,38 @@ FC_INLINE void fc_list_eight(const float *x, ptrdiff_t step, int sample, int bat
     }
 }
 
+#endif
+
+/* List the inputs of one sample that are not 0; return how many. */
+FC_LEAF int fc_list_inputs_f32(const float *x, int length, int32_t *rows, float *factors) {
+    int count = 0, i = 0;
+#if defined(__AVX2__)
+    for (; i + 8 <= length; i += 8) {
+        __m256 values = _mm256_loadu_ps(x + i);
+        int mask = fc_living_lanes(values);
+        __m256i order = fc_front_order(mask);
+        _mm256_storeu_ps(factors + count, _mm256_permutevar8x32_ps(values, order));
+        _mm256_storeu_si256((__m256i *)(rows + count),
+                            _mm256_add_epi32(order, _mm256_set1_epi32(i)));
+        count += __builtin_popcount((unsigned)mask);
+    }
+#endif
+    return fc_list_rest_f32(x, i, length, count, rows, factors);
+}
+
+/* List for each input the samples in which it is not 0: room for `batch` each, counts at 0. */
 FC_LEAF void fc_list_samples_f32(const float *x, ptrdiff_t step, int batch, int length,
                                  int32_t *counts, int32_t *samples, float *factors) {
-    const int whole = batch / 8 * 8, eights = length / 8 * 8;
-    memset(counts, 0, (size_t)length * sizeof *counts);
+    int whole = 0, eights = 0;
+#if defined(__AVX2__)
+    whole = batch / 8 * 8;
+    eights = length / 8 * 8;
     for (int sample = 0; sample < whole; sample += 8)
         for (int i = 0; i < eights; i += 8)
             fc_list_eight(x + sample * step + i, step, sample, batch, counts + i,
                           samples + (ptrdiff_t)i * batch, factors + (ptrdiff_t)i * batch);
-    for (int sample = 0; sample < batch; sample++) {
-        const int i = sample < whole ? eights : 0;
-        fc_list_sample_f32(x + sample * step + i, length - i, sample, batch, counts + i,
-                           samples + (ptrdiff_t)i * batch, factors + (ptrdiff_t)i * batch);
-    }
-}
-
-#else
-
-FC_LEAF int fc_list_inputs_f32(const float *x, int length, int32_t *rows, float *factors) {
-    return fc_list_rest_f32(x, 0, length, 0, rows, factors);
-}
-
-FC_LEAF void fc_list_samples_f32(const float *x, ptrdiff_t step, int batch, int length,
-                                 int32_t *counts, int32_t *samples, float *factors) {
-    memset(counts, 0, (size_t)length * sizeof *counts);
-    for (int sample = 0; sample < batch; sample++)
-        fc_list_sample_f32(x + sample * step, length, sample, batch, counts, samples, factors);
-}
-
 #endif
+    fc_list_samples_rest_f32(x, step, whole, eights, batch, length, counts, samples, factors);
+}
+
 #endif

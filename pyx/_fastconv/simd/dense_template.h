@@ -46,6 +46,17 @@ FC_INLINE void NAME(fc_list_sample)(const REAL *x, int length, int sample, ptrdi
     }
 }
 
+/* Append all samples, of the first `whole` only the inputs from `first` on. */
+FC_INLINE void NAME(fc_list_samples_rest)(const REAL *x, ptrdiff_t step, int whole, int first,
+                                          int batch, int length, int32_t *counts,
+                                          int32_t *samples, REAL *factors) {
+    for (int sample = 0; sample < batch; sample++) {
+        const int i = sample < whole ? first : 0;
+        NAME(fc_list_sample)(x + sample * step + i, length - i, sample, batch, counts + i,
+                             samples + (ptrdiff_t)i * batch, factors + (ptrdiff_t)i * batch);
+    }
+}
+
 /* ---- panels: `vectors` wide stretches of a row, each in an array of its own ---- */
 
 /* Copy a row of `width` values into one row of each panel, zeros behind its end. */

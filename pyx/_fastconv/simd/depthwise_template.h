@@ -169,6 +169,7 @@ FC_LEAF void NAME(fc_depthwise_gradient)(int taps, const REAL *x, const fc_area 
 
 /* ---- planes: plane i holds, for every output channel, the i-th input channel of its group ---- */
 
+/* Where a vector of channels lies from the first one's; `index` is as long as a vector at least. */
 FC_INLINE VECI NAME(fc_lane_offsets)(const int32_t *index) {
     VECI lane;
     FC_UNROLL
