@@ -161,6 +161,24 @@ def test_fused_block(always, **case):
     assert_close(out, np.choose(winners, [*pixels, np.zeros(out.shape)]), usual=usual)
 
 
+@pytest.mark.parametrize("side", [5, 6, 7, 8])
+@pytest.mark.parametrize("make", [Conv2DPlan, ConvPoolPlan])
+def test_every_loop_order_gives_the_same_bits(always, monkeypatch, make, side):
+    """Blocks of rows that begin and end anywhere in an image, among short tiles and whole ones."""
+    x, kernel = normal(5, side + 2, side + 7, 24), normal(3, 3, 24, 40)
+    results = set()
+    for kernel_bytes in (0, winograd.KERNEL_BYTES):
+        for block_bytes in (1, 300_000, winograd.STAGED_BYTES):
+            monkeypatch.setattr(winograd, "KERNEL_BYTES", kernel_bytes)
+            monkeypatch.setattr(winograd, "STAGED_BYTES", block_bytes)
+            monkeypatch.setattr(winograd, "BLOCK_BYTES", block_bytes)
+            plan = make(x.shape, kernel.shape)
+            out = np.full(plan.output_shape, np.nan, np.float32)
+            plan.forward(x, kernel, None, out, *[None] * (make is ConvPoolPlan))
+            results.add(out.tobytes())
+    assert len(results) == 1
+
+
 @pytest.mark.parametrize("position", [(0, 0), (5, 7), (20, 19)])
 def test_nan_comes_out_of_every_window_that_holds_it(always, position):
     """A tile computes 4 x 4 outputs together: NaN may reach those of its tile, no others."""

@@ -15,7 +15,8 @@ from fastconv.ops.plans.winograd_narrow import WinogradNarrowPlan
         ((32, 100, 100, 3), False, True),
         ((32, 100, 100, 1), True, False),  # nine multiply-adds a sum
         ((32, 100, 100, 64), True, False),  # a kernel that does not stay in L1
-        ((32, 8, 8, 3), False, False),  # four tiles for 36 pixels
+        ((32, 8, 8, 3), False, True),  # three of its four tiles are short
+        ((32, 7, 7, 3), False, False),  # the same for 25 pixels
     ],
     ids=str,
 )

@@ -6,7 +6,7 @@ from libc.string cimport memset
 from _fastconv._window cimport Strip
 
 cdef extern from "simd/winograd_axis.h" nogil:
-    void fc_input_lines(const float* const*, ptrdiff_t, ptrdiff_t, float*, ptrdiff_t) noexcept
+    void fc_input_lines(const float* const*, ptrdiff_t, ptrdiff_t, int, float*, ptrdiff_t) noexcept
     void fc_input_tile(const float*, ptrdiff_t, ptrdiff_t, float*, ptrdiff_t) noexcept
 
 cdef enum:
@@ -23,14 +23,21 @@ cdef struct Tiles:
     int pooled
     int relu
     int band              # tiles side by side whose lines are made at a time
+    int short_row         # whether the last row of tiles is short, and the last column
+    int short_column
 
 
 cdef inline Tiles tiles_of(const int[::1] fields):
     cdef Tiles t
     t.rows, t.columns, t.out_rows, t.out_columns = fields[0], fields[1], fields[2], fields[3]
     t.channels, t.filters, t.pooled, t.relu = fields[4], fields[5], fields[6], fields[7]
-    t.band = fields[8]
+    t.band, t.short_row, t.short_column = fields[8], fields[9], fields[10]
     return t
+
+
+cdef inline bint is_short_row(const Tiles* t, ptrdiff_t row) noexcept nogil:
+    """Of one row of tiles, counted over all images."""
+    return t.short_row and row % t.rows == t.rows - 1
 
 
 cdef inline void image_rows(const Strip* s, const float* image, int top,
@@ -45,7 +52,7 @@ cdef inline void image_rows(const Strip* s, const float* image, int top,
 
 
 cdef inline void load_lines(const Strip* s, const float* const* rows, int begin, int count,
-                            float* lines, ptrdiff_t step) noexcept nogil:
+                            bint is_short, float* lines, ptrdiff_t step) noexcept nogil:
     """B' d of pixels [begin, begin + count), of which some may lie outside the image."""
     cdef const float* inside[6]
     cdef ptrdiff_t first = max(0, min(count, -begin)), i
@@ -58,4 +65,4 @@ cdef inline void load_lines(const Strip* s, const float* const* rows, int begin,
         memset(lines + i * step + last * s.channels, 0,
                <size_t> (count - last) * s.channels * sizeof(float))
     fc_input_lines(inside, (last - first) * s.channels, 4 * <ptrdiff_t> s.width * s.channels,
-                   lines + first * s.channels, step)
+                   is_short, lines + first * s.channels, step)

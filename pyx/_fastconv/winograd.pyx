@@ -13,6 +13,10 @@ streamed once a block.  *Staged* (U larger than a cache): all tiles go through e
 before the next, and the products are shared out by (xi, panel), so that each U is read
 once.  Every output is one fixed sum in either order, whatever the number of threads.
 
+A tile of whose four rows (columns) the output has at most two is short and lacks two points of six
+along that axis.  Tiles lie in V and M in the order of `Order`, in which those that have a point
+are neighbours: its product walks them and no others.
+
 The input gradient is the same convolution of dy with the kernel turned round.  V, M and U hold
 their points SKEW floats more than a power of two apart: the transforms walk all 36 at once.
 """
@@ -27,10 +31,13 @@ from _fastconv._tiles cimport (
 from _fastconv._window cimport (
     Strip, padded_channels, panel_count, panel_vectors, strip_of,
 )
-from _fastconv._winograd cimport POINTS, SKEW, Tiles, image_rows, load_lines, tiles_of
+from _fastconv._winograd cimport (
+    POINTS, SKEW, Tiles, image_rows, is_short_row, load_lines, tiles_of,
+)
 
 cdef extern from "simd/winograd.h" nogil:
-    void fc_input_columns(const float*, ptrdiff_t, int, float*, ptrdiff_t) noexcept
+    int fc_lacking(int, int) noexcept
+    void fc_input_columns(const float*, ptrdiff_t, int, int, int, float*, ptrdiff_t) noexcept
     void fc_points_product(ptrdiff_t, int, const float*, ptrdiff_t, int, const float*, float*,
                            ptrdiff_t) noexcept
     void fc_kernel_tile(const float*, ptrdiff_t, float*, ptrdiff_t) noexcept
@@ -44,25 +51,67 @@ cdef extern from "simd/winograd.h" nogil:
 SKEWED = SKEW
 
 
-cdef void input_rows(const Tiles* t, const Strip* s, const float* x, float* v,
-                     ptrdiff_t v_step, ptrdiff_t first, ptrdiff_t last,
-                     float* lines) noexcept nogil:
-    """V of tile rows [first, last), counted over all images; row `first` goes to v[0]."""
-    cdef ptrdiff_t row, padded = padded_channels(t.channels, x)
+cdef struct Order:        # of the tiles of some rows of tiles, as they lie in V and M:
+    ptrdiff_t first       # row of these
+    int columns           # whole ones of a row
+    ptrdiff_t whole       # before it the short last tiles of the whole rows; then their whole ones
+    ptrdiff_t wide        # then the whole tiles of the short rows
+    ptrdiff_t corners     # then the short last tiles of the short rows
+    ptrdiff_t tiles       # and the end
+
+
+cdef Order order_of(const Tiles* t, ptrdiff_t first, ptrdiff_t last) noexcept nogil:
+    cdef ptrdiff_t short_rows = (last // t.rows - first // t.rows) * t.short_row
+    cdef ptrdiff_t whole_rows = last - first - short_rows
+    cdef Order o
+    o.first, o.columns = first, t.columns - t.short_column
+    o.whole = whole_rows * t.short_column
+    o.wide = o.whole + whole_rows * o.columns
+    o.corners = o.wide + short_rows * o.columns
+    o.tiles = o.corners + short_rows * t.short_column
+    return o
+
+
+cdef inline ptrdiff_t place(const Tiles* t, const Order* o, ptrdiff_t row,
+                            int column) noexcept nogil:
+    """Where a tile lies; a row's whole tiles are neighbours."""
+    cdef ptrdiff_t short_before = (row // t.rows - o.first // t.rows) * t.short_row
+    cdef ptrdiff_t before = row - o.first - short_before
+    if is_short_row(t, row):
+        return (o.wide + short_before * o.columns + column if column < o.columns
+                else o.corners + short_before)
+    return o.whole + before * o.columns + column if column < o.columns else before
+
+
+cdef void points_product(const Order* o, int xi, int vectors, const float* v, ptrdiff_t v_tile,
+                         int channels, const float* u, float* m, ptrdiff_t m_tile) noexcept nogil:
+    """The product of one point for the tiles that have it."""
+    cdef ptrdiff_t first = o.whole if fc_lacking(1, xi % 6) else 0
+    cdef ptrdiff_t last = o.corners if fc_lacking(1, xi % 6) else o.tiles
+    if fc_lacking(1, xi // 6):
+        last = o.wide
+    fc_points_product(last - first, vectors, v + first * v_tile, v_tile, channels, u,
+                      m + first * m_tile, m_tile)
+
+
+cdef void input_row(const Tiles* t, const Order* o, const Strip* s, const float* x, ptrdiff_t row,
+                    float* v, ptrdiff_t v_step, float* lines) noexcept nogil:
+    """V of one row of tiles, counted over all images."""
+    cdef ptrdiff_t padded = padded_channels(t.channels, x)
     cdef ptrdiff_t line_step = (4 * t.band + 2) * <ptrdiff_t> t.channels + SKEW
     cdef ptrdiff_t image_size = <ptrdiff_t> s.height * s.width * s.channels
-    cdef int column, tiles, tile
+    cdef bint short_row = is_short_row(t, row)
+    cdef int column = 0, tiles, tile
     cdef const float* rows[6]
-    for row in range(first, last):
-        image_rows(s, x + row // t.rows * image_size, <int> (row % t.rows) * 4, rows)
-        column = 0
-        while column < t.columns:
-            tiles = min(t.band, t.columns - column)
-            load_lines(s, rows, 4 * column - s.left, 4 * tiles + 2, lines, line_step)
-            for tile in range(tiles):
-                fc_input_columns(lines + 4 * tile * t.channels, line_step, t.channels, v, v_step)
-                v += padded
-            column += t.band
+    image_rows(s, x + row // t.rows * image_size, <int> (row % t.rows) * 4, rows)
+    while column < t.columns:
+        tiles = min(t.band, t.columns - column)
+        load_lines(s, rows, 4 * column - s.left, 4 * tiles + 2, short_row, lines, line_step)
+        for tile in range(tiles):
+            fc_input_columns(lines + 4 * tile * t.channels, line_step, t.channels, short_row,
+                             column + tile >= o.columns,
+                             v + place(t, o, row, column + tile) * padded, v_step)
+        column += t.band
 
 
 cdef void output_tiles(const Tiles* t, const float* m, ptrdiff_t m_step, ptrdiff_t m_tile,
@@ -88,23 +137,36 @@ cdef void block(const Tiles* t, const Strip* s, const float* x, const float* u,
                 const float* bias, float* y, uint8_t* winners, ptrdiff_t first, ptrdiff_t last,
                 float* v, float* m, float* scratch) noexcept nogil:
     """All three steps for tile rows [first, last)."""
-    cdef ptrdiff_t tiles = (last - first) * t.columns, row
-    cdef ptrdiff_t padded = padded_channels(t.channels, x)
+    cdef Order o = order_of(t, first, last)
+    cdef ptrdiff_t padded = padded_channels(t.channels, x), row
     cdef ptrdiff_t u_step = padded_channels(t.filters, x) * t.channels + SKEW
     cdef int panel, start, vectors, xi
-    cdef ptrdiff_t width, v_step = tiles * padded + SKEW, m_step
-    input_rows(t, s, x, v, v_step, first, last, scratch)
+    cdef ptrdiff_t width, v_step = o.tiles * padded + SKEW, m_step
+    for row in range(first, last):
+        input_row(t, &o, s, x, row, v, v_step, scratch)
     for panel in range(panel_count(t.filters, x)):
         start = panel * 2 * LANES_F32
         vectors = panel_vectors(t.filters - start, x)
         width = vectors * LANES_F32
-        m_step = tiles * width + SKEW
+        m_step = o.tiles * width + SKEW
         for xi in range(POINTS):
-            fc_points_product(tiles, vectors, v + xi * v_step, padded, t.channels,
-                       u + xi * u_step + start * t.channels, m + xi * m_step, width)
+            points_product(&o, xi, vectors, v + xi * v_step, padded, t.channels,
+                           u + xi * u_step + start * t.channels, m + xi * m_step, width)
         for row in range(first, last):
-            output_tiles(t, m + (row - first) * t.columns * width, m_step, width, bias, y, winners,
-                         row, 0, t.columns, start, min(<int> width, t.filters - start))
+            output_row(t, &o, m, m_step, width, bias, y, winners, row, start,
+                       min(<int> width, t.filters - start))
+
+
+cdef void output_row(const Tiles* t, const Order* o, const float* m, ptrdiff_t m_step,
+                     ptrdiff_t m_tile, const float* bias, float* y, uint8_t* winners,
+                     ptrdiff_t row, int start, int channels) noexcept nogil:
+    """Write the outputs of one row of tiles for some channels."""
+    if o.columns:
+        output_tiles(t, m + place(t, o, row, 0) * m_tile, m_step, m_tile, bias, y, winners, row,
+                     0, o.columns, start, channels)
+    if t.short_column:
+        output_tiles(t, m + place(t, o, row, o.columns) * m_tile, m_step, m_tile, bias, y,
+                     winners, row, o.columns, 1, start, channels)
 
 
 def blocked(const float[:, :, :, ::1] x,        # IN
@@ -150,41 +212,39 @@ def staged(const float[:, :, :, ::1] x,         # IN
     cdef ptrdiff_t filters = padded_channels(t.filters, &v[0])
     cdef ptrdiff_t padded = padded_channels(t.channels, &v[0])
     cdef uint8_t* winner = NULL if winners is None else &winners[0, 0, 0, 0]
-    cdef ptrdiff_t tiles
+    cdef Order o
     cdef float_mode mode = 0
     while first < rows:
         last = min(first + block_rows, rows)
-        tiles = (last - first) * t.columns
+        o = order_of(&t, first, last)
         with nogil, parallel(num_threads=num_threads):
             mode = flush_denormals()
-            for task in prange(last - first, schedule="dynamic"):
-                input_rows(&t, &s, &x[0, 0, 0, 0], &v[task * t.columns * padded],
-                           tiles * padded + SKEW, first + task, first + task + 1,
-                           &scratch[threadid(), 0])
+            for task in prange(first, last, schedule="dynamic"):
+                input_row(&t, &o, &s, &x[0, 0, 0, 0], task, &v[0], o.tiles * padded + SKEW,
+                          &scratch[threadid(), 0])
             for task in prange(POINTS * panels, schedule="dynamic"):
-                staged_product(&t, &v[0], &u[0], &m[0], tiles, filters, padded, task // panels,
-                               <int> (task % panels))
-            for task in prange(tiles, schedule="static"):
-                staged_output(&t, &m[0], &bias[0], &y[0, 0, 0, 0], winner, tiles, filters, task,
-                              first)
+                staged_product(&t, &o, &v[0], &u[0], &m[0], filters, padded,
+                               <int> (task // panels), <int> (task % panels))
+            for task in prange(o.tiles, schedule="static"):
+                staged_output(&t, &o, &m[0], &bias[0], &y[0, 0, 0, 0], winner, filters,
+                              first + task // t.columns, <int> (task % t.columns))
             restore_denormals(mode)
         first = last
 
 
-cdef void staged_product(const Tiles* t, const float* v, const float* u, float* m,
-                         ptrdiff_t tiles, ptrdiff_t filters, ptrdiff_t padded, ptrdiff_t xi,
-                         int panel) noexcept nogil:
+cdef void staged_product(const Tiles* t, const Order* o, const float* v, const float* u, float* m,
+                         ptrdiff_t filters, ptrdiff_t padded, int xi, int panel) noexcept nogil:
     cdef int start = panel * 2 * LANES_F32
-    fc_points_product(tiles, panel_vectors(t.filters - start, v), v + xi * (tiles * padded + SKEW),
-               padded, t.channels, u + xi * (filters * t.channels + SKEW) + start * t.channels,
-               m + xi * (tiles * filters + SKEW) + start, filters)
+    points_product(o, xi, panel_vectors(t.filters - start, v), v + xi * (o.tiles * padded + SKEW),
+                   padded, t.channels, u + xi * (filters * t.channels + SKEW) + start * t.channels,
+                   m + xi * (o.tiles * filters + SKEW) + start, filters)
 
 
-cdef void staged_output(const Tiles* t, const float* m, const float* bias, float* y,
-                        uint8_t* winners, ptrdiff_t tiles, ptrdiff_t filters, ptrdiff_t tile,
-                        ptrdiff_t first) noexcept nogil:
-    output_tiles(t, m + tile * filters, tiles * filters + SKEW, filters, bias, y, winners,
-                 first + tile // t.columns, <int> (tile % t.columns), 1, 0, t.filters)
+cdef void staged_output(const Tiles* t, const Order* o, const float* m, const float* bias,
+                        float* y, uint8_t* winners, ptrdiff_t filters, ptrdiff_t row,
+                        int column) noexcept nogil:
+    output_tiles(t, m + place(t, o, row, column) * filters, o.tiles * filters + SKEW, filters,
+                 bias, y, winners, row, column, 1, 0, t.filters)
 
 
 def transform_kernel(const float[:, :, :, ::1] kernel,  # IN (3, 3, channels, filters)

@@ -6,8 +6,9 @@ tiles, and of each row the input transform, then panel by panel of 1-2 vectors o
 after tile: 36 products summed over the channels in registers, the output transform, bias, ReLU,
 pooling.
     V[tile][four channels][xi][channel]      U[panel][row of xi][channel][column of xi][lane]
-A row's V and a panel's U fit the L1 cache together; M never exists.  Tiles that are not whole, in
-pixels or in filters, go through a tile of scratch.
+A row's V and a panel's U fit the L1 cache together; M never exists.  The last row and column of
+tiles may be short, as in `winograd`.  Tiles of which some pixels or filters do not exist go through
+a tile of scratch.
 
 The kernel gradient dg = G' [ sum over tiles V[xi]' Z[xi] ] G, Z = A dy A', walks V as the output
 does: of a handful of tiles a panel's Z, then their part of dU[panel][xi][channel][lane].  Fixed
@@ -23,14 +24,23 @@ from _fastconv._tiles cimport (
     LANES_F32, float_mode, flush_denormals, restore_denormals,
 )
 from _fastconv._window cimport Strip, padded_channels, panel_count, panel_vectors, strip_of
-from _fastconv._winograd cimport POINTS, SKEW, Tiles, image_rows, load_lines, tiles_of
+from _fastconv._winograd cimport (
+    POINTS, SKEW, Tiles, image_rows, is_short_row, load_lines, tiles_of,
+)
 
 cdef extern from "simd/winograd_narrow.h" nogil:
-    void fc_narrow_input_rows(const float*, ptrdiff_t, int, int, float*) noexcept
-    void fc_narrow_tiles(int, int, int, const float*, const float*, const float*, int, float*,
-                         ptrdiff_t, ptrdiff_t) noexcept
-    void fc_narrow_pool_tiles(int, int, int, const float*, const float*, const float*, float*,
-                              uint8_t*, ptrdiff_t, ptrdiff_t) noexcept
+    ctypedef struct Panel "fc_narrow_panel":
+        int channels
+        int vectors
+        int pooled
+        int relu
+        const float* u
+        const float* bias
+        ptrdiff_t y_row
+        ptrdiff_t y_pixel
+
+    void fc_narrow_input_rows(const float*, ptrdiff_t, int, int, int, int, float*) noexcept
+    void fc_narrow_tiles(const Panel*, int, int, int, const float*, float*, uint8_t*) noexcept
     void fc_narrow_kernel(const float*, ptrdiff_t, int, int, int, float*) noexcept
 
 cdef extern from "simd/winograd_narrow_gradient.h" nogil:
@@ -47,68 +57,81 @@ cdef inline int whole_fours(int channels) noexcept nogil:
     return (channels + 3) // 4 * 4
 
 
-cdef void input_row(const Tiles* t, const Strip* s, const float* image, int top, float* lines,
+cdef void input_row(const Tiles* t, const Strip* s, const float* image, int row, float* lines,
                     float* v) noexcept nogil:
-    """V of the tiles whose first row of output is `top`."""
+    """V of one row of tiles of an image."""
     cdef const float* rows[6]
     # A vector of four may be read past a line's last channel: the skew has room for it.
     cdef ptrdiff_t step = (4 * t.columns + 2) * <ptrdiff_t> t.channels + SKEW
-    image_rows(s, image, top, rows)
-    load_lines(s, rows, -s.left, 4 * t.columns + 2, lines, step)
-    fc_narrow_input_rows(lines, step, t.columns, t.channels, v)
+    cdef bint short_row = is_short_row(t, row)
+    image_rows(s, image, 4 * row, rows)
+    load_lines(s, rows, -s.left, 4 * t.columns + 2, short_row, lines, step)
+    fc_narrow_input_rows(lines, step, t.columns, t.channels, short_row, t.short_column, v)
 
 
-cdef void tiles(const Tiles* t, int count, int vectors, const float* v, const float* u,
-                const float* bias, float* y, uint8_t* winners, ptrdiff_t y_row,
-                ptrdiff_t y_pixel) noexcept nogil:
-    if t.pooled:
-        fc_narrow_pool_tiles(count, vectors, t.channels, v, u, bias, y, winners, y_row, y_pixel)
-    else:
-        fc_narrow_tiles(count, vectors, t.channels, v, u, bias, t.relu, y, y_row, y_pixel)
-
-
-cdef void part_of_tile(const Tiles* t, int rows, int columns, int channels, int vectors,
-                       const float* v, const float* u, const float* bias, float* y,
+cdef void part_of_tile(const Panel* panel, int rows, int columns, int channels, bint short_row,
+                       bint short_column, const float* v, float* y,
                        uint8_t* winners) noexcept nogil:
     """One tile of which only some rows, columns or filters exist."""
     cdef float whole[16 * 2 * 16]
     cdef uint8_t whole_winners[4 * 2 * 16]
-    cdef int side = 2 if t.pooled else 4, row, column, width = vectors * LANES_F32
+    cdef int side = 2 if panel.pooled else 4, row, column, width = panel.vectors * LANES_F32
     cdef ptrdiff_t to, at
-    tiles(t, 1, vectors, v, u, bias, whole, NULL if winners == NULL else whole_winners,
-          side * width, width)
+    cdef Panel scratch = panel[0]
+    scratch.y_row, scratch.y_pixel = side * width, width
+    fc_narrow_tiles(&scratch, 1, short_row, short_column, v, whole,
+                    NULL if winners == NULL else whole_winners)
     for row in range(rows):
         for column in range(columns):
             at = (row * side + column) * width
-            to = (<ptrdiff_t> row * t.out_columns + column) * t.filters
+            to = row * panel.y_row + column * panel.y_pixel
             memcpy(y + to, whole + at, channels * sizeof(float))
             if winners != NULL:
                 memcpy(winners + to, whole_winners + at, channels)
 
 
+cdef void output_panel(const Tiles* t, int row, const Panel* panel, int channels, const float* v,
+                       float* y, uint8_t* winners) noexcept nogil:
+    """Some filters of one row of tiles, at y and winners."""
+    cdef int side = 2 if t.pooled else 4, whole = 0, column, columns
+    cdef bint short_row = is_short_row(t, row), short_column
+    cdef int rows = min(side, t.out_rows - row * side)
+    cdef bint all_there = (channels == panel.vectors * LANES_F32
+                           and rows == (side // 2 if short_row else side))
+    cdef ptrdiff_t tile_size = POINTS * whole_fours(t.channels), at
+    if all_there:
+        whole = t.out_columns // side
+        fc_narrow_tiles(panel, whole, short_row, 0, v, y, winners)
+    for column in range(whole, t.columns):
+        short_column = t.short_column and column == t.columns - 1
+        columns = min(side, t.out_columns - column * side)
+        at = <ptrdiff_t> column * side * t.filters
+        if all_there and columns == (side // 2 if short_column else side):
+            fc_narrow_tiles(panel, 1, short_row, short_column, v + column * tile_size, y + at,
+                            NULL if winners == NULL else winners + at)
+        else:
+            part_of_tile(panel, rows, columns, channels, short_row, short_column,
+                         v + column * tile_size, y + at,
+                         NULL if winners == NULL else winners + at)
+
+
 cdef void output_row(const Tiles* t, int row, const float* v, const float* u, const float* bias,
                      float* y, uint8_t* winners) noexcept nogil:
     """All filters of one row of tiles; y and winners are the image's."""
-    cdef int side = 2 if t.pooled else 4, panel, start, vectors, channels, whole, column
-    cdef int rows = min(side, t.out_rows - row * side)
-    cdef ptrdiff_t line = <ptrdiff_t> t.out_columns * t.filters, at
-    cdef ptrdiff_t tile_size = POINTS * whole_fours(t.channels)
-    for panel in range(panel_count(t.filters, v)):
-        start = panel * 2 * LANES_F32
-        vectors = panel_vectors(t.filters - start, v)
-        channels = min(vectors * LANES_F32, t.filters - start)
-        whole = 0
-        if rows == side and channels == vectors * LANES_F32:
-            whole = t.out_columns // side
-        at = row * side * line + start
-        tiles(t, whole, vectors, v, u, bias + start, y + at,
-              NULL if winners == NULL else winners + at, line, t.filters)
-        for column in range(whole, t.columns):
-            at = row * side * line + <ptrdiff_t> column * side * t.filters + start
-            part_of_tile(t, rows, min(side, t.out_columns - column * side), channels, vectors,
-                         v + column * tile_size, u, bias + start, y + at,
-                         NULL if winners == NULL else winners + at)
-        u += <ptrdiff_t> POINTS * t.channels * vectors * LANES_F32
+    cdef int side = 2 if t.pooled else 4, start = 0
+    cdef ptrdiff_t at
+    cdef Panel panel
+    panel.channels, panel.pooled, panel.relu = t.channels, t.pooled, t.relu
+    panel.y_row, panel.y_pixel = <ptrdiff_t> t.out_columns * t.filters, t.filters
+    panel.u = u
+    while start < t.filters:
+        panel.vectors = panel_vectors(t.filters - start, v)
+        panel.bias = bias + start
+        at = row * side * panel.y_row + start
+        output_panel(t, row, &panel, min(panel.vectors * LANES_F32, t.filters - start), v, y + at,
+                     NULL if winners == NULL else winners + at)
+        panel.u += <ptrdiff_t> POINTS * t.channels * panel.vectors * LANES_F32
+        start += panel.vectors * LANES_F32
 
 
 def forward(const float[:, :, :, ::1] x,        # IN
@@ -133,7 +156,7 @@ def forward(const float[:, :, :, ::1] x,        # IN
         for task in prange((rows + block_rows - 1) // block_rows, schedule="dynamic"):
             for row in range(task * block_rows, min((task + 1) * block_rows, rows)):
                 image = row // t.rows
-                input_row(&t, &s, &x[0, 0, 0, 0] + image * x_size, <int> (row % t.rows) * 4,
+                input_row(&t, &s, &x[0, 0, 0, 0] + image * x_size, <int> (row % t.rows),
                           &lines[threadid(), 0], &v[threadid(), 0])
                 output_row(&t, <int> (row % t.rows), &v[threadid(), 0], &u[0], &bias[0],
                            &y[0, 0, 0, 0] + image * y_size,
@@ -242,6 +265,7 @@ def kernel_gradient(const float[:, :, :, ::1] x,        # IN
     cdef ptrdiff_t padded = padded_channels(t.filters, &x[0, 0, 0, 0])
     cdef float_mode mode = 0
     cdef int filter
+    t.short_row = t.short_column = 0        # Z has all points
     with nogil, parallel(num_threads=num_threads):
         mode = flush_denormals()
         for task in prange(parts, schedule="dynamic"):
@@ -249,7 +273,7 @@ def kernel_gradient(const float[:, :, :, ::1] x,        # IN
             memset(&sums[task, 0], 0, padded * sizeof(float))
             for row in range(task * rows // parts, (task + 1) * rows // parts):
                 image = row // t.rows
-                input_row(&t, &s, &x[0, 0, 0, 0] + image * x_size, <int> (row % t.rows) * 4,
+                input_row(&t, &s, &x[0, 0, 0, 0] + image * x_size, <int> (row % t.rows),
                           &lines[threadid(), 0], &v[threadid(), 0])
                 gradient_row(&t, <int> (row % t.rows), &v[threadid(), 0],
                              &dy[0, 0, 0, 0] + image * y_size, &z[threadid(), 0],

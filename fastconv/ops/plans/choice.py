@@ -30,6 +30,8 @@ AnyKernelGradientPlan = (
 
 TRANSFORM_COST = 375
 """Of one value's share of a tile's input or output transform."""
+SHORT_TILE, SHORT_POOLED_TILE = 0.7, 0.75
+"""Of a whole tile's time, where at most two outputs are left along an axis; or one window."""
 KERNEL_COST, LARGE_KERNEL_COST, TURNED_COST = 20, 50, 15
 """Of one value of the transformed kernel, made once a call; where it does not stay in the cache;
 and in addition where the kernel is turned round, for the input gradient."""
@@ -53,7 +55,7 @@ NARROW_BYTES = 20 * 1024
 NARROW_PIXELS = 12
 """Of the other algorithms, in the time of one tile of that.  Measured on an AVX2 build over 1 to
 8 channels, 3 to 128 filters and outputs of 5 to 224 pixels a side: there it takes 0.5 to 0.9
-times as long as the faster of them, if its tiles are whole."""
+times as long as the faster of them, if its tiles are whole or short."""
 PLANE_COST = 2.3
 """Of a depthwise kernel's multiply-add: it reads its operands from the L2 cache."""
 LATENCY = 8
@@ -219,7 +221,7 @@ def _narrow(
     """Whether the algorithm for few channels is the fastest."""
     panel = 2 * pad_channels(1, np.dtype(np.float32)) * POINTS * input_shape[3] * 4
     rows, columns = _computed(window, pooled=pooled)
-    tiles = -(-rows // 4) * -(-columns // 4)
+    tiles = _whole_tiles(rows, pooled) * _whole_tiles(columns, pooled)
     return panel <= NARROW_BYTES and NARROW_PIXELS * tiles <= rows * columns
 
 
@@ -232,6 +234,12 @@ def _computed(window: Window, *, pooled: bool) -> tuple[int, int]:
     """Return the rows and columns of the convolution that the output needs."""
     rows, columns = (axis.output for axis in (window.rows, window.columns))
     return (rows // 2 * 2, columns // 2 * 2) if pooled else (rows, columns)
+
+
+def _whole_tiles(size: int, pooled: bool) -> float:
+    """Return the tiles along an axis of `size` outputs, in the time of a whole one."""
+    part = SHORT_POOLED_TILE if pooled else SHORT_TILE
+    return size // 4 + (0, part, part, 1)[size % 4]
 
 
 def _pays(
@@ -248,7 +256,7 @@ def _pays(
     padded = pad_channels(filters, dtype)
     products = channels * padded
     direct = 9 * products * (images * rows * columns * DIRECT_COST + DIRECT_KERNEL_COST)
-    tiles = images * -(-rows // 4) * -(-columns // 4)
+    tiles = images * _whole_tiles(rows, pooled) * _whole_tiles(columns, pooled)
     transforms = TRANSFORM_COST * (pad_channels(channels, dtype) + padded)
     points = POINTS * products
     kernel = KERNEL_COST if points * dtype.itemsize <= KERNEL_BYTES else LARGE_KERNEL_COST

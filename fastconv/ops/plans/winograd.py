@@ -49,6 +49,8 @@ class Tiling:
         side, shrink = (2, 2) if pooled else (4, 1)
         out_shape = (window.rows.output // shrink, window.columns.output // shrink)
         self.rows, self.columns = (-(-size // side) for size in out_shape)
+        # Half a tile or less is left, which has fewer points.
+        is_short = [0 < size % side <= side // 2 for size in out_shape]
         padded_width = 4 * self.columns + 2
         top, left = window.rows.before, window.columns.before
         direct = (
@@ -65,10 +67,8 @@ class Tiling:
         self.band = max(1, min(self.columns, fitting))
         self.band_size = 6 * ((4 * self.band + 2) * channels + SKEW)
         self.line = 0 if direct else padded_width * channels
-        self.fields = np.array(
-            [self.rows, self.columns, *out_shape, channels, filters, pooled, relu, self.band],
-            np.int32,
-        )
+        sizes = (self.rows, self.columns, *out_shape, channels, filters)
+        self.fields = np.array([*sizes, pooled, relu, self.band, *is_short], np.int32)
 
 
 class WinogradPlan:

@@ -9,27 +9,40 @@
 #define VEC fc_v_f32
 #define LANES FC_LANES_F32
 
-/* v[xi] = (B' d) B of one tile whose `lines` hold B' d, all channels. */
-FC_LEAF void fc_input_columns(const float *lines, ptrdiff_t line_step, int channels, float *v,
-                              ptrdiff_t v_step) {
+FC_INLINE void fc_input_columns_body(const float *lines, ptrdiff_t line_step, int channels,
+                                     int short_row, const int short_column, float *v,
+                                     ptrdiff_t v_step) {
     for (int channel = 0; channel < channels; channel += LANES) {
-        const float *line = lines + channel;
-        float *to = v + channel;
         FC_ROLLED
         for (int row = 0; row < 6; row++) {
             VEC d[6], out[6];
+            const float *line = lines + row * line_step + channel;
+            float *to = v + 6 * row * v_step + channel;
+            if (fc_lacking(short_row, row)) continue;
             FC_UNROLL
             for (int column = 0; column < 6; column++)
-                d[column] = fc_load_f32(line + column * (ptrdiff_t)channels);
-            fc_input_axis(d, 1, out);
+                if (!short_column || column < 4)
+                    d[column] = fc_load_f32(line + column * (ptrdiff_t)channels);
+            if (short_column)
+                fc_short_input_axis(d, 1, out);
+            else
+                fc_input_axis(d, 1, out);
             FC_UNROLL
             for (int column = 0; column < 6; column++) {
-                fc_store_f32(to, out[column]);
+                if (!fc_lacking(short_column, column)) fc_store_f32(to, out[column]);
                 to += v_step;
             }
-            line += line_step;
         }
     }
+}
+
+/* v[xi] = (B' d) B of one tile whose `lines` hold B' d, all channels. */
+FC_LEAF void fc_input_columns(const float *lines, ptrdiff_t line_step, int channels,
+                              int short_row, int short_column, float *v, ptrdiff_t v_step) {
+    if (short_column)
+        fc_input_columns_body(lines, line_step, channels, short_row, 1, v, v_step);
+    else
+        fc_input_columns_body(lines, line_step, channels, short_row, 0, v, v_step);
 }
 
 /* u[xi] = G g G' for one vector of output channels; g holds the nine taps. */
@@ -154,28 +167,34 @@ FC_LEAF void fc_points_product(ptrdiff_t tiles, int vectors, const float *v, ptr
 }
 
 /* A' m along the columns, for one vector of channels. */
-FC_INLINE void fc_output_half(const float *m, ptrdiff_t m_step, VEC half[4][6]) {
+FC_INLINE void fc_output_half(const float *m, ptrdiff_t m_step, const int short_row,
+                              const int short_column, VEC half[4][6]) {
     FC_ROLLED
     for (int column = 0; column < 6; column++) {
         VEC line[6], out[4];
         const float *from = m + column * m_step;
+        if (fc_lacking(short_column, column)) continue;
         FC_UNROLL
         for (int row = 0; row < 6; row++) {
-            line[row] = fc_load_f32(from);
+            if (!fc_lacking(short_row, row)) line[row] = fc_load_f32(from);
             from += 6 * m_step;
         }
-        fc_output_axis(line, 1, out);
+        if (short_row)
+            fc_short_output_axis(line, 1, out);
+        else
+            fc_output_axis(line, 1, out);
         FC_UNROLL
-        for (int row = 0; row < 4; row++) half[row][column] = out[row];
+        for (int row = 0; row < 4; row++)
+            if (!short_row || row < 2) half[row][column] = out[row];
     }
 }
 
-/* A' m A for one vector of channels. */
-FC_INLINE void fc_output_transform(const float *m, ptrdiff_t m_step, VEC y[4][4]) {
-    VEC half[4][6];
-    fc_output_half(m, m_step, half);
-    FC_UNROLL
-    for (int row = 0; row < 4; row++) fc_output_axis(half[row], 1, y[row]);
+/* And along a row. */
+FC_INLINE void fc_output_row(const VEC *half, const int short_column, VEC *out) {
+    if (short_column)
+        fc_short_output_axis(half, 1, out);
+    else
+        fc_output_axis(half, 1, out);
 }
 
 /* Ask for the lines that a tile writes, before its sums: they lie too far apart for the CPU's own
@@ -188,41 +207,57 @@ FC_INLINE void fc_expect_tile(const float *y, ptrdiff_t y_row, ptrdiff_t y_pixel
             __builtin_prefetch(y + row * y_row + column * y_pixel, 1);
 }
 
-/* A whole tile: row by row, so that no row waits in memory to be written. */
-FC_INLINE void fc_output_whole(const float *m, ptrdiff_t m_step, VEC start, const int relu,
-                               float *y, ptrdiff_t y_row, ptrdiff_t y_pixel) {
+/* A tile of which rows x columns, and some channels of the vector, exist: row by row, so that no
+ * row waits in memory to be written. */
+FC_INLINE void fc_output_tile(const float *m, ptrdiff_t m_step, VEC start, const int relu,
+                              float *y, ptrdiff_t y_row, ptrdiff_t y_pixel, const int short_row,
+                              const int short_column, int rows, int columns, int channels) {
     VEC half[4][6];
-    fc_expect_tile(y, y_row, y_pixel, 4);
-    fc_output_half(m, m_step, half);
+    fc_output_half(m, m_step, short_row, short_column, half);
     FC_UNROLL
     for (int row = 0; row < 4; row++) {
+        if (short_row && row >= 2) break;
         VEC out[4];
-        fc_output_axis(half[row], 1, out);
+        if (row >= rows) break;
+        fc_output_row(half[row], short_column, out);
         FC_UNROLL
         for (int column = 0; column < 4; column++) {
+            if (short_column && column >= 2) break;
             VEC value = out[column] + start;
-            fc_store_f32(y + row * y_row + column * y_pixel, relu ? fc_relu_f32(value) : value);
+            if (column >= columns) break;
+            fc_store_some_f32(y + row * y_row + column * y_pixel,
+                              relu ? fc_relu_f32(value) : value, channels);
         }
     }
 }
 
-/* A tile of which rows x columns, or some channels of the vector, exist. */
+FC_INLINE void fc_output_whole(const float *m, ptrdiff_t m_step, VEC start, const int relu,
+                               float *y, ptrdiff_t y_row, ptrdiff_t y_pixel) {
+    fc_expect_tile(y, y_row, y_pixel, 4);
+    fc_output_tile(m, m_step, start, relu, y, y_row, y_pixel, 0, 0, 4, 4, LANES);
+}
+
+/* Any other tile. */
 FC_LEAF void fc_output_some(const float *m, ptrdiff_t m_step, const float *bias, int relu,
                             float *y, ptrdiff_t y_row, ptrdiff_t y_pixel, int rows, int columns,
                             int channels) {
-    VEC tile[4][4];
     VEC start = fc_load_f32(bias);
-    fc_output_transform(m, m_step, tile);
-    for (int row = 0; row < rows; row++)
-        for (int column = 0; column < columns; column++) {
-            VEC value = tile[row][column] + start;
-            fc_store_some_f32(y + row * y_row + column * y_pixel,
-                              relu ? fc_relu_f32(value) : value, channels);
-        }
+#define FC_SOME(short_row, short_column)                                                     \
+    fc_output_tile(m, m_step, start, relu, y, y_row, y_pixel, short_row, short_column, rows, \
+                   columns, channels)
+    if (rows <= 2 && columns <= 2)
+        FC_SOME(1, 1);
+    else if (rows <= 2)
+        FC_SOME(1, 0);
+    else if (columns <= 2)
+        FC_SOME(0, 1);
+    else
+        FC_SOME(0, 0);
+#undef FC_SOME
 }
 
 /* y = [relu](A' M A + bias) for the tiles side by side that hold `columns` pixels, of which up to
- * four rows exist, and for some vectors of channels. */
+ * four rows exist, and for some vectors of channels.  A tile is short where two or one exist. */
 FC_LEAF void fc_output_tiles(const float *m, ptrdiff_t m_step, ptrdiff_t m_tile,
                              const float *bias, int relu, float *y, ptrdiff_t y_row,
                              ptrdiff_t y_pixel, int rows, int columns, int channels) {
@@ -259,43 +294,59 @@ FC_INLINE void fc_window_store(const VEC *upper, const VEC *lower, VEC start, fl
     }
 }
 
-/* `winners` is a constant for the compiler: NULL or not. */
-FC_INLINE void fc_output_pool_whole(const float *m, ptrdiff_t m_step, VEC start, float *y,
-                                    uint8_t *winners, ptrdiff_t y_row, ptrdiff_t y_pixel) {
+/* A tile of which rows x columns windows, and some channels, exist.  `winners` is a constant for the
+ * compiler: NULL or not. */
+FC_INLINE void fc_output_pool_tile(const float *m, ptrdiff_t m_step, VEC start, float *y,
+                                   uint8_t *winners, ptrdiff_t y_row, ptrdiff_t y_pixel,
+                                   const int short_row, const int short_column, int rows,
+                                   int columns, int channels) {
     VEC half[4][6];
-    fc_expect_tile(y, y_row, y_pixel, 2);
-    fc_output_half(m, m_step, half);
+    fc_output_half(m, m_step, short_row, short_column, half);
     FC_ROLLED
     for (int row = 0; row < 2; row++) {
+        if (short_row && row >= 1) break;
         VEC upper[4], lower[4];
-        fc_output_axis(half[2 * row], 1, upper);
-        fc_output_axis(half[2 * row + 1], 1, lower);
+        if (row >= rows) break;
+        fc_output_row(half[2 * row], short_column, upper);
+        fc_output_row(half[2 * row + 1], short_column, lower);
         FC_UNROLL
         for (int column = 0; column < 2; column++) {
+            if (short_column && column >= 1) break;
             ptrdiff_t at = row * y_row + column * y_pixel;
+            if (column >= columns) break;
             fc_window_store(upper + 2 * column, lower + 2 * column, start, y + at,
-                            winners ? winners + at : NULL, LANES);
+                            winners ? winners + at : NULL, channels);
         }
     }
 }
 
-/* The same of a tile of which rows x columns windows, or some channels, exist. */
+FC_INLINE void fc_output_pool_whole(const float *m, ptrdiff_t m_step, VEC start, float *y,
+                                    uint8_t *winners, ptrdiff_t y_row, ptrdiff_t y_pixel) {
+    fc_expect_tile(y, y_row, y_pixel, 2);
+    fc_output_pool_tile(m, m_step, start, y, winners, y_row, y_pixel, 0, 0, 2, 2, LANES);
+}
+
+/* Any other tile. */
 FC_LEAF void fc_output_pool_some(const float *m, ptrdiff_t m_step, const float *bias, float *y,
                                  uint8_t *winners, ptrdiff_t y_row, ptrdiff_t y_pixel, int rows,
                                  int columns, int channels) {
-    VEC tile[4][4];
     VEC start = fc_load_f32(bias);
-    fc_output_transform(m, m_step, tile);
-    for (int row = 0; row < rows; row++)
-        for (int column = 0; column < columns; column++) {
-            ptrdiff_t at = row * y_row + column * y_pixel;
-            fc_window_store(tile[2 * row] + 2 * column, tile[2 * row + 1] + 2 * column, start,
-                            y + at, winners ? winners + at : NULL, channels);
-        }
+#define FC_SOME(short_row, short_column)                                                        \
+    fc_output_pool_tile(m, m_step, start, y, winners, y_row, y_pixel, short_row, short_column, \
+                        rows, columns, channels)
+    if (rows == 1 && columns == 1)
+        FC_SOME(1, 1);
+    else if (rows == 1)
+        FC_SOME(1, 0);
+    else if (columns == 1)
+        FC_SOME(0, 1);
+    else
+        FC_SOME(0, 0);
+#undef FC_SOME
 }
 
 /* One tile is four pool windows: y = max(0, max of each window), winners as in fc_conv_pool_row;
- * `columns` windows side by side, of which one row or two exist. */
+ * `columns` windows side by side, of which one row or two exist.  A tile is short where one does. */
 FC_LEAF void fc_output_pool_tiles(const float *m, ptrdiff_t m_step, ptrdiff_t m_tile,
                                   const float *bias, float *y, uint8_t *winners, ptrdiff_t y_row,
                                   ptrdiff_t y_pixel, int rows, int columns, int channels) {

@@ -8,6 +8,10 @@
  * a third of those of the usual 0, +-1, +-2.
  *
  * The rows for +p and -p are even(p) + odd(p) and even(p) - odd(p), which halves the work.
+ * A tile of which at most two outputs exist along an axis is *short* there: F(2, 3) at the points
+ * 0, +-a and infinity, of the same transformed kernel, whose points 3 and 4 (+-b) it lacks.  What
+ * is missing from b^2 - p^2 in the kernel's factors is part of its B'.
+ *
  * The gradients use the same matrices transposed: Z = A dy A', dg = G' (V' Z) G.
  *
  * Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, 2016.
@@ -43,6 +47,23 @@ FC_INPUT_AXIS(fc_input_axis, VEC)
 FC_INPUT_AXIS(fc_input_axis_four, fc_four_f32)
 #undef FC_INPUT_AXIS
 
+/* The same of a short axis: four values to the points 0, 1, 2 and 5. */
+#define FC_SHORT_INPUT_AXIS(AXIS, TYPE)                                            \
+    FC_INLINE void AXIS(const TYPE *d, const int step, TYPE *out) {                \
+        TYPE d1 = d[step], d2 = d[2 * step];                                       \
+        TYPE even = (fc_a2 - fc_b2) * d2, odd = (fc_a * (fc_a2 - fc_b2)) * d1;     \
+        out[0] = fc_product * d[0] - fc_b2 * d2;                                   \
+        out[1] = even + odd;                                                       \
+        out[2] = even - odd;                                                       \
+        out[5] = d[3 * step] - fc_a2 * d1;                                         \
+    }
+FC_SHORT_INPUT_AXIS(fc_short_input_axis, VEC)
+FC_SHORT_INPUT_AXIS(fc_short_input_axis_four, fc_four_f32)
+#undef FC_SHORT_INPUT_AXIS
+
+/* Whether a short axis lacks a point. */
+FC_INLINE int fc_lacking(int is_short, int point) { return is_short && (point == 3 || point == 4); }
+
 /* A' along one axis: six values to four. */
 FC_INLINE void fc_output_axis(const VEC *m, const int step, VEC *out) {
     VEC m1 = m[step], m2 = m[2 * step], m3 = m[3 * step], m4 = m[4 * step];
@@ -52,6 +73,13 @@ FC_INLINE void fc_output_axis(const VEC *m, const int step, VEC *out) {
     out[1] = fc_a * difference_a + fc_b * difference_b;
     out[2] = fc_a2 * sum_a + fc_b2 * sum_b;
     out[3] = fc_a3 * difference_a + (fc_b3 * difference_b + m[5 * step]);
+}
+
+/* The same of a short axis: the points 0, 1, 2 and 5 to two. */
+FC_INLINE void fc_short_output_axis(const VEC *m, const int step, VEC *out) {
+    VEC m1 = m[step], m2 = m[2 * step];
+    out[0] = m[0] + (m1 + m2);
+    out[1] = fc_a * (m1 - m2) + m[5 * step];
 }
 
 /* A along one axis: four values to six. */
@@ -117,42 +145,59 @@ FC_LEAF void fc_input_tile(const float *d, ptrdiff_t d_row, ptrdiff_t d_pixel, f
     }
 }
 
-/* Lines of B' d: six rows of so many values each, along the image, combined to six; a row that
- * the image does not have is NULL. */
-FC_LEAF void fc_input_lines(const float *const *rows, ptrdiff_t count, ptrdiff_t next,
-                            float *lines, ptrdiff_t line_step) {
+FC_INLINE void fc_input_lines_body(const float *const *rows, ptrdiff_t count, ptrdiff_t next,
+                                   const int is_short, float *lines, ptrdiff_t line_step) {
     static const float zeros[FC_LANES_F32];
+    const int height = is_short ? 4 : 6;
     const float *d[6];
     ptrdiff_t step[6], at = 0;
     float end[6][FC_LANES_F32] = {{0}};
-    for (int row = 0; row < 6; row++) {
+    VEC line[6], out[6];
+    for (int row = 0; row < height; row++) {
         d[row] = rows[row] ? rows[row] : zeros;
         step[row] = rows[row] ? FC_LANES_F32 : 0;
     }
     for (; at + FC_LANES_F32 <= count; at += FC_LANES_F32) {
-        VEC line[6], out[6];
         FC_UNROLL
-        for (int row = 0; row < 6; row++) {
+        for (int row = 0; row < height; row++) {
             line[row] = fc_load_f32(d[row]);
             if (row >= 2) __builtin_prefetch(d[row] + next, 0, 2);
             d[row] += step[row];
         }
-        fc_input_axis(line, 1, out);
+        if (is_short)
+            fc_short_input_axis(line, 1, out);
+        else
+            fc_input_axis(line, 1, out);
         FC_UNROLL
-        for (int row = 0; row < 6; row++) fc_store_f32(lines + row * line_step + at, out[row]);
+        for (int row = 0; row < 6; row++)
+            if (!fc_lacking(is_short, row)) fc_store_f32(lines + row * line_step + at, out[row]);
     }
     if (at < count) {
-        VEC line[6], out[6];
-        for (int row = 0; row < 6; row++) {
-            memcpy(end[row], d[row], (size_t)(count - at) * sizeof(float));
+        size_t bytes = (size_t)(count - at) * sizeof(float);
+        for (int row = 0; row < height; row++) {
+            memcpy(end[row], d[row], bytes);
             line[row] = fc_load_f32(end[row]);
         }
-        fc_input_axis(line, 1, out);
+        if (is_short)
+            fc_short_input_axis(line, 1, out);
+        else
+            fc_input_axis(line, 1, out);
         for (int row = 0; row < 6; row++) {
+            if (fc_lacking(is_short, row)) continue;
             fc_store_f32(end[row], out[row]);
-            memcpy(lines + row * line_step + at, end[row], (size_t)(count - at) * sizeof(float));
+            memcpy(lines + row * line_step + at, end[row], bytes);
         }
     }
+}
+
+/* Lines of B' d: six rows of so many values each, or the four of a short tile, along the image,
+ * combined to six; a row that the image does not have is NULL. */
+FC_LEAF void fc_input_lines(const float *const *rows, ptrdiff_t count, ptrdiff_t next, int is_short,
+                            float *lines, ptrdiff_t line_step) {
+    if (is_short)
+        fc_input_lines_body(rows, count, next, 1, lines, line_step);
+    else
+        fc_input_lines_body(rows, count, next, 0, lines, line_step);
 }
 
 #undef VEC

@@ -26,25 +26,36 @@ static const float fc_a_powers[7] = {1,           0.75f,         0.5625f,       
                                      0.31640625f, 0.2373046875f, 0.177978515625f};
 
 /* B' along the rows of a tile, four channels of it. */
-FC_INLINE void fc_narrow_input_tile(const float *half, ptrdiff_t line, int channels, float *v) {
+FC_INLINE void fc_narrow_input_tile(const float *half, ptrdiff_t line, int channels,
+                                    int short_row, const int short_column, float *v) {
     for (int row = 0; row < 6; row++) {
         fc_four_f32 in[6], out[6];
+        if (fc_lacking(short_row, row)) continue;
         FC_UNROLL
         for (int column = 0; column < 6; column++)
-            memcpy(&in[column], half + row * line + column * channels, sizeof in[column]);
-        fc_input_axis_four(in, 1, out);
+            if (!short_column || column < 4)
+                memcpy(&in[column], half + row * line + column * channels, sizeof in[column]);
+        if (short_column)
+            fc_short_input_axis_four(in, 1, out);
+        else
+            fc_input_axis_four(in, 1, out);
         FC_UNROLL
         for (int column = 0; column < 6; column++)
-            memcpy(v + (6 * row + column) * 4, &out[column], sizeof out[column]);
+            if (!fc_lacking(short_column, column))
+                memcpy(v + (6 * row + column) * 4, &out[column], sizeof out[column]);
     }
 }
 
-/* V of a row of tiles. */
+/* V of a row of tiles, of which the last may be short. */
 FC_LEAF void fc_narrow_input_rows(const float *half, ptrdiff_t line, int tiles, int channels,
-                                  float *v) {
+                                  int short_row, int short_column, float *v) {
     for (int tile = 0; tile < tiles; tile++)
         for (int channel = 0; channel < channels; channel += 4) {
-            fc_narrow_input_tile(half + 4 * tile * channels + channel, line, channels, v);
+            const float *from = half + 4 * tile * channels + channel;
+            if (short_column && tile == tiles - 1)
+                fc_narrow_input_tile(from, line, channels, short_row, 1, v);
+            else
+                fc_narrow_input_tile(from, line, channels, short_row, 0, v);
             v += FC_FOUR_CHANNELS;
         }
 }
@@ -59,88 +70,127 @@ FC_INLINE void fc_narrow_output_axis(const VEC *m, const int step, VEC *out) {
     out[3] = (difference_a + m[5 * step]) + 8.0f * difference_b;
 }
 
+/* The same of a short axis. */
+FC_INLINE void fc_narrow_short_axis(const VEC *m, const int step, VEC *out) {
+    out[0] = m[0] + (m[step] + m[2 * step]);
+    out[1] = (m[step] - m[2 * step]) + fc_a2 * m[5 * step];
+}
+
+/* Add one channel's products to the sums of a row of points, or start these. */
+FC_INLINE void fc_narrow_channel(const int vectors, const int short_column, const int fresh,
+                                 const float *v, const float *u, VEC m[2][6]) {
+    FC_UNROLL
+    for (int column = 0; column < 6; column++) {
+        VEC value = fc_splat_f32(v[column * 4]);
+        FC_UNROLL
+        for (int k = 0; k < vectors; k++) {
+            VEC product = value * fc_load_f32(u + (column * vectors + k) * LANES);
+            if (!fc_lacking(short_column, column))
+                m[k][column] = fresh ? product : m[k][column] + product;
+        }
+    }
+}
+
 /* The products of one tile and the output transform along its rows: half[vector][row][column]. */
-FC_INLINE void fc_narrow_products(const int vectors, int channels, const float *v,
-                                  const float *u, VEC half[2][6][4]) {
+FC_INLINE void fc_narrow_products(const int vectors, const int channels, const int short_row,
+                                  const int short_column, const float *v, const float *u,
+                                  VEC half[2][6][4]) {
+    const ptrdiff_t step = 6 * vectors * LANES;
     /* Not unrolled: the compiler would carry values from row to row, through the stack. */
-    _Pragma("GCC unroll 1")
+    FC_ROLLED
     for (int row = 0; row < 6; row++) {
         VEC m[2][6];
-        FC_UNROLL
-        for (int column = 0; column < 6; column++) {
-            VEC value = fc_splat_f32(v[column * 4]);
-            FC_UNROLL
-            for (int k = 0; k < vectors; k++)
-                m[k][column] = value * fc_load_f32(u + (column * vectors + k) * LANES);
+        if (short_row && row == 3) {
+            row = 5;
+            v += 2 * 6 * 4;
+            u += 2 * channels * step;
         }
-        u += 6 * vectors * LANES;
-        _Pragma("GCC unroll 1")
+        fc_narrow_channel(vectors, short_column, 1, v, u, m);
+        u += step;
+        FC_ROLLED
         for (int channel = 1; channel < channels; channel++) {
-            const float *values = v + channel / 4 * FC_FOUR_CHANNELS + channel % 4;
-            FC_UNROLL
-            for (int column = 0; column < 6; column++) {
-                VEC value = fc_splat_f32(values[column * 4]);
-                FC_UNROLL
-                for (int k = 0; k < vectors; k++)
-                    m[k][column] += value * fc_load_f32(u + (column * vectors + k) * LANES);
-            }
-            u += 6 * vectors * LANES;
+            fc_narrow_channel(vectors, short_column, 0,
+                              v + channel / 4 * FC_FOUR_CHANNELS + channel % 4, u, m);
+            u += step;
         }
         v += 6 * 4;
         FC_UNROLL
-        for (int k = 0; k < vectors; k++) fc_narrow_output_axis(m[k], 1, half[k][row]);
+        for (int k = 0; k < vectors; k++) {
+            if (short_column)
+                fc_narrow_short_axis(m[k], 1, half[k][row]);
+            else
+                fc_narrow_output_axis(m[k], 1, half[k][row]);
+        }
     }
 }
 
 /* The transform down columns [first, first + 2) of a tile, with what both lack, and the bias. */
-FC_INLINE void fc_narrow_output_columns(VEC half[6][4], const int first, VEC bias, VEC left[4],
-                                        VEC right[4]) {
-    fc_narrow_output_axis(&half[0][first], 4, left);
-    fc_narrow_output_axis(&half[0][first + 1], 4, right);
+FC_INLINE void fc_narrow_output_columns(VEC half[6][4], const int first, const int short_row,
+                                        VEC bias, VEC left[4], VEC right[4]) {
+    if (short_row) {
+        fc_narrow_short_axis(&half[0][first], 4, left);
+        fc_narrow_short_axis(&half[0][first + 1], 4, right);
+    } else {
+        fc_narrow_output_axis(&half[0][first], 4, left);
+        fc_narrow_output_axis(&half[0][first + 1], 4, right);
+    }
     FC_UNROLL
     for (int row = 0; row < 4; row++) {
+        if (short_row && row >= 2) break;
         left[row] = fc_a_powers[row + first] * left[row] + bias;
         right[row] = fc_a_powers[row + first + 1] * right[row] + bias;
     }
 }
 
-FC_INLINE void fc_narrow_tile(const int vectors, int channels, const float *v,
-                              const float *u, const float *bias, int relu, float *y,
-                              ptrdiff_t y_row, ptrdiff_t y_pixel) {
+/* One or two vectors of filters, and how their outputs lie. */
+typedef struct {
+    int channels, vectors, pooled, relu;
+    const float *u, *bias;
+    ptrdiff_t y_row, y_pixel;
+} fc_narrow_panel;
+
+FC_INLINE void fc_narrow_tile(const int vectors, const int channels, const int short_row,
+                              const int short_column, const fc_narrow_panel *p, const float *v,
+                              float *y) {
     VEC half[2][6][4];
-    fc_narrow_products(vectors, channels, v, u, half);
+    fc_narrow_products(vectors, channels, short_row, short_column, v, p->u, half);
     FC_UNROLL
     for (int k = 0; k < vectors; k++) {
-        VEC start = fc_load_f32(bias + k * LANES);
+        VEC start = fc_load_f32(p->bias + k * LANES);
         FC_UNROLL
         for (int pair = 0; pair < 2; pair++) {
+            if (short_column && pair >= 1) break;
             VEC side[2][4];
-            fc_narrow_output_columns(half[k], 2 * pair, start, side[0], side[1]);
+            fc_narrow_output_columns(half[k], 2 * pair, short_row, start, side[0], side[1]);
             FC_UNROLL
             for (int i = 0; i < 8; i++) {
+                if (short_row && i >= 4) break;
                 VEC value = side[i & 1][i >> 1];
-                fc_store_f32(y + (i >> 1) * y_row + (2 * pair + (i & 1)) * y_pixel + k * LANES,
-                             relu ? fc_relu_f32(value) : value);
+                fc_store_f32(y + (i >> 1) * p->y_row + (2 * pair + (i & 1)) * p->y_pixel
+                                 + k * LANES,
+                             p->relu ? fc_relu_f32(value) : value);
             }
         }
     }
 }
 
-FC_INLINE void fc_narrow_pool_tile(const int vectors, int channels, const float *v,
-                                   const float *u, const float *bias, float *y, uint8_t *winners,
-                                   ptrdiff_t y_row, ptrdiff_t y_pixel) {
+FC_INLINE void fc_narrow_pool_tile(const int vectors, const int channels, const int short_row,
+                                   const int short_column, const fc_narrow_panel *p,
+                                   const float *v, float *y, uint8_t *winners) {
     VEC half[2][6][4];
-    fc_narrow_products(vectors, channels, v, u, half);
+    fc_narrow_products(vectors, channels, short_row, short_column, v, p->u, half);
     FC_UNROLL
     for (int k = 0; k < vectors; k++) {
-        VEC start = fc_load_f32(bias + k * LANES);
+        VEC start = fc_load_f32(p->bias + k * LANES);
         FC_UNROLL
         for (int pair = 0; pair < 2; pair++) {
+            if (short_column && pair >= 1) break;
             VEC left[4], right[4];
-            fc_narrow_output_columns(half[k], 2 * pair, start, left, right);
+            fc_narrow_output_columns(half[k], 2 * pair, short_row, start, left, right);
             FC_UNROLL
             for (int row = 0; row < 2; row++) {
-                ptrdiff_t at = row * y_row + pair * y_pixel + k * LANES;
+                if (short_row && row >= 1) break;
+                ptrdiff_t at = row * p->y_row + pair * p->y_pixel + k * LANES;
                 fc_pool_store_f32(left[2 * row], right[2 * row], left[2 * row + 1],
                                   right[2 * row + 1], y + at, winners ? winners + at : NULL,
                                   LANES);
@@ -149,38 +199,59 @@ FC_INLINE void fc_narrow_pool_tile(const int vectors, int channels, const float 
     }
 }
 
-#define FC_NARROW_TILES(call, ...)                                                               \
-    for (int tile = 0; tile < tiles; tile++, v += (channels + 3) / 4 * FC_FOUR_CHANNELS)         \
-    call(__VA_ARGS__)
-
-/* y = [relu](conv + bias) for whole tiles side by side, one or two vectors of filters. */
-FC_LEAF void fc_narrow_tiles(int tiles, int vectors, int channels, const float *v,
-                             const float *u, const float *bias, int relu, float *y,
-                             ptrdiff_t y_row, ptrdiff_t y_pixel) {
-    if (vectors == 2)
-        FC_NARROW_TILES(fc_narrow_tile, 2, channels, v, u, bias, relu,
-                        y + tile * 4 * y_pixel, y_row, y_pixel);
-    else
-        FC_NARROW_TILES(fc_narrow_tile, 1, channels, v, u, bias, relu,
-                        y + tile * 4 * y_pixel, y_row, y_pixel);
+/* Tiles of one kind side by side.  `keep`: whether winners are wanted. */
+FC_INLINE void fc_narrow_run(const int vectors, const int channels, const int short_row,
+                             const int short_column, const int keep, const fc_narrow_panel *panel,
+                             int tiles, const float *v, float *y, uint8_t *winners) {
+    /* A copy: what a store through `y` might change would be loaded again after each. */
+    const fc_narrow_panel p = *panel;
+    for (int tile = 0; tile < tiles; tile++) {
+        if (keep || p.pooled)
+            fc_narrow_pool_tile(vectors, channels, short_row, short_column, &p, v,
+                                y + tile * 2 * p.y_pixel,
+                                keep ? winners + tile * 2 * p.y_pixel : NULL);
+        else
+            fc_narrow_tile(vectors, channels, short_row, short_column, &p, v,
+                           y + tile * 4 * p.y_pixel);
+        v += (channels + 3) / 4 * FC_FOUR_CHANNELS;
+    }
 }
 
-/* The same through ReLU and 2x2 pooling, with the winners if they are wanted. */
-FC_LEAF void fc_narrow_pool_tiles(int tiles, int vectors, int channels, const float *v,
-                                  const float *u, const float *bias, float *y,
-                                  uint8_t *winners, ptrdiff_t y_row, ptrdiff_t y_pixel) {
-    if (winners && vectors == 2)
-        FC_NARROW_TILES(fc_narrow_pool_tile, 2, channels, v, u, bias,
-                        y + tile * 2 * y_pixel, winners + tile * 2 * y_pixel, y_row, y_pixel);
-    else if (vectors == 2)
-        FC_NARROW_TILES(fc_narrow_pool_tile, 2, channels, v, u, bias,
-                        y + tile * 2 * y_pixel, NULL, y_row, y_pixel);
+#define FC_RUN(vectors, channels, short_row, short_column)                                     \
+    do {                                                                                       \
+        if (winners)                                                                           \
+            fc_narrow_run(vectors, channels, short_row, short_column, 1, p, tiles, v, y,       \
+                          winners);                                                            \
+        else                                                                                   \
+            fc_narrow_run(vectors, channels, short_row, short_column, 0, p, tiles, v, y, NULL); \
+    } while (0)
+
+FC_INLINE void fc_narrow_short_run(const int vectors, const fc_narrow_panel *p, int tiles,
+                                   int short_row, int short_column, const float *v, float *y,
+                                   uint8_t *winners) {
+    if (short_row && short_column)
+        FC_RUN(vectors, p->channels, 1, 1);
+    else if (short_row)
+        FC_RUN(vectors, p->channels, 1, 0);
     else
-        FC_NARROW_TILES(fc_narrow_pool_tile, 1, channels, v, u, bias,
-                        y + tile * 2 * y_pixel, winners ? winners + tile * 2 * y_pixel : NULL,
-                        y_row, y_pixel);
+        FC_RUN(vectors, p->channels, 0, 1);
 }
-#undef FC_NARROW_TILES
+
+/* y = [pooled relu of] conv + bias for tiles of one kind side by side, all of whose outputs exist,
+ * with the winners unless they are NULL. */
+FC_LEAF void fc_narrow_tiles(const fc_narrow_panel *p, int tiles, int short_row, int short_column,
+                             const float *v, float *y, uint8_t *winners) {
+    const int two = p->vectors == 2;
+    if ((short_row || short_column) && two)
+        fc_narrow_short_run(2, p, tiles, short_row, short_column, v, y, winners);
+    else if (short_row || short_column)
+        fc_narrow_short_run(1, p, tiles, short_row, short_column, v, y, winners);
+    else if (two)
+        FC_RUN(2, p->channels, 0, 0);
+    else
+        FC_RUN(1, p->channels, 0, 0);
+}
+#undef FC_RUN
 
 /* u (6 rows, channels, 6 columns, vectors) of one vector of filters of one channel, from its nine
  * taps; u points to that channel and vector. */
