@@ -13,6 +13,8 @@ cdef extern from "simd/dense.h" nogil:
     void fc_fill_front() noexcept
     int fc_list_inputs_f32(const float*, int, int32_t*, float*) noexcept
     int fc_list_rest_f64(const double*, int, int, int, int32_t*, double*) noexcept
+    void fc_find_living_f32(const float*, ptrdiff_t, ptrdiff_t, int, int32_t*) noexcept
+    void fc_find_living_f64(const double*, ptrdiff_t, ptrdiff_t, int, int32_t*) noexcept
     void fc_list_samples_f32(const float*, ptrdiff_t, int, int, int32_t*, int32_t*,
                              float*) noexcept
     void fc_list_samples_rest_f64(const double*, ptrdiff_t, int, int, int, int, int32_t*,
@@ -41,6 +43,14 @@ cdef inline int list_inputs(const real* x, int length, int32_t* rows,
         return fc_list_inputs_f32(x, length, rows, factors)
     else:
         return fc_list_rest_f64(x, 0, length, 0, rows, factors)
+
+
+cdef inline void find_living(const real* x, ptrdiff_t step, ptrdiff_t batch, int length,
+                             int32_t* living) noexcept nogil:
+    if real is float:
+        fc_find_living_f32(x, step, batch, length, living)
+    else:
+        fc_find_living_f64(x, step, batch, length, living)
 
 
 cdef inline void list_samples(const real* x, ptrdiff_t step, int batch, int length,

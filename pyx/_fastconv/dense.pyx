@@ -8,8 +8,8 @@ because rows of 2 KB, where they lie, would all fall into the same few sets of L
 *Groups* of panels keep a task's working set inside L2 however many outputs there are.
 
 Output: the inputs are cut into a fixed number of parts (parallel, times groups); a part
-walks its rows of W once, BLOCK inputs at a time: deal the rows to panels, list each
-sample's inputs, then panels - samples - inputs.  One sample has no use for panels: the
+walks its rows of W once, BLOCK inputs at a time: list each sample's inputs, deal the rows that
+any of them needs to panels, then panels - samples - inputs.  One sample has no use for panels: the
 rows of W it needs pass by once.  The parts' private sums are then added in order.
 Gradients, ROWS inputs at a time (parallel): list the samples of each input; dx are dots
 of a row of W with dy, all of them or the listed ones.  Lists and dy are kept: from them
@@ -25,7 +25,7 @@ from libc.string cimport memcpy, memmove, memset
 
 from _fastconv._dense cimport (
     PANEL_VECTORS, Dense, add_parts, bias_gradient, deal_row, dense_of, dot_list,
-    fc_fill_front, group_outputs, group_padded, list_inputs, list_samples, pass_rows, prefetch,
+    fc_fill_front, find_living, group_outputs, group_padded, list_inputs, list_samples, pass_rows, prefetch,
     sum_rows,
 )
 from _fastconv._rules cimport RULE_SLOTS, Rule, apply_rule, rule_from, slots_from
@@ -78,33 +78,39 @@ cdef void output_part(const Dense* d, const real* x, const real* kernel, real* s
     """sums (batch, padded) = x[:, first:last] W[first:last], the columns of one group."""
     cdef ptrdiff_t block = first, length, following, sample, i, start, listed
     cdef ptrdiff_t column = group * d.group, width = group_padded(d, group)
+    cdef bint few = d.vectors < 4, tiled
     cdef const real* panel
     cdef const real* following_rows
     cdef int32_t* list
+    cdef int32_t living[BLOCK]  # whether a row of W is needed at all
     for sample in range(d.batch):
         memset(sums + sample * d.padded + column, 0, <size_t> width * sizeof(real))
+    find_living(x + block, d.inputs, d.batch, <int> min(BLOCK, last - block), living)
     while block < last:
         length = min(BLOCK, last - block)
-        for i in range(length):
-            deal_row(kernel + (block + i) * d.outputs + column, group_outputs(d, group),
-                     d.vectors, packed + i * d.width, PANEL_ROWS * d.width)
         # Few outputs are summed in less time than it takes to list what they are sums of.
-        listed = length * d.batch if d.vectors < 4 else 0
-        for sample in range(d.batch if d.vectors >= 4 else 0):
-            prefetch(x + sample * d.inputs + block + BLOCK, BLOCK)
+        listed = length * d.batch if few else 0
+        for sample in range(0 if few else d.batch):
             list = rows + sample * LIST  # its length first
             list[0] = list_inputs(x + sample * d.inputs + block, <int> length, list + 1,
                                   factors + sample * BLOCK)
             listed += list[0]
+        # A tile shares each load of W between samples: no slower than lists this long.
+        tiled = 4 * listed > 3 * length * d.batch
+        for i in range(length):
+            if tiled or living[i]:
+                deal_row(kernel + (block + i) * d.outputs + column, group_outputs(d, group),
+                         d.vectors, packed + i * d.width, PANEL_ROWS * d.width)
         following = min(BLOCK, last - block - length)
+        find_living(x + block + length, d.inputs, d.batch, <int> following, living)
         start = 0
         while start < width:
             panel = packed + start * PANEL_ROWS
             following_rows = kernel + (block + length) * d.outputs + column + start
-            # A tile shares each load of W between samples: no slower than lists this long.
-            if 4 * listed > 3 * length * d.batch:
+            if tiled:
                 for i in range(following):
-                    prefetch(following_rows + i * d.outputs, d.width)
+                    if living[i]:
+                        prefetch(following_rows + i * d.outputs, d.width)
                 tile_rows(d, x + block, d.inputs, d.batch, panel, length, sums + column + start,
                           d.padded, 0)
                 start += d.width
@@ -112,7 +118,8 @@ cdef void output_part(const Dense* d, const real* x, const real* kernel, real* s
             for sample in range(d.batch):
                 for i in range(sample * following // d.batch,
                                (sample + 1) * following // d.batch):
-                    prefetch(following_rows + i * d.outputs, d.width)
+                    if living[i]:
+                        prefetch(following_rows + i * d.outputs, d.width)
                 list = rows + sample * LIST
                 sum_rows(d.vectors, panel, list + 1, factors + sample * BLOCK, list[0],
                          sums + sample * d.padded + column + start, 0)

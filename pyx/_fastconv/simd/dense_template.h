@@ -34,6 +34,14 @@ FC_INLINE int NAME(fc_list_rest)(const REAL *x, int first, int length, int count
     return count;
 }
 
+/* Which inputs are not 0 in some sample: 1, or 0 where nobody needs a row of W. */
+FC_LEAF void NAME(fc_find_living)(const REAL *x, ptrdiff_t step, ptrdiff_t batch, int length,
+                                  int32_t *restrict living) {
+    memset(living, 0, (size_t)length * sizeof *living);
+    for (ptrdiff_t sample = 0; sample < batch; sample++, x += step)
+        for (int i = 0; i < length; i++) living[i] |= NAME(fc_alive)(x[i]);
+}
+
 /* Append one sample to the list of each input that is not 0 in it. */
 FC_INLINE void NAME(fc_list_sample)(const REAL *x, int length, int sample, ptrdiff_t capacity,
                                     int32_t *restrict counts, int32_t *restrict samples,
