@@ -25,8 +25,8 @@ from libc.string cimport memcpy, memmove, memset
 
 from _fastconv._dense cimport (
     PANEL_VECTORS, Dense, add_parts, bias_gradient, deal_row, dense_of, dot_list,
-    fc_fill_front, find_living, group_outputs, group_padded, list_inputs, list_samples, pass_rows, prefetch,
-    sum_rows,
+    fc_fill_front, find_living, group_outputs, group_padded, list_inputs, list_samples,
+    pass_rows, prefetch, sum_rows,
 )
 from _fastconv._rules cimport RULE_SLOTS, Rule, apply_rule, rule_from, slots_from
 from _fastconv._tiles cimport (
@@ -85,7 +85,9 @@ cdef void output_part(const Dense* d, const real* x, const real* kernel, real* s
     cdef int32_t living[BLOCK]  # whether a row of W is needed at all
     for sample in range(d.batch):
         memset(sums + sample * d.padded + column, 0, <size_t> width * sizeof(real))
-    find_living(x + block, d.inputs, d.batch, <int> min(BLOCK, last - block), living)
+    memset(living, 1, sizeof(living))
+    if not few:
+        find_living(x + block, d.inputs, d.batch, <int> min(BLOCK, last - block), living)
     while block < last:
         length = min(BLOCK, last - block)
         # Few outputs are summed in less time than it takes to list what they are sums of.
@@ -102,7 +104,8 @@ cdef void output_part(const Dense* d, const real* x, const real* kernel, real* s
                 deal_row(kernel + (block + i) * d.outputs + column, group_outputs(d, group),
                          d.vectors, packed + i * d.width, PANEL_ROWS * d.width)
         following = min(BLOCK, last - block - length)
-        find_living(x + block + length, d.inputs, d.batch, <int> following, living)
+        if not few:
+            find_living(x + block + length, d.inputs, d.batch, <int> following, living)
         start = 0
         while start < width:
             panel = packed + start * PANEL_ROWS

@@ -216,15 +216,13 @@ FC_INLINE void fc_output_tile(const float *m, ptrdiff_t m_step, VEC start, const
     fc_output_half(m, m_step, short_row, short_column, half);
     FC_UNROLL
     for (int row = 0; row < 4; row++) {
-        if (short_row && row >= 2) break;
         VEC out[4];
-        if (row >= rows) break;
+        if (row >= rows || (short_row && row >= 2)) break;
         fc_output_row(half[row], short_column, out);
         FC_UNROLL
         for (int column = 0; column < 4; column++) {
-            if (short_column && column >= 2) break;
             VEC value = out[column] + start;
-            if (column >= columns) break;
+            if (column >= columns || (short_column && column >= 2)) break;
             fc_store_some_f32(y + row * y_row + column * y_pixel,
                               relu ? fc_relu_f32(value) : value, channels);
         }
@@ -304,16 +302,14 @@ FC_INLINE void fc_output_pool_tile(const float *m, ptrdiff_t m_step, VEC start, 
     fc_output_half(m, m_step, short_row, short_column, half);
     FC_ROLLED
     for (int row = 0; row < 2; row++) {
-        if (short_row && row >= 1) break;
         VEC upper[4], lower[4];
-        if (row >= rows) break;
+        if (row >= rows || (short_row && row >= 1)) break;
         fc_output_row(half[2 * row], short_column, upper);
         fc_output_row(half[2 * row + 1], short_column, lower);
         FC_UNROLL
         for (int column = 0; column < 2; column++) {
-            if (short_column && column >= 1) break;
             ptrdiff_t at = row * y_row + column * y_pixel;
-            if (column >= columns) break;
+            if (column >= columns || (short_column && column >= 1)) break;
             fc_window_store(upper + 2 * column, lower + 2 * column, start, y + at,
                             winners ? winners + at : NULL, channels);
         }
