@@ -47,6 +47,7 @@ DEAD = 4
 cdef enum:
     WORD = 64             # filters of one mask, window positions of one turn of the lists
     ROOM = 8              # values that may be written past a list's end
+    LINE = 16             # filters that are summed up together: a cache line of dkernel
 
 MASK_FILTERS = WORD
 LIST_ROOM = ROOM
@@ -143,19 +144,24 @@ cdef void kernel_gradient_part(const Block* b, const Strip* s, const real* x, co
         first += rows
 
 
-cdef void reduce_row(const Block* b, const real* sums, ptrdiff_t parts, ptrdiff_t part_size,
-                     ptrdiff_t row, real* target) noexcept nogil:
-    """target (filters) = the parts' sums for one value of the patch, in order."""
-    cdef ptrdiff_t padded = <ptrdiff_t> line_vectors(b, sums) * lanes(sums)
-    cdef ptrdiff_t part
-    cdef const real* source = sums + row // b.line * padded + row % b.line
+cdef void reduce_filters(const Block* b, real* sums, ptrdiff_t parts, ptrdiff_t part_size,
+                         int kernel_row, int first, int last, real* target) noexcept nogil:
+    """One kernel row of dkernel for some filters: the parts' sums, in order, turned to face it."""
+    cdef ptrdiff_t padded = <ptrdiff_t> line_vectors(b, sums) * lanes(sums), part, i
+    cdef real* line
+    cdef const real* other
     cdef int k
-    for k in range(b.filters):
-        target[k] = source[k * b.kernel_rows * padded]
-    for part in range(1, parts):
-        source += part_size
-        for k in range(b.filters):
-            target[k] += source[k * b.kernel_rows * padded]
+    for k in range(first, last):
+        line = sums + (<ptrdiff_t> k * b.kernel_rows + kernel_row) * padded
+        for part in range(1, parts):
+            other = line + part * part_size
+            for i in range(padded):
+                line[i] += other[i]
+    sums += kernel_row * padded
+    target += <ptrdiff_t> kernel_row * b.line * b.filters
+    for i in range(b.line):
+        for k in range(first, last):
+            target[i * b.filters + k] = sums[k * b.kernel_rows * padded + i]
 
 
 def kernel_gradient(const real[:, :, :, ::1] x,             # IN
@@ -175,7 +181,8 @@ def kernel_gradient(const real[:, :, :, ::1] x,             # IN
     """dkernel and dbias from the pixels that won their windows and are alive."""
     cdef Strip s = strip_of(strip)
     cdef Block b = block_of(block)
-    cdef ptrdiff_t rows = x.shape[0] * b.rows, part, parts = sums.shape[0], row
+    cdef ptrdiff_t rows = x.shape[0] * b.rows, part, parts = sums.shape[0], task
+    cdef int filter
     cdef ptrdiff_t entries = <ptrdiff_t> b.filters * (strip_rows * b.columns + ROOM)
     cdef float_mode mode = 0
     with nogil, parallel(num_threads=num_threads):
@@ -187,15 +194,16 @@ def kernel_gradient(const real[:, :, :, ::1] x,             # IN
                                  sums.shape[1], &bias_sums[part, 0], &scratch[threadid(), 0],
                                  &offsets[threadid(), 0], &gradients[threadid(), 0],
                                  &offsets[threadid(), 0] + entries)
-        for row in prange(b.kernel_rows * b.line, schedule="static"):
-            reduce_row(&b, &sums[0, 0], parts, sums.shape[1], row,
-                       &dkernel[0, 0, 0, 0] + row * b.filters)
+        for task in prange(b.kernel_rows * ((b.filters + LINE - 1) // LINE), schedule="static"):
+            filter = <int> (task // b.kernel_rows) * LINE
+            reduce_filters(&b, &sums[0, 0], parts, sums.shape[1], <int> (task % b.kernel_rows),
+                           filter, min(filter + LINE, b.filters), &dkernel[0, 0, 0, 0])
         restore_denormals(mode)
     if dbias is not None:
-        for row in range(b.filters):
-            dbias[row] = bias_sums[0, row]
+        for filter in range(b.filters):
+            dbias[filter] = bias_sums[0, filter]
             for part in range(1, parts):
-                dbias[row] += bias_sums[part, row]
+                dbias[filter] += bias_sums[part, filter]
 
 
 # ---- input gradient ----

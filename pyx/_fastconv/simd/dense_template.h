@@ -92,19 +92,28 @@ FC_LEAF void NAME(fc_prefetch)(const REAL *row, ptrdiff_t width) {
     __asm__ volatile(""); /* or GCC drops every call of what has no effect */
 }
 
-/* sums[v] (+)= factors[i] * panel[rows[i]][v] over the list */
+/* sums[v] (+)= factors[i] * panel[rows[i]][v] over the list, each entry's address and factor loaded
+ * before the values of the one before it, which keeps the loads back to back. */
 FC_INLINE void NAME(fc_sum_rows_body)(const int vectors, const REAL *panel, const int32_t *rows,
                                       const REAL *factors, int count, REAL *sums, int overwrite) {
     VEC total[FC_PANEL_VECTORS];
     FC_UNROLL
     for (int v = 0; v < vectors; v++)
         total[v] = overwrite ? (VEC){0} : NAME(fc_load)(sums + v * LANES);
-    for (int i = 0; i < count; i++) {
-        const REAL *row = panel + (ptrdiff_t)rows[i] * (vectors * LANES);
-        VEC factor = NAME(fc_splat)(factors[i]);
+    if (count > 0) {
+        const REAL *row = panel + (ptrdiff_t)rows[0] * (vectors * LANES);
+        VEC factor = NAME(fc_splat)(factors[0]);
+        for (int i = 1; i < count; i++) {
+            const REAL *next = panel + (ptrdiff_t)rows[i] * (vectors * LANES);
+            VEC next_factor = NAME(fc_splat)(factors[i]);
+            FC_UNROLL
+            for (int v = 0; v < vectors; v++)
+                total[v] += factor * NAME(fc_load)(row + v * LANES);
+            row = next;
+            factor = next_factor;
+        }
         FC_UNROLL
-        for (int v = 0; v < vectors; v++)
-            total[v] += factor * NAME(fc_load)(row + v * LANES);
+        for (int v = 0; v < vectors; v++) total[v] += factor * NAME(fc_load)(row + v * LANES);
     }
     FC_UNROLL
     for (int v = 0; v < vectors; v++) NAME(fc_store)(sums + v * LANES, total[v]);

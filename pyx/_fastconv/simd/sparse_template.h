@@ -48,7 +48,9 @@ FC_LEAF void NAME(fc_list_bits)(const REAL *dy, const uint8_t *winners, ptrdiff_
 
 /* ---- kernel gradient: sums[r][v] += g[i] * x[offset[i] + line r + vector v] ---- */
 
-/* With few sums two entries are added side by side: one alone would wait for its own additions. */
+/* With few sums two entries are added side by side: one alone would wait for its own additions.
+ * With many the next entry's address and factor are loaded before this one's values, which keeps
+ * the loads back to back; behind the last entry there is room to read, and nothing is made of it. */
 FC_INLINE void NAME(fc_collect_body)(const int lines, const int vectors, const REAL *x,
                                      ptrdiff_t x_line, const int32_t *offset, const REAL *g,
                                      int count, REAL *sums, ptrdiff_t sums_line) {
@@ -74,14 +76,20 @@ FC_INLINE void NAME(fc_collect_body)(const int lines, const int vectors, const R
                     other[r][v] += second * *(const VECU *)(q + r * x_line + v * LANES);
                 }
         }
-    for (; i < count; i++) {
+    if (i < count) {
         const REAL *p = x + offset[i];
         VEC factor = g[i] - (VEC){0};
-        FC_UNROLL
-        for (int r = 0; r < lines; r++)
+        for (; i < count; i++) {
+            const REAL *next = x + offset[i + 1];
+            VEC next_factor = g[i + 1] - (VEC){0};
             FC_UNROLL
-            for (int v = 0; v < vectors; v++)
-                total[r][v] += factor * *(const VECU *)(p + r * x_line + v * LANES);
+            for (int r = 0; r < lines; r++)
+                FC_UNROLL
+                for (int v = 0; v < vectors; v++)
+                    total[r][v] += factor * *(const VECU *)(p + r * x_line + v * LANES);
+            p = next;
+            factor = next_factor;
+        }
     }
     FC_UNROLL
     for (int r = 0; r < lines; r++)
