@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from oracle import conv_cases
 
 import fastconv
-from fastconv import ops
+from fastconv import ops, reference
 from fastconv.ops.plans import Conv2DPlan, Pool2DPlan
 
 pytestmark = pytest.mark.usefixtures("algorithms")
@@ -89,6 +89,37 @@ def test_what_is_not_asked_for_is_left_out(options):
     dkernel = np.full_like(kernel, np.nan)
     plan.backward(dy, x, kernel, None, dkernel, None)
     np.testing.assert_array_equal(dkernel, expected)
+
+
+@pytest.mark.parametrize("images", [1, 9])
+@pytest.mark.parametrize(
+    "image, window, strides, padding, groups",
+    [
+        ((7, 9), (1, 1), 2, 0, 1),
+        ((8, 8), (1, 2), 3, 0, 1),
+        ((5, 6), (2, 2), 4, 1, 2),
+        ((1, 4), (1, 1), (2, 3), 0, 1),
+        ((31, 30), (1, 1), (3, 2), ((2, 0), (1, 3)), 1),
+        ((2, 2), (1, 1), 3, 1, 1),
+    ],
+)
+def test_inputs_that_no_output_reads_have_no_gradient(
+    image, window, strides, padding, groups, images, threads
+):
+    """They are cleared by the tasks that write the others: each once, and before."""
+    rng = np.random.default_rng(0)
+    x = rng.random((images, *image, 40), np.float32)
+    kernel = rng.random((*window, 40 // groups, 6), np.float32)
+    options = {"strides": strides, "padding": padding, "groups": groups}
+    plan = Conv2DPlan(x.shape, kernel.shape, **options)
+    dy = rng.random(plan.output_shape, np.float32)
+    expected, _, _ = reference.conv2d_backward(dy, x, kernel, **options)
+    for count in (1, 5):
+        threads(count)
+        dx = np.full_like(x, np.nan)
+        plan.backward(dy, x, kernel, dx, np.empty_like(kernel), None)
+        np.testing.assert_allclose(dx, expected, rtol=1e-5, atol=1e-5)
+        assert (dx[expected == 0] == 0).all() and (expected == 0).any()
 
 
 def test_threads_may_change_under_a_plan(threads):

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastconv import reference
-from fastconv.ops.plans.gather import STRIP_PIXELS, plan_gather
+from fastconv.ops.plans.gather import STRIP_BYTES, STRIP_PIXELS, plan_gather
 
 
 def follow(gather, image):
@@ -100,3 +100,13 @@ def test_strips_cover_the_rows_and_are_worth_a_task(images, threads):
     rows = gather.strip_rows(images, threads, 4)
     assert 1 <= rows <= gather.rows
     assert rows * gather.columns >= min(STRIP_PIXELS, gather.rows * gather.columns)
+
+
+def test_a_strip_with_what_it_writes_fits_a_cache_if_its_weights_are_small():
+    def rows(channels, filters):
+        taps = [(0, 0)]
+        image, grid = (200, 200, channels), (200, 200)
+        return plan_gather(image, (*grid, filters), taps, taps, grid=grid).strip_rows(64, 2, 4)
+
+    assert rows(4, 256) < rows(4, 4) < rows(4, 256 * 1024)
+    assert rows(4, 256) * 200 * (4 + 256) * 4 <= STRIP_BYTES

@@ -3,7 +3,7 @@
 `gather` computes an output as a sum over taps of a source image.  It serves two
 directions: the output (taps of the kernel over x) and the input gradient
 (flipped taps over dy; a stride s makes s x s phases of the input, each a
-stride-1 gather of its own).  Loops, outermost first: strips of output rows of
+stride-1 gather of its own; the first sets to 0 what no tap reaches).  Loops, outermost first: strips of output rows of
 each image (parallel) - groups - panels of 1-2 vectors of output channels -
 tiles of TILE_ROWS pixels - runs of contiguous values - values.  NHWC makes a
 kernel row one run, so there is no im2col; a panel's weights stay in L1/L2 while
@@ -14,6 +14,7 @@ The kernel gradient is `conv_gradient`'s.
 
 from cython.parallel cimport parallel, prange, threadid
 from libc.stddef cimport ptrdiff_t
+from libc.string cimport memset
 
 from _fastconv._tiles cimport (
     DOT_COLUMNS, DOT_ROWS, LANES_F32, LANES_F64, NARROW_TILE_ROWS, TILE_ROWS, conv_dots, conv_tile,
@@ -47,6 +48,7 @@ cdef struct Grid:
     int relu
     int clipped           # many taps are nothing but padding: leave them out, row by row
     int dots              # vectors run along the reduction; weights are [channel][depth]
+    int cleared           # rows of the target, all of them set to 0 first; or 0
 
 
 cdef void gather_tiles(const Grid* g, const Strip* s, const real* base, const real* weights,
@@ -123,6 +125,14 @@ cdef void gather_dots(const Grid* g, const Strip* s, const real* base, const rea
             column += DOT_ROWS
 
 
+cdef void clear_rows(const Grid* g, real* target, int first, int last) noexcept nogil:
+    """Set the target's rows that belong to rows [first, last) of the grid to 0."""
+    cdef ptrdiff_t line = <ptrdiff_t> g.target_width * g.target_channels
+    cdef ptrdiff_t begin = <ptrdiff_t> first * g.target_row_step
+    cdef ptrdiff_t end = g.cleared if last == g.rows else <ptrdiff_t> last * g.target_row_step
+    memset(target + begin * line, 0, <size_t> ((end - begin) * line) * sizeof(real))
+
+
 cdef void gather_strip(const Grid* g, const Strip* s, const real* image, const real* packed,
                        const real* bias, real* target, const ptrdiff_t* run_offset,
                        const int* run_row, int first, int last, int first_panel,
@@ -137,6 +147,8 @@ cdef void gather_strip(const Grid* g, const Strip* s, const real* image, const r
     cdef real* out_base = (
         target + (<ptrdiff_t> (g.target_row + first * g.target_row_step) * g.target_width
                   + g.target_column) * g.target_channels)
+    if g.cleared:
+        clear_rows(g, target, first, last)
     if g.dots:
         gather_dots(g, s, base, packed, bias, out_base, run_offset, last - first)
         return
@@ -281,5 +293,5 @@ cdef Grid grid_of(const int[::1] fields):
     g.runs, g.run_length, g.reach = fields[10], fields[11], fields[12]
     g.groups, g.source_group, g.target_group, g.relu = (
         fields[13], fields[14], fields[15], fields[16])
-    g.clipped, g.dots = fields[17], fields[18]
+    g.clipped, g.dots, g.cleared = fields[17], fields[18], fields[19]
     return g

@@ -206,7 +206,11 @@ class Conv2DPlan:
         )
 
     def _plan_input_gradient(self) -> None:
-        """Plan dx: with strides (s, t), s x t grids of inputs, each of stride 1 over dy."""
+        """Plan dx: with strides (s, t), s x t grids of inputs, each of stride 1 over dy.
+
+        Grids that no output reads, as those between a 1x1 kernel's strides, are cleared with the
+        first that is.
+        """
         rows, columns = self._window
         self._winograd_gradient = winograd_input_gradient(
             self.output_shape, self._source[2], self._window, self._groups, self._dtype
@@ -214,12 +218,19 @@ class Conv2DPlan:
         dots = dot_products(
             self._source[2], self._kernel_shape[3], self._window, self._groups, self._dtype
         )
+        taps = [
+            (top, left, transposed_taps_of(rows, top), transposed_taps_of(columns, left))
+            for top in range(min(rows.stride, rows.size))
+            for left in range(min(columns.stride, columns.size))
+        ]
+        reached = [phase for phase in taps if phase[2] and phase[3]]
+        phases = reached or taps
         self._phases = [
             plan_gather(
                 self.output_shape[1:],
                 self._source,
-                transposed_taps_of(rows, top),
-                transposed_taps_of(columns, left),
+                row_taps,
+                column_taps,
                 grid=(
                     -(-(rows.size - top) // rows.stride),
                     -(-(columns.size - left) // columns.stride),
@@ -228,7 +239,7 @@ class Conv2DPlan:
                 target_step=(rows.stride, columns.stride),
                 groups=self._groups,
                 dots=dots,
+                clears=number == 0 and len(phases) < len(taps),
             )
-            for top in range(min(rows.stride, rows.size))
-            for left in range(min(columns.stride, columns.size))
+            for number, (top, left, row_taps, column_taps) in enumerate(phases)
         ]

@@ -11,6 +11,8 @@ from ...geometry import Axis
 
 STRIP_BYTES = 256 * 1024
 """Source rows of one task: half of a usual L2 cache."""
+SMALL_WEIGHTS_BYTES = 64 * 1024
+"""Weights that cost little to walk once more: the rows a task writes count in its strip, too."""
 CLIP_GAIN = 1.25
 """Least factor by which taps that are nothing but padding must outnumber the work without."""
 STRIP_PIXELS = 96
@@ -38,9 +40,15 @@ class Gather:
     reach: int
     line: int
     """Values of one padded source row."""
+    target_line: int
+    """Values of the target's rows that belong to one row of the grid."""
+    weights: int
+    """How many weights there are."""
     direct: bool
     dots: bool
     """Weights are packed for dot products."""
+    clears: bool
+    """A task sets the target's rows to 0 before it writes its outputs there."""
 
     def scratch_size(self, rows: int) -> int:
         """Return the values needed to hold the padded source of `rows` output rows."""
@@ -51,6 +59,9 @@ class Gather:
     def strip_rows(self, images: int, threads: int, itemsize: int) -> int:
         """Return how many output rows a task takes: cache-sized, and enough tasks for all."""
         row_bytes = max(self.row_stride * self.line * itemsize, 1)
+        if self.weights * itemsize <= SMALL_WEIGHTS_BYTES:
+            # Each panel passes through all that the task writes.
+            row_bytes += self.target_line * itemsize
         rows = max(1, min(self.rows, STRIP_BYTES // row_bytes))
         fair = -(-images * self.rows // (4 * threads))
         least = -(-STRIP_PIXELS // self.columns)
@@ -58,7 +69,7 @@ class Gather:
 
     def splits(self, tasks: int, panels: int, threads: int) -> int:
         """Return into how many tasks each strip's panels are dealt, where strips are few."""
-        return 1 if self.dots else max(1, min(panels, 2 * threads // max(tasks, 1)))
+        return 1 if self.dots or self.clears else max(1, min(panels, 2 * threads // max(tasks, 1)))
 
 
 def plan_gather(
@@ -74,13 +85,15 @@ def plan_gather(
     groups: int = 1,
     relu: bool = False,
     dots: bool = False,
+    clears: bool = False,
 ) -> Gather:
     """Lay out a sum over taps.
 
     source, target: (height, width, channels).  row_taps, column_taps: pairs of (kernel
     index, offset of the source pixel from output index * stride), offsets may be negative.
     grid: outputs along the rows and the columns, written at target_start + index *
-    target_step.  dots: sum along the vectors (groups must be 1).
+    target_step.  dots: sum along the vectors (groups must be 1).  clears: set all of the
+    target to 0 first.
     """
     height, width, channels = source
     rows = sorted(row_taps, key=lambda tap: tap[1])
@@ -127,6 +140,7 @@ def plan_gather(
         int(relu),
         int(clipped),
         int(dots),
+        target[0] if clears else 0,
     )
     return Gather(
         taps=np.array(
@@ -142,8 +156,11 @@ def plan_gather(
         row_stride=strides[0],
         reach=reach,
         line=padded_width * channels,
+        target_line=target_step[0] * target[1] * target[2],
+        weights=len(rows) * len(columns) * source_group * target[2],
         direct=direct,
         dots=dots,
+        clears=clears,
     )
 
 
