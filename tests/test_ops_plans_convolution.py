@@ -10,6 +10,7 @@ from oracle import conv_cases
 import fastconv
 from fastconv import ops, reference
 from fastconv.ops.plans import Conv2DPlan, Pool2DPlan
+from fastconv.ops.plans.gather import Gather
 
 pytestmark = pytest.mark.usefixtures("algorithms")
 
@@ -120,6 +121,36 @@ def test_inputs_that_no_output_reads_have_no_gradient(
         plan.backward(dy, x, kernel, dx, np.empty_like(kernel), None)
         np.testing.assert_allclose(dx, expected, rtol=1e-5, atol=1e-5)
         assert (dx[expected == 0] == 0).all() and (expected == 0).any()
+
+
+@pytest.mark.parametrize("options", [{}, {"strides": 2}, {"groups": 3}, {"relu": True}], ids=str)
+@pytest.mark.parametrize(
+    "image, window, channels, filters",
+    [((9, 11), (1, 1), 33, 51), ((13, 12), (2, 2), 42, 9), ((40, 1), (1, 1), 351, 333)],
+)
+def test_a_stage_in_the_cache_changes_no_bit(
+    image, window, channels, filters, options, threads, monkeypatch
+):
+    """Pixels that are no whole vectors wait for a copy; in place, the sums are the same."""
+    rng = np.random.default_rng(0)
+    x = rng.random((3, *image, channels), np.float32) - 0.5
+    channels //= options.get("groups", 1)
+    kernel = rng.random((*window, channels, filters), np.float32) - 0.5
+    plan = Conv2DPlan(x.shape, kernel.shape, **options)
+    dy = rng.random(plan.output_shape, np.float32) - 0.5
+    results, staged = [], []
+    stage_pixels = Gather.stage_pixels
+    for count, pixels in ((1, stage_pixels), (3, stage_pixels), (1, lambda *_: 0)):
+        threads(count)
+        monkeypatch.setattr(
+            Gather, "stage_pixels", lambda *a, p=pixels: staged.append(p(*a)) or staged[-1]
+        )
+        y, dx = np.full_like(dy, np.nan), np.full_like(x, np.nan)
+        plan.forward(x, kernel, None, y)
+        plan.backward(dy, x, kernel, dx, np.empty_like(kernel), None)
+        results.append((y.tobytes(), dx.tobytes()))
+    assert staged[0] > 0
+    assert len(set(results)) == 1
 
 
 def test_threads_may_change_under_a_plan(threads):

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastconv import reference
-from fastconv.ops.plans.gather import STRIP_BYTES, STRIP_PIXELS, plan_gather
+from fastconv.ops.plans.gather import STAGE_BYTES, STRIP_BYTES, STRIP_PIXELS, plan_gather
 
 
 def follow(gather, image):
@@ -110,3 +110,26 @@ def test_a_strip_with_what_it_writes_fits_a_cache_if_its_weights_are_small():
 
     assert rows(4, 256) < rows(4, 4) < rows(4, 256 * 1024)
     assert rows(4, 256) * 200 * (4 + 256) * 4 <= STRIP_BYTES
+
+
+@pytest.mark.parametrize(
+    "channels, step, depth, staged",
+    [
+        (100, 1, 13, True),
+        (100, 2, 13, True),
+        (13, 1, 13, True),
+        (13, 2, 13, False),
+        (96, 1, 13, False),
+        (100, 1, 4096, False),
+    ],
+    ids=str,
+)
+def test_pixels_that_are_no_whole_vectors_are_staged_where_the_copies_are_long(
+    channels, step, depth, staged
+):
+    tap, grid = [(0, 0)], (20, 20)
+    pixels = plan_gather(
+        (20, 20, depth), (40, 40, channels), tap, tap, grid=grid, target_step=(step, step)
+    ).stage_pixels(4)
+    assert (pixels > 0) == staged
+    assert pixels * channels * 4 <= STAGE_BYTES

@@ -15,6 +15,8 @@ def gather(
     strip_rows: int,
     splits: int,
     scratch: np.ndarray,
+    stage: np.ndarray,
+    stage_pixels: int,
     num_threads: int,
 ) -> None: ...
 def pack(

@@ -14,7 +14,7 @@ The kernel gradient is `conv_gradient`'s.
 
 from cython.parallel cimport parallel, prange, threadid
 from libc.stddef cimport ptrdiff_t
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 from _fastconv._tiles cimport (
     DOT_COLUMNS, DOT_ROWS, LANES_F32, LANES_F64, NARROW_TILE_ROWS, TILE_ROWS, conv_dots, conv_tile,
@@ -53,15 +53,14 @@ cdef struct Grid:
 
 cdef void gather_tiles(const Grid* g, const Strip* s, const real* base, const real* weights,
                        int vectors, const real* bias, int channels, real* out_base,
-                       const ptrdiff_t* run_offset, int runs, int count) noexcept nogil:
-    """One panel over `count` rows of the grid, tiles running on from row to row."""
+                       ptrdiff_t target_line, ptrdiff_t target_step,
+                       const ptrdiff_t* run_offset, int runs, int column, int count) noexcept nogil:
+    """One panel over `count` outputs from `column` of a row on, tiles running on into the next."""
     cdef ptrdiff_t line = g.row_stride * s.row_step
     cdef ptrdiff_t step = <ptrdiff_t> g.column_stride * s.channels
-    cdef ptrdiff_t target_line = <ptrdiff_t> g.target_row_step * g.target_width * g.target_channels
-    cdef ptrdiff_t target_step = <ptrdiff_t> g.target_column_step * g.target_channels
     cdef int most = TILE_ROWS if vectors == 2 else NARROW_TILE_ROWS
-    cdef int left = count * g.columns, pieces = (left + most - 1) // most
-    cdef int row = 0, column = 0, rows, i
+    cdef int left = count, pieces = (left + most - 1) // most
+    cdef int row = 0, rows, i
     cdef const real* pixel[16]
     cdef real* out[16]
     while pieces > 0:
@@ -80,6 +79,57 @@ cdef void gather_tiles(const Grid* g, const Strip* s, const real* base, const re
         pieces -= 1
 
 
+cdef void gather_panels(const Grid* g, const Strip* s, const real* base, const real* packed,
+                        const real* bias, real* out_base, ptrdiff_t target_line,
+                        ptrdiff_t target_step, const ptrdiff_t* run_offset, int first_panel,
+                        int last_panel, int column, int count) noexcept nogil:
+    """The same for panels [first_panel, last_panel) of all groups."""
+    cdef int panels = panel_count(g.target_group, packed)
+    cdef ptrdiff_t depth = <ptrdiff_t> g.runs * g.run_length
+    cdef ptrdiff_t padded = padded_channels(g.target_group, packed)
+    cdef int index, group, start
+    for index in range(first_panel, last_panel):
+        group = index // panels
+        start = index % panels * 2 * lanes(packed)
+        gather_tiles(g, s, base + group * g.source_group,
+                     packed + (group * padded + start) * depth,
+                     panel_vectors(g.target_group - start, packed),
+                     bias + group * padded + start, g.target_group - start,
+                     out_base + group * g.target_group + start, target_line, target_step,
+                     run_offset, g.runs, column, count)
+
+
+cdef void gather_staged(const Grid* g, const Strip* s, const real* base, const real* packed,
+                        const real* bias, real* out_base, ptrdiff_t target_line,
+                        ptrdiff_t target_step, const ptrdiff_t* run_offset, int rows,
+                        real* stage, int stage_pixels) noexcept nogil:
+    """All panels over blocks of outputs in the L1 cache, each then copied where it belongs.
+
+    A store that crosses a cache line waits for both, and where a pixel's channels
+    are no whole vectors that is every second one.  In the L1 cache it costs little.
+    """
+    cdef int panels = g.groups * panel_count(g.target_group, packed)
+    cdef int channels = g.target_channels
+    cdef int left = rows * g.columns, row = 0, column = 0, count, done, some
+    while left > 0:
+        count = min(stage_pixels, left)
+        gather_panels(g, s, base + row * g.row_stride * s.row_step, packed, bias,
+                      stage - <ptrdiff_t> column * channels, <ptrdiff_t> g.columns * channels,
+                      channels, run_offset, 0, panels, column, count)
+        done = 0
+        while done < count:
+            some = min(count - done, g.columns - column) if target_step == channels else 1
+            memcpy(out_base + row * target_line + column * target_step,
+                   stage + <ptrdiff_t> done * channels,
+                   <size_t> some * channels * sizeof(real))
+            done += some
+            column += some
+            if column == g.columns:
+                column = 0
+                row += 1
+        left -= count
+
+
 cdef void gather_clipped(const Grid* g, const Strip* s, const real* base, const real* weights,
                          int vectors, const real* bias, int channels, real* out_base,
                          const ptrdiff_t* run_offset, const int* run_row, int first,
@@ -87,6 +137,7 @@ cdef void gather_clipped(const Grid* g, const Strip* s, const real* base, const 
     """The same row by row, each without the runs that are nothing but padding there."""
     cdef int row, begin, end, source
     cdef ptrdiff_t target_line = <ptrdiff_t> g.target_row_step * g.target_width * g.target_channels
+    cdef ptrdiff_t target_step = <ptrdiff_t> g.target_column_step * g.target_channels
     for row in range(first, last):
         source = row * g.row_stride - s.top
         begin = 0
@@ -98,7 +149,7 @@ cdef void gather_clipped(const Grid* g, const Strip* s, const real* base, const 
         gather_tiles(g, s, base + (row - first) * g.row_stride * s.row_step,
                      weights + <ptrdiff_t> begin * g.run_length * vectors * lanes(weights),
                      vectors, bias, channels, out_base + (row - first) * target_line,
-                     run_offset + begin, end - begin, 1)
+                     target_line, target_step, run_offset + begin, end - begin, 0, g.columns)
 
 
 cdef void gather_dots(const Grid* g, const Strip* s, const real* base, const real* weights,
@@ -136,12 +187,15 @@ cdef void clear_rows(const Grid* g, real* target, int first, int last) noexcept 
 cdef void gather_strip(const Grid* g, const Strip* s, const real* image, const real* packed,
                        const real* bias, real* target, const ptrdiff_t* run_offset,
                        const int* run_row, int first, int last, int first_panel,
-                       int last_panel, real* scratch) noexcept nogil:
+                       int last_panel, real* scratch, real* stage,
+                       int stage_pixels) noexcept nogil:
     """Rows [first, last) of the grid, panels [first_panel, last_panel) of all groups."""
     cdef int panels = panel_count(g.target_group, packed)
-    cdef int index, group, start, vectors
+    cdef int index, group, start
     cdef ptrdiff_t depth = <ptrdiff_t> g.runs * g.run_length
     cdef ptrdiff_t padded = padded_channels(g.target_group, packed)
+    cdef ptrdiff_t target_line = <ptrdiff_t> g.target_row_step * g.target_width * g.target_channels
+    cdef ptrdiff_t target_step = <ptrdiff_t> g.target_column_step * g.target_channels
     cdef const real* base = load_strip(
         s, image, first * g.row_stride, (last - first - 1) * g.row_stride + g.reach, scratch)
     cdef real* out_base = (
@@ -151,23 +205,22 @@ cdef void gather_strip(const Grid* g, const Strip* s, const real* image, const r
         clear_rows(g, target, first, last)
     if g.dots:
         gather_dots(g, s, base, packed, bias, out_base, run_offset, last - first)
-        return
-    for index in range(first_panel, last_panel):
-        group = index // panels
-        start = index % panels * 2 * lanes(packed)
-        vectors = panel_vectors(g.target_group - start, packed)
-        if g.clipped:
+    elif g.clipped:
+        for index in range(first_panel, last_panel):
+            group = index // panels
+            start = index % panels * 2 * lanes(packed)
             gather_clipped(g, s, base + group * g.source_group,
-                           packed + (group * padded + start) * depth, vectors,
+                           packed + (group * padded + start) * depth,
+                           panel_vectors(g.target_group - start, packed),
                            bias + group * padded + start, g.target_group - start,
                            out_base + group * g.target_group + start, run_offset, run_row, first,
                            last)
-        else:
-            gather_tiles(g, s, base + group * g.source_group,
-                         packed + (group * padded + start) * depth, vectors,
-                         bias + group * padded + start, g.target_group - start,
-                         out_base + group * g.target_group + start, run_offset, g.runs,
-                         last - first)
+    elif stage_pixels > 0:
+        gather_staged(g, s, base, packed, bias, out_base, target_line, target_step, run_offset,
+                      last - first, stage, stage_pixels)
+    else:
+        gather_panels(g, s, base, packed, bias, out_base, target_line, target_step, run_offset,
+                      first_panel, last_panel, 0, (last - first) * g.columns)
 
 
 def gather(const real[:, :, :, ::1] source,        # IN (images, height, width, channels)
@@ -180,6 +233,8 @@ def gather(const real[:, :, :, ::1] source,        # IN (images, height, width, 
            const int[::1] grid,                    # IN the fields of Grid
            int strip_rows, int splits,             # of the panels
            real[:, ::1] scratch,                   # SCRATCH one row a thread
+           real[:, ::1] stage,                     # SCRATCH one row a thread
+           int stage_pixels,                       # that `stage` holds; 0: write in place
            int num_threads):
     """target = [relu](bias + sum over taps of source), on the grid's positions."""
     cdef Strip s = strip_of(strip)
@@ -201,7 +256,8 @@ def gather(const real[:, :, :, ::1] source,        # IN (images, height, width, 
             gather_strip(&g, &s, &source[image, 0, 0, 0], &packed[0], &bias[0],
                          &target[image, 0, 0, 0], &run_offset[0], &run_row[0], first,
                          min(first + strip_rows, g.rows), split * panels // splits,
-                         (split + 1) * panels // splits, &scratch[threadid(), 0])
+                         (split + 1) * panels // splits, &scratch[threadid(), 0],
+                         &stage[threadid(), 0], stage_pixels)
         restore_denormals(mode)
 
 

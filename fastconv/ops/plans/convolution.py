@@ -154,6 +154,8 @@ class Conv2DPlan:
         rows = gather.strip_rows(self._images, threads, self._dtype.itemsize)
         strips = self._images * -(-gather.rows // rows)
         panels = self._groups * -(-columns // (2 * _kernels.LANES[self._dtype.name]))
+        splits = gather.splits(strips, panels, threads)
+        stage_pixels = 0 if splits > 1 else gather.stage_pixels(self._dtype.itemsize)
         _kernels.gather(
             source,
             packed,
@@ -164,8 +166,10 @@ class Conv2DPlan:
             gather.strip,
             gather.grid,
             rows,
-            gather.splits(strips, panels, threads),
+            splits,
             self._scratch("strip", threads, gather.scratch_size(rows)),
+            self._scratch("stage", threads, stage_pixels * gather.channels),
+            stage_pixels,
             threads,
         )
 

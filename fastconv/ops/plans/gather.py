@@ -13,6 +13,16 @@ STRIP_BYTES = 256 * 1024
 """Source rows of one task: half of a usual L2 cache."""
 SMALL_WEIGHTS_BYTES = 64 * 1024
 """Weights that cost little to walk once more: the rows a task writes count in its strip, too."""
+VECTOR_BYTES = 32
+"""Pixels of whole vectors keep every store within a cache line."""
+STAGED_DEPTH = 512
+"""Values summed for an output, above which the stores hide behind the sums."""
+STAGE_BYTES = 16 * 1024
+"""Outputs of all panels that wait in the L1 cache to be copied: half of a usual one."""
+WHOLE_TILES = 24
+"""A multiple of every register tile's rows."""
+STAGED_PIECE_BYTES = 128
+"""Least contiguous piece of the target worth a copy."""
 CLIP_GAIN = 1.25
 """Least factor by which taps that are nothing but padding must outnumber the work without."""
 STRIP_PIXELS = 96
@@ -42,6 +52,10 @@ class Gather:
     """Values of one padded source row."""
     target_line: int
     """Values of the target's rows that belong to one row of the grid."""
+    channels: int
+    """Of a pixel of the target."""
+    dense: bool
+    """Neighbouring outputs of a row are neighbouring pixels of the target."""
     weights: int
     """How many weights there are."""
     direct: bool
@@ -66,6 +80,20 @@ class Gather:
         fair = -(-images * self.rows // (4 * threads))
         least = -(-STRIP_PIXELS // self.columns)
         return max(1, min(self.rows, rows, max(fair, least)))
+
+    def stage_pixels(self, itemsize: int) -> int:
+        """Return how many outputs' pixels pass through a stage in L1; 0: written in place."""
+        pixel_bytes = self.channels * itemsize
+        piece = pixel_bytes * (self.columns if self.dense else 1)
+        depth = len(self.run_offset) * self.run_length
+        if (
+            self.dots
+            or pixel_bytes % VECTOR_BYTES == 0
+            or piece < STAGED_PIECE_BYTES
+            or depth > STAGED_DEPTH
+        ):
+            return 0
+        return max(1, STAGE_BYTES // pixel_bytes // WHOLE_TILES) * WHOLE_TILES
 
     def splits(self, tasks: int, panels: int, threads: int) -> int:
         """Return into how many tasks each strip's panels are dealt, where strips are few."""
@@ -157,6 +185,8 @@ def plan_gather(
         reach=reach,
         line=padded_width * channels,
         target_line=target_step[0] * target[1] * target[2],
+        channels=target[2],
+        dense=target_step[1] == 1,
         weights=len(rows) * len(columns) * source_group * target[2],
         direct=direct,
         dots=dots,
