@@ -21,8 +21,6 @@ cdef extern from "simd/dense.h" nogil:
                                   int32_t*, double*) noexcept
     void fc_deal_row_f32(const float*, ptrdiff_t, int, float*, ptrdiff_t) noexcept
     void fc_deal_row_f64(const double*, ptrdiff_t, int, double*, ptrdiff_t) noexcept
-    void fc_prefetch_f32(const float*, ptrdiff_t) noexcept
-    void fc_prefetch_f64(const double*, ptrdiff_t) noexcept
     void fc_sum_rows_f32(int, const float*, const int32_t*, const float*, int, float*,
                          int) noexcept
     void fc_sum_rows_f64(int, const double*, const int32_t*, const double*, int, double*,
@@ -68,13 +66,6 @@ cdef inline void deal_row(const real* row, ptrdiff_t width, int vectors, real* p
         fc_deal_row_f32(row, width, vectors, panel, panel_step)
     else:
         fc_deal_row_f64(row, width, vectors, panel, panel_step)
-
-
-cdef inline void prefetch(const real* row, ptrdiff_t width) noexcept nogil:
-    if real is float:
-        fc_prefetch_f32(row, width)
-    else:
-        fc_prefetch_f64(row, width)
 
 
 cdef inline void sum_rows(int vectors, const real* panel, const int32_t* rows,

@@ -23,6 +23,8 @@ cdef extern from "simd/tile.h" nogil:
     const int DOT_ROWS "FC_DOT_ROWS"
     const int DOT_COLUMNS "FC_DOT_COLUMNS"
 
+    void fc_prefetch_f32(const float*, ptrdiff_t) noexcept
+    void fc_prefetch_f64(const double*, ptrdiff_t) noexcept
     void fc_conv_tile_f32(int, int, const float**, float**, const ptrdiff_t*, int, int,
                           const float*, ptrdiff_t, const float*, int, int, int) noexcept
     void fc_conv_tile_f64(int, int, const double**, double**, const ptrdiff_t*, int, int,
@@ -61,6 +63,13 @@ cdef extern from "simd/tile.h" nogil:
 
 cdef inline int lanes(const real* _) noexcept nogil:
     return LANES_F32 if real is float else LANES_F64
+
+
+cdef inline void prefetch(const real* start, ptrdiff_t count) noexcept nogil:
+    if real is float:
+        fc_prefetch_f32(start, count)
+    else:
+        fc_prefetch_f64(start, count)
 
 
 cdef inline void conv_tile(int rows, int vectors, const real** pixel, real** out,

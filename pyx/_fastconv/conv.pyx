@@ -18,7 +18,7 @@ from libc.string cimport memcpy, memset
 
 from _fastconv._tiles cimport (
     DOT_COLUMNS, DOT_ROWS, LANES_F32, LANES_F64, NARROW_TILE_ROWS, TILE_ROWS, conv_dots, conv_tile,
-    float_mode, flush_denormals, lanes, real, restore_denormals,
+    float_mode, flush_denormals, lanes, prefetch, real, restore_denormals,
 )
 from _fastconv._window cimport (
     Strip, load_strip, padded_channels, panel_count, panel_vectors, strip_of,
@@ -79,24 +79,35 @@ cdef void gather_tiles(const Grid* g, const Strip* s, const real* base, const re
         pieces -= 1
 
 
+cdef inline int first_channel(const Grid* g, int panel, const real* kind) noexcept nogil:
+    """Return the channel of the target with which a panel, counted over all groups, begins."""
+    cdef int panels = panel_count(g.target_group, kind)
+    return panel // panels * g.target_group + panel % panels * 2 * lanes(kind)
+
+
 cdef void gather_panels(const Grid* g, const Strip* s, const real* base, const real* packed,
                         const real* bias, real* out_base, ptrdiff_t target_line,
                         ptrdiff_t target_step, const ptrdiff_t* run_offset, int first_panel,
                         int last_panel, int column, int count) noexcept nogil:
-    """The same for panels [first_panel, last_panel) of all groups."""
+    """The same for panels [first_panel, last_panel) of all groups.
+
+    A panel may write whole vectors into the channels of those behind it, which come later.
+    """
     cdef int panels = panel_count(g.target_group, packed)
+    cdef int end = first_channel(g, last_panel, packed)
     cdef ptrdiff_t depth = <ptrdiff_t> g.runs * g.run_length
     cdef ptrdiff_t padded = padded_channels(g.target_group, packed)
-    cdef int index, group, start
+    cdef int index, group, start, channel
     for index in range(first_panel, last_panel):
         group = index // panels
         start = index % panels * 2 * lanes(packed)
+        channel = first_channel(g, index, packed)
         gather_tiles(g, s, base + group * g.source_group,
                      packed + (group * padded + start) * depth,
                      panel_vectors(g.target_group - start, packed),
-                     bias + group * padded + start, g.target_group - start,
-                     out_base + group * g.target_group + start, target_line, target_step,
-                     run_offset, g.runs, column, count)
+                     bias + group * padded + start, end - channel,
+                     out_base + channel, target_line, target_step, run_offset, g.runs, column,
+                     count)
 
 
 cdef void gather_staged(const Grid* g, const Strip* s, const real* base, const real* packed,
@@ -113,6 +124,11 @@ cdef void gather_staged(const Grid* g, const Strip* s, const real* base, const r
     cdef int left = rows * g.columns, row = 0, column = 0, count, done, some
     while left > 0:
         count = min(stage_pixels, left)
+        if g.groups > 1:
+            # The first of the groups to read a line would wait for each: they lie too far apart.
+            prefetch(base + row * g.row_stride * s.row_step
+                     + <ptrdiff_t> column * g.column_stride * s.channels + run_offset[g.runs - 1],
+                     <ptrdiff_t> count * g.column_stride * s.channels)
         gather_panels(g, s, base + row * g.row_stride * s.row_step, packed, bias,
                       stage - <ptrdiff_t> column * channels, <ptrdiff_t> g.columns * channels,
                       channels, run_offset, 0, panels, column, count)

@@ -26,12 +26,12 @@ from libc.string cimport memcpy, memmove, memset
 from _fastconv._dense cimport (
     PANEL_VECTORS, Dense, add_parts, bias_gradient, deal_row, dense_of, dot_list,
     fc_fill_front, find_living, group_outputs, group_padded, list_inputs, list_samples,
-    pass_rows, prefetch, sum_rows,
+    pass_rows, sum_rows,
 )
 from _fastconv._rules cimport RULE_SLOTS, Rule, apply_rule, rule_from, slots_from
 from _fastconv._tiles cimport (
     DOT_COLUMNS, DOT_ROWS, TILE_ROWS, conv_tile, dot_tile, float_mode, flush_denormals, lanes,
-    real, restore_denormals,
+    prefetch, real, restore_denormals,
 )
 
 cdef enum:

@@ -54,6 +54,7 @@ class Gather:
     """Values of the target's rows that belong to one row of the grid."""
     channels: int
     """Of a pixel of the target."""
+    groups: int
     dense: bool
     """Neighbouring outputs of a row are neighbouring pixels of the target."""
     weights: int
@@ -88,7 +89,7 @@ class Gather:
         depth = len(self.run_offset) * self.run_length
         if (
             self.dots
-            or pixel_bytes % VECTOR_BYTES == 0
+            or pixel_bytes // self.groups % VECTOR_BYTES == 0
             or piece < STAGED_PIECE_BYTES
             or depth > STAGED_DEPTH
         ):
@@ -186,6 +187,7 @@ def plan_gather(
         line=padded_width * channels,
         target_line=target_step[0] * target[1] * target[2],
         channels=target[2],
+        groups=groups,
         dense=target_step[1] == 1,
         weights=len(rows) * len(columns) * source_group * target[2],
         direct=direct,

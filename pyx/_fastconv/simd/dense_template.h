@@ -85,13 +85,6 @@ FC_LEAF void NAME(fc_deal_row)(const REAL *row, ptrdiff_t width, int vectors, RE
     }
 }
 
-/* Ask for a stretch of a row that will be needed soon: L2 fetches while the sums compute. */
-FC_LEAF void NAME(fc_prefetch)(const REAL *row, ptrdiff_t width) {
-    const ptrdiff_t line = 64 / sizeof(REAL);
-    for (ptrdiff_t at = 0; at < width; at += line) __builtin_prefetch(row + at, 0, 2);
-    __asm__ volatile(""); /* or GCC drops every call of what has no effect */
-}
-
 /* sums[v] (+)= factors[i] * panel[rows[i]][v] over the list, each entry's address and factor loaded
  * before the values of the one before it, which keeps the loads back to back. */
 FC_INLINE void NAME(fc_sum_rows_body)(const int vectors, const REAL *panel, const int32_t *rows,

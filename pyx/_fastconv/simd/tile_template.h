@@ -37,6 +37,13 @@ FC_INLINE void NAME(fc_store_some)(REAL *p, VEC v, int count) {
     }
 }
 
+/* Ask for a stretch of values that will be needed soon: L2 fetches while the sums compute. */
+FC_LEAF void NAME(fc_prefetch)(const REAL *from, ptrdiff_t count) {
+    const ptrdiff_t line = 64 / sizeof(REAL);
+    for (ptrdiff_t at = 0; at < count; at += line) __builtin_prefetch(from + at, 0, 2);
+    __asm__ volatile(""); /* or GCC drops every call of what has no effect */
+}
+
 /* sums[i] += weights . pixel[i], over `runs` stretches of `length` contiguous values. */
 FC_INLINE void NAME(fc_accumulate)(const int rows, const int vectors, VEC sums[][2],
                                    const REAL *const *pixel, const ptrdiff_t *run_offset,
