@@ -38,19 +38,23 @@ KERNEL_COST, LARGE_KERNEL_COST, TURNED_COST = 20, 50, 15
 and in addition where the kernel is turned round, for the input gradient."""
 DIRECT_COST, DIRECT_KERNEL_COST = 1.35, 60
 """Of a multiply-add of the direct kernels, and of packing one value of the kernel."""
-GRADIENT_TRANSFORM_COST, GRADIENT_KERNEL_COST = 1040, 25
-"""The same for the kernel gradient, whose transform of dU is made once a call."""
-PRODUCT_COST, PRODUCT_PATCH_COST, PRODUCT_PIXEL_COST, PRODUCT_SUM_COST = 1.5, 6.9, 26, 44
-"""Of the kernel gradient as a matrix product: a multiply-add, a packed value of a pixel's patch, a
-packed value of dy, and a value of the kernel, whose parts are added."""
-PATCH_LOAD_COST, PATCH_PIXEL_COST, PATCH_SOURCE_COST = 2.3, 19, 9.2
-"""Of the one along the patch: a value that a pixel's tiles load, a packed value of dy, a copied
-value of x."""
-PATCH_LINE_COST, PATCH_SUM_COST = 3.8, 168
-"""And a sum that a tile takes up and puts down for each line of outputs, and a value of the kernel.
-The kernel gradients' costs are fitted to the three algorithms' timings of an AVX2 build over 2,300
-shapes of 1 to 256 channels and 1 to 128 filters; choices by them take 3 to 5 % more than the
-fastest, on the average."""
+GRADIENT_POINT_COST, GRADIENT_TRANSFORM_COST, GRADIENT_KERNEL_COST = 1.33, 284, 4
+"""The same for the kernel gradient: of a multiply-add, of one value's share of a tile's transform,
+and of a value of dU, whose transform is made once a call.  The four algorithms' costs of the kernel
+gradient are in one unit, fitted together to 1,800 single-threaded timings of an AVX2 build over 1
+to 384 channels and 1 to 64 groups; choices by them take 2 % more than the fastest, on the average,
+and 5 % with groups."""
+PRODUCT_COST, PRODUCT_PATCH_COST, PRODUCT_PIXEL_COST = 1.0, 16.8, 9
+"""Of the kernel gradient as a matrix product: a multiply-add, a packed value of a pixel's patch and
+of dy."""
+PRODUCT_GROUP_COST, PRODUCT_SUM_COST = 91, 28
+"""And a pixel of each group, and a value of the kernel, whose parts are added."""
+PATCH_TILE_COST, PATCH_PIECE_COST, PATCH_PIXEL_COST, PATCH_SOURCE_COST = 2.54, 0.77, 16.6, 2.3
+"""Of the one along the patch: a value of the patch that a tile of filters loads, a lane of a filter
+that a piece of the patch loads, a packed value of dy, and a copied value of x."""
+PATCH_LINE_COST, PATCH_SUM_COST = 5.6, 45
+"""And a sum that a tile takes up and puts down for each line of outputs, and a value of the kernel,
+whose parts are added."""
 NARROW_BYTES = 20 * 1024
 """Of a transformed kernel's panel in the algorithm for few channels: it should stay in L1."""
 NARROW_PIXELS = 12
@@ -68,8 +72,11 @@ PANEL_COST, NARROW_PANEL_COST = 0.8, 1.0
 """Of a register tile's multiply-add, with two vectors of a group's channels or with only one.
 A run of one group's channels is set up in the time of one more of its values.  These are
 fitted to timings of an AVX2 build over groups of 1 to 32 channels."""
-GRADIENT_PANEL_COST = 1.3
-"""Of the kernel gradient's tiles, over the output's."""
+PLANE_GRADIENT_COST, PLANE_SHUFFLE_COST, PLANE_COPY_COST = 2.7, 9.7, 33
+"""Of the kernel gradient by planes, in the unit of the others: a multiply-add, and a value of a
+plane that is permuted or copied."""
+PLANE_PIXEL_COST, PLANE_SUM_COST = 23, 182
+"""And a value of dy, and a value of the kernel, whose parts are added."""
 DOT_COST, DOT_SUM_COST, DOT_PANEL_COST = 0.52, 10.0, 0.5
 """Cycles of a vector step of a dot product, of summing its lanes, of a step of a panel's tile."""
 LEAST_RUN = 4
@@ -168,10 +175,13 @@ def depthwise(
     output = _panels_over_planes(plan.forward_lanes, inputs, outputs, taps, strides, dtype)
     # With a stride, an input is reached by a share of the taps, once for each phase.
     gradient = _panels_over_planes(plan.backward_lanes, outputs, inputs, taps / strides, 1, dtype)
+    arguments = (input_shape, kernel_shape, window, groups, dtype)
+    planes = _plane_gradient_cost(plan.forward_lanes, *arguments)
+    panels = min(_product_cost(*arguments), _patch_cost(*arguments))
     return Grouped(
         plan if output > 1 else None,
         plan if gradient > 1 else None,
-        plan if GRADIENT_PANEL_COST * output > 1 else None,
+        plan if inputs == outputs == 1 or planes < panels else None,
     )
 
 
@@ -193,6 +203,24 @@ def _panels_over_planes(
     panel = PANEL_COST if padded > pad_channels(1, dtype) else NARROW_PANEL_COST
     panels = padded * taps * panel * (1 + 1 / inputs)
     return panels / (outputs * (plane * taps + spread))
+
+
+def _plane_gradient_cost(
+    lanes: Lanes,
+    input_shape: tuple[int, int, int, int],
+    kernel_shape: tuple[int, int, int, int],
+    window: Window,
+    groups: int,
+    dtype: np.dtype,
+) -> float:
+    """Return the cost of the kernel gradient by planes, in the unit of `_product_cost`."""
+    pixels = input_shape[0] * window.rows.output * window.columns.output
+    taps, inputs, filters = math.prod(kernel_shape[:2]), kernel_shape[2], kernel_shape[3]
+    filled = lanes.columns * lanes.channels / (lanes.units * lanes.unit_channels)
+    spread = PLANE_SHUFFLE_COST if lanes.shuffled else PLANE_COPY_COST
+    spread *= window.rows.stride * window.columns.stride
+    values = filters * inputs * (PLANE_GRADIENT_COST * taps / filled + spread)
+    return pixels * (values + PLANE_PIXEL_COST * filters) + PLANE_SUM_COST * taps * inputs * filters
 
 
 def dot_products(outputs: int, channels: int, window: Window, groups: int, dtype) -> bool:
@@ -273,7 +301,7 @@ def _gradient_pays(input_shape: tuple[int, int, int, int], filters: int, window:
     tiles = images * -(-window.rows.output // 4) * -(-window.columns.output // 4)
     transforms = GRADIENT_TRANSFORM_COST * (channels_padded + padded)
     points = POINTS * channels_padded * padded
-    winograd = tiles * (points + transforms) + GRADIENT_KERNEL_COST * points
+    winograd = tiles * (GRADIENT_POINT_COST * points + transforms) + GRADIENT_KERNEL_COST * points
     return winograd < min(_product_cost(*arguments), _patch_cost(*arguments))
 
 
@@ -291,7 +319,7 @@ def _product_cost(
     products = groups * rows * pad_channels(kernel_shape[3] // groups, dtype)
     return (
         pixels * (PRODUCT_COST * products + PRODUCT_PATCH_COST * groups * depth)
-        + pixels * PRODUCT_PIXEL_COST * kernel_shape[3]
+        + pixels * (PRODUCT_PIXEL_COST * kernel_shape[3] + PRODUCT_GROUP_COST * groups)
         + PRODUCT_SUM_COST * depth * kernel_shape[3]
     )
 
@@ -311,8 +339,9 @@ def _patch_cost(
     tile, most = tile_shape(filters)
     pieces = -(-values // (most * lanes))
     # Each tile of filters loads all vectors, each piece of these all filters.
-    loads = groups * (-(-filters // tile) * values + pieces * filters * lanes)
-    pixel = PATCH_LOAD_COST * loads + PATCH_PIXEL_COST * kernel_shape[3]
+    loads = PATCH_TILE_COST * -(-filters // tile) * values
+    loads += PATCH_PIECE_COST * pieces * filters * lanes
+    pixel = groups * loads + PATCH_PIXEL_COST * kernel_shape[3]
     return (
         lines * (window.columns.output * pixel + PATCH_LINE_COST * groups * values * filters)
         + PATCH_SOURCE_COST * math.prod(input_shape)
