@@ -3,11 +3,14 @@
 `gather` computes an output as a sum over taps of a source image.  It serves two
 directions: the output (taps of the kernel over x) and the input gradient
 (flipped taps over dy; a stride s makes s x s phases of the input, each a
-stride-1 gather of its own; the first sets to 0 what no tap reaches).  Loops, outermost first: strips of output rows of
-each image (parallel) - groups - panels of 1-2 vectors of output channels -
-tiles of TILE_ROWS pixels - runs of contiguous values - values.  NHWC makes a
-kernel row one run, so there is no im2col; a panel's weights stay in L1/L2 while
-the pixels of the strip pass by.  Every output is summed in one fixed order.
+stride-1 gather of its own; the first sets to 0 what no tap reaches).
+
+Loops, outermost first: strips of output rows of each image (parallel) - blocks
+of outputs that fit the L1 cache, where their channels are no whole vectors -
+groups - panels of 1-2 vectors of output channels - tiles of TILE_ROWS pixels -
+runs of contiguous values - values.  NHWC makes a kernel row one run, so there
+is no im2col; a panel's weights stay in L1/L2 while the pixels of the strip pass
+by.  Every output is summed in one fixed order.
 
 The kernel gradient is `conv_gradient`'s.
 """
