@@ -185,8 +185,9 @@ cdef void gather_dots(const Grid* g, const Strip* s, const real* base, const rea
         while column < g.columns:
             k = 0
             while k < g.target_group:
-                # Four are two and two: a tile of a single filter waits for its own sums.
-                some = 2 if g.target_group - k == 4 else min(DOT_COLUMNS, g.target_group - k)
+                # There are tiles of DOT_COLUMNS, 3, 2 and 1: that of one waits for its own sums.
+                some = g.target_group - k
+                some = DOT_COLUMNS if some >= DOT_COLUMNS else (some + 1) // 2 if some > 3 else some
                 conv_dots(min(DOT_ROWS, g.columns - column), some,
                           base + row * g.row_stride * s.row_step + column * step, step,
                           run_offset, g.runs, g.run_length, weights + k * depth, bias + k, g.relu,

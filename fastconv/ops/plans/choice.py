@@ -77,10 +77,8 @@ PLANE_GRADIENT_COST, PLANE_SHUFFLE_COST, PLANE_COPY_COST = 2.7, 9.7, 33
 plane that is permuted or copied."""
 PLANE_PIXEL_COST, PLANE_SUM_COST = 23, 182
 """And a value of dy, and a value of the kernel, whose parts are added."""
-DOT_COST, DOT_SUM_COST, DOT_PANEL_COST = 0.52, 10.0, 0.5
-"""Cycles of a vector step of a dot product, of summing its lanes, of a step of a panel's tile."""
-LEAST_RUN = 4
-"""Vectors in a run of contiguous values, below which its end costs too much."""
+DOT_SUM_COST = 8.0
+"""Of summing a dot product's lanes, in the time of one of its vectors, or of one of a panel."""
 
 
 def winograd_output(
@@ -223,17 +221,17 @@ def _plane_gradient_cost(
     return pixels * (values + PLANE_PIXEL_COST * filters) + PLANE_SUM_COST * taps * inputs * filters
 
 
-def dot_products(outputs: int, channels: int, window: Window, groups: int, dtype) -> bool:
+def dot_products(outputs: int, run: int, runs: int, groups: int, dtype: np.dtype) -> bool:
     """Whether `outputs` values a pixel are cheaper as dot products than as lanes of one vector.
 
-    A vector along the outputs costs a step a value of the reduction, however few lanes are used;
-    along the reduction it costs a fraction of one for each output, and a sum of its lanes.
+    They are sums over `runs` runs of contiguous values.  A vector along the outputs costs a step a
+    value, however few lanes are used; along a run it costs a fraction of one for each output, and
+    in the end a sum of its lanes.
     """
-    depth = window.rows.window * window.columns.window * channels
     lanes = pad_channels(1, dtype)
-    if groups != 1 or window.columns.window * channels < LEAST_RUN * lanes:
+    if groups != 1 or run < lanes:
         return False
-    return outputs * (DOT_COST * depth / lanes + DOT_SUM_COST) < DOT_PANEL_COST * depth
+    return outputs * (-(-run // lanes) * runs + DOT_SUM_COST) < run * runs
 
 
 def _fits(window: Window, dtype: np.dtype) -> bool:

@@ -16,7 +16,7 @@ from .choice import (
     winograd_input_gradient,
     winograd_output,
 )
-from .gather import Gather, plan_gather, taps_of, transposed_taps_of
+from .gather import Gather, Taps, plan_gather, run_of, taps_of, transposed_taps_of
 from .packing import PackedKernel, pad_channels
 from .scratch import Scratch
 
@@ -62,7 +62,9 @@ class Conv2DPlan:
             strides=(window.rows.stride, window.columns.stride),
             groups=self._groups,
             relu=relu,
-            dots=dot_products(kernel_shape[3], kernel_shape[2], window, self._groups, self._dtype),
+            dots=self._dots(
+                kernel_shape[3], input_shape[3], taps_of(window.rows), taps_of(window.columns)
+            ),
         )
         self._winograd = winograd_output(
             input_shape, kernel_shape[3], window, self._groups, self._dtype, relu=relu
@@ -173,6 +175,11 @@ class Conv2DPlan:
             threads,
         )
 
+    def _dots(self, outputs: int, channels: int, row_taps: Taps, column_taps: Taps) -> bool:
+        run = run_of(column_taps, channels, self._groups)
+        values = len(row_taps) * len(column_taps) * channels // self._groups
+        return dot_products(outputs, run, values // run, self._groups, self._dtype)
+
     def _pack(self, kernel: np.ndarray, packed: np.ndarray) -> None:
         self._pack_for(self._forward, kernel, packed, transposed=False)
 
@@ -219,9 +226,6 @@ class Conv2DPlan:
         self._winograd_gradient = winograd_input_gradient(
             self.output_shape, self._source[2], self._window, self._groups, self._dtype
         )
-        dots = dot_products(
-            self._source[2], self._kernel_shape[3], self._window, self._groups, self._dtype
-        )
         taps = [
             (top, left, transposed_taps_of(rows, top), transposed_taps_of(columns, left))
             for top in range(min(rows.stride, rows.size))
@@ -242,7 +246,7 @@ class Conv2DPlan:
                 target_start=(top, left),
                 target_step=(rows.stride, columns.stride),
                 groups=self._groups,
-                dots=dots,
+                dots=self._dots(self._source[2], self._kernel_shape[3], row_taps, column_taps),
                 clears=number == 0 and len(phases) < len(taps),
             )
             for number, (top, left, row_taps, column_taps) in enumerate(phases)

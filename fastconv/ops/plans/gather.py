@@ -9,6 +9,8 @@ import numpy as np
 
 from ...geometry import Axis
 
+Taps = Sequence[tuple[int, int]]
+"""Along one axis: kernel index, and offset of the source pixel from output index * stride."""
 STRIP_BYTES = 256 * 1024
 """Source rows of one task: half of a usual L2 cache."""
 SMALL_WEIGHTS_BYTES = 64 * 1024
@@ -104,8 +106,8 @@ class Gather:
 def plan_gather(
     source: tuple[int, int, int],
     target: tuple[int, int, int],
-    row_taps: Sequence[tuple[int, int]],
-    column_taps: Sequence[tuple[int, int]],
+    row_taps: Taps,
+    column_taps: Taps,
     *,
     grid: tuple[int, int],
     strides: tuple[int, int] = (1, 1),
@@ -118,8 +120,7 @@ def plan_gather(
 ) -> Gather:
     """Lay out a sum over taps.
 
-    source, target: (height, width, channels).  row_taps, column_taps: pairs of (kernel
-    index, offset of the source pixel from output index * stride), offsets may be negative.
+    source, target: (height, width, channels).  Offsets of taps may be negative.
     grid: outputs along the rows and the columns, written at target_start + index *
     target_step.  dots: sum along the vectors (groups must be 1).  clears: set all of the
     target to 0 first.
@@ -137,13 +138,9 @@ def plan_gather(
         top == left == 0 and padded_width <= width and (grid[0] - 1) * strides[0] + reach <= height
     )
     row_width = width if direct else padded_width
-    offsets = [offset for _, offset in columns]
-    # Neighbouring columns of one kernel row are one run of values, as long as a pixel's
-    # channels are all of one group.
-    merged = groups == 1 and bool(columns) and offsets == list(range(offsets[0], offsets[-1] + 1))
-    firsts = columns[:1] if merged else columns
     source_group = channels // groups
-    run_length = source_group * (len(columns) if merged else 1)
+    run_length = run_of(columns, channels, groups)
+    firsts = columns[:: run_length // source_group]
     run_offset = [
         ((row + top) * row_width + column + left) * channels
         for _, row in rows
@@ -196,12 +193,22 @@ def plan_gather(
     )
 
 
-def taps_of(axis: Axis) -> list[tuple[int, int]]:
+def run_of(column_taps: Taps, channels: int, groups: int) -> int:
+    """Return the contiguous values of the source that one row of taps reads at a stretch.
+
+    Neighbouring columns are one run, as long as a pixel's channels are all of one group.
+    """
+    offsets = sorted(offset for _, offset in column_taps)
+    merged = groups == 1 and bool(offsets) and offsets[-1] - offsets[0] == len(offsets) - 1
+    return channels // groups * (len(offsets) if merged else 1)
+
+
+def taps_of(axis: Axis) -> Taps:
     """Return the taps of an output: kernel index, and source pixel less index * stride."""
     return [(tap, tap * axis.dilation - axis.before) for tap in range(axis.window)]
 
 
-def transposed_taps_of(axis: Axis, phase: int) -> list[tuple[int, int]]:
+def transposed_taps_of(axis: Axis, phase: int) -> Taps:
     """Return the taps through which inputs phase, phase + stride, … reach an output."""
     reached = ((tap, phase + axis.before - tap * axis.dilation) for tap in range(axis.window))
     return [(tap, at // axis.stride) for tap, at in reached if at % axis.stride == 0]

@@ -207,10 +207,17 @@ FC_INLINE void NAME(fc_dot_list_body)(const int rows, const REAL *weights, const
         FC_UNROLL
         for (int i = 0; i < rows; i++) sums[i] += NAME(fc_load)(left[i] + l) * right;
     }
+    REAL totals[(FC_LIST_DOTS + 3) / 4 * 4];
+    FC_UNROLL
+    for (int i = 0; i < rows; i += 4) {
+        VEC v[4];
+        FC_UNROLL
+        for (int k = 0; k < 4; k++) v[k] = i + k < rows ? sums[i + k] : (VEC){0};
+        NAME(fc_sum_four)(v[0], v[1], v[2], v[3], totals + i);
+    }
     for (int i = 0; i < rows; i++) {
-        REAL sum = NAME(fc_sum_lanes)(sums[i]);
-        for (ptrdiff_t rest = l; rest < length; rest++) sum += left[i][rest] * weights[rest];
-        out[samples[i] * out_step] = sum;
+        for (ptrdiff_t rest = l; rest < length; rest++) totals[i] += left[i][rest] * weights[rest];
+        out[samples[i] * out_step] = totals[i];
     }
 }
 

@@ -5,20 +5,28 @@
  */
 
 #define VEC NAME(fc_v)
+#define IVEC NAME(fc_i)
 #define LANES ((int)(FC_BYTES / sizeof(REAL)))
 
 /* ---- dot products: `rows` vectors a against `columns` vectors b, both contiguous ---- */
 
-FC_INLINE REAL NAME(fc_sum_lanes)(VEC v) {
-    REAL lanes[LANES];
-    NAME(fc_store)(lanes, v);
-    for (int half = LANES / 2; half > 0; half /= 2)
-        for (int i = 0; i < half; i++) lanes[i] += lanes[i + half];
-    return lanes[0];
+/* The last vector of a stretch that is no multiple of LANES ends with it; `fresh` are its lanes
+ * that no vector before holds. */
+FC_INLINE VEC NAME(fc_load_end)(const REAL *end, IVEC fresh) {
+    return (VEC)((IVEC)NAME(fc_load)(end - LANES) & fresh);
 }
 
 #define FC_DOT_ROWS 4
 #define FC_DOT_COLUMNS (FC_ROWS / 2)
+
+/* totals[i] = the sum of the lanes of sums[i][column]. */
+FC_INLINE void NAME(fc_sum_lanes)(const int rows, VEC sums[FC_DOT_ROWS][FC_DOT_COLUMNS],
+                                  const int column, REAL totals[FC_DOT_ROWS]) {
+    VEC v[FC_DOT_ROWS];
+    FC_UNROLL
+    for (int i = 0; i < FC_DOT_ROWS; i++) v[i] = i < rows ? sums[i][column] : (VEC){0};
+    NAME(fc_sum_four)(v[0], v[1], v[2], v[3], totals);
+}
 
 FC_INLINE void NAME(fc_dot_body)(const int rows, const int columns, const REAL *a,
                                  ptrdiff_t a_step, const REAL *b, ptrdiff_t b_step,
@@ -41,14 +49,18 @@ FC_INLINE void NAME(fc_dot_body)(const int rows, const int columns, const REAL *
             for (int i = 0; i < rows; i++) sums[i][j] += left[i] * right;
         }
     }
-    for (int i = 0; i < rows; i++)
-        for (int j = 0; j < columns; j++) {
-            REAL sum = NAME(fc_sum_lanes)(sums[i][j]);
+    FC_UNROLL
+    for (int j = 0; j < columns; j++) {
+        REAL total[FC_DOT_ROWS];
+        NAME(fc_sum_lanes)(rows, sums, j, total);
+        for (int i = 0; i < rows; i++) {
+            REAL sum = total[i];
             for (ptrdiff_t rest = l; rest < length; rest++)
                 sum += a[i * a_step + rest] * b[j * b_step + rest];
             REAL *target = out + i * out_row + j * out_column;
             *target = accumulate ? *target + sum : sum;
         }
+    }
 }
 
 /* out[i, j] (+)= a[i] . b[j] for up to FC_DOT_ROWS x FC_DOT_COLUMNS pairs; an edge is made of
@@ -79,15 +91,13 @@ FC_INLINE void NAME(fc_conv_dots_body)(const int rows, const int columns, const 
                                        int length, const REAL *weights, const REAL *bias,
                                        int relu, REAL *out, ptrdiff_t out_step) {
     VEC sums[FC_DOT_ROWS][FC_DOT_COLUMNS];
-    REAL rest[FC_DOT_ROWS][FC_DOT_COLUMNS];
+    IVEC fresh;
     ptrdiff_t depth = (ptrdiff_t)runs * length;
+    for (int lane = 0; lane < LANES; lane++) fresh[lane] = -(lane >= LANES - length % LANES);
     FC_UNROLL
     for (int i = 0; i < rows; i++)
         FC_UNROLL
-        for (int j = 0; j < columns; j++) {
-            sums[i][j] = (VEC){0};
-            rest[i][j] = bias[j];
-        }
+        for (int j = 0; j < columns; j++) sums[i][j] = (VEC){0};
     for (int r = 0; r < runs; r++) {
         const REAL *a = pixel + run_offset[r], *b = weights + (ptrdiff_t)r * length;
         int l = 0;
@@ -102,15 +112,26 @@ FC_INLINE void NAME(fc_conv_dots_body)(const int rows, const int columns, const 
                 for (int i = 0; i < rows; i++) sums[i][j] += left[i] * right;
             }
         }
-        for (; l < length; l++)
-            for (int i = 0; i < rows; i++)
-                for (int j = 0; j < columns; j++) rest[i][j] += a[i * step + l] * b[j * depth + l];
-    }
-    for (int i = 0; i < rows; i++)
+        if (l == length) continue;
+        VEC left[FC_DOT_ROWS];
+        FC_UNROLL
+        for (int i = 0; i < rows; i++) left[i] = NAME(fc_load_end)(a + i * step + length, fresh);
+        FC_UNROLL
         for (int j = 0; j < columns; j++) {
-            REAL sum = rest[i][j] + NAME(fc_sum_lanes)(sums[i][j]);
+            VEC right = NAME(fc_load_end)(b + j * depth + length, fresh);
+            FC_UNROLL
+            for (int i = 0; i < rows; i++) sums[i][j] += left[i] * right;
+        }
+    }
+    FC_UNROLL
+    for (int j = 0; j < columns; j++) {
+        REAL total[FC_DOT_ROWS];
+        NAME(fc_sum_lanes)(rows, sums, j, total);
+        for (int i = 0; i < rows; i++) {
+            REAL sum = total[i] + bias[j];
             out[i * out_step + j] = relu && sum < 0 ? 0 : sum;
         }
+    }
 }
 
 #define FC_DOTS_CASE(rows, columns)                                                            \
@@ -118,44 +139,34 @@ FC_INLINE void NAME(fc_conv_dots_body)(const int rows, const int columns, const 
         NAME(fc_conv_dots_body)(rows, columns, pixel, step, run_offset, runs, length, weights, \
                                 bias, relu, out, out_step);                                    \
         break;
+#define FC_DOTS_CASES(columns)                                                                 \
+    switch (rows) {                                                                            \
+        FC_DOTS_CASE(1, columns)                                                               \
+        FC_DOTS_CASE(2, columns)                                                               \
+        FC_DOTS_CASE(3, columns)                                                               \
+        FC_DOTS_CASE(4, columns)                                                               \
+    }
 
-/* out[i][j] = [relu](bias[j] + the runs of pixel i . the weights of filter j); a sum never depends
- * on which tile it fell into. */
+/* out[i][j] = [relu](bias[j] + the runs of pixel i . the weights of filter j), for FC_DOT_COLUMNS,
+ * 3, 2 or 1 columns and a run of at least LANES values; a sum never depends on which tile it fell
+ * into. */
 FC_LEAF void NAME(fc_conv_dots)(int rows, int columns, const REAL *pixel, ptrdiff_t step,
                                 const ptrdiff_t *run_offset, int runs, int length,
                                 const REAL *weights, const REAL *bias, int relu, REAL *out,
                                 ptrdiff_t out_step) {
     if (columns == FC_DOT_COLUMNS) {
-        switch (rows) {
-            FC_DOTS_CASE(1, FC_DOT_COLUMNS)
-            FC_DOTS_CASE(2, FC_DOT_COLUMNS)
-            FC_DOTS_CASE(3, FC_DOT_COLUMNS)
-            FC_DOTS_CASE(4, FC_DOT_COLUMNS)
-        }
-        return;
-    }
-    if (columns == 2) {
-        switch (rows) {
-            FC_DOTS_CASE(1, 2)
-            FC_DOTS_CASE(2, 2)
-            FC_DOTS_CASE(3, 2)
-            FC_DOTS_CASE(4, 2)
-        }
-        return;
-    }
-    for (; columns > 0; columns--) {
-        switch (rows) {
-            FC_DOTS_CASE(1, 1)
-            FC_DOTS_CASE(2, 1)
-            FC_DOTS_CASE(3, 1)
-            FC_DOTS_CASE(4, 1)
-        }
-        weights += (ptrdiff_t)runs * length;
-        bias++;
-        out++;
+        FC_DOTS_CASES(FC_DOT_COLUMNS)
+    } else if (columns == 3) {
+        FC_DOTS_CASES(3)
+    } else if (columns == 2) {
+        FC_DOTS_CASES(2)
+    } else {
+        FC_DOTS_CASES(1)
     }
 }
+#undef FC_DOTS_CASES
 #undef FC_DOTS_CASE
 
+#undef IVEC
 #undef VEC
 #undef LANES

@@ -30,6 +30,39 @@ FC_INLINE fc_v_f64 fc_max_f64(fc_v_f64 a, fc_v_f64 b) {
     return (fc_v_f64)fc_select_f64(a > b, (fc_i_f64)a, (fc_i_f64)b);
 }
 
+/* totals = the sums of the lanes of a, b, c and d: halves are added to halves. */
+FC_INLINE void fc_sum_four_f64(fc_v_f64 a, fc_v_f64 b, fc_v_f64 c, fc_v_f64 d, double *totals) {
+    double lanes[4][FC_LANES_F64];
+    memcpy(lanes[0], &a, sizeof a);
+    memcpy(lanes[1], &b, sizeof b);
+    memcpy(lanes[2], &c, sizeof c);
+    memcpy(lanes[3], &d, sizeof d);
+    for (int half = FC_LANES_F64 / 2; half > 0; half /= 2)
+        for (int k = 0; k < 4; k++)
+            for (int i = 0; i < half; i++) lanes[k][i] += lanes[k][i + half];
+    for (int k = 0; k < 4; k++) totals[k] = lanes[k][0];
+}
+FC_INLINE fc_four_f32 fc_fold_f32(fc_v_f32 v) {
+#if defined(__AVX512F__)
+    __m256 upper = _mm256_castpd_ps(_mm512_extractf64x4_pd((__m512d)v, 1));
+    __m256 folded = _mm256_add_ps(_mm512_castps512_ps256((__m512)v), upper);
+    return _mm_add_ps(_mm256_castps256_ps128(folded), _mm256_extractf128_ps(folded, 1));
+#elif defined(__AVX__)
+    return _mm_add_ps(_mm256_castps256_ps128((__m256)v), _mm256_extractf128_ps((__m256)v, 1));
+#else
+    return (fc_four_f32)v;
+#endif
+}
+FC_INLINE void fc_sum_four_f32(fc_v_f32 a, fc_v_f32 b, fc_v_f32 c, fc_v_f32 d, float *totals) {
+    typedef int32_t four __attribute__((vector_size(16)));
+    const four low = {0, 1, 4, 5}, high = {2, 3, 6, 7}, even = {0, 2, 4, 6}, odd = {1, 3, 5, 7};
+    fc_four_f32 p = fc_fold_f32(a), q = fc_fold_f32(b), r = fc_fold_f32(c), s = fc_fold_f32(d);
+    fc_four_f32 pq = __builtin_shuffle(p, q, low) + __builtin_shuffle(p, q, high);
+    fc_four_f32 rs = __builtin_shuffle(r, s, low) + __builtin_shuffle(r, s, high);
+    fc_four_f32 sums = __builtin_shuffle(pq, rs, even) + __builtin_shuffle(pq, rs, odd);
+    memcpy(totals, &sums, sizeof sums);
+}
+
 /* Lanes where a or b is a NaN. */
 FC_INLINE fc_i_f32 fc_unordered_f32(fc_v_f32 a, fc_v_f32 b) {
 #if defined(__AVX__) && !defined(__AVX512F__)
