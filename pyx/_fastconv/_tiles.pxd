@@ -49,6 +49,10 @@ cdef extern from "simd/tile.h" nogil:
                           const float*, const float*, int, float*, ptrdiff_t) noexcept
     void fc_conv_dots_f64(int, int, const double*, ptrdiff_t, const ptrdiff_t*, int, int,
                           const double*, const double*, int, double*, ptrdiff_t) noexcept
+    void fc_overlap_add_f32(const float*, int, ptrdiff_t, int, int, int, int, int, int, int,
+                            float*) noexcept
+    void fc_overlap_add_f64(const double*, int, ptrdiff_t, int, int, int, int, int, int, int,
+                            double*) noexcept
     void fc_copy_pixels_f32(const float*, ptrdiff_t, int, int, float*, int) noexcept
     void fc_copy_pixels_f64(const double*, ptrdiff_t, int, int, double*, int) noexcept
     void fc_zero_pixels_f32(float*, int, int, int) noexcept
@@ -171,3 +175,14 @@ cdef inline void dot_tile(int rows, int columns, const real* a, ptrdiff_t a_step
     else:
         fc_dot_tile_f64(rows, columns, a, a_step, b, b_step, length, out, out_row, out_column,
                         accumulate)
+
+
+cdef inline void overlap_add(const real* sums, int columns, ptrdiff_t pixel, int groups,
+                             int channels, int kernel_columns, int stride, int column,
+                             int kernel_column, int width, real* out) noexcept nogil:
+    if real is float:
+        fc_overlap_add_f32(sums, columns, pixel, groups, channels, kernel_columns, stride, column,
+                           kernel_column, width, out)
+    else:
+        fc_overlap_add_f64(sums, columns, pixel, groups, channels, kernel_columns, stride, column,
+                           kernel_column, width, out)

@@ -19,6 +19,20 @@ def gather(
     stage_pixels: int,
     num_threads: int,
 ) -> None: ...
+def gather_overlapping(
+    source: np.ndarray,
+    packed: np.ndarray,
+    zeros: np.ndarray,
+    target: np.ndarray,
+    run_offset: np.ndarray,
+    strip: np.ndarray,
+    grid: np.ndarray,
+    overlap: np.ndarray,
+    strip_rows: int,
+    scratch: np.ndarray,
+    stage: np.ndarray,
+    num_threads: int,
+) -> None: ...
 def pack(
     kernel: np.ndarray,
     packed: np.ndarray,

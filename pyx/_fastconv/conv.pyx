@@ -12,6 +12,11 @@ runs of contiguous values - values.  NHWC makes a kernel row one run, so there
 is no im2col; a panel's weights stay in L1/L2 while the pixels of the strip pass
 by.  Every output is summed in one fixed order.
 
+Where channels are few, or few a group, most lanes of a panel would idle.  `gather_overlapping`
+lays the kernel's columns beside them: a panel's lanes are (column, channel), taps are the kernel's
+rows only, and a row of such sums is folded into a row of outputs, to which neighbouring pixels of
+sums contribute: overlap-add.
+
 The kernel gradient is `conv_gradient`'s.
 """
 
@@ -19,9 +24,10 @@ from cython.parallel cimport parallel, prange, threadid
 from libc.stddef cimport ptrdiff_t
 from libc.string cimport memcpy, memset
 
+from _fastconv._gather cimport Grid, gather_panels, gather_tiles, grid_of
 from _fastconv._tiles cimport (
-    DOT_COLUMNS, DOT_ROWS, LANES_F32, LANES_F64, NARROW_TILE_ROWS, TILE_ROWS, conv_dots, conv_tile,
-    float_mode, flush_denormals, lanes, prefetch, real, restore_denormals,
+    DOT_COLUMNS, DOT_ROWS, LANES_F32, LANES_F64, TILE_ROWS, conv_dots, float_mode,
+    flush_denormals, lanes, overlap_add, prefetch, real, restore_denormals,
 )
 from _fastconv._window cimport (
     Strip, load_strip, padded_channels, panel_count, panel_vectors, strip_of,
@@ -30,87 +36,14 @@ from _fastconv._window cimport (
 LANES = {"float32": LANES_F32, "float64": LANES_F64}
 TILE = TILE_ROWS
 
-cdef struct Grid:
-    # The grid of outputs that one gather computes.
-    int rows
-    int columns
-    int row_stride        # of the source, in pixels
-    int column_stride
-    int target_row        # where the grid's outputs lie in the target
-    int target_column
-    int target_row_step
-    int target_column_step
-    int target_width
-    int target_channels
-    int runs
-    int run_length
-    int reach             # rows that one output reads
-    int groups
-    int source_group      # channels of one group in the source
-    int target_group      # channels of one group in the target
-    int relu
-    int clipped           # many taps are nothing but padding: leave them out, row by row
-    int dots              # vectors run along the reduction; weights are [channel][depth]
-    int cleared           # rows of the target, all of them set to 0 first; or 0
-
-
-cdef void gather_tiles(const Grid* g, const Strip* s, const real* base, const real* weights,
-                       int vectors, const real* bias, int channels, real* out_base,
-                       ptrdiff_t target_line, ptrdiff_t target_step,
-                       const ptrdiff_t* run_offset, int runs, int column, int count) noexcept nogil:
-    """One panel over `count` outputs from `column` of a row on, tiles running on into the next."""
-    cdef ptrdiff_t line = g.row_stride * s.row_step
-    cdef ptrdiff_t step = <ptrdiff_t> g.column_stride * s.channels
-    cdef int most = TILE_ROWS if vectors == 2 else NARROW_TILE_ROWS
-    cdef int left = count, pieces = (left + most - 1) // most
-    cdef int row = 0, rows, i
-    cdef const real* pixel[16]
-    cdef real* out[16]
-    while pieces > 0:
-        # Of almost equal height: a last one of a single row would run at a third.
-        rows = (left + pieces - 1) // pieces
-        for i in range(rows):
-            pixel[i] = base + row * line + column * step
-            out[i] = out_base + row * target_line + column * target_step
-            column += 1
-            if column == g.columns:
-                column = 0
-                row += 1
-        conv_tile(rows, vectors, pixel, out, run_offset, runs, g.run_length, weights,
-                  vectors * lanes(weights), bias, 0, channels, g.relu)
-        left -= rows
-        pieces -= 1
-
-
-cdef inline int first_channel(const Grid* g, int panel, const real* kind) noexcept nogil:
-    """Return the channel of the target with which a panel, counted over all groups, begins."""
-    cdef int panels = panel_count(g.target_group, kind)
-    return panel // panels * g.target_group + panel % panels * 2 * lanes(kind)
-
-
-cdef void gather_panels(const Grid* g, const Strip* s, const real* base, const real* packed,
-                        const real* bias, real* out_base, ptrdiff_t target_line,
-                        ptrdiff_t target_step, const ptrdiff_t* run_offset, int first_panel,
-                        int last_panel, int column, int count) noexcept nogil:
-    """The same for panels [first_panel, last_panel) of all groups.
-
-    A panel may write whole vectors into the channels of those behind it, which come later.
-    """
-    cdef int panels = panel_count(g.target_group, packed)
-    cdef int end = first_channel(g, last_panel, packed)
-    cdef ptrdiff_t depth = <ptrdiff_t> g.runs * g.run_length
-    cdef ptrdiff_t padded = padded_channels(g.target_group, packed)
-    cdef int index, group, start, channel
-    for index in range(first_panel, last_panel):
-        group = index // panels
-        start = index % panels * 2 * lanes(packed)
-        channel = first_channel(g, index, packed)
-        gather_tiles(g, s, base + group * g.source_group,
-                     packed + (group * padded + start) * depth,
-                     panel_vectors(g.target_group - start, packed),
-                     bias + group * padded + start, end - channel,
-                     out_base + channel, target_line, target_step, run_offset, g.runs, column,
-                     count)
+cdef struct Overlap:
+    # A kernel's columns as lanes: how a row of sums becomes a row of outputs.
+    int kernel_columns
+    int channels          # of a group of the target
+    int stride            # columns of the target from one pixel of sums to the next
+    int column            # of the sums that reach the target's first pixel by `kernel_column`
+    int kernel_column
+    int rows              # of sums that the stage holds
 
 
 cdef void gather_staged(const Grid* g, const Strip* s, const real* base, const real* packed,
@@ -281,6 +214,63 @@ def gather(const real[:, :, :, ::1] source,        # IN (images, height, width, 
         restore_denormals(mode)
 
 
+cdef void overlap_strip(const Grid* g, const Strip* s, const Overlap* o, const real* image,
+                        const real* packed, const real* zeros, real* target, int width,
+                        const ptrdiff_t* run_offset, int first, int last, real* scratch,
+                        real* stage) noexcept nogil:
+    """Rows [first, last) of the grid, all columns of the target."""
+    cdef int panels = g.groups * panel_count(g.target_group, packed)
+    cdef ptrdiff_t pixel = g.target_channels, line = g.columns * pixel
+    cdef ptrdiff_t target_line = <ptrdiff_t> width * g.groups * o.channels
+    cdef int row = first, some, k
+    cdef const real* base = load_strip(
+        s, image, first * g.row_stride, (last - first - 1) * g.row_stride + g.reach, scratch)
+    while row < last:
+        some = min(o.rows, last - row)
+        gather_panels(g, s, base + <ptrdiff_t> (row - first) * g.row_stride * s.row_step, packed,
+                      zeros, stage, line, pixel, run_offset, 0, panels, 0, some * g.columns)
+        for k in range(some):
+            overlap_add(stage + k * line, g.columns, pixel, g.groups, o.channels,
+                        o.kernel_columns, o.stride, o.column, o.kernel_column, width,
+                        target + (g.target_row + (row + k) * g.target_row_step) * target_line)
+        row += some
+
+
+def gather_overlapping(const real[:, :, :, ::1] source,   # IN (images, height, width, channels)
+                       const real[::1] packed,            # IN packed weights
+                       const real[::1] zeros,             # IN (groups * padded lanes)
+                       real[:, :, :, ::1] target,         # OUT
+                       const ptrdiff_t[::1] run_offset,   # IN, as for `gather`
+                       const int[::1] strip,              # IN the fields of Strip but row_step
+                       const int[::1] grid,               # IN the fields of Grid
+                       const int[::1] overlap,            # IN the fields of Overlap
+                       int strip_rows,
+                       real[:, ::1] scratch,              # SCRATCH one row a thread
+                       real[:, ::1] stage,                # SCRATCH one row a thread
+                       int num_threads):
+    """target = sum over taps of source, the kernel's columns being lanes."""
+    cdef Strip s = strip_of(strip)
+    cdef Grid g = grid_of(grid)
+    cdef Overlap o
+    o.kernel_columns, o.channels, o.stride = overlap[0], overlap[1], overlap[2]
+    o.column, o.kernel_column, o.rows = overlap[3], overlap[4], overlap[5]
+    cdef int strips = (g.rows + strip_rows - 1) // strip_rows, width = target.shape[2], first
+    cdef ptrdiff_t task, image, tasks = source.shape[0] * strips
+    cdef float_mode mode = 0
+    if tasks == 0:
+        return
+    with nogil, parallel(num_threads=num_threads):
+        mode = flush_denormals()
+        for task in prange(tasks, schedule="dynamic"):
+            image = task // strips
+            first = <int> (task % strips) * strip_rows
+            overlap_strip(&g, &s, &o, &source[image, 0, 0, 0], &packed[0], &zeros[0],
+                          &target[image, 0, 0, 0], width, &run_offset[0], first,
+                          min(first + strip_rows, g.rows), &scratch[threadid(), 0],
+                          &stage[threadid(), 0])
+        restore_denormals(mode)
+
+
 def pack(const real[:, :, :, ::1] kernel,           # IN (kh, kw, channels / groups, filters)
          real[::1] packed,                          # OUT
          const int[:, ::1] taps,                    # IN (taps, 2): kernel row and column
@@ -358,16 +348,3 @@ cdef void pack_panel(const real* kernel, real* panel, const int* taps, int tap_c
                 for column in range(used, width):
                     panel[<ptrdiff_t> row * width + column] = 0
         panel += <ptrdiff_t> depth * width
-
-
-cdef Grid grid_of(const int[::1] fields):
-    cdef Grid g
-    g.rows, g.columns, g.row_stride, g.column_stride = fields[0], fields[1], fields[2], fields[3]
-    g.target_row, g.target_column = fields[4], fields[5]
-    g.target_row_step, g.target_column_step = fields[6], fields[7]
-    g.target_width, g.target_channels = fields[8], fields[9]
-    g.runs, g.run_length, g.reach = fields[10], fields[11], fields[12]
-    g.groups, g.source_group, g.target_group, g.relu = (
-        fields[13], fields[14], fields[15], fields[16])
-    g.clipped, g.dots, g.cleared = fields[17], fields[18], fields[19]
-    return g

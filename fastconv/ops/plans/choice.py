@@ -19,6 +19,7 @@ from ... import runtime
 from ...geometry import Axis, Window
 from .depthwise import DepthwisePlan, Lanes
 from .kernel_gradient import TILE, KernelGradientPlan
+from .overlap_add import OverlapAddPlan
 from .packing import pad_channels
 from .patch_gradient import PatchGradientPlan, patch_runs, tile_shape
 from .winograd import KERNEL_BYTES, POINTS, WinogradKernelGradientPlan, WinogradPlan
@@ -77,8 +78,14 @@ PLANE_GRADIENT_COST, PLANE_SHUFFLE_COST, PLANE_COPY_COST = 2.7, 9.7, 33
 plane that is permuted or copied."""
 PLANE_PIXEL_COST, PLANE_SUM_COST = 23, 182
 """And a value of dy, and a value of the kernel, whose parts are added."""
-DOT_SUM_COST = 8.0
-"""Of summing a dot product's lanes, in the time of one of its vectors, or of one of a panel."""
+DOT_COST, DOT_SUM_COST = 1.3, 8
+"""Of a dot product's vector, and of summing its lanes, in the multiply-adds of one."""
+PANEL_STORE_COST, OVERLAP_STORE_COST, OVERLAP_LOAD_COST = 6, 8, 1
+"""Of an input gradient's vector that is stored; of one of sums that will be added where they
+overlap, and of adding it: in a panel's multiply-adds.  Fitted to 1,600 timings of AVX2 and AVX-512
+builds over 1 to 48 channels; choices by them take 2 % more than the faster, on the average."""
+OVERLAP_OVER_PLANES = 1.4
+"""The same where planes compete: groups of so few channels take no whole vectors of sums."""
 
 
 def winograd_output(
@@ -121,6 +128,18 @@ def winograd_input_gradient(
     ):
         return None
     return WinogradPlan(output_shape, channels, turned, transposed=True)
+
+
+def overlapping_input_gradient(
+    input_shape: tuple[int, int, int, int],
+    kernel_shape: tuple[int, int, int, int],
+    window: Window,
+    groups: int,
+    dtype: np.dtype,
+) -> OverlapAddPlan | None:
+    """Return a plan of the input gradient with the kernel's columns as lanes, or None."""
+    arguments = (input_shape, kernel_shape, window, groups, dtype)
+    return OverlapAddPlan(*arguments) if _overlap_over_panels(*arguments) < 1 else None
 
 
 def kernel_gradient(
@@ -174,6 +193,7 @@ def depthwise(
     # With a stride, an input is reached by a share of the taps, once for each phase.
     gradient = _panels_over_planes(plan.backward_lanes, outputs, inputs, taps / strides, 1, dtype)
     arguments = (input_shape, kernel_shape, window, groups, dtype)
+    gradient *= min(OVERLAP_OVER_PLANES * _overlap_over_panels(*arguments), 1)
     planes = _plane_gradient_cost(plan.forward_lanes, *arguments)
     panels = min(_product_cost(*arguments), _patch_cost(*arguments))
     return Grouped(
@@ -201,6 +221,39 @@ def _panels_over_planes(
     panel = PANEL_COST if padded > pad_channels(1, dtype) else NARROW_PANEL_COST
     panels = padded * taps * panel * (1 + 1 / inputs)
     return panels / (outputs * (plane * taps + spread))
+
+
+def _overlap_over_panels(
+    input_shape: tuple[int, int, int, int],
+    kernel_shape: tuple[int, int, int, int],
+    window: Window,
+    groups: int,
+    dtype: np.dtype,
+) -> float:
+    """Return the cost of the input gradient by overlap-add over that of the general kernels.
+
+    Both are those of one group and of one pixel of dy in each row of the inputs.
+    """
+    rows, columns = window
+    height, width, channels, filters = kernel_shape
+    if width == 1 or columns.dilation != 1:
+        return math.inf
+    lanes = pad_channels(1, dtype)
+    depth = height / rows.stride * filters / groups
+    sums, vectors = -(-width * channels // lanes), -(-channels // lanes)
+    overlap = depth * _panel_cost(sums) + OVERLAP_STORE_COST * sums
+    overlap += OVERLAP_LOAD_COST * width * vectors
+    panels = depth * width * _panel_cost(vectors) + columns.stride * PANEL_STORE_COST * vectors
+    # The longest of the phases' runs, and the most.
+    run, runs = -(-width // columns.stride) * filters, -(-height // rows.stride)
+    if dot_products(channels, run, runs, groups, dtype):
+        panels = min(panels, columns.stride * DOT_COST * _dots(channels, run, runs, dtype))
+    return overlap / panels
+
+
+def _panel_cost(vectors: int) -> float:
+    """Return the time of a step of all panels: those of two vectors read their inputs once."""
+    return vectors // 2 * 2 * PANEL_COST + vectors % 2 * NARROW_PANEL_COST
 
 
 def _plane_gradient_cost(
@@ -231,7 +284,11 @@ def dot_products(outputs: int, run: int, runs: int, groups: int, dtype: np.dtype
     lanes = pad_channels(1, dtype)
     if groups != 1 or run < lanes:
         return False
-    return outputs * (-(-run // lanes) * runs + DOT_SUM_COST) < run * runs
+    return _dots(outputs, run, runs, dtype) < run * runs
+
+
+def _dots(outputs: int, run: int, runs: int, dtype: np.dtype) -> int:
+    return outputs * (-(-run // pad_channels(1, dtype)) * runs + DOT_SUM_COST)
 
 
 def _fits(window: Window, dtype: np.dtype) -> bool:

@@ -13,6 +13,7 @@ from .choice import (
     depthwise,
     dot_products,
     kernel_gradient,
+    overlapping_input_gradient,
     winograd_input_gradient,
     winograd_output,
 )
@@ -77,7 +78,7 @@ class Conv2DPlan:
         self._packed = PackedKernel(
             self._packed_size(self._forward, transposed=False), self._dtype, self._pack
         )
-        self._phases = self._winograd_gradient = self._product = None
+        self._phases = self._winograd_gradient = self._overlapping = self._product = None
         self._window = window
         self._source = tuple(source)
 
@@ -129,6 +130,9 @@ class Conv2DPlan:
             self._plan_input_gradient()
         if self._winograd_gradient is not None:
             self._winograd_gradient.forward(dy, kernel, None, dx)
+            return
+        if self._overlapping is not None:
+            self._overlapping.input_gradient(dy, kernel, dx)
             return
         padded = self._groups * pad_channels(self._kernel_shape[2], self._dtype)
         start = self._scratch("zeros", padded)
@@ -217,15 +221,27 @@ class Conv2DPlan:
         )
 
     def _plan_input_gradient(self) -> None:
+        self._winograd_gradient = winograd_input_gradient(
+            self.output_shape, self._source[2], self._window, self._groups, self._dtype
+        )
+        self._overlapping = overlapping_input_gradient(
+            (self._images, *self._source),
+            self._kernel_shape,
+            self._window,
+            self._groups,
+            self._dtype,
+        )
+        self._phases = []
+        if self._winograd_gradient is None and self._overlapping is None:
+            self._plan_phases()
+
+    def _plan_phases(self) -> None:
         """Plan dx: with strides (s, t), s x t grids of inputs, each of stride 1 over dy.
 
         Grids that no output reads, as those between a 1x1 kernel's strides, are cleared with the
         first that is.
         """
         rows, columns = self._window
-        self._winograd_gradient = winograd_input_gradient(
-            self.output_shape, self._source[2], self._window, self._groups, self._dtype
-        )
         taps = [
             (top, left, transposed_taps_of(rows, top), transposed_taps_of(columns, left))
             for top in range(min(rows.stride, rows.size))

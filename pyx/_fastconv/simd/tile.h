@@ -12,5 +12,7 @@
 #include "twice.h"
 #define FC_TEMPLATE "dot_template.h"
 #include "twice.h"
+#define FC_TEMPLATE "overlap_template.h"
+#include "twice.h"
 
 #endif

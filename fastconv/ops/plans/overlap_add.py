@@ -1,0 +1,89 @@
+"""Input gradient with the kernel's columns as lanes, for few channels; see `_fastconv/conv.pyx`."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ... import runtime
+from ...geometry import Window
+from .gather import Gather, plan_gather, transposed_taps_of
+from .packing import pad_channels
+from .scratch import Scratch
+
+_kernels = runtime.kernels.conv
+
+STAGE_BYTES = 16 * 1024
+"""Of a thread's sums: half of a usual L1 cache, if a row of them is that short."""
+
+
+class OverlapAddPlan:
+    """The input gradient of a convolution.
+
+    Each pixel of dy contributes to as many neighbouring pixels of dx as the kernel has columns:
+    these sums lie side by side in whole vectors, and are added where they overlap.  The columns'
+    dilation must be 1.
+    """
+
+    def __init__(
+        self,
+        input_shape: tuple[int, int, int, int],
+        kernel_shape: tuple[int, int, int, int],
+        window: Window,
+        groups: int,
+        dtype: np.dtype,
+    ) -> None:
+        self._images, self._groups = input_shape[0], groups
+        self._dtype = dtype
+        self._scratch = Scratch(dtype)
+        rows, columns = window
+        height, width, channels, filters = kernel_shape
+        self._kernel_shape = (height, 1, width * channels, filters)
+        # Without groups the sums of a pixel fill whole vectors, so that each store is whole.
+        lanes = width * channels
+        self._lanes = groups * lanes if groups > 1 else pad_channels(lanes, dtype)
+        self._phases = [
+            plan_gather(
+                (rows.output, columns.output, filters),
+                (rows.size, columns.output, self._lanes),
+                transposed_taps_of(rows, top),
+                [(0, 0)],
+                grid=(-(-(rows.size - top) // rows.stride), columns.output),
+                target_start=(top, 0),
+                target_step=(rows.stride, 1),
+                groups=groups,
+            )
+            for top in range(min(rows.stride, rows.size))
+        ]
+        self._overlap = (width, channels, columns.stride, *divmod(columns.before, columns.stride))
+
+    def input_gradient(self, dy: np.ndarray, kernel: np.ndarray, dx: np.ndarray) -> None:
+        """Write the gradient of sum(dy * conv2d(x, kernel)) to `dx`."""
+        for phase in self._phases:
+            self._gather(phase, dy, kernel.reshape(self._kernel_shape), dx)
+
+    def _gather(self, phase: Gather, dy: np.ndarray, kernel: np.ndarray, dx: np.ndarray) -> None:
+        threads = runtime.get_num_threads()
+        itemsize = self._dtype.itemsize
+        padded = self._groups * pad_channels(kernel.shape[2], self._dtype)
+        packed = self._scratch("packed", padded * len(phase.run_offset) * phase.run_length)
+        _kernels.pack(kernel, packed, phase.taps, self._groups, True, threads)
+        zeros = self._scratch("zeros", padded)
+        zeros[:] = 0
+        rows = phase.strip_rows(self._images, threads, itemsize)
+        line = phase.columns * self._lanes
+        stage_rows = max(1, min(rows, STAGE_BYTES // (line * itemsize)))
+        _kernels.gather_overlapping(
+            dy,
+            packed,
+            zeros,
+            dx,
+            phase.run_offset,
+            phase.strip,
+            phase.grid,
+            np.array([*self._overlap, stage_rows], np.int32),
+            rows,
+            self._scratch("strip", threads, phase.scratch_size(rows)),
+            # The last pixel's last vector is read whole.
+            self._scratch("stage", threads, stage_rows * line + pad_channels(1, self._dtype)),
+            threads,
+        )
