@@ -42,5 +42,5 @@ def pack(
     num_threads: int,
 ) -> None: ...
 def pack_dots(
-    kernel: np.ndarray, packed: np.ndarray, taps: np.ndarray, transposed: bool
+    kernel: np.ndarray, packed: np.ndarray, taps: np.ndarray, groups: int, transposed: bool
 ) -> None: ...

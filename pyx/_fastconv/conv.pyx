@@ -107,25 +107,31 @@ cdef void gather_clipped(const Grid* g, const Strip* s, const real* base, const 
 cdef void gather_dots(const Grid* g, const Strip* s, const real* base, const real* weights,
                       const real* bias, real* out_base, const ptrdiff_t* run_offset,
                       int count) noexcept nogil:
-    """Few outputs of a pixel, each as a dot product: vectors run along the reduction."""
+    """Few outputs of a pixel and group, as dot products: vectors run along the reduction."""
     cdef ptrdiff_t step = <ptrdiff_t> g.column_stride * s.channels
     cdef ptrdiff_t target_line = <ptrdiff_t> g.target_row_step * g.target_width * g.target_channels
     cdef ptrdiff_t target_step = <ptrdiff_t> g.target_column_step * g.target_channels
     cdef ptrdiff_t depth = <ptrdiff_t> g.runs * g.run_length
-    cdef int row, column, k, some
+    cdef ptrdiff_t padded = padded_channels(g.target_group, weights)
+    cdef int row, column, group, k, some
     for row in range(count):
         column = 0
         while column < g.columns:
-            k = 0
-            while k < g.target_group:
-                # There are tiles of DOT_COLUMNS, 3, 2 and 1: that of one waits for its own sums.
-                some = g.target_group - k
-                some = DOT_COLUMNS if some >= DOT_COLUMNS else (some + 1) // 2 if some > 3 else some
-                conv_dots(min(DOT_ROWS, g.columns - column), some,
-                          base + row * g.row_stride * s.row_step + column * step, step,
-                          run_offset, g.runs, g.run_length, weights + k * depth, bias + k, g.relu,
-                          out_base + row * target_line + column * target_step + k, target_step)
-                k += some
+            for group in range(g.groups):
+                k = 0
+                while k < g.target_group:
+                    # There are tiles of DOT_COLUMNS, 3, 2 and 1: that of one waits for its sums.
+                    some = g.target_group - k
+                    some = (DOT_COLUMNS if some >= DOT_COLUMNS
+                            else (some + 1) // 2 if some > 3 else some)
+                    conv_dots(min(DOT_ROWS, g.columns - column), some,
+                              base + row * g.row_stride * s.row_step + column * step
+                              + group * g.source_group, step, run_offset, g.runs, g.run_length,
+                              weights + (group * g.target_group + k) * depth,
+                              bias + group * padded + k, g.relu,
+                              out_base + row * target_line + column * target_step
+                              + group * g.target_group + k, target_step)
+                    k += some
             column += DOT_ROWS
 
 
@@ -300,24 +306,27 @@ def pack(const real[:, :, :, ::1] kernel,           # IN (kh, kw, channels / gro
                        kernel.shape[3], group * filters, filters, start, transposed)
 
 
-def pack_dots(const real[:, :, :, ::1] kernel,      # IN (kh, kw, channels, filters)
+def pack_dots(const real[:, :, :, ::1] kernel,      # IN (kh, kw, channels / groups, filters)
               real[::1] packed,                     # OUT
               const int[:, ::1] taps,               # IN (taps, 2): kernel row and column
-              bint transposed):
+              int groups, bint transposed):
     """Lay the weights of each filter - or input channel, if `transposed` - one behind another."""
-    cdef int channels = kernel.shape[2], filters = kernel.shape[3]
+    cdef int channels = kernel.shape[2], filters = kernel.shape[3] // groups
     cdef int outputs = channels if transposed else filters
     cdef int depth = filters if transposed else channels
-    cdef int output, tap, value
+    cdef int group, output, tap, value
     cdef ptrdiff_t at = 0
-    for output in range(outputs):
-        for tap in range(taps.shape[0]):
-            for value in range(depth):
-                if transposed:
-                    packed[at] = kernel[taps[tap, 0], taps[tap, 1], output, value]
-                else:
-                    packed[at] = kernel[taps[tap, 0], taps[tap, 1], value, output]
-                at += 1
+    for group in range(groups):
+        for output in range(outputs):
+            for tap in range(taps.shape[0]):
+                for value in range(depth):
+                    if transposed:
+                        packed[at] = kernel[taps[tap, 0], taps[tap, 1], output,
+                                            group * filters + value]
+                    else:
+                        packed[at] = kernel[taps[tap, 0], taps[tap, 1], value,
+                                            group * filters + output]
+                    at += 1
 
 
 cdef void pack_panel(const real* kernel, real* panel, const int* taps, int tap_count,

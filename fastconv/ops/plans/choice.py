@@ -220,6 +220,9 @@ def _panels_over_planes(
     padded = pad_channels(outputs, dtype)
     panel = PANEL_COST if padded > pad_channels(1, dtype) else NARROW_PANEL_COST
     panels = padded * taps * panel * (1 + 1 / inputs)
+    if dot_products(outputs, inputs, math.ceil(taps), dtype):
+        dots = _dots(outputs, inputs, taps, dtype) * pad_channels(1, dtype) / inputs
+        panels = min(panels, DOT_COST * dots)
     return panels / (outputs * (plane * taps + spread))
 
 
@@ -246,7 +249,9 @@ def _overlap_over_panels(
     panels = depth * width * _panel_cost(vectors) + columns.stride * PANEL_STORE_COST * vectors
     # The longest of the phases' runs, and the most.
     run, runs = -(-width // columns.stride) * filters, -(-height // rows.stride)
-    if dot_products(channels, run, runs, groups, dtype):
+    if groups > 1:
+        run, runs = filters // groups, -(-width // columns.stride) * runs
+    if dot_products(channels, run, runs, dtype):
         panels = min(panels, columns.stride * DOT_COST * _dots(channels, run, runs, dtype))
     return overlap / panels
 
@@ -274,20 +279,19 @@ def _plane_gradient_cost(
     return pixels * (values + PLANE_PIXEL_COST * filters) + PLANE_SUM_COST * taps * inputs * filters
 
 
-def dot_products(outputs: int, run: int, runs: int, groups: int, dtype: np.dtype) -> bool:
-    """Whether `outputs` values a pixel are cheaper as dot products than as lanes of one vector.
+def dot_products(outputs: int, run: int, runs: int, dtype: np.dtype) -> bool:
+    """Whether a group's `outputs` are cheaper as dot products than as lanes of one vector.
 
     They are sums over `runs` runs of contiguous values.  A vector along the outputs costs a step a
     value, however few lanes are used; along a run it costs a fraction of one for each output, and
     in the end a sum of its lanes.
     """
-    lanes = pad_channels(1, dtype)
-    if groups != 1 or run < lanes:
+    if run < pad_channels(1, dtype):
         return False
     return _dots(outputs, run, runs, dtype) < run * runs
 
 
-def _dots(outputs: int, run: int, runs: int, dtype: np.dtype) -> int:
+def _dots(outputs: int, run: int, runs: float, dtype: np.dtype) -> float:
     return outputs * (-(-run // pad_channels(1, dtype)) * runs + DOT_SUM_COST)
 
 

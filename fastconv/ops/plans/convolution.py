@@ -182,7 +182,7 @@ class Conv2DPlan:
     def _dots(self, outputs: int, channels: int, row_taps: Taps, column_taps: Taps) -> bool:
         run = run_of(column_taps, channels, self._groups)
         values = len(row_taps) * len(column_taps) * channels // self._groups
-        return dot_products(outputs, run, values // run, self._groups, self._dtype)
+        return dot_products(outputs // self._groups, run, values // run, self._dtype)
 
     def _pack(self, kernel: np.ndarray, packed: np.ndarray) -> None:
         self._pack_for(self._forward, kernel, packed, transposed=False)
@@ -191,7 +191,7 @@ class Conv2DPlan:
         self, gather: Gather, kernel: np.ndarray, packed: np.ndarray, *, transposed: bool
     ) -> None:
         if gather.dots:
-            _kernels.pack_dots(kernel, packed, gather.taps, transposed)
+            _kernels.pack_dots(kernel, packed, gather.taps, self._groups, transposed)
         else:
             threads = runtime.get_num_threads()
             _kernels.pack(kernel, packed, gather.taps, self._groups, transposed, threads)

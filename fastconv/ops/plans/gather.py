@@ -122,7 +122,7 @@ def plan_gather(
 
     source, target: (height, width, channels).  Offsets of taps may be negative.
     grid: outputs along the rows and the columns, written at target_start + index *
-    target_step.  dots: sum along the vectors (groups must be 1).  clears: set all of the
+    target_step.  dots: sum along the vectors.  clears: set all of the
     target to 0 first.
     """
     height, width, channels = source
