@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -10,16 +11,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracle import Case, assert_close
 
-from fastconv import reference
+from fastconv import reference, runtime
 from fastconv.geometry import conv2d_window
-from fastconv.ops.plans import Conv2DPlan, choice
+from fastconv.ops.plans import Conv2DPlan, choice, depthwise, lanes
 from fastconv.ops.plans.depthwise import DepthwisePlan
+from fastconv.ops.plans.lanes import plan_lanes
+
+LANES = runtime.kernels.conv.LANES["float32"]
 
 
 @st.composite
 def grouped_cases(draw) -> Case:
     """Draw groups of few channels; some rows are long enough to be read in place."""
-    groups = draw(st.sampled_from([2, 3, 4, 7, 8, 16, 17, 33]))
+    groups = draw(st.sampled_from([2, 3, 4, 7, 8, 13, 16, 17, 33, 70]))
     inputs, outputs = draw(
         st.sampled_from([(1, 1), (1, 1), (1, 2), (1, 9), (2, 2), (3, 1), (4, 5)])
     )
@@ -100,6 +104,32 @@ def test_what_is_not_finite_stays_where_it_is(width):
     np.testing.assert_array_equal(np.isnan(y), expected)
     plan.kernel_gradient(dy, x, dkernel, dbias)
     assert np.isnan(dkernel[..., 1]).all() and np.isnan(dkernel).sum() == 9
+
+
+@pytest.mark.parametrize("channels", [LANES - 1, 40, 256])
+@pytest.mark.parametrize("strides", [1, 2])
+@pytest.mark.parametrize("size", [3, 5, 7])
+def test_every_way_to_read_the_image_gives_the_same_bits(channels, strides, size, monkeypatch):
+    """In place with its edges clipped or copied, in channels of a pixel or of several."""
+    random = np.random.default_rng(0)
+    shape, kernel = (2, 11, 29, channels), random.standard_normal((size, size, 1, channels), "f")
+    window, groups = conv2d_window(
+        shape, kernel.shape, padding=1, strides=strides, groups=channels
+    )
+    x = random.standard_normal(shape, np.float32)
+    results, ways = [], set()
+    for pad, edge_cost in ((True, 0), (True, 1000), (False, 1000)):
+        monkeypatch.setattr(lanes, "EDGE_COST", edge_cost)
+        monkeypatch.setattr(depthwise, "plan_lanes", partial(plan_lanes, pad=pad))
+        plan = DepthwisePlan(shape, kernel.shape, window, groups, np.dtype(np.float32))
+        y = np.full((2, window.rows.output, window.columns.output, channels), np.nan, np.float32)
+        dx = np.full(shape, np.nan, np.float32)
+        plan.forward(x, kernel, None, y)
+        plan.input_gradient(y, kernel, dx)
+        results.append((y.tobytes(), dx.tobytes()))
+        ways.add((plan.forward_lanes.line > 0, plan.forward_lanes.narrow))
+    assert len(ways) > 1
+    assert len(set(results)) == 1
 
 
 def test_the_choice_follows_the_channels_of_a_group():

@@ -44,6 +44,7 @@ cdef struct Lanes:
     int row_stride
     int column_stride
     int channels          # of an output pixel
+    int pixel             # values from one pixel of a copy to the next
     int planes
     int copied
     int narrow
@@ -51,6 +52,7 @@ cdef struct Lanes:
     int units             # of an output row: its pixels, or several pixels' channels at a time
     int unit_channels
     int unit_step         # source values from one unit to the next
+    int tap_step          # from one tap of a row to the next, if unit_step is 1 or 2 such; else 0
     int top               # rows of zeros above the image, of a copy
     int left
     int reach             # rows that one output reads
@@ -78,7 +80,7 @@ cdef struct Tables:
 
 
 cdef inline ptrdiff_t plane_size(const Lanes* g) noexcept nogil:
-    return <ptrdiff_t> g.phases * g.phase_width * g.channels
+    return <ptrdiff_t> g.phases * g.phase_width * g.pixel
 
 
 cdef inline void clear_edges(const Lanes* g, real* row, int width) noexcept nogil:
@@ -97,6 +99,16 @@ cdef inline void clear_edges(const Lanes* g, real* row, int width) noexcept nogi
                    <size_t> (g.phase_width - after) * g.channels * sizeof(real))
 
 
+cdef inline void copy_pixels(const Lanes* g, const real* x, int count, real* to) noexcept nogil:
+    cdef int pixel
+    if g.pixel == g.channels:
+        memcpy(to, x, <size_t> count * g.channels * sizeof(real))
+        return
+    for pixel in range(count):
+        memcpy(to + <ptrdiff_t> pixel * g.pixel, x + <ptrdiff_t> pixel * g.channels,
+               <size_t> g.channels * sizeof(real))
+
+
 cdef inline const real* load_planes(const Lanes* g, const Tables* t, const real* image, int first,
                              int count, real* scratch) noexcept nogil:
     """Copy padded rows [first, first + count) into `scratch`, spread over planes and phases."""
@@ -111,11 +123,11 @@ cdef inline const real* load_planes(const Lanes* g, const Tables* t, const real*
             memset(target, 0, line * sizeof(real))
             continue
         if g.planes == 1 and g.phases == 1 and g.channels == g.source_channels:
-            begin = g.left * g.channels
-            end = begin + width * g.channels
+            begin = g.left * g.pixel
+            end = begin + width * g.pixel
             memset(target, 0, begin * sizeof(real))
-            memcpy(target + begin, image + <ptrdiff_t> source * g.width * g.channels,
-                   <size_t> (end - begin) * sizeof(real))
+            copy_pixels(g, image + <ptrdiff_t> source * g.width * g.channels, width,
+                        target + begin)
             memset(target + end, 0, <size_t> (line - end) * sizeof(real))
             continue
         clear_edges(g, target, width)

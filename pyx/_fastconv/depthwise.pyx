@@ -9,12 +9,15 @@ kernel (HWIO) already lies as [tap][plane][output channel].  The input gradient
 is the same sum over dy with the kernel's taps turned round.
 
 Loops of the output, outermost first: strips of output rows of each image
-(parallel) - rows - tiles of pixels - two vectors of channels - taps.  Where
-`copied` is 0 the image is read in place and a window that leaves it is clipped
-to the taps inside.  Else a strip is copied, spread over planes and the phases of
-a stride (see _planes.pxd).  Fewer channels than a vector (`narrow`) then count as
-one: neighbouring pixels are one *unit* of several pixels' channels, since along
-a phase every tap is as far from its output.
+(parallel) - columns and channels whose lines of the source fit the L1 cache - rows,
+downwards - tiles of pixels - one vector of channels - rows of taps.  A tile loads a
+line's vectors once for all the outputs that read them.  Where `copied` is 0 the
+image is read in place and a window that leaves it is clipped to the taps inside.
+Else a strip is copied, spread over planes and the phases of a stride (see
+_planes.pxd), a pixel of a power of two a little farther from the next.  Fewer
+channels than a vector are read as one, padded by the next pixel's; far fewer
+(`narrow`) count as one: neighbouring pixels are one *unit* of several pixels'
+channels, since along a phase every tap is as far from its output.
 
 The kernel gradient keeps one vector of channels of up to FC_TAPS taps in
 registers over a block of rows.  Blocks are dealt to a fixed number of parts,
@@ -29,27 +32,44 @@ from libc.string cimport memcpy, memset
 from _fastconv._planes cimport (
     Area, Lanes, Tables, Taps, lanes_of, load_planes, plane_size, tables_of,
 )
-from _fastconv._tiles cimport float_mode, flush_denormals, real, restore_denormals
+from _fastconv._tiles cimport (
+    NARROW_TILE_ROWS, float_mode, flush_denormals, lanes, real, restore_denormals,
+)
 
 cdef extern from "simd/depthwise.h" nogil:
-    void fc_depthwise_row_f32(int, const float*, ptrdiff_t, const Taps*, const float*,
-                              const float*, float*, ptrdiff_t, int, int) noexcept
-    void fc_depthwise_row_f64(int, const double*, ptrdiff_t, const Taps*, const double*,
-                              const double*, double*, ptrdiff_t, int, int) noexcept
+    void fc_depthwise_f32(int, const float*, ptrdiff_t, ptrdiff_t, const Taps*, const float*,
+                          const float*, float*, ptrdiff_t, int, int) noexcept
+    void fc_depthwise_f64(int, const double*, ptrdiff_t, ptrdiff_t, const Taps*, const double*,
+                          const double*, double*, ptrdiff_t, int, int) noexcept
+    void fc_prefetch_pixels_f32(const float*, ptrdiff_t, int, int) noexcept
     void fc_depthwise_gradient_f32(int, const float*, const Area*, const ptrdiff_t*,
                                    const ptrdiff_t*, const float*, int, float*, float*) noexcept
+    void fc_prefetch_pixels_f64(const double*, ptrdiff_t, int, int) noexcept
     void fc_depthwise_gradient_f64(int, const double*, const Area*, const ptrdiff_t*,
                                    const ptrdiff_t*, const double*, int, double*,
                                    double*) noexcept
 
+cdef int TILE_BYTES = 20 * 1024  # of x, that rows of outputs share: most of a usual L1 cache
 
-cdef inline void compute_row(int units, const real* x, ptrdiff_t x_step, const Taps* taps,
-                             const real* weights, const real* bias, real* out,
-                             ptrdiff_t out_step, int channels, int relu) noexcept nogil:
+
+cdef inline void compute(const Lanes* g, int units, const real* x, const Taps* taps,
+                         const real* weights, const real* bias, real* out, ptrdiff_t out_step,
+                         int channels) noexcept nogil:
     if real is float:
-        fc_depthwise_row_f32(units, x, x_step, taps, weights, bias, out, out_step, channels, relu)
+        fc_depthwise_f32(units, x, g.unit_step, g.tap_step, taps, weights, bias, out, out_step,
+                         channels, g.relu)
     else:
-        fc_depthwise_row_f64(units, x, x_step, taps, weights, bias, out, out_step, channels, relu)
+        fc_depthwise_f64(units, x, g.unit_step, g.tap_step, taps, weights, bias, out, out_step,
+                         channels, g.relu)
+
+
+cdef inline int piece_of(int units, int most) noexcept nogil:
+    """Return how many of some units are the next piece's, `most` or fewer.
+
+    Of almost equal size: a last one of a single unit would wait for its own sums.
+    """
+    cdef int pieces = (units + most - 1) // most
+    return (units + pieces - 1) // pieces
 
 
 cdef inline void clip(int at, int size, const ptrdiff_t* source, int* begin,
@@ -61,57 +81,126 @@ cdef inline void clip(int at, int size, const ptrdiff_t* source, int* begin,
         end[0] -= 1
 
 
-cdef void clipped_row(const Lanes* g, const Tables* t, const real* x, const real* weights,
-                      const real* bias, real* out, int row) noexcept nogil:
-    """One output row, the image read in place; `x` is the image."""
-    cdef Taps taps = t.taps
-    cdef ptrdiff_t step = <ptrdiff_t> g.column_stride * g.channels
-    cdef ptrdiff_t out_step = <ptrdiff_t> g.target_column_step * g.channels
-    cdef int column = 0, count
-    clip(row * g.row_stride, g.height, t.row_source, &taps.row_begin, &taps.row_end)
-    x = x + <ptrdiff_t> row * g.row_stride * g.width * g.channels
-    while column < g.columns:
-        taps.column_begin = 0
-        taps.column_end = g.column_taps
-        if g.inner_begin <= column < g.inner_end:
-            count = g.inner_end - column
+cdef struct Tile:
+    # What an L1 cache holds of the lines that a row of outputs reads.
+    int columns
+    int channels
+
+
+cdef inline int taps_width(const Lanes* g) noexcept nogil:
+    """Return how many pixels of the source an output's taps span."""
+    return g.padded_width - (g.columns - 1) * g.column_stride
+
+
+cdef inline Tile tile_of(const Lanes* g, const real* kind) noexcept nogil:
+    """Return as many channels as fit with a register tile's pixels, and then as many pixels."""
+    cdef Tile tile
+    cdef int line = TILE_BYTES // (<int> sizeof(real) * g.reach)
+    cdef int pixels = (NARROW_TILE_ROWS - 1) * g.column_stride + taps_width(g)
+    tile.channels = max(1, line // pixels // lanes(kind)) * lanes(kind)
+    pixels = line // min(tile.channels, g.channels) - taps_width(g)
+    tile.columns = max(NARROW_TILE_ROWS, pixels // g.column_stride)
+    return tile
+
+
+cdef void output_row(const Lanes* g, const Taps* taps, const real* x, const real* weights,
+                     const real* bias, real* out, ptrdiff_t out_step, int units,
+                     int channels) noexcept nogil:
+    cdef int unit = 0, count
+    while unit < units:
+        count = piece_of(units - unit, NARROW_TILE_ROWS)
+        compute(g, count, x + <ptrdiff_t> unit * g.unit_step, taps, weights, bias,
+                out + unit * out_step, out_step, channels)
+        unit += count
+
+
+cdef inline void prefetch_lines(const Lanes* g, const Taps* taps, const real* x, int columns,
+                                int channels) noexcept nogil:
+    """Ask for those lines of an image that the next row of outputs reads and this one does not."""
+    cdef int line, pixels = (columns - 1) * g.column_stride + taps_width(g)
+    if taps.row_begin == taps.row_end or taps.column_begin == taps.column_end:
+        return
+    x = x + taps.row_offset[taps.row_end - 1] + taps.column_offset[taps.column_begin]
+    for line in range(1, g.row_stride + 1):
+        if real is float:
+            fc_prefetch_pixels_f32(x + <ptrdiff_t> line * g.width * g.channels, g.channels, pixels,
+                                   channels)
         else:
-            count = 1
-            clip(column * g.column_stride, g.width, t.column_source, &taps.column_begin,
-                 &taps.column_end)
-        compute_row(count, x + column * step, step, &taps, weights, bias, out + column * out_step,
-                    out_step, g.channels, g.relu)
-        column += count
+            fc_prefetch_pixels_f64(x + <ptrdiff_t> line * g.width * g.channels, g.channels, pixels,
+                                   channels)
+
+
+cdef void output_columns(const Lanes* g, const Tables* t, const real* x, const real* weights,
+                         const real* bias, real* out, int first, int last, int column, int columns,
+                         int most) noexcept nogil:
+    """Some columns, `most` channels at a time, downwards: rows find what they share in L1."""
+    cdef Taps taps = t.taps
+    cdef ptrdiff_t out_step = <ptrdiff_t> g.target_column_step * g.channels
+    cdef ptrdiff_t out_line = <ptrdiff_t> g.target_row_step * g.target_width * g.channels
+    cdef ptrdiff_t line = g.row_stride * (
+        g.planes * plane_size(g) if g.copied else <ptrdiff_t> g.width * g.channels)
+    cdef int c = 0, row, some
+    cdef const real* pixel
+    if not g.copied:
+        clip(column * g.column_stride, g.width, t.column_source, &taps.column_begin,
+             &taps.column_end)
+    while c < g.channels:
+        # What is left in the end must fill a vector.
+        some = most if g.channels - c >= most + lanes(x) else g.channels - c
+        for row in range(first, last):
+            pixel = x + row * line + <ptrdiff_t> column * g.unit_step + c
+            if not g.copied:
+                taps.row_begin = 0
+                taps.row_end = g.row_taps
+                clip(row * g.row_stride, g.height, t.row_source, &taps.row_begin, &taps.row_end)
+                prefetch_lines(g, &taps, pixel, columns, some)
+            output_row(g, &taps, pixel, weights + c, bias + c,
+                       out + row * out_line + column * out_step + c, out_step, columns, some)
+        c += some
+
+
+cdef void output_narrow(const Lanes* g, const Tables* t, const real* x, const real* weights,
+                        const real* bias, real* out, int first, int last,
+                        real* whole_row) noexcept nogil:
+    """Row by row: the last unit may end behind the last pixel."""
+    cdef ptrdiff_t out_step = <ptrdiff_t> g.target_column_step * g.channels
+    cdef ptrdiff_t line = g.row_stride * g.planes * plane_size(g)
+    cdef int row, column, c
+    cdef real* row_out
+    for row in range(first, last):
+        output_row(g, &t.taps, x + row * line, weights, bias, whole_row, g.unit_channels, g.units,
+                   g.unit_channels)
+        row_out = out + <ptrdiff_t> row * g.target_row_step * g.target_width * g.channels
+        if g.target_column_step == 1:
+            memcpy(row_out, whole_row, <size_t> g.columns * g.channels * sizeof(real))
+            continue
+        for column in range(g.columns):
+            for c in range(g.channels):
+                row_out[column * out_step + c] = whole_row[column * g.channels + c]
 
 
 cdef void output_strip(const Lanes* g, const Tables* t, const real* image, const real* weights,
                        const real* bias, real* target, int first, int last, real* scratch,
                        real* whole_row) noexcept nogil:
-    cdef ptrdiff_t line = g.planes * plane_size(g)
-    cdef ptrdiff_t out_step = <ptrdiff_t> g.target_column_step * g.channels
     cdef const real* x = image
-    cdef real* out
-    cdef int row, column, c
+    cdef real* out = target + (
+        <ptrdiff_t> g.target_row * g.target_width + g.target_column) * g.channels
+    cdef int begin = 0, end = g.columns, column = 0, count
+    cdef Tile tile = tile_of(g, image)
     if g.copied:
-        x = load_planes(g, t, image, first * g.row_stride,
-                        (last - first - 1) * g.row_stride + g.reach, scratch)
-    for row in range(first, last):
-        out = target + (<ptrdiff_t> (g.target_row + row * g.target_row_step) * g.target_width
-                        + g.target_column) * g.channels
-        if not g.copied:
-            clipped_row(g, t, x, weights, bias, out, row)
-        elif not g.narrow:
-            compute_row(g.units, x + (row - first) * g.row_stride * line, g.unit_step, &t.taps,
-                        weights, bias, out, out_step, g.unit_channels, g.relu)
-        else:
-            compute_row(g.units, x + (row - first) * g.row_stride * line, g.unit_step, &t.taps,
-                        weights, bias, whole_row, g.unit_channels, g.unit_channels, g.relu)
-            if g.target_column_step == 1:
-                memcpy(out, whole_row, <size_t> g.columns * g.channels * sizeof(real))
-                continue
-            for column in range(g.columns):
-                for c in range(g.channels):
-                    out[column * out_step + c] = whole_row[column * g.channels + c]
+        # As if the image began there.
+        x = (load_planes(g, t, image, first * g.row_stride,
+                         (last - first - 1) * g.row_stride + g.reach, scratch)
+             - first * g.row_stride * g.planes * plane_size(g))
+    else:
+        begin, end = g.inner_begin, g.inner_end
+    if g.narrow:
+        output_narrow(g, t, x, weights, bias, out, first, last, whole_row)
+        return
+    while column < g.columns:
+        count = piece_of(end - column, tile.columns) if begin <= column < end else 1
+        output_columns(g, t, x, weights, bias, out, first, last, column, count, tile.channels)
+        column += count
 
 
 def output(const real[:, :, :, ::1] source,     # IN (images, height, width, channels)

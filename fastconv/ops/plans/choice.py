@@ -17,8 +17,9 @@ import numpy as np
 
 from ... import runtime
 from ...geometry import Axis, Window
-from .depthwise import DepthwisePlan, Lanes
+from .depthwise import DepthwisePlan
 from .kernel_gradient import TILE, KernelGradientPlan
+from .lanes import Lanes
 from .overlap_add import OverlapAddPlan
 from .packing import pad_channels
 from .patch_gradient import PatchGradientPlan, patch_runs, tile_shape
@@ -194,7 +195,7 @@ def depthwise(
     gradient = _panels_over_planes(plan.backward_lanes, outputs, inputs, taps / strides, 1, dtype)
     arguments = (input_shape, kernel_shape, window, groups, dtype)
     gradient *= min(OVERLAP_OVER_PLANES * _overlap_over_panels(*arguments), 1)
-    planes = _plane_gradient_cost(plan.forward_lanes, *arguments)
+    planes = _plane_gradient_cost(plan.gradient_lanes, *arguments)
     panels = min(_product_cost(*arguments), _patch_cost(*arguments))
     return Grouped(
         plan if output > 1 else None,
@@ -215,8 +216,7 @@ def _panels_over_planes(
     spread = (SHUFFLE_COST * lanes.shuffled or COPY_COST) * pixels
     # The kernel's tiles are up to 6 units (on most CPUs) by 2 vectors.
     sums = min(lanes.units, 6) * min(lanes.unit_channels // pad_channels(1, dtype), 2)
-    filled = lanes.columns * lanes.channels / (lanes.units * lanes.unit_channels)
-    plane = max(PLANE_COST, LATENCY / sums) / filled
+    plane = max(PLANE_COST, LATENCY / sums) / lanes.filled
     padded = pad_channels(outputs, dtype)
     panel = PANEL_COST if padded > pad_channels(1, dtype) else NARROW_PANEL_COST
     panels = padded * taps * panel * (1 + 1 / inputs)
@@ -272,10 +272,9 @@ def _plane_gradient_cost(
     """Return the cost of the kernel gradient by planes, in the unit of `_product_cost`."""
     pixels = input_shape[0] * window.rows.output * window.columns.output
     taps, inputs, filters = math.prod(kernel_shape[:2]), kernel_shape[2], kernel_shape[3]
-    filled = lanes.columns * lanes.channels / (lanes.units * lanes.unit_channels)
     spread = PLANE_SHUFFLE_COST if lanes.shuffled else PLANE_COPY_COST
     spread *= window.rows.stride * window.columns.stride
-    values = filters * inputs * (PLANE_GRADIENT_COST * taps / filled + spread)
+    values = filters * inputs * (PLANE_GRADIENT_COST * taps / lanes.filled + spread)
     return pixels * (values + PLANE_PIXEL_COST * filters) + PLANE_SUM_COST * taps * inputs * filters
 
 

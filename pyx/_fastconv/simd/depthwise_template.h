@@ -8,88 +8,178 @@
 #define VECI NAME(fc_i)
 #define LANES ((int)(FC_BYTES / sizeof(REAL)))
 
-/* ---- output: FC_ROWS pixels by up to 2 vectors of channels, taps in the outer loops ---- */
+/* ---- output: FC_NARROW_ROWS pixels by one vector of channels, taps in the outer loops ---- */
 
-FC_INLINE void NAME(fc_depthwise_tile)(const int pixels, const int vectors, const REAL *x,
-                                       ptrdiff_t x_step, const fc_taps *taps,
+/* sums[i] += weights[t] * x[i * x_step + t * tap_step] for `taps` neighbouring taps.  Where x_step
+ * is `ratio` times tap_step, each vector of x is loaded once for all the outputs that read it:
+ * loads, most of which cross a cache line, would otherwise take longer than the sums. */
+FC_INLINE void NAME(fc_depthwise_taps)(const int pixels, const int taps, const int ratio,
+                                       const REAL *x, ptrdiff_t x_step, ptrdiff_t tap_step,
+                                       const REAL *weights, const ptrdiff_t *place,
+                                       VEC sums[FC_NARROW_ROWS]) {
+    VEC w[3];
+    FC_UNROLL
+    for (int t = 0; t < taps; t++) w[t] = NAME(fc_load)(weights + place[t]);
+    if (taps == 1) {
+        FC_UNROLL
+        for (int i = 0; i < pixels; i++) sums[i] += w[0] * NAME(fc_load)(x + i * x_step);
+        return;
+    }
+    FC_UNROLL
+    for (int j = 0; j < ratio * (pixels - 1) + taps; j++) {
+        VEC value = NAME(fc_load)(x + j * tap_step);
+        FC_HOLD(value);
+        FC_UNROLL
+        for (int t = 0; t < taps; t++) {
+            const int from = j - t;
+            if (from >= 0 && from % ratio == 0 && from / ratio < pixels)
+                sums[from / ratio] += w[t] * value;
+        }
+    }
+}
+
+FC_INLINE void NAME(fc_depthwise_tile)(const int pixels, const int ratio, const REAL *x,
+                                       ptrdiff_t x_step, ptrdiff_t tap_step, const fc_taps *taps,
                                        const REAL *weights, const REAL *bias, REAL *out,
                                        ptrdiff_t out_step, int relu) {
-    VEC sums[FC_ROWS][2];
+    VEC sums[FC_NARROW_ROWS];
+    const int end = taps->column_end;
     FC_UNROLL
-    for (int i = 0; i < pixels; i++) {
-        sums[i][0] = NAME(fc_load)(bias);
-        if (vectors == 2) sums[i][1] = NAME(fc_load)(bias + LANES);
-    }
+    for (int i = 0; i < pixels; i++) sums[i] = NAME(fc_load)(bias);
+#define FC_DEPTHWISE_TAPS(n)                                                                \
+    NAME(fc_depthwise_taps)(pixels, n, ratio, line + taps->column_offset[column], x_step,   \
+                            tap_step, line_weights, taps->column_place + column, sums)
     for (int row = taps->row_begin; row < taps->row_end; row++) {
         const REAL *line = x + taps->row_offset[row];
         const REAL *line_weights = weights + taps->row_place[row];
-        for (int column = taps->column_begin; column < taps->column_end; column++) {
-            const REAL *p = line + taps->column_offset[column];
-            const REAL *w = line_weights + taps->column_place[column];
-            VEC first = NAME(fc_load)(w), second = first;
-            if (vectors == 2) second = NAME(fc_load)(w + LANES);
-            FC_UNROLL
-            for (int i = 0; i < pixels; i++) {
-                sums[i][0] += first * NAME(fc_load)(p + i * x_step);
-                if (vectors == 2) sums[i][1] += second * NAME(fc_load)(p + i * x_step + LANES);
-            }
+        int column = taps->column_begin;
+        if (ratio) {
+            for (; end - column == 3 || end - column > 4; column += 3) FC_DEPTHWISE_TAPS(3);
+            for (; end - column >= 2; column += 2) FC_DEPTHWISE_TAPS(2);
         }
+        for (; column < end; column++) FC_DEPTHWISE_TAPS(1);
     }
+#undef FC_DEPTHWISE_TAPS
     FC_UNROLL
     for (int i = 0; i < pixels; i++)
-        for (int v = 0; v < vectors; v++)
-            NAME(fc_store)(out + i * out_step + v * LANES,
-                           relu ? NAME(fc_relu)(sums[i][v]) : sums[i][v]);
+        NAME(fc_store)(out + i * out_step, relu ? NAME(fc_relu)(sums[i]) : sums[i]);
 }
 
 /* All channels (one vector at least) of a few pixels; a last vector overlaps the one before. */
-FC_INLINE void NAME(fc_depthwise_channels)(const int pixels, const REAL *x, ptrdiff_t x_step,
+FC_INLINE void NAME(fc_depthwise_channels)(const int pixels, const int ratio, const REAL *x,
+                                           ptrdiff_t x_step, ptrdiff_t tap_step,
                                            const fc_taps *taps, const REAL *weights,
                                            const REAL *bias, REAL *out, ptrdiff_t out_step,
                                            int channels, int relu) {
+    for (int c = 0; c < channels; c += LANES) {
+        int at = c + LANES <= channels ? c : channels - LANES;
+        NAME(fc_depthwise_tile)(pixels, ratio, x + at, x_step, tap_step, taps, weights + at,
+                                bias + at, out + at, out_step, relu);
+    }
+}
+
+/* One pixel by itself, as at the edge of an image: some vectors of channels at once, for the sums
+ * of one would wait for each other. */
+FC_INLINE void NAME(fc_depthwise_vectors)(const int vectors, const REAL *x, const fc_taps *taps,
+                                          const REAL *weights, const REAL *bias, REAL *out,
+                                          int relu) {
+    VEC sums[FC_PIXEL_VECTORS];
+    FC_UNROLL
+    for (int v = 0; v < vectors; v++) sums[v] = NAME(fc_load)(bias + v * LANES);
+    for (int row = taps->row_begin; row < taps->row_end; row++)
+        for (int column = taps->column_begin; column < taps->column_end; column++) {
+            const REAL *p = x + taps->row_offset[row] + taps->column_offset[column];
+            const REAL *w = weights + taps->row_place[row] + taps->column_place[column];
+            FC_UNROLL
+            for (int v = 0; v < vectors; v++)
+                sums[v] += NAME(fc_load)(w + v * LANES) * NAME(fc_load)(p + v * LANES);
+        }
+    FC_UNROLL
+    for (int v = 0; v < vectors; v++)
+        NAME(fc_store)(out + v * LANES, relu ? NAME(fc_relu)(sums[v]) : sums[v]);
+}
+
+FC_INLINE void NAME(fc_depthwise_pixel)(const REAL *x, const fc_taps *taps, const REAL *weights,
+                                        const REAL *bias, REAL *out, int channels, int relu) {
     int c = 0;
-    for (; c + 2 * LANES <= channels; c += 2 * LANES)
-        NAME(fc_depthwise_tile)(pixels, 2, x + c, x_step, taps, weights + c, bias + c, out + c,
-                                out_step, relu);
+    for (; c + FC_PIXEL_VECTORS * LANES <= channels; c += FC_PIXEL_VECTORS * LANES)
+        NAME(fc_depthwise_vectors)(FC_PIXEL_VECTORS, x + c, taps, weights + c, bias + c, out + c,
+                                   relu);
     for (; c < channels; c += LANES) {
         int at = c + LANES <= channels ? c : channels - LANES;
-        NAME(fc_depthwise_tile)(pixels, 1, x + at, x_step, taps, weights + at, bias + at,
-                                out + at, out_step, relu);
+        NAME(fc_depthwise_vectors)(1, x + at, taps, weights + at, bias + at, out + at, relu);
     }
 }
 
 #define FC_CHANNELS_CASE(n)                                                                    \
     case n:                                                                                    \
-        NAME(fc_depthwise_channels)(n, x, x_step, taps, weights, bias, out, out_step,          \
-                                    channels, relu);                                           \
+        NAME(fc_depthwise_channels)(n, ratio, x, x_step, tap_step, taps, weights, bias, out,   \
+                                    out_step, channels, relu);                                 \
         break;
 
-/* out[pixel, c] = [relu](bias[c] + sum over taps of x[pixel + tap, c] * weights[tap, c]). */
-FC_LEAF void NAME(fc_depthwise_row)(int pixels, const REAL *x, ptrdiff_t x_step,
-                                    const fc_taps *taps, const REAL *weights, const REAL *bias,
-                                    REAL *out, ptrdiff_t out_step, int channels, int relu) {
-    for (; pixels > 0; pixels -= FC_ROWS, x += FC_ROWS * x_step, out += FC_ROWS * out_step) {
-        switch (pixels) {
-            FC_CHANNELS_CASE(1)
-            FC_CHANNELS_CASE(2)
-            FC_CHANNELS_CASE(3)
-            FC_CHANNELS_CASE(4)
-            FC_CHANNELS_CASE(5)
-#if FC_ROWS > 6
-            FC_CHANNELS_CASE(6)
-            FC_CHANNELS_CASE(7)
-            FC_CHANNELS_CASE(8)
-            FC_CHANNELS_CASE(9)
-            FC_CHANNELS_CASE(10)
-            FC_CHANNELS_CASE(11)
+FC_INLINE void NAME(fc_depthwise_cases)(const int ratio, int pixels, const REAL *x,
+                                        ptrdiff_t x_step, ptrdiff_t tap_step,
+                                        const fc_taps *taps, const REAL *weights,
+                                        const REAL *bias, REAL *out, ptrdiff_t out_step,
+                                        int channels, int relu) {
+    switch (pixels) {
+        case 1:
+            NAME(fc_depthwise_pixel)(x, taps, weights, bias, out, channels, relu);
+            break;
+        FC_CHANNELS_CASE(2)
+        FC_CHANNELS_CASE(3)
+        FC_CHANNELS_CASE(4)
+        FC_CHANNELS_CASE(5)
+        FC_CHANNELS_CASE(6)
+        FC_CHANNELS_CASE(7)
+        FC_CHANNELS_CASE(8)
+#if FC_NARROW_ROWS > 8
+        FC_CHANNELS_CASE(9)
+        FC_CHANNELS_CASE(10)
+        FC_CHANNELS_CASE(11)
+        FC_CHANNELS_CASE(12)
 #endif
-            default:
-                NAME(fc_depthwise_channels)(FC_ROWS, x, x_step, taps, weights, bias, out,
-                                            out_step, channels, relu);
-        }
     }
 }
 #undef FC_CHANNELS_CASE
+
+FC_INLINE void NAME(fc_depthwise_ratios)(int pixels, const REAL *x, ptrdiff_t x_step,
+                                         ptrdiff_t tap_step, const fc_taps *taps,
+                                         const REAL *weights, const REAL *bias, REAL *out,
+                                         ptrdiff_t out_step, int channels, int relu) {
+    if (tap_step == 0)
+        NAME(fc_depthwise_cases)(0, pixels, x, x_step, 0, taps, weights, bias, out, out_step,
+                                 channels, relu);
+    else if (x_step == tap_step)
+        NAME(fc_depthwise_cases)(1, pixels, x, x_step, tap_step, taps, weights, bias, out,
+                                 out_step, channels, relu);
+    else
+        NAME(fc_depthwise_cases)(2, pixels, x, x_step, tap_step, taps, weights, bias, out,
+                                 out_step, channels, relu);
+}
+
+/* out[pixel, c] = [relu](bias[c] + sum over taps of x[pixel + tap, c] * weights[tap, c]), for up
+ * to FC_NARROW_ROWS pixels.  `tap_step` values lie between two taps of a row if x_step is as many
+ * or twice as many; else it is 0.  Fewer channels than a vector are read as one. */
+FC_LEAF void NAME(fc_depthwise)(int pixels, const REAL *x, ptrdiff_t x_step, ptrdiff_t tap_step,
+                                const fc_taps *taps, const REAL *weights, const REAL *bias,
+                                REAL *out, ptrdiff_t out_step, int channels, int relu) {
+    REAL lanes[FC_NARROW_ROWS * LANES];
+    const int whole = channels >= LANES;
+    NAME(fc_depthwise_ratios)(pixels, x, x_step, tap_step, taps, weights, bias,
+                              whole ? out : lanes, whole ? out_step : LANES,
+                              whole ? channels : LANES, relu);
+    for (int i = 0; !whole && i < pixels; i++)
+        NAME(fc_store_some)(out + i * out_step, NAME(fc_load)(lanes + i * LANES), channels);
+}
+
+/* Ask for the channels of some pixels: L2 fetches while the sums compute. */
+FC_LEAF void NAME(fc_prefetch_pixels)(const REAL *x, ptrdiff_t step, int pixels, int channels) {
+    for (int i = 0; i < pixels; i++)
+        for (int c = 0; c < channels; c += 128 / sizeof(REAL))
+            __builtin_prefetch(x + i * step + c, 0, 2);
+    __asm__ volatile(""); /* or GCC drops every call of what has no effect */
+}
 
 /* ---- kernel gradient: one vector of channels by up to FC_TAPS taps ---- */
 

@@ -37,6 +37,15 @@
 #define FC_UNROLL _Pragma("GCC unroll 32")
 #define FC_ROLLED _Pragma("GCC unroll 1")
 
+/* Keep a loaded vector in a register: GCC would load it again for each sum it is used in. */
+#if defined(__x86_64__) || defined(__i386__)
+#define FC_HOLD(vector) __asm__("" : "+v"(vector))
+#elif defined(__aarch64__)
+#define FC_HOLD(vector) __asm__("" : "+w"(vector))
+#else
+#define FC_HOLD(vector) ((void)0)
+#endif
+
 /* The kernel gradient's tile with the patch as vectors: sums that leave registers for operands. */
 #define FC_FILTERS 4
 #define FC_PATCH_VECTORS 6

@@ -1,0 +1,233 @@
+"""How the depthwise kernels lay one pass over a grid of outputs out in vectors."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+PARTS = 16
+"""Private kernel gradients at most; fixed, so that sums do not depend on the threads."""
+BLOCK_PIXELS = 192
+"""Output pixels over which a kernel-gradient tile sums in registers: they stay in L1."""
+COPIED_PIXELS = 768
+"""The same of a copied block, whose first rows were copied for the block before as well."""
+STRIP_BYTES = 128 * 1024
+"""Copied source rows of one task: a quarter of a usual L2 cache."""
+STRIP_PIXELS = 96
+"""Outputs of one task at least, so that its set-up does not show."""
+EDGE_COST = 4
+"""Of a column whose window leaves the image: so many within, if its taps are clipped."""
+ALIAS = 256
+"""Values: copied pixels that lay a multiple of it apart would share few sets of the L1 cache."""
+
+
+@dataclass(frozen=True)
+class Lanes:
+    """One pass of the kernels over a grid of outputs; see pyx/_fastconv/depthwise.pyx."""
+
+    row_tables: np.ndarray
+    """(3, row taps of all planes) intp: source offset, place of the weights, source row."""
+    column_tables: np.ndarray
+    """(3, column taps) intp: the same along a row."""
+    index: np.ndarray
+    """int32, of each channel: the first channel of the source's group that an output reads."""
+    fields: np.ndarray
+    """int32 fields of the kernels' Lanes."""
+    channels: int
+    rows: int
+    columns: int
+    row_stride: int
+    reach: int
+    line: int
+    """Values of one copied source row; 0 where the image is read in place."""
+    planes: int
+    narrow: bool
+    """Several pixels' channels fill the vectors of one unit."""
+    units: int
+    unit_channels: int
+    shuffled: int
+    """Vectors of the source out of which one of a plane is permuted; 0: it is copied by values."""
+
+    @property
+    def filled(self) -> float:
+        """The share of the lanes that compute outputs."""
+        lanes = self.units * self.unit_channels
+        return self.columns * self.channels / lanes
+
+    def scratch_size(self, rows: int) -> int:
+        """Return the values of the copied source of `rows` output rows."""
+        return ((rows - 1) * self.row_stride + self.reach) * self.line
+
+    def strip_rows(self, images: int, threads: int, itemsize: int) -> int:
+        """Return how many output rows a task takes: cache-sized, and enough tasks for all."""
+        rows = self.rows
+        if self.line:
+            fitting = STRIP_BYTES // (self.row_stride * self.line * itemsize)
+            rows = min(rows, max(fitting, self.reach))
+        fair = -(-images * self.rows // (4 * threads))
+        least = -(-STRIP_PIXELS // self.columns)
+        return max(1, min(self.rows, rows, max(fair, least)))
+
+    def block_rows(self, images: int) -> int:
+        """Return how many rows of outputs a kernel gradient's block takes."""
+        rows = (COPIED_PIXELS if self.line else BLOCK_PIXELS) // self.columns
+        return max(1, min(self.rows, rows, -(-images * self.rows // PARTS)))
+
+
+def plan_lanes(
+    source: tuple[int, int, int],
+    target: tuple[int, int, int],
+    row_taps: Sequence[tuple[int, int]],
+    column_taps: Sequence[tuple[int, int]],
+    *,
+    kernel_width: int,
+    grid: tuple[int, int],
+    strides: tuple[int, int] = (1, 1),
+    target_start: tuple[int, int] = (0, 0),
+    target_step: tuple[int, int] = (1, 1),
+    groups: int,
+    relu: bool = False,
+    lanes: int,
+    pad: bool = True,
+) -> Lanes:
+    """Lay out a sum over taps of few channels; the arguments are those of `plan_gather`.
+
+    pad: the channels of one pixel may be padded to a vector, by those of the next.
+    """
+    height, width, source_channels = source
+    channels = target[2]
+    planes = source_channels // groups
+    alike = planes == 1 and channels == source_channels
+    padded = pad and alike and lanes // 2 < channels < lanes
+    narrow = channels < lanes and not padded
+    unit = math.lcm(channels, lanes) if narrow else max(channels, lanes)
+    rows = sorted(row_taps, key=lambda tap: tap[1])
+    columns = sorted(column_taps, key=lambda tap: tap[1])
+    if not rows or not columns:
+        rows = columns = []
+    top, reach = _span(rows)
+    left, across = _span(columns)
+    inner = _inside(columns, width, strides[1], grid[1])
+    whole = inner == (0, grid[1]) and _inside(rows, height, strides[0], grid[0]) == (0, grid[0])
+    edges = grid[1] - (inner[1] - inner[0])
+    in_place = alike and channels >= lanes and (whole or EDGE_COST * edges <= grid[1] - edges)
+    padded_width = (grid[1] - 1) * strides[1] + across
+    phases = strides[1] if narrow else 1
+    units = -(-grid[1] * channels // unit) if narrow else grid[1]
+    # A padded pixel's last vector ends in the next.
+    phase_width = -(-padded_width // phases) + padded
+    if narrow:
+        # Room for the last unit, though its last pixels are no outputs.
+        last = max((offset + left for _, offset in columns), default=0) // phases
+        phase_width = max(phase_width, last + units * (unit // channels))
+    pixel = channels
+    if alike and not in_place and channels % ALIAS == 0:
+        pixel += lanes
+    if not in_place:
+        plane = phases * phase_width * pixel
+        line = planes * plane
+        row_offset = [(at + top) * line + p * plane for _, at in rows for p in range(planes)]
+        column_offset = [
+            (at + left) % phases * phase_width * pixel + (at + left) // phases * pixel
+            for _, at in columns
+        ]
+    else:
+        line = 0
+        row_offset = [at * width * channels for _, at in rows]
+        column_offset = [at * channels for _, at in columns]
+    unit_step = unit if narrow else strides[1] * pixel
+    tap_steps = {after - before for before, after in pairwise(column_offset)}
+    tap_step = tap_steps.pop() if len(tap_steps) == 1 else 0
+    shuffled = _shuffled(channels, channels // groups, planes, lanes)
+    # As long as a vector, so that a pixel's channels are permuted at once.
+    index = np.minimum(np.arange(max(channels, lanes), dtype=np.int32), channels - 1)
+    index = index // (channels // groups) * planes
+    fields = (
+        height,
+        width,
+        source_channels,
+        *grid,
+        *strides,
+        channels,
+        pixel,
+        planes,
+        not in_place,
+        narrow,
+        shuffled,
+        units,
+        unit,
+        unit_step,
+        tap_step if unit_step in (tap_step, 2 * tap_step) else 0,
+        top,
+        left,
+        reach,
+        padded_width,
+        phases,
+        phase_width,
+        len(rows) * planes,
+        len(columns),
+        *inner,
+        *target_start,
+        *target_step,
+        target[1],
+        relu,
+    )
+    return Lanes(
+        row_tables=_tables(
+            row_offset,
+            [(tap * kernel_width * planes + p) * unit for tap, _ in rows for p in range(planes)],
+            [at for _, at in rows for _ in range(planes)],
+        ),
+        column_tables=_tables(
+            column_offset, [tap * planes * unit for tap, _ in columns], [at for _, at in columns]
+        ),
+        index=index,
+        fields=np.array(fields, np.int32),
+        channels=channels,
+        rows=grid[0],
+        columns=grid[1],
+        row_stride=strides[0],
+        reach=reach,
+        line=line,
+        planes=planes,
+        narrow=narrow,
+        units=units,
+        unit_channels=unit,
+        shuffled=shuffled,
+    )
+
+
+def _span(taps: Sequence[tuple[int, int]]) -> tuple[int, int]:
+    """Return how far ascending taps reach before an output, and how many pixels they span."""
+    if not taps:
+        return 0, 1
+    before = max(0, -taps[0][1])
+    return before, taps[-1][1] + before + 1
+
+
+def _inside(
+    taps: Sequence[tuple[int, int]], size: int, stride: int, outputs: int
+) -> tuple[int, int]:
+    """Return the range of outputs all of whose taps are inside an axis of `size`."""
+    if not taps:
+        return 0, outputs
+    begin = max(0, -(taps[0][1] // stride))
+    end = min(outputs, (size - 1 - taps[-1][1]) // stride + 1)
+    return (begin, end) if begin < end else (0, 0)
+
+
+def _shuffled(channels: int, outputs: int, planes: int, lanes: int) -> int:
+    """Return out of how many vectors of the source, 1 or 2, any of a plane comes; 0: of more."""
+    width = min(channels, lanes)
+    starts = [*range(0, channels - width, width), channels - width]
+    farthest = max(((start + width - 1) // outputs - start // outputs) * planes for start in starts)
+    vectors = farthest // lanes + 1
+    return vectors if vectors <= 2 else 0
+
+
+def _tables(*lines: list[int]) -> np.ndarray:
+    return np.array([line or [0] for line in lines], np.intp)
