@@ -127,13 +127,17 @@ FC_INLINE void NAME(fc_patch_body)(const int filters, const int vectors, const R
                     FC_UNROLL
                     for (int v = 0; v < vectors; v++) {
                         VEC patch = NAME(fc_load)(p[v] + at);
+                        FC_HOLD(patch);
                         FC_UNROLL
                         for (int i = 0; i < filters; i++) sums[s][i][v] += patch * values[i];
                     }
                 } else {
                     VEC patch[FC_PATCH_VECTORS];
                     FC_UNROLL
-                    for (int v = 0; v < vectors; v++) patch[v] = NAME(fc_load)(p[v] + at);
+                    for (int v = 0; v < vectors; v++) {
+                        patch[v] = NAME(fc_load)(p[v] + at);
+                        FC_HOLD(patch[v]);
+                    }
                     FC_UNROLL
                     for (int i = 0; i < filters; i++) {
                         VEC value = NAME(fc_splat)(dy[i]);

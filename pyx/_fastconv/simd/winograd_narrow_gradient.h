@@ -42,8 +42,10 @@ FC_INLINE void fc_narrow_outer_body(const int points, const int channels, const 
             for (int p = 0; p < points; p++) {
                 VEC side[2];
                 FC_UNROLL
-                for (int k = 0; k < vectors; k++)
+                for (int k = 0; k < vectors; k++) {
                     side[k] = fc_load_f32(z + p * z_step + (tile * vectors + k) * LANES);
+                    FC_HOLD(side[k]);
+                }
                 FC_UNROLL
                 for (int c = 0; c < channels; c++) {
                     VEC value = fc_splat_f32(v[tile * v_tile + p * 4 + c]);
