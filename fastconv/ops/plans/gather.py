@@ -25,7 +25,7 @@ WHOLE_TILES = 24
 """A multiple of every register tile's rows."""
 STAGED_PIECE_BYTES = 128
 """Least contiguous piece of the target worth a copy."""
-CLIP_GAIN = 1.25
+CLIP_GAIN = 1.02
 """Least factor by which taps that are nothing but padding must outnumber the work without."""
 STRIP_PIXELS = 96
 """Outputs of one task at least, so that its set-up does not show."""

@@ -84,12 +84,22 @@ FC_INLINE void NAME(fc_conv_body)(const int rows, const int vectors, const REAL 
     NAME(fc_accumulate)(rows, vectors, sums, pixel, run_offset, runs, length, weights,
                         weights_step);
     FC_UNROLL
-    for (int i = 0; i < rows; i++) {
-        for (int v = 0; v < vectors; v++) {
-            VEC sum = relu ? NAME(fc_relu)(sums[i][v]) : sums[i][v];
-            NAME(fc_store_some)(out[i] + v * LANES, sum, channels - v * LANES);
-        }
+    for (int i = 0; relu && i < rows; i++)
+        FC_UNROLL
+        for (int v = 0; v < vectors; v++) sums[i][v] = NAME(fc_relu)(sums[i][v]);
+    /* Apart from the rest, or the sums leave their registers for it. */
+    if (channels >= vectors * LANES) {
+        FC_UNROLL
+        for (int i = 0; i < rows; i++)
+            FC_UNROLL
+            for (int v = 0; v < vectors; v++) NAME(fc_store)(out[i] + v * LANES, sums[i][v]);
+        return;
     }
+    FC_UNROLL
+    for (int i = 0; i < rows; i++)
+        FC_UNROLL
+        for (int v = 0; v < vectors; v++)
+            NAME(fc_store_some)(out[i] + v * LANES, sums[i][v], channels - v * LANES);
 }
 
 #define FC_CONV_CASE(n)                                                                        \
