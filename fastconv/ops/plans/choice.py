@@ -46,6 +46,8 @@ and of a value of dU, whose transform is made once a call.  The four algorithms'
 gradient are in one unit, fitted together to 1,800 single-threaded timings of an AVX2 build over 1
 to 384 channels and 1 to 64 groups; choices by them take 2 % more than the fastest, on the average,
 and 5 % with groups."""
+GRADIENT_CHANNELS = 8
+"""Of fewer, one of the other three is faster whatever these costs say."""
 PRODUCT_COST, PRODUCT_PATCH_COST, PRODUCT_PIXEL_COST = 1.0, 16.8, 9
 """Of the kernel gradient as a matrix product: a multiply-add, a packed value of a pixel's patch and
 of dy."""
@@ -57,12 +59,15 @@ that a piece of the patch loads, a packed value of dy, and a copied value of x."
 PATCH_LINE_COST, PATCH_SUM_COST = 5.6, 45
 """And a sum that a tile takes up and puts down for each line of outputs, and a value of the kernel,
 whose parts are added."""
-NARROW_BYTES = 20 * 1024
-"""Of a transformed kernel's panel in the algorithm for few channels: it should stay in L1."""
+NARROW_CHANNELS = {4: 17, 8: 8, 16: 6}
+"""Channels at most, by lanes, of the algorithm for few channels: its panel should stay in L1."""
 NARROW_PIXELS = 12
-"""Of the other algorithms, in the time of one tile of that.  Measured on an AVX2 build over 1 to
-8 channels, 3 to 128 filters and outputs of 5 to 224 pixels a side: there it takes 0.5 to 0.9
-times as long as the faster of them, if its tiles are whole, and 0.7 to 0.95 with short ones."""
+"""Of the other algorithms, in the time of one tile of that.  Measured on AVX2 and AVX-512 builds
+over 1 to 12 channels, 3 to 128 filters and outputs of 5 to 224 pixels a side: there it takes 0.5 to
+0.9 times as long as the faster of them, if its tiles are whole, and 0.7 to 1.1 with short ones."""
+NARROW_GRADIENT_CHANNELS = {4: 17, 8: 12, 16: 12}
+NARROW_GRADIENT_PIXELS = 14
+"""The same for its kernel gradient, which knows no short tiles."""
 PLANE_COST = 2.3
 """Of a depthwise kernel's multiply-add: it reads its operands from the L2 cache."""
 LATENCY = 8
@@ -103,7 +108,8 @@ def winograd_output(
     if groups != 1 or not _fits(window, dtype):
         return None
     # One channel takes the direct kernels nine multiply-adds, and pooling as long as anyone.
-    if _narrow(input_shape, window, pooled=pooled) and not (pooled and input_shape[3] == 1):
+    single = input_shape[3] == 1 and (pooled or filters != pad_channels(filters, dtype))
+    if _narrow(input_shape, window, pooled=pooled) and not single:
         return WinogradNarrowPlan(input_shape, filters, window, pooled=pooled, relu=relu)
     if not _pays(input_shape, filters, window, pooled=pooled):
         return None
@@ -306,15 +312,18 @@ def _narrow(
     input_shape: tuple[int, int, int, int], window: Window, *, pooled: bool = False
 ) -> bool:
     """Whether the algorithm for few channels is the fastest."""
-    panel = 2 * pad_channels(1, np.dtype(np.float32)) * POINTS * input_shape[3] * 4
     rows, columns = _computed(window, pooled=pooled)
     tiles = _whole_tiles(rows, pooled) * _whole_tiles(columns, pooled)
-    return panel <= NARROW_BYTES and NARROW_PIXELS * tiles <= rows * columns
+    few = input_shape[3] <= NARROW_CHANNELS[pad_channels(1, np.dtype(np.float32))]
+    return few and NARROW_PIXELS * tiles <= rows * columns
 
 
 def _narrow_gradient(input_shape: tuple[int, int, int, int], filters: int, window: Window) -> bool:
+    lanes = pad_channels(1, np.dtype(np.float32))
+    rows, columns = window.rows.output, window.columns.output
+    whole = NARROW_GRADIENT_PIXELS * -(-rows // 4) * -(-columns // 4) <= rows * columns
     # Of a handful of filters most lanes would idle.
-    return filters >= pad_channels(1, np.dtype(np.float32)) and _narrow(input_shape, window)
+    return whole and input_shape[3] <= NARROW_GRADIENT_CHANNELS[lanes] and filters >= lanes
 
 
 def _computed(window: Window, *, pooled: bool) -> tuple[int, int]:
@@ -353,6 +362,8 @@ def _pays(
 
 def _gradient_pays(input_shape: tuple[int, int, int, int], filters: int, window: Window) -> bool:
     images, _, _, channels = input_shape
+    if channels < GRADIENT_CHANNELS:
+        return False
     dtype = np.dtype(np.float32)
     arguments = (input_shape, (3, 3, channels, filters), window, 1, dtype)
     padded, channels_padded = pad_channels(filters, dtype), pad_channels(channels, dtype)
