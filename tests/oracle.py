@@ -72,8 +72,12 @@ def conv_cases(draw, *, plain: bool = False) -> Case:
     """Draw a convolution that fits; `plain` leaves groups and dilation at 1."""
     groups = 1 if plain else draw(st.sampled_from([1, 1, 1, 2, 3, 8, 13, 17]))
     # Around the vectors' lengths (4, 8, 16, 32) lie the edges of the kernels' tiles.
-    channels = groups * draw(st.sampled_from([1, 2, 3, 5, 17, 35] if groups > 1 else [1, 2, 3, 8, 17, 33]))
-    filters = groups * draw(st.sampled_from([1, 2, 3, 18] if groups > 1 else [1, 2, 7, 16, 31, 33, 65]))
+    channels = groups * draw(
+        st.sampled_from([1, 2, 3, 5, 17, 35] if groups > 1 else [1, 2, 3, 8, 17, 33])
+    )
+    filters = groups * draw(
+        st.sampled_from([1, 2, 3, 18] if groups > 1 else [1, 2, 7, 16, 31, 33, 65])
+    )
     size = draw(st.tuples(st.integers(1, 5), st.integers(1, 5)))
     dilation = 1 if plain else draw(st.sampled_from([1, 1, 1, 2, 3, (1, 2), (3, 1)]))
     padding = draw(

@@ -113,9 +113,7 @@ def test_every_way_to_read_the_image_gives_the_same_bits(channels, strides, size
     """In place with its edges clipped or copied, in channels of a pixel or of several."""
     random = np.random.default_rng(0)
     shape, kernel = (2, 11, 29, channels), random.standard_normal((size, size, 1, channels), "f")
-    window, groups = conv2d_window(
-        shape, kernel.shape, padding=1, strides=strides, groups=channels
-    )
+    window, groups = conv2d_window(shape, kernel.shape, padding=1, strides=strides, groups=channels)
     x = random.standard_normal(shape, np.float32)
     results, ways = [], set()
     for pad, edge_cost in ((True, 0), (True, 1000), (False, 1000)):
