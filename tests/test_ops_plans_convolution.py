@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from oracle import conv_cases
 
 import fastconv
-from fastconv import ops, reference
+from fastconv import ops, reference, runtime
 from fastconv.ops.plans import Conv2DPlan, Pool2DPlan, convolution
 from fastconv.ops.plans.gather import Gather
 
@@ -180,6 +180,29 @@ def test_dot_products_of_few_outputs_agree_with_panels(groups, outputs, options,
         results.append((y, dx))
     for dots, panels in zip(*results, strict=True):
         np.testing.assert_allclose(dots, panels, rtol=1e-5)
+
+
+@pytest.mark.skipif(runtime.kernels.shorter is None, reason="has no level of shorter vectors")
+@pytest.mark.parametrize("groups", [1, 2])
+def test_channels_that_leave_half_a_vector_idle_take_shorter_ones(groups, monkeypatch):
+    x, window = (2, 9, 11, 8 * groups), (5, 3, 8, 7 * groups)
+    results = []
+    for wanted in (runtime.kernels.shorter, runtime.kernels):
+        rng = np.random.default_rng(0)
+        kernel, values = rng.random(window, np.float32), rng.random(x, np.float32)
+        plan = Conv2DPlan(x, window, padding="same", groups=groups)
+        plan._plan_phases()
+        assert plan._forward.kernels is plan._phases[0].kernels is wanted
+        y, dx = np.empty(plan.output_shape, np.float32), np.empty(x, np.float32)
+        dkernel = np.empty(window, np.float32)
+        start = np.zeros(groups * 64, np.float32)
+        plan._gather(plan._forward, values, kernel, start, y, transposed=False)
+        plan._gather(plan._phases[0], y, kernel, start, dx, transposed=True)
+        plan._plan_kernel_gradient().kernel_gradient(y, values, dkernel, None)
+        results.append((y, dx, dkernel))
+        monkeypatch.setattr(runtime.kernels, "shorter", None)
+    for shorter, longer in zip(*results, strict=True):
+        np.testing.assert_allclose(shorter, longer, rtol=2e-5)
 
 
 def test_threads_may_change_under_a_plan(threads):

@@ -43,6 +43,14 @@ def test_threads_from_the_environment(environment, threads):
     assert (done.stdout.strip(), done.stderr) == (str(threads), "")
 
 
+def test_a_forced_level_is_the_only_one():
+    done = python(
+        "from fastconv import runtime; print(runtime.kernels.shorter)",
+        FASTCONV_SIMD=runtime.kernels.cpu.supported_levels()[-1],
+    )
+    assert (done.stdout.strip(), done.stderr) == ("None", "")
+
+
 @pytest.mark.parametrize("value", ["0", "-1", "two", "1.5"])
 def test_nonsense_in_the_environment(value):
     done = python("import fastconv", FASTCONV_NUM_THREADS=value)

@@ -8,6 +8,7 @@ that the CPU runs; FASTCONV_SIMD names another one.
 import importlib
 import os
 from importlib.machinery import PathFinder
+from types import SimpleNamespace
 
 from . import cpu
 
@@ -30,13 +31,22 @@ _MODULES = (
 )
 
 
-def _choose_level() -> str:
+# Where channels would leave more than half of a long vector idle; nowhere if a level is forced.
+_SHORTER = {"avx512": "avx2"}
+_SHORTER_MODULES = ("conv", "conv_gradient")
+
+
+def _usable_levels() -> list[str]:
     built = [
         level
         for level in cpu.LEVELS
         if PathFinder.find_spec("conv", [os.path.join(folder, level) for folder in __path__])
     ]
-    usable = [level for level in cpu.supported_levels() if level in built]
+    return [level for level in cpu.supported_levels() if level in built]
+
+
+def _choose_level() -> str:
+    usable = _usable_levels()
     wanted = os.environ.get("FASTCONV_SIMD")
     if not wanted:
         return usable[-1]
@@ -48,6 +58,17 @@ def _choose_level() -> str:
     return wanted
 
 
+def _load_shorter() -> SimpleNamespace | None:
+    level = _SHORTER.get(simd_level)
+    if level not in _usable_levels() or os.environ.get("FASTCONV_SIMD"):
+        return None
+    modules = {name: f"{__name__}.{level}.{name}" for name in _SHORTER_MODULES}
+    return SimpleNamespace(
+        **{name: importlib.import_module(module) for name, module in modules.items()}
+    )
+
+
 simd_level = _choose_level()
 for _name in _MODULES:
     globals()[_name] = importlib.import_module(f"{__name__}.{simd_level}.{_name}")
+shorter = _load_shorter()

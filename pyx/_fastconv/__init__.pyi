@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 from . import augment as augment
 from . import conv as conv
 from . import conv_gradient as conv_gradient
@@ -15,3 +17,4 @@ from . import winograd_narrow as winograd_narrow
 
 KERNEL_API: int
 simd_level: str
+shorter: SimpleNamespace | None

@@ -11,18 +11,19 @@ them take 1.5 % more than the faster algorithm, on the average.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ... import runtime
 from ...geometry import Axis, Window
 from .depthwise import DepthwisePlan
-from .kernel_gradient import TILE, KernelGradientPlan
+from .gradient_costs import patch_cost, plane_cost, product_cost, winograd_cost
+from .kernel_gradient import KernelGradientPlan
 from .lanes import Lanes
 from .overlap_add import OverlapAddPlan
-from .packing import pad_channels
-from .patch_gradient import PatchGradientPlan, patch_runs, tile_shape
+from .packing import kernels_for, pad_channels
+from .patch_gradient import PatchGradientPlan
 from .winograd import KERNEL_BYTES, POINTS, WinogradKernelGradientPlan, WinogradPlan
 from .winograd_narrow import WinogradNarrowPlan
 
@@ -40,25 +41,8 @@ KERNEL_COST, LARGE_KERNEL_COST, TURNED_COST = 20, 50, 15
 and in addition where the kernel is turned round, for the input gradient."""
 DIRECT_COST, DIRECT_KERNEL_COST = 1.35, 60
 """Of a multiply-add of the direct kernels, and of packing one value of the kernel."""
-GRADIENT_POINT_COST, GRADIENT_TRANSFORM_COST, GRADIENT_KERNEL_COST = 1.33, 284, 4
-"""The same for the kernel gradient: of a multiply-add, of one value's share of a tile's transform,
-and of a value of dU, whose transform is made once a call.  The four algorithms' costs of the kernel
-gradient are in one unit, fitted together to 1,800 single-threaded timings of an AVX2 build over 1
-to 384 channels and 1 to 64 groups; choices by them take 2 % more than the fastest, on the average,
-and 5 % with groups."""
 GRADIENT_CHANNELS = 8
 """Of fewer, one of the other three is faster whatever these costs say."""
-PRODUCT_COST, PRODUCT_PATCH_COST, PRODUCT_PIXEL_COST = 1.0, 16.8, 9
-"""Of the kernel gradient as a matrix product: a multiply-add, a packed value of a pixel's patch and
-of dy."""
-PRODUCT_GROUP_COST, PRODUCT_SUM_COST = 91, 28
-"""And a pixel of each group, and a value of the kernel, whose parts are added."""
-PATCH_TILE_COST, PATCH_PIECE_COST, PATCH_PIXEL_COST, PATCH_SOURCE_COST = 2.54, 0.77, 16.6, 2.3
-"""Of the one along the patch: a value of the patch that a tile of filters loads, a lane of a filter
-that a piece of the patch loads, a packed value of dy, and a copied value of x."""
-PATCH_LINE_COST, PATCH_SUM_COST = 5.6, 45
-"""And a sum that a tile takes up and puts down for each line of outputs, and a value of the kernel,
-whose parts are added."""
 NARROW_CHANNELS = {4: 17, 8: 8, 16: 6}
 """Channels at most, by lanes, of the algorithm for few channels: its panel should stay in L1."""
 NARROW_PIXELS = 12
@@ -79,11 +63,8 @@ PANEL_COST, NARROW_PANEL_COST = 0.8, 1.0
 """Of a register tile's multiply-add, with two vectors of a group's channels or with only one.
 A run of one group's channels is set up in the time of one more of its values.  These are
 fitted to timings of an AVX2 build over groups of 1 to 32 channels."""
-PLANE_GRADIENT_COST, PLANE_SHUFFLE_COST, PLANE_COPY_COST = 2.7, 9.7, 33
-"""Of the kernel gradient by planes, in the unit of the others: a multiply-add, and a value of a
-plane that is permuted or copied."""
-PLANE_PIXEL_COST, PLANE_SUM_COST = 23, 182
-"""And a value of dy, and a value of the kernel, whose parts are added."""
+SHORTER_COST = 1.2
+"""Of a lane of shorter vectors, where planes have the long ones."""
 DOT_COST, DOT_SUM_COST = 1.3, 8
 """Of a dot product's vector, and of summing its lanes, in the multiply-adds of one."""
 PANEL_STORE_COST, OVERLAP_STORE_COST, OVERLAP_LOAD_COST = 6, 8, 1
@@ -164,12 +145,8 @@ def kernel_gradient(
         if _gradient_pays(input_shape, filters, window):
             return WinogradKernelGradientPlan(input_shape, filters, window)
     arguments = (input_shape, kernel_shape, window, groups, dtype)
-    plan = (
-        PatchGradientPlan
-        if _patch_cost(*arguments) < _product_cost(*arguments)
-        else KernelGradientPlan
-    )
-    return plan(*arguments)
+    _, plan, kernels = _direct_gradient(*arguments)
+    return plan(*arguments, kernels)
 
 
 class Grouped(NamedTuple):
@@ -201,8 +178,8 @@ def depthwise(
     gradient = _panels_over_planes(plan.backward_lanes, outputs, inputs, taps / strides, 1, dtype)
     arguments = (input_shape, kernel_shape, window, groups, dtype)
     gradient *= min(OVERLAP_OVER_PLANES * _overlap_over_panels(*arguments), 1)
-    planes = _plane_gradient_cost(plan.gradient_lanes, *arguments)
-    panels = min(_product_cost(*arguments), _patch_cost(*arguments))
+    planes = plane_cost(plan.gradient_lanes, *arguments)
+    panels, *_ = _direct_gradient(*arguments)
     return Grouped(
         plan if output > 1 else None,
         plan if gradient > 1 else None,
@@ -223,12 +200,15 @@ def _panels_over_planes(
     # The kernel's tiles are up to 6 units (on most CPUs) by 2 vectors.
     sums = min(lanes.units, 6) * min(lanes.unit_channels // pad_channels(1, dtype), 2)
     plane = max(PLANE_COST, LATENCY / sums) / lanes.filled
-    padded = pad_channels(outputs, dtype)
-    panel = PANEL_COST if padded > pad_channels(1, dtype) else NARROW_PANEL_COST
+    kernels = kernels_for(outputs, dtype)
+    padded = pad_channels(outputs, dtype, kernels)
+    panel = PANEL_COST if padded > pad_channels(1, dtype, kernels) else NARROW_PANEL_COST
     panels = padded * taps * panel * (1 + 1 / inputs)
     if dot_products(outputs, inputs, math.ceil(taps), dtype):
         dots = _dots(outputs, inputs, taps, dtype) * pad_channels(1, dtype) / inputs
         panels = min(panels, DOT_COST * dots)
+    if kernels is not runtime.kernels:
+        panels *= SHORTER_COST
     return panels / (outputs * (plane * taps + spread))
 
 
@@ -265,23 +245,6 @@ def _overlap_over_panels(
 def _panel_cost(vectors: int) -> float:
     """Return the time of a step of all panels: those of two vectors read their inputs once."""
     return vectors // 2 * 2 * PANEL_COST + vectors % 2 * NARROW_PANEL_COST
-
-
-def _plane_gradient_cost(
-    lanes: Lanes,
-    input_shape: tuple[int, int, int, int],
-    kernel_shape: tuple[int, int, int, int],
-    window: Window,
-    groups: int,
-    dtype: np.dtype,
-) -> float:
-    """Return the cost of the kernel gradient by planes, in the unit of `_product_cost`."""
-    pixels = input_shape[0] * window.rows.output * window.columns.output
-    taps, inputs, filters = math.prod(kernel_shape[:2]), kernel_shape[2], kernel_shape[3]
-    spread = PLANE_SHUFFLE_COST if lanes.shuffled else PLANE_COPY_COST
-    spread *= window.rows.stride * window.columns.stride
-    values = filters * inputs * (PLANE_GRADIENT_COST * taps / lanes.filled + spread)
-    return pixels * (values + PLANE_PIXEL_COST * filters) + PLANE_SUM_COST * taps * inputs * filters
 
 
 def dot_products(outputs: int, run: int, runs: int, dtype: np.dtype) -> bool:
@@ -361,61 +324,29 @@ def _pays(
 
 
 def _gradient_pays(input_shape: tuple[int, int, int, int], filters: int, window: Window) -> bool:
-    images, _, _, channels = input_shape
+    channels, dtype = input_shape[3], np.dtype(np.float32)
     if channels < GRADIENT_CHANNELS:
         return False
-    dtype = np.dtype(np.float32)
     arguments = (input_shape, (3, 3, channels, filters), window, 1, dtype)
-    padded, channels_padded = pad_channels(filters, dtype), pad_channels(channels, dtype)
-    tiles = images * -(-window.rows.output // 4) * -(-window.columns.output // 4)
-    transforms = GRADIENT_TRANSFORM_COST * (channels_padded + padded)
-    points = POINTS * channels_padded * padded
-    winograd = tiles * (GRADIENT_POINT_COST * points + transforms) + GRADIENT_KERNEL_COST * points
-    return winograd < min(_product_cost(*arguments), _patch_cost(*arguments))
+    return winograd_cost(input_shape, filters, window) < _direct_gradient(*arguments)[0]
 
 
-def _product_cost(
+def _direct_gradient(
     input_shape: tuple[int, int, int, int],
     kernel_shape: tuple[int, int, int, int],
     window: Window,
     groups: int,
     dtype: np.dtype,
-) -> float:
-    """Return the cost of the kernel gradient as a matrix product of all pixels."""
-    pixels = input_shape[0] * window.rows.output * window.columns.output
-    depth = window.rows.window * window.columns.window * kernel_shape[2]
-    rows = -(-depth // TILE) * TILE
-    products = groups * rows * pad_channels(kernel_shape[3] // groups, dtype)
-    return (
-        pixels * (PRODUCT_COST * products + PRODUCT_PATCH_COST * groups * depth)
-        + pixels * (PRODUCT_PIXEL_COST * kernel_shape[3] + PRODUCT_GROUP_COST * groups)
-        + PRODUCT_SUM_COST * depth * kernel_shape[3]
-    )
-
-
-def _patch_cost(
-    input_shape: tuple[int, int, int, int],
-    kernel_shape: tuple[int, int, int, int],
-    window: Window,
-    groups: int,
-    dtype: np.dtype,
-) -> float:
-    """Return the cost of the kernel gradient with vectors along the patch."""
-    lines, filters = input_shape[0] * window.rows.output, kernel_shape[3] // groups
-    run, starts = patch_runs(window, kernel_shape[2], groups)
-    values = pad_channels(run, dtype) * len(starts)
-    lanes = pad_channels(1, dtype)
-    tile, most = tile_shape(filters)
-    pieces = -(-values // (most * lanes))
-    # Each tile of filters loads all vectors, each piece of these all filters.
-    loads = PATCH_TILE_COST * -(-filters // tile) * values
-    loads += PATCH_PIECE_COST * pieces * filters * lanes
-    pixel = groups * loads + PATCH_PIXEL_COST * kernel_shape[3]
-    return (
-        lines * (window.columns.output * pixel + PATCH_LINE_COST * groups * values * filters)
-        + PATCH_SOURCE_COST * math.prod(input_shape)
-        + PATCH_SUM_COST * run * len(starts) * kernel_shape[3]
-    )
+) -> tuple[float, type[KernelGradientPlan] | type[PatchGradientPlan], Any]:
+    """Return the cost, the plan and the kernels of the faster of the direct kernel gradients."""
+    arguments = (input_shape, kernel_shape, window, groups, dtype)
+    shorter = runtime.kernels.shorter
+    choices = [
+        (cost(*arguments, kernels), plan, kernels)
+        for kernels in ((runtime.kernels, shorter) if shorter else (runtime.kernels,))
+        for cost, plan in ((product_cost, KernelGradientPlan), (patch_cost, PatchGradientPlan))
+    ]
+    return min(choices, key=lambda choice: choice[0])
 
 
 def _turned(axis: Axis) -> Axis:

@@ -18,10 +18,8 @@ from .choice import (
     winograd_output,
 )
 from .gather import Gather, Taps, plan_gather, run_of, taps_of, transposed_taps_of
-from .packing import PackedKernel, pad_channels
+from .packing import PackedKernel, kernels_for, pad_channels
 from .scratch import Scratch
-
-_kernels = runtime.kernels.conv
 
 
 class Conv2DPlan:
@@ -63,7 +61,7 @@ class Conv2DPlan:
             strides=(window.rows.stride, window.columns.stride),
             groups=self._groups,
             relu=relu,
-            dots=self._dots(
+            **self._vectors(
                 kernel_shape[3], input_shape[3], taps_of(window.rows), taps_of(window.columns)
             ),
         )
@@ -95,7 +93,7 @@ class Conv2DPlan:
             self._grouped.output.forward(x, kernel, bias, out)
             return
         filters = self._kernel_shape[3] // self._groups
-        padded = pad_channels(filters, self._dtype)
+        padded = pad_channels(filters, self._dtype, self._forward.kernels)
         start = self._scratch("bias", self._groups * padded)
         start[:] = 0
         if bias is not None:
@@ -159,10 +157,10 @@ class Conv2DPlan:
             packed = self._packed(kernel)
         rows = gather.strip_rows(self._images, threads, self._dtype.itemsize)
         strips = self._images * -(-gather.rows // rows)
-        panels = self._groups * -(-columns // (2 * _kernels.LANES[self._dtype.name]))
+        panels = self._groups * -(-columns // (2 * pad_channels(1, self._dtype, gather.kernels)))
         splits = gather.splits(strips, panels, threads)
         stage_pixels = 0 if splits > 1 else gather.stage_pixels(self._dtype.itemsize)
-        _kernels.gather(
+        gather.kernels.conv.gather(
             source,
             packed,
             start,
@@ -179,10 +177,16 @@ class Conv2DPlan:
             threads,
         )
 
-    def _dots(self, outputs: int, channels: int, row_taps: Taps, column_taps: Taps) -> bool:
+    def _vectors(
+        self, outputs: int, channels: int, row_taps: Taps, column_taps: Taps
+    ) -> dict[str, Any]:
+        """Return along what the vectors of a gather run, and whose kernels they are."""
         run = run_of(column_taps, channels, self._groups)
         values = len(row_taps) * len(column_taps) * channels // self._groups
-        return dot_products(outputs // self._groups, run, values // run, self._dtype)
+        outputs //= self._groups
+        dots = dot_products(outputs, run, values // run, self._dtype)
+        kernels = runtime.kernels if dots else kernels_for(outputs, self._dtype)
+        return {"dots": dots, "kernels": kernels}
 
     def _pack(self, kernel: np.ndarray, packed: np.ndarray) -> None:
         self._pack_for(self._forward, kernel, packed, transposed=False)
@@ -191,15 +195,16 @@ class Conv2DPlan:
         self, gather: Gather, kernel: np.ndarray, packed: np.ndarray, *, transposed: bool
     ) -> None:
         if gather.dots:
-            _kernels.pack_dots(kernel, packed, gather.taps, self._groups, transposed)
+            gather.kernels.conv.pack_dots(kernel, packed, gather.taps, self._groups, transposed)
         else:
             threads = runtime.get_num_threads()
-            _kernels.pack(kernel, packed, gather.taps, self._groups, transposed, threads)
+            gather.kernels.conv.pack(kernel, packed, gather.taps, self._groups, transposed, threads)
 
     def _packed_size(self, gather: Gather, *, transposed: bool) -> int:
         columns = self._kernel_shape[2] if transposed else self._kernel_shape[3] // self._groups
         depth = self._kernel_shape[3] // self._groups if transposed else self._kernel_shape[2]
-        return self._groups * pad_channels(columns, self._dtype) * len(gather.taps) * depth
+        padded = pad_channels(columns, self._dtype, gather.kernels)
+        return self._groups * padded * len(gather.taps) * depth
 
     def _kernel_gradient(
         self, dy: np.ndarray, x: np.ndarray, dkernel: np.ndarray, dbias: np.ndarray | None
@@ -262,7 +267,7 @@ class Conv2DPlan:
                 target_start=(top, left),
                 target_step=(rows.stride, columns.stride),
                 groups=self._groups,
-                dots=self._dots(self._source[2], self._kernel_shape[3], row_taps, column_taps),
+                **self._vectors(self._source[2], self._kernel_shape[3], row_taps, column_taps),
                 clears=number == 0 and len(phases) < len(taps),
             )
             for number, (top, left, row_taps, column_taps) in enumerate(phases)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from ... import runtime
 from ...geometry import Axis
 
 Taps = Sequence[tuple[int, int]]
@@ -64,6 +66,8 @@ class Gather:
     direct: bool
     dots: bool
     """Weights are packed for dot products."""
+    kernels: Any
+    """The compiled modules, of a level whose vectors the target's channels fill."""
     clears: bool
     """A task sets the target's rows to 0 before it writes its outputs there."""
 
@@ -116,6 +120,7 @@ def plan_gather(
     groups: int = 1,
     relu: bool = False,
     dots: bool = False,
+    kernels: Any = runtime.kernels,
     clears: bool = False,
 ) -> Gather:
     """Lay out a sum over taps.
@@ -189,6 +194,7 @@ def plan_gather(
         weights=len(rows) * len(columns) * source_group * target[2],
         direct=direct,
         dots=dots,
+        kernels=kernels,
         clears=clears,
     )
 

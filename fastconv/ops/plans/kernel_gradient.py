@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ... import runtime
 from ...geometry import Window
+from .packing import pad_channels
 from .scratch import Scratch
 
-_kernels = runtime.kernels.conv_gradient
-_conv = runtime.kernels.conv
-
-TILE = _conv.TILE
-"""Values of the patch in one piece."""
 PARTS = 16
 """Tasks at most; fixed, so that sums do not depend on the threads."""
 PARTS_BYTES = 64 * 1024 * 1024
@@ -41,18 +39,22 @@ class KernelGradientPlan:
         window: Window,
         groups: int,
         dtype: np.dtype,
+        kernels: Any = runtime.kernels,
     ) -> None:
+        self._kernels = kernels.conv_gradient
+        # Values of the patch in one piece.
+        self._tile = tile = kernels.conv.TILE
         self._scratch = Scratch(dtype)
         channels, filters = kernel_shape[2], kernel_shape[3] // groups
         self._filters = kernel_shape[3]
         depth = channels * window.rows.window * window.columns.window
-        wide = 2 * _conv.LANES[dtype.name]
-        by_tap = -(-channels // TILE) * TILE <= TAP_WASTE * channels
+        wide = 2 * pad_channels(1, dtype, kernels)
+        by_tap = -(-channels // tile) * tile <= TAP_WASTE * channels
         self._runs, length = _runs(window, channels, merge=groups == 1 and not by_tap)
         self._shape = np.array(
             [window.rows.stride, window.columns.stride, groups, length, int(by_tap)], np.int32
         )
-        pieces = -(-length // TILE) * len(self._runs) if by_tap else -(-depth // TILE)
+        pieces = -(-length // tile) * len(self._runs) if by_tap else -(-depth // tile)
         tiles = -(-filters // wide)
         self._packed_filters = tiles * wide
         pixels = min(BLOCK_PIXELS, BLOCK_BYTES // (self._packed_filters * dtype.itemsize))
@@ -63,7 +65,7 @@ class KernelGradientPlan:
         self._block_rows = max(1, min(rows, pixels // max(columns, 1), near))
         self._block_pixels = self._block_rows * columns
         blocks = -(-rows // self._block_rows)
-        self._sums = groups * pieces * tiles * TILE * wide
+        self._sums = groups * pieces * tiles * tile * wide
         splits = max(1, min(PARTS, pieces // SPLIT_PIECES))
         self._parts = max(
             1, min(blocks, -(-PARTS // splits), PARTS_BYTES // (self._sums * dtype.itemsize))
@@ -75,7 +77,7 @@ class KernelGradientPlan:
     ) -> None:
         """Write the gradients; dbias may be None."""
         threads = runtime.get_num_threads()
-        _kernels.kernel_gradient(
+        self._kernels.kernel_gradient(
             x,
             dy,
             self._runs,
@@ -84,7 +86,7 @@ class KernelGradientPlan:
             self._splits,
             self._scratch("sums", self._parts, self._sums),
             self._scratch("bias sums", self._parts, self._filters),
-            self._scratch("patch", threads, self._block_pixels * TILE),
+            self._scratch("patch", threads, self._block_pixels * self._tile),
             self._scratch("filters", threads, self._block_pixels * self._packed_filters),
             dkernel,
             dbias,

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ... import runtime
 from ...geometry import Axis, Window
+from .packing import pad_channels
 from .scratch import Scratch
-
-_kernels = runtime.kernels.conv_gradient
-_lanes = runtime.kernels.conv.LANES
 
 PARTS = 16
 """Tasks at most; fixed, so that sums do not depend on the threads."""
@@ -29,11 +29,13 @@ class PatchGradientPlan:
         window: Window,
         groups: int,
         dtype: np.dtype,
+        kernels: Any = runtime.kernels,
     ) -> None:
+        self._kernels = kernels.conv_gradient
         self._scratch = Scratch(dtype)
         images, height, width, channels = input_shape
         rows, columns = window
-        lanes = _lanes[dtype.name]
+        lanes = pad_channels(1, dtype, kernels)
         run, starts = patch_runs(window, kernel_shape[2], groups)
         direct = run >= lanes and _inside(rows) and _inside(columns)
         padded_width = (columns.output - 1) * columns.stride + _extent(columns)
@@ -55,7 +57,7 @@ class PatchGradientPlan:
             np.int32,
         )
         self._filters, filters = kernel_shape[3], kernel_shape[3] // groups
-        tile, most = tile_shape(filters)
+        tile, most = tile_shape(filters, kernels)
         most = min(most, len(self._offset))
         tiles = -(-filters // tile)
         reach = _extent(rows)
@@ -87,7 +89,7 @@ class PatchGradientPlan:
     ) -> None:
         """Write the gradients; dbias may be None."""
         threads = runtime.get_num_threads()
-        _kernels.patch_gradient(
+        self._kernels.patch_gradient(
             x,
             dy,
             self._offset,
@@ -106,10 +108,11 @@ class PatchGradientPlan:
         )
 
 
-def tile_shape(filters: int) -> tuple[int, int]:
+def tile_shape(filters: int, kernels: Any = runtime.kernels) -> tuple[int, int]:
     """Return how many filters a tile takes, almost the same each, and how many vectors."""
-    tile = -(-filters // -(-filters // _kernels.PATCH_FILTERS))
-    return tile, min(_kernels.PATCH_VECTORS, _kernels.PATCH_SUMS // tile)
+    most = kernels.conv_gradient
+    tile = -(-filters // -(-filters // most.PATCH_FILTERS))
+    return tile, min(most.PATCH_VECTORS, most.PATCH_SUMS // tile)
 
 
 def patch_runs(window: Window, channels: int, groups: int) -> tuple[int, list[tuple[int, int]]]:

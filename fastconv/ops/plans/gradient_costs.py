@@ -1,0 +1,109 @@
+"""What the kernel gradient costs by each of its algorithms, in one unit, for `choice`."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ... import runtime
+from ...geometry import Window
+from .lanes import Lanes
+from .packing import pad_channels
+from .patch_gradient import patch_runs, tile_shape
+from .winograd import POINTS
+
+POINT_COST, TRANSFORM_COST, KERNEL_COST = 1.33, 284, 4
+"""Of Winograd's algorithm: of a multiply-add, of one value's share of a tile's transform, and of a
+value of dU, whose transform is made once a call.  The four algorithms' costs are in one unit,
+fitted together to 1,800 single-threaded timings of an AVX2 build over 1 to 384 channels and 1 to 64
+groups; choices by them take 2 % more than the fastest, on the average, and 5 % with groups."""
+PRODUCT_COST, PRODUCT_PATCH_COST, PRODUCT_PIXEL_COST = 1.0, 16.8, 9
+"""As a matrix product: of a multiply-add, a packed value of a pixel's patch and of dy."""
+PRODUCT_GROUP_COST, PRODUCT_SUM_COST = 91, 28
+"""And a pixel of each group, and a value of the kernel, whose parts are added."""
+PATCH_TILE_COST, PATCH_PIECE_COST, PATCH_PIXEL_COST, PATCH_SOURCE_COST = 2.54, 0.77, 16.6, 2.3
+"""Along the patch: of a value of the patch that a tile of filters loads, a lane of a filter that a
+piece of the patch loads, a packed value of dy, and a copied value of x."""
+PATCH_LINE_COST, PATCH_SUM_COST = 5.6, 45
+"""And a sum that a tile takes up and puts down for each line of outputs, and a value of the kernel,
+whose parts are added."""
+PLANE_COST, PLANE_SHUFFLE_COST, PLANE_COPY_COST = 2.7, 9.7, 33
+"""By planes: of a multiply-add, and a value of a plane that is permuted or copied."""
+PLANE_PIXEL_COST, PLANE_SUM_COST = 23, 182
+"""And a value of dy, and a value of the kernel, whose parts are added."""
+
+
+def winograd_cost(input_shape: tuple[int, int, int, int], filters: int, window: Window) -> float:
+    """Return the cost of the kernel gradient by Winograd's algorithm."""
+    images, _, _, channels = input_shape
+    dtype = np.dtype(np.float32)
+    padded, channels_padded = pad_channels(filters, dtype), pad_channels(channels, dtype)
+    tiles = images * -(-window.rows.output // 4) * -(-window.columns.output // 4)
+    transforms = TRANSFORM_COST * (channels_padded + padded)
+    points = POINTS * channels_padded * padded
+    return tiles * (POINT_COST * points + transforms) + KERNEL_COST * points
+
+
+def plane_cost(
+    lanes: Lanes,
+    input_shape: tuple[int, int, int, int],
+    kernel_shape: tuple[int, int, int, int],
+    window: Window,
+    groups: int,
+    dtype: np.dtype,
+) -> float:
+    """Return the cost of the kernel gradient by planes, in the unit of `product_cost`."""
+    pixels = input_shape[0] * window.rows.output * window.columns.output
+    taps, inputs, filters = math.prod(kernel_shape[:2]), kernel_shape[2], kernel_shape[3]
+    spread = PLANE_SHUFFLE_COST if lanes.shuffled else PLANE_COPY_COST
+    spread *= window.rows.stride * window.columns.stride
+    values = filters * inputs * (PLANE_COST * taps / lanes.filled + spread)
+    return pixels * (values + PLANE_PIXEL_COST * filters) + PLANE_SUM_COST * taps * inputs * filters
+
+
+def product_cost(
+    input_shape: tuple[int, int, int, int],
+    kernel_shape: tuple[int, int, int, int],
+    window: Window,
+    groups: int,
+    dtype: np.dtype,
+    kernels: Any = runtime.kernels,
+) -> float:
+    """Return the cost of the kernel gradient as a matrix product of all pixels."""
+    pixels = input_shape[0] * window.rows.output * window.columns.output
+    depth = window.rows.window * window.columns.window * kernel_shape[2]
+    rows = -(-depth // kernels.conv.TILE) * kernels.conv.TILE
+    products = groups * rows * pad_channels(kernel_shape[3] // groups, dtype, kernels)
+    return (
+        pixels * (PRODUCT_COST * products + PRODUCT_PATCH_COST * groups * depth)
+        + pixels * (PRODUCT_PIXEL_COST * kernel_shape[3] + PRODUCT_GROUP_COST * groups)
+        + PRODUCT_SUM_COST * depth * kernel_shape[3]
+    )
+
+
+def patch_cost(
+    input_shape: tuple[int, int, int, int],
+    kernel_shape: tuple[int, int, int, int],
+    window: Window,
+    groups: int,
+    dtype: np.dtype,
+    kernels: Any = runtime.kernels,
+) -> float:
+    """Return the cost of the kernel gradient with vectors along the patch."""
+    lines, filters = input_shape[0] * window.rows.output, kernel_shape[3] // groups
+    run, starts = patch_runs(window, kernel_shape[2], groups)
+    values = pad_channels(run, dtype, kernels) * len(starts)
+    lanes = pad_channels(1, dtype, kernels)
+    tile, most = tile_shape(filters, kernels)
+    pieces = -(-values // (most * lanes))
+    # Each tile of filters loads all vectors, each piece of these all filters.
+    loads = PATCH_TILE_COST * -(-filters // tile) * values
+    loads += PATCH_PIECE_COST * pieces * filters * lanes
+    pixel = groups * loads + PATCH_PIXEL_COST * kernel_shape[3]
+    return (
+        lines * (window.columns.output * pixel + PATCH_LINE_COST * groups * values * filters)
+        + PATCH_SOURCE_COST * math.prod(input_shape)
+        + PATCH_SUM_COST * run * len(starts) * kernel_shape[3]
+    )
