@@ -63,8 +63,10 @@ PANEL_COST, NARROW_PANEL_COST = 0.8, 1.0
 """Of a register tile's multiply-add, with two vectors of a group's channels or with only one.
 A run of one group's channels is set up in the time of one more of its values.  These are
 fitted to timings of an AVX2 build over groups of 1 to 32 channels."""
-SHORTER_COST = 1.2
-"""Of a lane of shorter vectors, where planes have the long ones."""
+SHORTER_COST, SHORTER_PANEL_COST = 1.2, 0.85
+"""Of a lane of shorter vectors where planes have the long ones, and of a panel of them in the time
+of one of those.  Measured on an AVX-512 build over 180 and 290 shapes: 1 to 2 % more than the
+faster."""
 DOT_COST, DOT_SUM_COST = 1.3, 8
 """Of a dot product's vector, and of summing its lanes, in the multiply-adds of one."""
 PANEL_STORE_COST, OVERLAP_STORE_COST, OVERLAP_LOAD_COST = 6, 8, 1
@@ -256,7 +258,9 @@ def dot_products(outputs: int, run: int, runs: int, dtype: np.dtype) -> bool:
     """
     if run < pad_channels(1, dtype):
         return False
-    return _dots(outputs, run, runs, dtype) < run * runs
+    shorter = kernels_for(outputs, dtype) is not runtime.kernels
+    panel = run * runs * (SHORTER_PANEL_COST if shorter else 1)
+    return _dots(outputs, run, runs, dtype) < panel
 
 
 def _dots(outputs: int, run: int, runs: float, dtype: np.dtype) -> float:
