@@ -25,12 +25,28 @@ class Axis(NamedTuple):
     after: int
     output: int
 
+    @property
+    def inside(self) -> float:
+        """The share of all outputs' taps that read the image and not its padding."""
+        read = 0
+        for tap in range(self.window):
+            start = tap * self.dilation - self.before
+            first = max(0, -(start // self.stride))
+            last = min(self.output - 1, (self.size - 1 - start) // self.stride)
+            read += max(0, last - first + 1)
+        return read / (self.window * self.output)
+
 
 class Window(NamedTuple):
     """A sliding window over the rows and the columns of an image."""
 
     rows: Axis
     columns: Axis
+
+    @property
+    def inside(self) -> float:
+        """The share of all outputs' taps that read the image and not its padding."""
+        return self.rows.inside * self.columns.inside
 
     @property
     def padded(self) -> bool:

@@ -37,6 +37,23 @@ def test_counts_the_windows_that_fit(image, size, strides, padding, dilation):
         assert last <= room < last + stride
 
 
+@given(image=sizes, size=pairs, strides=pairs, padding=paddings, dilation=pairs)
+def test_inside_is_the_share_of_taps_that_read_the_image(image, size, strides, padding, dilation):
+    if min(reference.output_size(image, size, strides, padding, dilation)) < 1:
+        return
+    window = window2d(image, size, strides, padding, dilation, owner="layer")
+    share = 1.0
+    for axis in window:
+        reads = [
+            0 <= output * axis.stride + tap * axis.dilation - axis.before < axis.size
+            for output in range(axis.output)
+            for tap in range(axis.window)
+        ]
+        assert axis.inside == sum(reads) / len(reads)
+        share *= axis.inside
+    assert window.inside == share
+
+
 @given(image=sizes, size=pairs, strides=pairs, dilation=pairs)
 def test_same_is_tensorflows(image, size, strides, dilation):
     window = window2d(image, size, strides, "same", dilation, owner="layer")

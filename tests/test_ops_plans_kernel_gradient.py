@@ -72,6 +72,18 @@ def test_threads_change_no_bit(kind, x, kernel, options, threads):
         np.testing.assert_array_equal(dbias, found[0][1])
 
 
+@pytest.mark.parametrize("channels", [4, 13, 64])
+def test_padding_is_left_out(channels):
+    plan, shape = planned(KernelGradientPlan, (2, 5, 6, channels), (3, 3, channels, 5), padding=1)
+    x, dy = np.ones((2, 5, 6, channels), np.float32), np.zeros(shape, np.float32)
+    dy[:, 0, 0] = np.nan
+    dkernel = np.empty((3, 3, channels, 5), np.float32)
+    plan.kernel_gradient(dy, x, dkernel, None)
+    assert np.isnan(dkernel[1:, 1:]).all()
+    # The taps that the corner's outputs find outside are not even multiplied by 0.
+    assert not dkernel[0].any() and not dkernel[:, 0].any()
+
+
 def test_bias_may_be_left_out():
     plan, shape = planned(PatchGradientPlan, (1, 9, 9, 2), (3, 3, 2, 5))
     x, dy = np.ones((1, 9, 9, 2), np.float32), np.ones(shape, np.float32)

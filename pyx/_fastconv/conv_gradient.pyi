@@ -15,6 +15,7 @@ def kernel_gradient(
     bias_sums: np.ndarray,
     patch: np.ndarray,
     filters: np.ndarray,
+    stretches: np.ndarray,
     dkernel: np.ndarray,
     dbias: np.ndarray | None,
     num_threads: int,

@@ -5,12 +5,13 @@ channels) and a row of dY its filters; X never exists as a whole.  Loops, outerm
 parts (private sums) x splits of the patch (parallel) - blocks of output pixels - groups -
 pieces of the patch - pieces of the filters - pixels.  Per block all pieces of dY are packed
 once, and each piece of X - so short that it stays in L1 - just before all pieces of dY pass
-by: packing frees the product from strides that would put all pixels in a few cache sets, from
-padding, and from the images' edges, since a block may span images.  Where there are channels
-enough, a piece is some of one tap's ("by_tap") and the taps of the same channels follow each
-other, so that they find their pixels of x in L1; otherwise pieces run on over the taps.
+by: packing frees the product from strides that would put all pixels in a few cache sets, and from
+the images' edges, since a block may span images.  Where there are channels enough, or much padding,
+a piece is some of one tap's ("by_tap") and the taps of the same channels follow each other, so that
+they find their pixels of x in L1.  Then a tap's outputs that read padding are left out: the others
+are stretches of dY's pixels.  Otherwise pieces run on over the taps, and padding is zeros.
 
-A register tile is TILE_ROWS values of the patch, broadcast, by up to two vectors of filters.
+A register tile is up to TILE values of the patch, broadcast, by up to two vectors of filters.
 With few filters `patch_gradient` is faster, whose loops are in _patch.pxd.  Parts are added in
 order, so that results do not depend on the threads.
 """
@@ -21,7 +22,7 @@ from libc.string cimport memset
 
 from _fastconv._patch cimport Patch, patch_of, patch_part, patch_pieces, reduce_vector
 from _fastconv._tiles cimport (
-    MOST_PATCH_SUMS, MOST_PATCH_VECTORS, TILE_FILTERS, TILE_ROWS, add_pixels, copy_pixels,
+    MOST_PATCH_SUMS, MOST_PATCH_VECTORS, TILE_FILTERS, add_pixels, copy_pixels,
     float_mode, flush_denormals, gradient_tile, lanes, real, restore_denormals, zero_pixels,
 )
 from _fastconv._window cimport Strip, strip_of
@@ -44,6 +45,7 @@ cdef struct Shape:
     int target_group      # filters of one group
     int run_length        # values of the patch that are contiguous in x
     int runs
+    int piece             # values of the patch in one piece
     int by_tap            # a piece is of one run; the runs pass by for the same values
 
 
@@ -57,48 +59,94 @@ cdef inline int vector_pitch(int count, const real* kind) noexcept nogil:
     return lanes(kind) if count <= lanes(kind) else 2 * lanes(kind)
 
 
+cdef struct Columns:      # of the outputs for which a tap lies in the image's columns
+    int begin
+    int end
+
+
+cdef inline Columns columns_of(const Shape* g, int column_offset) noexcept nogil:
+    cdef Columns c
+    c.begin, c.end = 0, g.columns
+    if column_offset < 0:
+        c.begin = min(g.columns, (g.column_stride - 1 - column_offset) // g.column_stride)
+    if column_offset >= g.width:
+        c.end = c.begin
+    else:
+        c.end = max(c.begin, min(g.columns,
+                                 (g.width - 1 - column_offset) // g.column_stride + 1))
+    return c
+
+
+cdef inline int source_row(const Shape* g, ptrdiff_t row, int row_offset) noexcept nogil:
+    """Return the image's row where an output row's tap lies, or -1."""
+    cdef int source = <int> (row % g.rows) * g.row_stride + row_offset
+    return source if source < g.height else -1
+
+
 cdef void pack_run(const Shape* g, const real* x, int row_offset, int column_offset, int channel,
                    ptrdiff_t first, ptrdiff_t last, int count, real* to,
                    int pitch) noexcept nogil:
-    """`count` values of one run, for output rows [first, last) counted over all images."""
-    cdef int begin = 0, end = g.columns, source
+    """`count` values of one run, for output rows [first, last) counted over all images.
+
+    Of padding there are none where pieces are of one tap, and zeros where they are not.
+    """
+    cdef Columns c = columns_of(g, column_offset)
     cdef ptrdiff_t row, step = <ptrdiff_t> g.column_stride * g.channels
-    cdef ptrdiff_t line = <ptrdiff_t> g.columns * pitch
-    if column_offset < 0:
-        begin = min(g.columns, (g.column_stride - 1 - column_offset) // g.column_stride)
-    if column_offset >= g.width:
-        end = begin
-    else:
-        end = max(begin, min(g.columns,
-                             (g.width - 1 - column_offset) // g.column_stride + 1))
+    cdef int source, before = 0 if g.by_tap else c.begin
+    cdef int after = 0 if g.by_tap else g.columns - c.end
     for row in range(first, last):
-        source = <int> (row % g.rows) * g.row_stride + row_offset
-        if source < 0 or source >= g.height or begin >= end:
-            zero_pixels(to, pitch, g.columns, count)
+        source = source_row(g, row, row_offset)
+        if source < 0 or c.begin == c.end:
+            if not g.by_tap:
+                zero_pixels(to, pitch, g.columns, count)
+                to += <ptrdiff_t> g.columns * pitch
+            continue
+        zero_pixels(to, pitch, before, count)
+        to += before * pitch
+        copy_pixels(x + ((row // g.rows * g.height + source) * g.width
+                         + c.begin * g.column_stride + column_offset) * g.channels + channel,
+                    step, c.end - c.begin, count, to, pitch)
+        to += <ptrdiff_t> (c.end - c.begin) * pitch
+        zero_pixels(to, pitch, after, count)
+        to += after * pitch
+
+
+cdef int tap_stretches(const Shape* g, int row_offset, int column_offset, ptrdiff_t first,
+                       ptrdiff_t last, int* stretch) noexcept nogil:
+    """Write the stretches of a block's pixels, (first, count), that a tap finds in the image."""
+    cdef Columns c = columns_of(g, column_offset)
+    cdef int stretches = 0, start, width = c.end - c.begin
+    cdef ptrdiff_t row
+    if width == 0:
+        return 0
+    for row in range(first, last):
+        if source_row(g, row, row_offset) < 0:
+            continue
+        start = <int> (row - first) * g.columns + c.begin
+        if stretches and stretch[0] + stretch[1] == start:
+            stretch[1] += width
         else:
-            zero_pixels(to, pitch, begin, count)
-            copy_pixels(x + ((row // g.rows * g.height + source) * g.width
-                             + begin * g.column_stride + column_offset) * g.channels + channel,
-                        step, end - begin, count, to + begin * pitch, pitch)
-            zero_pixels(to + end * pitch, pitch, g.columns - end, count)
-        to += line
+            stretch += 2 * (stretches > 0)
+            stretch[0], stretch[1] = start, width
+            stretches += 1
+    return stretches
 
 
 cdef inline ptrdiff_t piece_count(const Shape* g) noexcept nogil:
     if g.by_tap:
-        return <ptrdiff_t> (g.run_length + TILE_ROWS - 1) // TILE_ROWS * g.runs
-    return (g.runs * g.run_length + TILE_ROWS - 1) // TILE_ROWS
+        return <ptrdiff_t> (g.run_length + g.piece - 1) // g.piece * g.runs
+    return (g.runs * g.run_length + g.piece - 1) // g.piece
 
 
 cdef inline int piece_start(const Shape* g, ptrdiff_t piece, int* count) noexcept nogil:
     """Return the first value of a piece, and how many it has."""
     cdef int start
     if g.by_tap:
-        start = <int> (piece // g.runs) * TILE_ROWS
-        count[0] = min(TILE_ROWS, g.run_length - start)
+        start = <int> (piece // g.runs) * g.piece
+        count[0] = min(g.piece, g.run_length - start)
         return <int> (piece % g.runs) * g.run_length + start
-    start = <int> piece * TILE_ROWS
-    count[0] = min(TILE_ROWS, g.runs * g.run_length - start)
+    start = <int> piece * g.piece
+    count[0] = min(g.piece, g.runs * g.run_length - start)
     return start
 
 
@@ -136,39 +184,45 @@ cdef void pack_filters(const Shape* g, const real* dy, int group, ptrdiff_t firs
 
 
 cdef void multiply_piece(const Shape* g, const real* patch, int patch_count,
-                         const real* filters, int pixels, real* sums,
-                         int fresh) noexcept nogil:
+                         const real* filters, int pixels, const int* stretch, int stretches,
+                         real* sums, int fresh) noexcept nogil:
     """sums (+)= one piece of the patch times all pieces of dY, a tile of sums for each."""
     cdef int start = 0, pitch
     while start < g.target_group:
         pitch = vector_pitch(g.target_group - start, patch)
-        gradient_tile(patch_count, pitch // lanes(patch), patch, patch_count, filters, pitch,
-                      pixels, sums, pitch, fresh)
+        gradient_tile(patch_count, pitch // lanes(patch), patch, filters, stretch, stretches,
+                      sums, fresh)
         filters += <ptrdiff_t> pixels * pitch
-        sums += TILE_ROWS * filter_width(patch)
+        sums += g.piece * filter_width(patch)
         start += filter_width(patch)
 
 
 cdef void gradient_part(const Shape* g, const real* x, const real* dy, const int* runs,
                         ptrdiff_t first, ptrdiff_t last, int block_rows, int first_piece,
                         int last_piece, real* sums, real* bias_sums, real* patch,
-                        real* filters) noexcept nogil:
+                        real* filters, int* stretch) noexcept nogil:
     """Sums of pieces [first_piece, last_piece) over output rows [first, last)."""
-    cdef int group, piece, start, count
+    cdef int group, piece, start, count, run, pixels, stretches
     cdef ptrdiff_t row = first, end
     cdef ptrdiff_t pieces = piece_count(g)
     cdef ptrdiff_t tiles = (g.target_group + filter_width(x) - 1) // filter_width(x)
-    cdef ptrdiff_t tile = TILE_ROWS * 2 * lanes(x)
+    cdef ptrdiff_t tile = g.piece * 2 * lanes(x)
     if bias_sums != NULL:
         memset(bias_sums, 0, g.filters * sizeof(real))
     while row < last:
         end = min(row + block_rows, last)
+        pixels = <int> (end - row) * g.columns
         for group in range(g.groups):
             pack_filters(g, dy, group, row, end, filters, bias_sums)
             for piece in range(first_piece, last_piece):
                 start = piece_start(g, piece, &count)
                 pack_patch(g, x, runs, group, row, end, start, count, patch)
-                multiply_piece(g, patch, count, filters, <int> (end - row) * g.columns,
+                stretch[0], stretch[1], stretches = 0, pixels, 1
+                if g.by_tap:
+                    run = start // g.run_length
+                    stretches = tap_stretches(g, runs[2 * run], runs[2 * run + 1], row, end,
+                                              stretch)
+                multiply_piece(g, patch, count, filters, pixels, stretch, stretches,
                                sums + (group * pieces + piece) * tiles * tile, row == first)
         row = end
 
@@ -179,18 +233,18 @@ cdef void reduce_row(const Shape* g, const real* sums, ptrdiff_t parts, ptrdiff_
     cdef int wide = filter_width(sums), group, k, start, filters, offset, value = row
     cdef ptrdiff_t pieces = piece_count(g), piece, part
     cdef ptrdiff_t tiles = (g.target_group + wide - 1) // wide
-    cdef ptrdiff_t tile = TILE_ROWS * 2 * lanes(sums)
+    cdef ptrdiff_t tile = g.piece * 2 * lanes(sums)
     cdef const real* source
-    piece = row // TILE_ROWS
+    piece = row // g.piece
     if g.by_tap:
         value = row % g.run_length
-        piece = <ptrdiff_t> (value // TILE_ROWS) * g.runs + row // g.run_length
+        piece = <ptrdiff_t> (value // g.piece) * g.runs + row // g.run_length
     for group in range(g.groups):
         source = sums + (group * pieces + piece) * tiles * tile
         start = 0
         while start < g.target_group:
             filters = min(wide, g.target_group - start)
-            offset = value % TILE_ROWS * vector_pitch(filters, sums)
+            offset = value % g.piece * vector_pitch(filters, sums)
             for k in range(filters):
                 target[k] = source[offset + k]
             for part in range(1, parts):
@@ -210,6 +264,7 @@ def kernel_gradient(const real[:, :, :, ::1] x,     # IN
                     real[:, ::1] bias_sums,         # SCRATCH (parts, filters)
                     real[:, ::1] patch,             # SCRATCH one row a thread
                     real[:, ::1] filters,           # SCRATCH one row a thread
+                    int[:, ::1] stretches,          # SCRATCH one row a thread, 2 * block_rows
                     real[:, :, :, ::1] dkernel,     # OUT
                     real[::1] dbias,                # OUT or None
                     int num_threads):
@@ -230,7 +285,8 @@ def kernel_gradient(const real[:, :, :, ::1] x,     # IN
                           part * rows // parts, (part + 1) * rows // parts, block_rows,
                           <int> (split * pieces // splits), <int> ((split + 1) * pieces // splits),
                           &sums[part, 0], &bias_sums[part, 0] if split == 0 else NULL,
-                          &patch[threadid(), 0], &filters[threadid(), 0])
+                          &patch[threadid(), 0], &filters[threadid(), 0],
+                          &stretches[threadid(), 0])
         for task in prange(depth, schedule="static"):
             reduce_row(&g, &sums[0, 0], parts, sums.shape[1], <int> task,
                        &dkernel[0, 0, 0, 0] + task * g.filters)
@@ -294,6 +350,6 @@ cdef Shape shape_of(ptrdiff_t height, ptrdiff_t width, ptrdiff_t channels, ptrdi
     g.height, g.width, g.channels = <int> height, <int> width, <int> channels
     g.rows, g.columns, g.filters = <int> rows, <int> columns, <int> filters
     g.row_stride, g.column_stride, g.groups = fields[0], fields[1], fields[2]
-    g.run_length, g.by_tap, g.runs = fields[3], fields[4], <int> runs
+    g.run_length, g.piece, g.by_tap, g.runs = fields[3], fields[4], fields[5], <int> runs
     g.source_group, g.target_group = g.channels // g.groups, g.filters // g.groups
     return g

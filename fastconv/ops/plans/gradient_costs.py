@@ -9,6 +9,7 @@ import numpy as np
 
 from ... import runtime
 from ...geometry import Window
+from .kernel_gradient import leaves_out_padding
 from .lanes import Lanes
 from .packing import pad_channels
 from .patch_gradient import patch_runs, tile_shape
@@ -74,10 +75,13 @@ def product_cost(
     """Return the cost of the kernel gradient as a matrix product of all pixels."""
     pixels = input_shape[0] * window.rows.output * window.columns.output
     depth = window.rows.window * window.columns.window * kernel_shape[2]
+    computed = pixels
+    if leaves_out_padding(window, kernel_shape[2], kernels):
+        computed *= window.inside
     rows = -(-depth // kernels.conv.TILE) * kernels.conv.TILE
     products = groups * rows * pad_channels(kernel_shape[3] // groups, dtype, kernels)
     return (
-        pixels * (PRODUCT_COST * products + PRODUCT_PATCH_COST * groups * depth)
+        computed * (PRODUCT_COST * products + PRODUCT_PATCH_COST * groups * depth)
         + pixels * (PRODUCT_PIXEL_COST * kernel_shape[3] + PRODUCT_GROUP_COST * groups)
         + PRODUCT_SUM_COST * depth * kernel_shape[3]
     )

@@ -26,7 +26,10 @@ SOURCE_BYTES = 192 * 1024
 """Pixels of x of one block, less the rows that its kernel reaches beyond."""
 
 TAP_WASTE = 1.1
-"""Most values that pieces of one tap may hold for each that there is."""
+"""Most values that whole pieces of one tap may hold for each that there is."""
+TAP_INSIDE, TAP_CHANNELS = 0.95, 4
+"""Where fewer taps read the image, leaving out padding makes up for pieces that are not whole;
+unless channels are still fewer."""
 
 
 class KernelGradientPlan:
@@ -42,19 +45,21 @@ class KernelGradientPlan:
         kernels: Any = runtime.kernels,
     ) -> None:
         self._kernels = kernels.conv_gradient
-        # Values of the patch in one piece.
-        self._tile = tile = kernels.conv.TILE
         self._scratch = Scratch(dtype)
         channels, filters = kernel_shape[2], kernel_shape[3] // groups
         self._filters = kernel_shape[3]
         depth = channels * window.rows.window * window.columns.window
         wide = 2 * pad_channels(1, dtype, kernels)
-        by_tap = -(-channels // tile) * tile <= TAP_WASTE * channels
+        by_tap = leaves_out_padding(window, channels, kernels)
         self._runs, length = _runs(window, channels, merge=groups == 1 and not by_tap)
+        span = length if by_tap else depth
+        pieces = -(-span // kernels.conv.TILE)
+        self._piece = piece = -(-span // pieces)
+        pieces *= len(self._runs) if by_tap else 1
         self._shape = np.array(
-            [window.rows.stride, window.columns.stride, groups, length, int(by_tap)], np.int32
+            [window.rows.stride, window.columns.stride, groups, length, piece, int(by_tap)],
+            np.int32,
         )
-        pieces = -(-length // tile) * len(self._runs) if by_tap else -(-depth // tile)
         tiles = -(-filters // wide)
         self._packed_filters = tiles * wide
         pixels = min(BLOCK_PIXELS, BLOCK_BYTES // (self._packed_filters * dtype.itemsize))
@@ -65,7 +70,7 @@ class KernelGradientPlan:
         self._block_rows = max(1, min(rows, pixels // max(columns, 1), near))
         self._block_pixels = self._block_rows * columns
         blocks = -(-rows // self._block_rows)
-        self._sums = groups * pieces * tiles * tile * wide
+        self._sums = groups * pieces * tiles * piece * wide
         splits = max(1, min(PARTS, pieces // SPLIT_PIECES))
         self._parts = max(
             1, min(blocks, -(-PARTS // splits), PARTS_BYTES // (self._sums * dtype.itemsize))
@@ -86,12 +91,20 @@ class KernelGradientPlan:
             self._splits,
             self._scratch("sums", self._parts, self._sums),
             self._scratch("bias sums", self._parts, self._filters),
-            self._scratch("patch", threads, self._block_pixels * self._tile),
+            self._scratch("patch", threads, self._block_pixels * self._piece),
             self._scratch("filters", threads, self._block_pixels * self._packed_filters),
+            self._scratch("stretches", threads, 2 * self._block_rows, dtype=np.int32),
             dkernel,
             dbias,
             threads,
         )
+
+
+def leaves_out_padding(window: Window, channels: int, kernels: Any) -> bool:
+    """Whether pieces of the patch are of one tap each, and of the pixels it finds in the image."""
+    tile = kernels.conv.TILE
+    whole = -(-channels // tile) * tile <= TAP_WASTE * channels
+    return whole or (channels >= TAP_CHANNELS and window.inside <= TAP_INSIDE)
 
 
 def _runs(window: Window, channels: int, merge: bool) -> tuple[np.ndarray, int]:

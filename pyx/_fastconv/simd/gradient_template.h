@@ -9,43 +9,47 @@
 /* ---- kernel gradient: `rows` values of the input patch by up to 2 vectors of channels ---- */
 
 FC_INLINE void NAME(fc_gradient_body)(const int rows, const int vectors, const REAL *x,
-                                      ptrdiff_t x_step, const REAL *dy, ptrdiff_t dy_step,
-                                      int pixels, REAL *sums_out, ptrdiff_t sums_step,
-                                      int overwrite) {
+                                      const REAL *dy, const int *stretch, int stretches,
+                                      REAL *sums_out, int overwrite) {
     /* With few sums every second or fourth pixel has its own: one set would wait for itself. */
     enum { MOST = 4 };
     const int sets = rows * vectors <= 2 ? 4 : rows * vectors <= 6 ? 2 : 1;
+    const ptrdiff_t pitch = vectors * LANES;
     VEC sums[MOST][FC_ROWS][2];
-    int n = 0;
     FC_UNROLL
     for (int s = 0; s < sets; s++)
         FC_UNROLL
         for (int i = 0; i < rows; i++)
             for (int v = 0; v < vectors; v++)
                 sums[s][i][v] = overwrite || s ? (VEC){0}
-                                               : NAME(fc_load)(sums_out + i * sums_step + v * LANES);
-    for (; n + sets <= pixels; n += sets) {
-        FC_UNROLL
-        for (int s = 0; s < sets; s++) {
-            VEC first = NAME(fc_load)(dy), second = first;
-            if (vectors == 2) second = NAME(fc_load)(dy + LANES);
-            dy += dy_step;
+                                               : NAME(fc_load)(sums_out + i * pitch + v * LANES);
+    for (; stretches > 0; stretches--, stretch += 2) {
+        const REAL *filters = dy + stretch[0] * pitch;
+        const int pixels = stretch[1];
+        int n = 0;
+        for (; n + sets <= pixels; n += sets) {
             FC_UNROLL
-            for (int i = 0; i < rows; i++) {
-                VEC value = NAME(fc_splat)(x[i]);
-                sums[s][i][0] += first * value;
-                if (vectors == 2) sums[s][i][1] += second * value;
+            for (int s = 0; s < sets; s++) {
+                VEC first = NAME(fc_load)(filters), second = first;
+                if (vectors == 2) second = NAME(fc_load)(filters + LANES);
+                filters += pitch;
+                FC_UNROLL
+                for (int i = 0; i < rows; i++) {
+                    VEC value = NAME(fc_splat)(x[i]);
+                    sums[s][i][0] += first * value;
+                    if (vectors == 2) sums[s][i][1] += second * value;
+                }
+                x += rows;
             }
-            x += x_step;
         }
-    }
-    for (; sets > 1 && n < pixels; n++) {
-        for (int v = 0; v < vectors; v++)
-            FC_UNROLL
-            for (int i = 0; i < rows; i++)
-                sums[0][i][v] += NAME(fc_load)(dy + v * LANES) * NAME(fc_splat)(x[i]);
-        dy += dy_step;
-        x += x_step;
+        for (; sets > 1 && n < pixels; n++) {
+            for (int v = 0; v < vectors; v++)
+                FC_UNROLL
+                for (int i = 0; i < rows; i++)
+                    sums[0][i][v] += NAME(fc_load)(filters + v * LANES) * NAME(fc_splat)(x[i]);
+            filters += pitch;
+            x += rows;
+        }
     }
     FC_UNROLL
     for (int i = 0; i < rows; i++)
@@ -53,24 +57,23 @@ FC_INLINE void NAME(fc_gradient_body)(const int rows, const int vectors, const R
             VEC total = sums[0][i][v];
             FC_UNROLL
             for (int s = 1; s < sets; s++) total += sums[s][i][v];
-            NAME(fc_store)(sums_out + i * sums_step + v * LANES, total);
+            NAME(fc_store)(sums_out + i * pitch + v * LANES, total);
         }
 }
 
 #define FC_GRADIENT_CASE(n)                                                                    \
     case n:                                                                                    \
         if (vectors == 2)                                                                      \
-            NAME(fc_gradient_body)(n, 2, x, x_step, dy, dy_step, pixels, sums_out, sums_step,  \
-                                   overwrite);                                                 \
+            NAME(fc_gradient_body)(n, 2, x, dy, stretch, stretches, sums_out, overwrite);      \
         else                                                                                   \
-            NAME(fc_gradient_body)(n, 1, x, x_step, dy, dy_step, pixels, sums_out, sums_step,  \
-                                   overwrite);                                                 \
+            NAME(fc_gradient_body)(n, 1, x, dy, stretch, stretches, sums_out, overwrite);      \
         break;
 
-/* sums_out[i][:] (+)= sum over pixels of x[pixel][i] * dy[pixel][:]; pixels are a step apart. */
-FC_LEAF void NAME(fc_gradient_tile)(int rows, int vectors, const REAL *x, ptrdiff_t x_step,
-                                    const REAL *dy, ptrdiff_t dy_step, int pixels,
-                                    REAL *sums_out, ptrdiff_t sums_step, int overwrite) {
+/* sums_out[i][:] (+)= sum over pixels of x[pixel][i] * dy[pixel][:].  x has its pixels one behind
+ * another; of dy they are `stretches` pairs (first, count). */
+FC_LEAF void NAME(fc_gradient_tile)(int rows, int vectors, const REAL *x, const REAL *dy,
+                                    const int *stretch, int stretches, REAL *sums_out,
+                                    int overwrite) {
     switch (rows) {
         FC_GRADIENT_CASE(1)
         FC_GRADIENT_CASE(2)
