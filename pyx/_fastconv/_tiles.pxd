@@ -55,6 +55,8 @@ cdef extern from "simd/tile.h" nogil:
                             double*) noexcept
     void fc_copy_pixels_f32(const float*, ptrdiff_t, int, int, float*, int) noexcept
     void fc_copy_pixels_f64(const double*, ptrdiff_t, int, int, double*, int) noexcept
+    void fc_turn_f32(const float*, ptrdiff_t, int, int, float*, ptrdiff_t) noexcept
+    void fc_turn_f64(const double*, ptrdiff_t, int, int, double*, ptrdiff_t) noexcept
     void fc_zero_pixels_f32(float*, int, int, int) noexcept
     void fc_zero_pixels_f64(double*, int, int, int) noexcept
     void fc_add_pixels_f32(const float*, int, int, float*, int) noexcept
@@ -139,6 +141,14 @@ cdef inline void conv_dots(int rows, int columns, const real* pixel, ptrdiff_t s
     else:
         fc_conv_dots_f64(rows, columns, pixel, step, run_offset, runs, length, weights, bias, relu,
                          out, out_step)
+
+
+cdef inline void turn(const real* source, ptrdiff_t source_step, int rows, int columns, real* to,
+                      ptrdiff_t to_step) noexcept nogil:
+    if real is float:
+        fc_turn_f32(source, source_step, rows, columns, to, to_step)
+    else:
+        fc_turn_f64(source, source_step, rows, columns, to, to_step)
 
 
 cdef inline void copy_pixels(const real* source, ptrdiff_t step, int pixels, int count,

@@ -26,8 +26,8 @@ from libc.string cimport memcpy, memset
 
 from _fastconv._gather cimport Grid, gather_panels, gather_tiles, grid_of
 from _fastconv._tiles cimport (
-    DOT_COLUMNS, DOT_ROWS, LANES_F32, LANES_F64, TILE_ROWS, conv_dots, float_mode,
-    flush_denormals, lanes, overlap_add, prefetch, real, restore_denormals,
+    DOT_COLUMNS, DOT_ROWS, LANES_F32, LANES_F64, TILE_ROWS, conv_dots, copy_pixels, float_mode,
+    flush_denormals, lanes, overlap_add, prefetch, real, restore_denormals, turn, zero_pixels,
 )
 from _fastconv._window cimport (
     Strip, load_strip, padded_channels, panel_count, panel_vectors, strip_of,
@@ -336,24 +336,14 @@ cdef void pack_panel(const real* kernel, real* panel, const int* taps, int tap_c
     cdef int depth = filters if transposed else channels
     cdef int width = panel_vectors(columns - start, kernel) * lanes(kernel)
     cdef int used = min(width, columns - start)
-    cdef int tap, row, column
+    cdef int tap
     cdef const real* weights
     for tap in range(tap_count):
         weights = kernel + (<ptrdiff_t> (taps[2 * tap] * kernel_width + taps[2 * tap + 1])
                             * channels * all_filters + first_filter)
-        # Reads are contiguous either way; a panel's rows stay in the L1 cache.
         if transposed:
-            for column in range(used):
-                for row in range(depth):
-                    panel[<ptrdiff_t> row * width + column] = weights[
-                        <ptrdiff_t> (start + column) * all_filters + row]
+            turn(weights + <ptrdiff_t> start * all_filters, all_filters, used, depth, panel, width)
         else:
-            for row in range(depth):
-                for column in range(used):
-                    panel[<ptrdiff_t> row * width + column] = weights[
-                        <ptrdiff_t> row * all_filters + start + column]
-        if used < width:
-            for row in range(depth):
-                for column in range(used, width):
-                    panel[<ptrdiff_t> row * width + column] = 0
+            copy_pixels(weights + start, all_filters, depth, used, panel, width)
+            zero_pixels(panel + used, width, depth, width - used)
         panel += <ptrdiff_t> depth * width

@@ -14,5 +14,7 @@
 #include "twice.h"
 #define FC_TEMPLATE "overlap_template.h"
 #include "twice.h"
+#define FC_TEMPLATE "turn_template.h"
+#include "twice.h"
 
 #endif

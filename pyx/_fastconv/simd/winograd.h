@@ -71,21 +71,10 @@ FC_LEAF void fc_kernel_tile(const float *g, ptrdiff_t g_tap, float *u, ptrdiff_t
  * [channel][tap][filter], filters past the last one 0. */
 FC_LEAF void fc_turned_taps(const float *kernel, ptrdiff_t tap_size, ptrdiff_t filter_step,
                             int channels, int filters, float *taps) {
-    for (int tap = 0; tap < 9; tap++) {
-        const float *from = kernel + (8 - tap) * tap_size;
-        float *to = taps + tap * LANES;
-        if (channels >= LANES && filters >= LANES) {
-            FC_UNROLL
-            for (int k = 0; k < LANES; k++)
-                for (int channel = 0; channel < LANES; channel++)
-                    to[channel * 9 * LANES + k] = from[k * filter_step + channel];
-        } else {
-            for (int channel = 0; channel < (channels < LANES ? channels : LANES); channel++)
-                for (int k = 0; k < LANES; k++)
-                    to[channel * 9 * LANES + k] =
-                        k < filters ? from[k * filter_step + channel] : 0;
-        }
-    }
+    const int count = filters < LANES ? filters : LANES;
+    for (int tap = 0; tap < 9; tap++)
+        fc_turn_f32(kernel + (8 - tap) * tap_size, filter_step, count, channels,
+                    taps + tap * LANES, 9 * LANES);
 }
 
 /* The nine taps of one channel by a vector of filters of which only some exist. */
