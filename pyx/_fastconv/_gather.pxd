@@ -53,6 +53,7 @@ cdef inline void gather_tiles(const Grid* g, const Strip* s, const real* base,
     """One panel over `count` outputs from `column` of a row on, tiles running on into the next."""
     cdef ptrdiff_t line = g.row_stride * s.row_step
     cdef ptrdiff_t step = <ptrdiff_t> g.column_stride * s.channels
+    cdef ptrdiff_t run_step = <ptrdiff_t> g.run_length * vectors * lanes(weights)
     cdef int most = TILE_ROWS if vectors == 2 else NARROW_TILE_ROWS
     cdef int left = count, pieces = (left + most - 1) // most
     cdef int row = 0, rows, i
@@ -69,7 +70,7 @@ cdef inline void gather_tiles(const Grid* g, const Strip* s, const real* base,
                 column = 0
                 row += 1
         conv_tile(rows, vectors, pixel, out, run_offset, runs, g.run_length, weights,
-                  vectors * lanes(weights), bias, 0, channels, g.relu)
+                  vectors * lanes(weights), run_step, bias, 0, channels, g.relu)
         left -= rows
         pieces -= 1
 

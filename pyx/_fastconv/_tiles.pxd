@@ -26,9 +26,11 @@ cdef extern from "simd/tile.h" nogil:
     void fc_prefetch_f32(const float*, ptrdiff_t) noexcept
     void fc_prefetch_f64(const double*, ptrdiff_t) noexcept
     void fc_conv_tile_f32(int, int, const float**, float**, const ptrdiff_t*, int, int,
-                          const float*, ptrdiff_t, const float*, int, int, int) noexcept
+                          const float*, ptrdiff_t, ptrdiff_t, const float*, int, int,
+                          int) noexcept
     void fc_conv_tile_f64(int, int, const double**, double**, const ptrdiff_t*, int, int,
-                          const double*, ptrdiff_t, const double*, int, int, int) noexcept
+                          const double*, ptrdiff_t, ptrdiff_t, const double*, int, int,
+                          int) noexcept
     void fc_conv_pool_row_f32(int, int, const float*, ptrdiff_t, ptrdiff_t, ptrdiff_t, float*,
                               uint8_t*, ptrdiff_t, const ptrdiff_t*, int, int, const float*,
                               const float*, int) noexcept
@@ -80,14 +82,15 @@ cdef inline void prefetch(const real* start, ptrdiff_t count) noexcept nogil:
 
 cdef inline void conv_tile(int rows, int vectors, const real** pixel, real** out,
                            const ptrdiff_t* run_offset, int runs, int length,
-                           const real* weights, ptrdiff_t weights_step, const real* start,
-                           int start_is_target, int channels, int relu) noexcept nogil:
+                           const real* weights, ptrdiff_t weights_step, ptrdiff_t run_step,
+                           const real* start, int start_is_target, int channels,
+                           int relu) noexcept nogil:
     if real is float:
         fc_conv_tile_f32(rows, vectors, pixel, out, run_offset, runs, length, weights,
-                         weights_step, start, start_is_target, channels, relu)
+                         weights_step, run_step, start, start_is_target, channels, relu)
     else:
         fc_conv_tile_f64(rows, vectors, pixel, out, run_offset, runs, length, weights,
-                         weights_step, start, start_is_target, channels, relu)
+                         weights_step, run_step, start, start_is_target, channels, relu)
 
 
 cdef inline void conv_pool_row(int windows, int vectors, const real* corner, ptrdiff_t step,

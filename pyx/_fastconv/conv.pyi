@@ -2,6 +2,7 @@ import numpy as np
 
 LANES: dict[str, int]
 TILE: int
+NARROW_TILE: int
 
 def gather(
     source: np.ndarray,
@@ -17,6 +18,21 @@ def gather(
     scratch: np.ndarray,
     stage: np.ndarray,
     stage_pixels: int,
+    num_threads: int,
+) -> None: ...
+def gather_images(
+    source: np.ndarray,
+    packed: np.ndarray,
+    bias: np.ndarray,
+    target: np.ndarray,
+    row_offset: np.ndarray,
+    strip: np.ndarray,
+    grid: np.ndarray,
+    positions: np.ndarray,
+    image_step: int,
+    strip_rows: int,
+    splits: int,
+    scratch: np.ndarray,
     num_threads: int,
 ) -> None: ...
 def gather_overlapping(

@@ -25,16 +25,17 @@ from libc.stddef cimport ptrdiff_t
 from libc.string cimport memcpy, memset
 
 from _fastconv._gather cimport Grid, gather_panels, gather_tiles, grid_of
+from _fastconv._positions cimport Positions, gather_positions
 from _fastconv._tiles cimport (
-    DOT_COLUMNS, DOT_ROWS, LANES_F32, LANES_F64, TILE_ROWS, conv_dots, copy_pixels, float_mode,
-    flush_denormals, lanes, overlap_add, prefetch, real, restore_denormals, turn, zero_pixels,
+    DOT_COLUMNS, DOT_ROWS, LANES_F32, LANES_F64, NARROW_TILE_ROWS, TILE_ROWS, conv_dots, copy_pixels,
+    float_mode, flush_denormals, lanes, overlap_add, prefetch, real, restore_denormals, turn, zero_pixels,
 )
 from _fastconv._window cimport (
     Strip, load_strip, padded_channels, panel_count, panel_vectors, strip_of,
 )
 
 LANES = {"float32": LANES_F32, "float64": LANES_F64}
-TILE = TILE_ROWS
+TILE, NARROW_TILE = TILE_ROWS, NARROW_TILE_ROWS
 
 cdef struct Overlap:
     # A kernel's columns as lanes: how a row of sums becomes a row of outputs.
@@ -217,6 +218,44 @@ def gather(const real[:, :, :, ::1] source,        # IN (images, height, width, 
                          min(first + strip_rows, g.rows), split * panels // splits,
                          (split + 1) * panels // splits, &scratch[threadid(), 0],
                          &stage[threadid(), 0], stage_pixels)
+        restore_denormals(mode)
+
+
+def gather_images(const real[:, :, :, ::1] source,     # IN (images, height, width, channels)
+                  const real[::1] packed,              # IN packed weights
+                  const real[::1] bias,                # IN (padded channels)
+                  real[:, :, :, ::1] target,           # OUT
+                  const ptrdiff_t[::1] row_offset,     # IN, in values, of the kernel's rows
+                  const int[::1] strip,                # IN the fields of Strip but row_step
+                  const int[::1] grid,                 # IN the fields of Grid
+                  const int[::1] positions,            # IN the fields of Positions but image_step
+                  ptrdiff_t image_step,
+                  int strip_rows, int splits,          # of the panels
+                  real[:, ::1] scratch,                # SCRATCH one row a thread
+                  int num_threads):
+    """The same for small images, tiles of one output of several images."""
+    cdef Strip s = strip_of(strip)
+    cdef Grid g = grid_of(grid)
+    cdef Positions p
+    p.first_row, p.first_column, p.taps, p.images = (
+        positions[0], positions[1], positions[2], positions[3])
+    p.image_step = image_step
+    cdef int strips = (g.rows + strip_rows - 1) // strip_rows, images = source.shape[0]
+    cdef int panels = panel_count(g.target_group, &packed[0]), first, split, image
+    cdef ptrdiff_t target_image = target.shape[1] * target.shape[2] * target.shape[3], task
+    cdef ptrdiff_t tasks = <ptrdiff_t> ((images + p.images - 1) // p.images) * strips * splits
+    cdef float_mode mode = 0
+    with nogil, parallel(num_threads=num_threads):
+        mode = flush_denormals()
+        for task in prange(tasks, schedule="dynamic"):
+            split = <int> (task % splits)
+            image = <int> (task // splits // strips) * p.images
+            first = <int> (task // splits % strips) * strip_rows
+            gather_positions(&g, &s, &p, &source[image, 0, 0, 0], &packed[0], &bias[0],
+                             &target[image, 0, 0, 0], target_image, &row_offset[0],
+                             min(p.images, images - image), first,
+                             min(first + strip_rows, g.rows), split * panels // splits,
+                             (split + 1) * panels // splits, &scratch[threadid(), 0])
         restore_denormals(mode)
 
 

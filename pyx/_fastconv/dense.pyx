@@ -66,7 +66,7 @@ cdef void tile_rows(const Dense* d, const real* factors, ptrdiff_t factors_step,
             for i in range(count):
                 out[i] = sums + (row + i) * sums_step + vector * lanes(panel)
             conv_tile(count, vectors, pixel, out, &no_offset, 1, <int> length,
-                      panel + vector * lanes(panel), d.width, <const real*> NULL, not overwrite,
+                      panel + vector * lanes(panel), d.width, 0, <const real*> NULL, not overwrite,
                       vectors * lanes(panel), 0)
             vector += 2
         row += count

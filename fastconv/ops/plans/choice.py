@@ -4,8 +4,8 @@ The direct kernels serve every shape.  Winograd's F(4x4, 3x3) needs 36 multiply-
 where they need 144, but pays for its transforms, for whole 4x4 tiles and for
 transforming the kernel; the constants below are those costs in multiply-adds a lane,
 fitted to single-threaded timings of an AVX2 build over 3 to 512 channels and 1 to 400 tiles,
-those of the output and input gradient last over 24 shapes around the border, on which choices by
-them take 1.5 % more than the faster algorithm, on the average.
+those of the output and input gradient last over 500 shapes of 4 to 13 pixels a side and AVX-512 and
+AVX2 builds, on which choices by them take 1 and 2 % more than the faster, on the average.
 """
 
 from __future__ import annotations
@@ -18,12 +18,14 @@ import numpy as np
 from ... import runtime
 from ...geometry import Axis, Window
 from .depthwise import DepthwisePlan
+from .gather import Gather
 from .gradient_costs import patch_cost, plane_cost, product_cost, winograd_cost
 from .kernel_gradient import KernelGradientPlan
 from .lanes import Lanes
 from .overlap_add import OverlapAddPlan
 from .packing import kernels_for, pad_channels
 from .patch_gradient import PatchGradientPlan
+from .positions import PositionsPlan
 from .winograd import KERNEL_BYTES, POINTS, WinogradKernelGradientPlan, WinogradPlan
 from .winograd_narrow import WinogradNarrowPlan
 
@@ -36,7 +38,7 @@ TRANSFORM_COST = 375
 SHORT_TILE, SHORT_POOLED_TILE = 0.7, 0.75
 """Of a whole tile's time, where at most two outputs are left along an axis; or one window.
 Measured on outputs of 6x6 and 14x14, 3 and 64 channels: 0.6 to 0.8."""
-KERNEL_COST, LARGE_KERNEL_COST, TURNED_COST = 20, 50, 15
+KERNEL_COST, LARGE_KERNEL_COST, TURNED_COST = 20, 30, 5
 """Of one value of the transformed kernel, made once a call; where it does not stay in the cache;
 and in addition where the kernel is turned round, for the input gradient."""
 DIRECT_COST, DIRECT_KERNEL_COST = 1.35, 60
@@ -52,6 +54,12 @@ over 1 to 12 channels, 3 to 128 filters and outputs of 5 to 224 pixels a side: t
 NARROW_GRADIENT_CHANNELS = {4: 17, 8: 12, 16: 12}
 NARROW_GRADIENT_PIXELS = 14
 """The same for its kernel gradient, which knows no short tiles."""
+POSITION_IMAGES = 4
+"""With fewer a tile of one output of all of them has too few sums."""
+POSITION_COST = 1.05
+"""Of a tile of one output of several images, in the time of one along a row.  On an AVX-512 build
+over 70 shapes of 5 to 27 pixels a side, of which it leaves out up to three quarters, it takes that
+share of the time."""
 PLANE_COST = 2.3
 """Of a depthwise kernel's multiply-add: it reads its operands from the L2 cache."""
 LATENCY = 8
@@ -118,6 +126,17 @@ def winograd_input_gradient(
     ):
         return None
     return WinogradPlan(output_shape, channels, turned, transposed=True)
+
+
+def by_position(gather: Gather, images: int, dtype: np.dtype) -> PositionsPlan | None:
+    """Return a plan with tiles of one output of several images, None where rows are faster."""
+    if not images or not gather.compact or gather.dots or gather.clears:
+        return None
+    plan = PositionsPlan(gather, images, dtype)
+    row_pixels = gather.columns * (1 if gather.clipped else gather.rows)
+    row_sums = min(row_pixels, gather.kernels.conv.TILE) * plan.vectors
+    cost = POSITION_COST * max(1, LATENCY / plan.sums) * gather.columns_inside
+    return plan if cost < max(1, LATENCY / row_sums) else None
 
 
 def overlapping_input_gradient(
@@ -318,7 +337,12 @@ def _pays(
     dtype = np.dtype(np.float32)
     padded = pad_channels(filters, dtype)
     products = channels * padded
-    direct = 9 * products * (images * rows * columns * DIRECT_COST + DIRECT_KERNEL_COST)
+    pixels = images * rows * columns
+    if not pooled:
+        pixels *= window.rows.inside
+        if images >= POSITION_IMAGES:
+            pixels *= window.columns.inside
+    direct = 9 * products * (pixels * DIRECT_COST + DIRECT_KERNEL_COST)
     tiles = images * _whole_tiles(rows, pooled) * _whole_tiles(columns, pooled)
     transforms = TRANSFORM_COST * (pad_channels(channels, dtype) + padded)
     points = POINTS * products

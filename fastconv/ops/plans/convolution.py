@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from ... import runtime
 from ...geometry import conv2d_window
 from .choice import (
     AnyKernelGradientPlan,
+    by_position,
     depthwise,
     dot_products,
     kernel_gradient,
@@ -19,7 +20,15 @@ from .choice import (
 )
 from .gather import Gather, Taps, plan_gather, run_of, taps_of, transposed_taps_of
 from .packing import PackedKernel, kernels_for, pad_channels
+from .positions import PositionsPlan
 from .scratch import Scratch
+
+
+class _Direct(NamedTuple):
+    """A gather, and the plan of it where tiles had better span images."""
+
+    gather: Gather
+    positions: PositionsPlan | None
 
 
 class Conv2DPlan:
@@ -52,18 +61,14 @@ class Conv2DPlan:
         self._dtype = np.dtype(dtype)
         self._kernel_shape = kernel_shape
         self._scratch = Scratch(dtype)
-        self._forward = plan_gather(
+        self._forward = self._direct(
             tuple(source),
             target,
             taps_of(window.rows),
             taps_of(window.columns),
             grid=target[:2],
             strides=(window.rows.stride, window.columns.stride),
-            groups=self._groups,
             relu=relu,
-            **self._vectors(
-                kernel_shape[3], input_shape[3], taps_of(window.rows), taps_of(window.columns)
-            ),
         )
         self._winograd = winograd_output(
             input_shape, kernel_shape[3], window, self._groups, self._dtype, relu=relu
@@ -74,7 +79,7 @@ class Conv2DPlan:
         )
         # The output's; in training the input gradient finds another kernel at each call.
         self._packed = PackedKernel(
-            self._packed_size(self._forward, transposed=False), self._dtype, self._pack
+            self._packed_size(self._forward.gather, transposed=False), self._dtype, self._pack
         )
         self._phases = self._winograd_gradient = self._overlapping = self._product = None
         self._window = window
@@ -93,7 +98,7 @@ class Conv2DPlan:
             self._grouped.output.forward(x, kernel, bias, out)
             return
         filters = self._kernel_shape[3] // self._groups
-        padded = pad_channels(filters, self._dtype, self._forward.kernels)
+        padded = pad_channels(filters, self._dtype, self._forward.gather.kernels)
         start = self._scratch("bias", self._groups * padded)
         start[:] = 0
         if bias is not None:
@@ -140,7 +145,7 @@ class Conv2DPlan:
 
     def _gather(
         self,
-        gather: Gather,
+        direct: _Direct,
         source: np.ndarray,
         kernel: np.ndarray,
         start: np.ndarray,
@@ -148,13 +153,16 @@ class Conv2DPlan:
         *,
         transposed: bool,
     ) -> None:
-        threads = runtime.get_num_threads()
+        gather, threads = direct.gather, runtime.get_num_threads()
         columns = self._kernel_shape[2] if transposed else self._kernel_shape[3] // self._groups
         if transposed:
             packed = self._scratch("packed", self._packed_size(gather, transposed=True))
             self._pack_for(gather, kernel, packed, transposed=True)
         else:
             packed = self._packed(kernel)
+        if direct.positions is not None:
+            direct.positions.run(source, packed, start, target)
+            return
         rows = gather.strip_rows(self._images, threads, self._dtype.itemsize)
         strips = self._images * -(-gather.rows // rows)
         panels = self._groups * -(-columns // (2 * pad_channels(1, self._dtype, gather.kernels)))
@@ -177,19 +185,33 @@ class Conv2DPlan:
             threads,
         )
 
-    def _vectors(
-        self, outputs: int, channels: int, row_taps: Taps, column_taps: Taps
-    ) -> dict[str, Any]:
-        """Return along what the vectors of a gather run, and whose kernels they are."""
-        run = run_of(column_taps, channels, self._groups)
-        values = len(row_taps) * len(column_taps) * channels // self._groups
-        outputs //= self._groups
+    def _direct(
+        self,
+        source: tuple[int, int, int],
+        target: tuple[int, int, int],
+        row_taps: Taps,
+        column_taps: Taps,
+        **options: Any,
+    ) -> _Direct:
+        """Plan a gather, its vectors along what is cheaper and of the level that they fill."""
+        run = run_of(column_taps, source[2], self._groups)
+        values = len(row_taps) * len(column_taps) * source[2] // self._groups
+        outputs = target[2] // self._groups
         dots = dot_products(outputs, run, values // run, self._dtype)
-        kernels = runtime.kernels if dots else kernels_for(outputs, self._dtype)
-        return {"dots": dots, "kernels": kernels}
+        gather = plan_gather(
+            source,
+            target,
+            row_taps,
+            column_taps,
+            groups=self._groups,
+            dots=dots,
+            kernels=runtime.kernels if dots else kernels_for(outputs, self._dtype),
+            **options,
+        )
+        return _Direct(gather, by_position(gather, self._images, self._dtype))
 
     def _pack(self, kernel: np.ndarray, packed: np.ndarray) -> None:
-        self._pack_for(self._forward, kernel, packed, transposed=False)
+        self._pack_for(self._forward.gather, kernel, packed, transposed=False)
 
     def _pack_for(
         self, gather: Gather, kernel: np.ndarray, packed: np.ndarray, *, transposed: bool
@@ -255,7 +277,7 @@ class Conv2DPlan:
         reached = [phase for phase in taps if phase[2] and phase[3]]
         phases = reached or taps
         self._phases = [
-            plan_gather(
+            self._direct(
                 self.output_shape[1:],
                 self._source,
                 row_taps,
@@ -266,8 +288,6 @@ class Conv2DPlan:
                 ),
                 target_start=(top, left),
                 target_step=(rows.stride, columns.stride),
-                groups=self._groups,
-                **self._vectors(self._source[2], self._kernel_shape[3], row_taps, column_taps),
                 clears=number == 0 and len(phases) < len(taps),
             )
             for number, (top, left, row_taps, column_taps) in enumerate(phases)

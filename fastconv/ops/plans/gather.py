@@ -70,6 +70,14 @@ class Gather:
     """The compiled modules, of a level whose vectors the target's channels fill."""
     clears: bool
     """A task sets the target's rows to 0 before it writes its outputs there."""
+    first: tuple[int, int]
+    """Source row and column of the first tap of the first output."""
+    clipped: bool
+    """Rows are computed one by one, each without the taps that are nothing but padding."""
+    columns_inside: float
+    """The share of the columns' taps that read the source and not its padding."""
+    compact: bool
+    """Taps read a rectangle of the source's pixels, with all their channels."""
 
     def scratch_size(self, rows: int) -> int:
         """Return the values needed to hold the padded source of `rows` output rows."""
@@ -152,8 +160,7 @@ def plan_gather(
         for _, column in firsts
     ]
     run_row = [row + top for _, row in rows for _ in firsts]
-    inside = sum(0 <= at * strides[0] + row < height for at in range(grid[0]) for _, row in rows)
-    clipped = CLIP_GAIN * inside < grid[0] * len(rows)
+    clipped = CLIP_GAIN * _inside(rows, grid[0], strides[0], height) < 1
     strip = (height, width, channels, top, left, padded_width, int(direct))
     grid_fields = (
         *grid,
@@ -196,7 +203,19 @@ def plan_gather(
         dots=dots,
         kernels=kernels,
         clears=clears,
+        first=(rows[0][1], columns[0][1]) if rows else (0, 0),
+        clipped=clipped,
+        columns_inside=_inside(columns, grid[1], strides[1], width),
+        compact=groups == 1 and _neighbours(rows) and _neighbours(columns),
     )
+
+
+def _inside(taps: Taps, outputs: int, stride: int, size: int) -> float:
+    """Return the share of all outputs' taps along an axis that lie in the source."""
+    if not taps:
+        return 1
+    reads = (0 <= at * stride + tap < size for at in range(outputs) for _, tap in taps)
+    return sum(reads) / (outputs * len(taps))
 
 
 def run_of(column_taps: Taps, channels: int, groups: int) -> int:
@@ -204,9 +223,14 @@ def run_of(column_taps: Taps, channels: int, groups: int) -> int:
 
     Neighbouring columns are one run, as long as a pixel's channels are all of one group.
     """
-    offsets = sorted(offset for _, offset in column_taps)
-    merged = groups == 1 and bool(offsets) and offsets[-1] - offsets[0] == len(offsets) - 1
-    return channels // groups * (len(offsets) if merged else 1)
+    merged = groups == 1 and _neighbours(column_taps)
+    return channels // groups * (len(column_taps) if merged else 1)
+
+
+def _neighbours(taps: Taps) -> bool:
+    """Whether taps read a stretch of neighbouring pixels along their axis."""
+    offsets = [offset for _, offset in taps]
+    return bool(offsets) and max(offsets) - min(offsets) == len(offsets) - 1
 
 
 def taps_of(axis: Axis) -> Taps:

@@ -44,13 +44,14 @@ FC_LEAF void NAME(fc_prefetch)(const REAL *from, ptrdiff_t count) {
     __asm__ volatile(""); /* or GCC drops every call of what has no effect */
 }
 
-/* sums[i] += weights . pixel[i], over `runs` stretches of `length` contiguous values. */
+/* sums[i] += weights . pixel[i], over `runs` stretches of `length` contiguous values, whose weights
+ * lie run_step values apart. */
 FC_INLINE void NAME(fc_accumulate)(const int rows, const int vectors, VEC sums[][2],
                                    const REAL *const *pixel, const ptrdiff_t *run_offset,
-                                   int runs, int length, const REAL *weights,
-                                   ptrdiff_t weights_step) {
+                                   int runs, int length, const REAL *all_weights,
+                                   ptrdiff_t weights_step, ptrdiff_t run_step) {
     for (int r = 0; r < runs; r++) {
-        const REAL *p[FC_NARROW_ROWS];
+        const REAL *p[FC_NARROW_ROWS], *weights = all_weights + r * run_step;
         FC_UNROLL
         for (int i = 0; i < rows; i++) p[i] = pixel[i] + run_offset[r];
         for (int l = 0; l < length; l++) {
@@ -72,8 +73,8 @@ FC_INLINE void NAME(fc_accumulate)(const int rows, const int vectors, VEC sums[]
 FC_INLINE void NAME(fc_conv_body)(const int rows, const int vectors, const REAL *const *pixel,
                                   REAL *const *out, const ptrdiff_t *run_offset, int runs,
                                   int length, const REAL *weights, ptrdiff_t weights_step,
-                                  const REAL *start, int start_is_target, int channels,
-                                  int relu) {
+                                  ptrdiff_t run_step, const REAL *start, int start_is_target,
+                                  int channels, int relu) {
     VEC sums[FC_NARROW_ROWS][2];
     FC_UNROLL
     for (int i = 0; i < rows; i++) {
@@ -82,7 +83,7 @@ FC_INLINE void NAME(fc_conv_body)(const int rows, const int vectors, const REAL 
         if (vectors == 2) sums[i][1] = from ? NAME(fc_load)(from + LANES) : (VEC){0};
     }
     NAME(fc_accumulate)(rows, vectors, sums, pixel, run_offset, runs, length, weights,
-                        weights_step);
+                        weights_step, run_step);
     FC_UNROLL
     for (int i = 0; relu && i < rows; i++)
         FC_UNROLL
@@ -106,16 +107,18 @@ FC_INLINE void NAME(fc_conv_body)(const int rows, const int vectors, const REAL 
     case n:                                                                                    \
         if (vectors == 2)                                                                      \
             NAME(fc_conv_body)(n, 2, pixel, out, run_offset, runs, length, weights,            \
-                               weights_step, start, start_is_target, channels, relu);          \
+                               weights_step, run_step, start, start_is_target, channels,       \
+                               relu);                                                          \
         else                                                                                   \
             NAME(fc_conv_body)(n, 1, pixel, out, run_offset, runs, length, weights,            \
-                               weights_step, start, start_is_target, channels, relu);          \
+                               weights_step, run_step, start, start_is_target, channels,       \
+                               relu);                                                          \
         break;
 
 #define FC_NARROW_CASE(n)                                                                      \
     case n:                                                                                    \
         NAME(fc_conv_body)(n, 1, pixel, out, run_offset, runs, length, weights, weights_step,  \
-                           start, start_is_target, channels, relu);                            \
+                           run_step, start, start_is_target, channels, relu);                  \
         break;
 
 /* Up to FC_ROWS pixels of two vectors or FC_NARROW_ROWS of one:
@@ -124,7 +127,8 @@ FC_INLINE void NAME(fc_conv_body)(const int rows, const int vectors, const REAL 
 FC_LEAF void NAME(fc_conv_tile)(int rows, int vectors, const REAL *const *pixel,
                                 REAL *const *out, const ptrdiff_t *run_offset, int runs,
                                 int length, const REAL *weights, ptrdiff_t weights_step,
-                                const REAL *start, int start_is_target, int channels, int relu) {
+                                ptrdiff_t run_step, const REAL *start, int start_is_target,
+                                int channels, int relu) {
     switch (rows) {
         FC_CONV_CASE(1)
         FC_CONV_CASE(2)

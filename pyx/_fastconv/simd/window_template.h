@@ -49,7 +49,7 @@ FC_INLINE void NAME(fc_conv_pool_body)(const int windows, const int vectors, con
         if (vectors == 2) sums[i][1] = NAME(fc_load)(bias + LANES);
     }
     NAME(fc_accumulate)(4 * windows, vectors, sums, pixel, run_offset, runs, length, weights,
-                        vectors * LANES);
+                        vectors * LANES, (ptrdiff_t)length * vectors * LANES);
     FC_UNROLL
     for (int w = 0; w < windows; w++)
         FC_UNROLL

@@ -1,0 +1,77 @@
+"""A gather over small images, whose register tiles are one output of several images each."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ... import runtime
+from .gather import Gather
+from .packing import pad_channels
+from .scratch import Scratch
+
+COPY_BYTES = 512 * 1024
+"""Rows of a task's images: half of a usual L2 cache."""
+PAGE_BYTES, SKEW_BYTES = 4096, 5 * 64
+"""From one copied image to the next: the pixels of a tile lie in different sets of the L1 cache."""
+
+
+class PositionsPlan:
+    """What `gather` computes, for a batch of `images` images.
+
+    `vectors` of outputs that a tile is wide, and its `sums`, which it adds to at a time.
+    """
+
+    def __init__(self, gather: Gather, images: int, dtype: np.dtype) -> None:
+        self._gather = gather
+        self._itemsize = dtype.itemsize
+        self._scratch = Scratch(dtype)
+        lanes = pad_channels(1, dtype, gather.kernels)
+        conv = gather.kernels.conv
+        tile = conv.TILE if gather.channels > lanes else conv.NARROW_TILE
+        self._blocks = -(-images // tile)
+        self._images = -(-images // self._blocks)
+        self._panels = -(-gather.channels // (2 * lanes))
+        self.vectors = min(-(-gather.channels // lanes), 2)
+        self.sums = self._images * self.vectors
+        height, width, channels = (int(size) for size in gather.strip[:3])
+        self._height, self._line = height, width * channels
+        taps = gather.run_length // channels
+        self._positions = np.array([*gather.first, taps, self._images], np.int32)
+        self._row_offset = np.arange(len(gather.run_offset), dtype=np.intp) * self._line
+
+    def run(
+        self, source: np.ndarray, packed: np.ndarray, start: np.ndarray, target: np.ndarray
+    ) -> None:
+        """Write the outputs to `target`; `start` is the bias, in whole vectors."""
+        gather, threads = self._gather, runtime.get_num_threads()
+        rows = self._strip_rows(threads)
+        tasks = self._blocks * -(-gather.rows // rows)
+        step = self._image_step(rows)
+        gather.kernels.conv.gather_images(
+            source,
+            packed,
+            start,
+            target,
+            self._row_offset,
+            gather.strip,
+            gather.grid,
+            self._positions,
+            step,
+            rows,
+            gather.splits(tasks, self._panels, threads),
+            self._scratch("images", threads, self._images * step),
+            threads,
+        )
+
+    def _strip_rows(self, threads: int) -> int:
+        """Return how many output rows a task takes: those whose sources fit, and tasks for all."""
+        image_bytes = COPY_BYTES // self._images
+        fitting = image_bytes // (self._line * self._itemsize) - len(self._row_offset)
+        fair = -(-self._blocks * self._gather.rows // (4 * threads))
+        return max(1, min(self._gather.rows, fair, 1 + fitting // self._gather.row_stride))
+
+    def _image_step(self, rows: int) -> int:
+        """Return the values from one copied image to the next, `rows` output rows of each."""
+        read = (rows - 1) * self._gather.row_stride + len(self._row_offset)
+        size = min(read, self._height) * self._line * self._itemsize
+        return (-(-size // PAGE_BYTES) * PAGE_BYTES + SKEW_BYTES) // self._itemsize
