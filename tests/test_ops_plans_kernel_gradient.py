@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from oracle import TOLERANCE, conv_cases
 
 from fastconv import reference
 from fastconv.geometry import conv2d_window
-from fastconv.ops.plans import choice
+from fastconv.ops.plans import choice, kernel_gradient
 from fastconv.ops.plans.kernel_gradient import KernelGradientPlan
 from fastconv.ops.plans.patch_gradient import PatchGradientPlan
 
@@ -26,10 +26,12 @@ def planned(kind, x, kernel, dtype=np.float32, **options):
     return plan, (x[0], window.rows.output, window.columns.output, kernel[3])
 
 
-@pytest.mark.parametrize("kind", PLANS)
+@pytest.mark.parametrize(("kind", "packed"), [*zip(PLANS, (4, 4), strict=True), (PLANS[0], 0)])
 @given(case=conv_cases())
-@settings(max_examples=60)
-def test_agrees_with_the_reference(kind, case):
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_agrees_with_the_reference(kind, packed, case, monkeypatch):
+    """Also where all patches are packed, as for many filters."""
+    monkeypatch.setattr(kernel_gradient, "PACKED_TILES", packed)
     plan, shape = planned(kind, case.x, case.window, case.dtype, **case.options)
     # What lies around x must not leak in.
     memory = np.full(np.prod(case.x) + 256, np.nan, case.dtype)
@@ -53,6 +55,7 @@ def test_agrees_with_the_reference(kind, case):
         ((5, 23, 31, 4), (3, 3, 4, 4), {"padding": "same"}),
         ((1, 40, 40, 16), (5, 5, 8, 14), {"groups": 2}),
         ((3, 30, 30, 33), (3, 3, 33, 9), {"strides": 2, "padding": 1}),
+        ((6, 9, 7, 14), (5, 5, 14, 150), {"padding": "same"}),
     ],
     ids=str,
 )
@@ -72,12 +75,14 @@ def test_threads_change_no_bit(kind, x, kernel, options, threads):
         np.testing.assert_array_equal(dbias, found[0][1])
 
 
-@pytest.mark.parametrize("channels", [4, 13, 64])
-def test_padding_is_left_out(channels):
-    plan, shape = planned(KernelGradientPlan, (2, 5, 6, channels), (3, 3, channels, 5), padding=1)
+@pytest.mark.parametrize(("channels", "filters"), [(4, 5), (13, 5), (64, 5), (13, 200)])
+def test_padding_is_left_out(channels, filters):
+    """With few filters x is read where it lies, with many a packed piece of it."""
+    kernel = (3, 3, channels, filters)
+    plan, shape = planned(KernelGradientPlan, (2, 5, 6, channels), kernel, padding=1)
     x, dy = np.ones((2, 5, 6, channels), np.float32), np.zeros(shape, np.float32)
     dy[:, 0, 0] = np.nan
-    dkernel = np.empty((3, 3, channels, 5), np.float32)
+    dkernel = np.empty(kernel, np.float32)
     plan.kernel_gradient(dy, x, dkernel, None)
     assert np.isnan(dkernel[1:, 1:]).all()
     # The taps that the corner's outputs find outside are not even multiplied by 0.

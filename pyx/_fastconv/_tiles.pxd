@@ -37,10 +37,10 @@ cdef extern from "simd/tile.h" nogil:
     void fc_conv_pool_row_f64(int, int, const double*, ptrdiff_t, ptrdiff_t, ptrdiff_t, double*,
                               uint8_t*, ptrdiff_t, const ptrdiff_t*, int, int, const double*,
                               const double*, int) noexcept
-    void fc_gradient_tile_f32(int, int, const float*, const float*, const int*, int, float*,
-                              int) noexcept
-    void fc_gradient_tile_f64(int, int, const double*, const double*, const int*, int, double*,
-                              int) noexcept
+    void fc_gradient_tile_f32(int, int, const float*, ptrdiff_t, const float*,
+                              const ptrdiff_t*, int, float*, int) noexcept
+    void fc_gradient_tile_f64(int, int, const double*, ptrdiff_t, const double*,
+                              const ptrdiff_t*, int, double*, int) noexcept
     void fc_patch_tile_f32(int, int, const float*, const ptrdiff_t*, ptrdiff_t, ptrdiff_t,
                            const float*, int, int, float*, int) noexcept
     void fc_patch_tile_f64(int, int, const double*, const ptrdiff_t*, ptrdiff_t, ptrdiff_t,
@@ -106,13 +106,13 @@ cdef inline void conv_pool_row(int windows, int vectors, const real* corner, ptr
                              run_offset, runs, length, weights, bias, channels)
 
 
-cdef inline void gradient_tile(int rows, int vectors, const real* x, const real* dy,
-                               const int* stretch, int stretches, real* sums,
-                               int overwrite) noexcept nogil:
+cdef inline void gradient_tile(int rows, int vectors, const real* x, ptrdiff_t x_step,
+                               const real* dy, const ptrdiff_t* stretch, int stretches,
+                               real* sums, int overwrite) noexcept nogil:
     if real is float:
-        fc_gradient_tile_f32(rows, vectors, x, dy, stretch, stretches, sums, overwrite)
+        fc_gradient_tile_f32(rows, vectors, x, x_step, dy, stretch, stretches, sums, overwrite)
     else:
-        fc_gradient_tile_f64(rows, vectors, x, dy, stretch, stretches, sums, overwrite)
+        fc_gradient_tile_f64(rows, vectors, x, x_step, dy, stretch, stretches, sums, overwrite)
 
 
 cdef inline void patch_tile(int filters, int vectors, const real* x, const ptrdiff_t* offset,

@@ -12,6 +12,8 @@ runs of contiguous values - values.  NHWC makes a kernel row one run, so there
 is no im2col; a panel's weights stay in L1/L2 while the pixels of the strip pass
 by.  Every output is summed in one fixed order.
 
+`gather_images` is the same for small images of a batch; its loops are in _positions.pxd.
+
 Where channels are few, or few a group, most lanes of a panel would idle.  `gather_overlapping`
 lays the kernel's columns beside them: a panel's lanes are (column, channel), taps are the kernel's
 rows only, and a row of such sums is folded into a row of outputs, to which neighbouring pixels of

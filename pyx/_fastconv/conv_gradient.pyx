@@ -3,13 +3,14 @@
 dkernel = X' dY, where a row of X is an output pixel's patch (kernel rows x columns x
 channels) and a row of dY its filters; X never exists as a whole.  Loops, outermost first:
 parts (private sums) x splits of the patch (parallel) - blocks of output pixels - groups -
-pieces of the patch - pieces of the filters - pixels.  Per block all pieces of dY are packed
-once, and each piece of X - so short that it stays in L1 - just before all pieces of dY pass
-by: packing frees the product from strides that would put all pixels in a few cache sets, and from
-the images' edges, since a block may span images.  Where there are channels enough, or much padding,
-a piece is some of one tap's ("by_tap") and the taps of the same channels follow each other, so that
-they find their pixels of x in L1.  Then a tap's outputs that read padding are left out: the others
-are stretches of dY's pixels.  Otherwise pieces run on over the taps, and padding is zeros.
+pieces of the patch - pieces of the filters - stretches of pixels - pixels.
+
+Per block all pieces of dY are packed once; a block may span images.  A piece of X is some values of
+one tap ("by_tap"), and the taps of the same channels follow each other, so that they find their
+pixels of x in L1.  A tap's outputs that read padding are left out: the others are stretches of dY's
+pixels.  With few pieces of dY, X is read where it lies ("in_place"); many share the packing of a
+piece, which stays in L1 and frees the product from strides that would put all pixels in a few cache
+sets.  Of very few channels pieces run on over the taps, and padding is zeros.
 
 A register tile is up to TILE values of the patch, broadcast, by up to two vectors of filters.
 With few filters `patch_gradient` is faster, whose loops are in _patch.pxd.  Parts are added in
@@ -46,6 +47,7 @@ cdef struct Shape:
     int run_length        # values of the patch that are contiguous in x
     int runs
     int piece             # values of the patch in one piece
+    int in_place          # x is read where it lies; only by_tap
     int by_tap            # a piece is of one run; the runs pass by for the same values
 
 
@@ -111,24 +113,32 @@ cdef void pack_run(const Shape* g, const real* x, int row_offset, int column_off
         to += after * pitch
 
 
-cdef int tap_stretches(const Shape* g, int row_offset, int column_offset, ptrdiff_t first,
-                       ptrdiff_t last, int* stretch) noexcept nogil:
-    """Write the stretches of a block's pixels, (first, count), that a tap finds in the image."""
+cdef int tap_stretches(const Shape* g, int row_offset, int column_offset, int channel, int count,
+                       ptrdiff_t first, ptrdiff_t last, ptrdiff_t* stretch) noexcept nogil:
+    """Write the stretches of a block's pixels that a tap finds in the image, as tiles take them.
+
+    Their values are `count` behind `count` where they are packed.
+    """
     cdef Columns c = columns_of(g, column_offset)
-    cdef int stretches = 0, start, width = c.end - c.begin
-    cdef ptrdiff_t row
+    cdef int stretches = 0, source
+    cdef ptrdiff_t row, start, width = c.end - c.begin, packed = 0
     if width == 0:
         return 0
     for row in range(first, last):
-        if source_row(g, row, row_offset) < 0:
+        source = source_row(g, row, row_offset)
+        if source < 0:
             continue
-        start = <int> (row - first) * g.columns + c.begin
-        if stretches and stretch[0] + stretch[1] == start:
+        start = (row - first) * g.columns + c.begin
+        if not g.in_place and stretches and stretch[0] + stretch[1] == start:
             stretch[1] += width
         else:
-            stretch += 2 * (stretches > 0)
-            stretch[0], stretch[1] = start, width
+            stretch += 3 * (stretches > 0)
+            stretch[0], stretch[1], stretch[2] = start, width, packed
+            if g.in_place:
+                stretch[2] = ((row // g.rows * g.height + source) * g.width
+                              + c.begin * g.column_stride + column_offset) * g.channels + channel
             stretches += 1
+        packed += width * count
     return stretches
 
 
@@ -184,14 +194,15 @@ cdef void pack_filters(const Shape* g, const real* dy, int group, ptrdiff_t firs
 
 
 cdef void multiply_piece(const Shape* g, const real* patch, int patch_count,
-                         const real* filters, int pixels, const int* stretch, int stretches,
-                         real* sums, int fresh) noexcept nogil:
+                         ptrdiff_t patch_step, const real* filters, int pixels,
+                         const ptrdiff_t* stretch, int stretches, real* sums,
+                         int fresh) noexcept nogil:
     """sums (+)= one piece of the patch times all pieces of dY, a tile of sums for each."""
     cdef int start = 0, pitch
     while start < g.target_group:
         pitch = vector_pitch(g.target_group - start, patch)
-        gradient_tile(patch_count, pitch // lanes(patch), patch, filters, stretch, stretches,
-                      sums, fresh)
+        gradient_tile(patch_count, pitch // lanes(patch), patch, patch_step, filters, stretch,
+                      stretches, sums, fresh)
         filters += <ptrdiff_t> pixels * pitch
         sums += g.piece * filter_width(patch)
         start += filter_width(patch)
@@ -200,9 +211,10 @@ cdef void multiply_piece(const Shape* g, const real* patch, int patch_count,
 cdef void gradient_part(const Shape* g, const real* x, const real* dy, const int* runs,
                         ptrdiff_t first, ptrdiff_t last, int block_rows, int first_piece,
                         int last_piece, real* sums, real* bias_sums, real* patch,
-                        real* filters, int* stretch) noexcept nogil:
+                        real* filters, ptrdiff_t* stretch) noexcept nogil:
     """Sums of pieces [first_piece, last_piece) over output rows [first, last)."""
     cdef int group, piece, start, count, run, pixels, stretches
+    cdef ptrdiff_t step = <ptrdiff_t> g.column_stride * g.channels
     cdef ptrdiff_t row = first, end
     cdef ptrdiff_t pieces = piece_count(g)
     cdef ptrdiff_t tiles = (g.target_group + filter_width(x) - 1) // filter_width(x)
@@ -216,13 +228,16 @@ cdef void gradient_part(const Shape* g, const real* x, const real* dy, const int
             pack_filters(g, dy, group, row, end, filters, bias_sums)
             for piece in range(first_piece, last_piece):
                 start = piece_start(g, piece, &count)
-                pack_patch(g, x, runs, group, row, end, start, count, patch)
-                stretch[0], stretch[1], stretches = 0, pixels, 1
+                stretch[0], stretch[1], stretch[2], stretches = 0, pixels, 0, 1
                 if g.by_tap:
                     run = start // g.run_length
-                    stretches = tap_stretches(g, runs[2 * run], runs[2 * run + 1], row, end,
-                                              stretch)
-                multiply_piece(g, patch, count, filters, pixels, stretch, stretches,
+                    stretches = tap_stretches(
+                        g, runs[2 * run], runs[2 * run + 1],
+                        group * g.source_group + start % g.run_length, count, row, end, stretch)
+                if not g.in_place:
+                    pack_patch(g, x, runs, group, row, end, start, count, patch)
+                multiply_piece(g, x if g.in_place else patch, count, step if g.in_place else count,
+                               filters, pixels, stretch, stretches,
                                sums + (group * pieces + piece) * tiles * tile, row == first)
         row = end
 
@@ -264,7 +279,7 @@ def kernel_gradient(const real[:, :, :, ::1] x,     # IN
                     real[:, ::1] bias_sums,         # SCRATCH (parts, filters)
                     real[:, ::1] patch,             # SCRATCH one row a thread
                     real[:, ::1] filters,           # SCRATCH one row a thread
-                    int[:, ::1] stretches,          # SCRATCH one row a thread, 2 * block_rows
+                    ptrdiff_t[:, ::1] stretches,    # SCRATCH one row a thread, 3 * block_rows
                     real[:, :, :, ::1] dkernel,     # OUT
                     real[::1] dbias,                # OUT or None
                     int num_threads):
@@ -350,6 +365,7 @@ cdef Shape shape_of(ptrdiff_t height, ptrdiff_t width, ptrdiff_t channels, ptrdi
     g.height, g.width, g.channels = <int> height, <int> width, <int> channels
     g.rows, g.columns, g.filters = <int> rows, <int> columns, <int> filters
     g.row_stride, g.column_stride, g.groups = fields[0], fields[1], fields[2]
-    g.run_length, g.piece, g.by_tap, g.runs = fields[3], fields[4], fields[5], <int> runs
+    g.run_length, g.piece, g.by_tap, g.in_place, g.runs = (
+        fields[3], fields[4], fields[5], fields[6], <int> runs)
     g.source_group, g.target_group = g.channels // g.groups, g.filters // g.groups
     return g

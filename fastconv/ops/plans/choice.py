@@ -134,7 +134,7 @@ def by_position(gather: Gather, images: int, dtype: np.dtype) -> PositionsPlan |
         return None
     plan = PositionsPlan(gather, images, dtype)
     row_pixels = gather.columns * (1 if gather.clipped else gather.rows)
-    row_sums = min(row_pixels, gather.kernels.conv.TILE) * plan.vectors
+    row_sums = min(row_pixels, plan.tile) * plan.vectors
     cost = POSITION_COST * max(1, LATENCY / plan.sums) * gather.columns_inside
     return plan if cost < max(1, LATENCY / row_sums) else None
 

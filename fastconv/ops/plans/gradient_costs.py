@@ -9,25 +9,28 @@ import numpy as np
 
 from ... import runtime
 from ...geometry import Window
-from .kernel_gradient import leaves_out_padding
+from .kernel_gradient import by_tap, in_place
 from .lanes import Lanes
 from .packing import pad_channels
 from .patch_gradient import patch_runs, tile_shape
 from .winograd import POINTS
 
-POINT_COST, TRANSFORM_COST, KERNEL_COST = 1.33, 284, 4
+POINT_COST, TRANSFORM_COST, KERNEL_COST = 1.2, 255, 3.6
 """Of Winograd's algorithm: of a multiply-add, of one value's share of a tile's transform, and of a
 value of dU, whose transform is made once a call.  The four algorithms' costs are in one unit,
-fitted together to 1,800 single-threaded timings of an AVX2 build over 1 to 384 channels and 1 to 64
-groups; choices by them take 2 % more than the fastest, on the average, and 5 % with groups."""
-PRODUCT_COST, PRODUCT_PATCH_COST, PRODUCT_PIXEL_COST = 1.0, 16.8, 9
-"""As a matrix product: of a multiply-add, a packed value of a pixel's patch and of dy."""
-PRODUCT_GROUP_COST, PRODUCT_SUM_COST = 91, 28
-"""And a pixel of each group, and a value of the kernel, whose parts are added."""
-PATCH_TILE_COST, PATCH_PIECE_COST, PATCH_PIXEL_COST, PATCH_SOURCE_COST = 2.54, 0.77, 16.6, 2.3
+fitted to 1,800 single-threaded timings of an AVX2 build over 1 to 384 channels and 1 to 64 groups;
+those of products and patches last to 850 of AVX-512 and AVX2 builds: choices between these take 4
+and 2 % more than the fastest, on the average."""
+PRODUCT_COST, PRODUCT_PATCH_COST, PRODUCT_READ_COST = 1.0, 30, 8
+"""As a matrix product: of a multiply-add, a packed value of a pixel's patch, and one that a tile of
+filters reads where it lies."""
+PRODUCT_PIXEL_COST, PRODUCT_GROUP_COST, PRODUCT_SUM_COST = 4.5, 180, 33
+"""And a packed value of dy, a pixel of each group, and a value of the kernel, whose parts are
+added."""
+PATCH_TILE_COST, PATCH_PIECE_COST, PATCH_PIXEL_COST, PATCH_SOURCE_COST = 2.54, 1.2, 14, 1.4
 """Along the patch: of a value of the patch that a tile of filters loads, a lane of a filter that a
 piece of the patch loads, a packed value of dy, and a copied value of x."""
-PATCH_LINE_COST, PATCH_SUM_COST = 5.6, 45
+PATCH_LINE_COST, PATCH_SUM_COST = 3.3, 31
 """And a sum that a tile takes up and puts down for each line of outputs, and a value of the kernel,
 whose parts are added."""
 PLANE_COST, PLANE_SHUFFLE_COST, PLANE_COPY_COST = 2.7, 9.7, 33
@@ -75,13 +78,15 @@ def product_cost(
     """Return the cost of the kernel gradient as a matrix product of all pixels."""
     pixels = input_shape[0] * window.rows.output * window.columns.output
     depth = window.rows.window * window.columns.window * kernel_shape[2]
-    computed = pixels
-    if leaves_out_padding(window, kernel_shape[2], kernels):
-        computed *= window.inside
-    rows = -(-depth // kernels.conv.TILE) * kernels.conv.TILE
-    products = groups * rows * pad_channels(kernel_shape[3] // groups, dtype, kernels)
+    channels, filters = kernel_shape[2], kernel_shape[3] // groups
+    computed = pixels * (window.inside if by_tap(channels) else 1)
+    products = groups * depth * pad_channels(filters, dtype, kernels)
+    if in_place(channels, filters, dtype, kernels):
+        patch = PRODUCT_READ_COST * -(-filters // (2 * pad_channels(1, dtype, kernels)))
+    else:
+        patch = PRODUCT_PATCH_COST
     return (
-        computed * (PRODUCT_COST * products + PRODUCT_PATCH_COST * groups * depth)
+        computed * (PRODUCT_COST * products + patch * groups * depth)
         + pixels * (PRODUCT_PIXEL_COST * kernel_shape[3] + PRODUCT_GROUP_COST * groups)
         + PRODUCT_SUM_COST * depth * kernel_shape[3]
     )

@@ -25,11 +25,10 @@ BLOCK_BYTES = 192 * 1024
 SOURCE_BYTES = 192 * 1024
 """Pixels of x of one block, less the rows that its kernel reaches beyond."""
 
-TAP_WASTE = 1.1
-"""Most values that whole pieces of one tap may hold for each that there is."""
-TAP_INSIDE, TAP_CHANNELS = 0.95, 4
-"""Where fewer taps read the image, leaving out padding makes up for pieces that are not whole;
-unless channels are still fewer."""
+TAP_CHANNELS = 4
+"""Of a group, from which on pieces of the patch are of one tap each: fewer fill no tile."""
+PACKED_TILES = 4
+"""Of filters; more of them share the packing of the patch, fewer read it where it lies."""
 
 
 class KernelGradientPlan:
@@ -48,19 +47,17 @@ class KernelGradientPlan:
         self._scratch = Scratch(dtype)
         channels, filters = kernel_shape[2], kernel_shape[3] // groups
         self._filters = kernel_shape[3]
-        depth = channels * window.rows.window * window.columns.window
         wide = 2 * pad_channels(1, dtype, kernels)
-        by_tap = leaves_out_padding(window, channels, kernels)
-        self._runs, length = _runs(window, channels, merge=groups == 1 and not by_tap)
-        span = length if by_tap else depth
-        pieces = -(-span // kernels.conv.TILE)
-        self._piece = piece = -(-span // pieces)
-        pieces *= len(self._runs) if by_tap else 1
-        self._shape = np.array(
-            [window.rows.stride, window.columns.stride, groups, length, piece, int(by_tap)],
-            np.int32,
-        )
         tiles = -(-filters // wide)
+        taps, direct = by_tap(channels), in_place(channels, filters, dtype, kernels)
+        self._runs, length = _runs(window, channels, merge=groups == 1 and not taps)
+        span = length if taps else length * len(self._runs)
+        # Pieces of almost equal size: any register tile with eight sums is as fast a value.
+        pieces = -(-span // kernels.conv.TILE)
+        piece = -(-span // pieces)
+        pieces *= len(self._runs) if taps else 1
+        strides = (axis.stride for axis in window)
+        self._shape = np.array([*strides, groups, length, piece, taps, direct], np.int32)
         self._packed_filters = tiles * wide
         pixels = min(BLOCK_PIXELS, BLOCK_BYTES // (self._packed_filters * dtype.itemsize))
         columns, rows = window.columns.output, input_shape[0] * window.rows.output
@@ -69,6 +66,7 @@ class KernelGradientPlan:
         near = SOURCE_BYTES // max(line * window.rows.stride, 1)
         self._block_rows = max(1, min(rows, pixels // max(columns, 1), near))
         self._block_pixels = self._block_rows * columns
+        self._patch = 0 if direct else self._block_pixels * piece
         blocks = -(-rows // self._block_rows)
         self._sums = groups * pieces * tiles * piece * wide
         splits = max(1, min(PARTS, pieces // SPLIT_PIECES))
@@ -91,20 +89,24 @@ class KernelGradientPlan:
             self._splits,
             self._scratch("sums", self._parts, self._sums),
             self._scratch("bias sums", self._parts, self._filters),
-            self._scratch("patch", threads, self._block_pixels * self._piece),
+            self._scratch("patch", threads, self._patch),
             self._scratch("filters", threads, self._block_pixels * self._packed_filters),
-            self._scratch("stretches", threads, 2 * self._block_rows, dtype=np.int32),
+            self._scratch("stretches", threads, 3 * self._block_rows, dtype=np.intp),
             dkernel,
             dbias,
             threads,
         )
 
 
-def leaves_out_padding(window: Window, channels: int, kernels: Any) -> bool:
+def by_tap(channels: int) -> bool:
     """Whether pieces of the patch are of one tap each, and of the pixels it finds in the image."""
-    tile = kernels.conv.TILE
-    whole = -(-channels // tile) * tile <= TAP_WASTE * channels
-    return whole or (channels >= TAP_CHANNELS and window.inside <= TAP_INSIDE)
+    return channels >= TAP_CHANNELS
+
+
+def in_place(channels: int, filters: int, dtype: np.dtype, kernels: Any) -> bool:
+    """Whether the patch of a group is read where it lies in x."""
+    most = PACKED_TILES * 2 * pad_channels(1, dtype, kernels)
+    return by_tap(channels) and filters <= most
 
 
 def _runs(window: Window, channels: int, merge: bool) -> tuple[np.ndarray, int]:

@@ -18,7 +18,8 @@ PAGE_BYTES, SKEW_BYTES = 4096, 5 * 64
 class PositionsPlan:
     """What `gather` computes, for a batch of `images` images.
 
-    `vectors` of outputs that a tile is wide, and its `sums`, which it adds to at a time.
+    `tile`: outputs that a tile may have; `vectors` of channels that it is wide, and `sums` of these
+    that it has here.
     """
 
     def __init__(self, gather: Gather, images: int, dtype: np.dtype) -> None:
@@ -27,8 +28,8 @@ class PositionsPlan:
         self._scratch = Scratch(dtype)
         lanes = pad_channels(1, dtype, gather.kernels)
         conv = gather.kernels.conv
-        tile = conv.TILE if gather.channels > lanes else conv.NARROW_TILE
-        self._blocks = -(-images // tile)
+        self.tile = conv.TILE if gather.channels > lanes else conv.NARROW_TILE
+        self._blocks = -(-images // self.tile)
         self._images = -(-images // self._blocks)
         self._panels = -(-gather.channels // (2 * lanes))
         self.vectors = min(-(-gather.channels // lanes), 2)

@@ -9,8 +9,9 @@
 /* ---- kernel gradient: `rows` values of the input patch by up to 2 vectors of channels ---- */
 
 FC_INLINE void NAME(fc_gradient_body)(const int rows, const int vectors, const REAL *x,
-                                      const REAL *dy, const int *stretch, int stretches,
-                                      REAL *sums_out, int overwrite) {
+                                      ptrdiff_t x_step, const REAL *dy,
+                                      const ptrdiff_t *stretch, int stretches, REAL *sums_out,
+                                      int overwrite) {
     /* With few sums every second or fourth pixel has its own: one set would wait for itself. */
     enum { MOST = 4 };
     const int sets = rows * vectors <= 2 ? 4 : rows * vectors <= 6 ? 2 : 1;
@@ -23,10 +24,10 @@ FC_INLINE void NAME(fc_gradient_body)(const int rows, const int vectors, const R
             for (int v = 0; v < vectors; v++)
                 sums[s][i][v] = overwrite || s ? (VEC){0}
                                                : NAME(fc_load)(sums_out + i * pitch + v * LANES);
-    for (; stretches > 0; stretches--, stretch += 2) {
-        const REAL *filters = dy + stretch[0] * pitch;
-        const int pixels = stretch[1];
-        int n = 0;
+    for (; stretches > 0; stretches--, stretch += 3) {
+        const REAL *filters = dy + stretch[0] * pitch, *patch = x + stretch[2];
+        const ptrdiff_t pixels = stretch[1];
+        ptrdiff_t n = 0;
         for (; n + sets <= pixels; n += sets) {
             FC_UNROLL
             for (int s = 0; s < sets; s++) {
@@ -35,20 +36,21 @@ FC_INLINE void NAME(fc_gradient_body)(const int rows, const int vectors, const R
                 filters += pitch;
                 FC_UNROLL
                 for (int i = 0; i < rows; i++) {
-                    VEC value = NAME(fc_splat)(x[i]);
+                    VEC value = NAME(fc_splat)(patch[i]);
                     sums[s][i][0] += first * value;
                     if (vectors == 2) sums[s][i][1] += second * value;
                 }
-                x += rows;
+                patch += x_step;
             }
         }
         for (; sets > 1 && n < pixels; n++) {
             for (int v = 0; v < vectors; v++)
                 FC_UNROLL
                 for (int i = 0; i < rows; i++)
-                    sums[0][i][v] += NAME(fc_load)(filters + v * LANES) * NAME(fc_splat)(x[i]);
+                    sums[0][i][v] +=
+                        NAME(fc_load)(filters + v * LANES) * NAME(fc_splat)(patch[i]);
             filters += pitch;
-            x += rows;
+            patch += x_step;
         }
     }
     FC_UNROLL
@@ -64,16 +66,19 @@ FC_INLINE void NAME(fc_gradient_body)(const int rows, const int vectors, const R
 #define FC_GRADIENT_CASE(n)                                                                    \
     case n:                                                                                    \
         if (vectors == 2)                                                                      \
-            NAME(fc_gradient_body)(n, 2, x, dy, stretch, stretches, sums_out, overwrite);      \
+            NAME(fc_gradient_body)(n, 2, x, x_step, dy, stretch, stretches, sums_out,          \
+                                   overwrite);                                                 \
         else                                                                                   \
-            NAME(fc_gradient_body)(n, 1, x, dy, stretch, stretches, sums_out, overwrite);      \
+            NAME(fc_gradient_body)(n, 1, x, x_step, dy, stretch, stretches, sums_out,          \
+                                   overwrite);                                                 \
         break;
 
-/* sums_out[i][:] (+)= sum over pixels of x[pixel][i] * dy[pixel][:].  x has its pixels one behind
- * another; of dy they are `stretches` pairs (first, count). */
-FC_LEAF void NAME(fc_gradient_tile)(int rows, int vectors, const REAL *x, const REAL *dy,
-                                    const int *stretch, int stretches, REAL *sums_out,
-                                    int overwrite) {
+/* sums_out[i][:] (+)= sum over pixels of x[pixel][i] * dy[pixel][:], the pixels being `stretches` of
+ * neighbours: the first in dy, how many, and where the first one's values lie in x, whose pixels
+ * are x_step values apart. */
+FC_LEAF void NAME(fc_gradient_tile)(int rows, int vectors, const REAL *x, ptrdiff_t x_step,
+                                    const REAL *dy, const ptrdiff_t *stretch, int stretches,
+                                    REAL *sums_out, int overwrite) {
     switch (rows) {
         FC_GRADIENT_CASE(1)
         FC_GRADIENT_CASE(2)
