@@ -12,7 +12,7 @@ from ...geometry import Window
 from .kernel_gradient import by_tap, in_place
 from .lanes import Lanes
 from .packing import pad_channels
-from .patch_gradient import patch_runs, tile_shape
+from .patch_gradient import patch_rows, patch_runs, tile_shape
 from .winograd import POINTS
 
 POINT_COST, TRANSFORM_COST, KERNEL_COST = 1.2, 255, 3.6
@@ -21,18 +21,19 @@ value of dU, whose transform is made once a call.  The four algorithms' costs ar
 fitted to 1,800 single-threaded timings of an AVX2 build over 1 to 384 channels and 1 to 64 groups;
 those of products and patches last to 850 of AVX-512 and AVX2 builds: choices between these take 4
 and 2 % more than the fastest, on the average."""
-PRODUCT_COST, PRODUCT_PATCH_COST, PRODUCT_READ_COST = 1.0, 30, 8
+PRODUCT_COST, PRODUCT_PATCH_COST, PRODUCT_READ_COST = 1.0, 30, 7
 """As a matrix product: of a multiply-add, a packed value of a pixel's patch, and one that a tile of
 filters reads where it lies."""
-PRODUCT_PIXEL_COST, PRODUCT_GROUP_COST, PRODUCT_SUM_COST = 4.5, 180, 33
+PRODUCT_PIXEL_COST, PRODUCT_GROUP_COST, PRODUCT_SUM_COST = 2.5, 250, 28
 """And a packed value of dy, a pixel of each group, and a value of the kernel, whose parts are
 added."""
-PATCH_TILE_COST, PATCH_PIECE_COST, PATCH_PIXEL_COST, PATCH_SOURCE_COST = 2.54, 1.2, 14, 1.4
+PATCH_TILE_COST, PATCH_PIECE_COST, PATCH_PIXEL_COST, PATCH_SOURCE_COST = 2.54, 1.6, 10, 0.8
 """Along the patch: of a value of the patch that a tile of filters loads, a lane of a filter that a
 piece of the patch loads, a packed value of dy, and a copied value of x."""
-PATCH_LINE_COST, PATCH_SUM_COST = 3.3, 31
-"""And a sum that a tile takes up and puts down for each line of outputs, and a value of the kernel,
-whose parts are added."""
+PATCH_NEAR_COST, PATCH_FAR_COST, PATCH_NEAR_BYTES = 10, 70, 320 * 1024
+"""And a sum that a tile takes up and puts down for each block of rows, in a cache or not."""
+PATCH_SUM_COST = 22
+"""And a value of the kernel, whose parts are added."""
 PLANE_COST, PLANE_SHUFFLE_COST, PLANE_COPY_COST = 2.7, 9.7, 33
 """By planes: of a multiply-add, and a value of a plane that is permuted or copied."""
 PLANE_PIXEL_COST, PLANE_SUM_COST = 23, 182
@@ -101,7 +102,8 @@ def patch_cost(
     kernels: Any = runtime.kernels,
 ) -> float:
     """Return the cost of the kernel gradient with vectors along the patch."""
-    lines, filters = input_shape[0] * window.rows.output, kernel_shape[3] // groups
+    images, _, width, channels = input_shape
+    lines, filters = images * window.rows.output, kernel_shape[3] // groups
     run, starts = patch_runs(window, kernel_shape[2], groups)
     values = pad_channels(run, dtype, kernels) * len(starts)
     lanes = pad_channels(1, dtype, kernels)
@@ -111,8 +113,13 @@ def patch_cost(
     loads = PATCH_TILE_COST * -(-filters // tile) * values
     loads += PATCH_PIECE_COST * pieces * filters * lanes
     pixel = groups * loads + PATCH_PIXEL_COST * kernel_shape[3]
+    sums = groups * values * filters
+    far = sums * dtype.itemsize > PATCH_NEAR_BYTES
+    rows = patch_rows(window, width * channels * dtype.itemsize)
+    blocks = images * -(-window.rows.output // rows)
     return (
-        lines * (window.columns.output * pixel + PATCH_LINE_COST * groups * values * filters)
+        lines * window.columns.output * pixel
+        + blocks * (PATCH_FAR_COST if far else PATCH_NEAR_COST) * sums
         + PATCH_SOURCE_COST * math.prod(input_shape)
         + PATCH_SUM_COST * run * len(starts) * kernel_shape[3]
     )

@@ -62,8 +62,7 @@ class PatchGradientPlan:
         tiles = -(-filters // tile)
         reach = _extent(rows)
         line = row_width * channels
-        near = (STRIP_BYTES // (line * dtype.itemsize) - reach) // rows.stride + 1
-        block_rows = min(rows.output, max(near, -(-BLOCK_PIXELS // columns.output)))
+        block_rows = patch_rows(window, line * dtype.itemsize)
         self._strip = np.array(
             (height, width, channels, rows.before, columns.before, padded_width, direct), np.int32
         )
@@ -113,6 +112,13 @@ def tile_shape(filters: int, kernels: Any = runtime.kernels) -> tuple[int, int]:
     most = kernels.conv_gradient
     tile = -(-filters // -(-filters // most.PATCH_FILTERS))
     return tile, min(most.PATCH_VECTORS, most.PATCH_SUMS // tile)
+
+
+def patch_rows(window: Window, line_bytes: int) -> int:
+    """Return how many rows of outputs a block has, where a row of x has `line_bytes`."""
+    rows, columns = window
+    near = (STRIP_BYTES // max(line_bytes, 1) - _extent(rows)) // rows.stride + 1
+    return min(rows.output, max(near, -(-BLOCK_PIXELS // columns.output)))
 
 
 def patch_runs(window: Window, channels: int, groups: int) -> tuple[int, list[tuple[int, int]]]:
