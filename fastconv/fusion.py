@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from . import activations, runtime
+from .geometry import pool2d_window
 from .layers import (
     Activation,
     BatchNormalization,
@@ -26,17 +27,40 @@ from .layers.base import Layer
 from .ops.plans import ConvPoolPlan, Pool2DPlan
 
 
+class ConvRelu:
+    """Conv2D and the ReLU layer behind it: the kernel cuts its sums while they are in registers."""
+
+    def __init__(self, convolution: Conv2D, relu: Layer) -> None:
+        self.layers = (convolution, relu)
+        self._output: np.ndarray | None = None
+
+    def call(self, x: np.ndarray, training: bool = False) -> np.ndarray:
+        """Return the cut output in the convolution's own buffer."""
+        y = self.layers[0].rectified(x, training)
+        self._output = y if training else None
+        return y
+
+    def backward(self, dy: np.ndarray) -> np.ndarray | None:
+        """Write the convolution's gradients and return the input's, if anyone needs it."""
+        convolution, relu = self.layers
+        if self._output is None:
+            raise _no_forward_pass(convolution)
+        dy = np.ascontiguousarray(dy)
+        dz = relu.activation.backward(dy, self._output, relu.buffer("dz", dy.shape))
+        return convolution.pre_activation_backward(dz)
+
+
 class FusedConvPool:
     """Conv2D with ReLU and the 2x2 max pooling behind it, as one operation."""
 
-    def __init__(self, convolution: Conv2D, pooling: MaxPooling2D) -> None:
-        self.layers = (convolution, pooling)
-        self._convolution = convolution
+    def __init__(self, *layers: Layer) -> None:
+        self.layers = layers
+        self._convolution, self._pooling = layers[0], layers[-1]
         self._kept: tuple[ConvPoolPlan, np.ndarray, np.ndarray] | None = None
 
     def call(self, x: np.ndarray, training: bool = False) -> np.ndarray:
         """Return the pooled output in the pooling layer's own buffer."""
-        convolution, pooling = self.layers
+        convolution, pooling = self._convolution, self._pooling
         plan = convolution.plan(("fused", x.shape), lambda: self._make_plan(x.shape))
         out = pooling.buffer("output", plan.output_shape)
         winners = pooling.buffer("winners", plan.output_shape, np.uint8) if training else None
@@ -48,9 +72,7 @@ class FusedConvPool:
         """Write the convolution's gradients and return the input's, if anyone needs it."""
         convolution = self._convolution
         if self._kept is None:
-            raise RuntimeError(
-                f"{convolution.label}: backward(dy) needs call(x, training=True) before it"
-            )
+            raise _no_forward_pass(convolution)
         plan, x, winners = self._kept
         # It may be x itself: the plan reads x for the kernel's gradient first.
         dx = convolution.input_gradient_buffer(x)
@@ -86,14 +108,15 @@ class GatedPool:
     What the ReLU stops has a maximum of 0, and the pooling passes no gradient to it.
     """
 
-    def __init__(self, convolution: Conv2D, pooling: MaxPooling2D) -> None:
-        self.layers = (convolution, pooling)
+    def __init__(self, *layers: Layer) -> None:
+        self.layers = layers
+        self._convolution, self._pooling = layers[0], layers[-1]
         self._kept: tuple[Pool2DPlan, tuple[int, ...], np.ndarray] | None = None
 
     def call(self, x: np.ndarray, training: bool = False) -> np.ndarray:
         """Return the pooled output in the pooling layer's own buffer."""
-        convolution, pooling = self.layers
-        y = convolution.call(x, training)
+        pooling = self._pooling
+        y = self._convolution.rectified(x, training)
         plan = pooling.plan(("gated", y.shape), lambda: self._make_plan(y.shape))
         out = pooling.buffer("output", plan.output_shape)
         winners = pooling.buffer("winners", plan.output_shape, np.uint8) if training else None
@@ -103,18 +126,15 @@ class GatedPool:
 
     def backward(self, dy: np.ndarray) -> np.ndarray | None:
         """Write the convolution's gradients and return the input's, if anyone needs it."""
-        convolution, pooling = self.layers
         if self._kept is None:
-            raise RuntimeError(
-                f"{convolution.label}: backward(dy) needs call(x, training=True) before it"
-            )
+            raise _no_forward_pass(self._convolution)
         plan, shape, winners = self._kept
-        dz = pooling.buffer("dx", shape)
+        dz = self._pooling.buffer("dx", shape)
         plan.backward(np.ascontiguousarray(dy), None, dz, winners)
-        return convolution.pre_activation_backward(dz)
+        return self._convolution.pre_activation_backward(dz)
 
     def _make_plan(self, shape: tuple[int, ...]) -> Pool2DPlan:
-        pooling = self.layers[1]
+        pooling = self._pooling
         return Pool2DPlan(
             "max",
             shape,
@@ -141,7 +161,7 @@ class NormalizationRelu:
         return self.layers[0].backward(dy)
 
 
-Stage = Layer | FusedConvPool | GatedPool | NormalizationRelu
+Stage = Layer | ConvRelu | FusedConvPool | GatedPool | NormalizationRelu
 
 
 def plan(layers: Sequence[Layer]) -> list[Stage]:
@@ -149,20 +169,36 @@ def plan(layers: Sequence[Layer]) -> list[Stage]:
     stages: list[Stage] = []
     waiting = list(layers)
     while waiting:
-        first, *rest = waiting
-        if rest and _fuses(first, rest[0]):
-            stages.append(FusedConvPool(first, rest[0]))
-            waiting = rest[1:]
-        elif rest and _gates(first, rest[0]):
-            stages.append(GatedPool(first, rest[0]))
-            waiting = rest[1:]
-        elif rest and type(first) is BatchNormalization and _is_relu(rest[0]):
-            stages.append(NormalizationRelu(first, rest[0]))
-            waiting = rest[1:]
-        else:
-            stages.append(first)
-            waiting = rest
+        stage = _first_stage(waiting)
+        stages.append(stage)
+        waiting = waiting[len(getattr(stage, "layers", (stage,))) :]
     return stages
+
+
+def _first_stage(layers: Sequence[Layer]) -> Stage:
+    first, *rest = layers
+    count = _rectified(layers)
+    if 0 < count < len(layers):
+        if _fuses(first, layers[count]):
+            return FusedConvPool(*layers[: count + 1])
+        if _gates(layers[count]):
+            return GatedPool(*layers[: count + 1])
+    if count == 2:
+        return ConvRelu(first, rest[0])
+    if rest and type(first) is BatchNormalization and _is_relu(rest[0]):
+        return NormalizationRelu(first, rest[0])
+    return first
+
+
+def _rectified(layers: Sequence[Layer]) -> int:
+    """Return how many layers in front are a convolution and its ReLU: one, two, or none."""
+    # Exact types: a subclass may compute something else.
+    if type(layers[0]) is not Conv2D:
+        return 0
+    if layers[0].activation is activations.relu:
+        return 1
+    linear = layers[0].activation is activations.linear
+    return 2 if linear and len(layers) > 1 and _is_relu(layers[1]) else 0
 
 
 def _is_relu(layer: Layer) -> bool:
@@ -171,12 +207,10 @@ def _is_relu(layer: Layer) -> bool:
     return type(layer.activation) is activations.Relu and layer.activation.plain
 
 
-def _gates(first: Layer, second: Layer) -> bool:
+def _gates(pooling: Layer) -> bool:
     return (
-        type(first) is Conv2D
-        and type(second) is MaxPooling2D
-        and first.activation is activations.relu
-        and second.pool_size[0] * second.pool_size[1] <= runtime.kernels.pool.MOST_WINNERS
+        type(pooling) is MaxPooling2D
+        and pooling.pool_size[0] * pooling.pool_size[1] <= runtime.kernels.pool.MOST_WINNERS
     )
 
 
@@ -208,21 +242,17 @@ def may_overwrite_inputs(stages: Sequence[Stage]) -> list[bool]:
     return result
 
 
-def _fuses(first: Layer, second: Layer) -> bool:
+def _fuses(convolution: Conv2D, pooling: Layer) -> bool:
+    if convolution.groups != 1 or convolution.dilation_rate != (1, 1):
+        return False
     # Exact types: a subclass may compute something else.
-    if type(first) is not Conv2D or type(second) is not MaxPooling2D:
+    if type(pooling) is not MaxPooling2D or (pooling.pool_size, pooling.strides) != ((2, 2),) * 2:
         return False
-    if (
-        first.activation is not activations.relu
-        or first.groups != 1
-        or first.dilation_rate != (1, 1)
-    ):
-        return False
-    if second.pool_size != (2, 2) or second.strides != (2, 2):
-        return False
-    height, width = first.output_shape[1:3]
-    # "same" pooling pads only where the size is odd; "valid" drops that row or column.
-    whole = height % 2 == width % 2 == 0
-    return (second.padding == "valid" or (second.padding == "same" and whole)) and (
-        min(height, width) >= 2
-    )
+    shape = (1, *convolution.output_shape[1:])
+    window = pool2d_window(shape, 2, 2, pooling.padding, owner=pooling.label)
+    # However it is spelt: "same" pads only where the size is odd.
+    return not window.padded
+
+
+def _no_forward_pass(layer: Layer) -> RuntimeError:
+    return RuntimeError(f"{layer.label}: backward(dy) needs call(x, training=True) before it")

@@ -46,6 +46,8 @@ def normal(shape, seed=0):
         ({"strides": 2, "padding": "same", "use_bias": False}, {"strides": (2, 2)}, (12, 12)),
         ({"padding": ((2, 0), (1, 3))}, {}, (9, 12)),
         ({}, {"padding": "same"}, (12, 12)),
+        ({}, {"padding": 0}, (13, 12)),
+        ({}, {"padding": ((0, 0), (0, 0))}, (12, 12)),
     ],
     ids=str,
 )
@@ -84,6 +86,10 @@ class OwnMaxPooling2D(layers.MaxPooling2D):
     """Another."""
 
 
+class OwnReLU(layers.ReLU):
+    """Another."""
+
+
 class OwnDense(Dense):
     """And another."""
 
@@ -102,7 +108,9 @@ def own_relu(x):
         (lambda: (conv(), layers.AveragePooling2D()), (12, 12)),
         (lambda: (conv(), layers.L2Pooling2D()), (12, 12)),
         (lambda: (conv(), layers.Dropout(0.1), pool()), (12, 12)),
-        (lambda: (conv(activation=None), layers.ReLU(), pool()), (12, 12)),
+        (lambda: (conv(activation=None), layers.ReLU(max_value=6), pool()), (12, 12)),
+        (lambda: (conv(activation=None), OwnReLU(), pool()), (12, 12)),
+        (lambda: (conv(activation=None), layers.Activation("tanh"), pool()), (12, 12)),
         (lambda: (OwnConv2D(4, 3, activation="relu"), pool()), (12, 12)),
         (lambda: (conv(), OwnMaxPooling2D()), (12, 12)),
         (lambda: (pool(), conv()), (12, 12)),
@@ -139,14 +147,42 @@ def test_a_stage_gives_what_its_layers_give(options, size):
     check_stage(stage, members, normal((3, *size, 3), 1))
 
 
+@pytest.mark.parametrize("relu", [layers.ReLU, lambda: layers.Activation("relu")])
+@pytest.mark.parametrize(
+    ("behind", "kind"),
+    [
+        ((), fusion.ConvRelu),
+        ((layers.MaxPooling2D(),), fusion.FusedConvPool),
+        ((layers.MaxPooling2D(3, 2),), fusion.GatedPool),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+@pytest.mark.parametrize("options", [{}, {"use_bias": False, "groups": 3}], ids=str)
+def test_a_relu_of_its_own_fuses_as_well(behind, kind, relu, options):
+    if kind is fusion.FusedConvPool:
+        options = {}
+    members = built(layers.Conv2D(6, 3, **options), relu(), *behind, size=(15, 14))
+    (stage,) = fusion.plan(members)
+    assert type(stage) is kind and list(stage.layers) == list(members)
+    check_stage(stage, members, normal((3, 15, 14, 3), 1))
+    rest = built(layers.Conv2D(6, 3, **options), relu(), layers.Dropout(0.5), size=(15, 14))
+    assert [type(stage) for stage in fusion.plan(rest)] == [fusion.ConvRelu, layers.Dropout]
+
+
 def check_stage(stage, members, x):
-    """Compare a stage with its two layers one after the other."""
-    convolution, pooling = members
+    """Compare a stage with its layers one after the other."""
+    convolution = members[0]
     if convolution.use_bias:
         convolution.bias.assign(normal(convolution.filters, 5))
-    expected = pooling.call(convolution.call(x, training=True), training=True).copy()
+    expected = x
+    for layer in members:
+        expected = layer.call(expected, training=True)
+    expected = expected.copy()
     dy = normal(expected.shape, 2)
-    expected_dx = convolution.backward(pooling.backward(dy)).copy()
+    expected_dx = dy
+    for layer in reversed(members):
+        expected_dx = layer.backward(expected_dx)
+    expected_dx = expected_dx.copy()
     expected_gradients = [parameter.gradient.copy() for parameter in convolution.parameters]
 
     assert_close(stage.call(x), expected)
@@ -158,9 +194,16 @@ def check_stage(stage, members, x):
     assert stage.backward(dy) is None
 
 
-@pytest.mark.parametrize("pooling", [{}, {"pool_size": 3}], ids=str)
-def test_backward_needs_a_forward_pass_in_training(pooling):
-    (stage,) = fusion.plan(built(conv(), pool(**pooling)))
+@pytest.mark.parametrize(
+    "members",
+    [
+        lambda: (conv(), pool()),
+        lambda: (conv(), pool(pool_size=3)),
+        lambda: (conv(activation=None), layers.ReLU()),
+    ],
+)
+def test_backward_needs_a_forward_pass_in_training(members):
+    (stage,) = fusion.plan(built(*members()))
     y = stage.call(normal((1, 12, 12, 3)))
     with pytest.raises(RuntimeError, match=r"Conv2D '.*': backward\(dy\) needs call\(x, training"):
         stage.backward(y)

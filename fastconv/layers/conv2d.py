@@ -74,11 +74,14 @@ class Conv2D(ActivatedLayer):
     def pre_activation(self, x: np.ndarray, training: bool = False) -> np.ndarray:
         return self._convolve(x, training, relu=False)
 
+    def rectified(self, x: np.ndarray, training: bool = False) -> np.ndarray:
+        """Return max(pre_activation(x), 0), cut while the sums are in registers."""
+        return self._convolve(x, training, relu=True)
+
     def call(self, x: np.ndarray, training: bool = False) -> np.ndarray:
         if self.activation is not activations.relu:
             return super().call(x, training)
-        # The kernel applies ReLU while the sums are in registers: no second pass.
-        y = self._convolve(x, training, relu=True)
+        y = self.rectified(x, training)
         self._output = y if training else None
         return y
 
