@@ -13,7 +13,7 @@ from oracle import Case, assert_close
 
 from fastconv import reference, runtime
 from fastconv.geometry import conv2d_window
-from fastconv.ops.plans import Conv2DPlan, choice, depthwise, lanes
+from fastconv.ops.plans import Conv2DPlan, choice, depthwise
 from fastconv.ops.plans.depthwise import DepthwisePlan
 from fastconv.ops.plans.lanes import plan_lanes
 
@@ -33,7 +33,7 @@ def grouped_cases(draw) -> Case:
     options = {
         "strides": draw(st.sampled_from([1, 1, 2, 3, (2, 1), (1, 7)])),
         "padding": padding,
-        "dilation_rate": draw(st.sampled_from([1, 1, 1, (1, 2)])) if size[1] <= 3 else 1,
+        "dilation_rate": draw(st.sampled_from([1, 1, 1, (1, 2), (2, 1)])) if max(size) <= 3 else 1,
         "groups": groups,
     }
     return Case(
@@ -106,18 +106,16 @@ def test_what_is_not_finite_stays_where_it_is(width):
     assert np.isnan(dkernel[..., 1]).all() and np.isnan(dkernel).sum() == 9
 
 
-@pytest.mark.parametrize("channels", [LANES - 1, 40, 256])
 @pytest.mark.parametrize("strides", [1, 2])
 @pytest.mark.parametrize("size", [3, 5, 7])
-def test_every_way_to_read_the_image_gives_the_same_bits(channels, strides, size, monkeypatch):
-    """In place with its edges clipped or copied, in channels of a pixel or of several."""
+def test_padded_pixels_and_units_of_several_give_the_same_bits(strides, size, monkeypatch):
+    channels = LANES - 1
     random = np.random.default_rng(0)
     shape, kernel = (2, 11, 29, channels), random.standard_normal((size, size, 1, channels), "f")
     window, groups = conv2d_window(shape, kernel.shape, padding=1, strides=strides, groups=channels)
     x = random.standard_normal(shape, np.float32)
     results, ways = [], set()
-    for pad, edge_cost in ((True, 0), (True, 1000), (False, 1000)):
-        monkeypatch.setattr(lanes, "EDGE_COST", edge_cost)
+    for pad in (True, False):
         monkeypatch.setattr(depthwise, "plan_lanes", partial(plan_lanes, pad=pad))
         plan = DepthwisePlan(shape, kernel.shape, window, groups, np.dtype(np.float32))
         y = np.full((2, window.rows.output, window.columns.output, channels), np.nan, np.float32)
@@ -125,9 +123,30 @@ def test_every_way_to_read_the_image_gives_the_same_bits(channels, strides, size
         plan.forward(x, kernel, None, y)
         plan.input_gradient(y, kernel, dx)
         results.append((y.tobytes(), dx.tobytes()))
-        ways.add((plan.forward_lanes.line > 0, plan.forward_lanes.narrow))
-    assert len(ways) > 1
+        ways.add(plan.forward_lanes.narrow)
+    assert len(ways) == 2
     assert len(set(results)) == 1
+
+
+@pytest.mark.parametrize("channels", [LANES, 40, 7 * LANES + 1])
+@pytest.mark.parametrize("strides", [1, 2, 3])
+@pytest.mark.parametrize("size", [3, 7])
+def test_edges_read_in_place_have_the_same_bits_with_any_threads(channels, strides, size, threads):
+    """Strips, which depend on the threads, cut the columns that are computed downwards."""
+    random = np.random.default_rng(0)
+    shape, kernel = (1, 31, 9, channels), random.standard_normal((size, size, 1, channels), "f")
+    window, groups = conv2d_window(shape, kernel.shape, padding=2, strides=strides, groups=channels)
+    x, results = random.standard_normal(shape, np.float32), set()
+    for count in (1, 2, 5):
+        threads(count)
+        plan = DepthwisePlan(shape, kernel.shape, window, groups, np.dtype(np.float32))
+        assert not plan.forward_lanes.line
+        y = np.full((1, window.rows.output, window.columns.output, channels), np.nan, np.float32)
+        dx = np.full(shape, np.nan, np.float32)
+        plan.forward(x, kernel, None, y)
+        plan.input_gradient(y, kernel, dx)
+        results.add((y.tobytes(), dx.tobytes()))
+    assert len(results) == 1
 
 
 def test_the_choice_follows_the_channels_of_a_group():

@@ -44,7 +44,6 @@ cdef struct Lanes:
     int row_stride
     int column_stride
     int channels          # of an output pixel
-    int pixel             # values from one pixel of a copy to the next
     int planes
     int copied
     int narrow
@@ -74,13 +73,14 @@ cdef struct Lanes:
 cdef struct Tables:
     # Of row taps and of column taps: source row or column, from an output's (clipping).
     Taps taps
+    ptrdiff_t row_step    # from one row tap to the next, if all are as far apart; else 0
     const ptrdiff_t* row_source
     const ptrdiff_t* column_source
     const int32_t* index
 
 
 cdef inline ptrdiff_t plane_size(const Lanes* g) noexcept nogil:
-    return <ptrdiff_t> g.phases * g.phase_width * g.pixel
+    return <ptrdiff_t> g.phases * g.phase_width * g.channels
 
 
 cdef inline void clear_edges(const Lanes* g, real* row, int width) noexcept nogil:
@@ -99,16 +99,6 @@ cdef inline void clear_edges(const Lanes* g, real* row, int width) noexcept nogi
                    <size_t> (g.phase_width - after) * g.channels * sizeof(real))
 
 
-cdef inline void copy_pixels(const Lanes* g, const real* x, int count, real* to) noexcept nogil:
-    cdef int pixel
-    if g.pixel == g.channels:
-        memcpy(to, x, <size_t> count * g.channels * sizeof(real))
-        return
-    for pixel in range(count):
-        memcpy(to + <ptrdiff_t> pixel * g.pixel, x + <ptrdiff_t> pixel * g.channels,
-               <size_t> g.channels * sizeof(real))
-
-
 cdef inline const real* load_planes(const Lanes* g, const Tables* t, const real* image, int first,
                              int count, real* scratch) noexcept nogil:
     """Copy padded rows [first, first + count) into `scratch`, spread over planes and phases."""
@@ -123,11 +113,11 @@ cdef inline const real* load_planes(const Lanes* g, const Tables* t, const real*
             memset(target, 0, line * sizeof(real))
             continue
         if g.planes == 1 and g.phases == 1 and g.channels == g.source_channels:
-            begin = g.left * g.pixel
-            end = begin + width * g.pixel
+            begin = g.left * g.channels
+            end = begin + width * g.channels
             memset(target, 0, begin * sizeof(real))
-            copy_pixels(g, image + <ptrdiff_t> source * g.width * g.channels, width,
-                        target + begin)
+            memcpy(target + begin, image + <ptrdiff_t> source * g.width * g.channels,
+                   <size_t> (end - begin) * sizeof(real))
             memset(target + end, 0, <size_t> (line - end) * sizeof(real))
             continue
         clear_edges(g, target, width)
@@ -142,6 +132,35 @@ cdef inline const real* load_planes(const Lanes* g, const Tables* t, const real*
                               plane_size(g), <ptrdiff_t> g.phase_width * g.channels, g.phases,
                               g.left, g.shuffled)
     return scratch
+
+
+cdef inline int piece_of(int units, int most) noexcept nogil:
+    """Return how many of some units are the next piece's, `most` or fewer.
+
+    Of almost equal size: a last one of a single unit would wait for its own sums.
+    """
+    cdef int pieces = (units + most - 1) // most
+    return (units + pieces - 1) // pieces
+
+
+cdef inline void clip(int at, int size, const ptrdiff_t* source, int* begin,
+                      int* end) noexcept nogil:
+    """Narrow [begin, end), whose sources ascend, to those inside an axis of `size`."""
+    while begin[0] < end[0] and at + source[begin[0]] < 0:
+        begin[0] += 1
+    while end[0] > begin[0] and at + source[end[0] - 1] >= size:
+        end[0] -= 1
+
+
+cdef inline int taps_width(const Lanes* g) noexcept nogil:
+    """Return how many pixels of the source an output's taps span."""
+    return g.padded_width - (g.columns - 1) * g.column_stride
+
+
+cdef inline bint is_whole(const Lanes* g, const Tables* t, int row) noexcept nogil:
+    """Whether all of a row's taps are inside the image."""
+    return (row * g.row_stride + t.row_source[0] >= 0
+            and row * g.row_stride + t.row_source[g.row_taps - 1] < g.height)
 
 
 cdef inline Lanes lanes_of(const int[::1] fields):
@@ -160,4 +179,9 @@ cdef inline Tables tables_of(const Lanes* g, const ptrdiff_t[:, ::1] rows,
     t.taps.row_begin = t.taps.column_begin = 0
     t.taps.row_end, t.taps.column_end = g.row_taps, g.column_taps
     t.index = &index[0]
+    cdef int row
+    t.row_step = rows[0, 1] - rows[0, 0] if g.row_taps > 1 else 0
+    for row in range(2, g.row_taps):
+        if rows[0, row] - rows[0, row - 1] != t.row_step:
+            t.row_step = 0
     return t

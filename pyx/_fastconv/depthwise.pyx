@@ -13,8 +13,8 @@ Loops of the output, outermost first: strips of output rows of each image
 downwards - tiles of pixels - one vector of channels - rows of taps.  A tile loads a
 line's vectors once for all the outputs that read them.  Where `copied` is 0 the
 image is read in place and a window that leaves it is clipped to the taps inside.
-Else a strip is copied, spread over planes and the phases of a stride (see
-_planes.pxd), a pixel of a power of two a little farther from the next.  Fewer
+Columns at the image's edges are computed as rows are, downwards.  Else a strip is
+copied, spread over planes and the phases of a stride (see _planes.pxd).  Fewer
 channels than a vector are read as one, padded by the next pixel's; far fewer
 (`narrow`) count as one: neighbouring pixels are one *unit* of several pixels'
 channels, since along a phase every tap is as far from its output.
@@ -30,13 +30,15 @@ from libc.stdint cimport int32_t
 from libc.string cimport memcpy, memset
 
 from _fastconv._planes cimport (
-    Area, Lanes, Tables, Taps, lanes_of, load_planes, plane_size, tables_of,
+    Area, Lanes, Tables, Taps, clip, is_whole, lanes_of, load_planes, piece_of, plane_size,
+    tables_of, taps_width,
 )
 from _fastconv._tiles cimport (
     NARROW_TILE_ROWS, float_mode, flush_denormals, lanes, real, restore_denormals,
 )
 
 cdef extern from "simd/depthwise.h" nogil:
+    const int PIXEL_VECTORS "FC_PIXEL_VECTORS"
     void fc_depthwise_f32(int, const float*, ptrdiff_t, ptrdiff_t, const Taps*, const float*,
                           const float*, float*, ptrdiff_t, int, int) noexcept
     void fc_depthwise_f64(int, const double*, ptrdiff_t, ptrdiff_t, const Taps*, const double*,
@@ -52,44 +54,22 @@ cdef extern from "simd/depthwise.h" nogil:
 cdef int TILE_BYTES = 20 * 1024  # of x, that rows of outputs share: most of a usual L1 cache
 
 
-cdef inline void compute(const Lanes* g, int units, const real* x, const Taps* taps,
-                         const real* weights, const real* bias, real* out, ptrdiff_t out_step,
+cdef inline void compute(const Lanes* g, int pixels, const real* x, ptrdiff_t x_step,
+                         ptrdiff_t tap_step, const Taps* taps, const real* weights,
+                         const real* bias, real* out, ptrdiff_t out_step,
                          int channels) noexcept nogil:
     if real is float:
-        fc_depthwise_f32(units, x, g.unit_step, g.tap_step, taps, weights, bias, out, out_step,
-                         channels, g.relu)
+        fc_depthwise_f32(pixels, x, x_step, tap_step, taps, weights, bias, out, out_step, channels,
+                         g.relu)
     else:
-        fc_depthwise_f64(units, x, g.unit_step, g.tap_step, taps, weights, bias, out, out_step,
-                         channels, g.relu)
-
-
-cdef inline int piece_of(int units, int most) noexcept nogil:
-    """Return how many of some units are the next piece's, `most` or fewer.
-
-    Of almost equal size: a last one of a single unit would wait for its own sums.
-    """
-    cdef int pieces = (units + most - 1) // most
-    return (units + pieces - 1) // pieces
-
-
-cdef inline void clip(int at, int size, const ptrdiff_t* source, int* begin,
-                      int* end) noexcept nogil:
-    """Narrow [begin, end), whose sources ascend, to those inside an axis of `size`."""
-    while begin[0] < end[0] and at + source[begin[0]] < 0:
-        begin[0] += 1
-    while end[0] > begin[0] and at + source[end[0] - 1] >= size:
-        end[0] -= 1
+        fc_depthwise_f64(pixels, x, x_step, tap_step, taps, weights, bias, out, out_step, channels,
+                         g.relu)
 
 
 cdef struct Tile:
     # What an L1 cache holds of the lines that a row of outputs reads.
     int columns
     int channels
-
-
-cdef inline int taps_width(const Lanes* g) noexcept nogil:
-    """Return how many pixels of the source an output's taps span."""
-    return g.padded_width - (g.columns - 1) * g.column_stride
 
 
 cdef inline Tile tile_of(const Lanes* g, const real* kind) noexcept nogil:
@@ -109,8 +89,8 @@ cdef void output_row(const Lanes* g, const Taps* taps, const real* x, const real
     cdef int unit = 0, count
     while unit < units:
         count = piece_of(units - unit, NARROW_TILE_ROWS)
-        compute(g, count, x + <ptrdiff_t> unit * g.unit_step, taps, weights, bias,
-                out + unit * out_step, out_step, channels)
+        compute(g, count, x + <ptrdiff_t> unit * g.unit_step, g.unit_step, g.tap_step, taps,
+                weights, bias, out + unit * out_step, out_step, channels)
         unit += count
 
 
@@ -141,9 +121,6 @@ cdef void output_columns(const Lanes* g, const Tables* t, const real* x, const r
         g.planes * plane_size(g) if g.copied else <ptrdiff_t> g.width * g.channels)
     cdef int c = 0, row, some
     cdef const real* pixel
-    if not g.copied:
-        clip(column * g.column_stride, g.width, t.column_source, &taps.column_begin,
-             &taps.column_end)
     while c < g.channels:
         # What is left in the end must fill a vector.
         some = most if g.channels - c >= most + lanes(x) else g.channels - c
@@ -157,6 +134,52 @@ cdef void output_columns(const Lanes* g, const Tables* t, const real* x, const r
             output_row(g, &taps, pixel, weights + c, bias + c,
                        out + row * out_line + column * out_step + c, out_step, columns, some)
         c += some
+
+
+cdef void output_edge(const Lanes* g, const Tables* t, const real* x, const real* weights,
+                      const real* bias, real* out, int first, int last,
+                      int column) noexcept nogil:
+    """A column whose window leaves the image: its outputs, one below the other, lack the same taps.
+
+    They make a tile as a row's outputs do, rows and columns exchanged.  Those of a corner, which
+    lack others, are computed one by one; few channels at a time, which stay in the L1 cache.
+    """
+    cdef Taps taps = t.taps, down
+    cdef int c = 0, some
+    clip(column * g.column_stride, g.width, t.column_source, &taps.column_begin, &taps.column_end)
+    down.row_offset, down.row_place = taps.column_offset, taps.column_place
+    down.row_begin, down.row_end = taps.column_begin, taps.column_end
+    down.column_offset, down.column_place = taps.row_offset, taps.row_place
+    x = x + <ptrdiff_t> column * g.unit_step
+    out = out + <ptrdiff_t> column * g.target_column_step * g.channels
+    while c < g.channels:
+        # What is left in the end must fill a vector.
+        some = PIXEL_VECTORS * lanes(x)
+        if g.channels - c < some + lanes(x):
+            some = g.channels - c
+        output_down(g, t, &down, x + c, weights + c, bias + c, out + c, first, last, some)
+        c += some
+
+
+cdef void output_down(const Lanes* g, const Tables* t, Taps* down, const real* x,
+                      const real* weights, const real* bias, real* out, int first, int last,
+                      int channels) noexcept nogil:
+    """Some channels of one column; `down` has rows and columns exchanged."""
+    cdef ptrdiff_t step = <ptrdiff_t> g.row_stride * g.width * g.channels, tap_step = 0
+    cdef ptrdiff_t out_line = <ptrdiff_t> g.target_row_step * g.target_width * g.channels
+    cdef int row = first, count, end
+    if step == t.row_step or step == 2 * t.row_step:
+        tap_step = t.row_step
+    while row < last:
+        end = row + 1
+        while end < last and is_whole(g, t, row) and is_whole(g, t, end):
+            end += 1
+        count = piece_of(end - row, NARROW_TILE_ROWS)
+        down.column_begin, down.column_end = 0, g.row_taps
+        clip(row * g.row_stride, g.height, t.row_source, &down.column_begin, &down.column_end)
+        compute(g, count, x + row * step, step, tap_step, down, weights, bias,
+                out + row * out_line, out_line, channels)
+        row += count
 
 
 cdef void output_narrow(const Lanes* g, const Tables* t, const real* x, const real* weights,
@@ -198,7 +221,11 @@ cdef void output_strip(const Lanes* g, const Tables* t, const real* image, const
         output_narrow(g, t, x, weights, bias, out, first, last, whole_row)
         return
     while column < g.columns:
-        count = piece_of(end - column, tile.columns) if begin <= column < end else 1
+        if not begin <= column < end:
+            output_edge(g, t, x, weights, bias, out, first, last, column)
+            column += 1
+            continue
+        count = piece_of(end - column, tile.columns)
         output_columns(g, t, x, weights, bias, out, first, last, column, count, tile.channels)
         column += count
 

@@ -19,10 +19,6 @@ STRIP_BYTES = 128 * 1024
 """Copied source rows of one task: a quarter of a usual L2 cache."""
 STRIP_PIXELS = 96
 """Outputs of one task at least, so that its set-up does not show."""
-EDGE_COST = 4
-"""Of a column whose window leaves the image: so many within, if its taps are clipped."""
-ALIAS = 256
-"""Values: copied pixels that lay a multiple of it apart would share few sets of the L1 cache."""
 
 
 @dataclass(frozen=True)
@@ -112,9 +108,7 @@ def plan_lanes(
     top, reach = _span(rows)
     left, across = _span(columns)
     inner = _inside(columns, width, strides[1], grid[1])
-    whole = inner == (0, grid[1]) and _inside(rows, height, strides[0], grid[0]) == (0, grid[0])
-    edges = grid[1] - (inner[1] - inner[0])
-    in_place = alike and channels >= lanes and (whole or EDGE_COST * edges <= grid[1] - edges)
+    in_place = alike and channels >= lanes
     padded_width = (grid[1] - 1) * strides[1] + across
     phases = strides[1] if narrow else 1
     units = -(-grid[1] * channels // unit) if narrow else grid[1]
@@ -124,22 +118,19 @@ def plan_lanes(
         # Room for the last unit, though its last pixels are no outputs.
         last = max((offset + left for _, offset in columns), default=0) // phases
         phase_width = max(phase_width, last + units * (unit // channels))
-    pixel = channels
-    if alike and not in_place and channels % ALIAS == 0:
-        pixel += lanes
     if not in_place:
-        plane = phases * phase_width * pixel
+        plane = phases * phase_width * channels
         line = planes * plane
         row_offset = [(at + top) * line + p * plane for _, at in rows for p in range(planes)]
         column_offset = [
-            (at + left) % phases * phase_width * pixel + (at + left) // phases * pixel
+            ((at + left) % phases * phase_width + (at + left) // phases) * channels
             for _, at in columns
         ]
     else:
         line = 0
         row_offset = [at * width * channels for _, at in rows]
         column_offset = [at * channels for _, at in columns]
-    unit_step = unit if narrow else strides[1] * pixel
+    unit_step = unit if narrow else strides[1] * channels
     tap_steps = {after - before for before, after in pairwise(column_offset)}
     tap_step = tap_steps.pop() if len(tap_steps) == 1 else 0
     shuffled = _shuffled(channels, channels // groups, planes, lanes)
@@ -153,7 +144,6 @@ def plan_lanes(
         *grid,
         *strides,
         channels,
-        pixel,
         planes,
         not in_place,
         narrow,

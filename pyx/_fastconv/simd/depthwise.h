@@ -9,7 +9,7 @@
 #define FC_TAPS 10
 
 /* Vectors of a single pixel that are summed at once. */
-#define FC_PIXEL_VECTORS 4
+#define FC_PIXEL_VECTORS 6
 
 /* Which taps an output sums, as offsets (in values) from its first source value, and where
  * their weights lie: sums of a row's and a column's share. */

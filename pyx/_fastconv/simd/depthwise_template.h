@@ -78,38 +78,59 @@ FC_INLINE void NAME(fc_depthwise_channels)(const int pixels, const int ratio, co
     }
 }
 
-/* One pixel by itself, as at the edge of an image: some vectors of channels at once, for the sums
- * of one would wait for each other. */
-FC_INLINE void NAME(fc_depthwise_vectors)(const int vectors, const REAL *x, const fc_taps *taps,
-                                          const REAL *weights, const REAL *bias, REAL *out,
-                                          int relu) {
+/* One pixel by itself, as in the corner of an image: some vectors of channels at once, for the sums
+ * of one would wait for each other.  The last lies `last` channels behind the first. */
+FC_INLINE void NAME(fc_depthwise_vectors)(const int vectors, const int last, const REAL *x,
+                                          const fc_taps *taps, const REAL *weights,
+                                          const REAL *bias, REAL *out, int relu) {
     VEC sums[FC_PIXEL_VECTORS];
+#define FC_AT(v) ((v) == vectors - 1 ? last : (v)*LANES)
     FC_UNROLL
-    for (int v = 0; v < vectors; v++) sums[v] = NAME(fc_load)(bias + v * LANES);
-    for (int row = taps->row_begin; row < taps->row_end; row++)
+    for (int v = 0; v < vectors; v++) sums[v] = NAME(fc_load)(bias + FC_AT(v));
+    for (int row = taps->row_begin; row < taps->row_end; row++) {
+        const REAL *line = x + taps->row_offset[row];
+        const REAL *line_weights = weights + taps->row_place[row];
         for (int column = taps->column_begin; column < taps->column_end; column++) {
-            const REAL *p = x + taps->row_offset[row] + taps->column_offset[column];
-            const REAL *w = weights + taps->row_place[row] + taps->column_place[column];
+            const REAL *p = line + taps->column_offset[column];
+            const REAL *w = line_weights + taps->column_place[column];
+            FC_HOLD_POINTER(p);
+            FC_HOLD_POINTER(w);
             FC_UNROLL
             for (int v = 0; v < vectors; v++)
-                sums[v] += NAME(fc_load)(w + v * LANES) * NAME(fc_load)(p + v * LANES);
+                sums[v] += NAME(fc_load)(w + FC_AT(v)) * NAME(fc_load)(p + FC_AT(v));
         }
+    }
     FC_UNROLL
     for (int v = 0; v < vectors; v++)
-        NAME(fc_store)(out + v * LANES, relu ? NAME(fc_relu)(sums[v]) : sums[v]);
+        NAME(fc_store)(out + FC_AT(v), relu ? NAME(fc_relu)(sums[v]) : sums[v]);
+#undef FC_AT
 }
+
+#define FC_VECTORS_CASE(n)                                                                     \
+    case n:                                                                                    \
+        NAME(fc_depthwise_vectors)(n, last, x + c, taps, weights + c, bias + c, out + c, relu); \
+        break;
 
 FC_INLINE void NAME(fc_depthwise_pixel)(const REAL *x, const fc_taps *taps, const REAL *weights,
                                         const REAL *bias, REAL *out, int channels, int relu) {
-    int c = 0;
-    for (; c + FC_PIXEL_VECTORS * LANES <= channels; c += FC_PIXEL_VECTORS * LANES)
-        NAME(fc_depthwise_vectors)(FC_PIXEL_VECTORS, x + c, taps, weights + c, bias + c, out + c,
-                                   relu);
-    for (; c < channels; c += LANES) {
-        int at = c + LANES <= channels ? c : channels - LANES;
-        NAME(fc_depthwise_vectors)(1, x + at, taps, weights + at, bias + at, out + at, relu);
+    int left = (channels + LANES - 1) / LANES, c = 0;
+    for (int pieces = (left + FC_PIXEL_VECTORS - 1) / FC_PIXEL_VECTORS; pieces > 0; pieces--) {
+        /* Of almost equal size: a last one of a single vector would take as long. */
+        const int vectors = (left + pieces - 1) / pieces;
+        const int last = pieces > 1 ? (vectors - 1) * LANES : channels - LANES - c;
+        switch (vectors) {
+            FC_VECTORS_CASE(1)
+            FC_VECTORS_CASE(2)
+            FC_VECTORS_CASE(3)
+            FC_VECTORS_CASE(4)
+            FC_VECTORS_CASE(5)
+            FC_VECTORS_CASE(6)
+        }
+        left -= vectors;
+        c += vectors * LANES;
     }
 }
+#undef FC_VECTORS_CASE
 
 #define FC_CHANNELS_CASE(n)                                                                    \
     case n:                                                                                    \
