@@ -45,7 +45,7 @@ class ConvRelu:
         convolution, relu = self.layers
         if self._output is None:
             raise _no_forward_pass(convolution)
-        dy = np.ascontiguousarray(dy)
+        dy = relu.checked_gradient(dy, self._output.shape)
         dz = relu.activation.backward(dy, self._output, relu.buffer("dz", dy.shape))
         return convolution.pre_activation_backward(dz)
 
@@ -74,10 +74,11 @@ class FusedConvPool:
         if self._kept is None:
             raise _no_forward_pass(convolution)
         plan, x, winners = self._kept
+        dy = self._pooling.checked_gradient(dy, plan.output_shape)
         # It may be x itself: the plan reads x for the kernel's gradient first.
         dx = convolution.input_gradient_buffer(x)
         plan.backward(
-            np.ascontiguousarray(dy),
+            dy,
             winners,
             x,
             convolution.kernel.value,
@@ -129,8 +130,9 @@ class GatedPool:
         if self._kept is None:
             raise _no_forward_pass(self._convolution)
         plan, shape, winners = self._kept
+        dy = self._pooling.checked_gradient(dy, plan.output_shape)
         dz = self._pooling.buffer("dx", shape)
-        plan.backward(np.ascontiguousarray(dy), None, dz, winners)
+        plan.backward(dy, None, dz, winners)
         return self._convolution.pre_activation_backward(dz)
 
     def _make_plan(self, shape: tuple[int, ...]) -> Pool2DPlan:
@@ -171,8 +173,13 @@ def plan(layers: Sequence[Layer]) -> list[Stage]:
     while waiting:
         stage = _first_stage(waiting)
         stages.append(stage)
-        waiting = waiting[len(getattr(stage, "layers", (stage,))) :]
+        waiting = waiting[len(members(stage)) :]
     return stages
+
+
+def members(stage: Stage) -> tuple[Layer, ...]:
+    """Return the layers that a stage stands for."""
+    return (stage,) if isinstance(stage, Layer) else stage.layers
 
 
 def _first_stage(layers: Sequence[Layer]) -> Stage:

@@ -52,7 +52,8 @@ class Network:
         """Return the layers that may write their input's gradient over the input."""
         stages = [*self.stages, *self.layers[len(self.layers) - (self.head is not None) :]]
         may = fusion.may_overwrite_inputs(stages)
-        return {_first(stage) for stage, allowed in zip(stages, may, strict=True) if allowed}
+        allowed = [stage for stage, allowed in zip(stages, may, strict=True) if allowed]
+        return {fusion.members(stage)[0] for stage in allowed}
 
     @property
     def foldable(self) -> str | None:
@@ -105,14 +106,9 @@ class Network:
 
     def _backward(self, stage, backward: Callable, dy: np.ndarray) -> np.ndarray | None:
         """Go back through one stage, the only time its input may be overwritten."""
-        layer = _first(stage)
+        layer = fusion.members(stage)[0]
         layer.may_overwrite_input = layer in self._overwriting
         try:
             return backward(dy)
         finally:
             layer.may_overwrite_input = False
-
-
-def _first(stage) -> Layer:
-    """The layer whose input the stage's is."""
-    return getattr(stage, "layers", (stage,))[0]

@@ -11,7 +11,6 @@ from fastconv import activations, fusion, layers
 from fastconv.layers import Dense
 from fastconv.models import Sequential
 from fastconv.network import Network
-from fastconv.ops.plans import Pool2DPlan
 
 pytestmark = pytest.mark.usefixtures("algorithms")
 
@@ -149,24 +148,20 @@ def test_a_stage_gives_what_its_layers_give(options, size):
 
 @pytest.mark.parametrize("relu", [layers.ReLU, lambda: layers.Activation("relu")])
 @pytest.mark.parametrize(
-    ("behind", "kind"),
+    ("options", "behind", "kind"),
     [
-        ((), fusion.ConvRelu),
-        ((layers.MaxPooling2D(),), fusion.FusedConvPool),
-        ((layers.MaxPooling2D(3, 2),), fusion.GatedPool),
+        ({}, (), fusion.ConvRelu),
+        ({"use_bias": False, "groups": 3}, (), fusion.ConvRelu),
+        ({}, (layers.MaxPooling2D(),), fusion.FusedConvPool),
+        ({"groups": 3}, (layers.MaxPooling2D(),), fusion.GatedPool),
+        ({}, (layers.MaxPooling2D(3, 2),), fusion.GatedPool),
     ],
-    ids=lambda value: getattr(value, "__name__", ""),
 )
-@pytest.mark.parametrize("options", [{}, {"use_bias": False, "groups": 3}], ids=str)
-def test_a_relu_of_its_own_fuses_as_well(behind, kind, relu, options):
-    if kind is fusion.FusedConvPool:
-        options = {}
+def test_a_relu_of_its_own_fuses_as_well(options, behind, kind, relu):
     members = built(layers.Conv2D(6, 3, **options), relu(), *behind, size=(15, 14))
-    (stage,) = fusion.plan(members)
-    assert type(stage) is kind and list(stage.layers) == list(members)
+    stage, dropout = fusion.plan([*members, layers.Dropout(0.5)])
+    assert type(stage) is kind and stage.layers == members and type(dropout) is layers.Dropout
     check_stage(stage, members, normal((3, 15, 14, 3), 1))
-    rest = built(layers.Conv2D(6, 3, **options), relu(), layers.Dropout(0.5), size=(15, 14))
-    assert [type(stage) for stage in fusion.plan(rest)] == [fusion.ConvRelu, layers.Dropout]
 
 
 def check_stage(stage, members, x):
@@ -194,14 +189,14 @@ def check_stage(stage, members, x):
     assert stage.backward(dy) is None
 
 
-@pytest.mark.parametrize(
-    "members",
-    [
-        lambda: (conv(), pool()),
-        lambda: (conv(), pool(pool_size=3)),
-        lambda: (conv(activation=None), layers.ReLU()),
-    ],
-)
+STAGES = [
+    lambda: (conv(), pool()),
+    lambda: (conv(), pool(pool_size=3)),
+    lambda: (conv(activation=None), layers.ReLU()),
+]
+
+
+@pytest.mark.parametrize("members", STAGES)
 def test_backward_needs_a_forward_pass_in_training(members):
     (stage,) = fusion.plan(built(*members()))
     y = stage.call(normal((1, 12, 12, 3)))
@@ -209,25 +204,26 @@ def test_backward_needs_a_forward_pass_in_training(members):
         stage.backward(y)
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, -1.0, 0.0, 1.0])
-def test_the_gate_is_that_of_the_relu(value):
-    """A gated pool gives the gradient that a ReLU and a pool by themselves give."""
-    x = normal((2, 9, 9, 19))
-    x[0, 4, 4] = value
-    x[1] = min(value, 0)
-    plain, gated = (
-        Pool2DPlan("max", x.shape, pool_size=3, strides=2, gated=flag) for flag in (False, True)
-    )
-    y = np.maximum(x, 0)
-    out, expected = np.empty(plain.output_shape, np.float32), np.empty_like(x)
-    winners = np.empty(out.shape, np.uint8)
-    dy = normal(out.shape, 1)
-    plain.backward(dy, y, expected)
-    expected[~(y > 0)] = 0
-    dx = np.empty_like(x)
-    gated.forward(y, out, winners)
-    gated.backward(dy, None, dx, winners)
-    np.testing.assert_array_equal(dx, expected)
+@pytest.mark.parametrize("members", STAGES)
+def test_a_gradient_is_checked_before_a_kernel_reads_it(members):
+    (stage,) = fusion.plan(built(*members()))
+    y = stage.call(normal((1, 12, 12, 3)), training=True)
+    with pytest.raises(ValueError, match="the output's gradient has shape"):
+        stage.backward(y[:, :1])
+    expected = stage.backward(y).copy()
+    np.testing.assert_array_equal(stage.backward(y.astype(np.float64)), expected)
+
+
+def test_a_layer_of_ones_own_may_have_layers():
+    class Block(layers.Layer):
+        def __init__(self, *inner):
+            super().__init__()
+            self.layers = list(inner)
+
+    members = [Block(), *built(conv(), pool()), Block(Dense(1), Dense(1))]
+    first, fused, last = fusion.plan(members)
+    assert (first, last) == (members[0], members[3]) and type(fused) is fusion.FusedConvPool
+    assert [fusion.members(stage) for stage in (first, fused)] == [(first,), tuple(members[1:3])]
 
 
 def test_models_that_do_not_fuse_learn_the_same():
@@ -363,38 +359,6 @@ def test_an_input_that_is_read_again_or_is_the_callers_is_not_overwritten():
     head.backward(head(x, training=True))
     head.backward(head.call(x, training=True))
     np.testing.assert_array_equal(x, kept)
-
-
-@pytest.mark.parametrize("relu", [layers.ReLU, lambda: layers.Activation("relu")])
-@pytest.mark.parametrize("channels", [3, 20])
-def test_normalization_takes_the_relu_in(relu, channels):
-    shape = (5, 6, 7, channels)
-    normalization, gate = layers.BatchNormalization(), relu()
-    for layer in (normalization, gate):
-        layer.build((None, *shape[1:]))
-    normalization.gamma.assign(normal(channels, 3))
-    normalization.beta.assign(normal(channels, 4))
-    (stage,) = fusion.plan([normalization, gate])
-    assert type(stage) is fusion.NormalizationRelu
-    x, dy = normal(shape), normal(shape, 1)
-    expected = gate.call(normalization.call(x, True), True).copy()
-    expected_dx = normalization.backward(gate.backward(dy)).copy()
-    gradients = [parameter.gradient.copy() for parameter in normalization.trainable_weights]
-    assert_close(stage.call(x, training=True), expected)
-    assert_close(stage.backward(dy), expected_dx)
-    for parameter, gradient in zip(normalization.trainable_weights, gradients, strict=True):
-        assert_close(parameter.gradient, gradient)
-    expected = gate.call(normalization.call(x)).copy()
-    assert_close(stage.call(x), expected)
-
-
-@pytest.mark.parametrize(
-    "relu",
-    [lambda: layers.ReLU(6.0), lambda: layers.Activation("tanh"), lambda: layers.Dropout(0.5)],
-)
-def test_normalization_takes_nothing_else_in(relu):
-    members = [layers.BatchNormalization(), relu()]
-    assert fusion.plan(members) == members
 
 
 def test_a_trained_layer_inside_a_layer_of_ones_own_leaves_its_input():

@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 from finite_differences import check_layer
 from keras_reference import import_keras, keras_test
+from oracle import assert_close
 
+from fastconv import fusion, layers
 from fastconv.layers import BatchNormalization
 
 
@@ -85,3 +87,35 @@ def test_against_keras():
     for mine, weight in zip(ours.get_weights(), theirs.get_weights(), strict=True):
         np.testing.assert_allclose(mine, weight, atol=1e-6)
     np.testing.assert_allclose(ours(x), theirs(x).detach().numpy(), atol=2e-5)
+
+
+@pytest.mark.parametrize("relu", [layers.ReLU, lambda: layers.Activation("relu")])
+@pytest.mark.parametrize("channels", [3, 20])
+def test_normalization_takes_the_relu_in(relu, channels):
+    random, shape = np.random.default_rng(0), (5, 6, 7, channels)
+    normalization, gate = layers.BatchNormalization(), relu()
+    for layer in (normalization, gate):
+        layer.build((None, *shape[1:]))
+    normalization.gamma.assign(random.standard_normal(channels))
+    normalization.beta.assign(random.standard_normal(channels))
+    (stage,) = fusion.plan([normalization, gate])
+    assert type(stage) is fusion.NormalizationRelu
+    x, dy = random.standard_normal(shape, np.float32), random.standard_normal(shape, np.float32)
+    expected = gate.call(normalization.call(x, True), True).copy()
+    expected_dx = normalization.backward(gate.backward(dy)).copy()
+    gradients = [parameter.gradient.copy() for parameter in normalization.trainable_weights]
+    assert_close(stage.call(x, training=True), expected)
+    assert_close(stage.backward(dy), expected_dx)
+    for parameter, gradient in zip(normalization.trainable_weights, gradients, strict=True):
+        assert_close(parameter.gradient, gradient)
+    expected = gate.call(normalization.call(x)).copy()
+    assert_close(stage.call(x), expected)
+
+
+@pytest.mark.parametrize(
+    "relu",
+    [lambda: layers.ReLU(6.0), lambda: layers.Activation("tanh"), lambda: layers.Dropout(0.5)],
+)
+def test_normalization_takes_nothing_else_in(relu):
+    members = [layers.BatchNormalization(), relu()]
+    assert fusion.plan(members) == members

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from oracle import LAYOUTS, assert_close, check_linear, laid_out, pool_cases
 
 from fastconv import ops, reference
+from fastconv.ops.plans import Pool2DPlan
 
 KINDS = ["max", "average", "l2"]
 each_kind = pytest.mark.parametrize("kind", KINDS)
@@ -208,3 +209,25 @@ def test_large_windows_take_several_vectors_at_once(kind, channels):
         dx = ops.max_pool2d_backward(dy, x, **size)
         wanted = reference.max_pool2d_backward(dy, x, **size)
         np.testing.assert_allclose(dx, wanted, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, -1.0, 0.0, 1.0])
+def test_the_gate_is_that_of_the_relu(value):
+    """A gated pool gives the gradient that a ReLU and a pool by themselves give."""
+    random = np.random.default_rng(0)
+    x = random.standard_normal((2, 9, 9, 19), np.float32)
+    x[0, 4, 4] = value
+    x[1] = min(value, 0)
+    plain, gated = (
+        Pool2DPlan("max", x.shape, pool_size=3, strides=2, gated=flag) for flag in (False, True)
+    )
+    y = np.maximum(x, 0)
+    out, expected = np.empty(plain.output_shape, np.float32), np.empty_like(x)
+    winners = np.empty(out.shape, np.uint8)
+    dy = random.standard_normal(out.shape, np.float32)
+    plain.backward(dy, y, expected)
+    expected[~(y > 0)] = 0
+    dx = np.empty_like(x)
+    gated.forward(y, out, winners)
+    gated.backward(dy, None, dx, winners)
+    np.testing.assert_array_equal(dx, expected)

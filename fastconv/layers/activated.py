@@ -42,7 +42,7 @@ class ActivatedLayer(Layer):
 
     def backward(self, dy: np.ndarray) -> np.ndarray | None:
         self._recall()
-        dy = self._checked_gradient(dy, self._output.shape)
+        dy = self.checked_gradient(dy, self._output.shape)
         dz = self.activation.backward(dy, self._output, self.buffer("dz", dy.shape))
         return self.pre_activation_backward(dz)
 

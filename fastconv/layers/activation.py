@@ -25,7 +25,7 @@ class _ActivationLayer(ActivatedLayer):
         return x
 
     def pre_activation_backward(self, dz: np.ndarray) -> np.ndarray | None:
-        dz = self._checked_gradient(dz, self._recall())
+        dz = self.checked_gradient(dz, self._recall())
         return dz if self.needs_input_gradient else None
 
 

@@ -335,7 +335,7 @@ class Layer:
             raise RuntimeError(f"{self.label}: backward(dy) needs call(x, training=True) before it")
         return self._kept
 
-    def _checked_gradient(self, dy: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    def checked_gradient(self, dy: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
         """Return `dy` as the kernels need it, after checking it against the output's `shape`."""
         if dy.shape != tuple(shape):
             raise ValueError(

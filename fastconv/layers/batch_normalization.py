@@ -104,7 +104,7 @@ class BatchNormalization(Layer):
 
     def backward(self, dy: np.ndarray) -> np.ndarray | None:
         plan, x, inverse, scale, from_batch = self._recall()
-        dy = self._checked_gradient(dy, x.shape).reshape(-1, x.shape[-1])
+        dy = self.checked_gradient(dy, x.shape).reshape(-1, x.shape[-1])
         rows = x.reshape(dy.shape)
         total, along = plan.sums(dy, rows)
         if self.scale:

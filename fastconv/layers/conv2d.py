@@ -87,7 +87,7 @@ class Conv2D(ActivatedLayer):
 
     def pre_activation_backward(self, dz: np.ndarray) -> np.ndarray | None:
         plan, x = self._recall()
-        dz = self._checked_gradient(dz, plan.output_shape)
+        dz = self.checked_gradient(dz, plan.output_shape)
         dx = self.buffer("dx", x.shape) if self.needs_input_gradient else None
         bias_gradient = self.bias.gradient if self.use_bias else None
         plan.backward(dz, x, self.kernel.value, dx, self.kernel.gradient, bias_gradient)

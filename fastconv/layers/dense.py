@@ -78,7 +78,7 @@ class Dense(ActivatedLayer):
 
     def pre_activation_backward(self, dz: np.ndarray) -> np.ndarray | None:
         plan, x = self._recall()
-        dz = self._checked_gradient(dz, (*x.shape[:-1], self.units))
+        dz = self.checked_gradient(dz, (*x.shape[:-1], self.units))
         dx = self.input_gradient_buffer(x)
         defers = plan.defers and self.kernel.can_defer
         product = plan.backward(

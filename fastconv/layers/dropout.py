@@ -65,7 +65,7 @@ class Dropout(Layer):
 
     def backward(self, dy: np.ndarray) -> np.ndarray | None:
         shape, seed = self._recall()
-        dy = self._checked_gradient(dy, shape)
+        dy = self.checked_gradient(dy, shape)
         if not self.needs_input_gradient:
             return None
         return dy if seed is None else self._dropped(dy, "dx")

@@ -40,7 +40,7 @@ class _GlobalPooling2D(Layer):
     def backward(self, dy: np.ndarray) -> np.ndarray | None:
         plan, x, winners = self._recall()
         output_shape = plan.output_shape if self.keepdims else (len(x), x.shape[3])
-        dy = self._checked_gradient(dy, output_shape)
+        dy = self.checked_gradient(dy, output_shape)
         if not self.needs_input_gradient:
             return None
         dx = self.buffer("dx", x.shape)

@@ -56,7 +56,7 @@ class _Pooling2D(Layer):
 
     def backward(self, dy: np.ndarray) -> np.ndarray | None:
         plan, x, winners = self._recall()
-        dy = self._checked_gradient(dy, plan.output_shape)
+        dy = self.checked_gradient(dy, plan.output_shape)
         if not self.needs_input_gradient:
             return None
         dx = self.buffer("dx", x.shape)
