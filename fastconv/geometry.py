@@ -6,6 +6,7 @@ that `build`, `call` and `backward` cannot disagree.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from ._validation import _is_integer, positive_integer, positive_pair
@@ -28,13 +29,8 @@ class Axis(NamedTuple):
     @property
     def inside(self) -> float:
         """The share of all outputs' taps that read the image and not its padding."""
-        read = 0
-        for tap in range(self.window):
-            start = tap * self.dilation - self.before
-            first = max(0, -(start // self.stride))
-            last = min(self.output - 1, (self.size - 1 - start) // self.stride)
-            read += max(0, last - first + 1)
-        return read / (self.window * self.output)
+        offsets = [tap * self.dilation - self.before for tap in range(self.window)]
+        return share_inside(offsets, self.output, self.stride, self.size)
 
 
 class Window(NamedTuple):
@@ -52,6 +48,16 @@ class Window(NamedTuple):
     def padded(self) -> bool:
         """Whether any pixel outside the image is read."""
         return any(axis.before or axis.after for axis in self)
+
+
+def share_inside(offsets: Sequence[int], outputs: int, stride: int, size: int) -> float:
+    """Return the share of `outputs` outputs' taps, at index * stride + offset, in [0, size)."""
+    read = 0
+    for offset in offsets:
+        first = max(0, -(offset // stride))
+        last = min(outputs - 1, (size - 1 - offset) // stride)
+        read += max(0, last - first + 1)
+    return read / (outputs * len(offsets)) if offsets else 1.0
 
 
 def window2d(

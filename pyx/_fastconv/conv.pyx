@@ -29,8 +29,9 @@ from libc.string cimport memcpy, memset
 from _fastconv._gather cimport Grid, gather_panels, gather_tiles, grid_of
 from _fastconv._positions cimport Positions, gather_positions
 from _fastconv._tiles cimport (
-    DOT_COLUMNS, DOT_ROWS, LANES_F32, LANES_F64, NARROW_TILE_ROWS, TILE_ROWS, conv_dots, copy_pixels,
-    float_mode, flush_denormals, lanes, overlap_add, prefetch, real, restore_denormals, turn, zero_pixels,
+    DOT_COLUMNS, DOT_ROWS, LANES_F32, LANES_F64, NARROW_TILE_ROWS, TILE_ROWS, conv_dots,
+    copy_pixels, float_mode, flush_denormals, lanes, overlap_add, prefetch, real, restore_denormals,
+    turn, zero_pixels,
 )
 from _fastconv._window cimport (
     Strip, load_strip, padded_channels, panel_count, panel_vectors, strip_of,

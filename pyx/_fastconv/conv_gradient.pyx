@@ -90,7 +90,7 @@ cdef void pack_run(const Shape* g, const real* x, int row_offset, int column_off
                    int pitch) noexcept nogil:
     """`count` values of one run, for output rows [first, last) counted over all images.
 
-    Of padding there are none where pieces are of one tap, and zeros where they are not.
+    Padding is left out where pieces are of one tap; elsewhere it is zeros.
     """
     cdef Columns c = columns_of(g, column_offset)
     cdef ptrdiff_t row, step = <ptrdiff_t> g.column_stride * g.channels
@@ -115,9 +115,10 @@ cdef void pack_run(const Shape* g, const real* x, int row_offset, int column_off
 
 cdef int tap_stretches(const Shape* g, int row_offset, int column_offset, int channel, int count,
                        ptrdiff_t first, ptrdiff_t last, ptrdiff_t* stretch) noexcept nogil:
-    """Write the stretches of a block's pixels that a tap finds in the image, as tiles take them.
+    """Write the stretches of a block's pixels that a tap finds in the image; return how many.
 
-    Their values are `count` behind `count` where they are packed.
+    Each is what a tile takes: the first of dY's pixels, their number, and where x's values begin,
+    which are those of the image or packed ones, `count` a pixel.
     """
     cdef Columns c = columns_of(g, column_offset)
     cdef int stretches = 0, source

@@ -54,12 +54,9 @@ over 1 to 12 channels, 3 to 128 filters and outputs of 5 to 224 pixels a side: t
 NARROW_GRADIENT_CHANNELS = {4: 17, 8: 12, 16: 12}
 NARROW_GRADIENT_PIXELS = 14
 """The same for its kernel gradient, which knows no short tiles."""
-POSITION_IMAGES = 4
-"""With fewer a tile of one output of all of them has too few sums."""
 POSITION_COST = 1.05
-"""Of a tile of one output of several images, in the time of one along a row.  On an AVX-512 build
-over 70 shapes of 5 to 27 pixels a side, of which it leaves out up to three quarters, it takes that
-share of the time."""
+"""Of a tile of one output of several images, in the time of one along a row.  Measured on AVX-512
+and AVX2 builds over images of 5 to 27 pixels a side: 3 % more than the faster, on the average."""
 PLANE_COST = 2.3
 """Of a depthwise kernel's multiply-add: it reads its operands from the L2 cache."""
 LATENCY = 8
@@ -130,7 +127,7 @@ def winograd_input_gradient(
 
 def by_position(gather: Gather, images: int, dtype: np.dtype) -> PositionsPlan | None:
     """Return a plan with tiles of one output of several images, None where rows are faster."""
-    if not images or not gather.compact or gather.dots or gather.clears:
+    if not images or not gather.spans_images:
         return None
     plan = PositionsPlan(gather, images, dtype)
     row_pixels = gather.columns * (1 if gather.clipped else gather.rows)
@@ -340,7 +337,8 @@ def _pays(
     pixels = images * rows * columns
     if not pooled:
         pixels *= window.rows.inside
-        if images >= POSITION_IMAGES:
+        # From so many images on, tiles of two vectors go by position.
+        if 2 * images >= LATENCY:
             pixels *= window.columns.inside
     direct = 9 * products * (pixels * DIRECT_COST + DIRECT_KERNEL_COST)
     tiles = images * _whole_tiles(rows, pooled) * _whole_tiles(columns, pooled)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ... import runtime
-from ...geometry import Axis
+from ...geometry import Axis, share_inside
 
 Taps = Sequence[tuple[int, int]]
 """Along one axis: kernel index, and offset of the source pixel from output index * stride."""
@@ -78,6 +78,11 @@ class Gather:
     """The share of the columns' taps that read the source and not its padding."""
     compact: bool
     """Taps read a rectangle of the source's pixels, with all their channels."""
+
+    @property
+    def spans_images(self) -> bool:
+        """Whether tiles may be one output of several images."""
+        return self.compact and not self.dots and not self.clears
 
     def scratch_size(self, rows: int) -> int:
         """Return the values needed to hold the padded source of `rows` output rows."""
@@ -160,7 +165,7 @@ def plan_gather(
         for _, column in firsts
     ]
     run_row = [row + top for _, row in rows for _ in firsts]
-    clipped = CLIP_GAIN * _inside(rows, grid[0], strides[0], height) < 1
+    clipped = CLIP_GAIN * share_inside([at for _, at in rows], grid[0], strides[0], height) < 1
     strip = (height, width, channels, top, left, padded_width, int(direct))
     grid_fields = (
         *grid,
@@ -205,17 +210,9 @@ def plan_gather(
         clears=clears,
         first=(rows[0][1], columns[0][1]) if rows else (0, 0),
         clipped=clipped,
-        columns_inside=_inside(columns, grid[1], strides[1], width),
+        columns_inside=share_inside([at for _, at in columns], grid[1], strides[1], width),
         compact=groups == 1 and _neighbours(rows) and _neighbours(columns),
     )
-
-
-def _inside(taps: Taps, outputs: int, stride: int, size: int) -> float:
-    """Return the share of all outputs' taps along an axis that lie in the source."""
-    if not taps:
-        return 1
-    reads = (0 <= at * stride + tap < size for at in range(outputs) for _, tap in taps)
-    return sum(reads) / (outputs * len(taps))
 
 
 def run_of(column_taps: Taps, channels: int, groups: int) -> int:

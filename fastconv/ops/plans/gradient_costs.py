@@ -19,8 +19,8 @@ POINT_COST, TRANSFORM_COST, KERNEL_COST = 1.2, 255, 3.6
 """Of Winograd's algorithm: of a multiply-add, of one value's share of a tile's transform, and of a
 value of dU, whose transform is made once a call.  The four algorithms' costs are in one unit,
 fitted to 1,800 single-threaded timings of an AVX2 build over 1 to 384 channels and 1 to 64 groups;
-those of products and patches last to 850 of AVX-512 and AVX2 builds: choices between these take 4
-and 2 % more than the fastest, on the average."""
+those of products and patches last to 1,100 shapes on AVX-512 and AVX2 builds, where choices between
+them take 6 and 1 % more than the faster, on the average, and Winograd's to 360: 1 %."""
 PRODUCT_COST, PRODUCT_PATCH_COST, PRODUCT_READ_COST = 1.0, 30, 7
 """As a matrix product: of a multiply-add, a packed value of a pixel's patch, and one that a tile of
 filters reads where it lies."""

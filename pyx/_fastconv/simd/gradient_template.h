@@ -73,8 +73,8 @@ FC_INLINE void NAME(fc_gradient_body)(const int rows, const int vectors, const R
                                    overwrite);                                                 \
         break;
 
-/* sums_out[i][:] (+)= sum over pixels of x[pixel][i] * dy[pixel][:], the pixels being `stretches` of
- * neighbours: the first in dy, how many, and where the first one's values lie in x, whose pixels
+/* sums_out[i][:] (+)= sum over pixels of x[pixel][i] * dy[pixel][:], the pixels being `stretches`
+ * of neighbours: the first in dy, how many, and where the first one's values lie in x, whose pixels
  * are x_step values apart. */
 FC_LEAF void NAME(fc_gradient_tile)(int rows, int vectors, const REAL *x, ptrdiff_t x_step,
                                     const REAL *dy, const ptrdiff_t *stretch, int stretches,

@@ -1,8 +1,8 @@
 /* Rows and columns of a matrix exchanged, a square of vectors at a time.
  *
- * Each step swaps the off-diagonal quarters of all squares of twice its size, half their side first:
- * four steps of sixteen shuffles turn 16 x 16 floats, which one by one would be 256 loads and
- * stores, and each store to a cache line of its own.
+ * A step swaps the off-diagonal quarters of all squares of a size, the largest first: four steps of
+ * sixteen shuffles turn 16 x 16 floats, which one by one would be 256 loads and stores, and each
+ * store to a cache line of its own.
  *
  * Included once per type by tile.h with REAL and NAME defined.
  */
@@ -38,8 +38,8 @@ FC_INLINE void NAME(fc_turn_square)(const REAL *from, ptrdiff_t from_step, int c
     for (int i = 0; i < LANES; i++) NAME(fc_store)(to + i * to_step, rows[i]);
 }
 
-/* to[j][i] = from[i][j] for `rows` rows of `columns` values; the rows of `to` are whole vectors, whose
- * last lanes become 0. */
+/* to[j][i] = from[i][j] for `rows` rows of `columns` values; the rows of `to` are whole vectors,
+ * whose last lanes become 0. */
 FC_LEAF void NAME(fc_turn)(const REAL *from, ptrdiff_t from_step, int rows, int columns, REAL *to,
                            ptrdiff_t to_step) {
     for (int i = 0; i < rows; i += LANES, from += LANES * from_step, to += LANES) {
@@ -47,7 +47,7 @@ FC_LEAF void NAME(fc_turn)(const REAL *from, ptrdiff_t from_step, int rows, int 
         /* The last square lies over the one before it. */
         for (int j = 0; j < columns && columns >= LANES; j += LANES) {
             const int start = j + LANES <= columns ? j : columns - LANES;
-            if (count == LANES)
+            if (count == LANES) /* a constant: no load asks whether its row exists */
                 NAME(fc_turn_square)(from + start, from_step, LANES, to + start * to_step, to_step);
             else
                 NAME(fc_turn_square)(from + start, from_step, count, to + start * to_step, to_step);

@@ -46,8 +46,8 @@
 #define FC_HOLD(vector) ((void)0)
 #endif
 
-/* Address what lies behind a pointer from that: GCC would keep the sum of each constant distance and
- * the loop's invariants instead, in more registers than there are. */
+/* Address what lies behind a pointer from that: GCC would keep the sums of each constant distance
+ * and the loop's invariants instead, in more registers than there are. */
 #define FC_HOLD_POINTER(pointer) __asm__("" : "+r"(pointer))
 
 /* The kernel gradient's tile with the patch as vectors: sums that leave registers for operands. */
