@@ -18,9 +18,9 @@ SHARED = "_fastconv._shared"
 COMMON = ["-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast", "-g0"]
 LEVELS = {"baseline": []}
 if platform.machine().lower() in ("x86_64", "amd64"):
-    LEVELS["avx2"] = ["-mavx2", "-mfma"]
+    LEVELS["avx2"] = ["-mavx2", "-mfma", "-mbmi"]
     LEVELS["avx512"] = [
-        "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mfma",
+        "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mfma", "-mbmi",
         "-mprefer-vector-width=512",
     ]  # fmt: skip
 if os.environ.get("FASTCONV_LEVELS"):  # for work on the kernels: one level builds in a third

@@ -14,8 +14,8 @@ cdef extern from *:
         if (level == 2)
             return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                    __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-        return level == 0 ||
-               (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"));
+        return level == 0 || (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+                              __builtin_cpu_supports("bmi"));
     }
     #else
     static int fc_supports(int level) { return level == 0; }

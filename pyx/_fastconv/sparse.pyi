@@ -1,6 +1,7 @@
 import numpy as np
 
 SLAB: int
+ROLL: int
 DEAD: int
 MASK_FILTERS: int
 LIST_ROOM: int
@@ -31,6 +32,7 @@ def input_gradient(
     packed: np.ndarray,
     strip: np.ndarray,
     block: np.ndarray,
+    slab: np.ndarray,
     filter_block: int,
     strip_rows: int,
     scratch: np.ndarray,

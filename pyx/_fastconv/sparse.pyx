@@ -10,9 +10,11 @@ at once that lists are long and their pixels still near while all filters pass b
 dealt to a fixed number of parts with private sums, added in order.
 
 `input_gradient`: for a row of windows, a bit mask over up to 64 filters per position; then,
-per kernel row and slab of weights - small enough for L1 - per position: add g * weights to
-a stretch of dx, in registers over the set bits.  A task owns some rows of dx and walks all
-windows that reach them, so that every value is one sum in one order, however dx is cut.
+per row of their pixels and slab of weights - small enough for L1 - per position: add
+g * weights to a stretch of dx, in registers over the set bits.  Where pixels are whole
+vectors and neighbours' stretches overlap, dx rolls through the registers from window to
+window.  A task owns some rows of dx and walks all windows that reach them, so that every
+value is one sum in one order, however dx is cut.
 """
 
 from cython.parallel cimport parallel, prange, threadid
@@ -26,6 +28,7 @@ from _fastconv._window cimport Block, Strip, block_of, load_strip, strip_of
 cdef extern from "simd/sparse.h" nogil:
     const int SLAB_VECTORS "FC_SLAB_VECTORS"
     const int LINE_VECTORS "FC_LINE_VECTORS"
+    const int ROLL_VECTORS "FC_ROLL_VECTORS"
     void fc_fill_front() noexcept
     void fc_list_f32(const float*, const uint8_t*, ptrdiff_t, int, int, const int32_t*,
                      const int32_t*, int, int32_t*, float*, int32_t*, float*) noexcept
@@ -37,12 +40,13 @@ cdef extern from "simd/sparse.h" nogil:
                         double*, ptrdiff_t) noexcept
     void fc_mask_row_f32(const float*, const uint8_t*, ptrdiff_t, int, int, uint64_t*) noexcept
     void fc_mask_row_f64(const double*, const uint8_t*, ptrdiff_t, int, int, uint64_t*) noexcept
-    void fc_spread_row_f32(int, const float*, const uint64_t*, const float*, ptrdiff_t, int, int,
-                           int, float*, ptrdiff_t, ptrdiff_t) noexcept
-    void fc_spread_row_f64(int, const double*, const uint64_t*, const double*, ptrdiff_t, int,
-                           int, int, double*, ptrdiff_t, ptrdiff_t) noexcept
+    void fc_spread_row_f32(int, int, int, const float*, ptrdiff_t, const uint64_t*, const float*,
+                           ptrdiff_t, int, float*, ptrdiff_t, ptrdiff_t) noexcept
+    void fc_spread_row_f64(int, int, int, const double*, ptrdiff_t, const uint64_t*,
+                           const double*, ptrdiff_t, int, double*, ptrdiff_t, ptrdiff_t) noexcept
 
 SLAB = SLAB_VECTORS
+ROLL = ROLL_VECTORS
 DEAD = 4
 cdef enum:
     WORD = 64             # filters of one mask, window positions of one turn of the lists
@@ -208,30 +212,70 @@ def kernel_gradient(const real[:, :, :, ::1] x,             # IN
 
 # ---- input gradient ----
 
-cdef void spread_row(const Block* b, const real* weights, const uint64_t* masks, const real* dy,
-                     int filters, int row, int first, int last, real* target,
-                     ptrdiff_t row_step) noexcept nogil:
-    """Add one row of windows to padded rows [first, last) of dx; `target` is row `first`."""
-    cdef int vectors = line_vectors(b, weights)
-    cdef int kernel_row, start, count, begin, end, top
+cdef struct Slab:
+    # The weights of one walk: `lines` kernel rows of `taps` stretches of up to `vectors`, the
+    # stretches being of one pixel or, with a single tap, of a whole kernel row.
+    int lines
+    int taps
+    int vectors
+
+
+cdef inline int stretch(const Block* b, const Slab* slab) noexcept nogil:
+    """Values of which a slab has `vectors` vectors."""
+    return b.line if slab.taps == 1 else b.channels
+
+
+cdef inline int stretch_vectors(const Block* b, const Slab* slab, const real* kind) noexcept nogil:
+    return (stretch(b, slab) + lanes(kind) - 1) // lanes(kind)
+
+
+cdef void spread(int lines, const Slab* slab, int vectors, const real* weights, ptrdiff_t step,
+                 const uint64_t* masks, const real* dy, const Block* b, real* target,
+                 ptrdiff_t row_step) noexcept nogil:
     cdef ptrdiff_t right = <ptrdiff_t> b.column_stride * b.channels
-    for kernel_row in range(b.kernel_rows):
-        top = 2 * row * b.row_stride + kernel_row - first
-        # Positions 0 and 1 are the window's first row, 2 and 3 its second.
-        begin = 0 if 0 <= top < last - first else 2
-        end = 4 if 0 <= top + b.row_stride < last - first else 2
+    if real is float:
+        fc_spread_row_f32(lines, slab.taps, vectors, weights, step, masks, dy, b.filters,
+                          b.columns, target, right, row_step)
+    else:
+        fc_spread_row_f64(lines, slab.taps, vectors, weights, step, masks, dy, b.filters,
+                          b.columns, target, right, row_step)
+
+
+cdef void spread_half(const Block* b, const Slab* slab, int vectors, const real* weights,
+                      ptrdiff_t step, const uint64_t* masks, const real* dy, int top, int rows,
+                      real* target, ptrdiff_t row_step) noexcept nogil:
+    """Add one pixel row of a row of windows to those rows of dx from `top` on that lie in
+    [0, rows); `target` is row 0."""
+    cdef ptrdiff_t line_size = <ptrdiff_t> slab.taps * vectors * lanes(dy)
+    cdef int line
+    if 0 <= top and top + slab.lines <= rows:
+        spread(slab.lines, slab, vectors, weights, step, masks, dy, b, target + top * row_step,
+               row_step)
+        return
+    for line in range(slab.lines):
+        if 0 <= top + line < rows:
+            spread(1, slab, vectors, weights + line * line_size, step, masks, dy, b,
+                   target + (top + line) * row_step, row_step)
+
+
+cdef void spread_windows(const Block* b, const Slab* slab, const real* weights,
+                         const uint64_t* masks, const real* dy, int filters, int row, int first,
+                         int last, real* target, ptrdiff_t row_step) noexcept nogil:
+    """Add one row of windows to padded rows [first, last) of dx; `target` is row `first`."""
+    cdef int vectors = stretch_vectors(b, slab, dy)
+    cdef int group, start, half, count
+    cdef ptrdiff_t step
+    for group in range(b.kernel_rows // slab.lines):
         start = 0
         while start < vectors:
-            count = min(SLAB_VECTORS, vectors - start)
-            if real is float:
-                fc_spread_row_f32(count, weights, masks, dy, b.filters, b.columns, begin, end,
-                                  target + top * row_step + start * lanes(weights), right,
-                                  b.row_stride * row_step)
-            else:
-                fc_spread_row_f64(count, weights, masks, dy, b.filters, b.columns, begin, end,
-                                  target + top * row_step + start * lanes(weights), right,
-                                  b.row_stride * row_step)
-            weights += <ptrdiff_t> filters * count * lanes(weights)
+            count = min(slab.vectors, vectors - start)
+            step = <ptrdiff_t> slab.lines * slab.taps * count * lanes(dy)
+            # Both halves walk the weights while these are in the cache.
+            for half in range(2):
+                spread_half(b, slab, count, weights, step, masks + 2 * half, dy,
+                            (2 * row + half) * b.row_stride + group * slab.lines - first,
+                            last - first, target + start * lanes(dy), row_step)
+            weights += filters * step
             start += count
 
 
@@ -241,7 +285,11 @@ cdef void crop_row(const Strip* s, const real* padded, real* row) noexcept nogil
     memset(row + used * s.channels, 0, <size_t> (s.width - used) * s.channels * sizeof(real))
 
 
-cdef void input_gradient_rows(const Block* b, const Strip* s, const real* dy,
+cdef void clear_rows(const Strip* s, real* target, int first, int last) noexcept nogil:
+    memset(target + first * s.row_step, 0, <size_t> (last - first) * s.row_step * sizeof(real))
+
+
+cdef void input_gradient_rows(const Block* b, const Strip* s, const Slab* slab, const real* dy,
                               const uint8_t* winners, const real* weights, int filter_block,
                               int first, int last, real* dx, real* scratch,
                               uint64_t* masks) noexcept nogil:
@@ -255,9 +303,12 @@ cdef void input_gradient_rows(const Block* b, const Strip* s, const real* dy,
     cdef int end = min(b.rows, (last + s.top - 1) // step + 1)
     cdef int row, filter, filters
     cdef real* target = dx + <ptrdiff_t> first * s.row_step if s.direct else scratch
-    memset(target, 0, ((last - first) * s.row_step + (0 if s.direct else 16 * lanes(dy)))
-           * sizeof(real))
+    cdef int cleared = 0, reached
     for row in range(begin, end):
+        # Cleared just before they are added to, rows are still in the cache then.
+        reached = min(step * row + span - first - s.top, last - first)
+        clear_rows(s, target, cleared, reached)
+        cleared = reached
         filter = 0
         while filter < b.filters:
             filters = min(filter_block, b.filters - filter)
@@ -267,28 +318,36 @@ cdef void input_gradient_rows(const Block* b, const Strip* s, const real* dy,
             else:
                 fc_mask_row_f64(dy + row * row_size + filter, winners + row * row_size + filter,
                                 b.filters, b.columns, filters, masks)
-            spread_row(b, weights + filter * filter_size, masks, dy + row * row_size + filter,
-                       filters, row, first + s.top, last + s.top, target, s.row_step)
+            spread_windows(b, slab, weights + filter * filter_size, masks,
+                           dy + row * row_size + filter, filters, row, first + s.top,
+                           last + s.top, target, s.row_step)
             filter += filters
+    clear_rows(s, target, cleared, last - first)
     if not s.direct:
         for row in range(last - first):
             crop_row(s, scratch + row * s.row_step,
                      dx + <ptrdiff_t> (first + row) * s.width * s.channels)
 
 
-cdef void pack_filters(const Block* b, const real* kernel, real* packed, int row, int first,
-                       int last) noexcept nogil:
-    """Weights of one kernel row and filters [first, last) as (slab, filter, value)."""
-    cdef int vectors = line_vectors(b, kernel)
-    cdef int start = 0, k, value, end
-    while start < vectors * lanes(kernel):
-        end = min(start + SLAB_VECTORS * lanes(kernel), vectors * lanes(kernel))
-        for value in range(start, end):
-            for k in range(last - first):
-                packed[k * (end - start) + value - start] = (
-                    kernel[<ptrdiff_t> (row * b.line + value) * b.filters + first + k]
-                    if value < b.line else <real> 0)
-        packed += <ptrdiff_t> (last - first) * (end - start)
+cdef void pack_filters(const Block* b, const Slab* slab, const real* kernel, real* packed,
+                       int row, int first, int last) noexcept nogil:
+    """Weights of kernel rows [row, row + lines) and filters [first, last) for one walk each:
+    (part of the stretch, filter, line, tap, value)."""
+    cdef int size = stretch(b, slab), part = slab.vectors * lanes(kernel)
+    cdef int padded = stretch_vectors(b, slab, kernel) * lanes(kernel)
+    cdef int start = 0, end, k, line, tap, value
+    cdef const real* source
+    while start < padded:
+        end = min(start + part, padded)
+        for k in range(first, last):
+            for line in range(slab.lines):
+                for tap in range(slab.taps):
+                    source = k + kernel + b.filters * (
+                        <ptrdiff_t> (row + line) * b.line + tap * size)
+                    for value in range(start, end):
+                        packed[value - start] = (
+                            source[<ptrdiff_t> value * b.filters] if value < size else <real> 0)
+                    packed += end - start
         start = end
 
 
@@ -297,32 +356,37 @@ def input_gradient(const real[:, :, :, ::1] dy,             # IN pooled
                    const real[:, :, :, ::1] kernel,         # IN
                    real[:, :, :, ::1] dx,                   # OUT
                    real[::1] packed,            # SCRATCH filters * kernel rows * padded line
-                   const int[::1] strip, const int[::1] block, int filter_block, int strip_rows,
+                   const int[::1] strip, const int[::1] block,
+                   const int[::1] slab,         # IN kernel rows, taps, vectors
+                   int filter_block, int strip_rows,
                    real[:, ::1] scratch,        # SCRATCH (threads, strip rows + 16 vectors)
                    uint64_t[:, ::1] masks,      # SCRATCH (threads, 4 columns)
                    int num_threads):
     """dx from the windows' winners that are alive."""
     cdef Strip s = strip_of(strip)
     cdef Block b = block_of(block)
+    cdef Slab walk
+    walk.lines, walk.taps, walk.vectors = slab[0], slab[1], slab[2]
     cdef int strips = (s.height + strip_rows - 1) // strip_rows
     cdef int blocks = (b.filters + filter_block - 1) // filter_block
+    cdef int groups = b.kernel_rows // walk.lines
     cdef ptrdiff_t image, task
-    cdef ptrdiff_t line_size = <ptrdiff_t> line_vectors(&b, &packed[0]) * lanes(&packed[0])
-    cdef int first, last
+    cdef ptrdiff_t row_size = <ptrdiff_t> line_vectors(&b, &packed[0]) * lanes(&packed[0])
+    cdef int first, last, row
     cdef float_mode mode = 0
     with nogil, parallel(num_threads=num_threads):
         mode = flush_denormals()
-        for task in prange(blocks * b.kernel_rows, schedule="static"):
-            first = <int> (task // b.kernel_rows) * filter_block
+        for task in prange(blocks * groups, schedule="static"):
+            first = <int> (task // groups) * filter_block
             last = min(first + filter_block, b.filters)
-            pack_filters(&b, &kernel[0, 0, 0, 0],
-                         &packed[(first * b.kernel_rows + task % b.kernel_rows * (last - first))
-                                 * line_size],
-                         <int> (task % b.kernel_rows), first, last)
+            row = <int> (task % groups) * walk.lines
+            pack_filters(&b, &walk, &kernel[0, 0, 0, 0],
+                         &packed[(first * b.kernel_rows + row * (last - first)) * row_size],
+                         row, first, last)
         for task in prange(dx.shape[0] * strips, schedule="dynamic"):
             image = task // strips
             first = <int> (task % strips) * strip_rows
-            input_gradient_rows(&b, &s, &dy[image, 0, 0, 0], &winners[image, 0, 0, 0],
+            input_gradient_rows(&b, &s, &walk, &dy[image, 0, 0, 0], &winners[image, 0, 0, 0],
                                 &packed[0], filter_block, first,
                                 min(first + strip_rows, s.height), &dx[image, 0, 0, 0],
                                 &scratch[threadid(), 0], &masks[threadid(), 0])

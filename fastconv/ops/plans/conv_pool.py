@@ -18,8 +18,8 @@ _kernels = runtime.kernels.fused
 _sparse = runtime.kernels.sparse
 _conv = runtime.kernels.conv
 
-SLAB_BYTES = 24 * 1024
-"""Weights that the input gradient walks at a time: most of an L1 cache."""
+SLAB_BYTES = 48 * 1024
+"""Weights that the input gradient walks at a time: long walks pay for some from the L2 cache."""
 LIST_BYTES = 48 * 1024
 """Pixels that the kernel gradient lists at a time: its lists should be long, its pixels near."""
 STRIP_ROWS = 8
@@ -91,6 +91,7 @@ class ConvPoolPlan:
         self._line_step = input_shape[2] * input_shape[3] if self._in_place else self._forward.line
         self._height = input_shape[1]
         self._list_rows = self._plan_lists(window)
+        self._slab, self._filter_block = self._plan_slab(window)
 
     def _plan_lists(self, window: Window) -> int:
         """Return how many rows of windows are listed at a time; lay out their offsets."""
@@ -105,6 +106,39 @@ class ConvPoolPlan:
         self._origin = origin.ravel().astype(np.int32)
         self._shift = np.array([0, right, down, down + right], np.int32)
         return listed
+
+    def _plan_slab(self, window: Window) -> tuple[np.ndarray, int]:
+        """Return the input gradient's (kernel rows, taps, vectors) of a walk, and its filters.
+
+        dx rolls through the registers where its pixels are whole vectors and overlap but for
+        one; of the shapes that fit them, the one with the fewest walks over the filters' bits.
+        """
+        kernel_rows, kernel_columns, channels, filters = self._kernel_shape
+        slabs = [(1, 1, min(_sparse.SLAB, self._padded_line // self._lanes))]
+        whole = channels and channels % self._lanes == 0
+        if whole and kernel_columns in (3, 5) and window.columns.stride == 1:
+            slabs = [
+                (rows, kernel_columns, vectors)
+                for rows in ((1, 3) if kernel_rows == kernel_columns == 3 else (1,))
+                for vectors in range(1, _sparse.SLAB // kernel_columns + 1)
+                if vectors * self._lanes <= channels
+                and rows * (kernel_columns + 1) * vectors <= _sparse.ROLL
+            ]
+
+        def size(slab: tuple[int, int, int]) -> int:
+            return int(np.prod(slab)) * self._lanes * self._dtype.itemsize
+
+        def block(slab: tuple[int, int, int]) -> int:
+            return max(1, min(filters, SLAB_BYTES // size(slab), _sparse.MASK_FILTERS))
+
+        def cost(slab: tuple[int, int, int]) -> tuple[int, int]:
+            stretch = self._padded_line if slab[1] == 1 else channels
+            parts = -(-stretch // (slab[2] * self._lanes))
+            walks = -(-filters // block(slab)) * kernel_rows // slab[0] * parts
+            return walks, block(slab) * size(slab)
+
+        slab = min(slabs, key=cost)
+        return np.array(slab, np.int32), block(slab)
 
     def _plan_forward(self, input_shape: tuple[int, ...], window: Window):
         _, rows, columns, filters = self.output_shape
@@ -203,9 +237,6 @@ class ConvPoolPlan:
     def _input_gradient(self, dy, winners, kernel, dx):
         threads = runtime.get_num_threads()
         kernel_rows, _, _, filters = self._kernel_shape
-        slab = min(self._padded_line, _sparse.SLAB * self._lanes)
-        block = SLAB_BYTES // (slab * self._dtype.itemsize)
-        block = max(1, min(filters, block, _sparse.MASK_FILTERS))
         # A batch of one is cut into strips; each walks the windows at its edges again.
         strips = max(1, min(4 * threads // self._images, self._height // STRIP_ROWS))
         strip_rows = -(-self._height // strips)
@@ -218,7 +249,8 @@ class ConvPoolPlan:
             self._scratch("weights", filters * kernel_rows * self._padded_line),
             self._strip,
             self._block,
-            block,
+            self._slab,
+            self._filter_block,
             strip_rows,
             self._scratch("image", threads, room),
             self._scratch("masks", threads, 4 * self.output_shape[2], dtype=np.uint64),

@@ -4,11 +4,14 @@
 
 #include "intrinsics.h"
 
-/* Sums that fit the registers beside one operand and one broadcast. */
+/* A third of the sums that fit the registers beside one operand and one broadcast, and those of
+ * pixels that roll through them. */
 #if FC_ROWS >= 12
 #define FC_SPARSE_VECTORS 6
+#define FC_ROLL_VECTORS 24
 #else
 #define FC_SPARSE_VECTORS 4
+#define FC_ROLL_VECTORS 12
 #endif
 enum { FC_SLAB_VECTORS = 12, FC_LINE_VECTORS = FC_SPARSE_VECTORS };
 

@@ -148,21 +148,23 @@ FC_LEAF void NAME(fc_mask_row)(const REAL *dy, const uint8_t *winners, ptrdiff_t
                               masks + 4 * column);
 }
 
-FC_INLINE void NAME(fc_spread_body)(const int vectors, const REAL *weights, const uint64_t *masks,
-                                    const REAL *g, ptrdiff_t pixel, int columns, int begin,
-                                    int end, REAL *dx, ptrdiff_t right, ptrdiff_t down) {
+/* Positions 0 and 1 of each window of a row, whose stretches of dx lie `right` apart. */
+FC_INLINE void NAME(fc_spread_body)(const int vectors, const REAL *weights, ptrdiff_t step,
+                                    const uint64_t *masks, const REAL *g, ptrdiff_t pixel,
+                                    int columns, REAL *dx, ptrdiff_t right) {
     for (int column = 0; column < columns; column++) {
-        for (int position = begin; position < end; position++) {
+        for (int position = 0; position < 2; position++) {
             uint64_t bits = masks[4 * column + position];
             if (!bits) continue;
-            REAL *target = dx + (2 * column + (position & 1)) * right + (position >> 1) * down;
+            REAL *target = dx + (2 * column + position) * right;
             VEC total[12];
             FC_UNROLL
             for (int v = 0; v < vectors; v++) total[v] = *(const VECU *)(target + v * LANES);
             do {
-                int k = __builtin_ctzll(bits);
-                const REAL *w = weights + k * (vectors * LANES);
+                ptrdiff_t k = __builtin_ctzll(bits);
+                const REAL *w = weights + k * step;
                 VEC factor = g[k] - (VEC){0};
+                FC_HOLD_POINTER(w);
                 bits &= bits - 1;
                 FC_UNROLL
                 for (int v = 0; v < vectors; v++)
@@ -175,17 +177,79 @@ FC_INLINE void NAME(fc_spread_body)(const int vectors, const REAL *weights, cons
     }
 }
 
+/* The same for stretches of `taps` pixels that overlap but for one: the taps + 1 pixels of both
+ * positions stay in registers, two leave and two come in per window.  Stored and loaded again
+ * each time, a sum would wait for its own store. */
+FC_INLINE void NAME(fc_roll_body)(const int lines, const int taps, const int vectors,
+                                  const REAL *weights, ptrdiff_t step, const uint64_t *masks,
+                                  const REAL *g, ptrdiff_t pixel, int columns, REAL *dx,
+                                  ptrdiff_t right, ptrdiff_t dx_line) {
+    VEC total[3][16];
+    FC_UNROLL
+    for (int r = 0; r < lines; r++)
+        FC_UNROLL
+        for (int i = 0; i < (taps - 1) * vectors; i++)
+            total[r][i] = *(const VECU *)(dx + r * dx_line + i / vectors * right +
+                                          i % vectors * LANES);
+    for (int column = 0; column < columns; column++) {
+        FC_UNROLL
+        for (int r = 0; r < lines; r++)
+            FC_UNROLL
+            for (int i = (taps - 1) * vectors; i < (taps + 1) * vectors; i++)
+                total[r][i] = *(const VECU *)(dx + r * dx_line + i / vectors * right +
+                                              i % vectors * LANES);
+        FC_UNROLL
+        for (int position = 0; position < 2; position++)
+            for (uint64_t bits = masks[position]; bits; bits &= bits - 1) {
+                ptrdiff_t k = __builtin_ctzll(bits);
+                const REAL *w = weights + k * step;
+                VEC factor = g[k] - (VEC){0};
+                FC_HOLD_POINTER(w);
+                FC_UNROLL
+                for (int r = 0; r < lines; r++)
+                    FC_UNROLL
+                    for (int i = 0; i < taps * vectors; i++)
+                        total[r][position * vectors + i] +=
+                            factor * *(const VECU *)(w + (r * taps * vectors + i) * LANES);
+            }
+        FC_UNROLL
+        for (int r = 0; r < lines; r++) {
+            FC_UNROLL
+            for (int i = 0; i < 2 * vectors; i++)
+                *(VECU *)(dx + r * dx_line + i / vectors * right + i % vectors * LANES) =
+                    total[r][i];
+            FC_UNROLL
+            for (int i = 0; i < (taps - 1) * vectors; i++)
+                total[r][i] = total[r][i + 2 * vectors];
+        }
+        dx += 2 * right;
+        g += pixel;
+        masks += 4;
+    }
+    FC_UNROLL
+    for (int r = 0; r < lines; r++)
+        FC_UNROLL
+        for (int i = 0; i < (taps - 1) * vectors; i++)
+            *(VECU *)(dx + r * dx_line + i / vectors * right + i % vectors * LANES) = total[r][i];
+}
+
+#define FC_SHAPE(lines, taps, vectors) ((lines) * 256 + (taps) * 16 + (vectors))
 #define FC_SPREAD_CASE(n)                                                                      \
-    case n:                                                                                    \
-        NAME(fc_spread_body)(n, weights, masks, g, pixel, columns, begin, end, dx, right,      \
-                             down);                                                            \
+    case FC_SHAPE(1, 1, n):                                                                    \
+        NAME(fc_spread_body)(n, weights, step, masks, g, pixel, columns, dx, right);           \
+        break;
+#define FC_ROLL_CASE(lines, taps, n)                                                           \
+    case FC_SHAPE(lines, taps, n):                                                             \
+        NAME(fc_roll_body)(lines, taps, n, weights, step, masks, g, pixel, columns, dx, right, \
+                           dx_line);                                                           \
         break;
 
-/* One slab of weights over a row of windows, positions [begin, end) of each window. */
-FC_LEAF void NAME(fc_spread_row)(int vectors, const REAL *weights, const uint64_t *masks,
-                                 const REAL *g, ptrdiff_t pixel, int columns, int begin, int end,
-                                 REAL *dx, ptrdiff_t right, ptrdiff_t down) {
-    switch (vectors) {
+/* One slab of weights, `step` values a filter, over one row of pixels of a row of windows. */
+FC_LEAF void NAME(fc_spread_row)(int lines, int taps, int vectors, const REAL *weights,
+                                 ptrdiff_t step, const uint64_t *masks, const REAL *g,
+                                 ptrdiff_t pixel, int columns, REAL *dx, ptrdiff_t right,
+                                 ptrdiff_t dx_line) {
+    switch (FC_SHAPE(lines, taps, vectors)) {
         FC_SPREAD_CASE(1)
         FC_SPREAD_CASE(2)
         FC_SPREAD_CASE(3)
@@ -198,9 +262,21 @@ FC_LEAF void NAME(fc_spread_row)(int vectors, const REAL *weights, const uint64_
         FC_SPREAD_CASE(10)
         FC_SPREAD_CASE(11)
         FC_SPREAD_CASE(12)
+        FC_ROLL_CASE(1, 3, 1)
+        FC_ROLL_CASE(1, 3, 2)
+        FC_ROLL_CASE(1, 3, 3)
+        FC_ROLL_CASE(1, 5, 1)
+        FC_ROLL_CASE(1, 5, 2)
+        FC_ROLL_CASE(3, 3, 1)
+#if FC_ROLL_VECTORS >= 24
+        FC_ROLL_CASE(1, 3, 4)
+        FC_ROLL_CASE(3, 3, 2)
+#endif
     }
 }
+#undef FC_ROLL_CASE
 #undef FC_SPREAD_CASE
+#undef FC_SHAPE
 
 #undef VEC
 #undef VECU
