@@ -109,6 +109,41 @@ def test_many_windows_and_filters(channels, padding, dtype):
         np.testing.assert_array_equal(result, twin)
 
 
+@pytest.mark.parametrize("padding", ["valid", "same"])
+@pytest.mark.parametrize("channels", [8, 16, 32, 48, 64, 80])
+@pytest.mark.parametrize("kernel", [(3, 3), (5, 5), (1, 3), (2, 5), (3, 2)], ids=str)
+def test_input_gradients_that_roll(kernel, channels, padding):
+    """Pixels of whole vectors: each way through the registers, whole images and strips of one."""
+    kernel = exact((*kernel, channels, 70), 1)
+    for images in (1, 9):
+        x = exact((images, 21, 19, channels), 0)
+        plan = ConvPoolPlan(x.shape, kernel.shape, padding=padding)
+        out, winners = run(plan, x, kernel, None)
+        dy = exact(out.shape, 3)
+        dx, _, _ = gradients(plan, dy, winners, x, kernel)
+        twin, _, _ = reference.conv_pool_backward(dy, winners, x, kernel, padding=padding)
+        np.testing.assert_array_equal(dx, twin)
+
+
+@pytest.mark.parametrize("filters", [16, 40, 70])
+@pytest.mark.parametrize("channels", [7, 16, 32, 64])
+def test_the_same_bits_with_any_number_of_threads(channels, filters, threads):
+    """Of one image, whose rows are dealt out, and of some."""
+    rng = np.random.default_rng(0)
+    kernel = rng.standard_normal((3, 3, channels, filters), np.float32)
+    for images in (1, 5):
+        x = rng.standard_normal((images, 45, 38, channels), np.float32)
+        results = []
+        for count in (1, 2, 5):
+            threads(count)
+            plan = ConvPoolPlan(x.shape, kernel.shape)
+            out, winners = run(plan, x, kernel, None)
+            results.append(gradients(plan, np.cos(out), winners, x, kernel))
+        for result in results[1:]:
+            for gradient, other in zip(results[0], result, strict=True):
+                np.testing.assert_array_equal(gradient, other)
+
+
 def test_a_sum_of_0_is_dead():
     x, kernel = np.zeros((1, 4, 4, 2), np.float32), np.ones((1, 1, 2, 3), np.float32)
     plan = ConvPoolPlan(x.shape, kernel.shape)

@@ -16,6 +16,7 @@ def kernel_gradient(
     bias_sums: np.ndarray,
     strip: np.ndarray,
     block: np.ndarray,
+    filter_block: int,
     strip_rows: int,
     scratch: np.ndarray,
     offsets: np.ndarray,

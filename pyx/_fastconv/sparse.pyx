@@ -6,8 +6,8 @@ in four of the dense gradients, less the dead ones.
 `kernel_gradient`: for some rows of windows, list per filter (offset of the winner's patch,
 gradient); then, per kernel row (or three short ones) and slab of up to SLAB_VECTORS vectors,
 per filter: add g * patch to sums in registers over the whole list.  So many rows are listed
-at once that lists are long and their pixels still near while all filters pass by.  Rows are
-dealt to a fixed number of parts with private sums, added in order.
+at once that lists are long and their pixels still near while all filters pass by.  A task has
+some filters and a part of the rows, with private sums that are added in order.
 
 `input_gradient`: for a row of windows, a bit mask over up to 64 filters per position; then,
 per row of their pixels and slab of weights - small enough for L1 - per position: add
@@ -65,24 +65,24 @@ cdef inline int line_vectors(const Block* b, const real* kind) noexcept nogil:
 
 # ---- kernel gradient ----
 
-cdef void list_rows(const Block* b, const real* dy, const uint8_t* winners,
+cdef void list_rows(const Block* b, const real* dy, const uint8_t* winners, int filters,
                     const int32_t* origin, const int32_t* shift, int positions, int capacity,
                     int32_t* offsets, real* gradients, int32_t* counts,
                     real* totals) noexcept nogil:
     """List the living of `positions` windows filter by filter; add them to `totals`."""
-    cdef int first = 0, filter = 0, some, filters
-    memset(counts, 0, b.filters * sizeof(int32_t))
+    cdef int first = 0, filter = 0, some, count
+    memset(counts, 0, filters * sizeof(int32_t))
     while first < positions:
         some = min(WORD, positions - first)
         filter = 0
-        while filter < b.filters:
-            filters = min(WORD, b.filters - filter)
+        while filter < filters:
+            count = min(WORD, filters - filter)
             if real is float:
-                fc_list_f32(dy + filter, winners + filter, b.filters, some, filters,
+                fc_list_f32(dy + filter, winners + filter, b.filters, some, count,
                             origin + first, shift, capacity, offsets + filter * capacity,
                             gradients + filter * capacity, counts + filter, totals + filter)
             else:
-                fc_list_bits_f64(dy + filter, winners + filter, b.filters, some, filters,
+                fc_list_bits_f64(dy + filter, winners + filter, b.filters, some, count,
                                  origin + first, shift, capacity, offsets + filter * capacity,
                                  gradients + filter * capacity, counts + filter, totals + filter)
             filter += WORD
@@ -99,9 +99,9 @@ cdef void collect(int lines, int vectors, const real* x, ptrdiff_t x_line, const
         fc_collect_f64(lines, vectors, x, x_line, offset, g, count, sums, sums_line)
 
 
-cdef void collect_rows(const Block* b, const real* base, ptrdiff_t row_step, int capacity,
-                       const int32_t* offsets, const real* gradients, const int32_t* counts,
-                       real* sums) noexcept nogil:
+cdef void collect_rows(const Block* b, int filters, const real* base, ptrdiff_t row_step,
+                       int capacity, const int32_t* offsets, const real* gradients,
+                       const int32_t* counts, real* sums) noexcept nogil:
     """Add all lists to the filters' sums (kernel rows, padded line)."""
     cdef int vectors = line_vectors(b, base)
     cdef ptrdiff_t padded = <ptrdiff_t> vectors * lanes(base)
@@ -110,7 +110,7 @@ cdef void collect_rows(const Block* b, const real* base, ptrdiff_t row_step, int
         lines = 3 if vectors <= LINE_VECTORS and b.kernel_rows - row >= 3 else 1
         start = 0
         while start < vectors:
-            for k in range(b.filters):
+            for k in range(filters):
                 if counts[k]:
                     collect(lines, min(SLAB_VECTORS, vectors - start),
                             base + row * row_step + start * lanes(base), row_step,
@@ -123,28 +123,29 @@ cdef void collect_rows(const Block* b, const real* base, ptrdiff_t row_step, int
 
 
 cdef void kernel_gradient_part(const Block* b, const Strip* s, const real* x, const real* dy,
-                               const uint8_t* winners, const int32_t* origin,
+                               const uint8_t* winners, int filters, const int32_t* origin,
                                const int32_t* shift, ptrdiff_t first, ptrdiff_t last,
-                               int strip_rows, real* sums, ptrdiff_t sums_size, real* bias_sums,
-                               real* scratch, int32_t* offsets, real* gradients,
+                               int strip_rows, real* sums, real* bias_sums, real* scratch,
+                               int32_t* offsets, real* gradients,
                                int32_t* counts) noexcept nogil:
-    """Sums over the rows of windows [first, last), counted over all images."""
+    """Sums of `filters` over the rows of windows [first, last), counted over all images."""
     cdef ptrdiff_t image
     cdef ptrdiff_t row_size = <ptrdiff_t> b.columns * b.filters
     cdef int row, rows
     cdef int capacity = strip_rows * b.columns + ROOM
     cdef const real* base
-    memset(sums, 0, sums_size * sizeof(real))
-    memset(bias_sums, 0, b.filters * sizeof(real))
+    memset(sums, 0, <size_t> filters * b.kernel_rows * line_vectors(b, x) * lanes(x)
+           * sizeof(real))
+    memset(bias_sums, 0, filters * sizeof(real))
     while first < last:
         image = first // b.rows
         row = <int> (first - image * b.rows)
         rows = <int> min(min(strip_rows, b.rows - row), last - first)
         base = load_strip(s, x + image * s.height * s.width * s.channels, 2 * row * b.row_stride,
                           (2 * rows - 1) * b.row_stride + b.kernel_rows, scratch)
-        list_rows(b, dy + first * row_size, winners + first * row_size, origin, shift,
+        list_rows(b, dy + first * row_size, winners + first * row_size, filters, origin, shift,
                   rows * b.columns, capacity, offsets, gradients, counts, bias_sums)
-        collect_rows(b, base, s.row_step, capacity, offsets, gradients, counts, sums)
+        collect_rows(b, filters, base, s.row_step, capacity, offsets, gradients, counts, sums)
         first += rows
 
 
@@ -175,10 +176,10 @@ def kernel_gradient(const real[:, :, :, ::1] x,             # IN
                     const int32_t[::1] shift,   # IN from them, to those of the four pixels
                     real[:, ::1] sums,          # SCRATCH (parts, filters * kernel rows * line)
                     real[:, ::1] bias_sums,     # SCRATCH (parts, filters)
-                    const int[::1] strip, const int[::1] block, int strip_rows,
+                    const int[::1] strip, const int[::1] block, int filter_block, int strip_rows,
                     real[:, ::1] scratch,       # SCRATCH one row a thread
-                    int32_t[:, ::1] offsets,    # SCRATCH (threads, filters * (windows + ROOM + 1))
-                    real[:, ::1] gradients,     # SCRATCH (threads, filters * (windows + ROOM))
+                    int32_t[:, ::1] offsets,    # SCRATCH (threads, filter_block * (windows + ROOM + 1))
+                    real[:, ::1] gradients,     # SCRATCH (threads, filter_block * (windows + ROOM))
                     real[:, :, :, ::1] dkernel, # OUT
                     real[::1] dbias,            # OUT or None
                     int num_threads):
@@ -186,18 +187,23 @@ def kernel_gradient(const real[:, :, :, ::1] x,             # IN
     cdef Strip s = strip_of(strip)
     cdef Block b = block_of(block)
     cdef ptrdiff_t rows = x.shape[0] * b.rows, part, parts = sums.shape[0], task
-    cdef int filter
-    cdef ptrdiff_t entries = <ptrdiff_t> b.filters * (strip_rows * b.columns + ROOM)
+    cdef ptrdiff_t filter_size = <ptrdiff_t> b.kernel_rows * line_vectors(&b, &sums[0, 0]) * lanes(
+        &sums[0, 0])
+    cdef int filter, blocks = (b.filters + filter_block - 1) // filter_block
+    cdef ptrdiff_t entries = <ptrdiff_t> filter_block * (strip_rows * b.columns + ROOM)
     cdef float_mode mode = 0
     with nogil, parallel(num_threads=num_threads):
         mode = flush_denormals()
-        for part in prange(parts, schedule="dynamic"):
-            kernel_gradient_part(&b, &s, &x[0, 0, 0, 0], &dy[0, 0, 0, 0], &winners[0, 0, 0, 0],
+        for task in prange(parts * blocks, schedule="dynamic"):
+            part = task // blocks
+            filter = <int> (task % blocks) * filter_block
+            kernel_gradient_part(&b, &s, &x[0, 0, 0, 0], &dy[0, 0, 0, filter],
+                                 &winners[0, 0, 0, filter], min(filter_block, b.filters - filter),
                                  &origin[0], &shift[0], part * rows // parts,
-                                 (part + 1) * rows // parts, strip_rows, &sums[part, 0],
-                                 sums.shape[1], &bias_sums[part, 0], &scratch[threadid(), 0],
-                                 &offsets[threadid(), 0], &gradients[threadid(), 0],
-                                 &offsets[threadid(), 0] + entries)
+                                 (part + 1) * rows // parts, strip_rows,
+                                 &sums[part, filter * filter_size], &bias_sums[part, filter],
+                                 &scratch[threadid(), 0], &offsets[threadid(), 0],
+                                 &gradients[threadid(), 0], &offsets[threadid(), 0] + entries)
         for task in prange(b.kernel_rows * ((b.filters + LINE - 1) // LINE), schedule="static"):
             filter = <int> (task // b.kernel_rows) * LINE
             reduce_filters(&b, &sums[0, 0], parts, sums.shape[1], <int> (task % b.kernel_rows),

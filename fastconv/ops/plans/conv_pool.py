@@ -20,12 +20,16 @@ _conv = runtime.kernels.conv
 
 SLAB_BYTES = 48 * 1024
 """Weights that the input gradient walks at a time: long walks pay for some from the L2 cache."""
-LIST_BYTES = 48 * 1024
-"""Pixels that the kernel gradient lists at a time: its lists should be long, its pixels near."""
+LIST_BYTES = 24 * 1024
+"""Pixels that the kernel gradient lists at a time: they should be near while filters pass by."""
+PART_WINDOWS = 512
+"""Windows that are worth a part of the kernel gradient of its own."""
+PART_FILTERS = 16
+"""Filters of a task of the kernel gradient, at least."""
 STRIP_ROWS = 8
 """Rows of the input gradient that one task owns, at least."""
-LIST_WINDOWS = 512
-"""Windows that the kernel gradient lists at a time, at most."""
+LIST_WINDOWS = (32, 512)
+"""Windows that the kernel gradient lists at a time, however large or small their pixels are."""
 
 
 class ConvPoolPlan:
@@ -101,7 +105,8 @@ class ConvPoolPlan:
             window.columns.stride * self._kernel_shape[2],
         )
         fitting = LIST_BYTES // (2 * down * self._dtype.itemsize)
-        listed = max(1, min(rows, fitting, LIST_WINDOWS // columns))
+        least, most = -(-LIST_WINDOWS[0] // columns), LIST_WINDOWS[1] // columns
+        listed = max(1, min(rows, max(fitting, least), most))
         origin = 2 * down * np.arange(listed)[:, None] + 2 * right * np.arange(columns)
         self._origin = origin.ravel().astype(np.int32)
         self._shift = np.array([0, right, down, down + right], np.int32)
@@ -211,8 +216,7 @@ class ConvPoolPlan:
         threads = runtime.get_num_threads()
         kernel_rows, _, _, filters = self._kernel_shape
         size = filters * kernel_rows * self._padded_line
-        rows = self._images * self.output_shape[1]
-        parts = max(1, min(rows, PARTS, PARTS_BYTES // (size * self._dtype.itemsize)))
+        parts, block = self._plan_parts(size)
         strip = ((2 * self._list_rows - 1) * self._stride + kernel_rows) * self._line_step
         capacity = self._list_rows * self.output_shape[2] + _sparse.LIST_ROOM
         _sparse.kernel_gradient(
@@ -225,14 +229,29 @@ class ConvPoolPlan:
             self._scratch("bias sums", parts, filters),
             self._strip,
             self._block,
+            block,
             self._list_rows,
             self._scratch("rows", threads, 1 if self._in_place else strip + self._padded_line),
-            self._scratch("offsets", threads, filters * (capacity + 1), dtype=np.int32),
-            self._scratch("gradients", threads, filters * capacity),
+            self._scratch("offsets", threads, block * (capacity + 1), dtype=np.int32),
+            self._scratch("gradients", threads, block * capacity),
             dkernel,
             dbias,
             threads,
         )
+
+    def _plan_parts(self, size: int) -> tuple[int, int]:
+        """Return the kernel gradient's parts with `size` private sums each, and a task's filters.
+
+        Clearing and adding up sums costs each part the same: few windows are no parts, but
+        one with tasks of few filters.
+        """
+        images, rows, columns, filters = self.output_shape
+        blocks = -(-filters // PART_FILTERS)
+        parts = max(images * rows * columns // PART_WINDOWS, -(-PARTS // blocks))
+        most = min(images * rows, PARTS, PARTS_BYTES // (size * self._dtype.itemsize))
+        parts = max(1, min(parts, most))
+        blocks = min(blocks, -(-PARTS // parts))
+        return parts, -(-filters // (blocks * PART_FILTERS)) * PART_FILTERS
 
     def _input_gradient(self, dy, winners, kernel, dx):
         threads = runtime.get_num_threads()

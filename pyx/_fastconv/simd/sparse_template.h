@@ -48,6 +48,18 @@ FC_LEAF void NAME(fc_list_bits)(const REAL *dy, const uint8_t *winners, ptrdiff_
 
 /* ---- kernel gradient: sums[r][v] += g[i] * x[offset[i] + line r + vector v] ---- */
 
+FC_INLINE void NAME(fc_add_patch)(const int lines, const int vectors, const REAL *patch,
+                                  ptrdiff_t x_line, VEC factor, VEC (*total)[12]) {
+    FC_UNROLL
+    for (int r = 0; r < lines; r++) {
+        FC_HOLD_POINTER(patch);
+        FC_UNROLL
+        for (int v = 0; v < vectors; v++)
+            total[r][v] += factor * *(const VECU *)(patch + v * LANES);
+        patch += x_line;
+    }
+}
+
 /* With few sums two entries are added side by side: one alone would wait for its own additions.
  * With many the next entry's address and factor are loaded before this one's values, which keeps
  * the loads back to back; behind the last entry there is room to read, and nothing is made of it. */
@@ -66,28 +78,18 @@ FC_INLINE void NAME(fc_collect_body)(const int lines, const int vectors, const R
     int i = 0;
     if (pair)
         for (; i + 1 < count; i += 2) {
-            const REAL *p = x + offset[i], *q = x + offset[i + 1];
-            VEC first = g[i] - (VEC){0}, second = g[i + 1] - (VEC){0};
-            FC_UNROLL
-            for (int r = 0; r < lines; r++)
-                FC_UNROLL
-                for (int v = 0; v < vectors; v++) {
-                    total[r][v] += first * *(const VECU *)(p + r * x_line + v * LANES);
-                    other[r][v] += second * *(const VECU *)(q + r * x_line + v * LANES);
-                }
+            NAME(fc_add_patch)(lines, vectors, x + offset[i], x_line, g[i] - (VEC){0}, total);
+            NAME(fc_add_patch)(lines, vectors, x + offset[i + 1], x_line, g[i + 1] - (VEC){0},
+                               other);
         }
     if (i < count) {
-        const REAL *p = x + offset[i];
+        const REAL *patch = x + offset[i];
         VEC factor = g[i] - (VEC){0};
         for (; i < count; i++) {
             const REAL *next = x + offset[i + 1];
             VEC next_factor = g[i + 1] - (VEC){0};
-            FC_UNROLL
-            for (int r = 0; r < lines; r++)
-                FC_UNROLL
-                for (int v = 0; v < vectors; v++)
-                    total[r][v] += factor * *(const VECU *)(p + r * x_line + v * LANES);
-            p = next;
+            NAME(fc_add_patch)(lines, vectors, patch, x_line, factor, total);
+            patch = next;
             factor = next_factor;
         }
     }
