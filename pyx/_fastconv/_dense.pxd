@@ -10,6 +10,7 @@ from _fastconv._tiles cimport lanes, real
 cdef extern from "simd/dense.h" nogil:
     enum:
         PANEL_VECTORS "FC_PANEL_VECTORS"
+        BLOCK "FC_BLOCK_INPUTS"
     void fc_fill_front() noexcept
     int fc_list_inputs_f32(const float*, int, int32_t*, float*) noexcept
     int fc_list_rest_f64(const double*, int, int, int, int32_t*, double*) noexcept

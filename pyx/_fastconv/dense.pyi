@@ -31,6 +31,7 @@ def gradients(
     samples: np.ndarray,
     factors: np.ndarray,
     dealt: np.ndarray,
+    turned: np.ndarray | None,
     scratch: np.ndarray,
     at_zeros: bool,
     vectors: int,

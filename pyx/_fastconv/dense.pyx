@@ -12,7 +12,8 @@ walks its rows of W once, BLOCK inputs at a time: list each sample's inputs, dea
 any of them needs to panels, then panels - samples - inputs.  One sample has no use for panels: the
 rows of W it needs pass by once.  The parts' private sums are then added in order.
 Gradients, ROWS inputs at a time (parallel): list the samples of each input; dx are dots
-of a row of W with dy, all of them or the listed ones.  Lists and dy are kept: from them
+of a row of W with dy, all of them or the listed ones, or, where samples fill vectors and few
+x are 0, tiles of W's values and dy turned, samples as lanes.  Lists and dy are kept: from them
 `kernel_gradient` makes dkernel, group by group in scratch, and `update` makes the same
 without writing it: an optimizer's rule takes it from L2.
 Layers of few outputs are `dense_narrow`'s.
@@ -24,21 +25,21 @@ from libc.stdint cimport int32_t
 from libc.string cimport memcpy, memmove, memset
 
 from _fastconv._dense cimport (
-    PANEL_VECTORS, Dense, add_parts, bias_gradient, deal_row, dense_of, dot_list,
+    BLOCK, PANEL_VECTORS, Dense, add_parts, bias_gradient, deal_row, dense_of, dot_list,
     fc_fill_front, find_living, group_outputs, group_padded, list_inputs, list_samples,
     pass_rows, sum_rows,
 )
 from _fastconv._rules cimport RULE_SLOTS, Rule, apply_rule, rule_from, slots_from
 from _fastconv._tiles cimport (
     DOT_COLUMNS, DOT_ROWS, TILE_ROWS, conv_tile, dot_tile, float_mode, flush_denormals, lanes,
-    prefetch, real, restore_denormals,
+    prefetch, real, restore_denormals, turn,
 )
 
 cdef enum:
-    BLOCK = 64            # inputs of the output: a panel of 8 vectors takes 16 KB of L1
     PANEL_ROWS = BLOCK + 1  # rows of the panels 16 KB apart would fall into one set of L1
     LIST = BLOCK + 1      # numbers of a list with its length
     ROWS = 32             # inputs of a gradient task: with 512 outputs 64 KB of scratch
+    TURN = 128            # outputs that are turned at a time
 
 BLOCK_INPUTS = BLOCK
 PACKED_ROWS = PANEL_ROWS
@@ -76,7 +77,7 @@ cdef void output_part(const Dense* d, const real* x, const real* kernel, real* s
                       ptrdiff_t first, ptrdiff_t last, ptrdiff_t group, real* packed,
                       int32_t* rows, real* factors) noexcept nogil:
     """sums (batch, padded) = x[:, first:last] W[first:last], the columns of one group."""
-    cdef ptrdiff_t block = first, length, following, sample, i, start, listed
+    cdef ptrdiff_t block = first, length, following, ahead, sample, i, start, listed
     cdef ptrdiff_t column = group * d.group, width = group_padded(d, group)
     cdef bint few = d.vectors < 4, tiled
     cdef const real* panel
@@ -118,11 +119,13 @@ cdef void output_part(const Dense* d, const real* x, const real* kernel, real* s
                           d.padded, 0)
                 start += d.width
                 continue
+            ahead = 0
             for sample in range(d.batch):
-                for i in range(sample * following // d.batch,
-                               (sample + 1) * following // d.batch):
-                    if living[i]:
-                        prefetch(following_rows + i * d.outputs, d.width)
+                # Each sample's share of the rows that come next; a division here would be felt.
+                while ahead * d.batch < (sample + 1) * following:
+                    if living[ahead]:
+                        prefetch(following_rows + ahead * d.outputs, d.width)
+                    ahead += 1
                 list = rows + sample * LIST
                 sum_rows(d.vectors, panel, list + 1, factors + sample * BLOCK, list[0],
                          sums + sample * d.padded + column + start, 0)
@@ -214,6 +217,19 @@ cdef void input_gradient_rows(const Dense* d, const real* dy, const real* kernel
         i += DOT_COLUMNS
 
 
+cdef void turned_input_gradient_rows(const Dense* d, const Dense* by_sample, const real* turned,
+                                     const real* kernel, real* dx, ptrdiff_t first,
+                                     ptrdiff_t length, real* columns) noexcept nogil:
+    """The same with samples as lanes: a tile of W's values times rows of dy turned."""
+    cdef ptrdiff_t sample, width = by_sample.width
+    tile_rows(by_sample, kernel + first * d.outputs, d.outputs, length, turned, d.outputs, columns,
+              width, 1)
+    turn(columns, width, <int> length, <int> d.batch, columns + ROWS * width, ROWS)
+    for sample in range(d.batch):
+        memcpy(dx + sample * d.inputs + first, columns + (ROWS * width + sample * ROWS),
+               <size_t> length * sizeof(real))
+
+
 cdef void listed_input_gradient_rows(const Dense* d, const real* dy, const real* kernel, real* dx,
                                      ptrdiff_t first, ptrdiff_t length, const int32_t* counts,
                                      const int32_t* samples, real* columns) noexcept nogil:
@@ -238,15 +254,20 @@ def gradients(const real[:, ::1] dy,         # IN (batch, outputs)
               int32_t[:, ::1] samples,       # OUT (blocks, ROWS * batch), ... which they are,
               real[:, ::1] factors,          # OUT the same: ... and its values in them
               real[::1] dealt,               # OUT (padded outputs * batch): dy as panels
-              real[:, ::1] scratch,          # SCRATCH (threads, ROWS * batch)
+              real[::1] turned,              # SCRATCH (outputs * whole vectors of samples) or None
+              real[:, ::1] scratch,          # SCRATCH (threads, 2 * ROWS * whole vectors of samples)
               bint at_zeros, int vectors, int panels, int num_threads):
     """dx = dy kernel', dbias = the samples' sum of dy, and what makes the kernel's gradient.
 
-    Without `at_zeros` dx may be 0 where x is.
+    Without `at_zeros` dx may be 0 where x is.  With `turned` dx has the samples as lanes.
     """
     cdef Dense d = dense_of(x.shape[0], x.shape[1], dy.shape[1], vectors, panels, &dealt[0])
+    cdef int step = lanes(&dealt[0])
+    cdef Dense by_sample = dense_of(x.shape[0], x.shape[1], dy.shape[1],
+                                    <int> (x.shape[0] + step - 1) // step, 1, &dealt[0])
     cdef real* input_gradient = NULL if dx is None else &dx[0, 0]
-    cdef ptrdiff_t task, first, length
+    cdef bint by_turns = turned is not None and dx is not None
+    cdef ptrdiff_t task, first, length, alive
     cdef float_mode mode = 0
     if dbias is not None:
         bias_gradient(&dy[0, 0], &dbias[0], d.batch, d.outputs)
@@ -255,6 +276,11 @@ def gradients(const real[:, ::1] dy,         # IN (batch, outputs)
         for task in prange(d.batch, schedule="static"):
             deal_row(&dy[task, 0], d.outputs, d.vectors, &dealt[task * d.width],
                      d.batch * d.width)
+        if by_turns:
+            for task in prange((d.outputs + TURN - 1) // TURN, schedule="static"):
+                turn(&dy[0, task * TURN], d.outputs, <int> d.batch,
+                     <int> min(TURN, d.outputs - task * TURN),
+                     &turned[task * TURN * by_sample.width], by_sample.width)
         for task in prange((d.inputs + ROWS - 1) // ROWS, schedule="dynamic", chunksize=4):
             first = task * ROWS
             length = min(ROWS, d.inputs - first)
@@ -262,11 +288,15 @@ def gradients(const real[:, ::1] dy,         # IN (batch, outputs)
                          &samples[task, 0], &factors[task, 0])
             if input_gradient == NULL:
                 continue
-            # Dots one by one cost half as much again as in tiles.
-            if not at_zeros and 3 * living(&counts[task, 0], length) <= 2 * length * d.batch:
+            # Dots one by one cost half as much again as in tiles, and twice the turned tiles or more.
+            alive = living(&counts[task, 0], length)
+            if not at_zeros and (5 * alive if by_turns else 3 * alive) <= 2 * length * d.batch:
                 listed_input_gradient_rows(&d, &dy[0, 0], &kernel[0, 0], input_gradient, first,
                                            length, &counts[task, 0], &samples[task, 0],
                                            &scratch[threadid(), 0])
+            elif by_turns:
+                turned_input_gradient_rows(&d, &by_sample, &turned[0], &kernel[0, 0],
+                                           input_gradient, first, length, &scratch[threadid(), 0])
             else:
                 input_gradient_rows(&d, &dy[0, 0], &kernel[0, 0], input_gradient, first, length)
         restore_denormals(mode)

@@ -35,6 +35,7 @@ class DensePlan:
         self.output_shape = (batch, outputs)
         self._batch, self._inputs, self._outputs = batch, inputs, outputs
         lanes = _lanes[np.dtype(dtype).name]
+        self._whole_batch = -(-batch // lanes) * lanes
         self._vectors = panel_vectors(-(-outputs // lanes))
         width = self._vectors * lanes
         self._panels = max(1, min(GROUP_OUTPUTS, outputs) // width)
@@ -114,6 +115,9 @@ class DensePlan:
             self._scratch,
             rows * self._group,
         )
+        turned = None
+        if dx is not None and 4 * self._batch >= 3 * self._whole_batch:  # few lanes are idle
+            turned = self._scratch("turned", self._outputs * self._whole_batch)
         _kernels.gradients(
             dy,
             x,
@@ -121,7 +125,8 @@ class DensePlan:
             dx,
             dbias,
             *product.factors,
-            self._scratch("columns", threads, rows * self._batch),
+            turned,
+            self._scratch("columns", threads, 2 * rows * self._whole_batch),
             at_zeros,
             self._vectors,
             self._panels,
