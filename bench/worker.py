@@ -51,18 +51,22 @@ class Worker:
     """A contender in a process of its own.
 
     `target` is "module:Class"; the class is made there with `threads=` and
-    `options`.  Use as a context manager.
+    `options`.  A process that crashes is replaced, with nothing prepared in it.
+    Use as a context manager.
     """
 
     def __init__(self, label: str, target: str, threads: int, **options: Any) -> None:
         self.label = label
         self.threads = threads
+        self._arguments = (target, {"threads": threads, **options})
+        self._start()
+
+    def _start(self) -> None:
         context = multiprocessing.get_context("spawn")
         self._pipe, end = context.Pipe()
-        arguments = (end, target, {"threads": threads, **options})
         # Not daemonic, for such have no children: PyTorch's DataLoader has worker processes.
-        self._process = context.Process(target=_serve, args=arguments, daemon=False)
-        with _environment(threads):
+        self._process = context.Process(target=_serve, args=(end, *self._arguments), daemon=False)
+        with _environment(self.threads):
             self._process.start()
         end.close()
 
@@ -82,6 +86,8 @@ class Worker:
         except (EOFError, BrokenPipeError, ConnectionResetError):
             self._process.join(5)
             code = self._process.exitcode
+            self.close()
+            self._start()
             raise ContenderError(
                 f"{self.label}: its process ended in {method} (exit code {code})"
             ) from None
