@@ -55,24 +55,30 @@ cdef inline void gather_tiles(const Grid* g, const Strip* s, const real* base,
     cdef ptrdiff_t step = <ptrdiff_t> g.column_stride * s.channels
     cdef ptrdiff_t run_step = <ptrdiff_t> g.run_length * vectors * lanes(weights)
     cdef int most = TILE_ROWS if vectors == 2 else NARROW_TILE_ROWS
-    cdef int left = count, pieces = (left + most - 1) // most
-    cdef int row = 0, rows, i
+    cdef int pieces = (count + most - 1) // most
+    # Of almost equal height: a last one of a single row would run at a third.
+    cdef int height = count // pieces if pieces else 0, higher = count - height * pieces
+    cdef int row = 0, rows, piece, i
+    cdef const real* source = base + column * step
+    cdef real* target = out_base + column * target_step
     cdef const real* pixel[16]
     cdef real* out[16]
-    while pieces > 0:
-        # Of almost equal height: a last one of a single row would run at a third.
-        rows = (left + pieces - 1) // pieces
+    for piece in range(pieces):
+        rows = height + (piece < higher)
+        # Shallow tiles take less time than a multiplication for each address would.
         for i in range(rows):
-            pixel[i] = base + row * line + column * step
-            out[i] = out_base + row * target_line + column * target_step
+            pixel[i] = source
+            out[i] = target
+            source += step
+            target += target_step
             column += 1
             if column == g.columns:
                 column = 0
                 row += 1
+                source = base + row * line
+                target = out_base + row * target_line
         conv_tile(rows, vectors, pixel, out, run_offset, runs, g.run_length, weights,
                   vectors * lanes(weights), run_step, bias, 0, channels, g.relu)
-        left -= rows
-        pieces -= 1
 
 
 cdef inline int first_channel(const Grid* g, int panel, const real* kind) noexcept nogil:
