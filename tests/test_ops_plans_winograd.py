@@ -38,6 +38,7 @@ def always(request):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(choice, "_pays", lambda *arguments, **options: True)
         patch.setattr(choice, "_gradient_pays", lambda *arguments: True)
+        patch.setattr(choice, "_shallow", lambda *arguments: False)
         patch.setattr(choice, "_narrow", lambda *arguments, **options: few)
         patch.setattr(choice, "_narrow_gradient", lambda *arguments: few)
         yield WinogradNarrowPlan if few else winograd.WinogradKernelGradientPlan
