@@ -116,7 +116,7 @@ class DensePlan:
             rows * self._group,
         )
         turned = None
-        if dx is not None and 4 * self._batch >= 3 * self._whole_batch:  # few lanes are idle
+        if dx is not None and 8 * self._batch >= 7 * self._whole_batch:  # few lanes are idle
             turned = self._scratch("turned", self._outputs * self._whole_batch)
         _kernels.gradients(
             dy,
