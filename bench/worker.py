@@ -51,7 +51,7 @@ class Worker:
     """A contender in a process of its own.
 
     `target` is "module:Class"; the class is made there with `threads=` and
-    `options`.  A process that crashes is replaced, with nothing prepared in it.
+    `options`.  A process that crashes or does not answer is replaced, with nothing prepared in it.
     Use as a context manager.
     """
 
@@ -70,6 +70,12 @@ class Worker:
             self._process.start()
         end.close()
 
+    def _replace(self) -> None:
+        self._process.kill()
+        self._process.join()
+        self._pipe.close()
+        self._start()
+
     def __enter__(self) -> Worker:
         return self
 
@@ -81,13 +87,14 @@ class Worker:
         try:
             self._pipe.send((method, arguments))
             if not self._pipe.poll(TIMEOUT):
+                # Its answer, should it come, would be taken for that to the next order.
+                self._replace()
                 raise ContenderError(f"{self.label}: no answer to {method} within {TIMEOUT:.0f} s")
             succeeded, answer = self._pipe.recv()
         except (EOFError, BrokenPipeError, ConnectionResetError):
             self._process.join(5)
             code = self._process.exitcode
-            self.close()
-            self._start()
+            self._replace()
             raise ContenderError(
                 f"{self.label}: its process ended in {method} (exit code {code})"
             ) from None

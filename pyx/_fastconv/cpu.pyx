@@ -11,11 +11,14 @@ cdef extern from *:
     #if defined(__x86_64__)
     static int fc_supports(int level) {
         __builtin_cpu_init();
-        if (level == 2)
-            return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                   __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
-        return level == 0 || (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-                              __builtin_cpu_supports("bmi"));
+        if (level == 0) return 1;
+        /* What AVX2 modules may use, AVX-512 modules use too. */
+        if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") ||
+            !__builtin_cpu_supports("bmi"))
+            return 0;
+        return level == 1 ||
+               (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"));
     }
     #else
     static int fc_supports(int level) { return level == 0; }

@@ -12,8 +12,8 @@ walks its rows of W once, BLOCK inputs at a time: list each sample's inputs, dea
 any of them needs to panels, then panels - samples - inputs.  One sample has no use for panels: the
 rows of W it needs pass by once.  The parts' private sums are then added in order.
 Gradients, ROWS inputs at a time (parallel): list the samples of each input; dx are dots
-of a row of W with dy, all of them or the listed ones, or, where samples fill vectors and few
-x are 0, tiles of W's values and dy turned, samples as lanes.  Lists and dy are kept: from them
+of a row of W with dy, all of them or the listed ones, or, where samples fill vectors and
+no more than 60 % of x are skipped, tiles of W's values and dy turned, samples as lanes.  Lists and dy are kept: from them
 `kernel_gradient` makes dkernel, group by group in scratch, and `update` makes the same
 without writing it: an optimizer's rule takes it from L2.
 Layers of few outputs are `dense_narrow`'s.

@@ -10,7 +10,7 @@ at once that lists are long and their pixels still near while all filters pass b
 some filters and a part of the rows, with private sums that are added in order.
 
 `input_gradient`: for a row of windows, a bit mask over up to 64 filters per position; then,
-per row of their pixels and slab of weights - small enough for L1 - per position: add
+per row of their pixels and slab of weights, per position: add
 g * weights to a stretch of dx, in registers over the set bits.  Where pixels are whole
 vectors and neighbours' stretches overlap, dx rolls through the registers from window to
 window.  A task owns some rows of dx and walks all windows that reach them, so that every

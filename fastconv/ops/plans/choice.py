@@ -45,6 +45,9 @@ DIRECT_COST, DIRECT_KERNEL_COST = 1.35, 60
 """Of a multiply-add of the direct kernels, and of packing one value of the kernel."""
 GRADIENT_CHANNELS = 8
 """Of fewer, one of the other three is faster whatever these costs say."""
+SHALLOW_CHANNELS = (4, 2, 1)
+"""Channels at most of which no transform is worth its time: of up to half a vector of filters, a
+vector, and more.  Measured on AVX2 and AVX-512 over 1 to 4 channels and 4 to 64 filters."""
 NARROW_CHANNELS = {4: 17, 8: 8, 16: 6}
 """Channels at most, by lanes, of the algorithm for few channels: its panel should stay in L1."""
 NARROW_PIXELS = 12
@@ -292,13 +295,10 @@ def _fits(window: Window, dtype: np.dtype) -> bool:
 
 
 def _shallow(channels: int, filters: int, dtype: np.dtype) -> bool:
-    """Whether the direct kernels have so few multiply-adds that any transform takes longer.
-
-    Measured on AVX2 and AVX-512 over 1 to 4 channels and 4 to 64 filters.
-    """
+    """Whether the direct kernels have so few multiply-adds that any transform takes longer."""
     lanes = pad_channels(1, dtype)
-    most = 4 if filters <= lanes // 2 else 2 if filters <= lanes else 1
-    return channels <= most
+    half, whole, more = SHALLOW_CHANNELS
+    return channels <= (half if filters <= lanes // 2 else whole if filters <= lanes else more)
 
 
 def _narrow(

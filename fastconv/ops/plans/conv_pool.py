@@ -116,11 +116,12 @@ class ConvPoolPlan:
         """Return the input gradient's (kernel rows, taps, vectors) of a walk, and its filters.
 
         dx rolls through the registers where its pixels are whole vectors and overlap but for
-        one; of the shapes that fit them, the one with the fewest walks over the filters' bits.
+        one; of the shapes that fit them, the one with the fewest walks over the filters' bits,
+        and of equals the smallest.
         """
         kernel_rows, kernel_columns, channels, filters = self._kernel_shape
         slabs = [(1, 1, min(_sparse.SLAB, self._padded_line // self._lanes))]
-        whole = channels and channels % self._lanes == 0
+        whole = channels % self._lanes == 0
         if whole and kernel_columns in (3, 5) and window.columns.stride == 1:
             slabs = [
                 (rows, kernel_columns, vectors)
@@ -242,8 +243,8 @@ class ConvPoolPlan:
     def _plan_parts(self, size: int) -> tuple[int, int]:
         """Return the kernel gradient's parts with `size` private sums each, and a task's filters.
 
-        Clearing and adding up sums costs each part the same: few windows are no parts, but
-        one with tasks of few filters.
+        Clearing and adding up sums costs each part the same: few windows make one part, whose
+        tasks have few filters each.
         """
         images, rows, columns, filters = self.output_shape
         blocks = -(-filters // PART_FILTERS)
