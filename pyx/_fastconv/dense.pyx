@@ -13,9 +13,9 @@ any of them needs to panels, then panels - samples - inputs.  One sample has no 
 rows of W it needs pass by once.  The parts' private sums are then added in order.
 Gradients, ROWS inputs at a time (parallel): list the samples of each input; dx are dots
 of a row of W with dy, all of them or the listed ones, or, where samples fill vectors and
-no more than 60 % of x are skipped, tiles of W's values and dy turned, samples as lanes.  Lists and dy are kept: from them
-`kernel_gradient` makes dkernel, group by group in scratch, and `update` makes the same
-without writing it: an optimizer's rule takes it from L2.
+less than 60 % of x is 0, tiles of W's values and dy turned, samples as lanes.  Lists and
+dy are kept: from them `kernel_gradient` makes dkernel, group by group in scratch, and
+`update` makes the same without writing it: an optimizer's rule takes it from L2.
 Layers of few outputs are `dense_narrow`'s.
 """
 
@@ -255,11 +255,12 @@ def gradients(const real[:, ::1] dy,         # IN (batch, outputs)
               real[:, ::1] factors,          # OUT the same: ... and its values in them
               real[::1] dealt,               # OUT (padded outputs * batch): dy as panels
               real[::1] turned,              # SCRATCH (outputs * whole vectors of samples) or None
-              real[:, ::1] scratch,          # SCRATCH (threads, 2 * ROWS * whole vectors of samples)
+              real[:, ::1] scratch,          # SCRATCH (threads, ROWS * batch; turned: twice that,
+                                             # of whole vectors of samples)
               bint at_zeros, int vectors, int panels, int num_threads):
     """dx = dy kernel', dbias = the samples' sum of dy, and what makes the kernel's gradient.
 
-    Without `at_zeros` dx may be 0 where x is.  With `turned` dx has the samples as lanes.
+    Without `at_zeros` dx may be 0 where x is.  With `turned` samples may be lanes.
     """
     cdef Dense d = dense_of(x.shape[0], x.shape[1], dy.shape[1], vectors, panels, &dealt[0])
     cdef int step = lanes(&dealt[0])
@@ -288,15 +289,16 @@ def gradients(const real[:, ::1] dy,         # IN (batch, outputs)
                          &samples[task, 0], &factors[task, 0])
             if input_gradient == NULL:
                 continue
-            # Dots one by one cost half as much again as in tiles, and twice the turned tiles or more.
             alive = living(&counts[task, 0], length)
-            if not at_zeros and (5 * alive if by_turns else 3 * alive) <= 2 * length * d.batch:
+            # Dots one by one cost half as much again as in tiles, and twice the turned tiles or
+            # more.  Whether tiles are turned must not depend on `at_zeros`: that changes no bits.
+            if by_turns and 5 * alive > 2 * length * d.batch:
+                turned_input_gradient_rows(&d, &by_sample, &turned[0], &kernel[0, 0],
+                                           input_gradient, first, length, &scratch[threadid(), 0])
+            elif not at_zeros and 3 * alive <= 2 * length * d.batch:
                 listed_input_gradient_rows(&d, &dy[0, 0], &kernel[0, 0], input_gradient, first,
                                            length, &counts[task, 0], &samples[task, 0],
                                            &scratch[threadid(), 0])
-            elif by_turns:
-                turned_input_gradient_rows(&d, &by_sample, &turned[0], &kernel[0, 0],
-                                           input_gradient, first, length, &scratch[threadid(), 0])
             else:
                 input_gradient_rows(&d, &dy[0, 0], &kernel[0, 0], input_gradient, first, length)
         restore_denormals(mode)

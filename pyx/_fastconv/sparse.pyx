@@ -10,11 +10,11 @@ at once that lists are long and their pixels still near while all filters pass b
 some filters and a part of the rows, with private sums that are added in order.
 
 `input_gradient`: for a row of windows, a bit mask over up to 64 filters per position; then,
-per row of their pixels and slab of weights, per position: add
-g * weights to a stretch of dx, in registers over the set bits.  Where pixels are whole
-vectors and neighbours' stretches overlap, dx rolls through the registers from window to
-window.  A task owns some rows of dx and walks all windows that reach them, so that every
-value is one sum in one order, however dx is cut.
+per row of their pixels and slab of weights, per position: add g * weights to a stretch of
+dx, in registers over the set bits.  Where pixels are whole vectors and the kernel is 3 or 5
+wide, of stride 1, dx rolls through the registers from window to window.  A task owns some
+rows of dx and walks all windows that reach them, so that every value is one sum in one
+order, however dx is cut.
 """
 
 from cython.parallel cimport parallel, prange, threadid
@@ -226,6 +226,12 @@ cdef struct Slab:
     int vectors
 
 
+cdef inline Slab slab_of(const int[::1] fields):
+    cdef Slab slab
+    slab.lines, slab.taps, slab.vectors = fields[0], fields[1], fields[2]
+    return slab
+
+
 cdef inline int stretch(const Block* b, const Slab* slab) noexcept nogil:
     """Values of which a slab has `vectors` vectors."""
     return b.line if slab.taps == 1 else b.channels
@@ -371,8 +377,7 @@ def input_gradient(const real[:, :, :, ::1] dy,             # IN pooled
     """dx from the windows' winners that are alive."""
     cdef Strip s = strip_of(strip)
     cdef Block b = block_of(block)
-    cdef Slab walk
-    walk.lines, walk.taps, walk.vectors = slab[0], slab[1], slab[2]
+    cdef Slab walk = slab_of(slab)
     cdef int strips = (s.height + strip_rows - 1) // strip_rows
     cdef int blocks = (b.filters + filter_block - 1) // filter_block
     cdef int groups = b.kernel_rows // walk.lines

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -95,7 +96,9 @@ class ConvPoolPlan:
         self._line_step = input_shape[2] * input_shape[3] if self._in_place else self._forward.line
         self._height = input_shape[1]
         self._list_rows = self._plan_lists(window)
-        self._slab, self._filter_block = self._plan_slab(window)
+        self._slab, self._slab_filters = self._plan_slab(window)
+        self._sums = kernel_shape[3] * kernel_shape[0] * self._padded_line
+        self._parts, self._part_filters = self._plan_parts()
 
     def _plan_lists(self, window: Window) -> int:
         """Return how many rows of windows are listed at a time; lay out their offsets."""
@@ -112,12 +115,26 @@ class ConvPoolPlan:
         self._shift = np.array([0, right, down, down + right], np.int32)
         return listed
 
+    def _plan_parts(self) -> tuple[int, int]:
+        """Return the kernel gradient's parts, each with private sums, and a task's filters.
+
+        Clearing and adding up sums costs each part the same: few windows make one part, whose
+        tasks have few filters each.
+        """
+        images, rows, columns, filters = self.output_shape
+        blocks = -(-filters // PART_FILTERS)
+        parts = max(images * rows * columns // PART_WINDOWS, -(-PARTS // blocks))
+        most = min(images * rows, PARTS, PARTS_BYTES // (self._sums * self._dtype.itemsize))
+        parts = max(1, min(parts, most))
+        blocks = min(blocks, -(-PARTS // parts))
+        return parts, -(-filters // (blocks * PART_FILTERS)) * PART_FILTERS
+
     def _plan_slab(self, window: Window) -> tuple[np.ndarray, int]:
         """Return the input gradient's (kernel rows, taps, vectors) of a walk, and its filters.
 
-        dx rolls through the registers where its pixels are whole vectors and overlap but for
-        one; of the shapes that fit them, the one with the fewest walks over the filters' bits,
-        and of equals the smallest.
+        Under kernels of stride 1, 3 or 5 wide, whose pixels are whole vectors, dx rolls
+        through the registers; of the shapes that fit them, the one with the fewest walks over
+        the filters' bits, and of equals the smallest.
         """
         kernel_rows, kernel_columns, channels, filters = self._kernel_shape
         slabs = [(1, 1, min(_sparse.SLAB, self._padded_line // self._lanes))]
@@ -132,7 +149,7 @@ class ConvPoolPlan:
             ]
 
         def size(slab: tuple[int, int, int]) -> int:
-            return int(np.prod(slab)) * self._lanes * self._dtype.itemsize
+            return math.prod(slab) * self._lanes * self._dtype.itemsize
 
         def block(slab: tuple[int, int, int]) -> int:
             return max(1, min(filters, SLAB_BYTES // size(slab), _sparse.MASK_FILTERS))
@@ -216,8 +233,7 @@ class ConvPoolPlan:
     def _kernel_gradient(self, dy, winners, x, dkernel, dbias):
         threads = runtime.get_num_threads()
         kernel_rows, _, _, filters = self._kernel_shape
-        size = filters * kernel_rows * self._padded_line
-        parts, block = self._plan_parts(size)
+        parts, block = self._parts, self._part_filters
         strip = ((2 * self._list_rows - 1) * self._stride + kernel_rows) * self._line_step
         capacity = self._list_rows * self.output_shape[2] + _sparse.LIST_ROOM
         _sparse.kernel_gradient(
@@ -226,7 +242,7 @@ class ConvPoolPlan:
             winners,
             self._origin,
             self._shift,
-            self._scratch("sums", parts, size),
+            self._scratch("sums", parts, self._sums),
             self._scratch("bias sums", parts, filters),
             self._strip,
             self._block,
@@ -239,20 +255,6 @@ class ConvPoolPlan:
             dbias,
             threads,
         )
-
-    def _plan_parts(self, size: int) -> tuple[int, int]:
-        """Return the kernel gradient's parts with `size` private sums each, and a task's filters.
-
-        Clearing and adding up sums costs each part the same: few windows make one part, whose
-        tasks have few filters each.
-        """
-        images, rows, columns, filters = self.output_shape
-        blocks = -(-filters // PART_FILTERS)
-        parts = max(images * rows * columns // PART_WINDOWS, -(-PARTS // blocks))
-        most = min(images * rows, PARTS, PARTS_BYTES // (size * self._dtype.itemsize))
-        parts = max(1, min(parts, most))
-        blocks = min(blocks, -(-PARTS // parts))
-        return parts, -(-filters // (blocks * PART_FILTERS)) * PART_FILTERS
 
     def _input_gradient(self, dy, winners, kernel, dx):
         threads = runtime.get_num_threads()
@@ -270,7 +272,7 @@ class ConvPoolPlan:
             self._strip,
             self._block,
             self._slab,
-            self._filter_block,
+            self._slab_filters,
             strip_rows,
             self._scratch("image", threads, room),
             self._scratch("masks", threads, 4 * self.output_shape[2], dtype=np.uint64),

@@ -118,10 +118,11 @@ class DensePlan:
             self._scratch,
             rows * self._group,
         )
-        turned = None
+        turned, columns = None, rows * self._batch
         idle = self._whole_batch - self._batch
         if dx is not None and self._batch <= TURNED_BATCH and 8 * idle <= self._whole_batch:
             turned = self._scratch("turned", self._outputs * self._whole_batch)
+            columns = 2 * rows * self._whole_batch
         _kernels.gradients(
             dy,
             x,
@@ -130,7 +131,7 @@ class DensePlan:
             dbias,
             *product.factors,
             turned,
-            self._scratch("columns", threads, 2 * rows * self._whole_batch),
+            self._scratch("columns", threads, columns),
             at_zeros,
             self._vectors,
             self._panels,
