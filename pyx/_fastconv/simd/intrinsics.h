@@ -75,6 +75,47 @@ FC_INLINE fc_i_f32 fc_unordered_f32(fc_v_f32 a, fc_v_f32 b) {
 }
 FC_INLINE fc_i_f64 fc_unordered_f64(fc_v_f64 a, fc_v_f64 b) { return (a != a) | (b != b); }
 
+/* The end of ReLU and 2x2 max pooling: `largest` of the four (with what was added to it) cut at 0,
+ * a NaN where one of them is, and which it was: the first of equals, 4 where none is above 0. */
+#define FC_WINDOW_END(WINDOW_END, SUFFIX)                                                        \
+    FC_INLINE fc_v_##SUFFIX WINDOW_END(const fc_v_##SUFFIX *four, fc_v_##SUFFIX largest,         \
+                                       fc_i_##SUFFIX *winner) {                                  \
+        fc_v_##SUFFIX upper = fc_max_##SUFFIX(four[0], four[1]);                                 \
+        fc_v_##SUFFIX lower = fc_max_##SUFFIX(four[2], four[3]);                                 \
+        fc_v_##SUFFIX best = fc_max_##SUFFIX(largest, (fc_v_##SUFFIX){0});                       \
+        fc_i_##SUFFIX strange =                                                                  \
+            fc_unordered_##SUFFIX(four[0], four[1]) | fc_unordered_##SUFFIX(four[2], four[3]);   \
+        fc_i_##SUFFIX below = lower > upper;                                                     \
+        fc_i_##SUFFIX right = fc_select_##SUFFIX(below, four[3] > four[2], four[1] > four[0]);   \
+        fc_i_##SUFFIX dead = (best == (fc_v_##SUFFIX){0}) | strange;                             \
+        *winner = fc_select_##SUFFIX(dead, (fc_i_##SUFFIX){0} + 4, (right & 1) | (below & 2));   \
+        return (fc_v_##SUFFIX)((fc_i_##SUFFIX)best | strange);                                   \
+    }
+FC_WINDOW_END(fc_window_end_f64, f64)
+#if defined(__AVX512F__)
+/* Masks, which GCC would take through the scalar registers. */
+FC_INLINE fc_v_f32 fc_window_end_f32(const fc_v_f32 *four, fc_v_f32 largest, fc_i_f32 *winner) {
+    const __m512 first = (__m512)four[0], second = (__m512)four[1];
+    const __m512 third = (__m512)four[2], fourth = (__m512)four[3];
+    const __m512i two = _mm512_set1_epi32(2), strange = _mm512_set1_epi32(-1);
+    __mmask16 ordered = _mm512_mask_cmp_ps_mask(_mm512_cmp_ps_mask(first, second, _CMP_ORD_Q),
+                                                third, fourth, _CMP_ORD_Q);
+    __m512 best = _mm512_mask_max_ps(_mm512_castsi512_ps(strange), ordered, (__m512)largest,
+                                     _mm512_setzero_ps());
+    __mmask16 below = _mm512_cmp_ps_mask((__m512)fc_max_f32(four[2], four[3]),
+                                         (__m512)fc_max_f32(four[0], four[1]), _CMP_GT_OQ);
+    __m512i upper = _mm512_maskz_set1_epi32(_mm512_cmp_ps_mask(second, first, _CMP_GT_OQ), 1);
+    __m512i lower = _mm512_mask_set1_epi32(two, _mm512_cmp_ps_mask(fourth, third, _CMP_GT_OQ), 3);
+    __mmask16 living = _mm512_cmp_ps_mask(best, _mm512_setzero_ps(), _CMP_GT_OQ);
+    upper = _mm512_mask_mov_epi32(upper, below, lower);
+    *winner = (fc_i_f32)_mm512_mask_mov_epi32(_mm512_set1_epi32(4), living, upper);
+    return (fc_v_f32)best;
+}
+#else
+FC_WINDOW_END(fc_window_end_f32, f32)
+#endif
+#undef FC_WINDOW_END
+
 /* ---- masks[w]: bit k is set where winners[k] is w and dy[k] is not 0, for up to 64 k ---- */
 
 FC_INLINE void fc_window_masks_f64(const double *dy, const uint8_t *winners, int count,

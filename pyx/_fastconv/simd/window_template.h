@@ -14,16 +14,11 @@
  * wins; a NaN comes out, and is dead as in the ReLU by itself. */
 FC_INLINE void NAME(fc_pool_store)(VEC first, VEC second, VEC third, VEC fourth, REAL *out,
                                    uint8_t *winners, int channels) {
-    VEC upper = NAME(fc_max)(first, second), lower = NAME(fc_max)(third, fourth);
-    VEC best = NAME(fc_max)(NAME(fc_max)(upper, lower), (VEC){0});
-    VECI strange = NAME(fc_unordered)(first, second) | NAME(fc_unordered)(third, fourth);
-    NAME(fc_store_some)(out, (VEC)((VECI)best | strange), channels);
+    const VEC four[4] = {first, second, third, fourth};
+    VECI winner;
+    VEC largest = NAME(fc_max)(NAME(fc_max)(first, second), NAME(fc_max)(third, fourth));
+    NAME(fc_store_some)(out, NAME(fc_window_end)(four, largest, &winner), channels);
     if (winners && channels > 0) {
-        VECI below = lower > upper;
-        VECI right = NAME(fc_select)(below, fourth > third, second > first);
-        VECI dead = (best == (VEC){0}) | strange;
-        VECI winner = (right & 1) | (below & 2);
-        winner = NAME(fc_select)(dead, (VECI){0} + 4, winner);
         if (channels >= LANES) {
             NAME(fc_store_bytes)(winners, winner);
         } else {

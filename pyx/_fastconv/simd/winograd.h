@@ -268,17 +268,11 @@ FC_LEAF void fc_output_tiles(const float *m, ptrdiff_t m_step, ptrdiff_t m_tile,
  * the sums would be: rounding keeps order. */
 FC_INLINE void fc_window_store(const VEC *upper, const VEC *lower, VEC start, float *y,
                                uint8_t *winners, int channels) {
-    VEC above = fc_max_f32(upper[0], upper[1]), under = fc_max_f32(lower[0], lower[1]);
-    VEC best = fc_max_f32(fc_max_f32(above, under) + start, (VEC){0});
-    fc_i_f32 strange = fc_unordered_f32(upper[0], upper[1]) | fc_unordered_f32(lower[0], lower[1]);
-    fc_store_some_f32(y, (VEC)((fc_i_f32)best | strange), channels);
-    if (winners) {
-        fc_i_f32 below = under > above;
-        fc_i_f32 right = fc_select_f32(below, lower[1] > lower[0], upper[1] > upper[0]);
-        fc_i_f32 dead = ~(best > (VEC){0}) | strange;
-        fc_i_f32 winner = (right & 1) | (below & 2);
-        fc_store_some_bytes_f32(winners, fc_select_f32(dead, (fc_i_f32){0} + 4, winner), channels);
-    }
+    const VEC four[4] = {upper[0], upper[1], lower[0], lower[1]};
+    fc_i_f32 winner;
+    VEC largest = fc_max_f32(fc_max_f32(four[0], four[1]), fc_max_f32(four[2], four[3]));
+    fc_store_some_f32(y, fc_window_end_f32(four, largest + start, &winner), channels);
+    if (winners) fc_store_some_bytes_f32(winners, winner, channels);
 }
 
 /* A tile of which rows x columns windows, and some channels, exist.  `winners` is a constant for the

@@ -145,49 +145,59 @@ FC_LEAF void fc_input_tile(const float *d, ptrdiff_t d_row, ptrdiff_t d_pixel, f
     }
 }
 
+/* A vector of each line, from one of each row. */
+FC_INLINE void fc_lines_vector(const VEC *rows, const int is_short, float *lines,
+                               ptrdiff_t line_step) {
+    VEC out[6];
+    if (is_short)
+        fc_short_input_axis(rows, 1, out);
+    else
+        fc_input_axis(rows, 1, out);
+    FC_UNROLL
+    for (int row = 0; row < 6; row++)
+        if (!fc_lacking(is_short, row)) fc_store_f32(lines + row * line_step, out[row]);
+}
+
 FC_INLINE void fc_input_lines_body(const float *const *rows, ptrdiff_t count, ptrdiff_t next,
                                    const int is_short, float *lines, ptrdiff_t line_step) {
     static const float zeros[FC_LANES_F32];
     const int height = is_short ? 4 : 6;
+    const ptrdiff_t whole = count / FC_LANES_F32 * FC_LANES_F32;
     const float *d[6];
-    ptrdiff_t step[6], at = 0;
-    float end[6][FC_LANES_F32] = {{0}};
-    VEC line[6], out[6];
+    ptrdiff_t step[6];
+    VEC line[6];
     for (int row = 0; row < height; row++) {
         d[row] = rows[row] ? rows[row] : zeros;
         step[row] = rows[row] ? FC_LANES_F32 : 0;
     }
-    for (; at + FC_LANES_F32 <= count; at += FC_LANES_F32) {
+    for (ptrdiff_t at = 0; at < whole; at += FC_LANES_F32) {
         FC_UNROLL
         for (int row = 0; row < height; row++) {
             line[row] = fc_load_f32(d[row]);
             if (row >= 2) __builtin_prefetch(d[row] + next, 0, 2);
             d[row] += step[row];
         }
-        if (is_short)
-            fc_short_input_axis(line, 1, out);
-        else
-            fc_input_axis(line, 1, out);
+        fc_lines_vector(line, is_short, lines + at, line_step);
+    }
+    if (whole == count) return;
+    if (whole > 0) {
+        /* The last vector ends where the line does, over a part of the one before. */
         FC_UNROLL
-        for (int row = 0; row < 6; row++)
-            if (!fc_lacking(is_short, row)) fc_store_f32(lines + row * line_step + at, out[row]);
+        for (int row = 0; row < height; row++)
+            line[row] = fc_load_f32(rows[row] ? rows[row] + count - FC_LANES_F32 : zeros);
+        fc_lines_vector(line, is_short, lines + count - FC_LANES_F32, line_step);
+        return;
     }
-    if (at < count) {
-        size_t bytes = (size_t)(count - at) * sizeof(float);
-        for (int row = 0; row < height; row++) {
-            memcpy(end[row], d[row], bytes);
-            line[row] = fc_load_f32(end[row]);
-        }
-        if (is_short)
-            fc_short_input_axis(line, 1, out);
-        else
-            fc_input_axis(line, 1, out);
-        for (int row = 0; row < 6; row++) {
-            if (fc_lacking(is_short, row)) continue;
-            fc_store_f32(end[row], out[row]);
-            memcpy(lines + row * line_step + at, end[row], bytes);
-        }
+    float end[6 * FC_LANES_F32];
+    for (int row = 0; row < height; row++) {
+        line[row] = (VEC){0};
+        memcpy(&line[row], d[row], (size_t)count * sizeof(float));
     }
+    fc_lines_vector(line, is_short, end, FC_LANES_F32);
+    for (int row = 0; row < 6; row++)
+        if (!fc_lacking(is_short, row))
+            memcpy(lines + row * line_step, end + row * FC_LANES_F32,
+                   (size_t)count * sizeof(float));
 }
 
 /* Lines of B' d: six rows of so many values each, or the four of a short tile, along the image,
