@@ -117,17 +117,16 @@ cdef void gather_dots(const Grid* g, const Strip* s, const real* base, const rea
     cdef ptrdiff_t target_step = <ptrdiff_t> g.target_column_step * g.target_channels
     cdef ptrdiff_t depth = <ptrdiff_t> g.runs * g.run_length
     cdef ptrdiff_t padded = padded_channels(g.target_group, weights)
-    cdef int row, column, group, k, some
+    # Tiles of almost equal width: that of one filter waits for its sums.
+    cdef int tiles = (g.target_group + DOT_COLUMNS - 1) // DOT_COLUMNS
+    cdef int width = (g.target_group + tiles - 1) // tiles, row, column, group, k, some
     for row in range(count):
         column = 0
         while column < g.columns:
             for group in range(g.groups):
                 k = 0
                 while k < g.target_group:
-                    # There are tiles of DOT_COLUMNS, 3, 2 and 1: that of one waits for its sums.
-                    some = g.target_group - k
-                    some = (DOT_COLUMNS if some >= DOT_COLUMNS
-                            else (some + 1) // 2 if some > 3 else some)
+                    some = min(width, g.target_group - k)
                     conv_dots(min(DOT_ROWS, g.columns - column), some,
                               base + row * g.row_stride * s.row_step + column * step
                               + group * g.source_group, step, run_offset, g.runs, g.run_length,

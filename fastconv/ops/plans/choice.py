@@ -71,12 +71,13 @@ PANEL_COST, NARROW_PANEL_COST = 0.8, 1.0
 """Of a register tile's multiply-add, with two vectors of a group's channels or with only one.
 A run of one group's channels is set up in the time of one more of its values.  These are
 fitted to timings of an AVX2 build over groups of 1 to 32 channels."""
-SHORTER_COST, SHORTER_PANEL_COST = 1.2, 0.85
-"""Of a lane of shorter vectors where planes have the long ones, and of a panel of them in the time
-of one of those.  Measured on an AVX-512 build over 180 and 290 shapes: 1 to 2 % more than the
-faster."""
-DOT_COST, DOT_SUM_COST = 1.3, 8
-"""Of a dot product's vector, and of summing its lanes, in the multiply-adds of one."""
+SHORTER_COST = 1.2
+"""Of a lane of shorter vectors where planes have the long ones.  Measured on an AVX-512 build over
+180 shapes: 1 to 2 % more than the faster."""
+DOT_COST, DOT_SUM_COST = 1.3, 5
+"""Of a dot product's vector where planes compete, and of summing its lanes, in the multiply-adds of
+one.  Measured on AVX-512 and AVX2 builds over 1 to 512 channels and 1 to 12 filters: 0.3 and 1.2 %
+more than the faster, on the average."""
 PANEL_STORE_COST, OVERLAP_STORE_COST, OVERLAP_LOAD_COST = 6, 8, 1
 """Of an input gradient's vector that is stored; of one of sums that will be added where they
 overlap, and of adding it: in a panel's multiply-adds.  Fitted to 1,600 timings of AVX2 and AVX-512
@@ -277,9 +278,7 @@ def dot_products(outputs: int, run: int, runs: int, dtype: np.dtype) -> bool:
     """
     if run < pad_channels(1, dtype):
         return False
-    shorter = kernels_for(outputs, dtype) is not runtime.kernels
-    panel = run * runs * (SHORTER_PANEL_COST if shorter else 1)
-    return _dots(outputs, run, runs, dtype) < panel
+    return _dots(outputs, run, runs, dtype) < run * runs
 
 
 def _dots(outputs: int, run: int, runs: float, dtype: np.dtype) -> float:

@@ -4,6 +4,8 @@
  * Included once per type by tile.h with REAL and NAME defined.
  */
 
+#include <math.h>
+
 #define VEC NAME(fc_v)
 #define IVEC NAME(fc_i)
 #define LANES ((int)(FC_BYTES / sizeof(REAL)))
@@ -17,7 +19,7 @@ FC_INLINE VEC NAME(fc_load_end)(const REAL *end, IVEC fresh) {
 }
 
 #define FC_DOT_ROWS 4
-#define FC_DOT_COLUMNS (FC_ROWS / 2)
+#define FC_DOT_COLUMNS (FC_ROWS / 2)   /* 3 or 6 */
 
 /* totals[i] = the sum of the lanes of sums[i][column]. */
 FC_INLINE void NAME(fc_sum_lanes)(const int rows, VEC sums[FC_DOT_ROWS][FC_DOT_COLUMNS],
@@ -90,14 +92,14 @@ FC_INLINE void NAME(fc_conv_dots_body)(const int rows, const int columns, const 
                                        ptrdiff_t step, const ptrdiff_t *run_offset, int runs,
                                        int length, const REAL *weights, const REAL *bias,
                                        int relu, REAL *out, ptrdiff_t out_step) {
-    VEC sums[FC_DOT_ROWS][FC_DOT_COLUMNS];
+    enum { PAIRS = FC_DOT_ROWS * FC_DOT_COLUMNS };
+    VEC sums[PAIRS + 3]; /* by pixel and filter, and what fills the last four */
+    REAL totals[PAIRS + 3];
     IVEC fresh;
     ptrdiff_t depth = (ptrdiff_t)runs * length;
     for (int lane = 0; lane < LANES; lane++) fresh[lane] = -(lane >= LANES - length % LANES);
     FC_UNROLL
-    for (int i = 0; i < rows; i++)
-        FC_UNROLL
-        for (int j = 0; j < columns; j++) sums[i][j] = (VEC){0};
+    for (int pair = 0; pair < rows * columns + 3; pair++) sums[pair] = (VEC){0};
     for (int r = 0; r < runs; r++) {
         const REAL *a = pixel + run_offset[r], *b = weights + (ptrdiff_t)r * length;
         int l = 0;
@@ -109,7 +111,7 @@ FC_INLINE void NAME(fc_conv_dots_body)(const int rows, const int columns, const 
             for (int j = 0; j < columns; j++) {
                 VEC right = NAME(fc_load)(b + j * depth + l);
                 FC_UNROLL
-                for (int i = 0; i < rows; i++) sums[i][j] += left[i] * right;
+                for (int i = 0; i < rows; i++) sums[i * columns + j] += left[i] * right;
             }
         }
         if (l == length) continue;
@@ -120,18 +122,22 @@ FC_INLINE void NAME(fc_conv_dots_body)(const int rows, const int columns, const 
         for (int j = 0; j < columns; j++) {
             VEC right = NAME(fc_load_end)(b + j * depth + length, fresh);
             FC_UNROLL
-            for (int i = 0; i < rows; i++) sums[i][j] += left[i] * right;
+            for (int i = 0; i < rows; i++) sums[i * columns + j] += left[i] * right;
         }
     }
     FC_UNROLL
-    for (int j = 0; j < columns; j++) {
-        REAL total[FC_DOT_ROWS];
-        NAME(fc_sum_lanes)(rows, sums, j, total);
-        for (int i = 0; i < rows; i++) {
-            REAL sum = total[i] + bias[j];
-            out[i * out_step + j] = relu && sum < 0 ? 0 : sum;
+    for (int pair = 0; pair < rows * columns; pair += 4)
+        NAME(fc_sum_four)(sums[pair], sums[pair + 1], sums[pair + 2], sums[pair + 3],
+                          totals + pair);
+    /* No branch: it would be guessed wrong for half of the outputs. */
+    const REAL least = relu ? 0 : -INFINITY;
+    FC_UNROLL
+    for (int i = 0; i < rows; i++)
+        FC_UNROLL
+        for (int j = 0; j < columns; j++) {
+            REAL sum = totals[i * columns + j] + bias[j];
+            out[i * out_step + j] = sum < least ? least : sum;
         }
-    }
 }
 
 #define FC_DOTS_CASE(rows, columns)                                                            \
@@ -139,29 +145,32 @@ FC_INLINE void NAME(fc_conv_dots_body)(const int rows, const int columns, const 
         NAME(fc_conv_dots_body)(rows, columns, pixel, step, run_offset, runs, length, weights, \
                                 bias, relu, out, out_step);                                    \
         break;
-#define FC_DOTS_CASES(columns)                                                                 \
-    switch (rows) {                                                                            \
-        FC_DOTS_CASE(1, columns)                                                               \
-        FC_DOTS_CASE(2, columns)                                                               \
-        FC_DOTS_CASE(3, columns)                                                               \
-        FC_DOTS_CASE(4, columns)                                                               \
-    }
+#define FC_DOTS_CASES(count)                                                                   \
+    case count:                                                                                \
+        switch (rows) {                                                                        \
+            FC_DOTS_CASE(1, count)                                                             \
+            FC_DOTS_CASE(2, count)                                                             \
+            FC_DOTS_CASE(3, count)                                                             \
+            FC_DOTS_CASE(4, count)                                                             \
+        }                                                                                      \
+        break;
 
-/* out[i][j] = [relu](bias[j] + the runs of pixel i . the weights of filter j), for FC_DOT_COLUMNS,
- * 3, 2 or 1 columns and a run of at least LANES values; a sum never depends on which tile it fell
+/* out[i][j] = [relu](bias[j] + the runs of pixel i . the weights of filter j), for 1 to
+ * FC_DOT_COLUMNS columns and a run of at least LANES values; a sum never depends on which tile it fell
  * into. */
 FC_LEAF void NAME(fc_conv_dots)(int rows, int columns, const REAL *pixel, ptrdiff_t step,
                                 const ptrdiff_t *run_offset, int runs, int length,
                                 const REAL *weights, const REAL *bias, int relu, REAL *out,
                                 ptrdiff_t out_step) {
-    if (columns == FC_DOT_COLUMNS) {
-        FC_DOTS_CASES(FC_DOT_COLUMNS)
-    } else if (columns == 3) {
-        FC_DOTS_CASES(3)
-    } else if (columns == 2) {
-        FC_DOTS_CASES(2)
-    } else {
+    switch (columns) {
         FC_DOTS_CASES(1)
+        FC_DOTS_CASES(2)
+        FC_DOTS_CASES(3)
+#if FC_DOT_COLUMNS > 3
+        FC_DOTS_CASES(4)
+        FC_DOTS_CASES(5)
+        FC_DOTS_CASES(6)
+#endif
     }
 }
 #undef FC_DOTS_CASES
