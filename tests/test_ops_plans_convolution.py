@@ -155,7 +155,9 @@ def test_a_stage_in_the_cache_changes_no_bit(
 
 @pytest.mark.parametrize("groups", [1, 2, 3])
 @pytest.mark.parametrize("outputs", [1, 2, 3, 4, 5, 7])
-@pytest.mark.parametrize("options", [{}, {"strides": 2, "padding": "same"}, {"relu": True}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{}, {"strides": 2, "padding": "same"}, {"relu": True}], ids=str
+)
 def test_dot_products_of_few_outputs_agree_with_panels(groups, outputs, options, monkeypatch):
     """Runs of 17 values or so end within a vector; what lies before and behind them is NaN."""
     shape, window = (2, 5, 7, 19 * groups), (3, 2, 19, outputs * groups)
