@@ -90,3 +90,18 @@ cdef inline Block block_of(const int[::1] fields):
     b.line, b.row_stride, b.column_stride, b.channels = (
         fields[4], fields[5], fields[6], fields[7])
     return b
+
+
+cdef struct Slab:
+    # The weights of one walk over a block: `lines` kernel rows of `taps` stretches of
+    # up to `vectors`, the stretches being of one pixel or, with a single tap, of a whole kernel
+    # row.
+    int lines
+    int taps
+    int vectors
+
+
+cdef inline Slab slab_of(const int[::1] fields):
+    cdef Slab slab
+    slab.lines, slab.taps, slab.vectors = fields[0], fields[1], fields[2]
+    return slab

@@ -23,7 +23,7 @@ from libc.stdint cimport int32_t, uint8_t, uint64_t
 from libc.string cimport memcpy, memset
 
 from _fastconv._tiles cimport float_mode, flush_denormals, lanes, real, restore_denormals
-from _fastconv._window cimport Block, Strip, block_of, load_strip, strip_of
+from _fastconv._window cimport Block, Slab, Strip, block_of, load_strip, slab_of, strip_of
 
 cdef extern from "simd/sparse.h" nogil:
     const int SLAB_VECTORS "FC_SLAB_VECTORS"
@@ -217,20 +217,6 @@ def kernel_gradient(const real[:, :, :, ::1] x,             # IN
 
 
 # ---- input gradient ----
-
-cdef struct Slab:
-    # The weights of one walk: `lines` kernel rows of `taps` stretches of up to `vectors`, the
-    # stretches being of one pixel or, with a single tap, of a whole kernel row.
-    int lines
-    int taps
-    int vectors
-
-
-cdef inline Slab slab_of(const int[::1] fields):
-    cdef Slab slab
-    slab.lines, slab.taps, slab.vectors = fields[0], fields[1], fields[2]
-    return slab
-
 
 cdef inline int stretch(const Block* b, const Slab* slab) noexcept nogil:
     """Values of which a slab has `vectors` vectors."""

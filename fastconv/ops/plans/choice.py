@@ -75,9 +75,9 @@ SHORTER_COST = 1.2
 """Of a lane of shorter vectors where planes have the long ones.  Measured on an AVX-512 build over
 180 shapes: 1 to 2 % more than the faster."""
 DOT_COST, DOT_SUM_COST = 1.3, 5
-"""Of a dot product's vector where planes compete, and of summing its lanes, in the multiply-adds of
-one.  Measured on AVX-512 and AVX2 builds over 1 to 512 channels and 1 to 12 filters: 0.3 and 1.2 %
-more than the faster, on the average."""
+"""Of a dot product's vector where planes or overlap-add compete, and of summing its lanes, in the
+multiply-adds of one.  The latter is measured against panels on AVX-512 and AVX2 builds over 1 to
+512 channels and 1 to 12 filters: 0.3 and 1.2 % more than the faster, on the average."""
 PANEL_STORE_COST, OVERLAP_STORE_COST, OVERLAP_LOAD_COST = 6, 8, 1
 """Of an input gradient's vector that is stored; of one of sums that will be added where they
 overlap, and of adding it: in a panel's multiply-adds.  Fitted to 1,600 timings of AVX2 and AVX-512

@@ -47,16 +47,6 @@ FC_INLINE void fc_store_bytes_f32(uint8_t *p, fc_i_f32 v) {
 #endif
 }
 
-FC_INLINE void fc_store_some_bytes_f32(uint8_t *p, fc_i_f32 v, int count) {
-    uint8_t bytes[FC_LANES_F32];
-    if (count >= FC_LANES_F32) {
-        fc_store_bytes_f32(p, v);
-    } else if (count > 0) {
-        fc_store_bytes_f32(bytes, v);
-        memcpy(p, bytes, (size_t)count);
-    }
-}
-
 FC_INLINE fc_i_f64 fc_load_bytes_f64(const uint8_t *p) {
     fc_b_f64 bytes;
     memcpy(&bytes, p, sizeof bytes);
@@ -67,5 +57,20 @@ FC_INLINE void fc_store_bytes_f64(uint8_t *p, fc_i_f64 v) {
     fc_b_f64 bytes = __builtin_convertvector(v, fc_b_f64);
     memcpy(p, &bytes, sizeof bytes);
 }
+
+/* The first `count` of them; none where it is below 1. */
+#define FC_STORE_SOME_BYTES(STORE_SOME, STORE, VEC, LANES)                                       \
+    FC_INLINE void STORE_SOME(uint8_t *p, VEC v, int count) {                                    \
+        uint8_t bytes[LANES];                                                                    \
+        if (count >= LANES) {                                                                    \
+            STORE(p, v);                                                                         \
+        } else if (count > 0) {                                                                  \
+            STORE(bytes, v);                                                                     \
+            memcpy(p, bytes, (size_t)count);                                                     \
+        }                                                                                        \
+    }
+FC_STORE_SOME_BYTES(fc_store_some_bytes_f32, fc_store_bytes_f32, fc_i_f32, FC_LANES_F32)
+FC_STORE_SOME_BYTES(fc_store_some_bytes_f64, fc_store_bytes_f64, fc_i_f64, FC_LANES_F64)
+#undef FC_STORE_SOME_BYTES
 
 #endif

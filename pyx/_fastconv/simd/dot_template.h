@@ -4,8 +4,6 @@
  * Included once per type by tile.h with REAL and NAME defined.
  */
 
-#include <math.h>
-
 #define VEC NAME(fc_v)
 #define IVEC NAME(fc_i)
 #define LANES ((int)(FC_BYTES / sizeof(REAL)))
@@ -156,8 +154,8 @@ FC_INLINE void NAME(fc_conv_dots_body)(const int rows, const int columns, const 
         break;
 
 /* out[i][j] = [relu](bias[j] + the runs of pixel i . the weights of filter j), for 1 to
- * FC_DOT_COLUMNS columns and a run of at least LANES values; a sum never depends on which tile it fell
- * into. */
+ * FC_DOT_COLUMNS columns and a run of at least LANES values; a sum never depends on which tile it
+ * fell into. */
 FC_LEAF void NAME(fc_conv_dots)(int rows, int columns, const REAL *pixel, ptrdiff_t step,
                                 const ptrdiff_t *run_offset, int runs, int length,
                                 const REAL *weights, const REAL *bias, int relu, REAL *out,

@@ -64,15 +64,6 @@ FC_INLINE void fc_sum_four_f32(fc_v_f32 a, fc_v_f32 b, fc_v_f32 c, fc_v_f32 d, f
 }
 
 /* Lanes where a or b is a NaN. */
-FC_INLINE fc_i_f32 fc_unordered_f32(fc_v_f32 a, fc_v_f32 b) {
-#if defined(__AVX__) && !defined(__AVX512F__)
-    return (fc_i_f32)_mm256_cmp_ps((__m256)a, (__m256)b, _CMP_UNORD_Q);
-#elif defined(__SSE2__) && !defined(__AVX512F__)
-    return (fc_i_f32)_mm_cmpunord_ps((__m128)a, (__m128)b);
-#else
-    return (a != a) | (b != b);
-#endif
-}
 FC_INLINE fc_i_f64 fc_unordered_f64(fc_v_f64 a, fc_v_f64 b) { return (a != a) | (b != b); }
 
 /* The end of ReLU and 2x2 max pooling: `largest` of the four (with what was added to it) cut at 0,
@@ -112,6 +103,15 @@ FC_INLINE fc_v_f32 fc_window_end_f32(const fc_v_f32 *four, fc_v_f32 largest, fc_
     return (fc_v_f32)best;
 }
 #else
+FC_INLINE fc_i_f32 fc_unordered_f32(fc_v_f32 a, fc_v_f32 b) {
+#if defined(__AVX__)
+    return (fc_i_f32)_mm256_cmp_ps((__m256)a, (__m256)b, _CMP_UNORD_Q);
+#elif defined(__SSE2__)
+    return (fc_i_f32)_mm_cmpunord_ps((__m128)a, (__m128)b);
+#else
+    return (a != a) | (b != b);
+#endif
+}
 FC_WINDOW_END(fc_window_end_f32, f32)
 #endif
 #undef FC_WINDOW_END

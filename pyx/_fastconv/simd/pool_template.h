@@ -51,13 +51,7 @@ FC_INLINE void NAME(fc_pool_finish)(const int kind, const int keep, const int wi
     if (keep) {
         if (g->gated)
             winner = NAME(fc_select)(best > (VEC){0}, winner, (VECI){0} + FC_NO_WINNER);
-        if (wide || count >= LANES) {
-            NAME(fc_store_bytes)(winners, winner);
-        } else {
-            uint8_t lanes[LANES];
-            NAME(fc_store_bytes)(lanes, winner);
-            memcpy(winners, lanes, (size_t)count);
-        }
+        NAME(fc_store_some_bytes)(winners, winner, wide ? LANES : count);
     }
 }
 

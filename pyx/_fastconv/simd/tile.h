@@ -2,6 +2,8 @@
 #ifndef FASTCONV_TILE_H
 #define FASTCONV_TILE_H
 
+#include <math.h>
+
 #include "intrinsics.h"
 
 #define FC_TEMPLATE "tile_template.h"

@@ -11,22 +11,17 @@
 /* ---- convolution + bias + ReLU + 2x2 max pool: `windows` windows of four pixels ---- */
 
 /* The maximum of four, cut at 0, and which it was (4: none is above 0).  The first of equals
- * wins; a NaN comes out, and is dead as in the ReLU by itself. */
-FC_INLINE void NAME(fc_pool_store)(VEC first, VEC second, VEC third, VEC fourth, REAL *out,
-                                   uint8_t *winners, int channels) {
+ * wins; a NaN comes out, and is dead as in the ReLU by itself.  `start`, or NULL, is the bias that
+ * the four lack: the maximum plus the bias is what the maximum of the sums would be, for rounding
+ * keeps order. */
+FC_INLINE void NAME(fc_pool_store)(VEC first, VEC second, VEC third, VEC fourth, const VEC *start,
+                                   REAL *out, uint8_t *winners, int channels) {
     const VEC four[4] = {first, second, third, fourth};
     VECI winner;
     VEC largest = NAME(fc_max)(NAME(fc_max)(first, second), NAME(fc_max)(third, fourth));
+    if (start) largest += *start;
     NAME(fc_store_some)(out, NAME(fc_window_end)(four, largest, &winner), channels);
-    if (winners && channels > 0) {
-        if (channels >= LANES) {
-            NAME(fc_store_bytes)(winners, winner);
-        } else {
-            uint8_t bytes[LANES];
-            NAME(fc_store_bytes)(bytes, winner);
-            memcpy(winners, bytes, (size_t)channels);
-        }
-    }
+    if (winners) NAME(fc_store_some_bytes)(winners, winner, channels);
 }
 
 /* Windows side by side: their corners are `step` apart, their outputs `out_step`. */
@@ -50,7 +45,7 @@ FC_INLINE void NAME(fc_conv_pool_body)(const int windows, const int vectors, con
         FC_UNROLL
         for (int v = 0; v < vectors; v++)
             NAME(fc_pool_store)(sums[4 * w][v], sums[4 * w + 1][v], sums[4 * w + 2][v],
-                                sums[4 * w + 3][v], out + w * out_step + v * LANES,
+                                sums[4 * w + 3][v], NULL, out + w * out_step + v * LANES,
                                 winners ? winners + w * out_step + v * LANES : NULL,
                                 channels - v * LANES);
 }

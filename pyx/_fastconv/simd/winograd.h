@@ -264,17 +264,6 @@ FC_LEAF void fc_output_tiles(const float *m, ptrdiff_t m_step, ptrdiff_t m_tile,
     }
 }
 
-/* y = max(0, bias + max of a window).  Adding the bias to the maximum gives what the maximum of
- * the sums would be: rounding keeps order. */
-FC_INLINE void fc_window_store(const VEC *upper, const VEC *lower, VEC start, float *y,
-                               uint8_t *winners, int channels) {
-    const VEC four[4] = {upper[0], upper[1], lower[0], lower[1]};
-    fc_i_f32 winner;
-    VEC largest = fc_max_f32(fc_max_f32(four[0], four[1]), fc_max_f32(four[2], four[3]));
-    fc_store_some_f32(y, fc_window_end_f32(four, largest + start, &winner), channels);
-    if (winners) fc_store_some_bytes_f32(winners, winner, channels);
-}
-
 /* A tile of which rows x columns windows, and some channels, exist.  `winners` is a constant for the
  * compiler: NULL or not. */
 FC_INLINE void fc_output_pool_tile(const float *m, ptrdiff_t m_step, VEC start, float *y,
@@ -293,8 +282,9 @@ FC_INLINE void fc_output_pool_tile(const float *m, ptrdiff_t m_step, VEC start, 
         for (int column = 0; column < 2; column++) {
             ptrdiff_t at = row * y_row + column * y_pixel;
             if (column >= columns || (short_column && column >= 1)) break;
-            fc_window_store(upper + 2 * column, lower + 2 * column, start, y + at,
-                            winners ? winners + at : NULL, channels);
+            fc_pool_store_f32(upper[2 * column], upper[2 * column + 1], lower[2 * column],
+                              lower[2 * column + 1], &start, y + at, winners ? winners + at : NULL,
+                              channels);
         }
     }
 }

@@ -192,8 +192,8 @@ FC_INLINE void fc_narrow_pool_tile(const int vectors, const int channels, const 
                 if (short_row && row >= 1) break;
                 ptrdiff_t at = row * p->y_row + pair * p->y_pixel + k * LANES;
                 fc_pool_store_f32(left[2 * row], right[2 * row], left[2 * row + 1],
-                                  right[2 * row + 1], y + at, winners ? winners + at : NULL,
-                                  LANES);
+                                  right[2 * row + 1], NULL, y + at,
+                                  winners ? winners + at : NULL, LANES);
             }
         }
     }
