@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from fastconv.ops.plans import Conv2DPlan, ConvPoolPlan, DensePlan, Pool2DPlan
-from fastconv.ops.plans.scratch import Scratch
+from fastconv.ops.plans.scratch import GAP, Scratch
 
 
 def test_is_kept_and_grows():
@@ -32,6 +32,13 @@ def test_rows_start_on_cache_lines_and_none_is_empty(dtype):
     assert all(array[row].ctypes.data % 64 == 0 for row in range(3))
     assert scratch("empty", 0).size and scratch("flat", 2, 0).size
     assert scratch("offsets", 4, dtype=np.int32).dtype == np.int32
+
+
+def test_rows_of_threads_lie_apart():
+    rows = Scratch(np.float32).rows("a", 3, 1000)
+    assert rows.shape[0] >= 3 and rows.strides[0] >= 4 * 1000 + GAP
+    indices = Scratch(np.float32).rows("b", 2, 10, dtype=np.intp)
+    assert indices.dtype == np.intp and indices.strides[0] >= 8 * 10 + GAP
 
 
 def _conv():

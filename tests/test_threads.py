@@ -94,6 +94,18 @@ def test_fused_block(x, kernel, options, threads):
     assert_same_bits(threads, run)
 
 
+def test_more_threads_than_tasks_are_shared_out_to(threads):
+    """Beyond 64 threads some have no tasks of their own; with fewer tasks many have none."""
+    x, kernel = normal(3, 150, 4, 3), normal(3, 3, 3, 5)
+    results = []
+    for count in (1, 70):
+        threads(count)
+        y = ops.conv2d(x, kernel)
+        results.append([y, *ops.conv2d_backward(np.ones_like(y), x, kernel)])
+    for one, many in zip(*results, strict=True):
+        assert one.tobytes() == many.tobytes()
+
+
 @pytest.mark.parametrize("shape", [(9, 40, 41, 3), (5, 30, 31, 70)], ids=str)
 def test_batch_normalization(shape, threads):
     x, dy = normal(*shape), normal(*shape, seed=1)

@@ -27,6 +27,7 @@ from _fastconv._tiles cimport (
     float_mode, flush_denormals, gradient_tile, lanes, real, restore_denormals, zero_pixels,
 )
 from _fastconv._window cimport Strip, strip_of
+from _fastconv._work cimport Work, next_task, share_work
 
 PATCH_FILTERS = TILE_FILTERS
 PATCH_VECTORS = MOST_PATCH_VECTORS
@@ -290,19 +291,23 @@ def kernel_gradient(const real[:, :, :, ::1] x,     # IN
     cdef ptrdiff_t parts = sums.shape[0], rows = x.shape[0] * g.rows, task, part, split
     cdef int depth = g.runs * g.run_length
     cdef ptrdiff_t pieces = piece_count(&g)
+    cdef Work work
+    cdef int thread
     cdef float_mode mode = 0
     cdef int k
+    share_work(&work, parts * splits, num_threads)
     with nogil, parallel(num_threads=num_threads):
         mode = flush_denormals()
-        for task in prange(parts * splits, schedule="dynamic"):
-            part = task // splits
-            split = task % splits
-            gradient_part(&g, &x[0, 0, 0, 0], &dy[0, 0, 0, 0], &runs[0, 0],
-                          part * rows // parts, (part + 1) * rows // parts, block_rows,
-                          <int> (split * pieces // splits), <int> ((split + 1) * pieces // splits),
-                          &sums[part, 0], &bias_sums[part, 0] if split == 0 else NULL,
-                          &patch[threadid(), 0], &filters[threadid(), 0],
-                          &stretches[threadid(), 0])
+        for thread in prange(num_threads, schedule="static", chunksize=1):
+            while (task := next_task(&work, thread)) >= 0:
+                part = task // splits
+                split = task % splits
+                gradient_part(&g, &x[0, 0, 0, 0], &dy[0, 0, 0, 0], &runs[0, 0],
+                              part * rows // parts, (part + 1) * rows // parts, block_rows,
+                              <int> (split * pieces // splits), <int> ((split + 1) * pieces // splits),
+                              &sums[part, 0], &bias_sums[part, 0] if split == 0 else NULL,
+                              &patch[threadid(), 0], &filters[threadid(), 0],
+                              &stretches[threadid(), 0])
         for task in prange(depth, schedule="static"):
             reduce_row(&g, &sums[0, 0], parts, sums.shape[1], <int> task,
                        &dkernel[0, 0, 0, 0] + task * g.filters)
@@ -334,18 +339,22 @@ def patch_gradient(const real[:, :, :, ::1] x,     # IN
     cdef Strip s = strip_of(strip)
     cdef ptrdiff_t blocks = x.shape[0] * ((g.rows + g.block_rows - 1) // g.block_rows)
     cdef ptrdiff_t pieces = <ptrdiff_t> patch_pieces(&g) * g.groups, task, part, split
+    cdef Work work
+    cdef int thread
     cdef float_mode mode = 0
     cdef int k
+    share_work(&work, <ptrdiff_t> parts * splits, num_threads)
     with nogil, parallel(num_threads=num_threads):
         mode = flush_denormals()
-        for task in prange(<ptrdiff_t> parts * splits, schedule="dynamic"):
-            part = task // splits
-            split = task % splits
-            patch_part(&g, &s, &x[0, 0, 0, 0], &dy[0, 0, 0, 0], &offset[0],
-                       part * blocks // parts, (part + 1) * blocks // parts,
-                       <int> (split * pieces // splits), <int> ((split + 1) * pieces // splits),
-                       &sums[part, 0], &bias_sums[part, 0], &strips[threadid(), 0],
-                       &filters[threadid(), 0])
+        for thread in prange(num_threads, schedule="static", chunksize=1):
+            while (task := next_task(&work, thread)) >= 0:
+                part = task // splits
+                split = task % splits
+                patch_part(&g, &s, &x[0, 0, 0, 0], &dy[0, 0, 0, 0], &offset[0],
+                           part * blocks // parts, (part + 1) * blocks // parts,
+                           <int> (split * pieces // splits), <int> ((split + 1) * pieces // splits),
+                           &sums[part, 0], &bias_sums[part, 0], &strips[threadid(), 0],
+                           &filters[threadid(), 0])
         for task in prange(<ptrdiff_t> g.groups * g.vectors, schedule="static"):
             reduce_vector(&g, &sums[0, 0], parts, sums.shape[1], <int> (task // g.vectors),
                           <int> (task % g.vectors), places[task % g.vectors, 0],

@@ -34,6 +34,7 @@ from _fastconv._tiles cimport (
     DOT_COLUMNS, DOT_ROWS, TILE_ROWS, conv_tile, dot_tile, float_mode, flush_denormals, lanes,
     prefetch, real, restore_denormals, turn,
 )
+from _fastconv._work cimport Work, next_task, share_work
 
 cdef enum:
     PANEL_ROWS = BLOCK + 1  # rows of the panels 16 KB apart would fall into one set of L1
@@ -157,20 +158,24 @@ def output(const real[:, ::1] x,             # IN (batch, inputs)
     cdef Dense d = dense_of(x.shape[0], x.shape[1], y.shape[1], vectors, panels, &y[0, 0])
     cdef ptrdiff_t task, part
     cdef const real* offsets = NULL if bias is None else &bias[0]
+    cdef Work work
+    cdef int thread
     cdef float_mode mode = 0
+    share_work(&work, parts * d.groups, num_threads)
     with nogil, parallel(num_threads=num_threads):
         mode = flush_denormals()
-        for task in prange(parts * d.groups, schedule="dynamic"):
-            part = task // d.groups
-            if d.batch == 1:
-                output_pass(&d, &x[0, 0], &kernel[0, 0], &sums[part, 0],
-                            part * d.inputs // parts, (part + 1) * d.inputs // parts,
-                            task % d.groups, &rows[threadid(), 0], &factors[threadid(), 0])
-            else:
-                output_part(&d, &x[0, 0], &kernel[0, 0], &sums[part, 0],
-                            part * d.inputs // parts, (part + 1) * d.inputs // parts,
-                            task % d.groups, &packed[threadid(), 0], &rows[threadid(), 0],
-                            &factors[threadid(), 0])
+        for thread in prange(num_threads, schedule="static", chunksize=1):
+            while (task := next_task(&work, thread)) >= 0:
+                part = task // d.groups
+                if d.batch == 1:
+                    output_pass(&d, &x[0, 0], &kernel[0, 0], &sums[part, 0],
+                                part * d.inputs // parts, (part + 1) * d.inputs // parts,
+                                task % d.groups, &rows[threadid(), 0], &factors[threadid(), 0])
+                else:
+                    output_part(&d, &x[0, 0], &kernel[0, 0], &sums[part, 0],
+                                part * d.inputs // parts, (part + 1) * d.inputs // parts,
+                                task % d.groups, &packed[threadid(), 0], &rows[threadid(), 0],
+                                &factors[threadid(), 0])
         for task in prange(d.batch, schedule="static"):
             add_parts(d.outputs, &sums[0, task * d.padded], parts, sums.shape[1], offsets,
                       &y[task, 0])
@@ -269,9 +274,12 @@ def gradients(const real[:, ::1] dy,         # IN (batch, outputs)
     cdef real* input_gradient = NULL if dx is None else &dx[0, 0]
     cdef bint by_turns = turned is not None and dx is not None
     cdef ptrdiff_t task, first, length, alive
+    cdef Work work
+    cdef int thread
     cdef float_mode mode = 0
     if dbias is not None:
         bias_gradient(&dy[0, 0], &dbias[0], d.batch, d.outputs)
+    share_work(&work, (d.inputs + ROWS - 1) // ROWS, num_threads)
     with nogil, parallel(num_threads=num_threads):
         mode = flush_denormals()
         for task in prange(d.batch, schedule="static"):
@@ -282,25 +290,28 @@ def gradients(const real[:, ::1] dy,         # IN (batch, outputs)
                 turn(&dy[0, task * TURN], d.outputs, <int> d.batch,
                      <int> min(TURN, d.outputs - task * TURN),
                      &turned[task * TURN * by_sample.width], by_sample.width)
-        for task in prange((d.inputs + ROWS - 1) // ROWS, schedule="dynamic", chunksize=4):
-            first = task * ROWS
-            length = min(ROWS, d.inputs - first)
-            list_samples(&x[0, first], d.inputs, <int> d.batch, <int> length, &counts[task, 0],
-                         &samples[task, 0], &factors[task, 0])
-            if input_gradient == NULL:
-                continue
-            alive = living(&counts[task, 0], length)
-            # Dots one by one cost half as much again as in tiles, and twice the turned tiles or
-            # more.  Whether tiles are turned must not depend on `at_zeros`: that changes no bits.
-            if by_turns and 5 * alive > 2 * length * d.batch:
-                turned_input_gradient_rows(&d, &by_sample, &turned[0], &kernel[0, 0],
-                                           input_gradient, first, length, &scratch[threadid(), 0])
-            elif not at_zeros and 3 * alive <= 2 * length * d.batch:
-                listed_input_gradient_rows(&d, &dy[0, 0], &kernel[0, 0], input_gradient, first,
-                                           length, &counts[task, 0], &samples[task, 0],
-                                           &scratch[threadid(), 0])
-            else:
-                input_gradient_rows(&d, &dy[0, 0], &kernel[0, 0], input_gradient, first, length)
+        for thread in prange(num_threads, schedule="static", chunksize=1):
+            while (task := next_task(&work, thread)) >= 0:
+                first = task * ROWS
+                length = min(ROWS, d.inputs - first)
+                list_samples(&x[0, first], d.inputs, <int> d.batch, <int> length, &counts[task, 0],
+                             &samples[task, 0], &factors[task, 0])
+                if input_gradient == NULL:
+                    continue
+                alive = living(&counts[task, 0], length)
+                # Dots one by one cost half as much again as in tiles, and twice the turned tiles
+                # or more.  Whether tiles are turned must not depend on `at_zeros`: that changes no
+                # bits.
+                if by_turns and 5 * alive > 2 * length * d.batch:
+                    turned_input_gradient_rows(&d, &by_sample, &turned[0], &kernel[0, 0],
+                                               input_gradient, first, length,
+                                               &scratch[threadid(), 0])
+                elif not at_zeros and 3 * alive <= 2 * length * d.batch:
+                    listed_input_gradient_rows(&d, &dy[0, 0], &kernel[0, 0], input_gradient, first,
+                                               length, &counts[task, 0], &samples[task, 0],
+                                               &scratch[threadid(), 0])
+                else:
+                    input_gradient_rows(&d, &dy[0, 0], &kernel[0, 0], input_gradient, first, length)
         restore_denormals(mode)
 
 
@@ -314,19 +325,23 @@ def kernel_gradient(real[:, ::1] dkernel,          # OUT (inputs, outputs)
     """dkernel = x' dy."""
     cdef Dense d = dense_of(batch, dkernel.shape[0], dkernel.shape[1], vectors, panels, &dealt[0])
     cdef ptrdiff_t task, group, first, length, i
+    cdef Work work
+    cdef int thread
     cdef float_mode mode = 0
+    share_work(&work, (d.inputs + ROWS - 1) // ROWS, num_threads)
     with nogil, parallel(num_threads=num_threads):
         mode = flush_denormals()
-        for task in prange((d.inputs + ROWS - 1) // ROWS, schedule="dynamic"):
-            first = task * ROWS
-            length = min(ROWS, d.inputs - first)
-            for group in range(d.groups):
-                kernel_gradient_rows(&d, &dealt[0], &counts[task, 0], &samples[task, 0],
-                                     &factors[task, 0], length, group, &scratch[threadid(), 0])
-                for i in range(length):
-                    memcpy(&dkernel[first + i, group * d.group],
-                           &scratch[threadid(), i * group_padded(&d, group)],
-                           <size_t> group_outputs(&d, group) * sizeof(real))
+        for thread in prange(num_threads, schedule="static", chunksize=1):
+            while (task := next_task(&work, thread)) >= 0:
+                first = task * ROWS
+                length = min(ROWS, d.inputs - first)
+                for group in range(d.groups):
+                    kernel_gradient_rows(&d, &dealt[0], &counts[task, 0], &samples[task, 0],
+                                         &factors[task, 0], length, group, &scratch[threadid(), 0])
+                    for i in range(length):
+                        memcpy(&dkernel[first + i, group * d.group],
+                               &scratch[threadid(), i * group_padded(&d, group)],
+                               <size_t> group_outputs(&d, group) * sizeof(real))
         restore_denormals(mode)
 
 
@@ -361,16 +376,20 @@ def update(dict rule,                        # IN as for optim.update
     cdef Rule fields = rule_from(rule)
     cdef float* kept[RULE_SLOTS]
     cdef ptrdiff_t task, group, first, length
+    cdef Work work
+    cdef int thread
     cdef float_mode mode = 0
     slots_from(slots, d.inputs * d.outputs, kept)
+    share_work(&work, (d.inputs + ROWS - 1) // ROWS, num_threads)
     with nogil, parallel(num_threads=num_threads):
         mode = flush_denormals()
-        for task in prange((d.inputs + ROWS - 1) // ROWS, schedule="dynamic"):
-            first = task * ROWS
-            length = min(ROWS, d.inputs - first)
-            for group in range(d.groups):
-                kernel_gradient_rows(&d, &dealt[0], &counts[task, 0], &samples[task, 0],
-                                     &factors[task, 0], length, group, &scratch[threadid(), 0])
-                update_rows(&d, &fields, &value[0, 0], kept, first, length, group,
-                            &scratch[threadid(), 0])
+        for thread in prange(num_threads, schedule="static", chunksize=1):
+            while (task := next_task(&work, thread)) >= 0:
+                first = task * ROWS
+                length = min(ROWS, d.inputs - first)
+                for group in range(d.groups):
+                    kernel_gradient_rows(&d, &dealt[0], &counts[task, 0], &samples[task, 0],
+                                         &factors[task, 0], length, group, &scratch[threadid(), 0])
+                    update_rows(&d, &fields, &value[0, 0], kept, first, length, group,
+                                &scratch[threadid(), 0])
         restore_denormals(mode)

@@ -21,5 +21,6 @@ def gradients(
     dbias: np.ndarray | None,
     transposed: np.ndarray,
     sums: np.ndarray,
+    parts: int,
     num_threads: int,
 ) -> None: ...

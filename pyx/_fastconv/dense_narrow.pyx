@@ -1,10 +1,12 @@
 """Dense layers of few outputs, less than fill some vectors: W transposed, (outputs, inputs).
 
-Vectors run along the inputs.  Output: parts of the inputs (parallel, times four samples each)
-as dot products, the parts' sums added in order.  Gradients, BLOCK inputs at a time (parallel):
-dkernel in rows of sums that stay in L1 while the samples pass by, four at a time; dx as sums
-of rows of W, right after x was read: in x's place it costs no memory traffic of its own but
-the writing, which is half of that of an array apart.
+Vectors run along the inputs.  Output: four samples and a part of the inputs at a time (parallel)
+as dot products, the parts' sums added in order.  Gradients, a part of the samples and BLOCK inputs
+at a time (parallel): dkernel in rows of sums that stay in L1 while the samples pass by, four at a
+time; dx as sums of rows of W, right after x was read: in x's place it costs no memory traffic of
+its own but the writing, which is half of that of an array apart.  Parts of the samples have sums
+of their own, added in order: so a thread meets the samples that it made in the layer before, and
+that memory traffic is small beside theirs.
 """
 
 from cython.parallel cimport parallel, prange, threadid
@@ -15,6 +17,7 @@ from _fastconv._dense cimport add_parts, bias_gradient
 from _fastconv._tiles cimport (
     DOT_COLUMNS, DOT_ROWS, dot_tile, float_mode, flush_denormals, real, restore_denormals,
 )
+from _fastconv._work cimport Work, next_task, share_work
 
 cdef enum:
     BLOCK = 2048          # inputs of a gradient task
@@ -61,7 +64,7 @@ def output(const real[:, ::1] x,      # IN (batch, inputs)
                   real[:, ::1] sums,         # SCRATCH (parts, batch * outputs)
                   real[::1] transposed,      # SCRATCH (outputs * inputs)
                   int parts, int num_threads):
-    """y = x kernel + bias: parts of the inputs - samples by four."""
+    """y = x kernel + bias: samples by four - parts of the inputs."""
     cdef ptrdiff_t batch = x.shape[0], inputs = x.shape[1], outputs = y.shape[1]
     cdef const real* weights = transposed_weights(&kernel[0, 0], &transposed[0], inputs, outputs,
                                               num_threads)
@@ -70,12 +73,12 @@ def output(const real[:, ::1] x,      # IN (batch, inputs)
     cdef float_mode mode = 0
     with nogil, parallel(num_threads=num_threads):
         mode = flush_denormals()
-        for task in prange(parts * fours, schedule="static"):
-            first = task // fours * inputs // parts
-            last = (task // fours + 1) * inputs // parts
-            sample = task % fours * DOT_ROWS
+        for task in prange(fours * parts, schedule="static"):
+            sample = task // parts * DOT_ROWS
+            first = task % parts * inputs // parts
+            last = (task % parts + 1) * inputs // parts
             dots(<int> min(DOT_ROWS, batch - sample), &x[sample, first], weights + first,
-                        &sums[task // fours, sample * outputs], inputs, outputs, last - first)
+                 &sums[task % parts, sample * outputs], inputs, outputs, last - first)
         restore_denormals(mode)
     for sample in range(batch):
         add_parts(outputs, &sums[0, sample * outputs], parts, sums.shape[1],
@@ -83,7 +86,8 @@ def output(const real[:, ::1] x,      # IN (batch, inputs)
 
 
 cdef void add_products(const real* dy, const real* x, ptrdiff_t inputs, ptrdiff_t outputs,
-                       int samples, real* sums, ptrdiff_t length) noexcept nogil:
+                       int samples, real* sums, ptrdiff_t sums_step,
+                       ptrdiff_t length) noexcept nogil:
     """sums[t] += x' dy of up to four samples, for every output t."""
     cdef ptrdiff_t i, t
     cdef int sample
@@ -106,7 +110,7 @@ cdef void add_products(const real* dy, const real* x, ptrdiff_t inputs, ptrdiff_
                 p = x + sample * inputs
                 for i in range(length):
                     sums[i] = sums[i] + a * p[i]
-        sums += BLOCK
+        sums += sums_step
 
 
 cdef void input_gradient_run(const real* dy, const real* weights, ptrdiff_t inputs,
@@ -124,22 +128,34 @@ cdef void input_gradient_run(const real* dy, const real* weights, ptrdiff_t inpu
 
 
 cdef void gradients_block(const real* dy, const real* x, const real* weights, real* dx,
-                          real* dkernel, real* sums, ptrdiff_t batch, ptrdiff_t inputs,
-                          ptrdiff_t outputs, ptrdiff_t first, ptrdiff_t length) noexcept nogil:
-    cdef ptrdiff_t sample = 0, last, i, t
-    memset(sums, 0, <size_t> (outputs * BLOCK) * sizeof(real))
-    while sample < batch:
-        last = min(sample + SAMPLES, batch)
-        add_products(dy + sample * outputs, x + sample * inputs + first, inputs, outputs,
-                     <int> (last - sample), sums, length)
+                          real* sums, ptrdiff_t sums_step, ptrdiff_t samples, ptrdiff_t inputs,
+                          ptrdiff_t outputs, ptrdiff_t length) noexcept nogil:
+    cdef ptrdiff_t sample = 0, last, t
+    for t in range(outputs):
+        memset(sums + t * sums_step, 0, <size_t> length * sizeof(real))
+    while sample < samples:
+        last = min(sample + SAMPLES, samples)
+        add_products(dy + sample * outputs, x + sample * inputs, inputs, outputs,
+                     <int> (last - sample), sums, sums_step, length)
         while sample < last:
             if dx != NULL:
-                input_gradient_run(dy + sample * outputs, weights + first, inputs, outputs,
-                                   dx + sample * inputs + first, length)
+                input_gradient_run(dy + sample * outputs, weights, inputs, outputs,
+                                   dx + sample * inputs, length)
             sample += 1
+
+
+cdef void add_sums(const real* sums, ptrdiff_t parts, ptrdiff_t part_size, ptrdiff_t sums_step,
+                   ptrdiff_t outputs, ptrdiff_t length, real* dkernel) noexcept nogil:
+    """dkernel (length, outputs) = the parts' sums, in order."""
+    cdef ptrdiff_t part, i, t
     for t in range(outputs):
         for i in range(length):
-            dkernel[(first + i) * outputs + t] = sums[t * BLOCK + i]
+            dkernel[i * outputs + t] = sums[t * sums_step + i]
+    for part in range(1, parts):
+        sums += part_size
+        for t in range(outputs):
+            for i in range(length):
+                dkernel[i * outputs + t] += sums[t * sums_step + i]
 
 
 def gradients(const real[:, ::1] dy,     # IN (batch, outputs)
@@ -149,23 +165,43 @@ def gradients(const real[:, ::1] dy,     # IN (batch, outputs)
               real[:, ::1] dkernel,      # OUT (inputs, outputs)
               real[::1] dbias,           # OUT (outputs,) or None
               real[::1] transposed,      # SCRATCH (outputs * inputs)
-              real[:, ::1] sums,         # SCRATCH (threads, outputs * BLOCK)
-              int num_threads):
-    """dx, dkernel and dbias: blocks of inputs - samples by four - outputs - inputs."""
+              real[:, ::1] sums,         # SCRATCH (parts, outputs * inputs), or of a single part
+                                         # (threads, outputs * BLOCK)
+              ptrdiff_t parts, int num_threads):
+    """dx, dkernel and dbias: parts of the samples - blocks of inputs - samples by four - outputs -
+    inputs."""
     cdef ptrdiff_t batch = x.shape[0], inputs = x.shape[1], outputs = dy.shape[1]
+    cdef ptrdiff_t blocks = (inputs + BLOCK - 1) // BLOCK
     cdef const real* weights = NULL
-    cdef real* input_gradient = NULL if dx is None else &dx[0, 0]
-    cdef ptrdiff_t task, first
+    cdef real* input_gradient
+    cdef ptrdiff_t task, block, part, first, length, sample
+    cdef Work work
+    cdef int thread
     cdef float_mode mode = 0
     if dbias is not None:
         bias_gradient(&dy[0, 0], &dbias[0], batch, outputs)
-    if input_gradient != NULL:
+    if dx is not None:
         weights = transposed_weights(&kernel[0, 0], &transposed[0], inputs, outputs, num_threads)
+    share_work(&work, parts * blocks, num_threads)
     with nogil, parallel(num_threads=num_threads):
         mode = flush_denormals()
-        for task in prange((inputs + BLOCK - 1) // BLOCK, schedule="dynamic"):
-            first = task * BLOCK
-            gradients_block(&dy[0, 0], &x[0, 0], weights, input_gradient, &dkernel[0, 0],
-                            &sums[threadid(), 0], batch, inputs, outputs, first,
-                            min(BLOCK, inputs - first))
+        for thread in prange(num_threads, schedule="static", chunksize=1):
+            while (task := next_task(&work, thread)) >= 0:
+                part = task // blocks
+                first = task % blocks * BLOCK
+                length = min(BLOCK, inputs - first)
+                sample = part * batch // parts
+                input_gradient = NULL if dx is None else &dx[sample, first]
+                if parts > 1:
+                    gradients_block(&dy[sample, 0], &x[sample, first], weights + first,
+                                    input_gradient, &sums[part, first], inputs,
+                                    (part + 1) * batch // parts - sample, inputs, outputs, length)
+                    continue
+                gradients_block(&dy[0, 0], &x[0, first], weights + first, input_gradient,
+                                &sums[threadid(), 0], BLOCK, batch, inputs, outputs, length)
+                add_sums(&sums[threadid(), 0], 1, 0, BLOCK, outputs, length, &dkernel[first, 0])
+        if parts > 1:
+            for block in prange(blocks, schedule="static"):
+                add_sums(&sums[0, block * BLOCK], parts, sums.shape[1], inputs, outputs,
+                         min(BLOCK, inputs - block * BLOCK), &dkernel[block * BLOCK, 0])
         restore_denormals(mode)

@@ -36,6 +36,7 @@ from _fastconv._planes cimport (
 from _fastconv._tiles cimport (
     NARROW_TILE_ROWS, float_mode, flush_denormals, lanes, real, restore_denormals,
 )
+from _fastconv._work cimport Work, next_task, share_work
 
 cdef extern from "simd/depthwise.h" nogil:
     const int PIXEL_VECTORS "FC_PIXEL_VECTORS"
@@ -246,14 +247,18 @@ def output(const real[:, :, :, ::1] source,     # IN (images, height, width, cha
     cdef Tables t = tables_of(&g, row_tables, column_tables, index)
     cdef int strips = (g.rows + strip_rows - 1) // strip_rows
     cdef ptrdiff_t task
+    cdef Work work
+    cdef int thread
     cdef float_mode mode = 0
+    share_work(&work, source.shape[0] * strips, num_threads)
     with nogil, parallel(num_threads=num_threads):
         mode = flush_denormals()
-        for task in prange(source.shape[0] * strips, schedule="dynamic"):
-            output_strip(&g, &t, &source[task // strips, 0, 0, 0], &weights[0, 0], &bias[0],
-                         &target[task // strips, 0, 0, 0], (task % strips) * strip_rows,
-                         min((task % strips + 1) * strip_rows, g.rows), &scratch[threadid(), 0],
-                         &whole_row[threadid(), 0])
+        for thread in prange(num_threads, schedule="static", chunksize=1):
+            while (task := next_task(&work, thread)) >= 0:
+                output_strip(&g, &t, &source[task // strips, 0, 0, 0], &weights[0, 0], &bias[0],
+                             &target[task // strips, 0, 0, 0], (task % strips) * strip_rows,
+                             min((task % strips + 1) * strip_rows, g.rows), &scratch[threadid(), 0],
+                             &whole_row[threadid(), 0])
         restore_denormals(mode)
 
 
@@ -359,16 +364,20 @@ def kernel_gradient(const real[:, :, :, ::1] x,     # IN
     cdef ptrdiff_t total = x.shape[0] * blocks
     cdef ptrdiff_t size = <ptrdiff_t> g.row_taps * g.column_taps * g.unit_channels
     cdef int part
+    cdef Work work
+    cdef int thread
     cdef float_mode mode = 0
+    share_work(&work, parts, num_threads)
     with nogil, parallel(num_threads=num_threads):
         mode = flush_denormals()
-        for part in prange(parts, schedule="dynamic"):
-            memset(&sums[part, 0], 0, size * sizeof(real))
-            memset(&bias_sums[part, 0], 0, g.unit_channels * sizeof(real))
-            gradient_part(&g, &t, &x[0, 0, 0, 0], &dy[0, 0, 0, 0], &sums[part, 0],
-                          &bias_sums[part, 0], part * total // parts,
-                          (part + 1) * total // parts, blocks, block_rows, &taps[threadid(), 0],
-                          &scratch[threadid(), 0], &whole_rows[threadid(), 0])
+        for thread in prange(num_threads, schedule="static", chunksize=1):
+            while (part := next_task(&work, thread)) >= 0:
+                memset(&sums[part, 0], 0, size * sizeof(real))
+                memset(&bias_sums[part, 0], 0, g.unit_channels * sizeof(real))
+                gradient_part(&g, &t, &x[0, 0, 0, 0], &dy[0, 0, 0, 0], &sums[part, 0],
+                              &bias_sums[part, 0], part * total // parts,
+                              (part + 1) * total // parts, blocks, block_rows, &taps[threadid(), 0],
+                              &scratch[threadid(), 0], &whole_rows[threadid(), 0])
         restore_denormals(mode)
 
 

@@ -18,6 +18,7 @@ from _fastconv._tiles cimport (
 from _fastconv._window cimport (
     Block, Strip, block_of, load_strip, panel_count, panel_vectors, strip_of,
 )
+from _fastconv._work cimport Work, next_task, share_work
 
 
 cdef void forward_strip(const Block* b, const Strip* s, const real* image, const real* packed,
@@ -58,15 +59,19 @@ def forward(const real[:, :, :, ::1] x,             # IN
     cdef int strips = (b.rows + strip_rows - 1) // strip_rows
     cdef ptrdiff_t task, size = <ptrdiff_t> b.rows * b.columns * b.filters
     cdef uint8_t* winner = NULL if winners is None else &winners[0, 0, 0, 0]
+    cdef Work work
+    cdef int thread
     cdef float_mode mode = 0
+    share_work(&work, x.shape[0] * strips, num_threads)
     with nogil, parallel(num_threads=num_threads):
         mode = flush_denormals()
-        for task in prange(x.shape[0] * strips, schedule="dynamic"):
-            forward_strip(&b, &s, &x[task // strips, 0, 0, 0], &packed[0], &bias[0],
-                          &y[task // strips, 0, 0, 0],
-                          NULL if winner == NULL else winner + (task // strips) * size,
-                          &run_offset[0], <int> run_offset.shape[0], run_length,
-                          (task % strips) * strip_rows,
-                          min((task % strips + 1) * strip_rows, b.rows),
-                          &scratch[threadid(), 0])
+        for thread in prange(num_threads, schedule="static", chunksize=1):
+            while (task := next_task(&work, thread)) >= 0:
+                forward_strip(&b, &s, &x[task // strips, 0, 0, 0], &packed[0], &bias[0],
+                              &y[task // strips, 0, 0, 0],
+                              NULL if winner == NULL else winner + (task // strips) * size,
+                              &run_offset[0], <int> run_offset.shape[0], run_length,
+                              (task % strips) * strip_rows,
+                              min((task % strips + 1) * strip_rows, b.rows),
+                              &scratch[threadid(), 0])
         restore_denormals(mode)

@@ -18,6 +18,7 @@ from libc.stddef cimport ptrdiff_t
 from libc.stdint cimport uint8_t
 
 from _fastconv._tiles cimport float_mode, flush_denormals, lanes, real, restore_denormals
+from _fastconv._work cimport Work, next_task, share_work
 
 cdef extern from "simd/pool.h" nogil:
     const int MAX "FC_MAX"
@@ -64,6 +65,22 @@ cdef inline int chunk_of(ptrdiff_t rows, int num_threads) noexcept nogil:
     return <int> max(1, rows // (TASKS * num_threads))
 
 
+cdef inline void pool_row(const Pool* p, const real* x, real* y, uint8_t* winners,
+                          int row) noexcept nogil:
+    if real is float:
+        fc_pool_row_f32(p, x, y, winners, row)
+    else:
+        fc_pool_row_f64(p, x, y, winners, row)
+
+
+cdef inline void share_row(const Pool* p, const real* dy, const real* y, real* shares,
+                           int row) noexcept nogil:
+    if real is float:
+        fc_pool_share_row_f32(p, dy, y, shares, row)
+    else:
+        fc_pool_share_row_f64(p, dy, y, shares, row)
+
+
 def pool(const real[:, :, :, ::1] x,        # IN
          real[:, :, :, ::1] y,              # OUT
          uint8_t[:, :, :, ::1] winners,     # OUT like y, or None; max pooling alone
@@ -73,18 +90,19 @@ def pool(const real[:, :, :, ::1] x,        # IN
     cdef Pool p = pool_of(fields)
     cdef uint8_t* kept = NULL if winners is None else &winners[0, 0, 0, 0]
     cdef ptrdiff_t line = <ptrdiff_t> p.columns * p.channels
-    cdef ptrdiff_t rows = x.shape[0] * p.rows, row
+    cdef ptrdiff_t rows = x.shape[0] * p.rows, row, task
     cdef int chunk = chunk_of(rows, num_threads)
+    cdef Work work
+    cdef int thread
     cdef float_mode mode = 0
+    share_work(&work, (rows + chunk - 1) // chunk, num_threads)
     with nogil, parallel(num_threads=num_threads):
         mode = flush_denormals()
-        for row in prange(rows, schedule="dynamic", chunksize=chunk):
-            if real is float:
-                fc_pool_row_f32(&p, &x[row // p.rows, 0, 0, 0], &y[0, 0, 0, 0] + row * line,
-                                NULL if kept == NULL else kept + row * line, row % p.rows)
-            else:
-                fc_pool_row_f64(&p, &x[row // p.rows, 0, 0, 0], &y[0, 0, 0, 0] + row * line,
-                                NULL if kept == NULL else kept + row * line, row % p.rows)
+        for thread in prange(num_threads, schedule="static", chunksize=1):
+            while (task := next_task(&work, thread)) >= 0:
+                for row in range(task * chunk, min((task + 1) * chunk, rows)):
+                    pool_row(&p, &x[row // p.rows, 0, 0, 0], &y[0, 0, 0, 0] + row * line,
+                             NULL if kept == NULL else kept + row * line, row % p.rows)
         restore_denormals(mode)
 
 
@@ -123,15 +141,19 @@ def pool_gradient(const real[:, :, :, ::1] dy,          # IN; but for max: the r
     cdef int band = min(p.height, max(p.window_rows, chunk_of(dx.shape[0] * p.height,
                                                               num_threads)))
     cdef int bands = (p.height + band - 1) // band
+    cdef Work work
+    cdef int thread
     cdef float_mode mode = 0
+    share_work(&work, dx.shape[0] * bands, num_threads)
     with nogil, parallel(num_threads=num_threads):
         mode = flush_denormals()
-        for task in prange(dx.shape[0] * bands, schedule="dynamic"):
-            image = task // bands
-            gradient_rows(&p, &dy[0, 0, 0, 0] + image * size,
-                          NULL if kept == NULL else kept + image * size,
-                          source + image * x_size, &dx[0, 0, 0, 0] + image * x_size,
-                          (task % bands) * band, min((task % bands + 1) * band, p.height))
+        for thread in prange(num_threads, schedule="static", chunksize=1):
+            while (task := next_task(&work, thread)) >= 0:
+                image = task // bands
+                gradient_rows(&p, &dy[0, 0, 0, 0] + image * size,
+                              NULL if kept == NULL else kept + image * size,
+                              source + image * x_size, &dx[0, 0, 0, 0] + image * x_size,
+                              (task % bands) * band, min((task % bands + 1) * band, p.height))
         restore_denormals(mode)
 
 
@@ -143,19 +165,20 @@ def shares(const real[:, :, :, ::1] dy,       # IN
     """out = dy / pixels of the window (average), or dy / y, 0 where y is (L2)."""
     cdef Pool p = pool_of(fields)
     cdef ptrdiff_t line = <ptrdiff_t> p.columns * p.channels
-    cdef ptrdiff_t rows = dy.shape[0] * p.rows, row
+    cdef ptrdiff_t rows = dy.shape[0] * p.rows, row, task
     cdef const real* norm = &dy[0, 0, 0, 0] if y is None else &y[0, 0, 0, 0]
     cdef int chunk = chunk_of(rows, num_threads)
+    cdef Work work
+    cdef int thread
     cdef float_mode mode = 0
+    share_work(&work, (rows + chunk - 1) // chunk, num_threads)
     with nogil, parallel(num_threads=num_threads):
         mode = flush_denormals()
-        for row in prange(rows, schedule="dynamic", chunksize=chunk):
-            if real is float:
-                fc_pool_share_row_f32(&p, &dy[0, 0, 0, 0] + row * line, norm + row * line,
-                                      &out[0, 0, 0, 0] + row * line, row % p.rows)
-            else:
-                fc_pool_share_row_f64(&p, &dy[0, 0, 0, 0] + row * line, norm + row * line,
-                                      &out[0, 0, 0, 0] + row * line, row % p.rows)
+        for thread in prange(num_threads, schedule="static", chunksize=1):
+            while (task := next_task(&work, thread)) >= 0:
+                for row in range(task * chunk, min((task + 1) * chunk, rows)):
+                    share_row(&p, &dy[0, 0, 0, 0] + row * line, norm + row * line,
+                              &out[0, 0, 0, 0] + row * line, row % p.rows)
         restore_denormals(mode)
 
 
@@ -210,14 +233,18 @@ def max_scatter(const real[:, :, :, ::1] dy,    # IN
     cdef int blocks = (p.channels + CHANNELS - 1) // CHANNELS
     cdef ptrdiff_t task
     cdef int start
+    cdef Work work
+    cdef int thread
     cdef float_mode mode = 0
+    share_work(&work, x.shape[0] * blocks, num_threads)
     with nogil, parallel(num_threads=num_threads):
         mode = flush_denormals()
-        for task in prange(x.shape[0] * blocks, schedule="dynamic"):
-            start = (task % blocks) * CHANNELS
-            scatter_task(
-                &p, &x[task // blocks, 0, 0, start], &dy[task // blocks, 0, 0, start],
-                &dx[task // blocks, 0, 0, start], min(CHANNELS, p.channels - start))
+        for thread in prange(num_threads, schedule="static", chunksize=1):
+            while (task := next_task(&work, thread)) >= 0:
+                start = (task % blocks) * CHANNELS
+                scatter_task(
+                    &p, &x[task // blocks, 0, 0, start], &dy[task // blocks, 0, 0, start],
+                    &dx[task // blocks, 0, 0, start], min(CHANNELS, p.channels - start))
         restore_denormals(mode)
 
 

@@ -24,6 +24,7 @@ from libc.string cimport memcpy, memset
 
 from _fastconv._tiles cimport float_mode, flush_denormals, lanes, real, restore_denormals
 from _fastconv._window cimport Block, Slab, Strip, block_of, load_strip, slab_of, strip_of
+from _fastconv._work cimport Work, next_task, share_work
 
 cdef extern from "simd/sparse.h" nogil:
     const int SLAB_VECTORS "FC_SLAB_VECTORS"
@@ -191,19 +192,23 @@ def kernel_gradient(const real[:, :, :, ::1] x,             # IN
         &sums[0, 0])
     cdef int filter, blocks = (b.filters + filter_block - 1) // filter_block
     cdef ptrdiff_t entries = <ptrdiff_t> filter_block * (strip_rows * b.columns + ROOM)
+    cdef Work work
+    cdef int thread
     cdef float_mode mode = 0
+    share_work(&work, parts * blocks, num_threads)
     with nogil, parallel(num_threads=num_threads):
         mode = flush_denormals()
-        for task in prange(parts * blocks, schedule="dynamic"):
-            part = task // blocks
-            filter = <int> (task % blocks) * filter_block
-            kernel_gradient_part(&b, &s, &x[0, 0, 0, 0], &dy[0, 0, 0, filter],
-                                 &winners[0, 0, 0, filter], min(filter_block, b.filters - filter),
-                                 &origin[0], &shift[0], part * rows // parts,
-                                 (part + 1) * rows // parts, strip_rows,
-                                 &sums[part, filter * filter_size], &bias_sums[part, filter],
-                                 &scratch[threadid(), 0], &offsets[threadid(), 0],
-                                 &gradients[threadid(), 0], &offsets[threadid(), 0] + entries)
+        for thread in prange(num_threads, schedule="static", chunksize=1):
+            while (task := next_task(&work, thread)) >= 0:
+                part = task // blocks
+                filter = <int> (task % blocks) * filter_block
+                kernel_gradient_part(&b, &s, &x[0, 0, 0, 0], &dy[0, 0, 0, filter],
+                                     &winners[0, 0, 0, filter], min(filter_block, b.filters - filter),
+                                     &origin[0], &shift[0], part * rows // parts,
+                                     (part + 1) * rows // parts, strip_rows,
+                                     &sums[part, filter * filter_size], &bias_sums[part, filter],
+                                     &scratch[threadid(), 0], &offsets[threadid(), 0],
+                                     &gradients[threadid(), 0], &offsets[threadid(), 0] + entries)
         for task in prange(b.kernel_rows * ((b.filters + LINE - 1) // LINE), schedule="static"):
             filter = <int> (task // b.kernel_rows) * LINE
             reduce_filters(&b, &sums[0, 0], parts, sums.shape[1], <int> (task % b.kernel_rows),
@@ -370,7 +375,10 @@ def input_gradient(const real[:, :, :, ::1] dy,             # IN pooled
     cdef ptrdiff_t image, task
     cdef ptrdiff_t row_size = <ptrdiff_t> line_vectors(&b, &packed[0]) * lanes(&packed[0])
     cdef int first, last, row
+    cdef Work work
+    cdef int thread
     cdef float_mode mode = 0
+    share_work(&work, dx.shape[0] * strips, num_threads)
     with nogil, parallel(num_threads=num_threads):
         mode = flush_denormals()
         for task in prange(blocks * groups, schedule="static"):
@@ -380,11 +388,12 @@ def input_gradient(const real[:, :, :, ::1] dy,             # IN pooled
             pack_filters(&b, &walk, &kernel[0, 0, 0, 0],
                          &packed[(first * b.kernel_rows + row * (last - first)) * row_size],
                          row, first, last)
-        for task in prange(dx.shape[0] * strips, schedule="dynamic"):
-            image = task // strips
-            first = <int> (task % strips) * strip_rows
-            input_gradient_rows(&b, &s, &walk, &dy[image, 0, 0, 0], &winners[image, 0, 0, 0],
-                                &packed[0], filter_block, first,
-                                min(first + strip_rows, s.height), &dx[image, 0, 0, 0],
-                                &scratch[threadid(), 0], &masks[threadid(), 0])
+        for thread in prange(num_threads, schedule="static", chunksize=1):
+            while (task := next_task(&work, thread)) >= 0:
+                image = task // strips
+                first = <int> (task % strips) * strip_rows
+                input_gradient_rows(&b, &s, &walk, &dy[image, 0, 0, 0], &winners[image, 0, 0, 0],
+                                    &packed[0], filter_block, first,
+                                    min(first + strip_rows, s.height), &dx[image, 0, 0, 0],
+                                    &scratch[threadid(), 0], &masks[threadid(), 0])
         restore_denormals(mode)

@@ -34,6 +34,7 @@ from _fastconv._window cimport (
 from _fastconv._winograd cimport (
     POINTS, SKEW, Tiles, image_rows, is_short_row, load_lines, tiles_of,
 )
+from _fastconv._work cimport Work, next_task, share_work
 
 cdef extern from "simd/winograd.h" nogil:
     int fc_lacking(int, int) noexcept
@@ -184,13 +185,17 @@ def blocked(const float[:, :, :, ::1] x,        # IN
     cdef Strip s = strip_of(strip)
     cdef ptrdiff_t rows = x.shape[0] * t.rows, task
     cdef uint8_t* winner = NULL if winners is None else &winners[0, 0, 0, 0]
+    cdef Work work
+    cdef int thread
     cdef float_mode mode = 0
+    share_work(&work, (rows + block_rows - 1) // block_rows, num_threads)
     with nogil, parallel(num_threads=num_threads):
         mode = flush_denormals()
-        for task in prange((rows + block_rows - 1) // block_rows, schedule="dynamic"):
-            block(&t, &s, &x[0, 0, 0, 0], &u[0], &bias[0], &y[0, 0, 0, 0], winner,
-                  task * block_rows, min((task + 1) * block_rows, rows), &v[threadid(), 0],
-                  &m[threadid(), 0], &scratch[threadid(), 0])
+        for thread in prange(num_threads, schedule="static", chunksize=1):
+            while (task := next_task(&work, thread)) >= 0:
+                block(&t, &s, &x[0, 0, 0, 0], &u[0], &bias[0], &y[0, 0, 0, 0], winner,
+                      task * block_rows, min((task + 1) * block_rows, rows), &v[threadid(), 0],
+                      &m[threadid(), 0], &scratch[threadid(), 0])
         restore_denormals(mode)
 
 
@@ -213,18 +218,24 @@ def staged(const float[:, :, :, ::1] x,         # IN
     cdef ptrdiff_t padded = padded_channels(t.channels, &v[0])
     cdef uint8_t* winner = NULL if winners is None else &winners[0, 0, 0, 0]
     cdef Order o
+    cdef Work work, products
+    cdef int thread
     cdef float_mode mode = 0
     while first < rows:
         last = min(first + block_rows, rows)
         o = order_of(&t, first, last)
+        share_work(&work, last - first, num_threads)
+        share_work(&products, POINTS * panels, num_threads)
         with nogil, parallel(num_threads=num_threads):
             mode = flush_denormals()
-            for task in prange(first, last, schedule="dynamic"):
-                input_row(&t, &o, &s, &x[0, 0, 0, 0], task, &v[0], o.tiles * padded + SKEW,
-                          &scratch[threadid(), 0])
-            for task in prange(POINTS * panels, schedule="dynamic"):
-                staged_product(&t, &o, &v[0], &u[0], &m[0], filters, padded,
-                               <int> (task // panels), <int> (task % panels))
+            for thread in prange(num_threads, schedule="static", chunksize=1):
+                while (task := next_task(&work, thread)) >= 0:
+                    input_row(&t, &o, &s, &x[0, 0, 0, 0], first + task, &v[0],
+                              o.tiles * padded + SKEW, &scratch[threadid(), 0])
+            for thread in prange(num_threads, schedule="static", chunksize=1):
+                while (task := next_task(&products, thread)) >= 0:
+                    staged_product(&t, &o, &v[0], &u[0], &m[0], filters, padded,
+                                   <int> (task // panels), <int> (task % panels))
             for task in prange(o.tiles, schedule="static"):
                 staged_output(&t, &o, &m[0], &bias[0], &y[0, 0, 0, 0], winner, filters,
                               first + task // t.columns, <int> (task % t.columns))

@@ -18,6 +18,7 @@ from _fastconv._tiles cimport (
 )
 from _fastconv._window cimport Strip, load_strip, strip_of
 from _fastconv._winograd cimport POINTS, SKEW, Tiles, fc_input_tile, tiles_of
+from _fastconv._work cimport Work, next_task, share_work
 
 cdef extern from "simd/winograd_gradient.h" nogil:
     const int OUTER_ROWS "FC_WINOGRAD_OUTER_ROWS"
@@ -183,32 +184,39 @@ def kernel_gradient(const float[:, :, :, ::1] x,    # IN
     cdef ptrdiff_t rows = x.shape[0] * t.rows, first = 0, last, task, tiles, splits, xi, split
     cdef int channels = vector_count(t.channels), filters = vector_count(t.filters), k
     cdef ptrdiff_t panels = outer_panels(filters)
+    cdef Work work, products
+    cdef int thread
     cdef float_mode mode = 0
     # A value of dU is one sum whoever adds to it: the tasks may follow the threads.
     splits = min(panels, (4 * num_threads + POINTS - 1) // POINTS)
     while first < rows:
         last = min(first + block_rows, rows)
         tiles = (last - first) * t.columns
+        share_work(&work, last - first, num_threads)
+        share_work(&products, panels * ((channels + group - 1) // group) if group
+                   else POINTS * splits, num_threads)
         with nogil, parallel(num_threads=num_threads):
             mode = flush_denormals()
-            for task in prange(last - first, schedule="dynamic"):
-                gradient_row(&t, &s, &x[0, 0, 0, 0], &dy[0, 0, 0, 0], first + task,
-                             &v[0], &z[0], tiles, task * t.columns,
-                             &sums[first + task, 0], &scratch[threadid(), 0])
+            for thread in prange(num_threads, schedule="static", chunksize=1):
+                while (task := next_task(&work, thread)) >= 0:
+                    gradient_row(&t, &s, &x[0, 0, 0, 0], &dy[0, 0, 0, 0], first + task,
+                                 &v[0], &z[0], tiles, task * t.columns,
+                                 &sums[first + task, 0], &scratch[threadid(), 0])
             if group:
-                for task in prange(panels * ((channels + group - 1) // group),
-                                   schedule="dynamic"):
-                    outer_panel(&t, &v[0], &z[0], &du[threadid(), 0], tiles, group, task,
-                                &dkernel[0, 0, 0, 0])
+                for thread in prange(num_threads, schedule="static", chunksize=1):
+                    while (task := next_task(&products, thread)) >= 0:
+                        outer_panel(&t, &v[0], &z[0], &du[threadid(), 0], tiles, group, task,
+                                    &dkernel[0, 0, 0, 0])
             else:
-                for task in prange(POINTS * splits, schedule="dynamic"):
-                    xi = task // splits
-                    split = task % splits
-                    outer_point(&t, &v[xi * points_step(tiles, channels)],
-                                &z[xi * points_step(tiles, filters)],
-                                &du[0, xi * points_step(channels * LANES_F32, filters)], tiles,
-                                block_tiles, split * panels // splits,
-                                (split + 1) * panels // splits, first == 0)
+                for thread in prange(num_threads, schedule="static", chunksize=1):
+                    while (task := next_task(&products, thread)) >= 0:
+                        xi = task // splits
+                        split = task % splits
+                        outer_point(&t, &v[xi * points_step(tiles, channels)],
+                                    &z[xi * points_step(tiles, filters)],
+                                    &du[0, xi * points_step(channels * LANES_F32, filters)], tiles,
+                                    block_tiles, split * panels // splits,
+                                    (split + 1) * panels // splits, first == 0)
                 if last == rows:
                     for task in prange(t.channels, schedule="static"):
                         kernel_gradient_channel(&t, &du[0, 0], task, &dkernel[0, 0, 0, 0])

@@ -203,7 +203,7 @@ class ConvPoolPlan:
             self._block,
             gather.run_length,
             rows,
-            self._scratch("strip", threads, gather.scratch_size(2 * rows)),
+            self._scratch.rows("strip", threads, gather.scratch_size(2 * rows)),
             threads,
         )
 
@@ -248,9 +248,9 @@ class ConvPoolPlan:
             self._block,
             block,
             self._list_rows,
-            self._scratch("rows", threads, 1 if self._in_place else strip + self._padded_line),
-            self._scratch("offsets", threads, block * (capacity + 1), dtype=np.int32),
-            self._scratch("gradients", threads, block * capacity),
+            self._scratch.rows("rows", threads, 1 if self._in_place else strip + self._padded_line),
+            self._scratch.rows("offsets", threads, block * (capacity + 1), dtype=np.int32),
+            self._scratch.rows("gradients", threads, block * capacity),
             dkernel,
             dbias,
             threads,
@@ -274,7 +274,7 @@ class ConvPoolPlan:
             self._slab,
             self._slab_filters,
             strip_rows,
-            self._scratch("image", threads, room),
-            self._scratch("masks", threads, 4 * self.output_shape[2], dtype=np.uint64),
+            self._scratch.rows("image", threads, room),
+            self._scratch.rows("masks", threads, 4 * self.output_shape[2], dtype=np.uint64),
             threads,
         )

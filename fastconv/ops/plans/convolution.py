@@ -179,8 +179,8 @@ class Conv2DPlan:
             gather.grid,
             rows,
             splits,
-            self._scratch("strip", threads, gather.scratch_size(rows)),
-            self._scratch("stage", threads, stage_pixels * gather.channels),
+            self._scratch.rows("strip", threads, gather.scratch_size(rows)),
+            self._scratch.rows("stage", threads, stage_pixels * gather.channels),
             stage_pixels,
             threads,
         )

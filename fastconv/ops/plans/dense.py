@@ -21,6 +21,9 @@ NARROW_PART_INPUTS = 4096
 TURNED_BATCH = 256
 """Samples that may be lanes of the input's gradient; where more than an eighth of the lanes is
 idle, or rows are longer, dots are as fast.  Measured on AVX2 and AVX-512, 8 to 2048 samples."""
+SAMPLES_OF_PART = 16
+"""Of one sum of a narrow layer's gradient, times the outputs: so the sums that parts of the samples
+have of their own take a sixteenth of the memory traffic."""
 PARTS = 16
 """Private sums at most; fixed, so that results do not depend on the threads."""
 GROUP_OUTPUTS = 512
@@ -69,9 +72,9 @@ class DensePlan:
             bias,
             out,
             self._scratch("sums", parts, self._batch * self._padded),
-            self._scratch("packed", threads, _kernels.PACKED_ROWS * self._group),
-            self._scratch("rows", threads, listed, dtype=np.int32),
-            self._scratch("factors", threads, listed),
+            self._scratch.rows("packed", threads, _kernels.PACKED_ROWS * self._group),
+            self._scratch.rows("rows", threads, listed, dtype=np.int32),
+            self._scratch.rows("factors", threads, listed),
             parts,
             self._vectors,
             self._panels,
@@ -102,8 +105,14 @@ class DensePlan:
             return None
         threads = runtime.threads_for(self._batch * self._inputs * self._outputs)
         if self._outputs <= NARROW_GRADIENT_OUTPUTS:
-            sums = self._scratch("narrow sums", threads, self._outputs * _narrow.BLOCK_INPUTS)
-            _narrow.gradients(dy, x, kernel, dx, dkernel, dbias, self._transposed(), sums, threads)
+            parts = max(1, min(PARTS, self._batch // (SAMPLES_OF_PART * self._outputs)))
+            if parts > 1:
+                sums = self._scratch("narrow sums", parts, self._outputs * self._inputs)
+            else:
+                size = self._outputs * _narrow.BLOCK_INPUTS
+                sums = self._scratch.rows("narrow sums", threads, size)
+            transposed = self._transposed()
+            _narrow.gradients(dy, x, kernel, dx, dkernel, dbias, transposed, sums, parts, threads)
             return None
         rows = _kernels.GRADIENT_ROWS
         blocks = -(-self._inputs // rows)
@@ -131,7 +140,7 @@ class DensePlan:
             dbias,
             *product.factors,
             turned,
-            self._scratch("columns", threads, columns),
+            self._scratch.rows("columns", threads, columns),
             at_zeros,
             self._vectors,
             self._panels,
@@ -190,7 +199,7 @@ class KernelGradient:
         return runtime.threads_for(kernel.size * self._layout[0])
 
     def _memory(self, threads: int) -> np.ndarray:
-        return self._scratch("rows of the gradient", threads, self._rows)
+        return self._scratch.rows("rows of the gradient", threads, self._rows)
 
 
 def panel_vectors(vectors: int) -> int:

@@ -99,9 +99,9 @@ class DepthwisePlan:
             lanes.fields,
             parts,
             rows,
-            self._scratch("taps", threads, 2 * taps, dtype=np.intp),
-            self._scratch("strip", threads, lanes.scratch_size(rows)),
-            self._scratch(
+            self._scratch.rows("taps", threads, 2 * taps, dtype=np.intp),
+            self._scratch.rows("strip", threads, lanes.scratch_size(rows)),
+            self._scratch.rows(
                 "rows", threads, rows * lanes.units * lanes.unit_channels if lanes.narrow else 1
             ),
             threads,
@@ -144,8 +144,8 @@ class DepthwisePlan:
             lanes.index,
             lanes.fields,
             rows,
-            self._scratch("strip", threads, lanes.scratch_size(rows)),
-            self._scratch("row", threads, lanes.units * lanes.unit_channels * lanes.narrow),
+            self._scratch.rows("strip", threads, lanes.scratch_size(rows)),
+            self._scratch.rows("row", threads, lanes.units * lanes.unit_channels * lanes.narrow),
             threads,
         )
 

@@ -56,7 +56,7 @@ class NormalizationPlan:
                 self._body(x),
                 mean[:parted].reshape(self._parts, self._lanes),
                 squares[:parted].reshape(self._parts, self._lanes),
-                self._scratch("block", threads, 2 * self._lanes),
+                self._scratch.rows("block", threads, 2 * self._lanes),
                 threads,
             )
         if extra:  # each leftover pixel is a sample of its own
@@ -89,7 +89,7 @@ class NormalizationPlan:
             self._scratch(name, max(parts, 1), self._lanes, dtype=np.float64)
             for name in ("total", "along")
         )
-        block = self._scratch("block", threads, 2 * self._lanes)
+        block = self._scratch.rows("block", threads, 2 * self._lanes)
         if self._parts:
             _kernels.affine_sums(
                 self._body(dy), self._body(x), affine, self._relu, total[: self._parts],

@@ -82,8 +82,8 @@ class OverlapAddPlan:
             phase.grid,
             np.array([*self._overlap, stage_rows], np.int32),
             rows,
-            self._scratch("strip", threads, phase.scratch_size(rows)),
+            self._scratch.rows("strip", threads, phase.scratch_size(rows)),
             # The last pixel's last vector is read whole.
-            self._scratch("stage", threads, stage_rows * line + pad_channels(1, self._dtype)),
+            self._scratch.rows("stage", threads, stage_rows * line + pad_channels(1, self._dtype)),
             threads,
         )

@@ -60,7 +60,7 @@ class PositionsPlan:
             step,
             rows,
             gather.splits(tasks, self._panels, threads),
-            self._scratch("images", threads, self._images * step),
+            self._scratch.rows("images", threads, self._images * step),
             threads,
         )
 

@@ -9,6 +9,11 @@ import numpy as np
 
 from ..._memory import ALIGNMENT, aligned_empty
 
+GAP = 2**16
+"""Bytes behind a thread's row.  CPUs go on fetching by the stride that they saw, past the end of a
+row: lines of the next thread's would leave its cache each time.  Where two threads have no cache in
+common, Winograd's output takes 1.5 times as long without a gap, 1.2 times with one of 16 KB."""
+
 
 class Scratch:
     """Arrays by name; asking again for what is held, or for less, costs nothing."""
@@ -39,3 +44,8 @@ class Scratch:
             array = aligned_empty(sizes, dtype)
             self._arrays[name] = (shape, array)
         return array
+
+    def rows(self, name: str, threads: int, size: int, dtype: Any = None) -> np.ndarray:
+        """Return memory with a row of at least `size` for each thread, far from the others'."""
+        gap = GAP // np.dtype(dtype or self._dtype).itemsize
+        return self(name, threads, size + gap, dtype=dtype)

@@ -138,9 +138,9 @@ class WinogradPlan:
             self._tiles.strip,
             self._tiles.fields,
             block,
-            self._scratch("v", threads, _points(tiles * self._padded_channels)),
-            self._scratch("m", threads, _points(tiles * panel)),
-            self._scratch("lines", threads, self._tiles.band_size),
+            self._scratch.rows("v", threads, _points(tiles * self._padded_channels)),
+            self._scratch.rows("m", threads, _points(tiles * panel)),
+            self._scratch.rows("lines", threads, self._tiles.band_size),
             threads,
         )
 
@@ -162,7 +162,7 @@ class WinogradPlan:
             block,
             self._scratch("v", _points(tiles * self._padded_channels)),
             self._scratch("m", _points(tiles * self._padded_filters)),
-            self._scratch("lines", threads, self._tiles.band_size),
+            self._scratch.rows("lines", threads, self._tiles.band_size),
             threads,
         )
 
@@ -213,9 +213,9 @@ class WinogradKernelGradientPlan:
             self._group,
             self._scratch("v", self._v),
             self._scratch("z", self._z),
-            self._scratch("du", threads if self._group else 1, self._du),
+            self._scratch.rows("du", threads if self._group else 1, self._du),
             self._scratch("sums", self._rows, self._filters),
-            self._scratch("strip", threads, 6 * self._tiles.line + _lanes()),
+            self._scratch.rows("strip", threads, 6 * self._tiles.line + _lanes()),
             dkernel,
             dbias,
             threads,

@@ -69,8 +69,8 @@ class WinogradNarrowPlan:
             self._tiles.strip,
             self._tiles.fields,
             max(1, min(TASK_TILES // self._tiles.columns, self._rows // (4 * threads))),
-            self._scratch("lines", threads, self._lines),
-            self._scratch("v", threads, self._v),
+            self._scratch.rows("lines", threads, self._lines),
+            self._scratch.rows("v", threads, self._v),
             threads,
         )
 
@@ -85,9 +85,11 @@ class WinogradNarrowPlan:
             dy,
             self._tiles.strip,
             self._tiles.fields,
-            self._scratch("lines", threads, self._lines),
-            self._scratch("v", threads, self._v),
-            self._scratch("z", threads, POINTS * _kernels.HANDFUL_TILES * self._padded_filters),
+            self._scratch.rows("lines", threads, self._lines),
+            self._scratch.rows("v", threads, self._v),
+            self._scratch.rows(
+                "z", threads, POINTS * _kernels.HANDFUL_TILES * self._padded_filters
+            ),
             self._scratch("du", parts, POINTS * self._channels * self._padded_filters),
             self._scratch("sums", parts, self._padded_filters),
             dkernel,

@@ -1,0 +1,16 @@
+"""Tasks shared out among the threads of a parallel region; see simd/work.h.
+
+    share_work(&work, tasks, num_threads)
+    with nogil, parallel(num_threads=num_threads):
+        for thread in prange(num_threads, schedule="static", chunksize=1):
+            while (task := next_task(&work, thread)) >= 0:
+                ...
+"""
+
+from libc.stddef cimport ptrdiff_t
+
+cdef extern from "simd/work.h" nogil:
+    ctypedef struct Work "fc_work":
+        pass
+    void share_work "fc_share_work"(Work* work, ptrdiff_t tasks, int threads) noexcept
+    ptrdiff_t next_task "fc_next_task"(Work* work, int thread) noexcept
