@@ -11,7 +11,7 @@ that memory traffic is small beside theirs.
 
 from cython.parallel cimport parallel, prange, threadid
 from libc.stddef cimport ptrdiff_t
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 from _fastconv._dense cimport add_parts, bias_gradient
 from _fastconv._tiles cimport (
@@ -144,18 +144,23 @@ cdef void gradients_block(const real* dy, const real* x, const real* weights, re
             sample += 1
 
 
-cdef void add_sums(const real* sums, ptrdiff_t parts, ptrdiff_t part_size, ptrdiff_t sums_step,
+cdef void add_sums(real* sums, ptrdiff_t parts, ptrdiff_t part_size, ptrdiff_t sums_step,
                    ptrdiff_t outputs, ptrdiff_t length, real* dkernel) noexcept nogil:
-    """dkernel (length, outputs) = the parts' sums, in order."""
+    """dkernel (length, outputs) = the parts' sums, added in order to those of the first."""
     cdef ptrdiff_t part, i, t
+    cdef real* total = sums
+    cdef const real* other
     for t in range(outputs):
-        for i in range(length):
-            dkernel[i * outputs + t] = sums[t * sums_step + i]
-    for part in range(1, parts):
-        sums += part_size
-        for t in range(outputs):
+        for part in range(1, parts):
+            other = total + part * part_size
             for i in range(length):
-                dkernel[i * outputs + t] += sums[t * sums_step + i]
+                total[i] += other[i]
+        if outputs == 1:
+            memcpy(dkernel, total, <size_t> length * sizeof(real))
+            return
+        for i in range(length):
+            dkernel[i * outputs + t] = total[i]
+        total += sums_step
 
 
 def gradients(const real[:, ::1] dy,     # IN (batch, outputs)
