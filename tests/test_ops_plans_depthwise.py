@@ -13,7 +13,7 @@ from oracle import Case, assert_close
 
 from fastconv import reference, runtime
 from fastconv.geometry import conv2d_window
-from fastconv.ops.plans import Conv2DPlan, choice, depthwise
+from fastconv.ops.plans import Conv2DPlan, choice, depthwise, lanes
 from fastconv.ops.plans.depthwise import DepthwisePlan
 from fastconv.ops.plans.lanes import plan_lanes
 
@@ -147,6 +147,41 @@ def test_edges_read_in_place_have_the_same_bits_with_any_threads(channels, strid
         plan.input_gradient(y, kernel, dx)
         results.add((y.tobytes(), dx.tobytes()))
     assert len(results) == 1
+
+
+@pytest.mark.parametrize("strides", [1, 2])
+@pytest.mark.parametrize("size", [5, 7])
+@pytest.mark.parametrize("side", [4, 7, 9])
+def test_images_of_little_but_edges_are_copied(side, size, strides, monkeypatch):
+    channels = LANES + 3
+    options = {"padding": size // 2, "strides": strides, "groups": channels}
+    case = Case((2, side, side, channels), (size, size, 1, channels), options, np.float32, "C", 0)
+    results, lines = [], []
+    for cost in (0, math.inf):
+        monkeypatch.setattr(lanes, "COPY_COST", cost)
+        window, groups = conv2d_window(case.x, case.window, **options)
+        plan = DepthwisePlan(case.x, case.window, window, groups, np.dtype(np.float32))
+        lines.append(plan.forward_lanes.line)
+        results.append(run(case)[1])
+    assert lines[0] > 0 and lines[1] == 0
+    for copied, in_place in zip(*results, strict=True):
+        np.testing.assert_allclose(copied, in_place, atol=1e-5 * np.abs(in_place).max())
+
+
+@pytest.mark.parametrize(("side", "size", "copied"), [(7, 7, 1), (8, 7, 1), (14, 7, 0), (7, 3, 0)])
+def test_when_images_are_copied(side, size, copied):
+    taps = [(tap, tap - size // 2) for tap in range(size)]
+    plan = plan_lanes(
+        (side, side, 64),
+        (side, side, 64),
+        taps,
+        taps,
+        kernel_width=size,
+        grid=(side, side),
+        groups=64,
+        lanes=LANES,
+    )
+    assert bool(plan.line) == copied
 
 
 def test_the_choice_follows_the_channels_of_a_group():

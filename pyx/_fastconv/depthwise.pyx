@@ -13,8 +13,9 @@ Loops of the output, outermost first: strips of output rows of each image
 downwards - tiles of pixels - one vector of channels - rows of taps.  A tile loads a
 line's vectors once for all the outputs that read them.  Where `copied` is 0 the
 image is read in place and a window that leaves it is clipped to the taps inside.
-Columns at the image's edges are computed as rows are, downwards.  Else a strip is
-copied, spread over planes and the phases of a stride (see _planes.pxd).  Fewer
+Columns at the image's edges are computed as rows are, downwards.  Else, or where
+an image is little but edges, a strip is copied, spread over planes and the phases
+of a stride (see _planes.pxd).  Fewer
 channels than a vector are read as one, padded by the next pixel's; far fewer
 (`narrow`) count as one: neighbouring pixels are one *unit* of several pixels'
 channels, since along a phase every tap is as far from its output.
@@ -127,10 +128,10 @@ cdef void output_columns(const Lanes* g, const Tables* t, const real* x, const r
         some = most if g.channels - c >= most + lanes(x) else g.channels - c
         for row in range(first, last):
             pixel = x + row * line + <ptrdiff_t> column * g.unit_step + c
+            taps.row_begin = 0
+            taps.row_end = g.row_taps
+            clip(row * g.row_stride, g.height, t.row_source, &taps.row_begin, &taps.row_end)
             if not g.copied:
-                taps.row_begin = 0
-                taps.row_end = g.row_taps
-                clip(row * g.row_stride, g.height, t.row_source, &taps.row_begin, &taps.row_end)
                 prefetch_lines(g, &taps, pixel, columns, some)
             output_row(g, &taps, pixel, weights + c, bias + c,
                        out + row * out_line + column * out_step + c, out_step, columns, some)
