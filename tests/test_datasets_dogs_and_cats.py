@@ -79,6 +79,9 @@ def server():
 
 def test_the_cache_folder(monkeypatch, tmp_path):
     assert cache_folder() == tmp_path / "cache"
+    (tmp_path / "cache").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"FASTCONV_DATA is .* a file; .* --data"):
+        cache_folder()
     monkeypatch.delenv("FASTCONV_DATA")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
     assert cache_folder() == tmp_path / "xdg" / "fastconv"

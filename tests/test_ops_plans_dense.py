@@ -69,7 +69,16 @@ def test_against_the_twin(batch, inputs, outputs, dtype, bias, seed, alive):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize(
     "shape",
-    [(32, 76832, 1), (32, 12800, 512), (4, 9216, 10), (3, 700, 1300), (7, 4100, 3)],
+    [
+        (32, 76832, 1),
+        (32, 12800, 512),
+        (4, 9216, 10),
+        (3, 700, 1300),
+        (7, 4100, 3),
+        (64, 5000, 2),
+        (130, 2049, 4),
+        (520, 300, 16),
+    ],
     ids=str,
 )
 def test_the_chapters_layers(shape, dtype):
@@ -90,6 +99,16 @@ def test_nothing(shape):
     plan.backward(dy, x, kernel, dx, dkernel, dbias)
     for gradient in (dx, dkernel, dbias):
         np.testing.assert_array_equal(gradient, np.zeros(gradient.shape))
+
+
+@pytest.mark.parametrize("batch", [5, 70])
+def test_the_kernels_gradient_of_few_outputs_may_be_left_out(batch):
+    x, kernel, dy = arrays(np.float32, 0, (batch, 20), (20, 2), (batch, 2))
+    plan = DensePlan(batch, 20, 2)
+    with_it, without = np.empty_like(x), np.empty_like(x)
+    plan.backward(dy, x, kernel, with_it, np.empty_like(kernel), None)
+    plan.backward(dy, x, kernel, without, None, None)
+    assert with_it.tobytes() == without.tobytes()
 
 
 def test_the_inputs_gradient_may_be_left_out():

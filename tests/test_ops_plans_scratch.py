@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import tracemalloc
+import weakref
 
 import numpy as np
 import pytest
@@ -39,6 +41,24 @@ def test_rows_of_threads_lie_apart():
     assert rows.shape[0] >= 3 and rows.strides[0] >= 4 * 1000 + GAP
     indices = Scratch(np.float32).rows("b", 2, 10, dtype=np.intp)
     assert indices.dtype == np.intp and indices.strides[0] >= 8 * 10 + GAP
+
+
+@pytest.mark.parametrize(("size", "plan"), [(20, Conv2DPlan), (20, ConvPoolPlan), (7, Conv2DPlan)])
+def test_a_plan_goes_when_nobody_holds_it(size, plan):
+    """Its scratch would wait for the garbage collector otherwise, gigabytes of it."""
+    gc.disable()
+    try:
+        x, kernel = np.ones((2, size, size, 16), np.float32), np.ones((3, 3, 16, 16), np.float32)
+        held = plan(x.shape, kernel.shape)
+        y = np.ones(held.output_shape, np.float32)
+        winners = [np.zeros(y.shape, np.uint8)] if plan is ConvPoolPlan else []
+        held.forward(x, kernel, None, y, *winners)
+        held.backward(y, *winners, x, kernel, x.copy(), kernel.copy(), None)
+        gone = weakref.ref(held)
+        del held
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 def _conv():

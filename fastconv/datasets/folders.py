@@ -14,10 +14,19 @@ def cache_folder() -> Path:
     """Return the folder that holds downloaded and drawn data sets; it may not exist yet.
 
     FASTCONV_DATA if set, else `fastconv` in XDG_CACHE_HOME or ~/.cache.
+
+    Raises:
+        ValueError: FASTCONV_DATA is a file.
     """
     chosen = os.environ.get("FASTCONV_DATA")
     if chosen:
-        return Path(chosen).expanduser()
+        folder = Path(chosen).expanduser()
+        if folder.is_file():
+            raise ValueError(
+                f"FASTCONV_DATA is {chosen!r}, a file; it names the folder that data sets are kept "
+                "in: give a data set itself with --data"
+            )
+        return folder
     cache = os.environ.get("XDG_CACHE_HOME")
     return (Path(cache) if cache else Path.home() / ".cache") / "fastconv"
 

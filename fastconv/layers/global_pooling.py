@@ -35,7 +35,7 @@ class _GlobalPooling2D(Layer):
             winners = self.buffer("winners", plan.output_shape, np.uint8)
         plan.forward(x, out, winners)
         self._kept = (plan, x, winners) if training else None
-        return out if self.keepdims else out.reshape(len(x), -1)
+        return out if self.keepdims else out.reshape(len(x), x.shape[3])
 
     def backward(self, dy: np.ndarray) -> np.ndarray | None:
         plan, x, winners = self._recall()

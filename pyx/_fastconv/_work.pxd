@@ -5,6 +5,8 @@
         for thread in prange(num_threads, schedule="static", chunksize=1):
             while (task := next_task(&work, thread)) >= 0:
                 ...
+        wait_for_all()
+        for task in prange(...):  # reads what the loop before wrote
 """
 
 from libc.stddef cimport ptrdiff_t
@@ -14,3 +16,4 @@ cdef extern from "simd/work.h" nogil:
         pass
     void share_work "fc_share_work"(Work* work, ptrdiff_t tasks, int threads) noexcept
     ptrdiff_t next_task "fc_next_task"(Work* work, int thread) noexcept
+    void wait_for_all "fc_wait_for_all"() noexcept

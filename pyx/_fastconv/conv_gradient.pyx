@@ -27,7 +27,7 @@ from _fastconv._tiles cimport (
     float_mode, flush_denormals, gradient_tile, lanes, real, restore_denormals, zero_pixels,
 )
 from _fastconv._window cimport Strip, strip_of
-from _fastconv._work cimport Work, next_task, share_work
+from _fastconv._work cimport Work, next_task, share_work, wait_for_all
 
 PATCH_FILTERS = TILE_FILTERS
 PATCH_VECTORS = MOST_PATCH_VECTORS
@@ -304,10 +304,12 @@ def kernel_gradient(const real[:, :, :, ::1] x,     # IN
                 split = task % splits
                 gradient_part(&g, &x[0, 0, 0, 0], &dy[0, 0, 0, 0], &runs[0, 0],
                               part * rows // parts, (part + 1) * rows // parts, block_rows,
-                              <int> (split * pieces // splits), <int> ((split + 1) * pieces // splits),
+                              <int> (split * pieces // splits),
+                              <int> ((split + 1) * pieces // splits),
                               &sums[part, 0], &bias_sums[part, 0] if split == 0 else NULL,
                               &patch[threadid(), 0], &filters[threadid(), 0],
                               &stretches[threadid(), 0])
+        wait_for_all()
         for task in prange(depth, schedule="static"):
             reduce_row(&g, &sums[0, 0], parts, sums.shape[1], <int> task,
                        &dkernel[0, 0, 0, 0] + task * g.filters)
@@ -355,6 +357,7 @@ def patch_gradient(const real[:, :, :, ::1] x,     # IN
                            <int> (split * pieces // splits), <int> ((split + 1) * pieces // splits),
                            &sums[part, 0], &bias_sums[part, 0], &strips[threadid(), 0],
                            &filters[threadid(), 0])
+        wait_for_all()
         for task in prange(<ptrdiff_t> g.groups * g.vectors, schedule="static"):
             reduce_vector(&g, &sums[0, 0], parts, sums.shape[1], <int> (task // g.vectors),
                           <int> (task % g.vectors), places[task % g.vectors, 0],

@@ -34,7 +34,7 @@ from _fastconv._tiles cimport (
     DOT_COLUMNS, DOT_ROWS, TILE_ROWS, conv_tile, dot_tile, float_mode, flush_denormals, lanes,
     prefetch, real, restore_denormals, turn,
 )
-from _fastconv._work cimport Work, next_task, share_work
+from _fastconv._work cimport Work, next_task, share_work, wait_for_all
 
 cdef enum:
     PANEL_ROWS = BLOCK + 1  # rows of the panels 16 KB apart would fall into one set of L1
@@ -176,6 +176,7 @@ def output(const real[:, ::1] x,             # IN (batch, inputs)
                                 part * d.inputs // parts, (part + 1) * d.inputs // parts,
                                 task % d.groups, &packed[threadid(), 0], &rows[threadid(), 0],
                                 &factors[threadid(), 0])
+        wait_for_all()
         for task in prange(d.batch, schedule="static"):
             add_parts(d.outputs, &sums[0, task * d.padded], parts, sums.shape[1], offsets,
                       &y[task, 0])
@@ -290,6 +291,7 @@ def gradients(const real[:, ::1] dy,         # IN (batch, outputs)
                 turn(&dy[0, task * TURN], d.outputs, <int> d.batch,
                      <int> min(TURN, d.outputs - task * TURN),
                      &turned[task * TURN * by_sample.width], by_sample.width)
+        wait_for_all()
         for thread in prange(num_threads, schedule="static", chunksize=1):
             while (task := next_task(&work, thread)) >= 0:
                 first = task * ROWS

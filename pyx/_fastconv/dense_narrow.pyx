@@ -17,7 +17,7 @@ from _fastconv._dense cimport add_parts, bias_gradient
 from _fastconv._tiles cimport (
     DOT_COLUMNS, DOT_ROWS, dot_tile, float_mode, flush_denormals, real, restore_denormals,
 )
-from _fastconv._work cimport Work, next_task, share_work
+from _fastconv._work cimport Work, next_task, share_work, wait_for_all
 
 cdef enum:
     BLOCK = 2048          # inputs of a gradient task
@@ -206,6 +206,7 @@ def gradients(const real[:, ::1] dy,     # IN (batch, outputs)
                                 &sums[threadid(), 0], BLOCK, batch, inputs, outputs, length)
                 add_sums(&sums[threadid(), 0], 1, 0, BLOCK, outputs, length, &dkernel[first, 0])
         if parts > 1:
+            wait_for_all()
             for block in prange(blocks, schedule="static"):
                 add_sums(&sums[0, block * BLOCK], parts, sums.shape[1], inputs, outputs,
                          min(BLOCK, inputs - block * BLOCK), &dkernel[block * BLOCK, 0])

@@ -24,7 +24,7 @@ from libc.string cimport memcpy, memset
 
 from _fastconv._tiles cimport float_mode, flush_denormals, lanes, real, restore_denormals
 from _fastconv._window cimport Block, Slab, Strip, block_of, load_strip, slab_of, strip_of
-from _fastconv._work cimport Work, next_task, share_work
+from _fastconv._work cimport Work, next_task, share_work, wait_for_all
 
 cdef extern from "simd/sparse.h" nogil:
     const int SLAB_VECTORS "FC_SLAB_VECTORS"
@@ -203,12 +203,14 @@ def kernel_gradient(const real[:, :, :, ::1] x,             # IN
                 part = task // blocks
                 filter = <int> (task % blocks) * filter_block
                 kernel_gradient_part(&b, &s, &x[0, 0, 0, 0], &dy[0, 0, 0, filter],
-                                     &winners[0, 0, 0, filter], min(filter_block, b.filters - filter),
+                                     &winners[0, 0, 0, filter],
+                                     min(filter_block, b.filters - filter),
                                      &origin[0], &shift[0], part * rows // parts,
                                      (part + 1) * rows // parts, strip_rows,
                                      &sums[part, filter * filter_size], &bias_sums[part, filter],
                                      &scratch[threadid(), 0], &offsets[threadid(), 0],
                                      &gradients[threadid(), 0], &offsets[threadid(), 0] + entries)
+        wait_for_all()
         for task in prange(b.kernel_rows * ((b.filters + LINE - 1) // LINE), schedule="static"):
             filter = <int> (task // b.kernel_rows) * LINE
             reduce_filters(&b, &sums[0, 0], parts, sums.shape[1], <int> (task % b.kernel_rows),
@@ -388,6 +390,7 @@ def input_gradient(const real[:, :, :, ::1] dy,             # IN pooled
             pack_filters(&b, &walk, &kernel[0, 0, 0, 0],
                          &packed[(first * b.kernel_rows + row * (last - first)) * row_size],
                          row, first, last)
+        wait_for_all()
         for thread in prange(num_threads, schedule="static", chunksize=1):
             while (task := next_task(&work, thread)) >= 0:
                 image = task // strips

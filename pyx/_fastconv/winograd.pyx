@@ -34,7 +34,7 @@ from _fastconv._window cimport (
 from _fastconv._winograd cimport (
     POINTS, SKEW, Tiles, image_rows, is_short_row, load_lines, tiles_of,
 )
-from _fastconv._work cimport Work, next_task, share_work
+from _fastconv._work cimport Work, next_task, share_work, wait_for_all
 
 cdef extern from "simd/winograd.h" nogil:
     int fc_lacking(int, int) noexcept
@@ -232,10 +232,12 @@ def staged(const float[:, :, :, ::1] x,         # IN
                 while (task := next_task(&work, thread)) >= 0:
                     input_row(&t, &o, &s, &x[0, 0, 0, 0], first + task, &v[0],
                               o.tiles * padded + SKEW, &scratch[threadid(), 0])
+            wait_for_all()
             for thread in prange(num_threads, schedule="static", chunksize=1):
                 while (task := next_task(&products, thread)) >= 0:
                     staged_product(&t, &o, &v[0], &u[0], &m[0], filters, padded,
                                    <int> (task // panels), <int> (task % panels))
+            wait_for_all()
             for task in prange(o.tiles, schedule="static"):
                 staged_output(&t, &o, &m[0], &bias[0], &y[0, 0, 0, 0], winner, filters,
                               first + task // t.columns, <int> (task % t.columns))

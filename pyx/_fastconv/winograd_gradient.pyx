@@ -18,7 +18,7 @@ from _fastconv._tiles cimport (
 )
 from _fastconv._window cimport Strip, load_strip, strip_of
 from _fastconv._winograd cimport POINTS, SKEW, Tiles, fc_input_tile, tiles_of
-from _fastconv._work cimport Work, next_task, share_work
+from _fastconv._work cimport Work, next_task, share_work, wait_for_all
 
 cdef extern from "simd/winograd_gradient.h" nogil:
     const int OUTER_ROWS "FC_WINOGRAD_OUTER_ROWS"
@@ -202,6 +202,7 @@ def kernel_gradient(const float[:, :, :, ::1] x,    # IN
                     gradient_row(&t, &s, &x[0, 0, 0, 0], &dy[0, 0, 0, 0], first + task,
                                  &v[0], &z[0], tiles, task * t.columns,
                                  &sums[first + task, 0], &scratch[threadid(), 0])
+            wait_for_all()
             if group:
                 for thread in prange(num_threads, schedule="static", chunksize=1):
                     while (task := next_task(&products, thread)) >= 0:
@@ -218,6 +219,7 @@ def kernel_gradient(const float[:, :, :, ::1] x,    # IN
                                     block_tiles, split * panels // splits,
                                     (split + 1) * panels // splits, first == 0)
                 if last == rows:
+                    wait_for_all()
                     for task in prange(t.channels, schedule="static"):
                         kernel_gradient_channel(&t, &du[0, 0], task, &dkernel[0, 0, 0, 0])
             restore_denormals(mode)

@@ -27,7 +27,7 @@ from _fastconv._window cimport Strip, padded_channels, panel_count, panel_vector
 from _fastconv._winograd cimport (
     POINTS, SKEW, Tiles, image_rows, is_short_row, load_lines, tiles_of,
 )
-from _fastconv._work cimport Work, next_task, share_work
+from _fastconv._work cimport Work, next_task, share_work, wait_for_all
 
 cdef extern from "simd/winograd_narrow.h" nogil:
     ctypedef struct Panel "fc_narrow_panel":
@@ -287,6 +287,7 @@ def kernel_gradient(const float[:, :, :, ::1] x,        # IN
                     gradient_row(&t, <int> (row % t.rows), &v[threadid(), 0],
                                  &dy[0, 0, 0, 0] + image * y_size, &z[threadid(), 0],
                                  &du[task, 0], &sums[task, 0])
+        wait_for_all()
         for task in prange(t.channels * (padded // LANES_F32), schedule="static"):
             finish(&t, &du[0, 0], parts, du.shape[1], <int> (task % t.channels),
                    <int> (task // t.channels), &dkernel[0, 0, 0, 0])

@@ -73,7 +73,7 @@ class ConvPoolPlan:
         self._forward = self._plan_forward(input_shape, window)
         self._padded_filters = pad_channels(kernel_shape[3], self._dtype)
         size = self._padded_filters * len(self._forward.taps) * kernel_shape[2]
-        self._packed = PackedKernel(size, self._dtype, self._pack)
+        self._packed = PackedKernel(size, self._dtype)
         self._winograd = winograd_output(
             input_shape, kernel_shape[3], window, 1, self._dtype, pooled=True
         )
@@ -189,7 +189,7 @@ class ConvPoolPlan:
             self._winograd.forward(x, kernel, bias, out, winners)
             return
         gather, threads = self._forward, runtime.get_num_threads()
-        packed = self._packed(kernel)
+        packed = self._packed(kernel, self._pack)
         start = padded_bias(self._scratch, bias, self._padded_filters)
         rows = -(-gather.strip_rows(self._images, threads, self._dtype.itemsize) // 2)
         _kernels.forward(

@@ -79,7 +79,7 @@ class Conv2DPlan:
         )
         # The output's; in training the input gradient finds another kernel at each call.
         self._packed = PackedKernel(
-            self._packed_size(self._forward.gather, transposed=False), self._dtype, self._pack
+            self._packed_size(self._forward.gather, transposed=False), self._dtype
         )
         self._phases = self._winograd_gradient = self._overlapping = self._product = None
         self._window = window
@@ -159,7 +159,7 @@ class Conv2DPlan:
             packed = self._scratch("packed", self._packed_size(gather, transposed=True))
             self._pack_for(gather, kernel, packed, transposed=True)
         else:
-            packed = self._packed(kernel)
+            packed = self._packed(kernel, self._pack)
         if direct.positions is not None:
             direct.positions.run(source, packed, start, target)
             return

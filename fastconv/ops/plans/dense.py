@@ -22,8 +22,8 @@ TURNED_BATCH = 256
 """Samples that may be lanes of the input's gradient; where more than an eighth of the lanes is
 idle, or rows are longer, dots are as fast.  Measured on AVX2 and AVX-512, 8 to 2048 samples."""
 SAMPLES_OF_PART = 16
-"""Of one sum of a narrow layer's gradient, times the outputs: so the sums that parts of the samples
-have of their own take a sixteenth of the memory traffic."""
+"""At least, of one sum of a narrow layer's gradient, times the outputs: so the sums that parts of
+the samples have of their own take a sixteenth of the memory traffic."""
 PARTS = 16
 """Private sums at most; fixed, so that results do not depend on the threads."""
 GROUP_OUTPUTS = 512
@@ -112,6 +112,9 @@ class DensePlan:
                 size = self._outputs * _narrow.BLOCK_INPUTS
                 sums = self._scratch.rows("narrow sums", threads, size)
             transposed = self._transposed()
+            if dkernel is None:
+                dkernel = self._scratch("unwanted", self._inputs * self._outputs)
+                dkernel = dkernel[: kernel.size].reshape(kernel.shape)
             _narrow.gradients(dy, x, kernel, dx, dkernel, dbias, transposed, sums, parts, threads)
             return None
         rows = _kernels.GRADIENT_ROWS

@@ -49,21 +49,24 @@ class PackedKernel:
     ends at its first values, and no copy is made until those stay the same for two calls.
     """
 
-    def __init__(self, size: int, dtype: np.dtype, pack: Callable[..., None]) -> None:
+    def __init__(self, size: int, dtype: np.dtype) -> None:
         self._size = size
         self._scratch = Scratch(dtype)
-        self._pack = pack
         self._probe = b""
         self._packed_bytes: bytearray | None = None
 
-    def __call__(self, kernel: np.ndarray) -> np.ndarray:
-        """Return `kernel`, a C-contiguous array, as `pack` lays it out."""
+    def __call__(self, kernel: np.ndarray, pack: Callable[..., None]) -> np.ndarray:
+        """Return `kernel`, a C-contiguous array, as `pack`, the same each time, lays it out.
+
+        It is not kept: a method of the plan that holds this would keep the plan, with all its
+        scratch, until the garbage collector looks for cycles.
+        """
         packed = self._scratch("packed", self._size)
         # A bytearray compares with any buffer by memcmp.
         if self._packed_bytes is not None and self._packed_bytes == kernel:
             return packed
         self._packed_bytes = None
-        self._pack(kernel, packed)
+        pack(kernel, packed)
         probe = kernel.reshape(-1)[:PROBE_VALUES].tobytes()
         if probe == self._probe:
             self._packed_bytes = bytearray(memoryview(kernel))

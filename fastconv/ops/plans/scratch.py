@@ -47,5 +47,5 @@ class Scratch:
 
     def rows(self, name: str, threads: int, size: int, dtype: Any = None) -> np.ndarray:
         """Return memory with a row of at least `size` for each thread, far from the others'."""
-        gap = GAP // np.dtype(dtype or self._dtype).itemsize
+        gap = GAP // np.dtype(dtype or self._dtype).itemsize if threads > 1 and size > 1 else 0
         return self(name, threads, size + gap, dtype=dtype)

@@ -99,7 +99,7 @@ class WinogradPlan:
         self._padded_filters = pad_channels(filters, dtype)
         self._scratch = Scratch(np.float32)
         size = _points(self._padded_filters * channels)
-        self._kernel = PackedKernel(size, dtype, self._transform)
+        self._kernel = PackedKernel(size, dtype)
 
     def forward(
         self,
@@ -112,7 +112,7 @@ class WinogradPlan:
         """Write the output, and to `winners` which pixel of each pool window it came from."""
         threads = runtime.get_num_threads()
         size = _points(self._padded_filters * self._channels)
-        u = self._kernel(kernel)
+        u = self._kernel(kernel, self._transform)
         start = padded_bias(self._scratch, bias, self._padded_filters)
         # Few rows of tiles do not share out evenly; the steps of a stage do.
         few = self._rows < 4 * threads

@@ -47,7 +47,7 @@ class WinogradNarrowPlan:
         self._lines = 6 * ((4 * self._tiles.columns + 2) * channels + SKEW)
         self._v = self._tiles.columns * POINTS * -(-channels // 4) * 4
         size = POINTS * channels * self._padded_filters
-        self._kernel = PackedKernel(size, dtype, _kernels.transform_kernel)
+        self._kernel = PackedKernel(size, dtype)
 
     def forward(
         self,
@@ -62,7 +62,7 @@ class WinogradNarrowPlan:
         start = padded_bias(self._scratch, bias, self._padded_filters)
         _kernels.forward(
             x,
-            self._kernel(kernel),
+            self._kernel(kernel, _kernels.transform_kernel),
             start,
             out,
             winners,
