@@ -81,7 +81,7 @@ def test_against_the_twin(batch, inputs, outputs, dtype, bias, seed, alive):
     ],
     ids=str,
 )
-def test_the_chapters_layers(shape, dtype):
+def test_the_chapters_layers_and_others(shape, dtype):
     if dtype == np.float64 and shape[2] == 512:
         shape = (8, 12800, 130)
     check(*shape, dtype, True, 0)

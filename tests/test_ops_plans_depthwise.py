@@ -152,7 +152,7 @@ def test_edges_read_in_place_have_the_same_bits_with_any_threads(channels, strid
 @pytest.mark.parametrize("strides", [1, 2])
 @pytest.mark.parametrize("size", [5, 7])
 @pytest.mark.parametrize("side", [4, 7, 9])
-def test_images_of_little_but_edges_are_copied(side, size, strides, monkeypatch):
+def test_copied_images_give_what_images_in_place_give(side, size, strides, monkeypatch):
     channels = LANES + 3
     options = {"padding": size // 2, "strides": strides, "groups": channels}
     case = Case((2, side, side, channels), (size, size, 1, channels), options, np.float32, "C", 0)
@@ -169,7 +169,7 @@ def test_images_of_little_but_edges_are_copied(side, size, strides, monkeypatch)
 
 
 @pytest.mark.parametrize(("side", "size", "copied"), [(7, 7, 1), (8, 7, 1), (14, 7, 0), (7, 3, 0)])
-def test_when_images_are_copied(side, size, copied):
+def test_images_of_little_but_edges_are_copied(side, size, copied):
     taps = [(tap, tap - size // 2) for tap in range(size)]
     plan = plan_lanes(
         (side, side, 64),

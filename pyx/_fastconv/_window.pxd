@@ -93,9 +93,8 @@ cdef inline Block block_of(const int[::1] fields):
 
 
 cdef struct Slab:
-    # The weights of one walk over a block: `lines` kernel rows of `taps` stretches of
-    # up to `vectors`, the stretches being of one pixel or, with a single tap, of a whole kernel
-    # row.
+    # The weights of one walk over a block: `lines` kernel rows of `taps` stretches of up to
+    # `vectors`, the stretches being of one pixel or, with a single tap, of a whole kernel row.
     int lines
     int taps
     int vectors

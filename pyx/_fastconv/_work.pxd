@@ -2,9 +2,8 @@
 
     share_work(&work, tasks, num_threads)
     with nogil, parallel(num_threads=num_threads):
-        for thread in prange(num_threads, schedule="static", chunksize=1):
-            while (task := next_task(&work, thread)) >= 0:
-                ...
+        while (task := next_task(&work, threadid())) >= 0:
+            ...
         wait_for_all()
         for task in prange(...):  # reads what the loop before wrote
 """

@@ -208,23 +208,21 @@ def gather(const real[:, :, :, ::1] source,        # IN (images, height, width, 
     cdef ptrdiff_t task, image
     cdef int first, split
     cdef Work work
-    cdef int thread
     cdef float_mode mode = 0
     if tasks == 0:
         return
     share_work(&work, tasks, num_threads)
     with nogil, parallel(num_threads=num_threads):
         mode = flush_denormals()
-        for thread in prange(num_threads, schedule="static", chunksize=1):
-            while (task := next_task(&work, thread)) >= 0:
-                split = <int> (task % splits)
-                image = task // splits // strips
-                first = <int> (task // splits % strips) * strip_rows
-                gather_strip(&g, &s, &source[image, 0, 0, 0], &packed[0], &bias[0],
-                             &target[image, 0, 0, 0], &run_offset[0], &run_row[0], first,
-                             min(first + strip_rows, g.rows), split * panels // splits,
-                             (split + 1) * panels // splits, &scratch[threadid(), 0],
-                             &stage[threadid(), 0], stage_pixels)
+        while (task := next_task(&work, threadid())) >= 0:
+            split = <int> (task % splits)
+            image = task // splits // strips
+            first = <int> (task // splits % strips) * strip_rows
+            gather_strip(&g, &s, &source[image, 0, 0, 0], &packed[0], &bias[0],
+                         &target[image, 0, 0, 0], &run_offset[0], &run_row[0], first,
+                         min(first + strip_rows, g.rows), split * panels // splits,
+                         (split + 1) * panels // splits, &scratch[threadid(), 0],
+                         &stage[threadid(), 0], stage_pixels)
         restore_denormals(mode)
 
 
@@ -252,21 +250,19 @@ def gather_images(const real[:, :, :, ::1] source,     # IN (images, height, wid
     cdef ptrdiff_t target_image = target.shape[1] * target.shape[2] * target.shape[3], task
     cdef ptrdiff_t tasks = <ptrdiff_t> ((images + p.images - 1) // p.images) * strips * splits
     cdef Work work
-    cdef int thread
     cdef float_mode mode = 0
     share_work(&work, tasks, num_threads)
     with nogil, parallel(num_threads=num_threads):
         mode = flush_denormals()
-        for thread in prange(num_threads, schedule="static", chunksize=1):
-            while (task := next_task(&work, thread)) >= 0:
-                split = <int> (task % splits)
-                image = <int> (task // splits // strips) * p.images
-                first = <int> (task // splits % strips) * strip_rows
-                gather_positions(&g, &s, &p, &source[image, 0, 0, 0], &packed[0], &bias[0],
-                                 &target[image, 0, 0, 0], target_image, &row_offset[0],
-                                 min(p.images, images - image), first,
-                                 min(first + strip_rows, g.rows), split * panels // splits,
-                                 (split + 1) * panels // splits, &scratch[threadid(), 0])
+        while (task := next_task(&work, threadid())) >= 0:
+            split = <int> (task % splits)
+            image = <int> (task // splits // strips) * p.images
+            first = <int> (task // splits % strips) * strip_rows
+            gather_positions(&g, &s, &p, &source[image, 0, 0, 0], &packed[0], &bias[0],
+                             &target[image, 0, 0, 0], target_image, &row_offset[0],
+                             min(p.images, images - image), first,
+                             min(first + strip_rows, g.rows), split * panels // splits,
+                             (split + 1) * panels // splits, &scratch[threadid(), 0])
         restore_denormals(mode)
 
 
@@ -313,21 +309,19 @@ def gather_overlapping(const real[:, :, :, ::1] source,   # IN (images, height, 
     cdef int strips = (g.rows + strip_rows - 1) // strip_rows, width = target.shape[2], first
     cdef ptrdiff_t task, image, tasks = source.shape[0] * strips
     cdef Work work
-    cdef int thread
     cdef float_mode mode = 0
     if tasks == 0:
         return
     share_work(&work, tasks, num_threads)
     with nogil, parallel(num_threads=num_threads):
         mode = flush_denormals()
-        for thread in prange(num_threads, schedule="static", chunksize=1):
-            while (task := next_task(&work, thread)) >= 0:
-                image = task // strips
-                first = <int> (task % strips) * strip_rows
-                overlap_strip(&g, &s, &o, &source[image, 0, 0, 0], &packed[0], &zeros[0],
-                              &target[image, 0, 0, 0], width, &run_offset[0], first,
-                              min(first + strip_rows, g.rows), &scratch[threadid(), 0],
-                              &stage[threadid(), 0])
+        while (task := next_task(&work, threadid())) >= 0:
+            image = task // strips
+            first = <int> (task % strips) * strip_rows
+            overlap_strip(&g, &s, &o, &source[image, 0, 0, 0], &packed[0], &zeros[0],
+                          &target[image, 0, 0, 0], width, &run_offset[0], first,
+                          min(first + strip_rows, g.rows), &scratch[threadid(), 0],
+                          &stage[threadid(), 0])
         restore_denormals(mode)
 
 

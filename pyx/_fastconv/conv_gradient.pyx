@@ -289,30 +289,27 @@ def kernel_gradient(const real[:, :, :, ::1] x,     # IN
     cdef Shape g = shape_of(x.shape[1], x.shape[2], x.shape[3], dy.shape[1], dy.shape[2],
                             dy.shape[3], shape, runs.shape[0])
     cdef ptrdiff_t parts = sums.shape[0], rows = x.shape[0] * g.rows, task, part, split
-    cdef int depth = g.runs * g.run_length
+    cdef int row, depth = g.runs * g.run_length
     cdef ptrdiff_t pieces = piece_count(&g)
     cdef Work work
-    cdef int thread
     cdef float_mode mode = 0
     cdef int k
     share_work(&work, parts * splits, num_threads)
     with nogil, parallel(num_threads=num_threads):
         mode = flush_denormals()
-        for thread in prange(num_threads, schedule="static", chunksize=1):
-            while (task := next_task(&work, thread)) >= 0:
-                part = task // splits
-                split = task % splits
-                gradient_part(&g, &x[0, 0, 0, 0], &dy[0, 0, 0, 0], &runs[0, 0],
-                              part * rows // parts, (part + 1) * rows // parts, block_rows,
-                              <int> (split * pieces // splits),
-                              <int> ((split + 1) * pieces // splits),
-                              &sums[part, 0], &bias_sums[part, 0] if split == 0 else NULL,
-                              &patch[threadid(), 0], &filters[threadid(), 0],
-                              &stretches[threadid(), 0])
+        while (task := next_task(&work, threadid())) >= 0:
+            part = task // splits
+            split = task % splits
+            gradient_part(&g, &x[0, 0, 0, 0], &dy[0, 0, 0, 0], &runs[0, 0],
+                          part * rows // parts, (part + 1) * rows // parts, block_rows,
+                          <int> (split * pieces // splits), <int> ((split + 1) * pieces // splits),
+                          &sums[part, 0], &bias_sums[part, 0] if split == 0 else NULL,
+                          &patch[threadid(), 0], &filters[threadid(), 0],
+                          &stretches[threadid(), 0])
         wait_for_all()
-        for task in prange(depth, schedule="static"):
-            reduce_row(&g, &sums[0, 0], parts, sums.shape[1], <int> task,
-                       &dkernel[0, 0, 0, 0] + task * g.filters)
+        for row in prange(depth, schedule="static"):
+            reduce_row(&g, &sums[0, 0], parts, sums.shape[1], row,
+                       &dkernel[0, 0, 0, 0] + <ptrdiff_t> row * g.filters)
         restore_denormals(mode)
     if dbias is not None:
         for k in range(g.filters):
@@ -340,28 +337,26 @@ def patch_gradient(const real[:, :, :, ::1] x,     # IN
     cdef Patch g = patch_of(shape)
     cdef Strip s = strip_of(strip)
     cdef ptrdiff_t blocks = x.shape[0] * ((g.rows + g.block_rows - 1) // g.block_rows)
-    cdef ptrdiff_t pieces = <ptrdiff_t> patch_pieces(&g) * g.groups, task, part, split
+    cdef ptrdiff_t pieces = <ptrdiff_t> patch_pieces(&g) * g.groups, task, part, split, vector
     cdef Work work
-    cdef int thread
     cdef float_mode mode = 0
     cdef int k
     share_work(&work, <ptrdiff_t> parts * splits, num_threads)
     with nogil, parallel(num_threads=num_threads):
         mode = flush_denormals()
-        for thread in prange(num_threads, schedule="static", chunksize=1):
-            while (task := next_task(&work, thread)) >= 0:
-                part = task // splits
-                split = task % splits
-                patch_part(&g, &s, &x[0, 0, 0, 0], &dy[0, 0, 0, 0], &offset[0],
-                           part * blocks // parts, (part + 1) * blocks // parts,
-                           <int> (split * pieces // splits), <int> ((split + 1) * pieces // splits),
-                           &sums[part, 0], &bias_sums[part, 0], &strips[threadid(), 0],
-                           &filters[threadid(), 0])
+        while (task := next_task(&work, threadid())) >= 0:
+            part = task // splits
+            split = task % splits
+            patch_part(&g, &s, &x[0, 0, 0, 0], &dy[0, 0, 0, 0], &offset[0],
+                       part * blocks // parts, (part + 1) * blocks // parts,
+                       <int> (split * pieces // splits), <int> ((split + 1) * pieces // splits),
+                       &sums[part, 0], &bias_sums[part, 0], &strips[threadid(), 0],
+                       &filters[threadid(), 0])
         wait_for_all()
-        for task in prange(<ptrdiff_t> g.groups * g.vectors, schedule="static"):
-            reduce_vector(&g, &sums[0, 0], parts, sums.shape[1], <int> (task // g.vectors),
-                          <int> (task % g.vectors), places[task % g.vectors, 0],
-                          places[task % g.vectors, 1], places[task % g.vectors, 2],
+        for vector in prange(<ptrdiff_t> g.groups * g.vectors, schedule="static"):
+            reduce_vector(&g, &sums[0, 0], parts, sums.shape[1], <int> (vector // g.vectors),
+                          <int> (vector % g.vectors), places[vector % g.vectors, 0],
+                          places[vector % g.vectors, 1], places[vector % g.vectors, 2],
                           &dkernel[0, 0, 0, 0])
         restore_denormals(mode)
     if dbias is not None:

@@ -156,30 +156,28 @@ def output(const real[:, ::1] x,             # IN (batch, inputs)
            int parts, int vectors, int panels, int num_threads):
     """y = x kernel + bias, in groups of `panels` panels of `vectors` vectors."""
     cdef Dense d = dense_of(x.shape[0], x.shape[1], y.shape[1], vectors, panels, &y[0, 0])
-    cdef ptrdiff_t task, part
+    cdef ptrdiff_t task, part, sample
     cdef const real* offsets = NULL if bias is None else &bias[0]
     cdef Work work
-    cdef int thread
     cdef float_mode mode = 0
     share_work(&work, parts * d.groups, num_threads)
     with nogil, parallel(num_threads=num_threads):
         mode = flush_denormals()
-        for thread in prange(num_threads, schedule="static", chunksize=1):
-            while (task := next_task(&work, thread)) >= 0:
-                part = task // d.groups
-                if d.batch == 1:
-                    output_pass(&d, &x[0, 0], &kernel[0, 0], &sums[part, 0],
-                                part * d.inputs // parts, (part + 1) * d.inputs // parts,
-                                task % d.groups, &rows[threadid(), 0], &factors[threadid(), 0])
-                else:
-                    output_part(&d, &x[0, 0], &kernel[0, 0], &sums[part, 0],
-                                part * d.inputs // parts, (part + 1) * d.inputs // parts,
-                                task % d.groups, &packed[threadid(), 0], &rows[threadid(), 0],
-                                &factors[threadid(), 0])
+        while (task := next_task(&work, threadid())) >= 0:
+            part = task // d.groups
+            if d.batch == 1:
+                output_pass(&d, &x[0, 0], &kernel[0, 0], &sums[part, 0],
+                            part * d.inputs // parts, (part + 1) * d.inputs // parts,
+                            task % d.groups, &rows[threadid(), 0], &factors[threadid(), 0])
+            else:
+                output_part(&d, &x[0, 0], &kernel[0, 0], &sums[part, 0],
+                            part * d.inputs // parts, (part + 1) * d.inputs // parts,
+                            task % d.groups, &packed[threadid(), 0], &rows[threadid(), 0],
+                            &factors[threadid(), 0])
         wait_for_all()
-        for task in prange(d.batch, schedule="static"):
-            add_parts(d.outputs, &sums[0, task * d.padded], parts, sums.shape[1], offsets,
-                      &y[task, 0])
+        for sample in prange(d.batch, schedule="static"):
+            add_parts(d.outputs, &sums[0, sample * d.padded], parts, sums.shape[1], offsets,
+                      &y[sample, 0])
         restore_denormals(mode)
 
 
@@ -274,46 +272,42 @@ def gradients(const real[:, ::1] dy,         # IN (batch, outputs)
                                     <int> (x.shape[0] + step - 1) // step, 1, &dealt[0])
     cdef real* input_gradient = NULL if dx is None else &dx[0, 0]
     cdef bint by_turns = turned is not None and dx is not None
-    cdef ptrdiff_t task, first, length, alive
+    cdef ptrdiff_t task, first, length, alive, sample, block
     cdef Work work
-    cdef int thread
     cdef float_mode mode = 0
     if dbias is not None:
         bias_gradient(&dy[0, 0], &dbias[0], d.batch, d.outputs)
     share_work(&work, (d.inputs + ROWS - 1) // ROWS, num_threads)
     with nogil, parallel(num_threads=num_threads):
         mode = flush_denormals()
-        for task in prange(d.batch, schedule="static"):
-            deal_row(&dy[task, 0], d.outputs, d.vectors, &dealt[task * d.width],
+        for sample in prange(d.batch, schedule="static"):
+            deal_row(&dy[sample, 0], d.outputs, d.vectors, &dealt[sample * d.width],
                      d.batch * d.width)
         if by_turns:
-            for task in prange((d.outputs + TURN - 1) // TURN, schedule="static"):
-                turn(&dy[0, task * TURN], d.outputs, <int> d.batch,
-                     <int> min(TURN, d.outputs - task * TURN),
-                     &turned[task * TURN * by_sample.width], by_sample.width)
+            for block in prange((d.outputs + TURN - 1) // TURN, schedule="static"):
+                turn(&dy[0, block * TURN], d.outputs, <int> d.batch,
+                     <int> min(TURN, d.outputs - block * TURN),
+                     &turned[block * TURN * by_sample.width], by_sample.width)
         wait_for_all()
-        for thread in prange(num_threads, schedule="static", chunksize=1):
-            while (task := next_task(&work, thread)) >= 0:
-                first = task * ROWS
-                length = min(ROWS, d.inputs - first)
-                list_samples(&x[0, first], d.inputs, <int> d.batch, <int> length, &counts[task, 0],
-                             &samples[task, 0], &factors[task, 0])
-                if input_gradient == NULL:
-                    continue
-                alive = living(&counts[task, 0], length)
-                # Dots one by one cost half as much again as in tiles, and twice the turned tiles
-                # or more.  Whether tiles are turned must not depend on `at_zeros`: that changes no
-                # bits.
-                if by_turns and 5 * alive > 2 * length * d.batch:
-                    turned_input_gradient_rows(&d, &by_sample, &turned[0], &kernel[0, 0],
-                                               input_gradient, first, length,
-                                               &scratch[threadid(), 0])
-                elif not at_zeros and 3 * alive <= 2 * length * d.batch:
-                    listed_input_gradient_rows(&d, &dy[0, 0], &kernel[0, 0], input_gradient, first,
-                                               length, &counts[task, 0], &samples[task, 0],
-                                               &scratch[threadid(), 0])
-                else:
-                    input_gradient_rows(&d, &dy[0, 0], &kernel[0, 0], input_gradient, first, length)
+        while (task := next_task(&work, threadid())) >= 0:
+            first = task * ROWS
+            length = min(ROWS, d.inputs - first)
+            list_samples(&x[0, first], d.inputs, <int> d.batch, <int> length, &counts[task, 0],
+                         &samples[task, 0], &factors[task, 0])
+            if input_gradient == NULL:
+                continue
+            alive = living(&counts[task, 0], length)
+            # Dots one by one cost half as much again as in tiles, and twice the turned tiles or
+            # more.  Whether tiles are turned must not depend on `at_zeros`: that changes no bits.
+            if by_turns and 5 * alive > 2 * length * d.batch:
+                turned_input_gradient_rows(&d, &by_sample, &turned[0], &kernel[0, 0],
+                                           input_gradient, first, length, &scratch[threadid(), 0])
+            elif not at_zeros and 3 * alive <= 2 * length * d.batch:
+                listed_input_gradient_rows(&d, &dy[0, 0], &kernel[0, 0], input_gradient, first,
+                                           length, &counts[task, 0], &samples[task, 0],
+                                           &scratch[threadid(), 0])
+            else:
+                input_gradient_rows(&d, &dy[0, 0], &kernel[0, 0], input_gradient, first, length)
         restore_denormals(mode)
 
 
@@ -328,22 +322,20 @@ def kernel_gradient(real[:, ::1] dkernel,          # OUT (inputs, outputs)
     cdef Dense d = dense_of(batch, dkernel.shape[0], dkernel.shape[1], vectors, panels, &dealt[0])
     cdef ptrdiff_t task, group, first, length, i
     cdef Work work
-    cdef int thread
     cdef float_mode mode = 0
     share_work(&work, (d.inputs + ROWS - 1) // ROWS, num_threads)
     with nogil, parallel(num_threads=num_threads):
         mode = flush_denormals()
-        for thread in prange(num_threads, schedule="static", chunksize=1):
-            while (task := next_task(&work, thread)) >= 0:
-                first = task * ROWS
-                length = min(ROWS, d.inputs - first)
-                for group in range(d.groups):
-                    kernel_gradient_rows(&d, &dealt[0], &counts[task, 0], &samples[task, 0],
-                                         &factors[task, 0], length, group, &scratch[threadid(), 0])
-                    for i in range(length):
-                        memcpy(&dkernel[first + i, group * d.group],
-                               &scratch[threadid(), i * group_padded(&d, group)],
-                               <size_t> group_outputs(&d, group) * sizeof(real))
+        while (task := next_task(&work, threadid())) >= 0:
+            first = task * ROWS
+            length = min(ROWS, d.inputs - first)
+            for group in range(d.groups):
+                kernel_gradient_rows(&d, &dealt[0], &counts[task, 0], &samples[task, 0],
+                                     &factors[task, 0], length, group, &scratch[threadid(), 0])
+                for i in range(length):
+                    memcpy(&dkernel[first + i, group * d.group],
+                           &scratch[threadid(), i * group_padded(&d, group)],
+                           <size_t> group_outputs(&d, group) * sizeof(real))
         restore_denormals(mode)
 
 
@@ -379,19 +371,17 @@ def update(dict rule,                        # IN as for optim.update
     cdef float* kept[RULE_SLOTS]
     cdef ptrdiff_t task, group, first, length
     cdef Work work
-    cdef int thread
     cdef float_mode mode = 0
     slots_from(slots, d.inputs * d.outputs, kept)
     share_work(&work, (d.inputs + ROWS - 1) // ROWS, num_threads)
     with nogil, parallel(num_threads=num_threads):
         mode = flush_denormals()
-        for thread in prange(num_threads, schedule="static", chunksize=1):
-            while (task := next_task(&work, thread)) >= 0:
-                first = task * ROWS
-                length = min(ROWS, d.inputs - first)
-                for group in range(d.groups):
-                    kernel_gradient_rows(&d, &dealt[0], &counts[task, 0], &samples[task, 0],
-                                         &factors[task, 0], length, group, &scratch[threadid(), 0])
-                    update_rows(&d, &fields, &value[0, 0], kept, first, length, group,
-                                &scratch[threadid(), 0])
+        while (task := next_task(&work, threadid())) >= 0:
+            first = task * ROWS
+            length = min(ROWS, d.inputs - first)
+            for group in range(d.groups):
+                kernel_gradient_rows(&d, &dealt[0], &counts[task, 0], &samples[task, 0],
+                                     &factors[task, 0], length, group, &scratch[threadid(), 0])
+                update_rows(&d, &fields, &value[0, 0], kept, first, length, group,
+                            &scratch[threadid(), 0])
         restore_denormals(mode)

@@ -181,7 +181,6 @@ def gradients(const real[:, ::1] dy,     # IN (batch, outputs)
     cdef real* input_gradient
     cdef ptrdiff_t task, block, part, first, length, sample
     cdef Work work
-    cdef int thread
     cdef float_mode mode = 0
     if dbias is not None:
         bias_gradient(&dy[0, 0], &dbias[0], batch, outputs)
@@ -190,21 +189,20 @@ def gradients(const real[:, ::1] dy,     # IN (batch, outputs)
     share_work(&work, parts * blocks, num_threads)
     with nogil, parallel(num_threads=num_threads):
         mode = flush_denormals()
-        for thread in prange(num_threads, schedule="static", chunksize=1):
-            while (task := next_task(&work, thread)) >= 0:
-                part = task // blocks
-                first = task % blocks * BLOCK
-                length = min(BLOCK, inputs - first)
-                sample = part * batch // parts
-                input_gradient = NULL if dx is None else &dx[sample, first]
-                if parts > 1:
-                    gradients_block(&dy[sample, 0], &x[sample, first], weights + first,
-                                    input_gradient, &sums[part, first], inputs,
-                                    (part + 1) * batch // parts - sample, inputs, outputs, length)
-                    continue
-                gradients_block(&dy[0, 0], &x[0, first], weights + first, input_gradient,
-                                &sums[threadid(), 0], BLOCK, batch, inputs, outputs, length)
-                add_sums(&sums[threadid(), 0], 1, 0, BLOCK, outputs, length, &dkernel[first, 0])
+        while (task := next_task(&work, threadid())) >= 0:
+            part = task // blocks
+            first = task % blocks * BLOCK
+            length = min(BLOCK, inputs - first)
+            sample = part * batch // parts
+            input_gradient = NULL if dx is None else &dx[sample, first]
+            if parts > 1:
+                gradients_block(&dy[sample, 0], &x[sample, first], weights + first,
+                                input_gradient, &sums[part, first], inputs,
+                                (part + 1) * batch // parts - sample, inputs, outputs, length)
+                continue
+            gradients_block(&dy[0, 0], &x[0, first], weights + first, input_gradient,
+                            &sums[threadid(), 0], BLOCK, batch, inputs, outputs, length)
+            add_sums(&sums[threadid(), 0], 1, 0, BLOCK, outputs, length, &dkernel[first, 0])
         if parts > 1:
             wait_for_all()
             for block in prange(blocks, schedule="static"):

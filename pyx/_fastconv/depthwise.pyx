@@ -15,17 +15,17 @@ line's vectors once for all the outputs that read them.  Where `copied` is 0 the
 image is read in place and a window that leaves it is clipped to the taps inside.
 Columns at the image's edges are computed as rows are, downwards.  Else, or where
 an image is little but edges, a strip is copied, spread over planes and the phases
-of a stride (see _planes.pxd).  Fewer
-channels than a vector are read as one, padded by the next pixel's; far fewer
-(`narrow`) count as one: neighbouring pixels are one *unit* of several pixels'
-channels, since along a phase every tap is as far from its output.
+of a stride (see _planes.pxd).  Fewer channels than a vector are read as one, padded
+by the next pixel's; far fewer (`narrow`) count as one: neighbouring pixels are one
+*unit* of several pixels' channels, since along a phase every tap is as far from its
+output.
 
 The kernel gradient keeps one vector of channels of up to FC_TAPS taps in
 registers over a block of rows.  Blocks are dealt to a fixed number of parts,
 each with private sums, which the caller adds in order.
 """
 
-from cython.parallel cimport parallel, prange, threadid
+from cython.parallel cimport parallel, threadid
 from libc.stddef cimport ptrdiff_t
 from libc.stdint cimport int32_t
 from libc.string cimport memcpy, memset
@@ -249,17 +249,15 @@ def output(const real[:, :, :, ::1] source,     # IN (images, height, width, cha
     cdef int strips = (g.rows + strip_rows - 1) // strip_rows
     cdef ptrdiff_t task
     cdef Work work
-    cdef int thread
     cdef float_mode mode = 0
     share_work(&work, source.shape[0] * strips, num_threads)
     with nogil, parallel(num_threads=num_threads):
         mode = flush_denormals()
-        for thread in prange(num_threads, schedule="static", chunksize=1):
-            while (task := next_task(&work, thread)) >= 0:
-                output_strip(&g, &t, &source[task // strips, 0, 0, 0], &weights[0, 0], &bias[0],
-                             &target[task // strips, 0, 0, 0], (task % strips) * strip_rows,
-                             min((task % strips + 1) * strip_rows, g.rows), &scratch[threadid(), 0],
-                             &whole_row[threadid(), 0])
+        while (task := next_task(&work, threadid())) >= 0:
+            output_strip(&g, &t, &source[task // strips, 0, 0, 0], &weights[0, 0], &bias[0],
+                         &target[task // strips, 0, 0, 0], (task % strips) * strip_rows,
+                         min((task % strips + 1) * strip_rows, g.rows), &scratch[threadid(), 0],
+                         &whole_row[threadid(), 0])
         restore_denormals(mode)
 
 
@@ -366,19 +364,17 @@ def kernel_gradient(const real[:, :, :, ::1] x,     # IN
     cdef ptrdiff_t size = <ptrdiff_t> g.row_taps * g.column_taps * g.unit_channels
     cdef int part
     cdef Work work
-    cdef int thread
     cdef float_mode mode = 0
     share_work(&work, parts, num_threads)
     with nogil, parallel(num_threads=num_threads):
         mode = flush_denormals()
-        for thread in prange(num_threads, schedule="static", chunksize=1):
-            while (part := next_task(&work, thread)) >= 0:
-                memset(&sums[part, 0], 0, size * sizeof(real))
-                memset(&bias_sums[part, 0], 0, g.unit_channels * sizeof(real))
-                gradient_part(&g, &t, &x[0, 0, 0, 0], &dy[0, 0, 0, 0], &sums[part, 0],
-                              &bias_sums[part, 0], part * total // parts,
-                              (part + 1) * total // parts, blocks, block_rows, &taps[threadid(), 0],
-                              &scratch[threadid(), 0], &whole_rows[threadid(), 0])
+        while (part := next_task(&work, threadid())) >= 0:
+            memset(&sums[part, 0], 0, size * sizeof(real))
+            memset(&bias_sums[part, 0], 0, g.unit_channels * sizeof(real))
+            gradient_part(&g, &t, &x[0, 0, 0, 0], &dy[0, 0, 0, 0], &sums[part, 0],
+                          &bias_sums[part, 0], part * total // parts,
+                          (part + 1) * total // parts, blocks, block_rows, &taps[threadid(), 0],
+                          &scratch[threadid(), 0], &whole_rows[threadid(), 0])
         restore_denormals(mode)
 
 

@@ -8,7 +8,7 @@ Loops, outermost first: strips of rows of windows of each image (parallel) - pan
 vectors of filters - rows of windows - windows.  The leaf takes a whole row of windows.
 """
 
-from cython.parallel cimport parallel, prange, threadid
+from cython.parallel cimport parallel, threadid
 from libc.stddef cimport ptrdiff_t
 from libc.stdint cimport uint8_t
 
@@ -60,18 +60,16 @@ def forward(const real[:, :, :, ::1] x,             # IN
     cdef ptrdiff_t task, size = <ptrdiff_t> b.rows * b.columns * b.filters
     cdef uint8_t* winner = NULL if winners is None else &winners[0, 0, 0, 0]
     cdef Work work
-    cdef int thread
     cdef float_mode mode = 0
     share_work(&work, x.shape[0] * strips, num_threads)
     with nogil, parallel(num_threads=num_threads):
         mode = flush_denormals()
-        for thread in prange(num_threads, schedule="static", chunksize=1):
-            while (task := next_task(&work, thread)) >= 0:
-                forward_strip(&b, &s, &x[task // strips, 0, 0, 0], &packed[0], &bias[0],
-                              &y[task // strips, 0, 0, 0],
-                              NULL if winner == NULL else winner + (task // strips) * size,
-                              &run_offset[0], <int> run_offset.shape[0], run_length,
-                              (task % strips) * strip_rows,
-                              min((task % strips + 1) * strip_rows, b.rows),
-                              &scratch[threadid(), 0])
+        while (task := next_task(&work, threadid())) >= 0:
+            forward_strip(&b, &s, &x[task // strips, 0, 0, 0], &packed[0], &bias[0],
+                          &y[task // strips, 0, 0, 0],
+                          NULL if winner == NULL else winner + (task // strips) * size,
+                          &run_offset[0], <int> run_offset.shape[0], run_length,
+                          (task % strips) * strip_rows,
+                          min((task % strips + 1) * strip_rows, b.rows),
+                          &scratch[threadid(), 0])
         restore_denormals(mode)

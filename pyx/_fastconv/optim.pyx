@@ -300,15 +300,13 @@ def moments(const float[:, ::1] x,          # IN (rows, lanes)
     cdef ptrdiff_t rows = x.shape[0], parts = mean.shape[0], part
     cdef int lanes = <int> x.shape[1]
     cdef Work work
-    cdef int thread
     cdef float_mode mode = 0
     share_work(&work, parts, num_threads)
     with nogil, parallel(num_threads=num_threads):
         mode = flush_denormals()
-        for thread in prange(num_threads, schedule="static", chunksize=1):
-            while (part := next_task(&work, thread)) >= 0:
-                moments_part(&x[0, 0], part * rows // parts, (part + 1) * rows // parts, lanes,
-                             &mean[part, 0], &squares[part, 0], &block[threadid(), 0])
+        while (part := next_task(&work, threadid())) >= 0:
+            moments_part(&x[0, 0], part * rows // parts, (part + 1) * rows // parts, lanes,
+                         &mean[part, 0], &squares[part, 0], &block[threadid(), 0])
         restore_denormals(mode)
 
 
@@ -342,16 +340,14 @@ def affine_sums(const float[:, ::1] dy, const float[:, ::1] x,       # IN (rows,
     cdef int lanes = <int> x.shape[1]
     cdef Affine a = Affine(&affine[0, 0], &affine[1, 0], &affine[2, 0], relu)
     cdef Work work
-    cdef int thread
     cdef float_mode mode = 0
     share_work(&work, parts, num_threads)
     with nogil, parallel(num_threads=num_threads):
         mode = flush_denormals()
-        for thread in prange(num_threads, schedule="static", chunksize=1):
-            while (part := next_task(&work, thread)) >= 0:
-                affine_sums_part(&dy[0, 0], &x[0, 0], part * rows // parts,
-                                 (part + 1) * rows // parts, lanes, &a, &total[part, 0],
-                                 &along[part, 0], &block[threadid(), 0])
+        while (part := next_task(&work, threadid())) >= 0:
+            affine_sums_part(&dy[0, 0], &x[0, 0], part * rows // parts,
+                             (part + 1) * rows // parts, lanes, &a, &total[part, 0],
+                             &along[part, 0], &block[threadid(), 0])
         restore_denormals(mode)
 
 

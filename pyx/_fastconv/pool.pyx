@@ -13,7 +13,7 @@ pixels that are there.  `max_scatter` serves windows of more places than a byte
 has numbers.
 """
 
-from cython.parallel cimport parallel, prange
+from cython.parallel cimport parallel, threadid
 from libc.stddef cimport ptrdiff_t
 from libc.stdint cimport uint8_t
 
@@ -93,16 +93,14 @@ def pool(const real[:, :, :, ::1] x,        # IN
     cdef ptrdiff_t rows = x.shape[0] * p.rows, row, task
     cdef int chunk = chunk_of(rows, num_threads)
     cdef Work work
-    cdef int thread
     cdef float_mode mode = 0
     share_work(&work, (rows + chunk - 1) // chunk, num_threads)
     with nogil, parallel(num_threads=num_threads):
         mode = flush_denormals()
-        for thread in prange(num_threads, schedule="static", chunksize=1):
-            while (task := next_task(&work, thread)) >= 0:
-                for row in range(task * chunk, min((task + 1) * chunk, rows)):
-                    pool_row(&p, &x[row // p.rows, 0, 0, 0], &y[0, 0, 0, 0] + row * line,
-                             NULL if kept == NULL else kept + row * line, row % p.rows)
+        while (task := next_task(&work, threadid())) >= 0:
+            for row in range(task * chunk, min((task + 1) * chunk, rows)):
+                pool_row(&p, &x[row // p.rows, 0, 0, 0], &y[0, 0, 0, 0] + row * line,
+                         NULL if kept == NULL else kept + row * line, row % p.rows)
         restore_denormals(mode)
 
 
@@ -142,18 +140,16 @@ def pool_gradient(const real[:, :, :, ::1] dy,          # IN; but for max: the r
                                                               num_threads)))
     cdef int bands = (p.height + band - 1) // band
     cdef Work work
-    cdef int thread
     cdef float_mode mode = 0
     share_work(&work, dx.shape[0] * bands, num_threads)
     with nogil, parallel(num_threads=num_threads):
         mode = flush_denormals()
-        for thread in prange(num_threads, schedule="static", chunksize=1):
-            while (task := next_task(&work, thread)) >= 0:
-                image = task // bands
-                gradient_rows(&p, &dy[0, 0, 0, 0] + image * size,
-                              NULL if kept == NULL else kept + image * size,
-                              source + image * x_size, &dx[0, 0, 0, 0] + image * x_size,
-                              (task % bands) * band, min((task % bands + 1) * band, p.height))
+        while (task := next_task(&work, threadid())) >= 0:
+            image = task // bands
+            gradient_rows(&p, &dy[0, 0, 0, 0] + image * size,
+                          NULL if kept == NULL else kept + image * size,
+                          source + image * x_size, &dx[0, 0, 0, 0] + image * x_size,
+                          (task % bands) * band, min((task % bands + 1) * band, p.height))
         restore_denormals(mode)
 
 
@@ -169,16 +165,14 @@ def shares(const real[:, :, :, ::1] dy,       # IN
     cdef const real* norm = &dy[0, 0, 0, 0] if y is None else &y[0, 0, 0, 0]
     cdef int chunk = chunk_of(rows, num_threads)
     cdef Work work
-    cdef int thread
     cdef float_mode mode = 0
     share_work(&work, (rows + chunk - 1) // chunk, num_threads)
     with nogil, parallel(num_threads=num_threads):
         mode = flush_denormals()
-        for thread in prange(num_threads, schedule="static", chunksize=1):
-            while (task := next_task(&work, thread)) >= 0:
-                for row in range(task * chunk, min((task + 1) * chunk, rows)):
-                    share_row(&p, &dy[0, 0, 0, 0] + row * line, norm + row * line,
-                              &out[0, 0, 0, 0] + row * line, row % p.rows)
+        while (task := next_task(&work, threadid())) >= 0:
+            for row in range(task * chunk, min((task + 1) * chunk, rows)):
+                share_row(&p, &dy[0, 0, 0, 0] + row * line, norm + row * line,
+                          &out[0, 0, 0, 0] + row * line, row % p.rows)
         restore_denormals(mode)
 
 
@@ -234,17 +228,15 @@ def max_scatter(const real[:, :, :, ::1] dy,    # IN
     cdef ptrdiff_t task
     cdef int start
     cdef Work work
-    cdef int thread
     cdef float_mode mode = 0
     share_work(&work, x.shape[0] * blocks, num_threads)
     with nogil, parallel(num_threads=num_threads):
         mode = flush_denormals()
-        for thread in prange(num_threads, schedule="static", chunksize=1):
-            while (task := next_task(&work, thread)) >= 0:
-                start = (task % blocks) * CHANNELS
-                scatter_task(
-                    &p, &x[task // blocks, 0, 0, start], &dy[task // blocks, 0, 0, start],
-                    &dx[task // blocks, 0, 0, start], min(CHANNELS, p.channels - start))
+        while (task := next_task(&work, threadid())) >= 0:
+            start = (task % blocks) * CHANNELS
+            scatter_task(
+                &p, &x[task // blocks, 0, 0, start], &dy[task // blocks, 0, 0, start],
+                &dx[task // blocks, 0, 0, start], min(CHANNELS, p.channels - start))
         restore_denormals(mode)
 
 

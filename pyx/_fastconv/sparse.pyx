@@ -190,31 +190,28 @@ def kernel_gradient(const real[:, :, :, ::1] x,             # IN
     cdef ptrdiff_t rows = x.shape[0] * b.rows, part, parts = sums.shape[0], task
     cdef ptrdiff_t filter_size = <ptrdiff_t> b.kernel_rows * line_vectors(&b, &sums[0, 0]) * lanes(
         &sums[0, 0])
-    cdef int filter, blocks = (b.filters + filter_block - 1) // filter_block
+    cdef int filter, line, start, blocks = (b.filters + filter_block - 1) // filter_block
     cdef ptrdiff_t entries = <ptrdiff_t> filter_block * (strip_rows * b.columns + ROOM)
     cdef Work work
-    cdef int thread
     cdef float_mode mode = 0
     share_work(&work, parts * blocks, num_threads)
     with nogil, parallel(num_threads=num_threads):
         mode = flush_denormals()
-        for thread in prange(num_threads, schedule="static", chunksize=1):
-            while (task := next_task(&work, thread)) >= 0:
-                part = task // blocks
-                filter = <int> (task % blocks) * filter_block
-                kernel_gradient_part(&b, &s, &x[0, 0, 0, 0], &dy[0, 0, 0, filter],
-                                     &winners[0, 0, 0, filter],
-                                     min(filter_block, b.filters - filter),
-                                     &origin[0], &shift[0], part * rows // parts,
-                                     (part + 1) * rows // parts, strip_rows,
-                                     &sums[part, filter * filter_size], &bias_sums[part, filter],
-                                     &scratch[threadid(), 0], &offsets[threadid(), 0],
-                                     &gradients[threadid(), 0], &offsets[threadid(), 0] + entries)
+        while (task := next_task(&work, threadid())) >= 0:
+            part = task // blocks
+            filter = <int> (task % blocks) * filter_block
+            kernel_gradient_part(&b, &s, &x[0, 0, 0, 0], &dy[0, 0, 0, filter],
+                                 &winners[0, 0, 0, filter], min(filter_block, b.filters - filter),
+                                 &origin[0], &shift[0], part * rows // parts,
+                                 (part + 1) * rows // parts, strip_rows,
+                                 &sums[part, filter * filter_size], &bias_sums[part, filter],
+                                 &scratch[threadid(), 0], &offsets[threadid(), 0],
+                                 &gradients[threadid(), 0], &offsets[threadid(), 0] + entries)
         wait_for_all()
-        for task in prange(b.kernel_rows * ((b.filters + LINE - 1) // LINE), schedule="static"):
-            filter = <int> (task // b.kernel_rows) * LINE
-            reduce_filters(&b, &sums[0, 0], parts, sums.shape[1], <int> (task % b.kernel_rows),
-                           filter, min(filter + LINE, b.filters), &dkernel[0, 0, 0, 0])
+        for line in prange(b.kernel_rows * ((b.filters + LINE - 1) // LINE), schedule="static"):
+            start = line // b.kernel_rows * LINE
+            reduce_filters(&b, &sums[0, 0], parts, sums.shape[1], line % b.kernel_rows, start,
+                           min(start + LINE, b.filters), &dkernel[0, 0, 0, 0])
         restore_denormals(mode)
     if dbias is not None:
         for filter in range(b.filters):
@@ -376,27 +373,25 @@ def input_gradient(const real[:, :, :, ::1] dy,             # IN pooled
     cdef int groups = b.kernel_rows // walk.lines
     cdef ptrdiff_t image, task
     cdef ptrdiff_t row_size = <ptrdiff_t> line_vectors(&b, &packed[0]) * lanes(&packed[0])
-    cdef int first, last, row
+    cdef int piece, first, last, row, top
     cdef Work work
-    cdef int thread
     cdef float_mode mode = 0
     share_work(&work, dx.shape[0] * strips, num_threads)
     with nogil, parallel(num_threads=num_threads):
         mode = flush_denormals()
-        for task in prange(blocks * groups, schedule="static"):
-            first = <int> (task // groups) * filter_block
+        for piece in prange(blocks * groups, schedule="static"):
+            first = piece // groups * filter_block
             last = min(first + filter_block, b.filters)
-            row = <int> (task % groups) * walk.lines
+            row = piece % groups * walk.lines
             pack_filters(&b, &walk, &kernel[0, 0, 0, 0],
                          &packed[(first * b.kernel_rows + row * (last - first)) * row_size],
                          row, first, last)
         wait_for_all()
-        for thread in prange(num_threads, schedule="static", chunksize=1):
-            while (task := next_task(&work, thread)) >= 0:
-                image = task // strips
-                first = <int> (task % strips) * strip_rows
-                input_gradient_rows(&b, &s, &walk, &dy[image, 0, 0, 0], &winners[image, 0, 0, 0],
-                                    &packed[0], filter_block, first,
-                                    min(first + strip_rows, s.height), &dx[image, 0, 0, 0],
-                                    &scratch[threadid(), 0], &masks[threadid(), 0])
+        while (task := next_task(&work, threadid())) >= 0:
+            image = task // strips
+            top = <int> (task % strips) * strip_rows
+            input_gradient_rows(&b, &s, &walk, &dy[image, 0, 0, 0], &winners[image, 0, 0, 0],
+                                &packed[0], filter_block, top, min(top + strip_rows, s.height),
+                                &dx[image, 0, 0, 0],
+                                &scratch[threadid(), 0], &masks[threadid(), 0])
         restore_denormals(mode)

@@ -186,16 +186,14 @@ def blocked(const float[:, :, :, ::1] x,        # IN
     cdef ptrdiff_t rows = x.shape[0] * t.rows, task
     cdef uint8_t* winner = NULL if winners is None else &winners[0, 0, 0, 0]
     cdef Work work
-    cdef int thread
     cdef float_mode mode = 0
     share_work(&work, (rows + block_rows - 1) // block_rows, num_threads)
     with nogil, parallel(num_threads=num_threads):
         mode = flush_denormals()
-        for thread in prange(num_threads, schedule="static", chunksize=1):
-            while (task := next_task(&work, thread)) >= 0:
-                block(&t, &s, &x[0, 0, 0, 0], &u[0], &bias[0], &y[0, 0, 0, 0], winner,
-                      task * block_rows, min((task + 1) * block_rows, rows), &v[threadid(), 0],
-                      &m[threadid(), 0], &scratch[threadid(), 0])
+        while (task := next_task(&work, threadid())) >= 0:
+            block(&t, &s, &x[0, 0, 0, 0], &u[0], &bias[0], &y[0, 0, 0, 0], winner,
+                  task * block_rows, min((task + 1) * block_rows, rows), &v[threadid(), 0],
+                  &m[threadid(), 0], &scratch[threadid(), 0])
         restore_denormals(mode)
 
 
@@ -212,14 +210,13 @@ def staged(const float[:, :, :, ::1] x,         # IN
     """The same, `block_rows` tile rows at a time through each step."""
     cdef Tiles t = tiles_of(fields)
     cdef Strip s = strip_of(strip)
-    cdef ptrdiff_t rows = x.shape[0] * t.rows, first = 0, last, task
+    cdef ptrdiff_t rows = x.shape[0] * t.rows, first = 0, last, task, tile
     cdef int panels = panel_count(t.filters, &v[0])
     cdef ptrdiff_t filters = padded_channels(t.filters, &v[0])
     cdef ptrdiff_t padded = padded_channels(t.channels, &v[0])
     cdef uint8_t* winner = NULL if winners is None else &winners[0, 0, 0, 0]
     cdef Order o
     cdef Work work, products
-    cdef int thread
     cdef float_mode mode = 0
     while first < rows:
         last = min(first + block_rows, rows)
@@ -228,19 +225,17 @@ def staged(const float[:, :, :, ::1] x,         # IN
         share_work(&products, POINTS * panels, num_threads)
         with nogil, parallel(num_threads=num_threads):
             mode = flush_denormals()
-            for thread in prange(num_threads, schedule="static", chunksize=1):
-                while (task := next_task(&work, thread)) >= 0:
-                    input_row(&t, &o, &s, &x[0, 0, 0, 0], first + task, &v[0],
-                              o.tiles * padded + SKEW, &scratch[threadid(), 0])
+            while (task := next_task(&work, threadid())) >= 0:
+                input_row(&t, &o, &s, &x[0, 0, 0, 0], first + task, &v[0],
+                          o.tiles * padded + SKEW, &scratch[threadid(), 0])
             wait_for_all()
-            for thread in prange(num_threads, schedule="static", chunksize=1):
-                while (task := next_task(&products, thread)) >= 0:
-                    staged_product(&t, &o, &v[0], &u[0], &m[0], filters, padded,
-                                   <int> (task // panels), <int> (task % panels))
+            while (task := next_task(&products, threadid())) >= 0:
+                staged_product(&t, &o, &v[0], &u[0], &m[0], filters, padded,
+                               <int> (task // panels), <int> (task % panels))
             wait_for_all()
-            for task in prange(o.tiles, schedule="static"):
+            for tile in prange(o.tiles, schedule="static"):
                 staged_output(&t, &o, &m[0], &bias[0], &y[0, 0, 0, 0], winner, filters,
-                              first + task // t.columns, <int> (task % t.columns))
+                              first + tile // t.columns, <int> (tile % t.columns))
             restore_denormals(mode)
         first = last
 

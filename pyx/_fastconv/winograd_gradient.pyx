@@ -182,10 +182,10 @@ def kernel_gradient(const float[:, :, :, ::1] x,    # IN
     cdef Tiles t = tiles_of(fields)
     cdef Strip s = strip_of(strip)
     cdef ptrdiff_t rows = x.shape[0] * t.rows, first = 0, last, task, tiles, splits, xi, split
+    cdef ptrdiff_t channel
     cdef int channels = vector_count(t.channels), filters = vector_count(t.filters), k
     cdef ptrdiff_t panels = outer_panels(filters)
     cdef Work work, products
-    cdef int thread
     cdef float_mode mode = 0
     # A value of dU is one sum whoever adds to it: the tasks may follow the threads.
     splits = min(panels, (4 * num_threads + POINTS - 1) // POINTS)
@@ -197,31 +197,28 @@ def kernel_gradient(const float[:, :, :, ::1] x,    # IN
                    else POINTS * splits, num_threads)
         with nogil, parallel(num_threads=num_threads):
             mode = flush_denormals()
-            for thread in prange(num_threads, schedule="static", chunksize=1):
-                while (task := next_task(&work, thread)) >= 0:
-                    gradient_row(&t, &s, &x[0, 0, 0, 0], &dy[0, 0, 0, 0], first + task,
-                                 &v[0], &z[0], tiles, task * t.columns,
-                                 &sums[first + task, 0], &scratch[threadid(), 0])
+            while (task := next_task(&work, threadid())) >= 0:
+                gradient_row(&t, &s, &x[0, 0, 0, 0], &dy[0, 0, 0, 0], first + task,
+                             &v[0], &z[0], tiles, task * t.columns,
+                             &sums[first + task, 0], &scratch[threadid(), 0])
             wait_for_all()
             if group:
-                for thread in prange(num_threads, schedule="static", chunksize=1):
-                    while (task := next_task(&products, thread)) >= 0:
-                        outer_panel(&t, &v[0], &z[0], &du[threadid(), 0], tiles, group, task,
-                                    &dkernel[0, 0, 0, 0])
+                while (task := next_task(&products, threadid())) >= 0:
+                    outer_panel(&t, &v[0], &z[0], &du[threadid(), 0], tiles, group, task,
+                                &dkernel[0, 0, 0, 0])
             else:
-                for thread in prange(num_threads, schedule="static", chunksize=1):
-                    while (task := next_task(&products, thread)) >= 0:
-                        xi = task // splits
-                        split = task % splits
-                        outer_point(&t, &v[xi * points_step(tiles, channels)],
-                                    &z[xi * points_step(tiles, filters)],
-                                    &du[0, xi * points_step(channels * LANES_F32, filters)], tiles,
-                                    block_tiles, split * panels // splits,
-                                    (split + 1) * panels // splits, first == 0)
+                while (task := next_task(&products, threadid())) >= 0:
+                    xi = task // splits
+                    split = task % splits
+                    outer_point(&t, &v[xi * points_step(tiles, channels)],
+                                &z[xi * points_step(tiles, filters)],
+                                &du[0, xi * points_step(channels * LANES_F32, filters)], tiles,
+                                block_tiles, split * panels // splits,
+                                (split + 1) * panels // splits, first == 0)
                 if last == rows:
                     wait_for_all()
-                    for task in prange(t.channels, schedule="static"):
-                        kernel_gradient_channel(&t, &du[0, 0], task, &dkernel[0, 0, 0, 0])
+                    for channel in prange(t.channels, schedule="static"):
+                        kernel_gradient_channel(&t, &du[0, 0], channel, &dkernel[0, 0, 0, 0])
             restore_denormals(mode)
         first = last
     if dbias is not None:

@@ -152,20 +152,18 @@ def forward(const float[:, :, :, ::1] x,        # IN
     cdef ptrdiff_t y_size = <ptrdiff_t> t.out_rows * t.out_columns * t.filters
     cdef uint8_t* winner = NULL if winners is None else &winners[0, 0, 0, 0]
     cdef Work work
-    cdef int thread
     cdef float_mode mode = 0
     share_work(&work, (rows + block_rows - 1) // block_rows, num_threads)
     with nogil, parallel(num_threads=num_threads):
         mode = flush_denormals()
-        for thread in prange(num_threads, schedule="static", chunksize=1):
-            while (task := next_task(&work, thread)) >= 0:
-                for row in range(task * block_rows, min((task + 1) * block_rows, rows)):
-                    image = row // t.rows
-                    input_row(&t, &s, &x[0, 0, 0, 0] + image * x_size, <int> (row % t.rows),
-                              &lines[threadid(), 0], &v[threadid(), 0])
-                    output_row(&t, <int> (row % t.rows), &v[threadid(), 0], &u[0], &bias[0],
-                               &y[0, 0, 0, 0] + image * y_size,
-                               NULL if winner == NULL else winner + image * y_size)
+        while (task := next_task(&work, threadid())) >= 0:
+            for row in range(task * block_rows, min((task + 1) * block_rows, rows)):
+                image = row // t.rows
+                input_row(&t, &s, &x[0, 0, 0, 0] + image * x_size, <int> (row % t.rows),
+                          &lines[threadid(), 0], &v[threadid(), 0])
+                output_row(&t, <int> (row % t.rows), &v[threadid(), 0], &u[0], &bias[0],
+                           &y[0, 0, 0, 0] + image * y_size,
+                           NULL if winner == NULL else winner + image * y_size)
         restore_denormals(mode)
 
 
@@ -267,30 +265,28 @@ def kernel_gradient(const float[:, :, :, ::1] x,        # IN
     cdef ptrdiff_t rows = x.shape[0] * t.rows, task, row, image
     cdef ptrdiff_t x_size = <ptrdiff_t> s.height * s.width * s.channels
     cdef ptrdiff_t y_size = <ptrdiff_t> t.out_rows * t.out_columns * t.filters
-    cdef ptrdiff_t padded = padded_channels(t.filters, &x[0, 0, 0, 0])
+    cdef ptrdiff_t padded = padded_channels(t.filters, &x[0, 0, 0, 0]), piece
     cdef Work work
-    cdef int thread
     cdef float_mode mode = 0
     cdef int filter
     t.short_row = t.short_column = 0        # Z has all points
     share_work(&work, parts, num_threads)
     with nogil, parallel(num_threads=num_threads):
         mode = flush_denormals()
-        for thread in prange(num_threads, schedule="static", chunksize=1):
-            while (task := next_task(&work, thread)) >= 0:
-                memset(&du[task, 0], 0, POINTS * t.channels * padded * sizeof(float))
-                memset(&sums[task, 0], 0, padded * sizeof(float))
-                for row in range(task * rows // parts, (task + 1) * rows // parts):
-                    image = row // t.rows
-                    input_row(&t, &s, &x[0, 0, 0, 0] + image * x_size, <int> (row % t.rows),
-                              &lines[threadid(), 0], &v[threadid(), 0])
-                    gradient_row(&t, <int> (row % t.rows), &v[threadid(), 0],
-                                 &dy[0, 0, 0, 0] + image * y_size, &z[threadid(), 0],
-                                 &du[task, 0], &sums[task, 0])
+        while (task := next_task(&work, threadid())) >= 0:
+            memset(&du[task, 0], 0, POINTS * t.channels * padded * sizeof(float))
+            memset(&sums[task, 0], 0, padded * sizeof(float))
+            for row in range(task * rows // parts, (task + 1) * rows // parts):
+                image = row // t.rows
+                input_row(&t, &s, &x[0, 0, 0, 0] + image * x_size, <int> (row % t.rows),
+                          &lines[threadid(), 0], &v[threadid(), 0])
+                gradient_row(&t, <int> (row % t.rows), &v[threadid(), 0],
+                             &dy[0, 0, 0, 0] + image * y_size, &z[threadid(), 0],
+                             &du[task, 0], &sums[task, 0])
         wait_for_all()
-        for task in prange(t.channels * (padded // LANES_F32), schedule="static"):
-            finish(&t, &du[0, 0], parts, du.shape[1], <int> (task % t.channels),
-                   <int> (task // t.channels), &dkernel[0, 0, 0, 0])
+        for piece in prange(t.channels * (padded // LANES_F32), schedule="static"):
+            finish(&t, &du[0, 0], parts, du.shape[1], <int> (piece % t.channels),
+                   <int> (piece // t.channels), &dkernel[0, 0, 0, 0])
         restore_denormals(mode)
     if dbias is not None:
         for filter in range(t.filters):

@@ -22,8 +22,8 @@ TURNED_BATCH = 256
 """Samples that may be lanes of the input's gradient; where more than an eighth of the lanes is
 idle, or rows are longer, dots are as fast.  Measured on AVX2 and AVX-512, 8 to 2048 samples."""
 SAMPLES_OF_PART = 16
-"""At least, of one sum of a narrow layer's gradient, times the outputs: so the sums that parts of
-the samples have of their own take a sixteenth of the memory traffic."""
+"""Samples at least, times the outputs, of a part that has sums of its own of a narrow layer's
+gradient: so these take a sixteenth of the memory traffic."""
 PARTS = 16
 """Private sums at most; fixed, so that results do not depend on the threads."""
 GROUP_OUTPUTS = 512

@@ -46,6 +46,9 @@ class Scratch:
         return array
 
     def rows(self, name: str, threads: int, size: int, dtype: Any = None) -> np.ndarray:
-        """Return memory with a row of at least `size` for each thread, far from the others'."""
+        """Return memory with a row of at least `size` for each thread, far from the others'.
+
+        A single row needs no gap, nor do those of nothing, which a kernel only takes.
+        """
         gap = GAP // np.dtype(dtype or self._dtype).itemsize if threads > 1 and size > 1 else 0
         return self(name, threads, size + gap, dtype=dtype)

@@ -46,8 +46,8 @@ static inline ptrdiff_t fc_next_task(fc_work *work, int thread) {
     return -1;
 }
 
-/* Between two loops of a parallel region of which the second reads what the first wrote: Cython's
- * loops end without a barrier. */
+/* Between two loops of a parallel region of which the second reads what the first wrote: these end
+ * without a barrier, and so do Cython's. */
 static inline void fc_wait_for_all(void) { _Pragma("omp barrier") }
 
 #endif
