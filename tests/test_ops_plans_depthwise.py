@@ -17,7 +17,7 @@ from fastconv.ops.plans import Conv2DPlan, choice, depthwise, lanes
 from fastconv.ops.plans.depthwise import DepthwisePlan
 from fastconv.ops.plans.lanes import plan_lanes
 
-LANES = runtime.kernels.conv.LANES["float32"]
+LANES = runtime.kernels.conv.LANES["f"]
 
 
 @st.composite

@@ -38,7 +38,8 @@ from _fastconv._window cimport (
 )
 from _fastconv._work cimport Work, next_task, share_work
 
-LANES = {"float32": LANES_F32, "float64": LANES_F64}
+# By the character of a dtype: to make the name of one takes NumPy as long as a small layer takes.
+LANES = {"f": LANES_F32, "d": LANES_F64}
 TILE, NARROW_TILE = TILE_ROWS, NARROW_TILE_ROWS
 
 cdef struct Overlap:

@@ -22,7 +22,9 @@ from libc.stddef cimport ptrdiff_t
 from libc.stdint cimport int32_t, uint8_t, uint64_t
 from libc.string cimport memcpy, memset
 
-from _fastconv._tiles cimport float_mode, flush_denormals, lanes, real, restore_denormals
+from _fastconv._tiles cimport (
+    float_mode, flush_denormals, lanes, real, restore_denormals, turn,
+)
 from _fastconv._window cimport Block, Slab, Strip, block_of, load_strip, slab_of, strip_of
 from _fastconv._work cimport Work, next_task, share_work, wait_for_all
 
@@ -163,10 +165,13 @@ cdef void reduce_filters(const Block* b, real* sums, ptrdiff_t parts, ptrdiff_t 
             other = line + part * part_size
             for i in range(padded):
                 line[i] += other[i]
-    sums += kernel_row * padded
-    target += <ptrdiff_t> kernel_row * b.line * b.filters
+    sums += (<ptrdiff_t> first * b.kernel_rows + kernel_row) * padded
+    target += <ptrdiff_t> kernel_row * b.line * b.filters + first
+    if (last - first) % lanes(sums) == 0:
+        turn(sums, b.kernel_rows * padded, last - first, b.line, target, b.filters)
+        return
     for i in range(b.line):
-        for k in range(first, last):
+        for k in range(last - first):
             target[i * b.filters + k] = sums[k * b.kernel_rows * padded + i]
 
 
@@ -337,19 +342,17 @@ cdef void pack_filters(const Block* b, const Slab* slab, const real* kernel, rea
     (part of the stretch, filter, line, tap, value)."""
     cdef int size = stretch(b, slab), part = slab.vectors * lanes(kernel)
     cdef int padded = stretch_vectors(b, slab, kernel) * lanes(kernel)
-    cdef int start = 0, end, k, line, tap, value
-    cdef const real* source
+    cdef int start = 0, end, line, tap
+    cdef ptrdiff_t filter_size
     while start < padded:
         end = min(start + part, padded)
-        for k in range(first, last):
-            for line in range(slab.lines):
-                for tap in range(slab.taps):
-                    source = k + kernel + b.filters * (
-                        <ptrdiff_t> (row + line) * b.line + tap * size)
-                    for value in range(start, end):
-                        packed[value - start] = (
-                            source[<ptrdiff_t> value * b.filters] if value < size else <real> 0)
-                    packed += end - start
+        filter_size = <ptrdiff_t> slab.lines * slab.taps * (end - start)
+        for line in range(slab.lines):
+            for tap in range(slab.taps):
+                turn(kernel + b.filters * ((row + line) * <ptrdiff_t> b.line + tap * size + start)
+                     + first, b.filters, min(end, size) - start, last - first,
+                     packed + (line * slab.taps + tap) * (end - start), filter_size)
+        packed += (last - first) * filter_size
         start = end
 
 

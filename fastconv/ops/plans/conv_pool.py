@@ -65,7 +65,7 @@ class ConvPoolPlan:
         self._images = input_shape[0]
         self._kernel_shape = kernel_shape
         self._dtype = np.dtype(dtype)
-        self._lanes = _conv.LANES[self._dtype.name]
+        self._lanes = _conv.LANES[self._dtype.char]
         self._scratch = Scratch(dtype)
         self._line = kernel_shape[1] * kernel_shape[2]
         self._padded_line = pad_channels(self._line, self._dtype)

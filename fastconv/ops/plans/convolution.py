@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -60,6 +61,8 @@ class Conv2DPlan:
         self._images = images
         self._dtype = np.dtype(dtype)
         self._kernel_shape = kernel_shape
+        #: Multiply-adds, in either direction.
+        self._work = math.prod(self.output_shape) * math.prod(kernel_shape[:3])
         self._scratch = Scratch(dtype)
         self._forward = self._direct(
             tuple(source),
@@ -153,7 +156,7 @@ class Conv2DPlan:
         *,
         transposed: bool,
     ) -> None:
-        gather, threads = direct.gather, runtime.get_num_threads()
+        gather, threads = direct.gather, runtime.threads_for(self._work)
         columns = self._kernel_shape[2] if transposed else self._kernel_shape[3] // self._groups
         if transposed:
             packed = self._scratch("packed", self._packed_size(gather, transposed=True))
@@ -219,7 +222,7 @@ class Conv2DPlan:
         if gather.dots:
             gather.kernels.conv.pack_dots(kernel, packed, gather.taps, self._groups, transposed)
         else:
-            threads = runtime.get_num_threads()
+            threads = runtime.threads_for(kernel.size)
             gather.kernels.conv.pack(kernel, packed, gather.taps, self._groups, transposed, threads)
 
     def _packed_size(self, gather: Gather, *, transposed: bool) -> int:

@@ -40,7 +40,7 @@ class DensePlan:
     def __init__(self, batch: int, inputs: int, outputs: int, *, dtype: Any = np.float32) -> None:
         self.output_shape = (batch, outputs)
         self._batch, self._inputs, self._outputs = batch, inputs, outputs
-        lanes = _lanes[np.dtype(dtype).name]
+        lanes = _lanes[np.dtype(dtype).char]
         self._whole_batch = -(-batch // lanes) * lanes
         self._vectors = panel_vectors(-(-outputs // lanes))
         width = self._vectors * lanes

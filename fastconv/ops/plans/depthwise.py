@@ -52,7 +52,7 @@ class DepthwisePlan:
             "strides": (window.rows.stride, window.columns.stride),
             "groups": groups,
             "relu": relu,
-            "lanes": _lanes[dtype.name],
+            "lanes": _lanes[dtype.char],
         }
         self.forward_lanes = plan_lanes(*arguments, **options)
         # Sums over pixels take no vector that ends in the next pixel.
@@ -166,7 +166,7 @@ class DepthwisePlan:
                 target_start=(top, left),
                 target_step=(rows.stride, columns.stride),
                 groups=self._groups,
-                lanes=_lanes[self._dtype.name],
+                lanes=_lanes[self._dtype.char],
             )
             for top in range(min(rows.stride, rows.size))
             for left in range(min(columns.stride, columns.size))

@@ -10,7 +10,7 @@ from ... import runtime
 from .scratch import Scratch
 
 _kernels = runtime.kernels.optim
-_lanes = runtime.kernels.conv.LANES["float32"]
+_lanes = runtime.kernels.conv.LANES["f"]
 
 PARTS = 16
 """Private sums at most; fixed, so that results do not depend on the threads."""

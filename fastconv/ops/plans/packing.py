@@ -19,7 +19,7 @@ PROBE_VALUES = 16
 
 def pad_channels(channels: int, dtype: np.dtype, kernels: Any = runtime.kernels) -> int:
     """Return `channels` rounded up to whole vectors, by default of the SIMD level in use."""
-    lanes = kernels.conv.LANES[dtype.name]
+    lanes = kernels.conv.LANES[dtype.char]
     return -(-channels // lanes) * lanes
 
 

@@ -227,4 +227,4 @@ def _points(size: int) -> int:
 
 
 def _lanes() -> int:
-    return runtime.kernels.conv.LANES["float32"]
+    return runtime.kernels.conv.LANES["f"]
