@@ -7,6 +7,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from hypothesis import strategies as st
 
+from fastconv._memory import aligned_empty
+from fastconv.ops.plans.direct import DirectPlan
+
 #: Relative to the largest value: float32 rounds at 6e-8, float64 at 1e-16, and sums of
 #: thousands of terms lose about a factor of their root.
 TOLERANCE = {np.dtype(np.float32): 1e-5, np.dtype(np.float64): 1e-12}
@@ -138,6 +141,27 @@ def pool_cases(draw) -> Case:
         options,
         **{name: draw(strategy) for name, strategy in _looks.items()},
     )
+
+
+def guarded(array, sentinel=12345.0):
+    """Return (a copy of `array` amid memory that holds `sentinel`, a check that it still does)."""
+    margin = 64
+    memory = np.full(array.size + 2 * margin, sentinel, array.dtype)
+    inside = memory[margin : margin + array.size].reshape(array.shape)
+    inside[...] = array
+
+    def check():
+        np.testing.assert_array_equal(memory[:margin], np.full(margin, sentinel))
+        np.testing.assert_array_equal(memory[margin + array.size :], np.full(margin, sentinel))
+
+    return inside, check
+
+
+def run_direct(direct: DirectPlan, source: np.ndarray, kernel: np.ndarray, target: np.ndarray):
+    """Write one grid's outputs to `target`, without a bias."""
+    packed = aligned_empty((direct.packed_size,), source.dtype)
+    direct.pack(kernel, packed)
+    direct.run(source, packed, np.zeros(direct.padded, source.dtype), target)
 
 
 def assert_close(actual, expected, *, usual=0.0, dtype=None, what="") -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
-from oracle import TOLERANCE, conv_cases
+from oracle import TOLERANCE, conv_cases, run_direct
 
 from fastconv import reference
-from fastconv.ops.plans import Conv2DPlan, convolution
+from fastconv.ops.plans import Conv2DPlan, direct
 from fastconv.ops.plans.positions import PositionsPlan
 
 
@@ -20,11 +20,10 @@ def everywhere(gather, images, dtype):
 def both_ways(plan, x, dy, kernel):
     """Return the output and the input gradient by the direct kernels."""
     y, dx = np.full(plan.output_shape, np.nan, x.dtype), np.full(x.shape, np.nan, x.dtype)
-    start = np.zeros(1024, x.dtype)
-    plan._gather(plan._forward, x, kernel, start, y, transposed=False)
+    run_direct(plan._forward, x, kernel, y)
     plan._plan_phases()
     for phase in plan._phases:
-        plan._gather(phase, dy, kernel, start, dx, transposed=True)
+        run_direct(phase, dy, kernel, dx)
     return y, dx
 
 
@@ -32,7 +31,7 @@ def both_ways(plan, x, dy, kernel):
 @settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_agrees_with_the_reference(case, monkeypatch):
     assume(case.options["groups"] == 1)
-    monkeypatch.setattr(convolution, "by_position", everywhere)
+    monkeypatch.setattr(direct, "by_position", everywhere)
     images = 1 + case.seed % 30
     shape = (images, *case.x[1:])
     plan = Conv2DPlan(shape, case.window, dtype=case.dtype, **case.options)
@@ -65,9 +64,9 @@ def test_agrees_with_rows_whatever_the_threads(shape, window, options, threads, 
     x, kernel = rng.random(shape, np.float32), rng.random(window, np.float32)
     plan = Conv2DPlan(shape, window, **options)
     dy = rng.random(plan.output_shape, np.float32)
-    monkeypatch.setattr(convolution, "by_position", lambda *_: None)
+    monkeypatch.setattr(direct, "by_position", lambda *_: None)
     by_rows = both_ways(Conv2DPlan(shape, window, **options), x, dy, kernel)
-    monkeypatch.setattr(convolution, "by_position", everywhere)
+    monkeypatch.setattr(direct, "by_position", everywhere)
     found = []
     for count in (1, 2, 5):
         threads(count)
@@ -81,13 +80,13 @@ def test_agrees_with_rows_whatever_the_threads(shape, window, options, threads, 
 
 def test_padding_is_left_out(monkeypatch):
     """Weights that only padding meets may be anything."""
-    monkeypatch.setattr(convolution, "by_position", everywhere)
+    monkeypatch.setattr(direct, "by_position", everywhere)
     kernel = np.full((3, 3, 4, 5), np.nan, np.float32)
     kernel[1, 1] = 1
     plan = Conv2DPlan((2, 1, 1, 4), (3, 3, 4, 5), padding="same")
     y = np.empty((2, 1, 1, 5), np.float32)
     x = np.ones((2, 1, 1, 4), np.float32)
-    plan._gather(plan._forward, x, kernel, np.zeros(64, np.float32), y, transposed=False)
+    run_direct(plan._forward, x, kernel, y)
     np.testing.assert_array_equal(y, np.full_like(y, 4))
 
 
@@ -105,5 +104,5 @@ def test_padding_is_left_out(monkeypatch):
 def test_small_images_of_a_batch_go_by_position(shape, window, options, wanted):
     plan = Conv2DPlan(shape, window, **options)
     plan._plan_phases()
-    directs = (plan._forward, plan._phases[0])
-    assert tuple(direct.positions is not None for direct in directs) == wanted
+    grids = (plan._forward, plan._phases[0])
+    assert tuple(grid.positions is not None for grid in grids) == wanted

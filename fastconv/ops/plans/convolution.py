@@ -2,34 +2,23 @@
 
 from __future__ import annotations
 
-import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from ... import runtime
 from ...geometry import conv2d_window
 from .choice import (
     AnyKernelGradientPlan,
-    by_position,
     depthwise,
-    dot_products,
     kernel_gradient,
     overlapping_input_gradient,
     winograd_input_gradient,
     winograd_output,
 )
-from .gather import Gather, Taps, plan_gather, run_of, taps_of, transposed_taps_of
-from .packing import PackedKernel, kernels_for, pad_channels
-from .positions import PositionsPlan
+from .direct import DirectPlan
+from .gather import taps_of, transposed_taps_of
+from .packing import PackedKernel
 from .scratch import Scratch
-
-
-class _Direct(NamedTuple):
-    """A gather, and the plan of it where tiles had better span images."""
-
-    gather: Gather
-    positions: PositionsPlan | None
 
 
 class Conv2DPlan:
@@ -61,14 +50,17 @@ class Conv2DPlan:
         self._images = images
         self._dtype = np.dtype(dtype)
         self._kernel_shape = kernel_shape
-        #: Multiply-adds, in either direction.
-        self._work = math.prod(self.output_shape) * math.prod(kernel_shape[:3])
         self._scratch = Scratch(dtype)
-        self._forward = self._direct(
+        self._forward = DirectPlan(
+            images,
             tuple(source),
             target,
             taps_of(window.rows),
             taps_of(window.columns),
+            kernel_shape,
+            self._groups,
+            self._scratch,
+            self._dtype,
             grid=target[:2],
             strides=(window.rows.stride, window.columns.stride),
             relu=relu,
@@ -81,9 +73,7 @@ class Conv2DPlan:
             input_shape, kernel_shape, window, self._groups, self._dtype, relu=relu
         )
         # The output's; in training the input gradient finds another kernel at each call.
-        self._packed = PackedKernel(
-            self._packed_size(self._forward.gather, transposed=False), self._dtype
-        )
+        self._packed = PackedKernel(self._forward.packed_size, self._dtype)
         self._phases = self._winograd_gradient = self._overlapping = self._product = None
         self._window = window
         self._source = tuple(source)
@@ -100,14 +90,12 @@ class Conv2DPlan:
         if self._grouped.output is not None:
             self._grouped.output.forward(x, kernel, bias, out)
             return
-        filters = self._kernel_shape[3] // self._groups
-        padded = pad_channels(filters, self._dtype, self._forward.gather.kernels)
-        start = self._scratch("bias", self._groups * padded)
+        start = self._scratch("bias", self._forward.padded)
         start[:] = 0
         if bias is not None:
-            by_group = start.reshape(self._groups, padded)
-            by_group[:, :filters] = bias.reshape(self._groups, filters)
-        self._gather(self._forward, x, kernel, start, out, transposed=False)
+            by_group = bias.reshape(self._groups, -1)
+            start.reshape(self._groups, -1)[:, : by_group.shape[1]] = by_group
+        self._forward.run(x, self._packed(kernel, self._forward.pack), start, out)
 
     def backward(
         self,
@@ -140,96 +128,12 @@ class Conv2DPlan:
         if self._overlapping is not None:
             self._overlapping.input_gradient(dy, kernel, dx)
             return
-        padded = self._groups * pad_channels(self._kernel_shape[2], self._dtype)
-        start = self._scratch("zeros", padded)
+        start = self._scratch("zeros", max(phase.padded for phase in self._phases))
         start[:] = 0
         for phase in self._phases:
-            self._gather(phase, dy, kernel, start, dx, transposed=True)
-
-    def _gather(
-        self,
-        direct: _Direct,
-        source: np.ndarray,
-        kernel: np.ndarray,
-        start: np.ndarray,
-        target: np.ndarray,
-        *,
-        transposed: bool,
-    ) -> None:
-        gather, threads = direct.gather, runtime.threads_for(self._work)
-        columns = self._kernel_shape[2] if transposed else self._kernel_shape[3] // self._groups
-        if transposed:
-            packed = self._scratch("packed", self._packed_size(gather, transposed=True))
-            self._pack_for(gather, kernel, packed, transposed=True)
-        else:
-            packed = self._packed(kernel, self._pack)
-        if direct.positions is not None:
-            direct.positions.run(source, packed, start, target)
-            return
-        rows = gather.strip_rows(self._images, threads, self._dtype.itemsize)
-        strips = self._images * -(-gather.rows // rows)
-        panels = self._groups * -(-columns // (2 * pad_channels(1, self._dtype, gather.kernels)))
-        splits = gather.splits(strips, panels, threads)
-        stage_pixels = 0 if splits > 1 else gather.stage_pixels(self._dtype.itemsize)
-        gather.kernels.conv.gather(
-            source,
-            packed,
-            start,
-            target,
-            gather.run_offset,
-            gather.run_row,
-            gather.strip,
-            gather.grid,
-            rows,
-            splits,
-            self._scratch.rows("strip", threads, gather.scratch_size(rows)),
-            self._scratch.rows("stage", threads, stage_pixels * gather.channels),
-            stage_pixels,
-            threads,
-        )
-
-    def _direct(
-        self,
-        source: tuple[int, int, int],
-        target: tuple[int, int, int],
-        row_taps: Taps,
-        column_taps: Taps,
-        **options: Any,
-    ) -> _Direct:
-        """Plan a gather, its vectors along what is cheaper and of the level that they fill."""
-        run = run_of(column_taps, source[2], self._groups)
-        values = len(row_taps) * len(column_taps) * source[2] // self._groups
-        outputs = target[2] // self._groups
-        dots = dot_products(outputs, run, values // run, self._dtype)
-        gather = plan_gather(
-            source,
-            target,
-            row_taps,
-            column_taps,
-            groups=self._groups,
-            dots=dots,
-            kernels=runtime.kernels if dots else kernels_for(outputs, self._dtype),
-            **options,
-        )
-        return _Direct(gather, by_position(gather, self._images, self._dtype))
-
-    def _pack(self, kernel: np.ndarray, packed: np.ndarray) -> None:
-        self._pack_for(self._forward.gather, kernel, packed, transposed=False)
-
-    def _pack_for(
-        self, gather: Gather, kernel: np.ndarray, packed: np.ndarray, *, transposed: bool
-    ) -> None:
-        if gather.dots:
-            gather.kernels.conv.pack_dots(kernel, packed, gather.taps, self._groups, transposed)
-        else:
-            threads = runtime.threads_for(kernel.size)
-            gather.kernels.conv.pack(kernel, packed, gather.taps, self._groups, transposed, threads)
-
-    def _packed_size(self, gather: Gather, *, transposed: bool) -> int:
-        columns = self._kernel_shape[2] if transposed else self._kernel_shape[3] // self._groups
-        depth = self._kernel_shape[3] // self._groups if transposed else self._kernel_shape[2]
-        padded = pad_channels(columns, self._dtype, gather.kernels)
-        return self._groups * padded * len(gather.taps) * depth
+            packed = self._scratch("packed", phase.packed_size)
+            phase.pack(kernel, packed)
+            phase.run(dy, packed, start, dx)
 
     def _kernel_gradient(
         self, dy: np.ndarray, x: np.ndarray, dkernel: np.ndarray, dbias: np.ndarray | None
@@ -280,11 +184,17 @@ class Conv2DPlan:
         reached = [phase for phase in taps if phase[2] and phase[3]]
         phases = reached or taps
         self._phases = [
-            self._direct(
+            DirectPlan(
+                self._images,
                 self.output_shape[1:],
                 self._source,
                 row_taps,
                 column_taps,
+                self._kernel_shape,
+                self._groups,
+                self._scratch,
+                self._dtype,
+                transposed=True,
                 grid=(
                     -(-(rows.size - top) // rows.stride),
                     -(-(columns.size - left) // columns.stride),

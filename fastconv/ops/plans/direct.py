@@ -1,0 +1,113 @@
+"""One grid of a convolution's outputs, or of its inputs' gradients, summed tap by tap."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ... import runtime
+from .choice import by_position, dot_products
+from .gather import Taps, plan_gather, run_of
+from .packing import kernels_for, pad_channels
+from .scratch import Scratch
+
+
+class DirectPlan:
+    """target = [relu](start + sum over taps of source), on a grid of the target's pixels.
+
+    Its vectors run along what is cheaper, and are of the level that they fill.  `kernel_shape`
+    is the convolution's; `transposed` swaps its channels and filters.  Grids that share `scratch`
+    must not run at once.
+    """
+
+    def __init__(
+        self,
+        images: int,
+        source: tuple[int, int, int],
+        target: tuple[int, int, int],
+        row_taps: Taps,
+        column_taps: Taps,
+        kernel_shape: tuple[int, int, int, int],
+        groups: int,
+        scratch: Scratch,
+        dtype: np.dtype,
+        *,
+        transposed: bool = False,
+        **options: Any,
+    ) -> None:
+        run = run_of(column_taps, source[2], groups)
+        depth, outputs = source[2] // groups, target[2] // groups
+        values = len(row_taps) * len(column_taps) * depth
+        dots = dot_products(outputs, run, values // run, dtype)
+        self._kernels = runtime.kernels if dots else kernels_for(outputs, dtype)
+        self.gather = gather = plan_gather(
+            source,
+            target,
+            row_taps,
+            column_taps,
+            groups=groups,
+            dots=dots,
+            kernels=self._kernels,
+            **options,
+        )
+        self.positions = by_position(gather, images, dtype)
+        self._images, self._groups, self._transposed = images, groups, transposed
+        self._itemsize, self._scratch = dtype.itemsize, scratch
+        #: Channels of the target as `start` has them: of each group, up to whole vectors.
+        self.padded = groups * pad_channels(outputs, dtype, self._kernels)
+        self.packed_size = self.padded * values
+        self._panels = groups * -(-outputs // (2 * pad_channels(1, dtype, self._kernels)))
+        self._weights = math.prod(kernel_shape)
+        self._work = images * math.prod(options["grid"]) * target[2] * values
+        self._tasks: dict[int, tuple[int, int, int]] = {}
+
+    def pack(self, kernel: np.ndarray, packed: np.ndarray) -> None:
+        """Lay the kernel out in `packed`, of `packed_size`, as `run` takes it."""
+        conv, taps = self._kernels.conv, self.gather.taps
+        if self.gather.dots:
+            conv.pack_dots(kernel, packed, taps, self._groups, self._transposed)
+        else:
+            threads = runtime.threads_for(self._weights)
+            conv.pack(kernel, packed, taps, self._groups, self._transposed, threads)
+
+    def run(
+        self, source: np.ndarray, packed: np.ndarray, start: np.ndarray, target: np.ndarray
+    ) -> None:
+        """Write the grid's outputs to `target`; `start` is the bias, `padded` values."""
+        if self.positions is not None:
+            self.positions.run(source, packed, start, target)
+            return
+        gather, threads = self.gather, runtime.threads_for(self._work)
+        rows, splits, stage_pixels = self._tasks_for(threads)
+        self._kernels.conv.gather(
+            source,
+            packed,
+            start,
+            target,
+            gather.run_offset,
+            gather.run_row,
+            gather.strip,
+            gather.grid,
+            rows,
+            splits,
+            self._scratch.rows("strip", threads, gather.scratch_size(rows)),
+            self._scratch.rows("stage", threads, stage_pixels * gather.channels),
+            stage_pixels,
+            threads,
+        )
+
+    def _tasks_for(self, threads: int) -> tuple[int, int, int]:
+        """Return a task's rows, into how many its panels are split, and the pixels staged.
+
+        Kept, as a small layer's sums take less time than this.
+        """
+        tasks = self._tasks.get(threads)
+        if tasks is None:
+            gather = self.gather
+            rows = gather.strip_rows(self._images, threads, self._itemsize)
+            splits = gather.splits(self._images * -(-gather.rows // rows), self._panels, threads)
+            stage_pixels = 0 if splits > 1 else gather.stage_pixels(self._itemsize)
+            tasks = self._tasks[threads] = (rows, splits, stage_pixels)
+        return tasks
