@@ -29,10 +29,10 @@ cdef extern from "simd/depthwise.h" nogil:
         int lines
         int pixels
 
-    void fc_spread_row_f32(const float*, int, int, const int32_t*, int, int, float*, ptrdiff_t,
-                           ptrdiff_t, int, int, int) noexcept
-    void fc_spread_row_f64(const double*, int, int, const int32_t*, int, int, double*, ptrdiff_t,
-                           ptrdiff_t, int, int, int) noexcept
+    void fc_spread_row_f32(const float*, ptrdiff_t, int, int, const int32_t*, int, int, int,
+                           float*, ptrdiff_t, ptrdiff_t, int, int, int) noexcept
+    void fc_spread_row_f64(const double*, ptrdiff_t, int, int, const int32_t*, int, int, int,
+                           double*, ptrdiff_t, ptrdiff_t, int, int, int) noexcept
 
 cdef struct Lanes:
     # What one pass computes; see the fields of `plans.depthwise.Lanes`.
@@ -48,6 +48,7 @@ cdef struct Lanes:
     int copied
     int narrow
     int shuffled          # vectors of the source out of which one of a plane is permuted; 0: none
+    int together          # pixels of one such vector; 0: one pixel's channels fill it
     int units             # of an output row: its pixels, or several pixels' channels at a time
     int unit_channels
     int unit_step         # source values from one unit to the next
@@ -105,6 +106,8 @@ cdef inline const real* load_planes(const Lanes* g, const Tables* t, const real*
     cdef ptrdiff_t line = g.planes * plane_size(g)
     cdef int width = max(0, min(g.width, g.padded_width - g.left))
     cdef int row, source, begin, end
+    cdef ptrdiff_t readable
+    cdef const real* from_row
     cdef real* target
     for row in range(count):
         source = first + row - g.top
@@ -120,17 +123,18 @@ cdef inline const real* load_planes(const Lanes* g, const Tables* t, const real*
                    <size_t> (end - begin) * sizeof(real))
             memset(target + end, 0, <size_t> (line - end) * sizeof(real))
             continue
-        clear_edges(g, target, width)
+        from_row = image + <ptrdiff_t> source * g.width * g.source_channels
+        # Vectors may end in the next rows.
+        readable = <ptrdiff_t> (g.height - source) * g.width * g.source_channels
         if real is float:
-            fc_spread_row_f32(image + <ptrdiff_t> source * g.width * g.source_channels, width,
-                              g.source_channels, t.index, g.channels, g.planes, target,
-                              plane_size(g), <ptrdiff_t> g.phase_width * g.channels, g.phases,
-                              g.left, g.shuffled)
+            fc_spread_row_f32(from_row, readable, width, g.source_channels, t.index, g.channels,
+                              g.planes, g.together, target, plane_size(g),
+                              <ptrdiff_t> g.phase_width * g.channels, g.phases, g.left, g.shuffled)
         else:
-            fc_spread_row_f64(image + <ptrdiff_t> source * g.width * g.source_channels, width,
-                              g.source_channels, t.index, g.channels, g.planes, target,
-                              plane_size(g), <ptrdiff_t> g.phase_width * g.channels, g.phases,
-                              g.left, g.shuffled)
+            fc_spread_row_f64(from_row, readable, width, g.source_channels, t.index, g.channels,
+                              g.planes, g.together, target, plane_size(g),
+                              <ptrdiff_t> g.phase_width * g.channels, g.phases, g.left, g.shuffled)
+        clear_edges(g, target, width)
     return scratch
 
 

@@ -127,6 +127,8 @@ def plan_lanes(
         # Room for the last unit, though its last pixels are no outputs.
         last = max((offset + left for _, offset in columns), default=0) // phases
         phase_width = max(phase_width, last + units * (unit // channels))
+        # And for what is written behind the last pixel of the copy.
+        phase_width = max(phase_width, (left + width) // phases + 1 + -(-lanes // channels))
     if not in_place:
         plane = phases * phase_width * channels
         line = planes * plane
@@ -146,6 +148,9 @@ def plan_lanes(
     # As long as a vector, so that a pixel's channels are permuted at once.
     index = np.minimum(np.arange(max(channels, lanes), dtype=np.int32), channels - 1)
     index = index // (channels // groups) * planes
+    vectors, together = shuffled, 0
+    if narrow and shuffled:
+        vectors, together, index = _together(index[:channels], phases * source_channels, lanes)
     fields = (
         height,
         width,
@@ -156,7 +161,8 @@ def plan_lanes(
         planes,
         not in_place,
         narrow,
-        shuffled,
+        vectors,
+        together,
         units,
         unit,
         unit_step,
@@ -226,6 +232,19 @@ def _shuffled(channels: int, outputs: int, planes: int, lanes: int) -> int:
     farthest = max(((start + width - 1) // outputs - start // outputs) * planes for start in starts)
     vectors = farthest // lanes + 1
     return vectors if vectors <= 2 else 0
+
+
+def _together(index: np.ndarray, step: int, lanes: int) -> tuple[int, int, np.ndarray]:
+    """Return the vectors of the source that one of a plane comes from, its pixels, its `index`.
+
+    Pixels of a phase, whose channels lie at `index`, are `step` values apart in the source.
+    """
+    fitting = lanes // len(index)
+    together = max(1, min(fitting, (2 * lanes - 1 - index[-1]) // step + 1))
+    offsets = (step * np.arange(together)[:, None] + index).ravel()
+    padded = np.zeros(lanes, np.int32)
+    padded[: len(offsets)] = offsets
+    return int(offsets[-1]) // lanes + 1, together, padded
 
 
 def _tables(*lines: list[int]) -> np.ndarray:

@@ -313,43 +313,52 @@ FC_INLINE void NAME(fc_spread_pixel)(const REAL *x, const int32_t *index, int ch
     }
 }
 
-/* The first pixels of a row of fewer channels than a vector, phase by phase; return how many.  What
- * is written past a pixel is put right by those behind it in its phase, which must be there. */
-FC_INLINE int NAME(fc_spread_narrow)(const REAL *x, int width, int source_channels,
-                                     const int32_t *index, int channels, int planes, REAL *out,
-                                     ptrdiff_t plane_step, ptrdiff_t phase_step, int phases,
-                                     int start, int shuffled) {
-    const int behind = phases * ((LANES - 1) / channels);
-    const int read = (shuffled * LANES + source_channels - 1) / source_channels;
-    const int whole = width - (behind > read ? behind : read);
-    const VECI lane = NAME(fc_lane_offsets)(index);
+/* Pixels of fewer channels than a vector, phase by phase: each vector, out of `vectors` of x, holds
+ * `together` pixels of a phase.  Return how many pixels are done: those that may be read so, of the
+ * `readable` values.  What is written behind a pixel is put right by those after it in its phase,
+ * or is past the row. */
+FC_INLINE int NAME(fc_spread_narrow)(const int vectors, const REAL *x, ptrdiff_t readable,
+                                     int width, int source_channels, VECI lane, int channels,
+                                     int planes, int together, REAL *out, ptrdiff_t plane_step,
+                                     ptrdiff_t phase_step, int phases, int start) {
+    const ptrdiff_t behind = readable - (planes - 1) - vectors * LANES;
+    const ptrdiff_t whole = behind < 0 ? 0 : behind / source_channels + 1;
+    width = width < whole ? width : (int)whole;
     for (int first = 0; first < phases; first++) {
         const int at = first + start;
         REAL *to = out + at % phases * phase_step + (ptrdiff_t)(at / phases) * channels;
-        for (int n = first; n < whole; n += phases, to += channels)
+        for (int n = first; n < width; n += phases * together, to += channels * together)
             for (int i = 0; i < planes; i++)
                 NAME(fc_store)(to + i * plane_step,
                                NAME(fc_permuted)(x + (ptrdiff_t)n * source_channels + i, lane,
-                                                 shuffled));
+                                                 vectors));
     }
-    return whole > 0 ? whole : 0;
+    return width;
 }
 
 /* One row of `width` pixels of `source_channels` values into planes: pixel n goes to place
- * (n + start) / phases of phase (n + start) % phases. */
-FC_LEAF void NAME(fc_spread_row)(const REAL *x, int width, int source_channels,
-                                 const int32_t *index, int channels, int planes, REAL *out,
-                                 ptrdiff_t plane_step, ptrdiff_t phase_step, int phases,
+ * (n + start) / phases of phase (n + start) % phases.  With `together` > 0 channels are fewer than
+ * a vector, which `index` lays out for as many pixels; up to LANES values are written behind the
+ * last pixel of a phase. */
+FC_LEAF void NAME(fc_spread_row)(const REAL *x, ptrdiff_t readable, int width, int source_channels,
+                                 const int32_t *index, int channels, int planes, int together,
+                                 REAL *out, ptrdiff_t plane_step, ptrdiff_t phase_step, int phases,
                                  int start, int shuffled) {
     int n = 0;
-    if (shuffled && channels < LANES) {
-        n = NAME(fc_spread_narrow)(x, width, source_channels, index, channels, planes, out,
-                                   plane_step, phase_step, phases, start, shuffled);
+    if (together) {
+        const VECI lane = NAME(fc_lane_offsets)(index);
+        n = shuffled == 1
+                ? NAME(fc_spread_narrow)(1, x, readable, width, source_channels, lane, channels,
+                                         planes, together, out, plane_step, phase_step, phases,
+                                         start)
+                : NAME(fc_spread_narrow)(2, x, readable, width, source_channels, lane, channels,
+                                         planes, together, out, plane_step, phase_step, phases,
+                                         start);
         shuffled = 0;
     }
     int phase = (n + start) % phases, place = (n + start) / phases;
     for (; n < width; n++) {
-        int whole = (ptrdiff_t)(width - n - 1) * source_channels >= shuffled * LANES;
+        int whole = readable - (ptrdiff_t)(n + 1) * source_channels >= shuffled * LANES;
         NAME(fc_spread_pixel)(x + (ptrdiff_t)n * source_channels, index, channels, planes,
                               out + phase * phase_step + (ptrdiff_t)place * channels, plane_step,
                               whole ? shuffled : 0);
