@@ -35,7 +35,7 @@ from _fastconv._planes cimport (
     tables_of, taps_width,
 )
 from _fastconv._tiles cimport (
-    NARROW_TILE_ROWS, float_mode, flush_denormals, lanes, real, restore_denormals,
+    NARROW_TILE_ROWS, copy_pixels, float_mode, flush_denormals, lanes, real, restore_denormals,
 )
 from _fastconv._work cimport Work, next_task, share_work
 
@@ -190,7 +190,7 @@ cdef void output_narrow(const Lanes* g, const Tables* t, const real* x, const re
     """Row by row: the last unit may end behind the last pixel."""
     cdef ptrdiff_t out_step = <ptrdiff_t> g.target_column_step * g.channels
     cdef ptrdiff_t line = g.row_stride * g.planes * plane_size(g)
-    cdef int row, column, c
+    cdef int row
     cdef real* row_out
     for row in range(first, last):
         output_row(g, &t.taps, x + row * line, weights, bias, whole_row, g.unit_channels, g.units,
@@ -198,10 +198,8 @@ cdef void output_narrow(const Lanes* g, const Tables* t, const real* x, const re
         row_out = out + <ptrdiff_t> row * g.target_row_step * g.target_width * g.channels
         if g.target_column_step == 1:
             memcpy(row_out, whole_row, <size_t> g.columns * g.channels * sizeof(real))
-            continue
-        for column in range(g.columns):
-            for c in range(g.channels):
-                row_out[column * out_step + c] = whole_row[column * g.channels + c]
+        else:
+            copy_pixels(whole_row, g.channels, g.columns, g.channels, row_out, <int> out_step)
 
 
 cdef void output_strip(const Lanes* g, const Tables* t, const real* image, const real* weights,

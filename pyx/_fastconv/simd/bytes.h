@@ -69,7 +69,15 @@ FC_INLINE void fc_store_bytes_f64(uint8_t *p, fc_i_f64 v) {
             memcpy(p, bytes, (size_t)count);                                                     \
         }                                                                                        \
     }
+#if defined(__AVX512F__)
+FC_INLINE void fc_store_some_bytes_f32(uint8_t *p, fc_i_f32 v, int count) {
+    if (count > 0)
+        _mm_mask_storeu_epi8(p, (__mmask16)(count < 16 ? (1u << count) - 1 : 0xFFFF),
+                             _mm512_cvtepi32_epi8((__m512i)v));
+}
+#else
 FC_STORE_SOME_BYTES(fc_store_some_bytes_f32, fc_store_bytes_f32, fc_i_f32, FC_LANES_F32)
+#endif
 FC_STORE_SOME_BYTES(fc_store_some_bytes_f64, fc_store_bytes_f64, fc_i_f64, FC_LANES_F64)
 #undef FC_STORE_SOME_BYTES
 

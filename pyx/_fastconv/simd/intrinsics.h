@@ -14,6 +14,33 @@ FC_INLINE fc_i_f64 fc_select_f64(fc_i_f64 mask, fc_i_f64 yes, fc_i_f64 no) {
     return (yes & mask) | (no & ~mask);
 }
 
+/* The first `count` lanes, fewer than all. */
+#if defined(__AVX512F__)
+FC_INLINE void fc_store_first_f32(float *p, fc_v_f32 v, int count) {
+    _mm512_mask_storeu_ps(p, (__mmask16)((1u << count) - 1), (__m512)v);
+}
+FC_INLINE void fc_store_first_f64(double *p, fc_v_f64 v, int count) {
+    _mm512_mask_storeu_pd(p, (__mmask8)((1u << count) - 1), (__m512d)v);
+}
+#else
+/* Halves, quarters, …: a copy of unknown length is a call. */
+#define FC_STORE_FIRST(STORE_FIRST, VEC, REAL)                                                   \
+    FC_INLINE void STORE_FIRST(REAL *p, VEC v, int count) {                                      \
+        REAL lanes[FC_BYTES / sizeof(REAL)];                                                     \
+        int at = 0;                                                                              \
+        memcpy(lanes, &v, sizeof v);                                                             \
+        FC_UNROLL                                                                                \
+        for (int piece = FC_BYTES / sizeof(REAL) / 2; piece > 0; piece /= 2)                     \
+            if (count & piece) {                                                                 \
+                memcpy(p + at, lanes + at, piece * sizeof(REAL));                                \
+                at += piece;                                                                     \
+            }                                                                                    \
+    }
+FC_STORE_FIRST(fc_store_first_f32, fc_v_f32, float)
+FC_STORE_FIRST(fc_store_first_f64, fc_v_f64, double)
+#undef FC_STORE_FIRST
+#endif
+
 /* The larger of a and b; where either is a NaN, either. */
 FC_INLINE fc_v_f32 fc_max_f32(fc_v_f32 a, fc_v_f32 b) {
 #if defined(__AVX512F__)

@@ -21,20 +21,10 @@ FC_INLINE VEC NAME(fc_splat)(REAL s) { return s - (VEC){0}; }
 FC_INLINE VEC NAME(fc_relu)(VEC v) { return (VEC)((VECI)v & ~(v < (VEC){0})); }
 
 FC_INLINE void NAME(fc_store_some)(REAL *p, VEC v, int count) {
-    if (count >= LANES) {
+    if (count >= LANES)
         NAME(fc_store)(p, v);
-    } else if (count > 0) {
-        /* Halves, quarters, …: a copy of unknown length is a call. */
-        REAL lanes[LANES];
-        int at = 0;
-        NAME(fc_store)(lanes, v);
-        FC_UNROLL
-        for (int piece = LANES / 2; piece > 0; piece /= 2)
-            if (count & piece) {
-                memcpy(p + at, lanes + at, piece * sizeof(REAL));
-                at += piece;
-            }
-    }
+    else if (count > 0)
+        NAME(fc_store_first)(p, v, count);
 }
 
 /* Ask for a stretch of values that will be needed soon: L2 fetches while the sums compute. */
