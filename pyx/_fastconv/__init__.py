@@ -31,7 +31,8 @@ _MODULES = (
 )
 
 
-# Where channels would leave more than half of a long vector idle; nowhere if a level is forced.
+# Where channels would leave half of a long vector idle and a short one takes half the time; nowhere
+# if a level is forced.
 _SHORTER = {"avx512": "avx2"}
 _SHORTER_MODULES = ("conv", "conv_gradient")
 
@@ -61,6 +62,8 @@ def _choose_level() -> str:
 def _load_shorter() -> SimpleNamespace | None:
     level = _SHORTER.get(simd_level)
     if level not in _usable_levels() or os.environ.get("FASTCONV_SIMD"):
+        return None
+    if not cpu.halves_vectors():
         return None
     modules = {name: f"{__name__}.{level}.{name}" for name in _SHORTER_MODULES}
     return SimpleNamespace(

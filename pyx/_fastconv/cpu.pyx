@@ -9,6 +9,15 @@ cdef extern from *:
     #define FC_OPENMP 0
     #endif
     #if defined(__x86_64__)
+    #include <cpuid.h>
+    static int fc_halves_vectors(void) {
+        unsigned int eax, ebx, ecx, edx;
+        __cpuid(0, eax, ebx, ecx, edx);
+        if (ebx != signature_AMD_ebx || ecx != signature_AMD_ecx || edx != signature_AMD_edx)
+            return 0;
+        __cpuid(1, eax, ebx, ecx, edx);
+        return ((eax >> 8 & 15) + (eax >> 20 & 255)) == 0x19;
+    }
     static int fc_supports(int level) {
         __builtin_cpu_init();
         if (level == 0) return 1;
@@ -21,6 +30,7 @@ cdef extern from *:
                 __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"));
     }
     #else
+    static int fc_halves_vectors(void) { return 0; }
     static int fc_supports(int level) { return level == 0; }
     #endif
     #if defined(__clang__)
@@ -34,6 +44,7 @@ cdef extern from *:
     const int FC_OPENMP
     const char* FC_COMPILER
     int fc_supports(int level)
+    int fc_halves_vectors()
 
 LEVELS = ("baseline", "avx2", "avx512")
 
@@ -41,6 +52,14 @@ LEVELS = ("baseline", "avx2", "avx512")
 def supported_levels():
     """Return the SIMD levels this CPU runs, lowest first."""
     return tuple(name for number, name in enumerate(LEVELS) if fc_supports(number))
+
+
+def halves_vectors():
+    """Return whether this CPU has AVX-512 and takes two steps for a vector of 512 bits, as Zen 4.
+
+    There one of 256 bits takes half as long; elsewhere both take the same.
+    """
+    return "avx512" in supported_levels() and bool(fc_halves_vectors())
 
 
 def openmp_version():
