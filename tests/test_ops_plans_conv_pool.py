@@ -72,7 +72,9 @@ def test_against_the_twin(case, shift):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("shape", [(2, 7, 8, 3, 5), (3, 6, 6, 16, 33), (1, 12, 5, 1, 70)], ids=str)
+@pytest.mark.parametrize(
+    "shape", [(2, 7, 8, 3, 5), (3, 6, 6, 16, 33), (1, 12, 5, 1, 70), (2, 9, 8, 40, 2)], ids=str
+)
 def test_ties_and_dead_windows(shape, dtype):
     *image, filters = shape
     x, kernel = exact(image, 0, dtype), exact((3, 2, image[3], filters), 1, dtype)
@@ -91,6 +93,15 @@ def test_ties_and_dead_windows(shape, dtype):
     twins = reference.conv_pool_backward(dy, winners, x, kernel, padding="same")
     for result, twin in zip(results, twins, strict=True):
         np.testing.assert_array_equal(result, twin)
+
+
+@pytest.mark.parametrize(
+    ("channels", "filters", "wanted"),
+    [(40, 2, True), (96, 5, True), (2, 2, False), (40, 33, False)],
+)
+def test_few_filters_of_many_channels_are_dot_products(channels, filters, wanted):
+    plan = ConvPoolPlan((2, 9, 8, channels), (5, 5, channels, filters), padding="same")
+    assert (plan._unpooled is not None) == wanted
 
 
 @pytest.mark.parametrize("padding", ["valid", "same"])

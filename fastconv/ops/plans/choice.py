@@ -78,6 +78,10 @@ DOT_COST, DOT_SUM_COST = 1.3, 5
 """Of a dot product's vector where planes or overlap-add compete, and of summing its lanes, in the
 multiply-adds of one.  The latter is measured against panels on AVX-512 and AVX2 builds over 1 to
 512 channels and 1 to 12 filters: 0.3 and 1.2 % more than the faster, on the average."""
+POOL_COST = 20
+"""Of writing an output of few filters and pooling it, in multiply-adds of a dot product's vector.
+Measured on an AVX-512 build: 1x1 kernels over 16 channels took 1.6 times as long by dot products,
+over 64 0.8 times."""
 PANEL_STORE_COST, OVERLAP_STORE_COST, OVERLAP_LOAD_COST = 6, 8, 1
 """Of an input gradient's vector that is stored; of one of sums that will be added where they
 overlap, and of adding it: in a panel's multiply-adds.  Fitted to 1,600 timings of AVX2 and AVX-512
@@ -269,16 +273,18 @@ def _panel_cost(vectors: int) -> float:
     return vectors // 2 * 2 * PANEL_COST + vectors % 2 * NARROW_PANEL_COST
 
 
-def dot_products(outputs: int, run: int, runs: int, dtype: np.dtype) -> bool:
+def dot_products(
+    outputs: int, run: int, runs: int, dtype: np.dtype, *, pooled: bool = False
+) -> bool:
     """Whether a group's `outputs` are cheaper as dot products than as lanes of one vector.
 
     They are sums over `runs` runs of contiguous values.  A vector along the outputs costs a step a
     value, however few lanes are used; along a run it costs a fraction of one for each output, and
-    in the end a sum of its lanes.
+    in the end a sum of its lanes.  `pooled`: lanes of one vector need no pass for the pooling.
     """
     if run < pad_channels(1, dtype):
         return False
-    return _dots(outputs, run, runs, dtype) < run * runs
+    return _dots(outputs, run, runs, dtype) + POOL_COST * pooled < run * runs
 
 
 def _dots(outputs: int, run: int, runs: float, dtype: np.dtype) -> float:

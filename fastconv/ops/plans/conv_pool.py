@@ -9,10 +9,12 @@ import numpy as np
 
 from ... import runtime
 from ...geometry import Window, conv2d_window
-from .choice import winograd_output
-from .gather import plan_gather
+from .choice import dot_products, winograd_output
+from .direct import DirectPlan
+from .gather import plan_gather, taps_of
 from .kernel_gradient import PARTS, PARTS_BYTES
 from .packing import PackedKernel, pad_channels, padded_bias
+from .pooling import Pool2DPlan
 from .scratch import Scratch
 
 _kernels = runtime.kernels.fused
@@ -73,9 +75,12 @@ class ConvPoolPlan:
         self._forward = self._plan_forward(input_shape, window)
         self._padded_filters = pad_channels(kernel_shape[3], self._dtype)
         size = self._padded_filters * len(self._forward.taps) * kernel_shape[2]
-        self._packed = PackedKernel(size, self._dtype)
         self._winograd = winograd_output(
             input_shape, kernel_shape[3], window, 1, self._dtype, pooled=True
+        )
+        self._unpooled = None if self._winograd else self._plan_unpooled(input_shape, window)
+        self._packed = PackedKernel(
+            size if self._unpooled is None else self._unpooled.packed_size, self._dtype
         )
         self._block = np.array(
             [
@@ -188,6 +193,9 @@ class ConvPoolPlan:
         if self._winograd is not None:
             self._winograd.forward(x, kernel, bias, out, winners)
             return
+        if self._unpooled is not None:
+            self._pool_after(self._unpooled, x, kernel, bias, out, winners)
+            return
         gather, threads = self._forward, runtime.get_num_threads()
         packed = self._packed(kernel, self._pack)
         start = padded_bias(self._scratch, bias, self._padded_filters)
@@ -206,6 +214,39 @@ class ConvPoolPlan:
             self._scratch.rows("strip", threads, gather.scratch_size(2 * rows)),
             threads,
         )
+
+    def _plan_unpooled(self, input_shape: tuple[int, ...], window: Window) -> DirectPlan | None:
+        """Return a plan of the whole activation where its few filters leave vectors idle."""
+        images, rows, columns, filters = self.output_shape
+        runs = self._kernel_shape[0]
+        if not dot_products(filters, self._forward.run_length, runs, self._dtype, pooled=True):
+            return None
+        unpooled = (2 * rows, 2 * columns, filters)
+        self._pooling = Pool2DPlan("max", (images, *unpooled), gated=True, dtype=self._dtype)
+        return DirectPlan(
+            images,
+            input_shape[1:],
+            unpooled,
+            taps_of(window.rows),
+            taps_of(window.columns),
+            self._kernel_shape,
+            1,
+            self._scratch,
+            self._dtype,
+            grid=unpooled[:2],
+            strides=(window.rows.stride, window.columns.stride),
+            relu=True,
+        )
+
+    def _pool_after(self, unpooled, x, kernel, bias, out, winners):
+        images, rows, columns, filters = self.output_shape
+        y = self._scratch("activation", images, 2 * rows, 2 * columns, filters)
+        start = padded_bias(self._scratch, bias, unpooled.padded)
+        unpooled.run(x, self._packed(kernel, unpooled.pack), start, y)
+        self._pooling.forward(y, out, winners)
+        if winners is not None:
+            # Pooling has another number for the dead.
+            np.minimum(winners, _sparse.DEAD, out=winners)
 
     def _pack(self, kernel: np.ndarray, packed: np.ndarray) -> None:
         _conv.pack(kernel, packed, self._forward.taps, 1, False, runtime.get_num_threads())

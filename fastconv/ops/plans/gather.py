@@ -84,6 +84,11 @@ class Gather:
         """Whether tiles may be one output of several images."""
         return self.compact and not self.dots and not self.clears
 
+    @property
+    def _depth(self) -> int:
+        """Values summed for an output."""
+        return len(self.run_offset) * self.run_length
+
     def scratch_size(self, rows: int) -> int:
         """Return the values needed to hold the padded source of `rows` output rows."""
         if self.direct:
@@ -99,18 +104,20 @@ class Gather:
         rows = max(1, min(self.rows, STRIP_BYTES // row_bytes))
         fair = -(-images * self.rows // (4 * threads))
         least = -(-STRIP_PIXELS // self.columns)
+        if self._depth > STAGED_DEPTH:
+            # The set-up of a task hides behind such sums: no thread should go without.
+            least = min(least, -(-images * self.rows // threads))
         return max(1, min(self.rows, rows, max(fair, least)))
 
     def stage_pixels(self, itemsize: int) -> int:
         """Return how many outputs' pixels pass through a stage in L1; 0: written in place."""
         pixel_bytes = self.channels * itemsize
         piece = pixel_bytes * (self.columns if self.dense else 1)
-        depth = len(self.run_offset) * self.run_length
         if (
             self.dots
             or pixel_bytes // self.groups % VECTOR_BYTES == 0
             or piece < STAGED_PIECE_BYTES
-            or depth > STAGED_DEPTH
+            or self._depth > STAGED_DEPTH
         ):
             return 0
         return max(1, STAGE_BYTES // pixel_bytes // WHOLE_TILES) * WHOLE_TILES
