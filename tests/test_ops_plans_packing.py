@@ -45,6 +45,18 @@ def test_sees_one_weight_that_was_changed_in_place(place):
         packer.check(kernel)
 
 
+@pytest.mark.parametrize("place", [0, 8191, 8192, 99_999])
+def test_sees_one_weight_of_many_with_any_threads(place, threads):
+    threads(3)
+    kernel = np.zeros((100, 1, 10, 100), np.float32)
+    packer = Packer(kernel.size)
+    for _ in range(3):
+        packer.check(kernel)
+    kernel.reshape(-1)[place] = np.float32(1e-40)  # bits alone tell it from 0
+    packer.check(kernel)
+    assert packer.calls == 3
+
+
 def test_compares_bits():
     kernel = np.full((1, 1, 1, 40), np.nan, np.float32)
     packer = Packer(kernel.size)

@@ -4,6 +4,7 @@ import numpy as np
 
 CHUNK_VALUES: int
 
+def same_bytes(first: np.ndarray, second: np.ndarray, num_threads: int) -> bool: ...
 def update(
     rule: dict[str, Any],
     value: np.ndarray,

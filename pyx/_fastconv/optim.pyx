@@ -15,7 +15,8 @@ double precision, which the caller puts together in order.
 from cython.parallel cimport parallel, prange, threadid
 from libc.math cimport exp, fabs, log, log1p
 from libc.stddef cimport ptrdiff_t
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.string cimport memcmp
 
 from _fastconv._rules cimport RULE_SLOTS, Rule, apply_rule, rule_from, slots_from
 from _fastconv._tiles cimport float_mode, flush_denormals, real, restore_denormals
@@ -48,6 +49,17 @@ cdef enum:
     BLOCK = 4096          # values of x that batch normalization sums before it rounds to double
 
 CHUNK_VALUES = CHUNK
+
+
+def same_bytes(const uint8_t[::1] first, const uint8_t[::1] second, int num_threads):
+    """Return whether two arrays of the same length hold the same bytes."""
+    cdef ptrdiff_t chunk, count = first.shape[0]
+    cdef int differences = 0
+    for chunk in prange((count + CHUNK - 1) // CHUNK, schedule="static", num_threads=num_threads,
+                        nogil=True):
+        differences += memcmp(&first[chunk * CHUNK], &second[chunk * CHUNK],
+                              <size_t> min(CHUNK, count - chunk * CHUNK)) != 0
+    return differences == 0
 
 
 def update(dict rule,                     # IN the fields of simd/rules.h's fc_rule

@@ -53,7 +53,7 @@ class PackedKernel:
         self._size = size
         self._scratch = Scratch(dtype)
         self._probe = b""
-        self._packed_bytes: bytearray | None = None
+        self._packed_bytes: np.ndarray | None = None
 
     def __call__(self, kernel: np.ndarray, pack: Callable[..., None]) -> np.ndarray:
         """Return `kernel`, a C-contiguous array, as `pack`, the same each time, lays it out.
@@ -62,13 +62,15 @@ class PackedKernel:
         scratch, until the garbage collector looks for cycles.
         """
         packed = self._scratch("packed", self._size)
-        # A bytearray compares with any buffer by memcmp.
-        if self._packed_bytes is not None and self._packed_bytes == kernel:
+        kernel_bytes = kernel.reshape(-1).view(np.uint8)
+        if self._packed_bytes is not None and runtime.kernels.optim.same_bytes(
+            kernel_bytes, self._packed_bytes, runtime.threads_for(kernel.size)
+        ):
             return packed
         self._packed_bytes = None
         pack(kernel, packed)
         probe = kernel.reshape(-1)[:PROBE_VALUES].tobytes()
         if probe == self._probe:
-            self._packed_bytes = bytearray(memoryview(kernel))
+            self._packed_bytes = kernel_bytes.copy()
         self._probe = probe
         return packed
