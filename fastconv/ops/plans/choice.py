@@ -355,7 +355,11 @@ def _pays(
         # From so many images on, tiles of two vectors go by position.
         if 2 * images >= LATENCY:
             pixels *= window.columns.inside
-    direct = 9 * products * (pixels * DIRECT_COST + DIRECT_KERNEL_COST)
+    pixel = 9 * products * DIRECT_COST
+    if dot_products(filters, 3 * channels, 3, dtype, pooled=pooled):
+        dots = _dots(filters, 3 * channels, 3, dtype) + POOL_COST * pooled
+        pixel = min(pixel, dots * pad_channels(1, dtype))
+    direct = pixel * pixels + 9 * products * DIRECT_KERNEL_COST
     tiles = images * _whole_tiles(rows, pooled) * _whole_tiles(columns, pooled)
     transforms = TRANSFORM_COST * (pad_channels(channels, dtype) + padded)
     points = POINTS * products
