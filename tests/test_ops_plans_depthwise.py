@@ -13,7 +13,7 @@ from oracle import Case, assert_close
 
 from fastconv import reference, runtime
 from fastconv.geometry import conv2d_window
-from fastconv.ops.plans import Conv2DPlan, choice, depthwise, lanes
+from fastconv.ops.plans import Conv2DPlan, choice, depthwise, direct_costs, lanes
 from fastconv.ops.plans.depthwise import DepthwisePlan
 from fastconv.ops.plans.lanes import plan_lanes
 
@@ -198,7 +198,7 @@ def test_the_choice_follows_the_channels_of_a_group():
     assert chosen(1, 64)[0] is False
     dense = Conv2DPlan((1, 9, 9, 8), (3, 3, 8, 8))
     assert dense._grouped == choice.Grouped()
-    assert math.isinf(choice._panels_over_planes(None, 1, 1, 9, 1, np.dtype(np.float32)))
+    assert math.isinf(direct_costs.panels_over_planes(None, 1, 1, 9, 1, np.dtype(np.float32)))
 
 
 @pytest.mark.parametrize(("outputs", "vectors"), [(1, 1), (2, 2), (9, 0)])

@@ -10,7 +10,6 @@ AVX2 builds, on which choices by them take 1 and 2 % more than the faster, on th
 
 from __future__ import annotations
 
-import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,12 +17,19 @@ import numpy as np
 from ... import runtime
 from ...geometry import Axis, Window
 from .depthwise import DepthwisePlan
+from .direct_costs import (
+    LATENCY,
+    OVERLAP_BESIDE_WINOGRAD,
+    OVERLAP_OVER_PLANES,
+    dots_beside_winograd,
+    overlap_over_panels,
+    panels_over_planes,
+)
 from .gather import Gather
 from .gradient_costs import patch_cost, plane_cost, product_cost, winograd_cost
 from .kernel_gradient import KernelGradientPlan
-from .lanes import Lanes
 from .overlap_add import OverlapAddPlan
-from .packing import kernels_for, pad_channels
+from .packing import pad_channels
 from .patch_gradient import PatchGradientPlan
 from .positions import PositionsPlan
 from .winograd import KERNEL_BYTES, POINTS, WinogradKernelGradientPlan, WinogradPlan
@@ -60,34 +66,6 @@ NARROW_GRADIENT_PIXELS = 14
 POSITION_COST = 1.05
 """Of a tile of one output of several images, in the time of one along a row.  Measured on AVX-512
 and AVX2 builds over images of 5 to 27 pixels a side: 3 % more than the faster, on the average."""
-PLANE_COST = 2.3
-"""Of a depthwise kernel's multiply-add: it reads its operands from the L2 cache."""
-LATENCY = 8
-"""Of a multiply-add that waits for the one before, where a row fills few registers with sums."""
-SHUFFLE_COST, COPY_COST = 4, 22
-"""Of one vector of a plane, in which that kernel reads a group's channels: permuted from one
-vector of the source, or twice that from two, or copied value by value."""
-PANEL_COST, NARROW_PANEL_COST = 0.8, 1.0
-"""Of a register tile's multiply-add, with two vectors of a group's channels or with only one.
-A run of one group's channels is set up in the time of one more of its values.  These are
-fitted to timings of an AVX2 build over groups of 1 to 32 channels."""
-SHORTER_COST = 1.2
-"""Of a lane of shorter vectors where planes have the long ones.  Measured on an AVX-512 build over
-180 shapes: 1 to 2 % more than the faster."""
-DOT_COST, DOT_SUM_COST = 1.3, 5
-"""Of a dot product's vector where planes or overlap-add compete, and of summing its lanes, in the
-multiply-adds of one.  The latter is measured against panels on AVX-512 and AVX2 builds over 1 to
-512 channels and 1 to 12 filters: 0.3 and 1.2 % more than the faster, on the average."""
-POOL_COST = 20
-"""Of writing an output of few filters and pooling it, in multiply-adds of a dot product's vector.
-Measured on an AVX-512 build: 1x1 kernels over 16 channels took 1.6 times as long by dot products,
-over 64 0.8 times."""
-PANEL_STORE_COST, OVERLAP_STORE_COST, OVERLAP_LOAD_COST = 6, 8, 1
-"""Of an input gradient's vector that is stored; of one of sums that will be added where they
-overlap, and of adding it: in a panel's multiply-adds.  Fitted to 1,600 timings of AVX2 and AVX-512
-builds over 1 to 48 channels; choices by them take 2 % more than the faster, on the average."""
-OVERLAP_OVER_PLANES = 1.4
-"""The same where planes compete: groups of so few channels take no whole vectors of sums."""
 
 
 def winograd_output(
@@ -126,8 +104,13 @@ def winograd_input_gradient(
     if groups != 1 or not _fits(window, dtype):
         return None
     turned = Window(*(_turned(axis) for axis in window))
+    images, _, _, filters = output_shape
+    input_shape = (images, window.rows.size, window.columns.size, channels)
+    arguments = (input_shape, (3, 3, channels, filters), window, groups, dtype)
+    overlaps = overlap_over_panels(*arguments) < 1
+    overlap = overlap_over_panels(*arguments, dots=False) if overlaps else None
     if min(axis.before for axis in turned) < 0 or not _pays(
-        output_shape, channels, turned, turned=True
+        output_shape, channels, turned, turned=True, overlap=overlap
     ):
         return None
     return WinogradPlan(output_shape, channels, turned, transposed=True)
@@ -153,7 +136,7 @@ def overlapping_input_gradient(
 ) -> OverlapAddPlan | None:
     """Return a plan of the input gradient with the kernel's columns as lanes, or None."""
     arguments = (input_shape, kernel_shape, window, groups, dtype)
-    return OverlapAddPlan(*arguments) if _overlap_over_panels(*arguments) < 1 else None
+    return OverlapAddPlan(*arguments) if overlap_over_panels(*arguments) < 1 else None
 
 
 def kernel_gradient(
@@ -199,11 +182,11 @@ def depthwise(
     taps = kernel_shape[0] * kernel_shape[1]
     strides = window.rows.stride * window.columns.stride
     inputs, outputs = kernel_shape[2], kernel_shape[3] // groups
-    output = _panels_over_planes(plan.forward_lanes, inputs, outputs, taps, strides, dtype)
+    output = panels_over_planes(plan.forward_lanes, inputs, outputs, taps, strides, dtype)
     # With a stride, an input is reached by a share of the taps, once for each phase.
-    gradient = _panels_over_planes(plan.backward_lanes, outputs, inputs, taps / strides, 1, dtype)
+    gradient = panels_over_planes(plan.backward_lanes, outputs, inputs, taps / strides, 1, dtype)
     arguments = (input_shape, kernel_shape, window, groups, dtype)
-    gradient *= min(OVERLAP_OVER_PLANES * _overlap_over_panels(*arguments), 1)
+    gradient *= min(OVERLAP_OVER_PLANES * overlap_over_panels(*arguments), 1)
     planes = plane_cost(plan.gradient_lanes, *arguments)
     panels, *_ = _direct_gradient(*arguments)
     return Grouped(
@@ -211,84 +194,6 @@ def depthwise(
         plan if gradient > 1 else None,
         plan if inputs == outputs == 1 or planes < panels else None,
     )
-
-
-def _panels_over_planes(
-    lanes: Lanes, inputs: int, outputs: int, taps: float, pixels: int, dtype: np.dtype
-) -> float:
-    """Return the cost of panels of a group's `outputs` channels over that of planes.
-
-    `pixels`: of the source for each output.
-    """
-    if inputs == outputs == 1:
-        return math.inf
-    spread = (SHUFFLE_COST * lanes.shuffled or COPY_COST) * pixels
-    # The kernel's tiles are up to 6 units (on most CPUs) by 2 vectors.
-    sums = min(lanes.units, 6) * min(lanes.unit_channels // pad_channels(1, dtype), 2)
-    plane = max(PLANE_COST, LATENCY / sums) / lanes.filled
-    kernels = kernels_for(outputs, dtype)
-    padded = pad_channels(outputs, dtype, kernels)
-    panel = PANEL_COST if padded > pad_channels(1, dtype, kernels) else NARROW_PANEL_COST
-    panels = padded * taps * panel * (1 + 1 / inputs)
-    if dot_products(outputs, inputs, math.ceil(taps), dtype):
-        dots = _dots(outputs, inputs, taps, dtype) * pad_channels(1, dtype) / inputs
-        panels = min(panels, DOT_COST * dots)
-    if kernels is not runtime.kernels:
-        panels *= SHORTER_COST
-    return panels / (outputs * (plane * taps + spread))
-
-
-def _overlap_over_panels(
-    input_shape: tuple[int, int, int, int],
-    kernel_shape: tuple[int, int, int, int],
-    window: Window,
-    groups: int,
-    dtype: np.dtype,
-) -> float:
-    """Return the cost of the input gradient by overlap-add over that of the general kernels.
-
-    Both are those of one group and of one pixel of dy in each row of the inputs.
-    """
-    rows, columns = window
-    height, width, channels, filters = kernel_shape
-    if width == 1 or columns.dilation != 1:
-        return math.inf
-    lanes = pad_channels(1, dtype)
-    depth = height / rows.stride * filters / groups
-    sums, vectors = -(-width * channels // lanes), -(-channels // lanes)
-    overlap = depth * _panel_cost(sums) + OVERLAP_STORE_COST * sums
-    overlap += OVERLAP_LOAD_COST * width * vectors
-    panels = depth * width * _panel_cost(vectors) + columns.stride * PANEL_STORE_COST * vectors
-    # The longest of the phases' runs, and the most.
-    run, runs = -(-width // columns.stride) * filters, -(-height // rows.stride)
-    if groups > 1:
-        run, runs = filters // groups, -(-width // columns.stride) * runs
-    if dot_products(channels, run, runs, dtype):
-        panels = min(panels, columns.stride * DOT_COST * _dots(channels, run, runs, dtype))
-    return overlap / panels
-
-
-def _panel_cost(vectors: int) -> float:
-    """Return the time of a step of all panels: those of two vectors read their inputs once."""
-    return vectors // 2 * 2 * PANEL_COST + vectors % 2 * NARROW_PANEL_COST
-
-
-def dot_products(
-    outputs: int, run: int, runs: int, dtype: np.dtype, *, pooled: bool = False
-) -> bool:
-    """Whether a group's `outputs` are cheaper as dot products than as lanes of one vector.
-
-    They are sums over `runs` runs of contiguous values.  A vector along the outputs costs a step a
-    value, however few lanes are used; along a run it costs a fraction of one for each output, and
-    in the end a sum of its lanes.  `pooled`: lanes of one vector need no pass for the pooling.
-    """
-    if run < pad_channels(1, dtype):
-        return False
-    return _dots(outputs, run, runs, dtype) + POOL_COST * pooled < run * runs
-
-
-def _dots(outputs: int, run: int, runs: float, dtype: np.dtype) -> float:
-    return outputs * (-(-run // pad_channels(1, dtype)) * runs + DOT_SUM_COST)
 
 
 def _fits(window: Window, dtype: np.dtype) -> bool:
@@ -343,7 +248,10 @@ def _pays(
     *,
     pooled: bool = False,
     turned: bool = False,
+    overlap: float | None = None,
 ) -> bool:
+    """Whether Winograd's algorithm is faster than the direct one, which is that by overlap-add
+    where the cost of that over panels' is given."""
     images, _, _, channels = input_shape
     rows, columns = _computed(window, pooled=pooled)
     dtype = np.dtype(np.float32)
@@ -356,9 +264,10 @@ def _pays(
         if 2 * images >= LATENCY:
             pixels *= window.columns.inside
     pixel = 9 * products * DIRECT_COST
-    if dot_products(filters, 3 * channels, 3, dtype, pooled=pooled):
-        dots = _dots(filters, 3 * channels, 3, dtype) + POOL_COST * pooled
-        pixel = min(pixel, dots * pad_channels(1, dtype))
+    if overlap is not None:
+        pixel *= OVERLAP_BESIDE_WINOGRAD * overlap
+    else:
+        pixel = min(pixel, dots_beside_winograd(channels, filters, dtype, pooled))
     direct = pixel * pixels + 9 * products * DIRECT_KERNEL_COST
     tiles = images * _whole_tiles(rows, pooled) * _whole_tiles(columns, pooled)
     transforms = TRANSFORM_COST * (pad_channels(channels, dtype) + padded)

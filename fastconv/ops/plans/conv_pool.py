@@ -9,8 +9,9 @@ import numpy as np
 
 from ... import runtime
 from ...geometry import Window, conv2d_window
-from .choice import dot_products, winograd_output
+from .choice import winograd_output
 from .direct import DirectPlan
+from .direct_costs import dot_products
 from .gather import plan_gather, taps_of
 from .kernel_gradient import PARTS, PARTS_BYTES
 from .packing import PackedKernel, pad_channels, padded_bias

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from ... import runtime
-from .choice import by_position, dot_products
+from .choice import by_position
+from .direct_costs import dot_products
 from .gather import Taps, plan_gather, run_of
 from .packing import kernels_for, pad_channels
 from .scratch import Scratch
