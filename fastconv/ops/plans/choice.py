@@ -263,12 +263,12 @@ def _pays(
         # From so many images on, tiles of two vectors go by position.
         if 2 * images >= LATENCY:
             pixels *= window.columns.inside
-    pixel = 9 * products * DIRECT_COST
+    per_pixel = 9 * products * DIRECT_COST
     if overlap is not None:
-        pixel *= OVERLAP_BESIDE_WINOGRAD * overlap
+        per_pixel *= OVERLAP_BESIDE_WINOGRAD * overlap
     else:
-        pixel = min(pixel, dots_beside_winograd(channels, filters, dtype, pooled))
-    direct = pixel * pixels + 9 * products * DIRECT_KERNEL_COST
+        per_pixel = min(per_pixel, dots_beside_winograd(channels, filters, dtype, pooled))
+    direct = per_pixel * pixels + 9 * products * DIRECT_KERNEL_COST
     tiles = images * _whole_tiles(rows, pooled) * _whole_tiles(columns, pooled)
     transforms = TRANSFORM_COST * (pad_channels(channels, dtype) + padded)
     points = POINTS * products

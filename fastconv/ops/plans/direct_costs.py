@@ -128,6 +128,7 @@ def dot_products(
 
 
 def dots_cost(outputs: int, run: int, runs: float, dtype: np.dtype) -> float:
+    """Return the time of dot products over `runs` runs of `run` contiguous values each."""
     return outputs * (-(-run // pad_channels(1, dtype)) * runs + DOT_SUM_COST)
 
 
