@@ -57,7 +57,7 @@ def supported_levels():
 def halves_vectors():
     """Return whether this CPU has AVX-512 and takes two steps for a vector of 512 bits, as Zen 4.
 
-    There one of 256 bits takes half as long; elsewhere both take the same.
+    There one of 256 bits takes half as long.
     """
     return "avx512" in supported_levels() and bool(fc_halves_vectors())
 

@@ -37,7 +37,8 @@ LIST_WINDOWS = (32, 512)
 
 
 class ConvPoolPlan:
-    """max_pool2d(relu(conv2d(x, kernel, bias)), 2) without the full-size activation.
+    """max_pool2d(relu(conv2d(x, kernel, bias)), 2), without the full-size activation but where its
+    few filters are cheaper as dot products.
 
     The pooling is 2x2 with stride 2; an odd last row or column of the convolution is
     dropped, as "valid" pooling does.  Groups and dilation are 1.
@@ -174,8 +175,8 @@ class ConvPoolPlan:
         return plan_gather(
             input_shape[1:],
             (2 * rows, 2 * columns, filters),
-            [(tap, tap - window.rows.before) for tap in range(window.rows.window)],
-            [(tap, tap - window.columns.before) for tap in range(window.columns.window)],
+            taps_of(window.rows),
+            taps_of(window.columns),
             grid=(2 * rows, 2 * columns),
             strides=(window.rows.stride, window.columns.stride),
         )

@@ -42,31 +42,31 @@ class DirectPlan:
         depth, outputs = source[2] // groups, target[2] // groups
         values = len(row_taps) * len(column_taps) * depth
         dots = dot_products(outputs, run, values // run, dtype)
-        self._kernels = runtime.kernels if dots else kernels_for(outputs, dtype)
-        self.gather = gather = plan_gather(
+        kernels = runtime.kernels if dots else kernels_for(outputs, dtype)
+        self.gather = plan_gather(
             source,
             target,
             row_taps,
             column_taps,
             groups=groups,
             dots=dots,
-            kernels=self._kernels,
+            kernels=kernels,
             **options,
         )
-        self.positions = by_position(gather, images, dtype)
+        self.positions = by_position(self.gather, images, dtype)
         self._images, self._groups, self._transposed = images, groups, transposed
         self._itemsize, self._scratch = dtype.itemsize, scratch
         #: Channels of the target as `start` has them: of each group, up to whole vectors.
-        self.padded = groups * pad_channels(outputs, dtype, self._kernels)
+        self.padded = groups * pad_channels(outputs, dtype, kernels)
         self.packed_size = self.padded * values
-        self._panels = groups * -(-outputs // (2 * pad_channels(1, dtype, self._kernels)))
+        self._panels = groups * -(-outputs // (2 * pad_channels(1, dtype, kernels)))
         self._weights = math.prod(kernel_shape)
         self._work = images * math.prod(options["grid"]) * target[2] * values
         self._tasks: dict[int, tuple[int, int, int]] = {}
 
     def pack(self, kernel: np.ndarray, packed: np.ndarray) -> None:
         """Lay the kernel out in `packed`, of `packed_size`, as `run` takes it."""
-        conv, taps = self._kernels.conv, self.gather.taps
+        conv, taps = self.gather.kernels.conv, self.gather.taps
         if self.gather.dots:
             conv.pack_dots(kernel, packed, taps, self._groups, self._transposed)
         else:
@@ -82,7 +82,7 @@ class DirectPlan:
             return
         gather, threads = self.gather, runtime.threads_for(self._work)
         rows, splits, stage_pixels = self._tasks_for(threads)
-        self._kernels.conv.gather(
+        gather.kernels.conv.gather(
             source,
             packed,
             start,
