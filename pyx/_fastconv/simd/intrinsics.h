@@ -23,9 +23,10 @@ FC_INLINE void fc_store_first_f64(double *p, fc_v_f64 v, int count) {
     _mm512_mask_storeu_pd(p, (__mmask8)((1u << count) - 1), (__m512d)v);
 }
 #else
-/* Halves, quarters, …: a copy of unknown length is a call. */
+/* Halves, quarters, …: a copy of unknown length is a call.  Out of line, or a tile's sums would be
+ * taken for an array and kept on the stack. */
 #define FC_STORE_FIRST(STORE_FIRST, VEC, REAL)                                                   \
-    FC_INLINE void STORE_FIRST(REAL *p, VEC v, int count) {                                      \
+    FC_LEAF void STORE_FIRST(REAL *p, VEC v, int count) {                                      \
         REAL lanes[FC_BYTES / sizeof(REAL)];                                                     \
         int at = 0;                                                                              \
         memcpy(lanes, &v, sizeof v);                                                             \
