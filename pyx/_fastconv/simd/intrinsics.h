@@ -42,6 +42,18 @@ FC_STORE_FIRST(fc_store_first_f64, fc_v_f64, double)
 #undef FC_STORE_FIRST
 #endif
 
+/* Each of the first three of four floats in all lanes. */
+FC_INLINE void fc_splat_three_f32(const float *four, fc_v_f32 values[3]) {
+#if defined(__AVX__) && !defined(__AVX512F__)
+    __m256 both = _mm256_broadcast_ps((const __m128 *)four);
+    values[0] = (fc_v_f32)_mm256_permute_ps(both, 0x00);
+    values[1] = (fc_v_f32)_mm256_permute_ps(both, 0x55);
+    values[2] = (fc_v_f32)_mm256_permute_ps(both, 0xAA);
+#else
+    for (int i = 0; i < 3; i++) values[i] = four[i] - (fc_v_f32){0};
+#endif
+}
+
 /* The larger of a and b; where either is a NaN, either. */
 FC_INLINE fc_v_f32 fc_max_f32(fc_v_f32 a, fc_v_f32 b) {
 #if defined(__AVX512F__)
