@@ -11,7 +11,7 @@
  * `pixel` values lie between two columns of sums, groups of (kernel column, channel) within.
  *
  * A pixel is gathered in registers, not added up in memory: a load would wait for the stores that
- * it overlaps.  A pixel's last vector is stored whole, the next pixel overwrites what is not its. */
+ * it overlaps.  A pixel's last vector is stored whole, the next overwrites what is not its. */
 FC_LEAF void NAME(fc_overlap_add)(const REAL *sums, int columns, ptrdiff_t pixel, int groups,
                                   int channels, int kernel_columns, int stride, int column,
                                   int kernel_column, int width, REAL *out) {

@@ -215,8 +215,8 @@ FC_INLINE void NAME(fc_pool_gradient_pixel)(const int kind, const int wide, cons
 
 #define FC_WINDOWS_CASE(i, j)                                                                  \
     if (rows == i && columns == j)                                                             \
-        NAME(fc_pool_gradient_pixel)(kind, wide, i, j, g, dy, winners, x + place, dx + place, at,    \
-                                     position, room);                                          \
+        NAME(fc_pool_gradient_pixel)(kind, wide, i, j, g, dy, winners, x + place, dx + place,  \
+                                     at, position, room);                                      \
     else
 
 FC_INLINE void NAME(fc_pool_gradient_body)(const int kind, const int wide, const fc_pool *g,

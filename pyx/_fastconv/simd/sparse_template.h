@@ -62,7 +62,7 @@ FC_INLINE void NAME(fc_add_patch)(const int lines, const int vectors, const REAL
 
 /* With few sums two entries are added side by side: one alone would wait for its own additions.
  * With many the next entry's address and factor are loaded before this one's values, which keeps
- * the loads back to back; behind the last entry there is room to read, and nothing is made of it. */
+ * the loads back to back; behind the last entry there is room to read, nothing is made of it. */
 FC_INLINE void NAME(fc_collect_body)(const int lines, const int vectors, const REAL *x,
                                      ptrdiff_t x_line, const int32_t *offset, const REAL *g,
                                      int count, REAL *sums, ptrdiff_t sums_line) {

@@ -117,7 +117,8 @@ FC_INLINE void fc_kernel_axis(const VEC *g, const int step, VEC *out) {
 FC_INLINE void fc_kernel_gradient_axis(const VEC *u, const int step, VEC *out) {
     VEC sum_a = FC_NA * (u[step] + u[2 * step]), sum_b = FC_NB * (u[3 * step] + u[4 * step]);
     out[0] = FC_N0 * u[0] + sum_a + sum_b;
-    out[1] = (FC_NA * fc_a) * (u[step] - u[2 * step]) + (FC_NB * fc_b) * (u[3 * step] - u[4 * step]);
+    out[1] = (FC_NA * fc_a) * (u[step] - u[2 * step]) +
+             (FC_NB * fc_b) * (u[3 * step] - u[4 * step]);
     out[2] = fc_a2 * sum_a + fc_b2 * sum_b + u[5 * step];
 }
 
