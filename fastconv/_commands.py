@@ -78,6 +78,18 @@ def _one_line_warning(message: Any, *where: Any, **more: Any) -> str:
     return f"warning: {message}\n"
 
 
+def image_folder(path: str) -> str:
+    """Return the folder that an argument names: of a data set's zip, where it is unpacked."""
+    if not os.path.isfile(path):
+        return path
+    from . import datasets
+
+    try:
+        return str(datasets.dog_vs_cat(path))
+    except (FileNotFoundError, ValueError) as error:
+        raise Mistake(f"{error}") from None
+
+
 def positive_int(text: str) -> int:
     """Parse an argument as a whole number of at least 1."""
     return _number(text, int, lambda value: value >= 1, "a whole number of at least 1")

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ._commands import Mistake, Parser, add_threads, natural_int, run, use_threads
+from ._commands import Mistake, Parser, add_threads, image_folder, natural_int, run, use_threads
 
 if TYPE_CHECKING:
     from .preprocessing.inspection import Inspection, Part
@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "directory",
         metavar="DIR",
         help="a folder with one sub-folder of images per class, or one that holds such folders "
-        "named train and validation",
+        "named train and validation, or a zip of the latter",
     )
     parser.add_argument(
         "--near",
@@ -59,7 +59,7 @@ def check(arguments: argparse.Namespace) -> int:
     use_threads(arguments)
     near = -1 if arguments.exact_only else arguments.near
     try:
-        inspection = inspect(arguments.directory, near, progress=not arguments.json)
+        inspection = inspect(image_folder(arguments.directory), near, progress=not arguments.json)
     except (FileNotFoundError, NotADirectoryError, PermissionError, ValueError) as error:
         raise Mistake(f"{error}") from None
     if arguments.json:

@@ -11,7 +11,16 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from ._commands import Mistake, Parser, add_threads, load_model, positive_int, run, use_threads
+from ._commands import (
+    Mistake,
+    Parser,
+    add_threads,
+    image_folder,
+    load_model,
+    positive_int,
+    run,
+    use_threads,
+)
 
 DESCRIPTION = "Measure a saved model's loss and metrics on a folder of images."
 
@@ -23,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "directory",
         metavar="DIR",
         help="a folder with one sub-folder of images per class, or one that holds such a "
-        "folder named validation",
+        "folder named validation, or a zip of the latter",
     )
     parser.add_argument(
         "--batch-size",
@@ -46,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def evaluate(arguments: argparse.Namespace) -> int:
     """Evaluate as the arguments say."""
     use_threads(arguments)
-    directory = arguments.directory
+    directory = image_folder(arguments.directory)
     if not os.path.isdir(directory):
         raise Mistake(f"there is no folder {directory!r}; give one with a sub-folder per class")
     model = load_model(arguments.model)

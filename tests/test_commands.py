@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -175,6 +176,18 @@ def test_evaluate(trained, data, capsys):
     assert result["images"] == 12 and result["loss"] == pytest.approx(float(last[1]), abs=1e-4)
 
 
+@pytest.mark.parametrize("command", ["evaluate", "check"])
+def test_a_zip_stands_for_its_folder(trained, data, tmp_path, capsys, monkeypatch, command):
+    monkeypatch.setenv("FASTCONV_DATA", str(tmp_path / "cache"))
+    zipped = shutil.make_archive(str(tmp_path / "photos"), "zip", data)
+    model = [str(trained)] if command == "evaluate" else []
+    assert cli.main([command, *model, str(data), "--json"]) == 0
+    expected = capsys.readouterr().out
+    assert cli.main([command, *model, zipped, "--json"]) == 0
+    (unpacked,) = (tmp_path / "cache").iterdir()
+    assert capsys.readouterr().out.replace(str(unpacked), str(data)) == expected
+
+
 def test_evaluating_gives_what_training_reported(trained, data, capsys):
     model = load_model(trained)
     evaluate.main([str(trained), str(data), "--json", "--batch-size", "8"])
@@ -252,6 +265,8 @@ MISTAKES = [
     (["train", "--resume", "none.npz"], "'none.npz' does not exist"),
     (["evaluate", "none.npz", "."], "'none.npz' does not exist"),
     (["evaluate", "none.npz", "nowhere"], "there is no folder 'nowhere'"),
+    (["evaluate", "none.npz", __file__], "or no zip"),
+    (["check", __file__], "or no zip"),
     (["predict", "none.npz", "none.png"], "there is no image file 'none.png'"),
     (["predict", "none.npz"], "required: IMAGE"),
     (["filter", "none.png", "--kernel", "blur", "-o", "o.png"], "no image file 'none.png'"),
