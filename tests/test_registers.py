@@ -62,7 +62,7 @@ def kept_on_the_stack(loop: list[tuple[int, str, str]]) -> bool:
 
 @pytest.mark.skipif(shutil.which("objdump") is None, reason="needs objdump, of binutils")
 @pytest.mark.skipif(
-    sys.platform != "linux" or platform.machine() != "x86_64", reason="knows Linux's and x86's names"
+    sys.platform != "linux" or platform.machine() != "x86_64", reason="knows x86 on Linux"
 )
 @pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize("module", MODULES)
