@@ -184,8 +184,9 @@ def kernel_gradient(const real[:, :, :, ::1] x,             # IN
                     real[:, ::1] bias_sums,     # SCRATCH (parts, filters)
                     const int[::1] strip, const int[::1] block, int filter_block, int strip_rows,
                     real[:, ::1] scratch,       # SCRATCH one row a thread
-                    int32_t[:, ::1] offsets,    # SCRATCH (threads, block * (windows + ROOM + 1))
-                    real[:, ::1] gradients,     # SCRATCH (threads, block * (windows + ROOM))
+                    int32_t[:, ::1] offsets,    # SCRATCH (threads, filter_block *
+                                                #          (windows + ROOM + 1))
+                    real[:, ::1] gradients,     # SCRATCH (threads, filter_block * (windows + ROOM))
                     real[:, :, :, ::1] dkernel, # OUT
                     real[::1] dbias,            # OUT or None
                     int num_threads):

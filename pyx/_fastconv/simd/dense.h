@@ -8,7 +8,7 @@
 enum { FC_PANEL_VECTORS = 12 };
 /* Dot products made side by side: each has an address of its own to keep in a register. */
 enum { FC_LIST_DOTS = 10 };
-/* Inputs of the output that pass at a time: their panel of eight vectors takes 16 KB of L1. */
+/* Inputs of the output that pass at a time: eight vectors of them are at most 16 KB. */
 enum { FC_BLOCK_INPUTS = FC_BYTES == 64 ? 32 : 64 };
 
 #define FC_TEMPLATE "dense_template.h"

@@ -26,7 +26,7 @@ FC_INLINE void fc_store_first_f64(double *p, fc_v_f64 v, int count) {
 /* Halves, quarters, …: a copy of unknown length is a call.  Out of line, or a tile's sums would be
  * taken for an array and kept on the stack. */
 #define FC_STORE_FIRST(STORE_FIRST, VEC, REAL)                                                   \
-    FC_LEAF void STORE_FIRST(REAL *p, VEC v, int count) {                                      \
+    FC_LEAF void STORE_FIRST(REAL *p, VEC v, int count) {                                        \
         REAL lanes[FC_BYTES / sizeof(REAL)];                                                     \
         int at = 0;                                                                              \
         memcpy(lanes, &v, sizeof v);                                                             \

@@ -315,7 +315,7 @@ FC_LEAF void fc_output_pool_some(const float *m, ptrdiff_t m_step, const float *
 }
 
 /* One tile is four pool windows: y = max(0, max of each window), winners as in fc_conv_pool_row;
- * `columns` windows side by side, one or two rows of them.  A tile is short where it is one. */
+ * `columns` windows side by side, of which one row or two exist: of one, a tile is short. */
 FC_LEAF void fc_output_pool_tiles(const float *m, ptrdiff_t m_step, ptrdiff_t m_tile,
                                   const float *bias, float *y, uint8_t *winners, ptrdiff_t y_row,
                                   ptrdiff_t y_pixel, int rows, int columns, int channels) {
