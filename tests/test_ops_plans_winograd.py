@@ -21,6 +21,7 @@ cases = {
     "batch": st.sampled_from([1, 1, 2, 3]),
     "height": sides,
     "width": sides,
+    "taps": st.sampled_from([3, 3, 5]),
     "channels": st.sampled_from([1, 3, 8, 16, 17, 33]),
     "filters": st.sampled_from([1, 5, 16, 31, 48]),
     "padding": st.one_of(
@@ -39,8 +40,12 @@ def always(request):
         patch.setattr(choice, "_pays", lambda *arguments, **options: True)
         patch.setattr(choice, "_gradient_pays", lambda *arguments: True)
         patch.setattr(choice, "_shallow", lambda *arguments: False)
-        patch.setattr(choice, "_narrow", lambda *arguments, **options: few)
-        patch.setattr(choice, "_narrow_gradient", lambda *arguments: few)
+        patch.setattr(
+            choice, "_narrow", lambda x, window, **options: few and window.rows.window == 3
+        )
+        patch.setattr(
+            choice, "_narrow_gradient", lambda x, filters, window: few and window.rows.window == 3
+        )
         yield WinogradNarrowPlan if few else winograd.WinogradKernelGradientPlan
 
 
@@ -48,10 +53,11 @@ def normal(*shape, seed=0):
     return np.random.default_rng([seed, *shape]).standard_normal(shape).astype(np.float32)
 
 
-def arrays(batch, height, width, channels, filters, padding, seed, least=1):
+def arrays(batch, height, width, taps, channels, filters, padding, seed, least=1):
     """Return x, kernel and bias; discard the example if the output has fewer than `least` rows."""
-    x, kernel = normal(batch, height, width, channels, seed=seed), normal(3, 3, channels, filters)
-    assume(min(reference.output_size((height, width), (3, 3), 1, padding)) >= least)
+    x = normal(batch, height, width, channels, seed=seed)
+    kernel = normal(taps, taps, channels, filters)
+    assume(min(reference.output_size((height, width), (taps, taps), 1, padding)) >= least)
     return x, kernel, normal(filters, seed=seed)
 
 
@@ -66,7 +72,7 @@ def test_output_and_input_gradient(always, **case):
         y, dx = np.full_like(dy, np.nan), np.full_like(x, np.nan)
         plan.forward(x, kernel, bias, y)
         plan.backward(dy, x, kernel, dx, np.empty_like(kernel), None)
-    usual = (9 * case["channels"]) ** 0.5, (9 * case["filters"]) ** 0.5
+    usual = case["taps"] * case["channels"] ** 0.5, case["taps"] * case["filters"] ** 0.5
     assert_close(y, reference.conv2d(x, kernel, bias, padding=case["padding"]), usual=usual[0])
     expected, _, _ = reference.conv2d_backward(dy, x, kernel, padding=case["padding"])
     assert_close(dx, expected, usual=usual[1], what="dx")
@@ -86,7 +92,8 @@ def check_kernel_gradient(case, algorithm):
         assert_close(dkernel, expected, usual=usual, what="dkernel")
         if dbias is not None:
             assert_close(dbias, bias_expected, usual=usual, what="dbias")
-    assert isinstance(plan._product, algorithm)
+    several = winograd.WinogradKernelGradientPlan
+    assert isinstance(plan._product, algorithm if case["taps"] == 3 else several)
 
 
 @given(**cases)
@@ -106,6 +113,7 @@ def test_kernel_gradient_in_stages(always, **case):
         check_kernel_gradient(case, always)
 
 
+@pytest.mark.parametrize("taps", [3, 5])
 @pytest.mark.parametrize(
     ("x", "filters"),
     [
@@ -118,20 +126,22 @@ def test_kernel_gradient_in_stages(always, **case):
     ],
     ids=str,
 )
-def test_error_of_the_kernel_gradient(always, x, filters):
-    plan = Conv2DPlan(x, (3, 3, x[3], filters), padding="same")
-    x, dy, dkernel = normal(*x), normal(*plan.output_shape), np.empty((3, 3, x[3], filters), "f4")
+def test_error_of_the_kernel_gradient(always, x, filters, taps):
+    shape = taps, taps, x[3], filters
+    plan = Conv2DPlan(x, shape, padding="same")
+    x, dy, dkernel = normal(*x), normal(*plan.output_shape), np.empty(shape, np.float32)
     plan.backward(dy, x, dkernel, None, dkernel, None)
-    assert isinstance(plan._product, always)
+    assert isinstance(plan._product, WINOGRAD)
     wide = Conv2DPlan(x.shape, dkernel.shape, padding="same", dtype=np.float64)
     expected = np.empty(dkernel.shape)
     wide.backward(dy.astype(float), x.astype(float), expected, None, expected, None)
     assert np.abs(dkernel - expected).max() < 5e-6 * np.abs(expected).max()
 
 
+@pytest.mark.parametrize("taps", [3, 5])
 @pytest.mark.parametrize("x", [(1, 9, 14, 70), (3, 40, 31, 33), (40, 12, 13, 64)], ids=str)
-def test_the_kernel_gradient_is_the_same_with_any_number_of_threads(always, threads, x):
-    kernel = normal(3, 3, x[3], 72)
+def test_the_kernel_gradient_is_the_same_with_any_number_of_threads(always, threads, x, taps):
+    kernel = normal(taps, taps, x[3], 72)
     plan = Conv2DPlan(x, kernel.shape, padding=1)
     x, dy = normal(*x), normal(*plan.output_shape)
     results = []
@@ -151,7 +161,7 @@ def test_fused_block(always, **case):
     out = np.full(plan.output_shape, np.nan, np.float32)
     winners = np.full(out.shape, 99, np.uint8)
     plan.forward(x, kernel, bias, out, winners)
-    usual = (9 * case["channels"]) ** 0.5
+    usual = case["taps"] * case["channels"] ** 0.5
     expected, _ = reference.conv_pool(x, kernel, bias, padding=case["padding"])
     assert_close(out, expected, usual=usual)
     np.testing.assert_array_equal(winners == reference.DEAD, out == 0)
@@ -162,11 +172,12 @@ def test_fused_block(always, **case):
     assert_close(out, np.choose(winners, [*pixels, np.zeros(out.shape)]), usual=usual)
 
 
+@pytest.mark.parametrize("taps", [3, 5])
 @pytest.mark.parametrize("side", [5, 6, 7, 8])
 @pytest.mark.parametrize("make", [Conv2DPlan, ConvPoolPlan])
-def test_every_loop_order_gives_the_same_bits(always, threads, monkeypatch, make, side):
+def test_every_loop_order_gives_the_same_bits(always, threads, monkeypatch, make, side, taps):
     """Blocks of rows that begin and end anywhere in an image, among short tiles and whole ones."""
-    x, kernel = normal(5, side + 2, side + 7, 24), normal(3, 3, 24, 40)
+    x, kernel = normal(5, side + 2, side + 7, 24), normal(taps, taps, 24, 40)
     results = set()
     for kernel_bytes in (0, winograd.KERNEL_BYTES):
         for block_bytes in (1, 300_000, winograd.STAGED_BYTES):
@@ -182,14 +193,16 @@ def test_every_loop_order_gives_the_same_bits(always, threads, monkeypatch, make
     assert len(results) == 1
 
 
+@pytest.mark.parametrize("taps", [3, 5])
 @pytest.mark.parametrize("position", [(0, 0), (5, 7), (20, 19)])
-def test_nan_comes_out_of_every_window_that_holds_it(always, position):
-    """A tile computes 4 x 4 outputs together: NaN may reach those of its tile, no others."""
-    x, kernel = normal(1, 21, 20, 16), normal(3, 3, 16, 16)
-    row, column = position
+def test_nan_comes_out_of_every_window_that_holds_it(always, position, taps):
+    """A tile computes several outputs together: NaN may reach those of its tile, no others."""
+    x, kernel = normal(1, 21, 20, 16), normal(taps, taps, 16, 16)
+    (row, column), reach = position, taps // 2
     x[0, row, column, 3] = np.nan
     isnan = np.isnan(ops.conv2d(x, kernel, padding="same")).any(axis=(0, 3))
-    assert isnan[max(row - 1, 0) : row + 2, max(column - 1, 0) : column + 2].all()
+    around = slice(max(row - reach, 0), row + reach + 1)
+    assert isnan[around, max(column - reach, 0) : column + reach + 1].all()
     rows, columns = np.nonzero(isnan)
     assert np.abs(rows - row).max() <= 4 and np.abs(columns - column).max() <= 4
 
@@ -198,11 +211,12 @@ LARGE = [
     [(2, 49, 49, 32), (3, 3, 32, 32)],
     [(1, 23, 23, 64), (3, 3, 64, 128)],
     [(4, 100, 100, 3), (3, 3, 3, 32)],
+    [(2, 27, 27, 64), (5, 5, 64, 192)],
 ]
 
 
 @pytest.mark.parametrize(("x", "kernel"), LARGE, ids=str)
-def test_error_on_the_chapters_layers(x, kernel):
+def test_error_on_large_layers(x, kernel):
     """A normal input has no structure that would make the transforms' errors cancel."""
     x, kernel = normal(*x), normal(*kernel)
     expected = ops.conv2d(x.astype(np.float64), kernel.astype(np.float64))
@@ -232,7 +246,9 @@ def test_the_switch_is_obeyed():
         ((3, 3, 64, 64), {"strides": 2}),
         ((3, 3, 64, 64), {"dilation_rate": 2}),
         ((3, 3, 32, 64), {"groups": 2}),
-        ((5, 5, 64, 64), {}),
+        ((5, 5, 64, 64), {"strides": (1, 2)}),
+        ((5, 3, 64, 64), {}),
+        ((4, 4, 64, 64), {}),
         ((3, 1, 64, 64), {}),
         ((3, 3, 64, 64), {"dtype": np.float64}),
     ],

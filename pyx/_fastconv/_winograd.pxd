@@ -11,9 +11,11 @@ cdef extern from "simd/winograd_axis.h" nogil:
 
 cdef enum:
     POINTS = 36
+    REACH = 6             # points of an axis: a tile reads as many rows, and columns
     SKEW = 16             # floats between points: a power of two would put all 36 in one cache set
 
 cdef struct Tiles:
+    int side              # outputs of a tile along an axis: 4, or 2 under kernels of 5x5
     int rows              # of tiles in one image
     int columns
     int out_rows          # of the output, pooled if it is
@@ -29,10 +31,16 @@ cdef struct Tiles:
 
 cdef inline Tiles tiles_of(const int[::1] fields):
     cdef Tiles t
+    t.side = fields[11]
     t.rows, t.columns, t.out_rows, t.out_columns = fields[0], fields[1], fields[2], fields[3]
     t.channels, t.filters, t.pooled, t.relu = fields[4], fields[5], fields[6], fields[7]
     t.band, t.short_row, t.short_column = fields[8], fields[9], fields[10]
     return t
+
+
+cdef inline int taps_of(const Tiles* t) noexcept nogil:
+    """Of the kernel, along an axis."""
+    return REACH + 1 - t.side
 
 
 cdef inline bint is_short_row(const Tiles* t, ptrdiff_t row) noexcept nogil:
@@ -52,8 +60,10 @@ cdef inline void image_rows(const Strip* s, const float* image, int top,
 
 
 cdef inline void load_lines(const Strip* s, const float* const* rows, int begin, int count,
-                            bint is_short, float* lines, ptrdiff_t step) noexcept nogil:
-    """B' d of pixels [begin, begin + count), of which some may lie outside the image."""
+                            int side, bint is_short, float* lines,
+                            ptrdiff_t step) noexcept nogil:
+    """B' d of pixels [begin, begin + count), of which some may lie outside the image; the row of
+    tiles below starts `side` rows further on."""
     cdef const float* inside[6]
     cdef ptrdiff_t first = max(0, min(count, -begin)), i
     cdef ptrdiff_t last = max(first, min(count, s.width - begin))
@@ -64,5 +74,5 @@ cdef inline void load_lines(const Strip* s, const float* const* rows, int begin,
         memset(lines + i * step, 0, first * s.channels * sizeof(float))
         memset(lines + i * step + last * s.channels, 0,
                <size_t> (count - last) * s.channels * sizeof(float))
-    fc_input_lines(inside, (last - first) * s.channels, 4 * <ptrdiff_t> s.width * s.channels,
+    fc_input_lines(inside, (last - first) * s.channels, side * <ptrdiff_t> s.width * s.channels,
                    is_short, lines + first * s.channels, step)

@@ -1,11 +1,14 @@
-"""3x3 convolution of stride 1 and its input gradient by Winograd's F(4x4, 3x3), float32.
+"""3x3 and 5x5 convolution of stride 1 and their input gradients by Winograd's algorithm, float32.
+
+F(4x4, 3x3) and F(2x2, 5x5) read the same 6x6 tiles at the same points: they differ in how far a tile
+is from the next, its *side* of four outputs or two, and in the kernel's and the output's transform.
 
 Three steps, with `xi` one of the 36 points of the transformed domain:
     V[xi][tile][channel] = B' d B        6x6 input tiles: B' d in lines along the image, for all
                                          tiles side by side, then the columns of each tile
     M[xi][tile][filter]  = V[xi] U[xi]   36 small matrix products, register tiles as conv's
-    y                    = A' M A        with bias, ReLU and, fused, the 2x2 max pool: a 4x4
-                                         output tile is exactly four pool windows
+    y                    = A' M A        with bias, ReLU and, fused, the 2x2 max pool: an output
+                                         tile is exactly four pool windows, or one
 
 Two loop orders.  *Blocked* (small kernels): a task takes some rows of tiles through all
 three steps, panel by panel of filters, so that V and M stay in its L2 cache and U is
@@ -32,7 +35,7 @@ from _fastconv._window cimport (
     Strip, padded_channels, panel_count, panel_vectors, strip_of,
 )
 from _fastconv._winograd cimport (
-    POINTS, SKEW, Tiles, image_rows, is_short_row, load_lines, tiles_of,
+    POINTS, REACH, SKEW, Tiles, image_rows, is_short_row, load_lines, taps_of, tiles_of,
 )
 from _fastconv._work cimport Work, next_task, share_work, wait_for_all
 
@@ -41,15 +44,18 @@ cdef extern from "simd/winograd.h" nogil:
     void fc_input_columns(const float*, ptrdiff_t, int, int, int, float*, ptrdiff_t) noexcept
     void fc_points_product(ptrdiff_t, int, const float*, ptrdiff_t, int, const float*, float*,
                            ptrdiff_t) noexcept
-    void fc_kernel_tile(const float*, ptrdiff_t, float*, ptrdiff_t) noexcept
-    void fc_turned_taps(const float*, ptrdiff_t, ptrdiff_t, int, int, float*) noexcept
-    void fc_some_taps(const float*, ptrdiff_t, int, float*) noexcept
+    void fc_kernel_tile(const float*, ptrdiff_t, int, float*, ptrdiff_t) noexcept
+    void fc_turned_taps(const float*, ptrdiff_t, ptrdiff_t, int, int, int, float*) noexcept
+    void fc_some_taps(const float*, ptrdiff_t, int, int, float*) noexcept
     void fc_output_tiles(const float*, ptrdiff_t, ptrdiff_t, const float*, int, float*, ptrdiff_t,
-                         ptrdiff_t, int, int, int) noexcept
+                         ptrdiff_t, int, int, int, int) noexcept
     void fc_output_pool_tiles(const float*, ptrdiff_t, ptrdiff_t, const float*, float*, uint8_t*,
-                              ptrdiff_t, ptrdiff_t, int, int, int) noexcept
+                              ptrdiff_t, ptrdiff_t, int, int, int, int) noexcept
 
 SKEWED = SKEW
+cdef enum:
+    MOST_TAPS = 25
+    MOST_LANES = 16
 
 
 cdef struct Order:        # of the tiles of some rows of tiles, as they lie in V and M:
@@ -99,17 +105,19 @@ cdef void input_row(const Tiles* t, const Order* o, const Strip* s, const float*
                     float* v, ptrdiff_t v_step, float* lines) noexcept nogil:
     """V of one row of tiles, counted over all images."""
     cdef ptrdiff_t padded = padded_channels(t.channels, x)
-    cdef ptrdiff_t line_step = (4 * t.band + 2) * <ptrdiff_t> t.channels + SKEW
+    cdef int side = t.side, overlap = REACH - t.side
+    cdef ptrdiff_t line_step = (side * t.band + overlap) * <ptrdiff_t> t.channels + SKEW
     cdef ptrdiff_t image_size = <ptrdiff_t> s.height * s.width * s.channels
     cdef bint short_row = is_short_row(t, row)
     cdef int column = 0, tiles, tile
-    cdef const float* rows[6]
-    image_rows(s, x + row // t.rows * image_size, <int> (row % t.rows) * 4, rows)
+    cdef const float* rows[REACH]
+    image_rows(s, x + row // t.rows * image_size, <int> (row % t.rows) * side, rows)
     while column < t.columns:
         tiles = min(t.band, t.columns - column)
-        load_lines(s, rows, 4 * column - s.left, 4 * tiles + 2, short_row, lines, line_step)
+        load_lines(s, rows, side * column - s.left, side * tiles + overlap, side, short_row, lines,
+                   line_step)
         for tile in range(tiles):
-            fc_input_columns(lines + 4 * tile * t.channels, line_step, t.channels, short_row,
+            fc_input_columns(lines + side * tile * t.channels, line_step, t.channels, short_row,
                              column + tile >= o.columns,
                              v + place(t, o, row, column + tile) * padded, v_step)
         column += t.band
@@ -119,7 +127,7 @@ cdef void output_tiles(const Tiles* t, const float* m, ptrdiff_t m_step, ptrdiff
                        const float* bias, float* y, uint8_t* winners, ptrdiff_t row, int column,
                        int count, int start, int channels) noexcept nogil:
     """Write the outputs of some tiles of one row, counted over all images, for some channels."""
-    cdef int side = 2 if t.pooled else 4
+    cdef int side = t.side // 2 if t.pooled else t.side
     cdef int top = <int> (row % t.rows) * side, left = column * side
     cdef int rows = min(side, t.out_rows - top), columns = min(count * side, t.out_columns - left)
     cdef ptrdiff_t line = <ptrdiff_t> t.out_columns * t.filters
@@ -127,11 +135,11 @@ cdef void output_tiles(const Tiles* t, const float* m, ptrdiff_t m_step, ptrdiff
                          + <ptrdiff_t> left * t.filters + start)
     if t.pooled:
         fc_output_pool_tiles(m, m_step, m_tile, bias + start, y + at,
-                             NULL if winners == NULL else winners + at, line, t.filters, rows,
-                             columns, channels)
+                             NULL if winners == NULL else winners + at, line, t.filters, t.side,
+                             rows, columns, channels)
     else:
-        fc_output_tiles(m, m_step, m_tile, bias + start, t.relu, y + at, line, t.filters, rows,
-                        columns, channels)
+        fc_output_tiles(m, m_step, m_tile, bias + start, t.relu, y + at, line, t.filters, t.side,
+                        rows, columns, channels)
 
 
 cdef void block(const Tiles* t, const Strip* s, const float* x, const float* u,
@@ -255,7 +263,7 @@ cdef void staged_output(const Tiles* t, const Order* o, const float* m, const fl
                  bias, y, winners, row, column, 1, 0, t.filters)
 
 
-def transform_kernel(const float[:, :, :, ::1] kernel,  # IN (3, 3, channels, filters)
+def transform_kernel(const float[:, :, :, ::1] kernel,  # IN (taps, taps, channels, filters)
                      float[::1] u,                      # OUT [xi][panel][channel][lane]
                      bint transposed, int num_threads):
     """u = G g G'; `transposed` turns the kernel round and swaps channels and filters."""
@@ -265,34 +273,36 @@ def transform_kernel(const float[:, :, :, ::1] kernel,  # IN (3, 3, channels, fi
     with nogil:
         for block in prange((channels + LANES_F32 - 1) // LANES_F32, schedule="static",
                             num_threads=num_threads):
-            transform_channels(&kernel[0, 0, 0, 0], &u[0], block * LANES_F32, channels, filters,
-                               transposed)
+            transform_channels(&kernel[0, 0, 0, 0], <int> kernel.shape[0], &u[0],
+                               block * LANES_F32, channels, filters, transposed)
 
 
-cdef void transform_channels(const float* kernel, float* u, int first, int channels, int filters,
-                             bint transposed) noexcept nogil:
+cdef void transform_channels(const float* kernel, int side, float* u, int first, int channels,
+                             int filters, bint transposed) noexcept nogil:
     """A vector's count of channels: as many are contiguous where the kernel is turned."""
     cdef ptrdiff_t tap_size = <ptrdiff_t> channels * filters
     cdef ptrdiff_t step = padded_channels(filters, kernel) * channels + SKEW
     cdef int vectors, panel, start, channel, last = min(channels, first + LANES_F32)
+    cdef int count = side * side
     cdef const float* source
     cdef float* to
-    cdef float taps[16 * 9 * 16]
+    cdef float taps[MOST_LANES * MOST_TAPS * MOST_LANES]
     start = 0
     while start < filters:
         panel = start // (2 * LANES_F32) * 2 * LANES_F32
         vectors = panel_vectors(filters - panel, kernel)
         if transposed:
             fc_turned_taps(kernel + <ptrdiff_t> start * channels + first, tap_size, channels,
-                           last - first, filters - start, taps)
+                           last - first, filters - start, count, taps)
         for channel in range(first, last):
             to = u + <ptrdiff_t> panel * channels + channel * vectors * LANES_F32 + start - panel
             source = kernel + <ptrdiff_t> channel * filters + start
             if transposed:
-                fc_kernel_tile(taps + (channel - first) * 9 * LANES_F32, LANES_F32, to, step)
+                fc_kernel_tile(taps + (channel - first) * count * LANES_F32, LANES_F32, side, to,
+                               step)
             elif filters - start >= LANES_F32:
-                fc_kernel_tile(source, tap_size, to, step)
+                fc_kernel_tile(source, tap_size, side, to, step)
             else:
-                fc_some_taps(source, tap_size, filters - start, taps)
-                fc_kernel_tile(taps, LANES_F32, to, step)
+                fc_some_taps(source, tap_size, filters - start, count, taps)
+                fc_kernel_tile(taps, LANES_F32, side, to, step)
         start += LANES_F32

@@ -1,4 +1,6 @@
-"""Kernel gradient of a 3x3 convolution of stride 1 by Winograd's F(4x4, 3x3), float32.
+"""Kernel gradient of 3x3 and 5x5 convolutions of stride 1 by Winograd's algorithm, float32.
+
+F(4x4, 3x3) and F(2x2, 5x5) are told apart in winograd.pyx.
 
 It is dg = G' [ sum over tiles V[xi]' Z[xi] ] G with Z = A dy A'.  V lies as
 [xi][vector of channels][tile][lane] and Z as [xi][panel of up to three vectors][tile][lane], so
@@ -17,18 +19,18 @@ from _fastconv._tiles cimport (
     LANES_F32, float_mode, flush_denormals, restore_denormals,
 )
 from _fastconv._window cimport Strip, load_strip, strip_of
-from _fastconv._winograd cimport POINTS, SKEW, Tiles, fc_input_tile, tiles_of
+from _fastconv._winograd cimport POINTS, REACH, SKEW, Tiles, fc_input_tile, taps_of, tiles_of
 from _fastconv._work cimport Work, next_task, share_work, wait_for_all
 
 cdef extern from "simd/winograd_gradient.h" nogil:
     const int OUTER_ROWS "FC_WINOGRAD_OUTER_ROWS"
     const int OUTER_VECTORS "FC_WINOGRAD_OUTER_VECTORS"
-    void fc_gradient_tile_transform(const float*, ptrdiff_t, ptrdiff_t, float*, ptrdiff_t,
+    void fc_gradient_tile_transform(const float*, ptrdiff_t, ptrdiff_t, int, float*, ptrdiff_t,
                                     float*) noexcept
-    void fc_gradient_edge_transform(const float*, ptrdiff_t, ptrdiff_t, int, int, int, float*,
+    void fc_gradient_edge_transform(const float*, ptrdiff_t, ptrdiff_t, int, int, int, int, float*,
                                     ptrdiff_t, float*) noexcept
     void fc_outer_tile(int, const float*, const float*, ptrdiff_t, float*, int) noexcept
-    void fc_kernel_gradient_tile(const float*, ptrdiff_t, float*, ptrdiff_t, int) noexcept
+    void fc_kernel_gradient_tile(const float*, ptrdiff_t, int, float*, ptrdiff_t, int) noexcept
 
 OUTER = OUTER_VECTORS
 
@@ -39,16 +41,17 @@ cdef void gradient_row(const Tiles* t, const Strip* s, const float* x, const flo
     """V and Z of one tile row, counted over all images, whose first tile is `tile` of the stage's
     `tiles`; `sums` takes its sum of dy."""
     cdef ptrdiff_t image = row // t.rows, panel, start, end, step, vector
-    cdef int top = <int> (row % t.rows) * 4, rows = min(4, t.out_rows - top), column, columns
+    cdef int side = t.side, top = <int> (row % t.rows) * side
+    cdef int rows = min(side, t.out_rows - top), column, columns
     cdef int channel = 0, vectors = vector_count(t.filters)
     cdef ptrdiff_t line = <ptrdiff_t> t.out_columns * t.filters
-    cdef const float* source = load_strip(s, x + image * s.height * s.width * s.channels, top, 6,
+    cdef const float* source = load_strip(s, x + image * s.height * s.width * s.channels, top, REACH,
                                           scratch)
     cdef float* to
     step = points_step(tiles, vector_count(t.channels))
     while channel < t.channels:
         for column in range(t.columns):
-            fc_input_tile(source + 4 * column * t.channels + channel, s.row_step, t.channels,
+            fc_input_tile(source + side * column * t.channels + channel, s.row_step, t.channels,
                           v + channel * tiles + (tile + column) * LANES_F32, step)
         channel += LANES_F32
     dy += (image * t.out_rows + top) * line
@@ -58,14 +61,15 @@ cdef void gradient_row(const Tiles* t, const Strip* s, const float* x, const flo
         start, end = outer_start(panel, vectors), outer_start(panel + 1, vectors)
         to = z + (start * tiles + tile * (end - start)) * LANES_F32
         for column in range(t.columns):
-            columns = min(4, t.out_columns - 4 * column)
+            columns = min(side, t.out_columns - side * column)
             for vector in range(start, end):
                 channel = <int> vector * LANES_F32
-                source = dy + 4 * column * t.filters + channel
-                if rows == 4 and columns == 4 and channel + LANES_F32 <= t.filters:
-                    fc_gradient_tile_transform(source, line, t.filters, to, step, sums + channel)
+                source = dy + side * column * t.filters + channel
+                if rows == side and columns == side and channel + LANES_F32 <= t.filters:
+                    fc_gradient_tile_transform(source, line, t.filters, side, to, step,
+                                               sums + channel)
                 else:
-                    fc_gradient_edge_transform(source, line, t.filters, rows, columns,
+                    fc_gradient_edge_transform(source, line, t.filters, side, rows, columns,
                                                t.filters - channel, to, step, sums + channel)
                 to += LANES_F32
 
@@ -144,7 +148,7 @@ cdef void kernel_gradient_panel(const Tiles* t, const float* du, ptrdiff_t step,
     cdef ptrdiff_t channel, k
     for channel in range(first, last):
         for k in range(vectors):
-            fc_kernel_gradient_tile(du, step,
+            fc_kernel_gradient_tile(du, step, taps_of(t),
                                     dkernel + channel * t.filters + start + k * LANES_F32,
                                     <ptrdiff_t> t.channels * t.filters,
                                     <int> (t.filters - start - k * LANES_F32))

@@ -49,7 +49,7 @@ cdef extern from "simd/winograd_narrow_gradient.h" nogil:
     void fc_narrow_gradient_tiles(int, int, const float*, ptrdiff_t, ptrdiff_t, float*,
                                   float*) noexcept
     void fc_narrow_outer(int, int, int, const float*, const float*, float*) noexcept
-    void fc_kernel_gradient_tile(const float*, ptrdiff_t, float*, ptrdiff_t, int) noexcept
+    void fc_kernel_gradient_tile(const float*, ptrdiff_t, int, float*, ptrdiff_t, int) noexcept
 
 HANDFUL_TILES = HANDFUL
 
@@ -66,7 +66,7 @@ cdef void input_row(const Tiles* t, const Strip* s, const float* image, int row,
     cdef ptrdiff_t step = (4 * t.columns + 2) * <ptrdiff_t> t.channels + SKEW
     cdef bint short_row = is_short_row(t, row)
     image_rows(s, image, 4 * row, rows)
-    load_lines(s, rows, -s.left, 4 * t.columns + 2, short_row, lines, step)
+    load_lines(s, rows, -s.left, 4 * t.columns + 2, 4, short_row, lines, step)
     fc_narrow_input_rows(lines, step, t.columns, t.channels, short_row, t.short_column, v)
 
 
@@ -243,7 +243,7 @@ cdef void finish(const Tiles* t, const float* du, ptrdiff_t parts, ptrdiff_t ste
             at = part * step + xi * t.channels * width
             for lane in range(LANES_F32):
                 total[xi * LANES_F32 + lane] += du[at + lane]
-    fc_kernel_gradient_tile(total, LANES_F32,
+    fc_kernel_gradient_tile(total, LANES_F32, 3,
                             dkernel + <ptrdiff_t> channel * t.filters + vector * LANES_F32,
                             <ptrdiff_t> t.channels * t.filters, t.filters - vector * LANES_F32)
 

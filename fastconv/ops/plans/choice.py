@@ -1,7 +1,7 @@
 """Which algorithm computes a convolution: the one place that decides.
 
-The direct kernels serve every shape.  Winograd's F(4x4, 3x3) needs 36 multiply-adds
-where they need 144, but pays for its transforms, for whole 4x4 tiles and for
+The direct kernels serve every shape.  Winograd's F(4x4, 3x3) needs 36 multiply-adds where they need
+144, and F(2x2, 5x5) where they need 100, but they pay for their transforms, for whole tiles and for
 transforming the kernel; the constants below are those costs in multiply-adds a lane,
 fitted to single-threaded timings of an AVX2 build over 3 to 512 channels and 1 to 400 tiles,
 those of the output and input gradient last over 500 shapes of 4 to 13 pixels a side and AVX-512 and
@@ -32,15 +32,17 @@ from .overlap_add import OverlapAddPlan
 from .packing import pad_channels
 from .patch_gradient import PatchGradientPlan
 from .positions import PositionsPlan
-from .winograd import KERNEL_BYTES, POINTS, WinogradKernelGradientPlan, WinogradPlan
+from .winograd import KERNEL_BYTES, POINTS, WinogradKernelGradientPlan, WinogradPlan, tile_side
 from .winograd_narrow import WinogradNarrowPlan
 
 AnyKernelGradientPlan = (
     KernelGradientPlan | PatchGradientPlan | WinogradKernelGradientPlan | WinogradNarrowPlan
 )
 
-TRANSFORM_COST = 375
-"""Of one value's share of a tile's input or output transform."""
+WINOGRAD_KERNELS = (3, 5)
+"""Sides of the kernels that have a transform."""
+TRANSFORM_COST = {4: 375, 2: 275}
+"""Of one value's share of a tile's input or output transform, by the tile's side."""
 SHORT_TILE, SHORT_POOLED_TILE = 0.7, 0.75
 """Of a whole tile's time, where at most two outputs are left along an axis; or one window.
 Measured on outputs of 6x6 and 14x14, 3 and 64 channels: 0.6 to 0.8."""
@@ -106,7 +108,8 @@ def winograd_input_gradient(
     turned = Window(*(_turned(axis) for axis in window))
     images, _, _, filters = output_shape
     input_shape = (images, window.rows.size, window.columns.size, channels)
-    arguments = (input_shape, (3, 3, channels, filters), window, groups, dtype)
+    side = window.rows.window
+    arguments = (input_shape, (side, side, channels, filters), window, groups, dtype)
     overlaps = overlap_over_panels(*arguments) < 1
     overlap = overlap_over_panels(*arguments, dots=False) if overlaps else None
     if min(axis.before for axis in turned) < 0 or not _pays(
@@ -197,10 +200,12 @@ def depthwise(
 
 
 def _fits(window: Window, dtype: np.dtype) -> bool:
+    side = window.rows.window
     return (
         runtime.get_fast_math()
         and dtype == np.float32
-        and all((axis.window, axis.stride, axis.dilation) == (3, 1, 1) for axis in window)
+        and side in WINOGRAD_KERNELS
+        and all((axis.window, axis.stride, axis.dilation) == (side, 1, 1) for axis in window)
     )
 
 
@@ -215,6 +220,8 @@ def _narrow(
     input_shape: tuple[int, int, int, int], window: Window, *, pooled: bool = False
 ) -> bool:
     """Whether the algorithm for few channels is the fastest."""
+    if window.rows.window != 3:
+        return False
     rows, columns = _computed(window, pooled=pooled)
     tiles = _whole_tiles(rows, pooled) * _whole_tiles(columns, pooled)
     few = input_shape[3] <= NARROW_CHANNELS[pad_channels(1, np.dtype(np.float32))]
@@ -222,6 +229,8 @@ def _narrow(
 
 
 def _narrow_gradient(input_shape: tuple[int, int, int, int], filters: int, window: Window) -> bool:
+    if window.rows.window != 3:
+        return False
     lanes = pad_channels(1, np.dtype(np.float32))
     rows, columns = window.rows.output, window.columns.output
     whole = NARROW_GRADIENT_PIXELS * -(-rows // 4) * -(-columns // 4) <= rows * columns
@@ -235,8 +244,10 @@ def _computed(window: Window, *, pooled: bool) -> tuple[int, int]:
     return (rows // 2 * 2, columns // 2 * 2) if pooled else (rows, columns)
 
 
-def _whole_tiles(size: int, pooled: bool) -> float:
+def _whole_tiles(size: int, pooled: bool, side: int = 4) -> float:
     """Return the tiles along an axis of `size` outputs, in the time of a whole one."""
+    if side != 4:
+        return -(-size // side)
     part = SHORT_POOLED_TILE if pooled else SHORT_TILE
     return size // 4 + (0, part, part, 1)[size % 4]
 
@@ -257,20 +268,22 @@ def _pays(
     dtype = np.dtype(np.float32)
     padded = pad_channels(filters, dtype)
     products = channels * padded
+    taps = window.rows.window * window.columns.window
     pixels = images * rows * columns
     if not pooled:
         pixels *= window.rows.inside
         # From so many images on, tiles of two vectors go by position.
         if 2 * images >= LATENCY:
             pixels *= window.columns.inside
-    per_pixel = 9 * products * DIRECT_COST
+    per_pixel = taps * products * DIRECT_COST
     if overlap is not None:
         per_pixel *= OVERLAP_BESIDE_WINOGRAD * overlap
     else:
-        per_pixel = min(per_pixel, dots_beside_winograd(channels, filters, dtype, pooled))
-    direct = per_pixel * pixels + 9 * products * DIRECT_KERNEL_COST
-    tiles = images * _whole_tiles(rows, pooled) * _whole_tiles(columns, pooled)
-    transforms = TRANSFORM_COST * (pad_channels(channels, dtype) + padded)
+        per_pixel = min(per_pixel, dots_beside_winograd(channels, filters, window.rows.window, dtype, pooled))
+    direct = per_pixel * pixels + taps * products * DIRECT_KERNEL_COST
+    side = tile_side(window)
+    tiles = images * _whole_tiles(rows, pooled, side) * _whole_tiles(columns, pooled, side)
+    transforms = TRANSFORM_COST[side] * (pad_channels(channels, dtype) + padded)
     points = POINTS * products
     kernel = KERNEL_COST if points * dtype.itemsize <= KERNEL_BYTES else LARGE_KERNEL_COST
     kernel += TURNED_COST * turned
@@ -281,7 +294,8 @@ def _gradient_pays(input_shape: tuple[int, int, int, int], filters: int, window:
     channels, dtype = input_shape[3], np.dtype(np.float32)
     if channels < GRADIENT_CHANNELS:
         return False
-    arguments = (input_shape, (3, 3, channels, filters), window, 1, dtype)
+    side = window.rows.window
+    arguments = (input_shape, (side, side, channels, filters), window, 1, dtype)
     return winograd_cost(input_shape, filters, window) < _direct_gradient(*arguments)[0]
 
 
@@ -305,5 +319,8 @@ def _direct_gradient(
 
 def _turned(axis: Axis) -> Axis:
     return axis._replace(
-        size=axis.output, before=2 - axis.before, after=2 - axis.after, output=axis.size
+        size=axis.output,
+        before=axis.window - 1 - axis.before,
+        after=axis.window - 1 - axis.after,
+        output=axis.size,
     )

@@ -132,12 +132,14 @@ def dots_cost(outputs: int, run: int, runs: float, dtype: np.dtype) -> float:
     return outputs * (-(-run // pad_channels(1, dtype)) * runs + DOT_SUM_COST)
 
 
-def dots_beside_winograd(channels: int, outputs: int, dtype: np.dtype, pooled: bool) -> float:
+def dots_beside_winograd(
+    channels: int, outputs: int, side: int, dtype: np.dtype, pooled: bool
+) -> float:
     """Return the multiply-adds of a lane in whose time dot products make an output pixel.
 
     Infinity where panels are faster.
     """
-    shape = outputs, 3 * channels, 3, dtype
+    shape = outputs, side * channels, side, dtype
     if not dot_products(*shape, pooled=pooled):
         return math.inf
     cost = dots_cost(*shape) + DOT_OUTPUT_COST * outputs + POOL_COST * pooled

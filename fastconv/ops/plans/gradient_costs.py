@@ -13,11 +13,11 @@ from .kernel_gradient import by_tap, in_place
 from .lanes import Lanes
 from .packing import pad_channels
 from .patch_gradient import patch_rows, patch_runs, tile_shape
-from .winograd import POINTS
+from .winograd import POINTS, tile_side
 
-POINT_COST, TRANSFORM_COST, KERNEL_COST = 1.2, 255, 3.6
-"""Of Winograd's algorithm: of a multiply-add, of one value's share of a tile's transform, and of a
-value of dU, whose transform is made once a call.  The four algorithms' costs are in one unit,
+POINT_COST, TRANSFORM_COST, KERNEL_COST = 1.2, {4: 255, 2: 200}, 3.6
+"""Of Winograd's algorithm: of a multiply-add, of one value's share of a tile's transform, by the
+tile's side, and of a value of dU, whose transform is made once a call.  The four algorithms' costs are in one unit,
 fitted to 1,800 single-threaded timings of an AVX2 build over 1 to 384 channels and 1 to 64 groups;
 those of products and patches last to 1,100 shapes on AVX-512 and AVX2 builds, where choices between
 them take 6 and 1 % more than the faster, on the average, and Winograd's to 360: 1 %."""
@@ -45,8 +45,9 @@ def winograd_cost(input_shape: tuple[int, int, int, int], filters: int, window: 
     images, _, _, channels = input_shape
     dtype = np.dtype(np.float32)
     padded, channels_padded = pad_channels(filters, dtype), pad_channels(channels, dtype)
-    tiles = images * -(-window.rows.output // 4) * -(-window.columns.output // 4)
-    transforms = TRANSFORM_COST * (channels_padded + padded)
+    side = tile_side(window)
+    tiles = images * -(-window.rows.output // side) * -(-window.columns.output // side)
+    transforms = TRANSFORM_COST[side] * (channels_padded + padded)
     points = POINTS * channels_padded * padded
     return tiles * (POINT_COST * points + transforms) + KERNEL_COST * points
 

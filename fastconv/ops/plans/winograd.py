@@ -1,4 +1,4 @@
-"""3x3 convolution of stride 1 and its gradients by Winograd's F(4x4, 3x3), of fixed shapes.
+"""3x3 and 5x5 convolutions of stride 1 and their gradients by Winograd's algorithm.
 
 When it is worth it is decided in `choice`; how it works is told in the kernel's source.
 """
@@ -15,7 +15,9 @@ from .scratch import Scratch
 _kernels = runtime.kernels.winograd
 _gradient_kernels = runtime.kernels.winograd_gradient
 
-POINTS = 36
+REACH = 6
+"""Rows and columns that a tile reads, as many as there are points along an axis."""
+POINTS = REACH**2
 SKEW = _kernels.SKEWED
 LINES_BYTES = 64 * 1024
 """Lines of an input transform half done: a share of an L2 cache."""
@@ -33,8 +35,14 @@ GROUP_BYTES = 128 * 1024
 """dU of one task, where all points are computed together."""
 
 
+def tile_side(window: Window) -> int:
+    """Return the outputs of a tile along an axis: 4 under 3x3 kernels, 2 under 5x5 ones."""
+    return REACH + 1 - window.rows.window
+
+
 class Tiling:
-    """How a kernel walks the tiles of an output: 4x4 pixels each, 2x2 of them where it pools."""
+    """How a kernel walks the tiles of an output: 4x4 pixels each, 2x2 of them where it pools;
+    under 5x5 kernels 2x2 pixels, or one."""
 
     def __init__(
         self,
@@ -46,36 +54,37 @@ class Tiling:
         relu: bool = False,
     ) -> None:
         _, height, width, channels = input_shape
-        side, shrink = (2, 2) if pooled else (4, 1)
+        whole, shrink = tile_side(window), 2 if pooled else 1
+        side, overlap = whole // shrink, REACH - whole
         out_shape = (window.rows.output // shrink, window.columns.output // shrink)
         self.rows, self.columns = (-(-size // side) for size in out_shape)
         # Half a tile or less is left, which has fewer points.
-        is_short = [0 < size % side <= side // 2 for size in out_shape]
-        padded_width = 4 * self.columns + 2
+        is_short = [whole == 4 and 0 < size % side <= side // 2 for size in out_shape]
+        padded_width = whole * self.columns + overlap
         top, left = window.rows.before, window.columns.before
         direct = (
             top == left == 0
             and padded_width <= width
-            and 4 * self.rows + 2 <= height
+            and whole * self.rows + overlap <= height
             # A tile loads whole vectors of channels, past the end of the image otherwise.
             and channels == pad_channels(channels, np.dtype(np.float32))
         )
         self.strip = np.array(
             [height, width, channels, top, left, padded_width, int(direct)], np.int32
         )
-        fitting = (LINES_BYTES // (24 * channels) - 2) // 4
+        fitting = (LINES_BYTES // (4 * REACH * channels) - overlap) // whole
         self.band = max(1, min(self.columns, fitting))
-        self.band_size = 6 * ((4 * self.band + 2) * channels + SKEW)
+        self.band_size = REACH * ((whole * self.band + overlap) * channels + SKEW)
         self.line = 0 if direct else padded_width * channels
         sizes = (self.rows, self.columns, *out_shape, channels, filters)
-        self.fields = np.array([*sizes, pooled, relu, self.band, *is_short], np.int32)
+        self.fields = np.array([*sizes, pooled, relu, self.band, *is_short, whole], np.int32)
 
 
 class WinogradPlan:
-    """Output of a convolution whose window is 3x3, stride 1, dilation 1, groups 1.
+    """Output of a convolution whose window is 3x3 or 5x5, stride 1, dilation 1, groups 1.
 
     With pooled=True the output is max_pool2d(relu(conv2d), 2), an odd last row or column
-    dropped.  With transposed=True the kernel is (3, 3, filters, channels) and turned round:
+    dropped.  With transposed=True the kernel is (side, side, filters, channels) and turned round:
     the input gradient.
     """
 
@@ -168,7 +177,7 @@ class WinogradPlan:
 
 
 class WinogradKernelGradientPlan:
-    """dkernel and dbias of a convolution whose window is 3x3, stride 1, dilation 1, groups 1."""
+    """dkernel and dbias of a convolution whose window is 3x3 or 5x5, stride 1, dilation 1, groups 1."""
 
     def __init__(
         self, input_shape: tuple[int, int, int, int], filters: int, window: Window
@@ -215,7 +224,7 @@ class WinogradKernelGradientPlan:
             self._scratch("z", self._z),
             self._scratch.rows("du", threads if self._group else 1, self._du),
             self._scratch("sums", self._rows, self._filters),
-            self._scratch.rows("strip", threads, 6 * self._tiles.line + _lanes()),
+            self._scratch.rows("strip", threads, REACH * self._tiles.line + _lanes()),
             dkernel,
             dbias,
             threads,

@@ -1,5 +1,5 @@
-/* Winograd's F(4x4, 3x3): the kernel's transform, the products of the points and the output's
- * transform, which ends in bias, ReLU and the 2x2 max pool.
+/* Winograd's F(4x4, 3x3) and F(2x2, 5x5): the kernel's transform, the products of the points and the
+ * output's transform, which ends in bias, ReLU and the 2x2 max pool.
  */
 #ifndef FASTCONV_WINOGRAD_H
 #define FASTCONV_WINOGRAD_H
@@ -45,41 +45,52 @@ FC_LEAF void fc_input_columns(const float *lines, ptrdiff_t line_step, int chann
         fc_input_columns_body(lines, line_step, channels, short_row, 0, v, v_step);
 }
 
-/* u[xi] = G g G' for one vector of output channels; g holds the nine taps. */
-FC_LEAF void fc_kernel_tile(const float *g, ptrdiff_t g_tap, float *u, ptrdiff_t u_step) {
-    VEC half[6][3];
+FC_INLINE void fc_kernel_body(const float *g, ptrdiff_t g_tap, const int taps, float *u,
+                              ptrdiff_t u_step) {
+    VEC half[6][5];
     FC_UNROLL
-    for (int column = 0; column < 3; column++) {
-        VEC line[3], out[6];
+    for (int column = 0; column < taps; column++) {
+        VEC line[5], out[6];
         FC_UNROLL
-        for (int row = 0; row < 3; row++) line[row] = fc_load_f32(g + (3 * row + column) * g_tap);
-        fc_kernel_axis(line, 1, out);
+        for (int row = 0; row < taps; row++)
+            line[row] = fc_load_f32(g + (taps * row + column) * g_tap);
+        fc_kernel_axis(line, 1, taps, out);
         FC_UNROLL
         for (int row = 0; row < 6; row++) half[row][column] = out[row];
     }
     FC_UNROLL
     for (int row = 0; row < 6; row++) {
         VEC out[6];
-        fc_kernel_axis(half[row], 1, out);
+        fc_kernel_axis(half[row], 1, taps, out);
         FC_UNROLL
         for (int column = 0; column < 6; column++)
             fc_store_f32(u + (6 * row + column) * u_step, out[column]);
     }
 }
 
-/* The nine taps of LANES channels by a vector of filters, the kernel turned round: taps holds
- * [channel][tap][filter], filters past the last one 0. */
-FC_LEAF void fc_turned_taps(const float *kernel, ptrdiff_t tap_size, ptrdiff_t filter_step,
-                            int channels, int filters, float *taps) {
-    const int count = filters < LANES ? filters : LANES;
-    for (int tap = 0; tap < 9; tap++)
-        fc_turn_f32(kernel + (8 - tap) * tap_size, filter_step, count, channels,
-                    taps + tap * LANES, 9 * LANES);
+/* u[xi] = G g G' for one vector of output channels; g holds taps x taps of them, 3x3 or 5x5. */
+FC_LEAF void fc_kernel_tile(const float *g, ptrdiff_t g_tap, int taps, float *u,
+                            ptrdiff_t u_step) {
+    if (taps == 3)
+        fc_kernel_body(g, g_tap, 3, u, u_step);
+    else
+        fc_kernel_body(g, g_tap, 5, u, u_step);
 }
 
-/* The nine taps of one channel by a vector of filters of which only some exist. */
-FC_LEAF void fc_some_taps(const float *kernel, ptrdiff_t tap_size, int filters, float *taps) {
-    for (int tap = 0; tap < 9; tap++)
+/* All `count` taps of LANES channels by a vector of filters, the kernel turned round: taps holds
+ * [channel][tap][filter], filters past the last one 0. */
+FC_LEAF void fc_turned_taps(const float *kernel, ptrdiff_t tap_size, ptrdiff_t filter_step,
+                            int channels, int filters, int count, float *taps) {
+    const int some = filters < LANES ? filters : LANES;
+    for (int tap = 0; tap < count; tap++)
+        fc_turn_f32(kernel + (count - 1 - tap) * tap_size, filter_step, some, channels,
+                    taps + tap * LANES, (ptrdiff_t)count * LANES);
+}
+
+/* All `count` taps of one channel by a vector of filters of which only some exist. */
+FC_LEAF void fc_some_taps(const float *kernel, ptrdiff_t tap_size, int filters, int count,
+                          float *taps) {
+    for (int tap = 0; tap < count; tap++)
         for (int k = 0; k < LANES; k++)
             taps[tap * LANES + k] = k < filters ? kernel[tap * tap_size + k] : 0;
 }
@@ -156,8 +167,8 @@ FC_LEAF void fc_points_product(ptrdiff_t tiles, int vectors, const float *v, ptr
 }
 
 /* A' m along the columns, for one vector of channels. */
-FC_INLINE void fc_output_half(const float *m, ptrdiff_t m_step, const int short_row,
-                              const int short_column, VEC half[4][6]) {
+FC_INLINE void fc_output_half(const float *m, ptrdiff_t m_step, const int side,
+                              const int short_row, const int short_column, VEC half[4][6]) {
     FC_ROLLED
     for (int column = 0; column < 6; column++) {
         VEC line[6], out[4];
@@ -171,19 +182,19 @@ FC_INLINE void fc_output_half(const float *m, ptrdiff_t m_step, const int short_
         if (short_row)
             fc_short_output_axis(line, 1, out);
         else
-            fc_output_axis(line, 1, out);
+            fc_output_axis(line, 1, side, out);
         FC_UNROLL
-        for (int row = 0; row < 4; row++)
+        for (int row = 0; row < side; row++)
             if (!short_row || row < 2) half[row][column] = out[row];
     }
 }
 
 /* And along a row. */
-FC_INLINE void fc_output_row(const VEC *half, const int short_column, VEC *out) {
+FC_INLINE void fc_output_row(const VEC *half, const int side, const int short_column, VEC *out) {
     if (short_column)
         fc_short_output_axis(half, 1, out);
     else
-        fc_output_axis(half, 1, out);
+        fc_output_axis(half, 1, side, out);
 }
 
 /* Ask for the lines that a tile writes, before its sums: they lie too far apart for the CPU's own
@@ -199,17 +210,18 @@ FC_INLINE void fc_expect_tile(const float *y, ptrdiff_t y_row, ptrdiff_t y_pixel
 /* A tile of which rows x columns, and some channels of the vector, exist: row by row, so that no
  * row waits in memory to be written. */
 FC_INLINE void fc_output_tile(const float *m, ptrdiff_t m_step, VEC start, const int relu,
-                              float *y, ptrdiff_t y_row, ptrdiff_t y_pixel, const int short_row,
-                              const int short_column, int rows, int columns, int channels) {
+                              float *y, ptrdiff_t y_row, ptrdiff_t y_pixel, const int side,
+                              const int short_row, const int short_column, int rows, int columns,
+                              int channels) {
     VEC half[4][6];
-    fc_output_half(m, m_step, short_row, short_column, half);
+    fc_output_half(m, m_step, side, short_row, short_column, half);
     FC_UNROLL
-    for (int row = 0; row < 4; row++) {
+    for (int row = 0; row < side; row++) {
         VEC out[4];
         if (row >= rows || (short_row && row >= 2)) break;
-        fc_output_row(half[row], short_column, out);
+        fc_output_row(half[row], side, short_column, out);
         FC_UNROLL
-        for (int column = 0; column < 4; column++) {
+        for (int column = 0; column < side; column++) {
             VEC value = out[column] + start;
             if (column >= columns || (short_column && column >= 2)) break;
             fc_store_some_f32(y + row * y_row + column * y_pixel,
@@ -219,67 +231,81 @@ FC_INLINE void fc_output_tile(const float *m, ptrdiff_t m_step, VEC start, const
 }
 
 FC_INLINE void fc_output_whole(const float *m, ptrdiff_t m_step, VEC start, const int relu,
-                               float *y, ptrdiff_t y_row, ptrdiff_t y_pixel) {
-    fc_expect_tile(y, y_row, y_pixel, 4);
-    fc_output_tile(m, m_step, start, relu, y, y_row, y_pixel, 0, 0, 4, 4, LANES);
+                               float *y, ptrdiff_t y_row, ptrdiff_t y_pixel, const int side) {
+    fc_expect_tile(y, y_row, y_pixel, side);
+    fc_output_tile(m, m_step, start, relu, y, y_row, y_pixel, side, 0, 0, side, side, LANES);
 }
 
-/* Any other tile. */
+/* Any other tile: of four outputs along an axis it is short where two or one exist. */
 FC_LEAF void fc_output_some(const float *m, ptrdiff_t m_step, const float *bias, int relu,
-                            float *y, ptrdiff_t y_row, ptrdiff_t y_pixel, int rows, int columns,
-                            int channels) {
+                            float *y, ptrdiff_t y_row, ptrdiff_t y_pixel, int side, int rows,
+                            int columns, int channels) {
     VEC start = fc_load_f32(bias);
-#define FC_SOME(short_row, short_column)                                                     \
-    fc_output_tile(m, m_step, start, relu, y, y_row, y_pixel, short_row, short_column, rows, \
-                   columns, channels)
-    if (rows <= 2 && columns <= 2)
-        FC_SOME(1, 1);
+#define FC_SOME(side, short_row, short_column)                                                  \
+    fc_output_tile(m, m_step, start, relu, y, y_row, y_pixel, side, short_row, short_column, \
+                   rows, columns, channels)
+    if (side == 2)
+        FC_SOME(2, 0, 0);
+    else if (rows <= 2 && columns <= 2)
+        FC_SOME(4, 1, 1);
     else if (rows <= 2)
-        FC_SOME(1, 0);
+        FC_SOME(4, 1, 0);
     else if (columns <= 2)
-        FC_SOME(0, 1);
+        FC_SOME(4, 0, 1);
     else
-        FC_SOME(0, 0);
+        FC_SOME(4, 0, 0);
 #undef FC_SOME
 }
 
-/* y = [relu](A' M A + bias) for the tiles side by side that hold `columns` pixels, of which up to
- * four rows exist, and for some vectors of channels.  A tile is short where two or one exist. */
-FC_LEAF void fc_output_tiles(const float *m, ptrdiff_t m_step, ptrdiff_t m_tile,
-                             const float *bias, int relu, float *y, ptrdiff_t y_row,
-                             ptrdiff_t y_pixel, int rows, int columns, int channels) {
-    for (; columns > 0; columns -= 4) {
+FC_INLINE void fc_output_tiles_body(const float *m, ptrdiff_t m_step, ptrdiff_t m_tile,
+                                    const float *bias, int relu, float *y, ptrdiff_t y_row,
+                                    ptrdiff_t y_pixel, const int side, int rows, int columns,
+                                    int channels) {
+    for (; columns > 0; columns -= side) {
         for (int k = 0; k < channels; k += LANES) {
             VEC start = fc_load_f32(bias + k);
-            if (rows < 4 || columns < 4 || channels - k < LANES)
-                fc_output_some(m + k, m_step, bias + k, relu, y + k, y_row, y_pixel, rows,
-                               columns < 4 ? columns : 4, channels - k);
+            if (rows < side || columns < side || channels - k < LANES)
+                fc_output_some(m + k, m_step, bias + k, relu, y + k, y_row, y_pixel, side, rows,
+                               columns < side ? columns : side, channels - k);
             else if (relu)
-                fc_output_whole(m + k, m_step, start, 1, y + k, y_row, y_pixel);
+                fc_output_whole(m + k, m_step, start, 1, y + k, y_row, y_pixel, side);
             else
-                fc_output_whole(m + k, m_step, start, 0, y + k, y_row, y_pixel);
+                fc_output_whole(m + k, m_step, start, 0, y + k, y_row, y_pixel, side);
         }
         m += m_tile;
-        y += 4 * y_pixel;
+        y += side * y_pixel;
     }
+}
+
+/* y = [relu](A' M A + bias) for the tiles side by side that hold `columns` pixels, of which up to
+ * `side` rows exist, and for some vectors of channels. */
+FC_LEAF void fc_output_tiles(const float *m, ptrdiff_t m_step, ptrdiff_t m_tile,
+                             const float *bias, int relu, float *y, ptrdiff_t y_row,
+                             ptrdiff_t y_pixel, int side, int rows, int columns, int channels) {
+    if (side == 2)
+        fc_output_tiles_body(m, m_step, m_tile, bias, relu, y, y_row, y_pixel, 2, rows, columns,
+                             channels);
+    else
+        fc_output_tiles_body(m, m_step, m_tile, bias, relu, y, y_row, y_pixel, 4, rows, columns,
+                             channels);
 }
 
 /* A tile of which rows x columns windows, and some channels, exist.  `winners` is a constant for
  * the compiler: NULL or not. */
 FC_INLINE void fc_output_pool_tile(const float *m, ptrdiff_t m_step, VEC start, float *y,
                                    uint8_t *winners, ptrdiff_t y_row, ptrdiff_t y_pixel,
-                                   const int short_row, const int short_column, int rows,
-                                   int columns, int channels) {
+                                   const int side, const int short_row, const int short_column,
+                                   int rows, int columns, int channels) {
     VEC half[4][6];
-    fc_output_half(m, m_step, short_row, short_column, half);
+    fc_output_half(m, m_step, side, short_row, short_column, half);
     FC_ROLLED
-    for (int row = 0; row < 2; row++) {
+    for (int row = 0; row < side / 2; row++) {
         VEC upper[4], lower[4];
         if (row >= rows || (short_row && row >= 1)) break;
-        fc_output_row(half[2 * row], short_column, upper);
-        fc_output_row(half[2 * row + 1], short_column, lower);
+        fc_output_row(half[2 * row], side, short_column, upper);
+        fc_output_row(half[2 * row + 1], side, short_column, lower);
         FC_UNROLL
-        for (int column = 0; column < 2; column++) {
+        for (int column = 0; column < side / 2; column++) {
             ptrdiff_t at = row * y_row + column * y_pixel;
             if (column >= columns || (short_column && column >= 1)) break;
             fc_pool_store_f32(upper[2 * column], upper[2 * column + 1], lower[2 * column],
@@ -290,50 +316,70 @@ FC_INLINE void fc_output_pool_tile(const float *m, ptrdiff_t m_step, VEC start, 
 }
 
 FC_INLINE void fc_output_pool_whole(const float *m, ptrdiff_t m_step, VEC start, float *y,
-                                    uint8_t *winners, ptrdiff_t y_row, ptrdiff_t y_pixel) {
-    fc_expect_tile(y, y_row, y_pixel, 2);
-    fc_output_pool_tile(m, m_step, start, y, winners, y_row, y_pixel, 0, 0, 2, 2, LANES);
+                                    uint8_t *winners, ptrdiff_t y_row, ptrdiff_t y_pixel,
+                                    const int side) {
+    fc_expect_tile(y, y_row, y_pixel, side / 2);
+    fc_output_pool_tile(m, m_step, start, y, winners, y_row, y_pixel, side, 0, 0, side / 2,
+                        side / 2, LANES);
 }
 
 /* Any other tile. */
 FC_LEAF void fc_output_pool_some(const float *m, ptrdiff_t m_step, const float *bias, float *y,
-                                 uint8_t *winners, ptrdiff_t y_row, ptrdiff_t y_pixel, int rows,
-                                 int columns, int channels) {
+                                 uint8_t *winners, ptrdiff_t y_row, ptrdiff_t y_pixel, int side,
+                                 int rows, int columns, int channels) {
     VEC start = fc_load_f32(bias);
-#define FC_SOME(short_row, short_column)                                                        \
-    fc_output_pool_tile(m, m_step, start, y, winners, y_row, y_pixel, short_row, short_column, \
-                        rows, columns, channels)
-    if (rows == 1 && columns == 1)
-        FC_SOME(1, 1);
+#define FC_SOME(side, short_row, short_column)                                              \
+    fc_output_pool_tile(m, m_step, start, y, winners, y_row, y_pixel, side, short_row,      \
+                        short_column, rows, columns, channels)
+    if (side == 2)
+        FC_SOME(2, 0, 0);
+    else if (rows == 1 && columns == 1)
+        FC_SOME(4, 1, 1);
     else if (rows == 1)
-        FC_SOME(1, 0);
+        FC_SOME(4, 1, 0);
     else if (columns == 1)
-        FC_SOME(0, 1);
+        FC_SOME(4, 0, 1);
     else
-        FC_SOME(0, 0);
+        FC_SOME(4, 0, 0);
 #undef FC_SOME
 }
 
-/* One tile is four pool windows: y = max(0, max of each window), winners as in fc_conv_pool_row;
- * `columns` windows side by side, of which one row or two exist: of one, a tile is short. */
-FC_LEAF void fc_output_pool_tiles(const float *m, ptrdiff_t m_step, ptrdiff_t m_tile,
-                                  const float *bias, float *y, uint8_t *winners, ptrdiff_t y_row,
-                                  ptrdiff_t y_pixel, int rows, int columns, int channels) {
-    for (; columns > 0; columns -= 2) {
+FC_INLINE void fc_output_pool_body(const float *m, ptrdiff_t m_step, ptrdiff_t m_tile,
+                                   const float *bias, float *y, uint8_t *winners, ptrdiff_t y_row,
+                                   ptrdiff_t y_pixel, const int side, int rows, int columns,
+                                   int channels) {
+    const int windows = side / 2;
+    for (; columns > 0; columns -= windows) {
         for (int k = 0; k < channels; k += LANES) {
             VEC start = fc_load_f32(bias + k);
-            if (rows < 2 || columns < 2 || channels - k < LANES)
+            if (rows < windows || columns < windows || channels - k < LANES)
                 fc_output_pool_some(m + k, m_step, bias + k, y + k, winners ? winners + k : NULL,
-                                    y_row, y_pixel, rows, columns < 2 ? columns : 2, channels - k);
+                                    y_row, y_pixel, side, rows,
+                                    columns < windows ? columns : windows, channels - k);
             else if (winners)
-                fc_output_pool_whole(m + k, m_step, start, y + k, winners + k, y_row, y_pixel);
+                fc_output_pool_whole(m + k, m_step, start, y + k, winners + k, y_row, y_pixel,
+                                     side);
             else
-                fc_output_pool_whole(m + k, m_step, start, y + k, NULL, y_row, y_pixel);
+                fc_output_pool_whole(m + k, m_step, start, y + k, NULL, y_row, y_pixel, side);
         }
         m += m_tile;
-        y += 2 * y_pixel;
-        if (winners) winners += 2 * y_pixel;
+        y += windows * y_pixel;
+        if (winners) winners += windows * y_pixel;
     }
+}
+
+/* One tile is four pool windows, or one: y = max(0, max of each window), winners as in
+ * fc_conv_pool_row; `columns` windows side by side, of which up to side / 2 rows exist. */
+FC_LEAF void fc_output_pool_tiles(const float *m, ptrdiff_t m_step, ptrdiff_t m_tile,
+                                  const float *bias, float *y, uint8_t *winners, ptrdiff_t y_row,
+                                  ptrdiff_t y_pixel, int side, int rows, int columns,
+                                  int channels) {
+    if (side == 2)
+        fc_output_pool_body(m, m_step, m_tile, bias, y, winners, y_row, y_pixel, 2, rows, columns,
+                            channels);
+    else
+        fc_output_pool_body(m, m_step, m_tile, bias, y, winners, y_row, y_pixel, 4, rows, columns,
+                            channels);
 }
 
 #undef VEC

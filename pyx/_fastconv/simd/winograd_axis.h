@@ -1,14 +1,16 @@
-/* Winograd's minimal filtering F(4x4, 3x3): the transforms along one axis, and of an input tile.
+/* Winograd's minimal filtering with six points an axis: the transforms along one axis, and of an
+ * input tile.
  *
- * One 4x4 tile of outputs needs 36 multiplications a channel pair instead of 144:
+ * A tile of m x m outputs of an r x r kernel, m + r = 7, needs 36 multiplications a channel pair:
  *     Y = A' [ (G g G') . (B' d B) ] A
- * with d the 6x6 input tile, g the 3x3 kernel, "." elementwise (a matrix product once
- * summed over channels).  The interpolation points are 0, +-a, +-b and infinity with
- * a = 3/4, b = 3/2: the products a*b etc. are exact in binary, and rounding errors are
- * a third of those of the usual 0, +-1, +-2.
+ * with d the 6x6 input tile, g the kernel, "." elementwise (a matrix product once summed over
+ * channels).  F(4x4, 3x3) spares 108 of 144, F(2x2, 5x5) 64 of 100.  The interpolation points
+ * are 0, +-a, +-b and infinity with a = 3/4, b = 3/2: the products a*b etc. are exact in binary,
+ * and rounding errors are a third of those of the usual 0, +-1, +-2.  B' knows the points alone,
+ * not m: A and G hold as many of their powers as there are outputs and taps.
  *
  * The rows for +p and -p are even(p) + odd(p) and even(p) - odd(p), which halves the work.
- * A tile of which at most two outputs exist along an axis is *short* there: F(2, 3) at the points
+ * A tile of four of which at most two outputs exist along an axis is *short* there: F(2, 3) at the points
  * 0, +-a and infinity, of the same transformed kernel, whose points 3 and 4 (+-b) it lacks.  What
  * is missing from b^2 - p^2 in the kernel's factors is part of its B'.
  *
@@ -26,6 +28,7 @@
 static const float fc_a = 0.75f, fc_b = 1.5f;
 static const float fc_a2 = 0.5625f, fc_b2 = 2.25f;
 static const float fc_a3 = 0.421875f, fc_b3 = 3.375f;
+static const float fc_a4 = 0.31640625f, fc_b4 = 5.0625f;
 static const float fc_sum = 2.8125f;      /* a^2 + b^2 */
 static const float fc_product = 1.265625f; /* a^2 b^2 */
 
@@ -64,12 +67,16 @@ FC_SHORT_INPUT_AXIS(fc_short_input_axis_four, fc_four_f32)
 /* Whether a short axis lacks a point. */
 FC_INLINE int fc_lacking(int is_short, int point) { return is_short && (point == 3 || point == 4); }
 
-/* A' along one axis: six values to four. */
-FC_INLINE void fc_output_axis(const VEC *m, const int step, VEC *out) {
+/* A' along one axis: six values to `side`, four or two. */
+FC_INLINE void fc_output_axis(const VEC *m, const int step, const int side, VEC *out) {
     VEC m1 = m[step], m2 = m[2 * step], m3 = m[3 * step], m4 = m[4 * step];
     VEC sum_a = m1 + m2, sum_b = m3 + m4;
     VEC difference_a = m1 - m2, difference_b = m3 - m4;
     out[0] = m[0] + (sum_a + sum_b);
+    if (side == 2) {
+        out[1] = fc_a * difference_a + (fc_b * difference_b + m[5 * step]);
+        return;
+    }
     out[1] = fc_a * difference_a + fc_b * difference_b;
     out[2] = fc_a2 * sum_a + fc_b2 * sum_b;
     out[3] = fc_a3 * difference_a + (fc_b3 * difference_b + m[5 * step]);
@@ -82,17 +89,20 @@ FC_INLINE void fc_short_output_axis(const VEC *m, const int step, VEC *out) {
     out[1] = fc_a * (m1 - m2) + m[5 * step];
 }
 
-/* A along one axis: four values to six. */
-FC_INLINE void fc_gradient_axis(const VEC *y, const int step, VEC *out) {
-    VEC y0 = y[0], y1 = y[step], y2 = y[2 * step], y3 = y[3 * step];
-    VEC even_a = y0 + fc_a2 * y2, odd_a = fc_a * (y1 + fc_a2 * y3);
-    VEC even_b = y0 + fc_b2 * y2, odd_b = fc_b * (y1 + fc_b2 * y3);
-    out[0] = y0;
+/* A along one axis: `side` values, four or two, to six. */
+FC_INLINE void fc_gradient_axis(const VEC *y, const int step, const int side, VEC *out) {
+    VEC even_a = y[0], even_b = y[0], odd_a = y[step], odd_b = y[step];
+    if (side == 4) {
+        even_a += fc_a2 * y[2 * step], odd_a += fc_a2 * y[3 * step];
+        even_b += fc_b2 * y[2 * step], odd_b += fc_b2 * y[3 * step];
+    }
+    odd_a *= fc_a, odd_b *= fc_b;
+    out[0] = y[0];
     out[1] = even_a + odd_a;
     out[2] = even_a - odd_a;
     out[3] = even_b + odd_b;
     out[4] = even_b - odd_b;
-    out[5] = y3;
+    out[5] = y[(side - 1) * step];
 }
 
 /* 1 / product of (point - other points) for 0, +-a, +-b. */
@@ -100,26 +110,37 @@ FC_INLINE void fc_gradient_axis(const VEC *y, const int step, VEC *out) {
 #define FC_NA (1.0f / (2 * 0.5625f * (0.5625f - 2.25f)))
 #define FC_NB (1.0f / (2 * 2.25f * (2.25f - 0.5625f)))
 
-/* G along one axis: three values to six. */
-FC_INLINE void fc_kernel_axis(const VEC *g, const int step, VEC *out) {
+/* G along one axis: `taps` values, three or five, to six. */
+FC_INLINE void fc_kernel_axis(const VEC *g, const int step, const int taps, VEC *out) {
     VEC g0 = g[0], g1 = g[step], g2 = g[2 * step];
-    VEC even_a = FC_NA * (g0 + fc_a2 * g2), odd_a = (FC_NA * fc_a) * g1;
-    VEC even_b = FC_NB * (g0 + fc_b2 * g2), odd_b = (FC_NB * fc_b) * g1;
+    VEC even_a = g0 + fc_a2 * g2, odd_a = g1, even_b = g0 + fc_b2 * g2, odd_b = g1;
+    if (taps == 5) {
+        even_a += fc_a4 * g[4 * step], odd_a += fc_a2 * g[3 * step];
+        even_b += fc_b4 * g[4 * step], odd_b += fc_b2 * g[3 * step];
+    }
+    even_a *= FC_NA, odd_a *= FC_NA * fc_a;
+    even_b *= FC_NB, odd_b *= FC_NB * fc_b;
     out[0] = FC_N0 * g0;
     out[1] = even_a + odd_a;
     out[2] = even_a - odd_a;
     out[3] = even_b + odd_b;
     out[4] = even_b - odd_b;
-    out[5] = g2;
+    out[5] = g[(taps - 1) * step];
 }
 
-/* G' along one axis: six values to three. */
-FC_INLINE void fc_kernel_gradient_axis(const VEC *u, const int step, VEC *out) {
+/* G' along one axis: six values to `taps`, three or five. */
+FC_INLINE void fc_kernel_gradient_axis(const VEC *u, const int step, const int taps, VEC *out) {
     VEC sum_a = FC_NA * (u[step] + u[2 * step]), sum_b = FC_NB * (u[3 * step] + u[4 * step]);
+    VEC difference_a = (FC_NA * fc_a) * (u[step] - u[2 * step]);
+    VEC difference_b = (FC_NB * fc_b) * (u[3 * step] - u[4 * step]);
     out[0] = FC_N0 * u[0] + sum_a + sum_b;
-    out[1] = (FC_NA * fc_a) * (u[step] - u[2 * step]) +
-             (FC_NB * fc_b) * (u[3 * step] - u[4 * step]);
-    out[2] = fc_a2 * sum_a + fc_b2 * sum_b + u[5 * step];
+    out[1] = difference_a + difference_b;
+    out[2] = fc_a2 * sum_a + fc_b2 * sum_b;
+    if (taps == 5) {
+        out[3] = fc_a2 * difference_a + fc_b2 * difference_b;
+        out[4] = fc_a4 * sum_a + fc_b4 * sum_b;
+    }
+    out[taps - 1] += u[5 * step];
 }
 
 /* v[xi] = B' d B for one vector of channels of one 6x6 tile. */

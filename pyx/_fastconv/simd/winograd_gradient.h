@@ -1,4 +1,4 @@
-/* Winograd's F(4x4, 3x3): what the kernel gradient needs, dg = G' (sum of V' Z) G.
+/* Winograd's F(4x4, 3x3) and F(2x2, 5x5): what the kernel gradient needs, dg = G' (sum of V' Z) G.
  */
 #ifndef FASTCONV_WINOGRAD_GRADIENT_H
 #define FASTCONV_WINOGRAD_GRADIENT_H
@@ -8,19 +8,17 @@
 #define VEC fc_v_f32
 #define LANES FC_LANES_F32
 
-/* z[xi] = A dy A' for one vector of channels of a whole 4x4 tile; their 16 values' sum to `sum`,
- * added to what is there. */
-FC_LEAF void fc_gradient_tile_transform(const float *dy, ptrdiff_t dy_row, ptrdiff_t dy_pixel,
-                                        float *z, ptrdiff_t z_step, float *sum) {
+FC_INLINE void fc_gradient_body(const float *dy, ptrdiff_t dy_row, ptrdiff_t dy_pixel,
+                                const int side, float *z, ptrdiff_t z_step, float *sum) {
     VEC half[6][4], total = {0};
     FC_UNROLL
-    for (int column = 0; column < 4; column++) {
+    for (int column = 0; column < side; column++) {
         VEC line[4], out[6];
         FC_UNROLL
-        for (int row = 0; row < 4; row++)
+        for (int row = 0; row < side; row++)
             line[row] = fc_load_f32(dy + row * dy_row + column * dy_pixel);
-        total += (line[0] + line[1]) + (line[2] + line[3]);
-        fc_gradient_axis(line, 1, out);
+        total += side == 4 ? (line[0] + line[1]) + (line[2] + line[3]) : line[0] + line[1];
+        fc_gradient_axis(line, 1, side, out);
         FC_UNROLL
         for (int row = 0; row < 6; row++) half[row][column] = out[row];
     }
@@ -28,16 +26,26 @@ FC_LEAF void fc_gradient_tile_transform(const float *dy, ptrdiff_t dy_row, ptrdi
     FC_UNROLL
     for (int row = 0; row < 6; row++) {
         VEC out[6];
-        fc_gradient_axis(half[row], 1, out);
+        fc_gradient_axis(half[row], 1, side, out);
         FC_UNROLL
         for (int column = 0; column < 6; column++)
             fc_store_f32(z + (6 * row + column) * z_step, out[column]);
     }
 }
 
+/* z[xi] = A dy A' for one vector of channels of a whole tile of side x side, 4x4 or 2x2; their sum
+ * to `sum`, added to what is there. */
+FC_LEAF void fc_gradient_tile_transform(const float *dy, ptrdiff_t dy_row, ptrdiff_t dy_pixel,
+                                        int side, float *z, ptrdiff_t z_step, float *sum) {
+    if (side == 4)
+        fc_gradient_body(dy, dy_row, dy_pixel, 4, z, z_step, sum);
+    else
+        fc_gradient_body(dy, dy_row, dy_pixel, 2, z, z_step, sum);
+}
+
 /* The same where only rows x columns of the tile or some channels of the vector exist. */
 FC_LEAF void fc_gradient_edge_transform(const float *dy, ptrdiff_t dy_row, ptrdiff_t dy_pixel,
-                                        int rows, int columns, int channels, float *z,
+                                        int side, int rows, int columns, int channels, float *z,
                                         ptrdiff_t z_step, float *sum) {
     float tile[16 * LANES] = {0};
     int some = channels < LANES ? channels : LANES;
@@ -45,7 +53,7 @@ FC_LEAF void fc_gradient_edge_transform(const float *dy, ptrdiff_t dy_row, ptrdi
         for (int column = 0; column < columns; column++)
             for (int k = 0; k < some; k++)
                 tile[(4 * row + column) * LANES + k] = dy[row * dy_row + column * dy_pixel + k];
-    fc_gradient_tile_transform(tile, 4 * LANES, LANES, z, z_step, sum);
+    fc_gradient_tile_transform(tile, 4 * LANES, LANES, side, z, z_step, sum);
 }
 
 /* Values of V in one register tile of the kernel gradient, by up to three vectors of Z: their
@@ -100,26 +108,34 @@ FC_LEAF void fc_outer_tile(int vectors, const float *v, const float *z, ptrdiff_
         fc_outer_body(1, v, z, tiles, sums, overwrite);
 }
 
-/* dg = G' du G for one vector of output channels. */
-FC_LEAF void fc_kernel_gradient_tile(const float *du, ptrdiff_t du_step, float *dg,
-                                     ptrdiff_t dg_tap, int channels) {
-    VEC half[3][6];
+FC_INLINE void fc_kernel_gradient_body(const float *du, ptrdiff_t du_step, const int taps,
+                                       float *dg, ptrdiff_t dg_tap, int channels) {
+    VEC half[5][6];
     FC_UNROLL
     for (int column = 0; column < 6; column++) {
-        VEC line[6], out[3];
+        VEC line[6], out[5];
         FC_UNROLL
         for (int row = 0; row < 6; row++)
             line[row] = fc_load_f32(du + (6 * row + column) * du_step);
-        fc_kernel_gradient_axis(line, 1, out);
+        fc_kernel_gradient_axis(line, 1, taps, out);
         FC_UNROLL
-        for (int row = 0; row < 3; row++) half[row][column] = out[row];
+        for (int row = 0; row < taps; row++) half[row][column] = out[row];
     }
-    for (int row = 0; row < 3; row++) {
-        VEC out[3];
-        fc_kernel_gradient_axis(half[row], 1, out);
-        for (int column = 0; column < 3; column++)
-            fc_store_some_f32(dg + (3 * row + column) * dg_tap, out[column], channels);
+    for (int row = 0; row < taps; row++) {
+        VEC out[5];
+        fc_kernel_gradient_axis(half[row], 1, taps, out);
+        for (int column = 0; column < taps; column++)
+            fc_store_some_f32(dg + (taps * row + column) * dg_tap, out[column], channels);
     }
+}
+
+/* dg = G' du G for one vector of output channels of a kernel of taps x taps, 3x3 or 5x5. */
+FC_LEAF void fc_kernel_gradient_tile(const float *du, ptrdiff_t du_step, int taps, float *dg,
+                                     ptrdiff_t dg_tap, int channels) {
+    if (taps == 3)
+        fc_kernel_gradient_body(du, du_step, 3, dg, dg_tap, channels);
+    else
+        fc_kernel_gradient_body(du, du_step, 5, dg, dg_tap, channels);
 }
 
 #undef VEC

@@ -291,11 +291,11 @@ FC_LEAF void fc_narrow_kernel(const float *taps, ptrdiff_t tap_size, int filters
                    (size_t)(filters < LANES ? filters : LANES) * sizeof(float));
             g[row] = fc_load_f32(lanes);
         }
-        fc_kernel_axis(g, 1, out);
+        fc_kernel_axis(g, 1, 3, out);
         for (int row = 0; row < 6; row++) half[row][column] = out[row];
     }
     for (int row = 0; row < 6; row++) {
-        fc_kernel_axis(half[row], 1, out);
+        fc_kernel_axis(half[row], 1, 3, out);
         for (int column = 0; column < 6; column++) {
             float lacking = fc_a_powers[(row == 5) * 3 + (column == 5) * 3];
             fc_store_f32(u + (ptrdiff_t)(row * channels * 6 + column) * vectors * LANES,

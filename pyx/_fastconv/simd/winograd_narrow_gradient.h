@@ -22,7 +22,7 @@ FC_LEAF void fc_narrow_gradient_tiles(int tiles, int vectors, const float *dy, p
     ptrdiff_t z_step = (ptrdiff_t)FC_HANDFUL * vectors * LANES;
     for (int tile = 0; tile < tiles; tile++)
         for (int k = 0; k < vectors; k++)
-            fc_gradient_tile_transform(dy + 4 * tile * dy_pixel + k * LANES, dy_row, dy_pixel,
+            fc_gradient_tile_transform(dy + 4 * tile * dy_pixel + k * LANES, dy_row, dy_pixel, 4,
                                        z + (tile * vectors + k) * LANES, z_step,
                                        sums + k * LANES);
 }
