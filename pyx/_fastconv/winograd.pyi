@@ -31,5 +31,5 @@ def staged(
     num_threads: int,
 ) -> None: ...
 def transform_kernel(
-    kernel: np.ndarray, u: np.ndarray, transposed: bool, num_threads: int
+    kernel: np.ndarray, u: np.ndarray, cut: np.ndarray, num_threads: int
 ) -> None: ...

@@ -1,11 +1,12 @@
-"""3x3 and 5x5 convolution of stride 1 and their input gradients by Winograd's algorithm, float32.
+"""Convolution and its input gradient by Winograd's algorithm, float32.
 
-F(4x4, 3x3) and F(2x2, 5x5) read the same 6x6 tiles at the same points: they differ in how far a tile
-is from the next, its *side* of four outputs or two, and in the kernel's and the output's transform.
-
+Kernels of 2x2 to 5x5 taps have a transform, F(5x5, 2x2) to F(2x2, 5x5): they read the same 6x6 tiles
+at the same points, and differ in how far a tile is from the next, its *side* of outputs, and in the
+kernel's and the output's transform.  Others are cut into parts that have one: see _winograd.pxd.
 Three steps, with `xi` one of the 36 points of the transformed domain:
     V[xi][tile][channel] = B' d B        6x6 input tiles: B' d in lines along the image, for all
-                                         tiles side by side, then the columns of each tile
+                                         tiles side by side, then the columns of each tile; the
+                                         parts' channels lie behind each other
     M[xi][tile][filter]  = V[xi] U[xi]   36 small matrix products, register tiles as conv's
     y                    = A' M A        with bias, ReLU and, fused, the 2x2 max pool: an output
                                          tile is exactly four pool windows, or one
@@ -20,7 +21,8 @@ A tile of whose four rows (columns) the output has at most two is short and lack
 along that axis.  Tiles lie in V and M in the order of `Order`, in which those that have a point
 are neighbours: its product walks them and no others.
 
-The input gradient is the same convolution of dy with the kernel turned round.  V, M and U hold
+The input gradient is the same convolution of dy with the kernel turned round; with a stride there
+is one U for each target, and all share V.  V, M and U hold
 their points SKEW floats more than a power of two apart: the transforms walk all 36 at once.
 """
 
@@ -29,26 +31,27 @@ from libc.stddef cimport ptrdiff_t
 from libc.stdint cimport uint8_t
 
 from _fastconv._tiles cimport (
-    LANES_F32, float_mode, flush_denormals, restore_denormals,
+    LANES_F32, float_mode, flush_denormals, restore_denormals, turn,
 )
 from _fastconv._window cimport (
     Strip, padded_channels, panel_count, panel_vectors, strip_of,
 )
 from _fastconv._winograd cimport (
-    POINTS, REACH, SKEW, Tiles, image_rows, is_short_row, load_lines, taps_of, tiles_of,
+    POINTS, REACH, SKEW, Tiles, depth_of, image_rows, is_short_row, load_lines, span_of, taps_of,
+    tiles_of,
 )
 from _fastconv._work cimport Work, next_task, share_work, wait_for_all
 
 cdef extern from "simd/winograd.h" nogil:
     int fc_lacking(int, int) noexcept
-    void fc_input_columns(const float*, ptrdiff_t, int, int, int, float*, ptrdiff_t) noexcept
+    void fc_input_columns(const float*, ptrdiff_t, ptrdiff_t, int, int, int, float*,
+                          ptrdiff_t) noexcept
     void fc_points_product(ptrdiff_t, int, const float*, ptrdiff_t, int, const float*, float*,
                            ptrdiff_t) noexcept
     void fc_kernel_tile(const float*, ptrdiff_t, int, float*, ptrdiff_t) noexcept
-    void fc_turned_taps(const float*, ptrdiff_t, ptrdiff_t, int, int, int, float*) noexcept
-    void fc_some_taps(const float*, ptrdiff_t, int, int, float*) noexcept
+    void fc_copy_tap(const float*, ptrdiff_t, int, int, float*, ptrdiff_t) noexcept
     void fc_output_tiles(const float*, ptrdiff_t, ptrdiff_t, const float*, int, float*, ptrdiff_t,
-                         ptrdiff_t, int, int, int, int) noexcept
+                         ptrdiff_t, int, int, int, int, int, int) noexcept
     void fc_output_pool_tiles(const float*, ptrdiff_t, ptrdiff_t, const float*, float*, uint8_t*,
                               ptrdiff_t, ptrdiff_t, int, int, int, int) noexcept
 
@@ -101,45 +104,75 @@ cdef void points_product(const Order* o, int xi, int vectors, const float* v, pt
                       m + first * m_tile, m_tile)
 
 
+cdef inline ptrdiff_t tile_values(const Tiles* t) noexcept nogil:
+    """Of a tile in V: the parts' channels, and room for the last part's last vector."""
+    cdef int channels = t.channels, lanes = LANES_F32
+    return (depth_of(t) - channels + (channels + lanes - 1) // lanes * lanes + lanes - 1) \
+        // lanes * lanes
+
+
 cdef void input_row(const Tiles* t, const Order* o, const Strip* s, const float* x, ptrdiff_t row,
                     float* v, ptrdiff_t v_step, float* lines) noexcept nogil:
     """V of one row of tiles, counted over all images."""
-    cdef ptrdiff_t padded = padded_channels(t.channels, x)
-    cdef int side = t.side, overlap = REACH - t.side
-    cdef ptrdiff_t line_step = (side * t.band + overlap) * <ptrdiff_t> t.channels + SKEW
+    cdef ptrdiff_t v_tile = tile_values(t)
+    cdef ptrdiff_t line_step = span_of(t, t.band) * <ptrdiff_t> s.channels + SKEW
     cdef ptrdiff_t image_size = <ptrdiff_t> s.height * s.width * s.channels
-    cdef bint short_row = is_short_row(t, row)
-    cdef int column = 0, tiles, tile
+    cdef int step = t.stride * t.side, column, tile, part
     cdef const float* rows[REACH]
-    image_rows(s, x + row // t.rows * image_size, <int> (row % t.rows) * side, rows)
-    while column < t.columns:
-        tiles = min(t.band, t.columns - column)
-        load_lines(s, rows, side * column - s.left, side * tiles + overlap, side, short_row, lines,
-                   line_step)
-        for tile in range(tiles):
-            fc_input_columns(lines + side * tile * t.channels, line_step, t.channels, short_row,
-                             column + tile >= o.columns,
-                             v + place(t, o, row, column + tile) * padded, v_step)
-        column += t.band
+    # From left to right and from top to bottom: a part's last vector ends in the next part.
+    for part in range(t.parts):
+        image_rows(s, x + row // t.rows * image_size,
+                   <int> (row % t.rows) * step + part * t.offset, t.stride, rows)
+        column = 0
+        while column < t.columns:
+            load_lines(s, rows, step * column - s.left,
+                       span_of(t, min(t.band, t.columns - column)), step, is_short_row(t, row),
+                       lines, line_step)
+            for tile in range(min(t.band, t.columns - column)):
+                input_tile(t, s, lines + step * tile * <ptrdiff_t> s.channels, line_step, part,
+                           is_short_row(t, row), column + tile >= o.columns,
+                           v + place(t, o, row, column + tile) * v_tile, v_step)
+            column += t.band
+
+
+cdef inline void input_tile(const Tiles* t, const Strip* s, const float* lines,
+                            ptrdiff_t line_step, int part, bint short_row, bint short_column,
+                            float* v, ptrdiff_t v_step) noexcept nogil:
+    """V of one tile, one row of parts."""
+    cdef int column
+    for column in range(t.column_parts):
+        fc_input_columns(lines + column * t.offset * <ptrdiff_t> s.channels, line_step,
+                         t.stride * <ptrdiff_t> s.channels, t.channels, short_row, short_column,
+                         v + (part * t.column_parts + column) * <ptrdiff_t> t.channels, v_step)
 
 
 cdef void output_tiles(const Tiles* t, const float* m, ptrdiff_t m_step, ptrdiff_t m_tile,
                        const float* bias, float* y, uint8_t* winners, ptrdiff_t row, int column,
-                       int count, int start, int channels) noexcept nogil:
+                       int count, int target, int start, int channels) noexcept nogil:
     """Write the outputs of some tiles of one row, counted over all images, for some channels."""
     cdef int side = t.side // 2 if t.pooled else t.side
+    cdef int down = target // t.targets, right = target % t.targets
+    # Points of the grid: of its outputs, as many as lie in the image, the first ones.
     cdef int top = <int> (row % t.rows) * side, left = column * side
-    cdef int rows = min(side, t.out_rows - top), columns = min(count * side, t.out_columns - left)
+    cdef int rows = min(side, (t.out_rows - down + t.targets - 1) // t.targets - top)
+    cdef int columns = min(count * side,
+                           (t.out_columns - right + t.targets - 1) // t.targets - left)
     cdef ptrdiff_t line = <ptrdiff_t> t.out_columns * t.filters
-    cdef ptrdiff_t at = ((row // t.rows * t.out_rows + top) * line
-                         + <ptrdiff_t> left * t.filters + start)
+    cdef ptrdiff_t at = ((row // t.rows * t.out_rows + t.targets * top + down) * line
+                         + (t.targets * <ptrdiff_t> left + right) * t.filters + start)
     if t.pooled:
         fc_output_pool_tiles(m, m_step, m_tile, bias + start, y + at,
                              NULL if winners == NULL else winners + at, line, t.filters, t.side,
                              rows, columns, channels)
-    else:
-        fc_output_tiles(m, m_step, m_tile, bias + start, t.relu, y + at, line, t.filters, t.side,
-                        rows, columns, channels)
+    elif rows > 0:
+        fc_output_tiles(m, m_step, m_tile, bias + start, t.relu, y + at, t.targets * line,
+                        t.targets * <ptrdiff_t> t.filters, t.side, is_short_row(t, row),
+                        t.short_column and column == t.columns - 1, rows, columns, channels)
+
+
+cdef inline ptrdiff_t kernel_step(const Tiles* t) noexcept nogil:
+    """Floats between two points of U."""
+    return padded_channels(t.filters, <const float*> NULL) * depth_of(t) + SKEW
 
 
 cdef void block(const Tiles* t, const Strip* s, const float* x, const float* u,
@@ -147,35 +180,36 @@ cdef void block(const Tiles* t, const Strip* s, const float* x, const float* u,
                 float* v, float* m, float* scratch) noexcept nogil:
     """All three steps for tile rows [first, last)."""
     cdef Order o = order_of(t, first, last)
-    cdef ptrdiff_t padded = padded_channels(t.channels, x), row
-    cdef ptrdiff_t u_step = padded_channels(t.filters, x) * t.channels + SKEW
-    cdef int panel, start, vectors, xi
-    cdef ptrdiff_t width, v_step = o.tiles * padded + SKEW, m_step
+    cdef ptrdiff_t v_tile = tile_values(t), v_step = o.tiles * v_tile + SKEW, row, width, m_step
+    cdef int panels = panel_count(t.filters, x), task, start, vectors, xi
+    cdef const float* target
     for row in range(first, last):
         input_row(t, &o, s, x, row, v, v_step, scratch)
-    for panel in range(panel_count(t.filters, x)):
-        start = panel * 2 * LANES_F32
+    for task in range(t.targets * t.targets * panels):
+        target = u + task // panels * POINTS * kernel_step(t)
+        start = task % panels * 2 * LANES_F32
         vectors = panel_vectors(t.filters - start, x)
         width = vectors * LANES_F32
         m_step = o.tiles * width + SKEW
         for xi in range(POINTS):
-            points_product(&o, xi, vectors, v + xi * v_step, padded, t.channels,
-                           u + xi * u_step + start * t.channels, m + xi * m_step, width)
+            points_product(&o, xi, vectors, v + xi * v_step, v_tile, depth_of(t),
+                           target + xi * kernel_step(t) + <ptrdiff_t> start * depth_of(t),
+                           m + xi * m_step, width)
         for row in range(first, last):
-            output_row(t, &o, m, m_step, width, bias, y, winners, row, start,
+            output_row(t, &o, m, m_step, width, bias, y, winners, row, task // panels, start,
                        min(<int> width, t.filters - start))
 
 
 cdef void output_row(const Tiles* t, const Order* o, const float* m, ptrdiff_t m_step,
                      ptrdiff_t m_tile, const float* bias, float* y, uint8_t* winners,
-                     ptrdiff_t row, int start, int channels) noexcept nogil:
+                     ptrdiff_t row, int target, int start, int channels) noexcept nogil:
     """Write the outputs of one row of tiles for some channels."""
     if o.columns:
         output_tiles(t, m + place(t, o, row, 0) * m_tile, m_step, m_tile, bias, y, winners, row,
-                     0, o.columns, start, channels)
+                     0, o.columns, target, start, channels)
     if t.short_column:
         output_tiles(t, m + place(t, o, row, o.columns) * m_tile, m_step, m_tile, bias, y,
-                     winners, row, o.columns, 1, start, channels)
+                     winners, row, o.columns, 1, target, start, channels)
 
 
 def blocked(const float[:, :, :, ::1] x,        # IN
@@ -211,17 +245,15 @@ def staged(const float[:, :, :, ::1] x,         # IN
            float[:, :, :, ::1] y,               # OUT
            uint8_t[:, :, :, ::1] winners,       # OUT or None
            const int[::1] strip, const int[::1] fields, int block_rows,
-           float[::1] v,                        # SCRATCH POINTS * (tiles * padded channels + SKEW)
-           float[::1] m,                        # SCRATCH POINTS * (tiles * padded filters + SKEW)
+           float[::1] v,                        # SCRATCH POINTS * (tiles * tile values + SKEW)
+           float[::1] m,                        # SCRATCH the same, of all targets' padded filters
            float[:, ::1] scratch,               # SCRATCH one row a thread
            int num_threads):
     """The same, `block_rows` tile rows at a time through each step."""
     cdef Tiles t = tiles_of(fields)
     cdef Strip s = strip_of(strip)
     cdef ptrdiff_t rows = x.shape[0] * t.rows, first = 0, last, task, tile
-    cdef int panels = panel_count(t.filters, &v[0])
-    cdef ptrdiff_t filters = padded_channels(t.filters, &v[0])
-    cdef ptrdiff_t padded = padded_channels(t.channels, &v[0])
+    cdef int panels = t.targets * t.targets * panel_count(t.filters, &v[0])
     cdef uint8_t* winner = NULL if winners is None else &winners[0, 0, 0, 0]
     cdef Order o
     cdef Work work, products
@@ -235,74 +267,124 @@ def staged(const float[:, :, :, ::1] x,         # IN
             mode = flush_denormals()
             while (task := next_task(&work, threadid())) >= 0:
                 input_row(&t, &o, &s, &x[0, 0, 0, 0], first + task, &v[0],
-                          o.tiles * padded + SKEW, &scratch[threadid(), 0])
+                          o.tiles * tile_values(&t) + SKEW, &scratch[threadid(), 0])
             wait_for_all()
             while (task := next_task(&products, threadid())) >= 0:
-                staged_product(&t, &o, &v[0], &u[0], &m[0], filters, padded,
-                               <int> (task // panels), <int> (task % panels))
+                staged_product(&t, &o, &v[0], &u[0], &m[0], <int> (task // panels),
+                               <int> (task % panels))
             wait_for_all()
             for tile in prange(o.tiles, schedule="static"):
-                staged_output(&t, &o, &m[0], &bias[0], &y[0, 0, 0, 0], winner, filters,
+                staged_output(&t, &o, &m[0], &bias[0], &y[0, 0, 0, 0], winner,
                               first + tile // t.columns, <int> (tile % t.columns))
             restore_denormals(mode)
         first = last
 
 
+cdef inline ptrdiff_t staged_values(const Tiles* t) noexcept nogil:
+    """Of a tile in M: the filters of all targets, those of each padded."""
+    return t.targets * t.targets * padded_channels(t.filters, <const float*> NULL)
+
+
 cdef void staged_product(const Tiles* t, const Order* o, const float* v, const float* u, float* m,
-                         ptrdiff_t filters, ptrdiff_t padded, int xi, int panel) noexcept nogil:
-    cdef int start = panel * 2 * LANES_F32
-    points_product(o, xi, panel_vectors(t.filters - start, v), v + xi * (o.tiles * padded + SKEW),
-                   padded, t.channels, u + xi * (filters * t.channels + SKEW) + start * t.channels,
-                   m + xi * (o.tiles * filters + SKEW) + start, filters)
+                         int xi, int panel) noexcept nogil:
+    """The product of one point and one panel of one target."""
+    cdef int panels = panel_count(t.filters, v), target = panel // panels
+    cdef int start = panel % panels * 2 * LANES_F32
+    cdef ptrdiff_t filters = padded_channels(t.filters, v), m_tile = staged_values(t)
+    points_product(o, xi, panel_vectors(t.filters - start, v),
+                   v + xi * (o.tiles * tile_values(t) + SKEW), tile_values(t), depth_of(t),
+                   u + (target * POINTS + xi) * kernel_step(t) + <ptrdiff_t> start * depth_of(t),
+                   m + xi * (o.tiles * m_tile + SKEW) + target * filters + start, m_tile)
 
 
 cdef void staged_output(const Tiles* t, const Order* o, const float* m, const float* bias,
-                        float* y, uint8_t* winners, ptrdiff_t filters, ptrdiff_t row,
-                        int column) noexcept nogil:
-    output_tiles(t, m + place(t, o, row, column) * filters, o.tiles * filters + SKEW, filters,
-                 bias, y, winners, row, column, 1, 0, t.filters)
+                        float* y, uint8_t* winners, ptrdiff_t row, int column) noexcept nogil:
+    cdef ptrdiff_t m_tile = staged_values(t)
+    cdef int target
+    for target in range(t.targets * t.targets):
+        output_tiles(t, m + place(t, o, row, column) * m_tile
+                     + target * padded_channels(t.filters, m), o.tiles * m_tile + SKEW, m_tile,
+                     bias, y, winners, row, column, 1, target, 0, t.filters)
 
 
-def transform_kernel(const float[:, :, :, ::1] kernel,  # IN (taps, taps, channels, filters)
-                     float[::1] u,                      # OUT [xi][panel][channel][lane]
-                     bint transposed, int num_threads):
-    """u = G g G'; `transposed` turns the kernel round and swaps channels and filters."""
-    cdef int channels = kernel.shape[3] if transposed else kernel.shape[2]
-    cdef int filters = kernel.shape[2] if transposed else kernel.shape[3]
-    cdef int block
+cdef struct Cut:          # of a kernel of (rows, columns, inputs, outputs) into parts:
+    int rows
+    int columns
+    int inputs
+    int outputs
+    int turned            # it is the input gradient's: inputs and outputs are exchanged
+    int taps              # of a part, along an axis
+    int parts             # along an axis
+    int first_row         # tap that is the first of the first part
+    int first_column
+    int part_step         # from a part to the next
+    int tap_step          # from a tap of a part to the next
+    int targets           # the parts are targets
+
+
+def transform_kernel(const float[:, :, :, ::1] kernel,  # IN (rows, columns, channels, filters)
+                     float[::1] u,                      # OUT [target][xi][panel][channel][lane]
+                     const int[::1] cut,                # IN turned, taps, parts, first row and
+                                                        # column, part step, tap step, targets
+                     int num_threads):
+    """u = G g G' of all parts."""
+    cdef Cut c
+    cdef int task, blocks
+    c.rows, c.columns = <int> kernel.shape[0], <int> kernel.shape[1]
+    c.inputs, c.outputs = <int> kernel.shape[2], <int> kernel.shape[3]
+    c.turned, c.taps, c.parts, c.first_row, c.first_column = cut[0], cut[1], cut[2], cut[3], cut[4]
+    c.part_step, c.tap_step, c.targets = cut[5], cut[6], cut[7]
+    blocks = ((c.outputs if c.turned else c.inputs) + LANES_F32 - 1) // LANES_F32
     with nogil:
-        for block in prange((channels + LANES_F32 - 1) // LANES_F32, schedule="static",
-                            num_threads=num_threads):
-            transform_channels(&kernel[0, 0, 0, 0], <int> kernel.shape[0], &u[0],
-                               block * LANES_F32, channels, filters, transposed)
+        for task in prange(c.parts * c.parts * blocks, schedule="static",
+                           num_threads=num_threads):
+            transform_channels(&c, &kernel[0, 0, 0, 0], &u[0], task // blocks,
+                               task % blocks * LANES_F32)
 
 
-cdef void transform_channels(const float* kernel, int side, float* u, int first, int channels,
-                             int filters, bint transposed) noexcept nogil:
-    """A vector's count of channels: as many are contiguous where the kernel is turned."""
-    cdef ptrdiff_t tap_size = <ptrdiff_t> channels * filters
-    cdef ptrdiff_t step = padded_channels(filters, kernel) * channels + SKEW
-    cdef int vectors, panel, start, channel, last = min(channels, first + LANES_F32)
-    cdef int count = side * side
-    cdef const float* source
-    cdef float* to
+cdef void transform_channels(const Cut* c, const float* kernel, float* u, int part,
+                             int first) noexcept nogil:
+    """A part's U of a vector's count of channels: as many are contiguous in a turned kernel."""
+    cdef int channels = c.outputs if c.turned else c.inputs
+    cdef int filters = c.inputs if c.turned else c.outputs
+    cdef int depth = channels if c.targets else c.parts * c.parts * channels
+    cdef ptrdiff_t step = padded_channels(filters, kernel) * depth + SKEW
+    cdef int vectors, panel, start = 0, channel, count = c.taps * c.taps
     cdef float taps[MOST_LANES * MOST_TAPS * MOST_LANES]
-    start = 0
+    if c.targets:
+        u += part * POINTS * step
+    else:
+        first += part * channels
     while start < filters:
         panel = start // (2 * LANES_F32) * 2 * LANES_F32
         vectors = panel_vectors(filters - panel, kernel)
-        if transposed:
-            fc_turned_taps(kernel + <ptrdiff_t> start * channels + first, tap_size, channels,
-                           last - first, filters - start, count, taps)
-        for channel in range(first, last):
-            to = u + <ptrdiff_t> panel * channels + channel * vectors * LANES_F32 + start - panel
-            source = kernel + <ptrdiff_t> channel * filters + start
-            if transposed:
-                fc_kernel_tile(taps + (channel - first) * count * LANES_F32, LANES_F32, side, to,
-                               step)
-            elif filters - start >= LANES_F32:
-                fc_kernel_tile(source, tap_size, side, to, step)
-            else:
-                fc_some_taps(source, tap_size, filters - start, count, taps)
-                fc_kernel_tile(taps, LANES_F32, side, to, step)
+        load_taps(c, kernel, part, first % channels, start, taps)
+        for channel in range(first, first + min(LANES_F32, channels - first % channels)):
+            fc_kernel_tile(taps + (channel - first) * count * LANES_F32, LANES_F32, c.taps,
+                           u + <ptrdiff_t> panel * depth
+                           + channel * vectors * LANES_F32 + start - panel, step)
         start += LANES_F32
+
+
+cdef void load_taps(const Cut* c, const float* kernel, int part, int first, int start,
+                    float* taps) noexcept nogil:
+    """taps [channel][tap][lane] of a part: a vector of channels by a vector of filters; 0 where
+    the kernel has none."""
+    cdef int count = c.taps * c.taps, row, column, tap
+    cdef int channels = min(LANES_F32, (c.outputs if c.turned else c.inputs) - first)
+    cdef int filters = min(LANES_F32, (c.inputs if c.turned else c.outputs) - start)
+    cdef const float* source
+    for tap in range(count):
+        row = c.first_row + part // c.parts * c.part_step + tap // c.taps * c.tap_step
+        column = c.first_column + part % c.parts * c.part_step + tap % c.taps * c.tap_step
+        source = NULL
+        if 0 <= row < c.rows and 0 <= column < c.columns:
+            source = kernel + (row * c.columns + column) * <ptrdiff_t> c.inputs * c.outputs
+        if c.turned and source != NULL:
+            turn(source + <ptrdiff_t> start * c.outputs + first, c.outputs, filters, channels,
+                 taps + tap * LANES_F32, <ptrdiff_t> count * LANES_F32)
+            continue
+        if source != NULL:
+            source += <ptrdiff_t> first * c.outputs + start
+        fc_copy_tap(source, c.outputs, channels, filters, taps + tap * LANES_F32,
+                    <ptrdiff_t> count * LANES_F32)

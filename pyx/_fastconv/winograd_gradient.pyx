@@ -1,9 +1,8 @@
-"""Kernel gradient of 3x3 and 5x5 convolutions of stride 1 by Winograd's algorithm, float32.
-
-F(4x4, 3x3) and F(2x2, 5x5) are told apart in winograd.pyx.
+"""Kernel gradient by Winograd's algorithm, float32; see winograd.pyx and, for the parts of a kernel,
+_winograd.pxd.
 
 It is dg = G' [ sum over tiles V[xi]' Z[xi] ] G with Z = A dy A'.  V lies as
-[xi][vector of channels][tile][lane] and Z as [xi][panel of up to three vectors][tile][lane], so
+[xi][vector of a part's channels][tile][lane] and Z as [xi][panel of up to three vectors][tile][lane], so
 that a product walks both without strides and a tile's transform stores whole vectors.  Stages
 of tile rows: their V and Z are made, then the 36 products added to dU, in blocks of tiles of
 which a panel of Z fits the L1 cache.  Where there are few tiles (*together*) a task takes a
@@ -13,13 +12,15 @@ never exists.  In either order every value of dU is one sum, tiles in their orde
 
 from cython.parallel cimport parallel, prange, threadid
 from libc.stddef cimport ptrdiff_t
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 from _fastconv._tiles cimport (
     LANES_F32, float_mode, flush_denormals, restore_denormals,
 )
 from _fastconv._window cimport Strip, load_strip, strip_of
-from _fastconv._winograd cimport POINTS, REACH, SKEW, Tiles, fc_input_tile, taps_of, tiles_of
+from _fastconv._winograd cimport (
+    POINTS, SKEW, Tiles, fc_input_tile, span_of, taps_of, tiles_of,
+)
 from _fastconv._work cimport Work, next_task, share_work, wait_for_all
 
 cdef extern from "simd/winograd_gradient.h" nogil:
@@ -33,6 +34,14 @@ cdef extern from "simd/winograd_gradient.h" nogil:
     void fc_kernel_gradient_tile(const float*, ptrdiff_t, int, float*, ptrdiff_t, int) noexcept
 
 OUTER = OUTER_VECTORS
+cdef enum:
+    MOST_TAPS = 25
+    MOST_LANES = 16
+
+cdef struct Kernel:       # dkernel of (side, side, channels, filters)
+    float* values
+    int side
+    int channels
 
 
 cdef void gradient_row(const Tiles* t, const Strip* s, const float* x, const float* dy,
@@ -42,18 +51,24 @@ cdef void gradient_row(const Tiles* t, const Strip* s, const float* x, const flo
     `tiles`; `sums` takes its sum of dy."""
     cdef ptrdiff_t image = row // t.rows, panel, start, end, step, vector
     cdef int side = t.side, top = <int> (row % t.rows) * side
-    cdef int rows = min(side, t.out_rows - top), column, columns
-    cdef int channel = 0, vectors = vector_count(t.filters)
+    cdef int rows = min(side, t.out_rows - top), column, columns, part
+    cdef int channel, vectors = vector_count(t.filters)
     cdef ptrdiff_t line = <ptrdiff_t> t.out_columns * t.filters
-    cdef const float* source = load_strip(s, x + image * s.height * s.width * s.channels, top, REACH,
-                                          scratch)
+    cdef const float* strip = load_strip(s, x + image * s.height * s.width * s.channels,
+                                         t.stride * top, span_of(t, 1), scratch)
+    cdef const float* source
     cdef float* to
-    step = points_step(tiles, vector_count(t.channels))
-    while channel < t.channels:
-        for column in range(t.columns):
-            fc_input_tile(source + side * column * t.channels + channel, s.row_step, t.channels,
-                          v + channel * tiles + (tile + column) * LANES_F32, step)
-        channel += LANES_F32
+    step = points_step(tiles, input_vectors(t))
+    for part in range(t.parts * t.column_parts):
+        source = strip + t.offset * (part // t.column_parts * s.row_step
+                                     + part % t.column_parts * <ptrdiff_t> s.channels)
+        for vector in range(vector_count(t.channels)):
+            for column in range(t.columns):
+                fc_input_tile(source + t.stride * side * column * <ptrdiff_t> s.channels,
+                              t.stride * s.row_step, t.stride * <ptrdiff_t> s.channels,
+                              v + (tile + column) * LANES_F32, step)
+            source += LANES_F32
+            v += tiles * LANES_F32
     dy += (image * t.out_rows + top) * line
     step = points_step(tiles, vectors)
     memset(sums, 0, vectors * LANES_F32 * sizeof(float))
@@ -76,6 +91,11 @@ cdef void gradient_row(const Tiles* t, const Strip* s, const float* x, const flo
 
 cdef inline int vector_count(int channels) noexcept nogil:
     return (channels + LANES_F32 - 1) // LANES_F32
+
+
+cdef inline int input_vectors(const Tiles* t) noexcept nogil:
+    """Of all parts' channels, those of each padded."""
+    return t.parts * t.column_parts * vector_count(t.channels)
 
 
 cdef inline ptrdiff_t points_step(ptrdiff_t count, int vectors) noexcept nogil:
@@ -112,7 +132,7 @@ cdef void outer_point(const Tiles* t, const float* v, const float* z, float* du,
                       ptrdiff_t block, ptrdiff_t first_panel, ptrdiff_t last_panel,
                       int fresh) noexcept nogil:
     """Add the stage's tiles to some panels of one xi."""
-    cdef int channels = vector_count(t.channels), filters = vector_count(t.filters)
+    cdef int channels = input_vectors(t), filters = vector_count(t.filters)
     cdef ptrdiff_t pieces = (tiles + block - 1) // block, piece, panel, start
     for piece in range(pieces):
         for panel in range(first_panel, last_panel):
@@ -124,9 +144,9 @@ cdef void outer_point(const Tiles* t, const float* v, const float* z, float* du,
 
 
 cdef void outer_panel(const Tiles* t, const float* v, const float* z, float* du, ptrdiff_t tiles,
-                      int group, ptrdiff_t task, float* dkernel) noexcept nogil:
+                      int group, ptrdiff_t task, const Kernel* dkernel) noexcept nogil:
     """dg of one panel and one group of channels' vectors, all points together."""
-    cdef int channels = vector_count(t.channels), filters = vector_count(t.filters), vectors
+    cdef int channels = input_vectors(t), filters = vector_count(t.filters), vectors
     cdef ptrdiff_t groups = (channels + group - 1) // group, panel = task // groups, xi
     cdef ptrdiff_t first = task % groups * channels // groups
     cdef ptrdiff_t last = (task % groups + 1) * channels // groups
@@ -137,35 +157,64 @@ cdef void outer_panel(const Tiles* t, const float* v, const float* z, float* du,
         outer_product(v + xi * points_step(tiles, channels),
                       z + xi * points_step(tiles, filters) + start * tiles, tiles, 0, tiles,
                       first, last, vectors, du + xi * step, 1)
-    kernel_gradient_panel(t, du, step, first * LANES_F32,
-                          min(<ptrdiff_t> t.channels, last * LANES_F32), start, vectors, dkernel)
+    kernel_gradient_panel(t, du, step, first * LANES_F32, last * LANES_F32, start, vectors,
+                          dkernel)
 
 
 cdef void kernel_gradient_panel(const Tiles* t, const float* du, ptrdiff_t step, ptrdiff_t first,
                                 ptrdiff_t last, ptrdiff_t start, int vectors,
-                                float* dkernel) noexcept nogil:
-    """dg of channels [first, last) and the panel of filters that starts at `start`."""
-    cdef ptrdiff_t channel, k
-    for channel in range(first, last):
+                                const Kernel* dkernel) noexcept nogil:
+    """dg of lanes [first, last) of the channels and the panel of filters that starts at `start`."""
+    cdef int padded = vector_count(t.channels) * LANES_F32
+    cdef ptrdiff_t lane, filter
+    cdef int k
+    for lane in range(first, last):
         for k in range(vectors):
-            fc_kernel_gradient_tile(du, step, taps_of(t),
-                                    dkernel + channel * t.filters + start + k * LANES_F32,
-                                    <ptrdiff_t> t.channels * t.filters,
-                                    <int> (t.filters - start - k * LANES_F32))
+            filter = start + k * LANES_F32
+            if lane % padded >= t.channels:
+                pass
+            elif t.parts == 1:
+                fc_kernel_gradient_tile(du, step, taps_of(t),
+                                        dkernel.values + lane * t.filters + filter,
+                                        <ptrdiff_t> t.channels * t.filters,
+                                        <int> (t.filters - filter))
+            else:
+                part_gradient(t, du, step, <int> (lane // padded), <int> (lane % padded), filter,
+                              dkernel)
             du += LANES_F32
 
 
-cdef void kernel_gradient_channel(const Tiles* t, const float* du, ptrdiff_t channel,
-                                  float* dkernel) noexcept nogil:
-    """dg of one channel, all filters."""
-    cdef int channels = vector_count(t.channels), filters = vector_count(t.filters), vectors
+cdef void part_gradient(const Tiles* t, const float* du, ptrdiff_t step, int part, int channel,
+                        ptrdiff_t filter, const Kernel* dkernel) noexcept nogil:
+    """dg of a channel of a part and one vector of filters, those taps that the kernel has."""
+    cdef int taps = taps_of(t), inputs = dkernel.channels, tap
+    # Where a part's channels are those of pixels side by side, these are its column.
+    cdef int top = part // t.column_parts * t.offset
+    cdef int left = (part % t.column_parts + channel // inputs) * t.offset, row, column
+    cdef int some = <int> min(<ptrdiff_t> LANES_F32, t.filters - filter)
+    cdef float tile[MOST_TAPS * MOST_LANES]
+    fc_kernel_gradient_tile(du, step, taps, tile, LANES_F32, LANES_F32)
+    for tap in range(taps * taps):
+        row = top + tap // taps * t.stride
+        column = left + tap % taps * t.stride
+        if row < dkernel.side and column < dkernel.side:
+            memcpy(dkernel.values
+                   + ((row * dkernel.side + column) * <ptrdiff_t> inputs + channel % inputs)
+                   * t.filters + filter, tile + tap * LANES_F32,
+                   <size_t> some * sizeof(float))
+
+
+cdef void kernel_gradient_lane(const Tiles* t, const float* du, ptrdiff_t lane,
+                               const Kernel* dkernel) noexcept nogil:
+    """dg of one lane of the channels, all filters."""
+    cdef int channels = input_vectors(t), filters = vector_count(t.filters), vectors
     cdef ptrdiff_t panel, start
     for panel in range(outer_panels(filters)):
         start = outer_start(panel, filters) * LANES_F32
         vectors = <int> (outer_start(panel + 1, filters) - outer_start(panel, filters))
-        kernel_gradient_panel(t, du + start * channels * LANES_F32 + channel * vectors * LANES_F32,
-                              points_step(channels * LANES_F32, filters), channel, channel + 1,
-                              start, vectors, dkernel)
+        kernel_gradient_panel(t, du + start * channels * LANES_F32 + lane * vectors * LANES_F32,
+                              points_step(channels * LANES_F32, filters), lane, lane + 1, start,
+                              vectors, dkernel)
 
 
 def kernel_gradient(const float[:, :, :, ::1] x,    # IN
@@ -186,11 +235,14 @@ def kernel_gradient(const float[:, :, :, ::1] x,    # IN
     cdef Tiles t = tiles_of(fields)
     cdef Strip s = strip_of(strip)
     cdef ptrdiff_t rows = x.shape[0] * t.rows, first = 0, last, task, tiles, splits, xi, split
-    cdef ptrdiff_t channel
-    cdef int channels = vector_count(t.channels), filters = vector_count(t.filters), k
+    cdef ptrdiff_t lane
+    cdef Kernel gradient
+    cdef int channels = input_vectors(&t), filters = vector_count(t.filters), k
     cdef ptrdiff_t panels = outer_panels(filters)
     cdef Work work, products
     cdef float_mode mode = 0
+    gradient.values, gradient.side = &dkernel[0, 0, 0, 0], <int> dkernel.shape[0]
+    gradient.channels = <int> dkernel.shape[2]
     # A value of dU is one sum whoever adds to it: the tasks may follow the threads.
     splits = min(panels, (4 * num_threads + POINTS - 1) // POINTS)
     while first < rows:
@@ -209,7 +261,7 @@ def kernel_gradient(const float[:, :, :, ::1] x,    # IN
             if group:
                 while (task := next_task(&products, threadid())) >= 0:
                     outer_panel(&t, &v[0], &z[0], &du[threadid(), 0], tiles, group, task,
-                                &dkernel[0, 0, 0, 0])
+                                &gradient)
             else:
                 while (task := next_task(&products, threadid())) >= 0:
                     xi = task // splits
@@ -221,8 +273,8 @@ def kernel_gradient(const float[:, :, :, ::1] x,    # IN
                                 (split + 1) * panels // splits, first == 0)
                 if last == rows:
                     wait_for_all()
-                    for channel in prange(t.channels, schedule="static"):
-                        kernel_gradient_channel(&t, &du[0, 0], channel, &dkernel[0, 0, 0, 0])
+                    for lane in prange(channels * LANES_F32, schedule="static"):
+                        kernel_gradient_lane(&t, &du[0, 0], lane, &gradient)
             restore_denormals(mode)
         first = last
     if dbias is not None:

@@ -65,7 +65,7 @@ cdef void input_row(const Tiles* t, const Strip* s, const float* image, int row,
     # A vector of four may be read past a line's last channel: the skew has room for it.
     cdef ptrdiff_t step = (4 * t.columns + 2) * <ptrdiff_t> t.channels + SKEW
     cdef bint short_row = is_short_row(t, row)
-    image_rows(s, image, 4 * row, rows)
+    image_rows(s, image, 4 * row, 1, rows)
     load_lines(s, rows, -s.left, 4 * t.columns + 2, 4, short_row, lines, step)
     fc_narrow_input_rows(lines, step, t.columns, t.channels, short_row, t.short_column, v)
 

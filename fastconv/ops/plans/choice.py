@@ -32,16 +32,15 @@ from .overlap_add import OverlapAddPlan
 from .packing import pad_channels
 from .patch_gradient import PatchGradientPlan
 from .positions import PositionsPlan
-from .winograd import KERNEL_BYTES, POINTS, WinogradKernelGradientPlan, WinogradPlan, tile_side
+from .winograd import KERNEL_BYTES, WinogradKernelGradientPlan, WinogradPlan
+from .winograd_cuts import POINTS, Cut, forward_cuts, input_gradient_cuts
 from .winograd_narrow import WinogradNarrowPlan
 
 AnyKernelGradientPlan = (
     KernelGradientPlan | PatchGradientPlan | WinogradKernelGradientPlan | WinogradNarrowPlan
 )
 
-WINOGRAD_KERNELS = (3, 5)
-"""Sides of the kernels that have a transform."""
-TRANSFORM_COST = {4: 375, 2: 275}
+TRANSFORM_COST = {5: 400, 4: 375, 3: 350, 2: 325}
 """Of one value's share of a tile's input or output transform, by the tile's side."""
 SHORT_TILE, SHORT_POOLED_TILE = 0.7, 0.75
 """Of a whole tile's time, where at most two outputs are left along an axis; or one window.
@@ -81,15 +80,17 @@ def winograd_output(
     relu: bool = False,
 ) -> WinogradPlan | WinogradNarrowPlan | None:
     """Return a plan of the output by Winograd's algorithm, None where direct is faster."""
-    if groups != 1 or not _fits(window, dtype):
+    if groups != 1 or not _transforms(dtype):
         return None
-    if _shallow(input_shape[3], filters, dtype):
+    cuts = [cut for cut in forward_cuts(window) if not (pooled and cut.side % 2)]
+    if not cuts or _shallow(input_shape[3], filters, dtype):
         return None
     if _narrow(input_shape, window, pooled=pooled):
-        return WinogradNarrowPlan(input_shape, filters, window, pooled=pooled, relu=relu)
-    if not _pays(input_shape, filters, window, pooled=pooled):
+        return WinogradNarrowPlan(input_shape, filters, cuts[0], pooled=pooled, relu=relu)
+    cost, cut = _cheapest(cuts, input_shape, filters, pooled=pooled)
+    if not _pays(cost, input_shape, filters, window, pooled=pooled):
         return None
-    return WinogradPlan(input_shape, filters, window, pooled=pooled, relu=relu)
+    return WinogradPlan(input_shape, filters, cut, pooled=pooled, relu=relu)
 
 
 def winograd_input_gradient(
@@ -99,24 +100,22 @@ def winograd_input_gradient(
     groups: int,
     dtype: np.dtype,
 ) -> WinogradPlan | None:
-    """Return a plan of the input gradient by Winograd's algorithm, or None.
-
-    It is a convolution of the output's gradient, padded by what the forward window lacks.
-    """
-    if groups != 1 or not _fits(window, dtype):
+    """Return a plan of the input gradient by Winograd's algorithm, or None."""
+    if groups != 1 or not _transforms(dtype):
         return None
-    turned = Window(*(_turned(axis) for axis in window))
+    cuts = input_gradient_cuts(window)
+    if not cuts:
+        return None
     images, _, _, filters = output_shape
     input_shape = (images, window.rows.size, window.columns.size, channels)
-    side = window.rows.window
-    arguments = (input_shape, (side, side, channels, filters), window, groups, dtype)
+    kernel_shape = (window.rows.window, window.columns.window, channels, filters)
+    arguments = (input_shape, kernel_shape, window, groups, dtype)
     overlaps = overlap_over_panels(*arguments) < 1
     overlap = overlap_over_panels(*arguments, dots=False) if overlaps else None
-    if min(axis.before for axis in turned) < 0 or not _pays(
-        output_shape, channels, turned, turned=True, overlap=overlap
-    ):
+    cost, cut = _cheapest(cuts, output_shape, channels)
+    if not _pays(cost, output_shape, channels, window, turned=True, overlap=overlap):
         return None
-    return WinogradPlan(output_shape, channels, turned, transposed=True)
+    return WinogradPlan(output_shape, channels, cut)
 
 
 def by_position(gather: Gather, images: int, dtype: np.dtype) -> PositionsPlan | None:
@@ -151,11 +150,13 @@ def kernel_gradient(
 ) -> AnyKernelGradientPlan:
     """Return the plan of the kernel gradient by the fastest algorithm."""
     filters = kernel_shape[3]
-    if groups == 1 and _fits(window, dtype):
-        if _narrow_gradient(input_shape, filters, window):
-            return WinogradNarrowPlan(input_shape, filters, window)
-        if _gradient_pays(input_shape, filters, window):
-            return WinogradKernelGradientPlan(input_shape, filters, window)
+    cuts = forward_cuts(window) if groups == 1 and _transforms(dtype) else []
+    if cuts and _narrow_gradient(input_shape, filters, window):
+        return WinogradNarrowPlan(input_shape, filters, cuts[0])
+    if cuts:
+        cut = min(cuts, key=lambda cut: winograd_cost(input_shape, filters, cut))
+        if _gradient_pays(winograd_cost(input_shape, filters, cut), input_shape, filters, window):
+            return WinogradKernelGradientPlan(input_shape, filters, cut)
     arguments = (input_shape, kernel_shape, window, groups, dtype)
     _, plan, kernels = _direct_gradient(*arguments)
     return plan(*arguments, kernels)
@@ -199,14 +200,8 @@ def depthwise(
     )
 
 
-def _fits(window: Window, dtype: np.dtype) -> bool:
-    side = window.rows.window
-    return (
-        runtime.get_fast_math()
-        and dtype == np.float32
-        and side in WINOGRAD_KERNELS
-        and all((axis.window, axis.stride, axis.dilation) == (side, 1, 1) for axis in window)
-    )
+def _transforms(dtype: np.dtype) -> bool:
+    return runtime.get_fast_math() and dtype == np.float32
 
 
 def _shallow(channels: int, filters: int, dtype: np.dtype) -> bool:
@@ -220,7 +215,7 @@ def _narrow(
     input_shape: tuple[int, int, int, int], window: Window, *, pooled: bool = False
 ) -> bool:
     """Whether the algorithm for few channels is the fastest."""
-    if window.rows.window != 3:
+    if not _is_plain(window):
         return False
     rows, columns = _computed(window, pooled=pooled)
     tiles = _whole_tiles(rows, pooled) * _whole_tiles(columns, pooled)
@@ -229,13 +224,18 @@ def _narrow(
 
 
 def _narrow_gradient(input_shape: tuple[int, int, int, int], filters: int, window: Window) -> bool:
-    if window.rows.window != 3:
+    if not _is_plain(window):
         return False
     lanes = pad_channels(1, np.dtype(np.float32))
     rows, columns = window.rows.output, window.columns.output
     whole = NARROW_GRADIENT_PIXELS * -(-rows // 4) * -(-columns // 4) <= rows * columns
     # Of a handful of filters most lanes would idle.
     return whole and input_shape[3] <= NARROW_GRADIENT_CHANNELS[lanes] and filters >= lanes
+
+
+def _is_plain(window: Window) -> bool:
+    """Whether the kernel is 3x3 and has no stride."""
+    return all((axis.window, axis.stride, axis.dilation) == (3, 1, 1) for axis in window)
 
 
 def _computed(window: Window, *, pooled: bool) -> tuple[int, int]:
@@ -252,8 +252,33 @@ def _whole_tiles(size: int, pooled: bool, side: int = 4) -> float:
     return size // 4 + (0, part, part, 1)[size % 4]
 
 
+def _cheapest(
+    cuts: list[Cut], source_shape: tuple[int, int, int, int], filters: int, *, pooled: bool = False
+) -> tuple[float, Cut]:
+    """Return the cost of Winograd's algorithm and the cut that has it."""
+    costs = [(_winograd_cost(cut, source_shape, filters, pooled=pooled), cut) for cut in cuts]
+    return min(costs, key=lambda pair: pair[0])
+
+
+def _winograd_cost(
+    cut: Cut, source_shape: tuple[int, int, int, int], filters: int, *, pooled: bool = False
+) -> float:
+    images, _, _, channels = source_shape
+    dtype = np.dtype(np.float32)
+    rows, columns = (size // 2 * 2 if pooled else size for size in cut.grid)
+    tiles = images * _whole_tiles(rows, pooled, cut.side)
+    tiles *= _whole_tiles(columns, pooled, cut.side)
+    inputs = cut.parts * cut.column_parts * pad_channels(cut.part_channels(channels), dtype)
+    outputs = cut.targets**2 * pad_channels(filters, dtype)
+    points = POINTS * cut.depth(channels) * outputs
+    kernel = KERNEL_COST if points * dtype.itemsize <= KERNEL_BYTES else LARGE_KERNEL_COST
+    kernel += TURNED_COST * cut.turned
+    return tiles * (points + TRANSFORM_COST[cut.side] * (inputs + outputs)) + kernel * points
+
+
 def _pays(
-    input_shape: tuple[int, int, int, int],
+    cost: float,
+    source_shape: tuple[int, int, int, int],
     filters: int,
     window: Window,
     *,
@@ -261,42 +286,39 @@ def _pays(
     turned: bool = False,
     overlap: float | None = None,
 ) -> bool:
-    """Whether Winograd's algorithm is faster than the direct one, which is that by overlap-add
-    where the cost of that over panels' is given."""
-    images, _, _, channels = input_shape
-    rows, columns = _computed(window, pooled=pooled)
+    """Whether `cost`, of Winograd's algorithm, is less than the direct one's, which is that by
+    overlap-add where the cost of that over panels' is given."""
+    images, _, _, channels = source_shape
     dtype = np.dtype(np.float32)
-    padded = pad_channels(filters, dtype)
-    products = channels * padded
+    products = channels * pad_channels(filters, dtype)
     taps = window.rows.window * window.columns.window
-    pixels = images * rows * columns
+    # Of the input gradient a stride leaves as many taps for a pixel as there are for one of dy.
+    source = window if not turned else Window(*(_turned(axis) for axis in window))
+    rows, columns = _computed(source, pooled=pooled)
+    pixels = images * rows * columns / (window.rows.stride**2 if turned else 1)
     if not pooled:
-        pixels *= window.rows.inside
+        pixels *= source.rows.inside
         # From so many images on, tiles of two vectors go by position.
         if 2 * images >= LATENCY:
-            pixels *= window.columns.inside
+            pixels *= source.columns.inside
     per_pixel = taps * products * DIRECT_COST
     if overlap is not None:
         per_pixel *= OVERLAP_BESIDE_WINOGRAD * overlap
     else:
-        per_pixel = min(per_pixel, dots_beside_winograd(channels, filters, window.rows.window, dtype, pooled))
-    direct = per_pixel * pixels + taps * products * DIRECT_KERNEL_COST
-    side = tile_side(window)
-    tiles = images * _whole_tiles(rows, pooled, side) * _whole_tiles(columns, pooled, side)
-    transforms = TRANSFORM_COST[side] * (pad_channels(channels, dtype) + padded)
-    points = POINTS * products
-    kernel = KERNEL_COST if points * dtype.itemsize <= KERNEL_BYTES else LARGE_KERNEL_COST
-    kernel += TURNED_COST * turned
-    return tiles * (points + transforms) + kernel * points < direct
+        side = window.rows.window
+        per_pixel = min(per_pixel, dots_beside_winograd(channels, filters, side, dtype, pooled))
+    return cost < per_pixel * pixels + taps * products * DIRECT_KERNEL_COST
 
 
-def _gradient_pays(input_shape: tuple[int, int, int, int], filters: int, window: Window) -> bool:
-    channels, dtype = input_shape[3], np.dtype(np.float32)
-    if channels < GRADIENT_CHANNELS:
+def _gradient_pays(
+    cost: float, input_shape: tuple[int, int, int, int], filters: int, window: Window
+) -> bool:
+    """Whether `cost`, of the kernel gradient by Winograd's algorithm, is the least."""
+    channels, side, dtype = input_shape[3], window.rows.window, np.dtype(np.float32)
+    if _is_plain(window) and channels < GRADIENT_CHANNELS:
         return False
-    side = window.rows.window
     arguments = (input_shape, (side, side, channels, filters), window, 1, dtype)
-    return winograd_cost(input_shape, filters, window) < _direct_gradient(*arguments)[0]
+    return cost < _direct_gradient(*arguments)[0]
 
 
 def _direct_gradient(
@@ -318,8 +340,10 @@ def _direct_gradient(
 
 
 def _turned(axis: Axis) -> Axis:
+    """Return the axis of an input gradient, as if there were no stride."""
     return axis._replace(
         size=axis.output,
+        stride=1,
         before=axis.window - 1 - axis.before,
         after=axis.window - 1 - axis.after,
         output=axis.size,

@@ -13,9 +13,9 @@ from .kernel_gradient import by_tap, in_place
 from .lanes import Lanes
 from .packing import pad_channels
 from .patch_gradient import patch_rows, patch_runs, tile_shape
-from .winograd import POINTS, tile_side
+from .winograd_cuts import POINTS, Cut
 
-POINT_COST, TRANSFORM_COST, KERNEL_COST = 1.2, {4: 255, 2: 200}, 3.6
+POINT_COST, TRANSFORM_COST, KERNEL_COST = 1.2, {5: 270, 4: 255, 3: 240, 2: 230}, 3.6
 """Of Winograd's algorithm: of a multiply-add, of one value's share of a tile's transform, by the
 tile's side, and of a value of dU, whose transform is made once a call.  The four algorithms' costs are in one unit,
 fitted to 1,800 single-threaded timings of an AVX2 build over 1 to 384 channels and 1 to 64 groups;
@@ -40,15 +40,15 @@ PLANE_PIXEL_COST, PLANE_SUM_COST = 23, 182
 """And a value of dy, and a value of the kernel, whose parts are added."""
 
 
-def winograd_cost(input_shape: tuple[int, int, int, int], filters: int, window: Window) -> float:
+def winograd_cost(input_shape: tuple[int, int, int, int], filters: int, cut: Cut) -> float:
     """Return the cost of the kernel gradient by Winograd's algorithm."""
     images, _, _, channels = input_shape
-    dtype = np.dtype(np.float32)
-    padded, channels_padded = pad_channels(filters, dtype), pad_channels(channels, dtype)
-    side = tile_side(window)
-    tiles = images * -(-window.rows.output // side) * -(-window.columns.output // side)
-    transforms = TRANSFORM_COST[side] * (channels_padded + padded)
-    points = POINTS * channels_padded * padded
+    dtype, side = np.dtype(np.float32), cut.side
+    inputs = cut.parts * cut.column_parts * pad_channels(cut.part_channels(channels), dtype)
+    outputs = pad_channels(filters, dtype)
+    tiles = images * -(-cut.grid[0] // side) * -(-cut.grid[1] // side)
+    points = POINTS * inputs * outputs
+    transforms = TRANSFORM_COST[side] * (inputs + outputs)
     return tiles * (POINT_COST * points + transforms) + KERNEL_COST * points
 
 

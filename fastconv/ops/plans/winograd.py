@@ -1,4 +1,4 @@
-"""3x3 and 5x5 convolutions of stride 1 and their gradients by Winograd's algorithm.
+"""Convolutions and their gradients by Winograd's algorithm, of fixed shapes.
 
 When it is worth it is decided in `choice`; how it works is told in the kernel's source.
 """
@@ -8,16 +8,13 @@ from __future__ import annotations
 import numpy as np
 
 from ... import runtime
-from ...geometry import Window
 from .packing import PackedKernel, pad_channels, padded_bias
 from .scratch import Scratch
+from .winograd_cuts import POINTS, REACH, Cut
 
 _kernels = runtime.kernels.winograd
 _gradient_kernels = runtime.kernels.winograd_gradient
 
-REACH = 6
-"""Rows and columns that a tile reads, as many as there are points along an axis."""
-POINTS = REACH**2
 SKEW = _kernels.SKEWED
 LINES_BYTES = 64 * 1024
 """Lines of an input transform half done: a share of an L2 cache."""
@@ -35,80 +32,80 @@ GROUP_BYTES = 128 * 1024
 """dU of one task, where all points are computed together."""
 
 
-def tile_side(window: Window) -> int:
-    """Return the outputs of a tile along an axis: 4 under 3x3 kernels, 2 under 5x5 ones."""
-    return REACH + 1 - window.rows.window
-
-
 class Tiling:
-    """How a kernel walks the tiles of an output: 4x4 pixels each, 2x2 of them where it pools;
-    under 5x5 kernels 2x2 pixels, or one."""
+    """How a kernel walks the tiles of an output: 4x4 pixels each, 2x2 of them where it pools, under
+    3x3 kernels; see `winograd_cuts` for others."""
 
     def __init__(
         self,
         input_shape: tuple[int, int, int, int],
         filters: int,
-        window: Window,
+        cut: Cut,
         *,
         pooled: bool = False,
         relu: bool = False,
     ) -> None:
         _, height, width, channels = input_shape
-        whole, shrink = tile_side(window), 2 if pooled else 1
-        side, overlap = whole // shrink, REACH - whole
-        out_shape = (window.rows.output // shrink, window.columns.output // shrink)
-        self.rows, self.columns = (-(-size // side) for size in out_shape)
+        shrink = 2 if pooled else 1
+        side = cut.side // shrink
+        grid, output = (tuple(size // shrink for size in pair) for pair in (cut.grid, cut.output))
+        self.rows, self.columns = (-(-size // side) for size in grid)
         # Half a tile or less is left, which has fewer points.
-        is_short = [whole == 4 and 0 < size % side <= side // 2 for size in out_shape]
-        padded_width = whole * self.columns + overlap
-        top, left = window.rows.before, window.columns.before
+        is_short = [cut.side == 4 and 0 < size % side <= side // 2 for size in grid]
+        padded_width, part = cut.span(self.columns), cut.part_channels(channels)
         direct = (
-            top == left == 0
+            cut.before == (0, 0)
             and padded_width <= width
-            and whole * self.rows + overlap <= height
+            and cut.span(self.rows) <= height
             # A tile loads whole vectors of channels, past the end of the image otherwise.
-            and channels == pad_channels(channels, np.dtype(np.float32))
+            and part == _padded(part)
         )
         self.strip = np.array(
-            [height, width, channels, top, left, padded_width, int(direct)], np.int32
+            [height, width, channels, *cut.before, padded_width, int(direct)], np.int32
         )
-        fitting = (LINES_BYTES // (4 * REACH * channels) - overlap) // whole
-        self.band = max(1, min(self.columns, fitting))
-        self.band_size = REACH * ((whole * self.band + overlap) * channels + SKEW)
+        fitting = LINES_BYTES // (4 * REACH * channels) - cut.span(0)
+        self.band = max(1, min(self.columns, fitting // (cut.stride * cut.side)))
+        self.band_size = REACH * (cut.span(self.band) * channels + SKEW)
         self.line = 0 if direct else padded_width * channels
-        sizes = (self.rows, self.columns, *out_shape, channels, filters)
-        self.fields = np.array([*sizes, pooled, relu, self.band, *is_short, whole], np.int32)
+        #: Of a strip that one row of tiles reads, if it is not read in place.
+        self.strip_size = cut.span(1) * self.line
+        #: Values of a tile in V, with room for the last part's last vector.
+        self.values = _padded(cut.depth(channels) - part + _padded(part))
+        sizes = (self.rows, self.columns, *output, part, filters)
+        walk = (cut.stride, cut.parts, cut.column_parts, cut.offset, cut.targets)
+        self.fields = np.array(
+            [*sizes, pooled, relu, self.band, *is_short, cut.side, *walk], np.int32
+        )
 
 
 class WinogradPlan:
-    """Output of a convolution whose window is 3x3 or 5x5, stride 1, dilation 1, groups 1.
+    """Output of a convolution, or the input gradient of one, as `cut` tells.
 
     With pooled=True the output is max_pool2d(relu(conv2d), 2), an odd last row or column
-    dropped.  With transposed=True the kernel is (side, side, filters, channels) and turned round:
-    the input gradient.
+    dropped.
     """
 
     def __init__(
         self,
         input_shape: tuple[int, int, int, int],
         filters: int,
-        window: Window,
+        cut: Cut,
         *,
         pooled: bool = False,
         relu: bool = False,
-        transposed: bool = False,
     ) -> None:
         images, _, _, channels = input_shape
-        self._tiles = Tiling(input_shape, filters, window, pooled=pooled, relu=relu)
+        self._tiles = Tiling(input_shape, filters, cut, pooled=pooled, relu=relu)
         self._rows = images * self._tiles.rows
-        self._transposed = transposed
-        self._channels = channels
-        dtype = np.dtype(np.float32)
-        self._padded_channels = pad_channels(channels, dtype)
-        self._padded_filters = pad_channels(filters, dtype)
+        targets = cut.targets**2
+        self._padded_filters = _padded(filters)
+        self._outputs = targets * self._padded_filters
         self._scratch = Scratch(np.float32)
-        size = _points(self._padded_filters * channels)
-        self._kernel = PackedKernel(size, dtype)
+        self._kernel_size = targets * _points(self._padded_filters * cut.depth(channels))
+        self._kernel = PackedKernel(self._kernel_size, np.dtype(np.float32))
+        parts = cut.targets if cut.targets > 1 else cut.parts
+        steps = (cut.part_step, cut.tap_step, cut.targets > 1)
+        self._cut = np.array([cut.turned, cut.taps, parts, *cut.first, *steps], np.int32)
 
     def forward(
         self,
@@ -120,21 +117,20 @@ class WinogradPlan:
     ) -> None:
         """Write the output, and to `winners` which pixel of each pool window it came from."""
         threads = runtime.get_num_threads()
-        size = _points(self._padded_filters * self._channels)
         u = self._kernel(kernel, self._transform)
         start = padded_bias(self._scratch, bias, self._padded_filters)
         # Few rows of tiles do not share out evenly; the steps of a stage do.
         few = self._rows < 4 * threads
-        run = self._run_staged if few or size * 4 > KERNEL_BYTES else self._run_blocked
+        run = self._run_staged if few or self._kernel_size * 4 > KERNEL_BYTES else self._run_blocked
         run(x, u, start, out, winners, threads)
 
     def _transform(self, kernel: np.ndarray, u: np.ndarray) -> None:
         threads = runtime.get_num_threads()
-        _kernels.transform_kernel(kernel, u, self._transposed, threads)
+        _kernels.transform_kernel(kernel, u, self._cut, threads)
 
     def _run_blocked(self, x, u, start, out, winners, threads):
         panel = min(2 * _lanes(), self._padded_filters)
-        row = POINTS * self._tiles.columns * 4 * (self._padded_channels + panel)
+        row = POINTS * self._tiles.columns * 4 * (self._tiles.values + panel)
         fair = -(-self._rows // (3 * threads))
         block = max(1, min(BLOCK_BYTES // row, fair))
         tiles = block * self._tiles.columns
@@ -147,14 +143,14 @@ class WinogradPlan:
             self._tiles.strip,
             self._tiles.fields,
             block,
-            self._scratch.rows("v", threads, _points(tiles * self._padded_channels)),
+            self._scratch.rows("v", threads, _points(tiles * self._tiles.values)),
             self._scratch.rows("m", threads, _points(tiles * panel)),
             self._scratch.rows("lines", threads, self._tiles.band_size),
             threads,
         )
 
     def _run_staged(self, x, u, start, out, winners, threads):
-        row = POINTS * self._tiles.columns * 4 * (self._padded_channels + self._padded_filters)
+        row = POINTS * self._tiles.columns * 4 * (self._tiles.values + self._outputs)
         rows = self._rows
         block = max(1, min(STAGED_BYTES // row, rows))
         # Stages of equal size, none with a handful of tiles.
@@ -169,25 +165,23 @@ class WinogradPlan:
             self._tiles.strip,
             self._tiles.fields,
             block,
-            self._scratch("v", _points(tiles * self._padded_channels)),
-            self._scratch("m", _points(tiles * self._padded_filters)),
+            self._scratch("v", _points(tiles * self._tiles.values)),
+            self._scratch("m", _points(tiles * self._outputs)),
             self._scratch.rows("lines", threads, self._tiles.band_size),
             threads,
         )
 
 
 class WinogradKernelGradientPlan:
-    """dkernel and dbias of a convolution whose window is 3x3 or 5x5, stride 1, dilation 1, groups 1."""
+    """dkernel and dbias of a convolution whose output `cut` cuts."""
 
-    def __init__(
-        self, input_shape: tuple[int, int, int, int], filters: int, window: Window
-    ) -> None:
+    def __init__(self, input_shape: tuple[int, int, int, int], filters: int, cut: Cut) -> None:
         images, channels = input_shape[0], input_shape[3]
-        self._tiles = Tiling(input_shape, filters, window)
+        self._tiles = Tiling(input_shape, filters, cut)
         self._rows = images * self._tiles.rows
-        dtype = np.dtype(np.float32)
-        self._channels = pad_channels(channels, dtype)
-        self._filters = pad_channels(filters, dtype)
+        part = _padded(cut.part_channels(channels))
+        self._channels = cut.parts * cut.column_parts * part
+        self._filters = _padded(filters)
         columns, lanes = self._tiles.columns, _lanes()
         panel = _gradient_kernels.OUTER * lanes
         self._block_tiles = max(1, PANEL_BYTES // (4 * panel))
@@ -224,7 +218,7 @@ class WinogradKernelGradientPlan:
             self._scratch("z", self._z),
             self._scratch.rows("du", threads if self._group else 1, self._du),
             self._scratch("sums", self._rows, self._filters),
-            self._scratch.rows("strip", threads, REACH * self._tiles.line + _lanes()),
+            self._scratch.rows("strip", threads, self._tiles.strip_size + _lanes()),
             dkernel,
             dbias,
             threads,
@@ -233,6 +227,10 @@ class WinogradKernelGradientPlan:
 
 def _points(size: int) -> int:
     return POINTS * (size + SKEW)
+
+
+def _padded(channels: int) -> int:
+    return pad_channels(channels, np.dtype(np.float32))
 
 
 def _lanes() -> int:

@@ -8,10 +8,10 @@ from __future__ import annotations
 import numpy as np
 
 from ... import runtime
-from ...geometry import Window
 from .packing import PackedKernel, pad_channels, padded_bias
 from .scratch import Scratch
-from .winograd import POINTS, SKEW, Tiling
+from .winograd import SKEW, Tiling
+from .winograd_cuts import POINTS, Cut
 
 _kernels = runtime.kernels.winograd_narrow
 
@@ -32,13 +32,13 @@ class WinogradNarrowPlan:
         self,
         input_shape: tuple[int, int, int, int],
         filters: int,
-        window: Window,
+        cut: Cut,
         *,
         pooled: bool = False,
         relu: bool = False,
     ) -> None:
         images, _, _, channels = input_shape
-        self._tiles = Tiling(input_shape, filters, window, pooled=pooled, relu=relu)
+        self._tiles = Tiling(input_shape, filters, cut, pooled=pooled, relu=relu)
         self._rows = images * self._tiles.rows
         self._channels = channels
         dtype = np.dtype(np.float32)

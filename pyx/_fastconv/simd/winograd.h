@@ -1,5 +1,5 @@
-/* Winograd's F(4x4, 3x3) and F(2x2, 5x5): the kernel's transform, the products of the points and the
- * output's transform, which ends in bias, ReLU and the 2x2 max pool.
+/* Winograd's algorithm: the kernel's transform, the products of the points and the output's
+ * transform, which ends in bias, ReLU and the 2x2 max pool.
  */
 #ifndef FASTCONV_WINOGRAD_H
 #define FASTCONV_WINOGRAD_H
@@ -9,9 +9,9 @@
 #define VEC fc_v_f32
 #define LANES FC_LANES_F32
 
-FC_INLINE void fc_input_columns_body(const float *lines, ptrdiff_t line_step, int channels,
-                                     int short_row, const int short_column, float *v,
-                                     ptrdiff_t v_step) {
+FC_INLINE void fc_input_columns_body(const float *lines, ptrdiff_t line_step, ptrdiff_t pixel,
+                                     int channels, int short_row, const int short_column,
+                                     float *v, ptrdiff_t v_step) {
     for (int channel = 0; channel < channels; channel += LANES) {
         FC_ROLLED
         for (int row = 0; row < 6; row++) {
@@ -22,7 +22,7 @@ FC_INLINE void fc_input_columns_body(const float *lines, ptrdiff_t line_step, in
             FC_UNROLL
             for (int column = 0; column < 6; column++)
                 if (!short_column || column < 4)
-                    d[column] = fc_load_f32(line + column * (ptrdiff_t)channels);
+                    d[column] = fc_load_f32(line + column * pixel);
             if (short_column)
                 fc_short_input_axis(d, 1, out);
             else
@@ -36,13 +36,15 @@ FC_INLINE void fc_input_columns_body(const float *lines, ptrdiff_t line_step, in
     }
 }
 
-/* v[xi] = (B' d) B of one tile whose `lines` hold B' d, all channels. */
-FC_LEAF void fc_input_columns(const float *lines, ptrdiff_t line_step, int channels,
-                              int short_row, int short_column, float *v, ptrdiff_t v_step) {
+/* v[xi] = (B' d) B of one tile whose `lines` hold B' d, its columns `pixel` values apart; whole
+ * vectors of channels are written. */
+FC_LEAF void fc_input_columns(const float *lines, ptrdiff_t line_step, ptrdiff_t pixel,
+                              int channels, int short_row, int short_column, float *v,
+                              ptrdiff_t v_step) {
     if (short_column)
-        fc_input_columns_body(lines, line_step, channels, short_row, 1, v, v_step);
+        fc_input_columns_body(lines, line_step, pixel, channels, short_row, 1, v, v_step);
     else
-        fc_input_columns_body(lines, line_step, channels, short_row, 0, v, v_step);
+        fc_input_columns_body(lines, line_step, pixel, channels, short_row, 0, v, v_step);
 }
 
 FC_INLINE void fc_kernel_body(const float *g, ptrdiff_t g_tap, const int taps, float *u,
@@ -68,31 +70,27 @@ FC_INLINE void fc_kernel_body(const float *g, ptrdiff_t g_tap, const int taps, f
     }
 }
 
-/* u[xi] = G g G' for one vector of output channels; g holds taps x taps of them, 3x3 or 5x5. */
+/* u[xi] = G g G' for one vector of output channels; g holds taps x taps of them. */
 FC_LEAF void fc_kernel_tile(const float *g, ptrdiff_t g_tap, int taps, float *u,
                             ptrdiff_t u_step) {
-    if (taps == 3)
-        fc_kernel_body(g, g_tap, 3, u, u_step);
-    else
-        fc_kernel_body(g, g_tap, 5, u, u_step);
+    switch (taps) {
+        case 2: fc_kernel_body(g, g_tap, 2, u, u_step); break;
+        case 3: fc_kernel_body(g, g_tap, 3, u, u_step); break;
+        case 4: fc_kernel_body(g, g_tap, 4, u, u_step); break;
+        case 5: fc_kernel_body(g, g_tap, 5, u, u_step); break;
+    }
 }
 
-/* All `count` taps of LANES channels by a vector of filters, the kernel turned round: taps holds
- * [channel][tap][filter], filters past the last one 0. */
-FC_LEAF void fc_turned_taps(const float *kernel, ptrdiff_t tap_size, ptrdiff_t filter_step,
-                            int channels, int filters, int count, float *taps) {
-    const int some = filters < LANES ? filters : LANES;
-    for (int tap = 0; tap < count; tap++)
-        fc_turn_f32(kernel + (count - 1 - tap) * tap_size, filter_step, some, channels,
-                    taps + tap * LANES, (ptrdiff_t)count * LANES);
-}
-
-/* All `count` taps of one channel by a vector of filters of which only some exist. */
-FC_LEAF void fc_some_taps(const float *kernel, ptrdiff_t tap_size, int filters, int count,
-                          float *taps) {
-    for (int tap = 0; tap < count; tap++)
-        for (int k = 0; k < LANES; k++)
-            taps[tap * LANES + k] = k < filters ? kernel[tap * tap_size + k] : 0;
+/* One tap of some channels by a vector of filters, of which some exist: vectors `step` apart, 0 where
+ * the kernel has no such tap. */
+FC_LEAF void fc_copy_tap(const float *kernel, ptrdiff_t channel_step, int channels, int filters,
+                         float *taps, ptrdiff_t step) {
+    float some[LANES] = {0};
+    for (int channel = 0; channel < channels; channel++, taps += step) {
+        const float *from = kernel ? kernel + channel * channel_step : some;
+        if (kernel && filters < LANES) from = memcpy(some, from, (size_t)filters * sizeof *some);
+        fc_store_f32(taps, fc_load_f32(from));
+    }
 }
 
 FC_INLINE void fc_product_body(const int rows, const int vectors, const float *v,
@@ -168,10 +166,10 @@ FC_LEAF void fc_points_product(ptrdiff_t tiles, int vectors, const float *v, ptr
 
 /* A' m along the columns, for one vector of channels. */
 FC_INLINE void fc_output_half(const float *m, ptrdiff_t m_step, const int side,
-                              const int short_row, const int short_column, VEC half[4][6]) {
+                              const int short_row, const int short_column, VEC half[5][6]) {
     FC_ROLLED
     for (int column = 0; column < 6; column++) {
-        VEC line[6], out[4];
+        VEC line[6], out[5];
         const float *from = m + column * m_step;
         if (fc_lacking(short_column, column)) continue;
         FC_UNROLL
@@ -213,11 +211,11 @@ FC_INLINE void fc_output_tile(const float *m, ptrdiff_t m_step, VEC start, const
                               float *y, ptrdiff_t y_row, ptrdiff_t y_pixel, const int side,
                               const int short_row, const int short_column, int rows, int columns,
                               int channels) {
-    VEC half[4][6];
+    VEC half[5][6];
     fc_output_half(m, m_step, side, short_row, short_column, half);
     FC_UNROLL
     for (int row = 0; row < side; row++) {
-        VEC out[4];
+        VEC out[5];
         if (row >= rows || (short_row && row >= 2)) break;
         fc_output_row(half[row], side, short_column, out);
         FC_UNROLL
@@ -236,21 +234,25 @@ FC_INLINE void fc_output_whole(const float *m, ptrdiff_t m_step, VEC start, cons
     fc_output_tile(m, m_step, start, relu, y, y_row, y_pixel, side, 0, 0, side, side, LANES);
 }
 
-/* Any other tile: of four outputs along an axis it is short where two or one exist. */
+/* Any other tile. */
 FC_LEAF void fc_output_some(const float *m, ptrdiff_t m_step, const float *bias, int relu,
-                            float *y, ptrdiff_t y_row, ptrdiff_t y_pixel, int side, int rows,
-                            int columns, int channels) {
+                            float *y, ptrdiff_t y_row, ptrdiff_t y_pixel, int side, int short_row,
+                            int short_column, int rows, int columns, int channels) {
     VEC start = fc_load_f32(bias);
 #define FC_SOME(side, short_row, short_column)                                                  \
     fc_output_tile(m, m_step, start, relu, y, y_row, y_pixel, side, short_row, short_column, \
                    rows, columns, channels)
-    if (side == 2)
-        FC_SOME(2, 0, 0);
-    else if (rows <= 2 && columns <= 2)
+    if (side != 4)
+        switch (side) {
+            case 2: FC_SOME(2, 0, 0); break;
+            case 3: FC_SOME(3, 0, 0); break;
+            case 5: FC_SOME(5, 0, 0); break;
+        }
+    else if (short_row && short_column)
         FC_SOME(4, 1, 1);
-    else if (rows <= 2)
+    else if (short_row)
         FC_SOME(4, 1, 0);
-    else if (columns <= 2)
+    else if (short_column)
         FC_SOME(4, 0, 1);
     else
         FC_SOME(4, 0, 0);
@@ -259,14 +261,16 @@ FC_LEAF void fc_output_some(const float *m, ptrdiff_t m_step, const float *bias,
 
 FC_INLINE void fc_output_tiles_body(const float *m, ptrdiff_t m_step, ptrdiff_t m_tile,
                                     const float *bias, int relu, float *y, ptrdiff_t y_row,
-                                    ptrdiff_t y_pixel, const int side, int rows, int columns,
-                                    int channels) {
+                                    ptrdiff_t y_pixel, const int side, int short_row,
+                                    int short_column, int rows, int columns, int channels) {
+    const int whole_row = rows >= side && !short_row && !short_column;
     for (; columns > 0; columns -= side) {
         for (int k = 0; k < channels; k += LANES) {
             VEC start = fc_load_f32(bias + k);
-            if (rows < side || columns < side || channels - k < LANES)
-                fc_output_some(m + k, m_step, bias + k, relu, y + k, y_row, y_pixel, side, rows,
-                               columns < side ? columns : side, channels - k);
+            if (!whole_row || columns < side || channels - k < LANES)
+                fc_output_some(m + k, m_step, bias + k, relu, y + k, y_row, y_pixel, side,
+                               short_row, short_column, rows, columns < side ? columns : side,
+                               channels - k);
             else if (relu)
                 fc_output_whole(m + k, m_step, start, 1, y + k, y_row, y_pixel, side);
             else
@@ -278,16 +282,23 @@ FC_INLINE void fc_output_tiles_body(const float *m, ptrdiff_t m_step, ptrdiff_t 
 }
 
 /* y = [relu](A' M A + bias) for the tiles side by side that hold `columns` pixels, of which up to
- * `side` rows exist, and for some vectors of channels. */
+ * `side` rows exist, all of them short or none, and for some vectors of channels. */
 FC_LEAF void fc_output_tiles(const float *m, ptrdiff_t m_step, ptrdiff_t m_tile,
                              const float *bias, int relu, float *y, ptrdiff_t y_row,
-                             ptrdiff_t y_pixel, int side, int rows, int columns, int channels) {
-    if (side == 2)
-        fc_output_tiles_body(m, m_step, m_tile, bias, relu, y, y_row, y_pixel, 2, rows, columns,
-                             channels);
-    else
-        fc_output_tiles_body(m, m_step, m_tile, bias, relu, y, y_row, y_pixel, 4, rows, columns,
-                             channels);
+                             ptrdiff_t y_pixel, int side, int short_row, int short_column,
+                             int rows, int columns, int channels) {
+#define FC_SIDE(side)                                                                         \
+    case side:                                                                                \
+        fc_output_tiles_body(m, m_step, m_tile, bias, relu, y, y_row, y_pixel, side,          \
+                             short_row, short_column, rows, columns, channels);               \
+        break;
+    switch (side) {
+        FC_SIDE(2)
+        FC_SIDE(3)
+        FC_SIDE(4)
+        FC_SIDE(5)
+    }
+#undef FC_SIDE
 }
 
 /* A tile of which rows x columns windows, and some channels, exist.  `winners` is a constant for
@@ -296,7 +307,7 @@ FC_INLINE void fc_output_pool_tile(const float *m, ptrdiff_t m_step, VEC start, 
                                    uint8_t *winners, ptrdiff_t y_row, ptrdiff_t y_pixel,
                                    const int side, const int short_row, const int short_column,
                                    int rows, int columns, int channels) {
-    VEC half[4][6];
+    VEC half[5][6];
     fc_output_half(m, m_step, side, short_row, short_column, half);
     FC_ROLLED
     for (int row = 0; row < side / 2; row++) {
@@ -369,7 +380,8 @@ FC_INLINE void fc_output_pool_body(const float *m, ptrdiff_t m_step, ptrdiff_t m
 }
 
 /* One tile is four pool windows, or one: y = max(0, max of each window), winners as in
- * fc_conv_pool_row; `columns` windows side by side, of which up to side / 2 rows exist. */
+ * fc_conv_pool_row; `columns` windows side by side, of which up to side / 2 rows exist: of four,
+ * half a tile's is a short one's. */
 FC_LEAF void fc_output_pool_tiles(const float *m, ptrdiff_t m_step, ptrdiff_t m_tile,
                                   const float *bias, float *y, uint8_t *winners, ptrdiff_t y_row,
                                   ptrdiff_t y_pixel, int side, int rows, int columns,

@@ -67,19 +67,20 @@ FC_SHORT_INPUT_AXIS(fc_short_input_axis_four, fc_four_f32)
 /* Whether a short axis lacks a point. */
 FC_INLINE int fc_lacking(int is_short, int point) { return is_short && (point == 3 || point == 4); }
 
-/* A' along one axis: six values to `side`, four or two. */
+/* A' along one axis: six values to `side`, two to five. */
 FC_INLINE void fc_output_axis(const VEC *m, const int step, const int side, VEC *out) {
     VEC m1 = m[step], m2 = m[2 * step], m3 = m[3 * step], m4 = m[4 * step];
     VEC sum_a = m1 + m2, sum_b = m3 + m4;
     VEC difference_a = m1 - m2, difference_b = m3 - m4;
+    VEC last = m[5 * step];
+    /* Infinity's value goes to the last of them, first: it rides in a multiply-add. */
+#define FC_TERM(number, value) (side == (number) ? (value) + last : (value))
     out[0] = m[0] + (sum_a + sum_b);
-    if (side == 2) {
-        out[1] = fc_a * difference_a + (fc_b * difference_b + m[5 * step]);
-        return;
-    }
-    out[1] = fc_a * difference_a + fc_b * difference_b;
-    out[2] = fc_a2 * sum_a + fc_b2 * sum_b;
-    out[3] = fc_a3 * difference_a + (fc_b3 * difference_b + m[5 * step]);
+    out[1] = fc_a * difference_a + FC_TERM(2, fc_b * difference_b);
+    if (side > 2) out[2] = fc_a2 * sum_a + FC_TERM(3, fc_b2 * sum_b);
+    if (side > 3) out[3] = fc_a3 * difference_a + FC_TERM(4, fc_b3 * difference_b);
+    if (side > 4) out[4] = fc_a4 * sum_a + FC_TERM(5, fc_b4 * sum_b);
+#undef FC_TERM
 }
 
 /* The same of a short axis: the points 0, 1, 2 and 5 to two. */
@@ -89,14 +90,20 @@ FC_INLINE void fc_short_output_axis(const VEC *m, const int step, VEC *out) {
     out[1] = fc_a * (m1 - m2) + m[5 * step];
 }
 
-/* A along one axis: `side` values, four or two, to six. */
+/* c0 + c2 v + c4 v^2, of which only `count` of the values 0, 1, 2... exist, every second counts. */
+FC_INLINE VEC fc_every_second(const VEC *c, const int step, const int count, float square) {
+    VEC sum = c[0];
+    if (count > 4) return sum + square * (c[2 * step] + square * c[4 * step]);
+    if (count > 2) return sum + square * c[2 * step];
+    return sum;
+}
+
+/* The values of a polynomial of `count` coefficients, two to five, at the six points: A. */
 FC_INLINE void fc_gradient_axis(const VEC *y, const int step, const int side, VEC *out) {
-    VEC even_a = y[0], even_b = y[0], odd_a = y[step], odd_b = y[step];
-    if (side == 4) {
-        even_a += fc_a2 * y[2 * step], odd_a += fc_a2 * y[3 * step];
-        even_b += fc_b2 * y[2 * step], odd_b += fc_b2 * y[3 * step];
-    }
-    odd_a *= fc_a, odd_b *= fc_b;
+    VEC even_a = fc_every_second(y, step, side, fc_a2);
+    VEC even_b = fc_every_second(y, step, side, fc_b2);
+    VEC odd_a = fc_a * fc_every_second(y + step, step, side - 1, fc_a2);
+    VEC odd_b = fc_b * fc_every_second(y + step, step, side - 1, fc_b2);
     out[0] = y[0];
     out[1] = even_a + odd_a;
     out[2] = even_a - odd_a;
@@ -110,17 +117,13 @@ FC_INLINE void fc_gradient_axis(const VEC *y, const int step, const int side, VE
 #define FC_NA (1.0f / (2 * 0.5625f * (0.5625f - 2.25f)))
 #define FC_NB (1.0f / (2 * 2.25f * (2.25f - 0.5625f)))
 
-/* G along one axis: `taps` values, three or five, to six. */
+/* G along one axis: the same of `taps` coefficients, times the factors. */
 FC_INLINE void fc_kernel_axis(const VEC *g, const int step, const int taps, VEC *out) {
-    VEC g0 = g[0], g1 = g[step], g2 = g[2 * step];
-    VEC even_a = g0 + fc_a2 * g2, odd_a = g1, even_b = g0 + fc_b2 * g2, odd_b = g1;
-    if (taps == 5) {
-        even_a += fc_a4 * g[4 * step], odd_a += fc_a2 * g[3 * step];
-        even_b += fc_b4 * g[4 * step], odd_b += fc_b2 * g[3 * step];
-    }
-    even_a *= FC_NA, odd_a *= FC_NA * fc_a;
-    even_b *= FC_NB, odd_b *= FC_NB * fc_b;
-    out[0] = FC_N0 * g0;
+    VEC even_a = FC_NA * fc_every_second(g, step, taps, fc_a2);
+    VEC even_b = FC_NB * fc_every_second(g, step, taps, fc_b2);
+    VEC odd_a = (FC_NA * fc_a) * fc_every_second(g + step, step, taps - 1, fc_a2);
+    VEC odd_b = (FC_NB * fc_b) * fc_every_second(g + step, step, taps - 1, fc_b2);
+    out[0] = FC_N0 * g[0];
     out[1] = even_a + odd_a;
     out[2] = even_a - odd_a;
     out[3] = even_b + odd_b;
@@ -128,18 +131,16 @@ FC_INLINE void fc_kernel_axis(const VEC *g, const int step, const int taps, VEC 
     out[5] = g[(taps - 1) * step];
 }
 
-/* G' along one axis: six values to `taps`, three or five. */
+/* G' along one axis: six values to `taps`, two to five. */
 FC_INLINE void fc_kernel_gradient_axis(const VEC *u, const int step, const int taps, VEC *out) {
     VEC sum_a = FC_NA * (u[step] + u[2 * step]), sum_b = FC_NB * (u[3 * step] + u[4 * step]);
     VEC difference_a = (FC_NA * fc_a) * (u[step] - u[2 * step]);
     VEC difference_b = (FC_NB * fc_b) * (u[3 * step] - u[4 * step]);
     out[0] = FC_N0 * u[0] + sum_a + sum_b;
     out[1] = difference_a + difference_b;
-    out[2] = fc_a2 * sum_a + fc_b2 * sum_b;
-    if (taps == 5) {
-        out[3] = fc_a2 * difference_a + fc_b2 * difference_b;
-        out[4] = fc_a4 * sum_a + fc_b4 * sum_b;
-    }
+    if (taps > 2) out[2] = fc_a2 * sum_a + fc_b2 * sum_b;
+    if (taps > 3) out[3] = fc_a2 * difference_a + fc_b2 * difference_b;
+    if (taps > 4) out[4] = fc_a4 * sum_a + fc_b4 * sum_b;
     out[taps - 1] += u[5 * step];
 }
 

@@ -1,4 +1,4 @@
-/* Winograd's F(4x4, 3x3) and F(2x2, 5x5): what the kernel gradient needs, dg = G' (sum of V' Z) G.
+/* Winograd's algorithm: what the kernel gradient needs, dg = G' (sum of V' Z) G.
  */
 #ifndef FASTCONV_WINOGRAD_GRADIENT_H
 #define FASTCONV_WINOGRAD_GRADIENT_H
@@ -10,14 +10,16 @@
 
 FC_INLINE void fc_gradient_body(const float *dy, ptrdiff_t dy_row, ptrdiff_t dy_pixel,
                                 const int side, float *z, ptrdiff_t z_step, float *sum) {
-    VEC half[6][4], total = {0};
+    VEC half[6][5], total = {0};
     FC_UNROLL
     for (int column = 0; column < side; column++) {
-        VEC line[4], out[6];
+        VEC line[5], out[6];
         FC_UNROLL
         for (int row = 0; row < side; row++)
             line[row] = fc_load_f32(dy + row * dy_row + column * dy_pixel);
-        total += side == 4 ? (line[0] + line[1]) + (line[2] + line[3]) : line[0] + line[1];
+        total += line[0] + line[1];
+        if (side > 3) total += line[2] + line[3];
+        if (side % 2) total += line[side - 1];
         fc_gradient_axis(line, 1, side, out);
         FC_UNROLL
         for (int row = 0; row < 6; row++) half[row][column] = out[row];
@@ -33,27 +35,29 @@ FC_INLINE void fc_gradient_body(const float *dy, ptrdiff_t dy_row, ptrdiff_t dy_
     }
 }
 
-/* z[xi] = A dy A' for one vector of channels of a whole tile of side x side, 4x4 or 2x2; their sum
- * to `sum`, added to what is there. */
+/* z[xi] = A dy A' for one vector of channels of a whole tile of side x side; their sum to `sum`,
+ * added to what is there. */
 FC_LEAF void fc_gradient_tile_transform(const float *dy, ptrdiff_t dy_row, ptrdiff_t dy_pixel,
                                         int side, float *z, ptrdiff_t z_step, float *sum) {
-    if (side == 4)
-        fc_gradient_body(dy, dy_row, dy_pixel, 4, z, z_step, sum);
-    else
-        fc_gradient_body(dy, dy_row, dy_pixel, 2, z, z_step, sum);
+    switch (side) {
+        case 2: fc_gradient_body(dy, dy_row, dy_pixel, 2, z, z_step, sum); break;
+        case 3: fc_gradient_body(dy, dy_row, dy_pixel, 3, z, z_step, sum); break;
+        case 4: fc_gradient_body(dy, dy_row, dy_pixel, 4, z, z_step, sum); break;
+        case 5: fc_gradient_body(dy, dy_row, dy_pixel, 5, z, z_step, sum); break;
+    }
 }
 
 /* The same where only rows x columns of the tile or some channels of the vector exist. */
 FC_LEAF void fc_gradient_edge_transform(const float *dy, ptrdiff_t dy_row, ptrdiff_t dy_pixel,
                                         int side, int rows, int columns, int channels, float *z,
                                         ptrdiff_t z_step, float *sum) {
-    float tile[16 * LANES] = {0};
+    float tile[25 * LANES] = {0};
     int some = channels < LANES ? channels : LANES;
     for (int row = 0; row < rows; row++)
         for (int column = 0; column < columns; column++)
             for (int k = 0; k < some; k++)
-                tile[(4 * row + column) * LANES + k] = dy[row * dy_row + column * dy_pixel + k];
-    fc_gradient_tile_transform(tile, 4 * LANES, LANES, side, z, z_step, sum);
+                tile[(side * row + column) * LANES + k] = dy[row * dy_row + column * dy_pixel + k];
+    fc_gradient_tile_transform(tile, (ptrdiff_t)side * LANES, LANES, side, z, z_step, sum);
 }
 
 /* Values of V in one register tile of the kernel gradient, by up to three vectors of Z: their
@@ -129,13 +133,15 @@ FC_INLINE void fc_kernel_gradient_body(const float *du, ptrdiff_t du_step, const
     }
 }
 
-/* dg = G' du G for one vector of output channels of a kernel of taps x taps, 3x3 or 5x5. */
+/* dg = G' du G for one vector of output channels of a kernel of taps x taps. */
 FC_LEAF void fc_kernel_gradient_tile(const float *du, ptrdiff_t du_step, int taps, float *dg,
                                      ptrdiff_t dg_tap, int channels) {
-    if (taps == 3)
-        fc_kernel_gradient_body(du, du_step, 3, dg, dg_tap, channels);
-    else
-        fc_kernel_gradient_body(du, du_step, 5, dg, dg_tap, channels);
+    switch (taps) {
+        case 2: fc_kernel_gradient_body(du, du_step, 2, dg, dg_tap, channels); break;
+        case 3: fc_kernel_gradient_body(du, du_step, 3, dg, dg_tap, channels); break;
+        case 4: fc_kernel_gradient_body(du, du_step, 4, dg, dg_tap, channels); break;
+        case 5: fc_kernel_gradient_body(du, du_step, 5, dg, dg_tap, channels); break;
+    }
 }
 
 #undef VEC

@@ -1,0 +1,152 @@
+"""How Winograd's algorithm cuts a convolution into parts that have a transform.
+
+F(m x m, t x t) with m + t = 7 serves square kernels of two to five taps a side.  A larger kernel is
+cut into parts of t x t taps, a strided one into its phases, and the sums over the parts are sums over
+more channels; a strided one's input gradient has one set of filters for each phase: its *targets*.
+The parts' taps that the kernel does not have are 0.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ...geometry import Axis, Window
+
+REACH = 6
+"""Rows and columns that a tile reads, as many as there are points along an axis."""
+POINTS = REACH**2
+TAPS = (2, 3, 4, 5)
+MOST_PARTS = 4
+"""Along an axis: with more, the transforms of all parts take longer than what they spare."""
+
+
+class Cut(NamedTuple):
+    """A convolution of stride 1 over parts; pairs are of rows and columns."""
+
+    taps: int
+    """Of a part, along an axis."""
+    parts: int
+    """Along an axis."""
+    stride: int
+    """Pixels between two inputs of a tile."""
+    offset: int
+    """Pixels between two parts."""
+    before: tuple[int, int]
+    """Pixels of padding above and left of the source."""
+    grid: tuple[int, int]
+    """Outputs of one target."""
+    output: tuple[int, int]
+    """Outputs of all targets."""
+    targets: int = 1
+    """Along an axis."""
+    turned: bool = False
+    """Whether the kernel is turned round, inputs and outputs exchanged."""
+    first: tuple[int, int] = (0, 0)
+    """The kernel's tap that is the first of the first part."""
+    part_step: int = 1
+    """From a part's first tap, or a target's, to the next one's."""
+    tap_step: int = 1
+    """From a tap of a part to the next."""
+
+    @property
+    def side(self) -> int:
+        """Outputs of a tile along an axis."""
+        return REACH + 1 - self.taps
+
+    @property
+    def beside(self) -> bool:
+        """Whether parts that are neighbours along a row lie side by side, like channels."""
+        return self.parts > 1 and self.stride > 1
+
+    @property
+    def column_parts(self) -> int:
+        """Parts along a row that do not lie side by side."""
+        return 1 if self.beside else self.parts
+
+    def part_channels(self, channels: int) -> int:
+        """Return the channels of a part, or of those side by side."""
+        return channels * self.parts if self.beside else channels
+
+    def depth(self, channels: int) -> int:
+        """Return the channels of all parts."""
+        return channels * self.parts**2
+
+    def span(self, tiles: int) -> int:
+        """Return the pixels that some tiles read along an axis."""
+        inputs = self.side * tiles + REACH - self.side
+        return self.stride * (inputs - 1) + 1 + self.offset * (self.parts - 1)
+
+
+def forward_cuts(window: Window) -> list[Cut]:
+    """Return the ways to cut the output's convolution; none of those that have no transform."""
+    if not _square(window):
+        return []
+    rows, columns = window
+    common = {
+        "before": (rows.before, columns.before),
+        "grid": (rows.output, columns.output),
+        "output": (rows.output, columns.output),
+    }
+    if rows.stride > 1:
+        taps = -(-rows.window // rows.stride)
+        if taps not in TAPS or rows.stride > MOST_PARTS:
+            return []
+        stride = rows.stride
+        return [Cut(taps, stride, stride, 1, part_step=1, tap_step=stride, **common)]
+    return [
+        Cut(taps, parts, 1, taps, part_step=taps, tap_step=1, **common)
+        for taps, parts in _blocks(rows.window)
+    ]
+
+
+def input_gradient_cuts(window: Window) -> list[Cut]:
+    """Return the same of the input gradient: the source is dy."""
+    if not _square(window):
+        return []
+    if window.rows.stride > 1:
+        return _strided_gradient(window)
+    last = window.rows.window - 1
+    before = tuple(last - axis.before for axis in window)
+    size = tuple(axis.size for axis in window)
+    if min(before) < 0:
+        return []
+    return [
+        Cut(taps, parts, 1, taps, before, size, size, 1, True, (last, last), -taps, -1)
+        for taps, parts in _blocks(window.rows.window)
+    ]
+
+
+def _strided_gradient(window: Window) -> list[Cut]:
+    """Return the cut whose targets are the input's phases, all of the same tiles of dy.
+
+    Input s n + r is the sum over t of dy[n + c - t] times tap s (t - c) + r + padding, for each c
+    that is large enough: with c of the pixels of dy before the first, no phase needs more.
+    """
+    stride = window.rows.stride
+    ahead = [-(-axis.before // stride) for axis in window]
+    lead = [stride * c - axis.before for c, axis in zip(ahead, window, strict=True)]
+    taps = max(-(-(axis.window + more) // stride) for axis, more in zip(window, lead, strict=True))
+    taps = max(taps, TAPS[0])
+    before = tuple(taps - 1 - c for c in ahead)
+    if taps not in TAPS or stride > MOST_PARTS or min(before) < 0:
+        return []
+    size = tuple(axis.size for axis in window)
+    grid = tuple(-(-pixels // stride) for pixels in size)
+    first = tuple(stride * (taps - 1) - more for more in lead)
+    return [Cut(taps, 1, 1, 0, before, grid, size, stride, True, first, 1, -stride)]
+
+
+def _square(window: Window) -> bool:
+    def shape(axis: Axis) -> tuple[int, int, int]:
+        return axis.window, axis.stride, axis.dilation
+
+    rows, columns = window
+    return shape(rows) == shape(columns) and rows.dilation == 1 and rows.window > 1
+
+
+def _blocks(window: int) -> list[tuple[int, int]]:
+    """Return the (taps, parts) that cover so many taps along an axis."""
+    if window <= TAPS[2]:
+        return [(window, 1)]
+    blocks = [(taps, -(-window // taps)) for taps in TAPS[1:]]
+    return [(taps, parts) for taps, parts in blocks if parts <= MOST_PARTS]
