@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
@@ -14,14 +16,20 @@ from fastconv.ops.plans import Conv2DPlan, ConvPoolPlan, choice, winograd
 from fastconv.ops.plans.winograd_narrow import WinogradNarrowPlan
 
 WINOGRAD = winograd.WinogradKernelGradientPlan, WinogradNarrowPlan
+TRANSFORMED = winograd.WinogradPlan, WinogradNarrowPlan
 
 sides = st.one_of(st.integers(1, 14), st.just(17))
 edge = st.integers(0, 3)
+FORMS = [(3, 1, 0), (5, 1, 0), (5, 1, 2), (7, 1, 1), (5, 2, 0), (3, 2, 0)]
+"""Kernels, strides, and which of their cuts."""
+KERNELS = [(3, 1), (5, 1), (7, 1), (3, 2), (5, 2), (7, 2), (11, 4), (2, 1), (4, 1), (4, 2), (7, 3)]
+"""And strides."""
 cases = {
     "batch": st.sampled_from([1, 1, 2, 3]),
     "height": sides,
     "width": sides,
-    "taps": st.sampled_from([3, 3, 5]),
+    "form": st.sampled_from([(3, 1)] * len(KERNELS) + KERNELS),
+    "cut": st.integers(0, 2),
     "channels": st.sampled_from([1, 3, 8, 16, 17, 33]),
     "filters": st.sampled_from([1, 5, 16, 31, 48]),
     "padding": st.one_of(
@@ -34,72 +42,80 @@ cases = {
 
 @pytest.fixture(scope="module", params=["many channels", "few channels"])
 def always(request):
-    """Take Winograd's algorithm wherever it fits, slow or not; return its gradient's plan."""
+    """Take Winograd's algorithm wherever it fits, slow or not, and cut as the test asks."""
     few = request.param == "few channels"
+
+    def some(cuts, *arguments):
+        return 0, cuts[always.cut % len(cuts)]
+
+    always = SimpleNamespace(cut=0, few=few)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(choice, "_pays", lambda *arguments, **options: True)
         patch.setattr(choice, "_gradient_pays", lambda *arguments: True)
         patch.setattr(choice, "_shallow", lambda *arguments: False)
+        patch.setattr(choice, "_cheapest", some)
         patch.setattr(
-            choice, "_narrow", lambda x, window, **options: few and window.rows.window == 3
+            choice, "_narrow", lambda x, window, **options: few and choice._is_plain(window)
         )
         patch.setattr(
-            choice, "_narrow_gradient", lambda x, filters, window: few and window.rows.window == 3
+            choice, "_narrow_gradient", lambda x, filters, window: few and choice._is_plain(window)
         )
-        yield WinogradNarrowPlan if few else winograd.WinogradKernelGradientPlan
+        yield always
 
 
 def normal(*shape, seed=0):
     return np.random.default_rng([seed, *shape]).standard_normal(shape).astype(np.float32)
 
 
-def arrays(batch, height, width, taps, channels, filters, padding, seed, least=1):
-    """Return x, kernel and bias; discard the example if the output has fewer than `least` rows."""
-    x = normal(batch, height, width, channels, seed=seed)
-    kernel = normal(taps, taps, channels, filters)
-    assume(min(reference.output_size((height, width), (taps, taps), 1, padding)) >= least)
-    return x, kernel, normal(filters, seed=seed)
+def arrays(always, case, least=1):
+    """Return x, kernel, bias and the options of a case; discard it if the output has fewer than
+    `least` rows."""
+    (taps, stride), channels, padding = case["form"], case["channels"], case["padding"]
+    size = case["height"], case["width"]
+    assume(min(reference.output_size(size, (taps, taps), stride, padding)) >= least)
+    always.cut = case["cut"]
+    x = normal(case["batch"], *size, channels, seed=case["seed"])
+    kernel, bias = normal(taps, taps, channels, case["filters"]), normal(case["filters"])
+    return x, kernel, bias, {"padding": padding, "strides": stride}
 
 
 @given(**cases)
-@settings(max_examples=40)
+@settings(max_examples=80)
 def test_output_and_input_gradient(always, **case):
-    x, kernel, bias = arrays(**case)
-    plan = Conv2DPlan(x.shape, kernel.shape, padding=case["padding"])
-    assert plan._winograd is not None
+    x, kernel, bias, options = arrays(always, case)
+    plan = Conv2DPlan(x.shape, kernel.shape, **options)
+    assert isinstance(plan._winograd, TRANSFORMED)
     dy = normal(*plan.output_shape, seed=1)
     for _ in range(2):
         y, dx = np.full_like(dy, np.nan), np.full_like(x, np.nan)
         plan.forward(x, kernel, bias, y)
         plan.backward(dy, x, kernel, dx, np.empty_like(kernel), None)
-    usual = case["taps"] * case["channels"] ** 0.5, case["taps"] * case["filters"] ** 0.5
-    assert_close(y, reference.conv2d(x, kernel, bias, padding=case["padding"]), usual=usual[0])
-    expected, _, _ = reference.conv2d_backward(dy, x, kernel, padding=case["padding"])
+    usual = [len(kernel) * case[name] ** 0.5 for name in ("channels", "filters")]
+    assert_close(y, reference.conv2d(x, kernel, bias, **options), usual=usual[0])
+    expected, _, _ = reference.conv2d_backward(dy, x, kernel, **options)
     assert_close(dx, expected, usual=usual[1], what="dx")
 
 
-def check_kernel_gradient(case, algorithm):
-    x, kernel, bias = arrays(**case)
-    plan = Conv2DPlan(x.shape, kernel.shape, padding=case["padding"])
+def check_kernel_gradient(always, case):
+    x, kernel, bias, options = arrays(always, case)
+    plan = Conv2DPlan(x.shape, kernel.shape, **options)
     dy = normal(*plan.output_shape, seed=1)
     for dbias in (np.full_like(bias, np.nan), None):
         dkernel = np.full_like(kernel, np.nan)
         plan.backward(dy, x, kernel, None, dkernel, dbias)
-        _, expected, bias_expected = reference.conv2d_backward(
-            dy, x, kernel, padding=case["padding"]
-        )
+        _, expected, bias_expected = reference.conv2d_backward(dy, x, kernel, **options)
         usual = dy[..., 0].size ** 0.5
         assert_close(dkernel, expected, usual=usual, what="dkernel")
         if dbias is not None:
             assert_close(dbias, bias_expected, usual=usual, what="dbias")
-    several = winograd.WinogradKernelGradientPlan
-    assert isinstance(plan._product, algorithm if case["taps"] == 3 else several)
+    few = always.few and case["form"] == (3, 1)
+    assert isinstance(plan._product, WINOGRAD[few])
 
 
 @given(**cases)
-@settings(max_examples=40)
+@settings(max_examples=80)
 def test_kernel_gradient(always, **case):
-    check_kernel_gradient(case, always)
+    check_kernel_gradient(always, case)
 
 
 @given(**cases)
@@ -110,10 +126,10 @@ def test_kernel_gradient_in_stages(always, **case):
         patch.setattr(winograd, "GRADIENT_STAGE_BYTES", 1)
         patch.setattr(winograd, "STAGED_BYTES", 20_000)
         patch.setattr(winograd, "PANEL_BYTES", 400)
-        check_kernel_gradient(case, always)
+        check_kernel_gradient(always, case)
 
 
-@pytest.mark.parametrize("taps", [3, 5])
+@pytest.mark.parametrize(("taps", "stride", "cut"), FORMS)
 @pytest.mark.parametrize(
     ("x", "filters"),
     [
@@ -126,23 +142,25 @@ def test_kernel_gradient_in_stages(always, **case):
     ],
     ids=str,
 )
-def test_error_of_the_kernel_gradient(always, x, filters, taps):
-    shape = taps, taps, x[3], filters
-    plan = Conv2DPlan(x, shape, padding="same")
+def test_error_of_the_kernel_gradient(always, x, filters, taps, stride, cut):
+    shape, always.cut = (taps, taps, x[3], filters), cut
+    plan = Conv2DPlan(x, shape, padding="same", strides=stride)
     x, dy, dkernel = normal(*x), normal(*plan.output_shape), np.empty(shape, np.float32)
     plan.backward(dy, x, dkernel, None, dkernel, None)
     assert isinstance(plan._product, WINOGRAD)
-    wide = Conv2DPlan(x.shape, dkernel.shape, padding="same", dtype=np.float64)
+    wide = Conv2DPlan(x.shape, shape, padding="same", strides=stride, dtype=np.float64)
     expected = np.empty(dkernel.shape)
     wide.backward(dy.astype(float), x.astype(float), expected, None, expected, None)
     assert np.abs(dkernel - expected).max() < 5e-6 * np.abs(expected).max()
 
 
-@pytest.mark.parametrize("taps", [3, 5])
+@pytest.mark.parametrize(("taps", "stride", "cut"), FORMS)
 @pytest.mark.parametrize("x", [(1, 9, 14, 70), (3, 40, 31, 33), (40, 12, 13, 64)], ids=str)
-def test_the_kernel_gradient_is_the_same_with_any_number_of_threads(always, threads, x, taps):
-    kernel = normal(taps, taps, x[3], 72)
-    plan = Conv2DPlan(x, kernel.shape, padding=1)
+def test_the_kernel_gradient_is_the_same_with_any_number_of_threads(
+    always, threads, x, taps, stride, cut
+):
+    kernel, always.cut = normal(taps, taps, x[3], 72), cut
+    plan = Conv2DPlan(x, kernel.shape, padding=1, strides=stride)
     x, dy = normal(*x), normal(*plan.output_shape)
     results = []
     for count in (1, 2, 3, 16):
@@ -154,41 +172,51 @@ def test_the_kernel_gradient_is_the_same_with_any_number_of_threads(always, thre
 
 
 @given(**cases)
-@settings(max_examples=30)
+@settings(max_examples=60)
 def test_fused_block(always, **case):
-    x, kernel, bias = arrays(**case, least=2)
-    plan = ConvPoolPlan(x.shape, kernel.shape, padding=case["padding"])
+    x, kernel, bias, options = arrays(always, case, least=2)
+    plan = ConvPoolPlan(x.shape, kernel.shape, **options)
     out = np.full(plan.output_shape, np.nan, np.float32)
     winners = np.full(out.shape, 99, np.uint8)
     plan.forward(x, kernel, bias, out, winners)
-    usual = case["taps"] * case["channels"] ** 0.5
-    expected, _ = reference.conv_pool(x, kernel, bias, padding=case["padding"])
+    usual = len(kernel) * case["channels"] ** 0.5
+    expected, _ = reference.conv_pool(x, kernel, bias, **options)
     assert_close(out, expected, usual=usual)
     np.testing.assert_array_equal(winners == reference.DEAD, out == 0)
-    sums = reference.conv2d(x, kernel, bias, padding=case["padding"])
+    sums = reference.conv2d(x, kernel, bias, **options)
     pixels = [
         sums[:, i : 2 * out.shape[1] : 2, j : 2 * out.shape[2] : 2] for i in (0, 1) for j in (0, 1)
     ]
     assert_close(out, np.choose(winners, [*pixels, np.zeros(out.shape)]), usual=usual)
 
 
-@pytest.mark.parametrize("taps", [3, 5])
+@pytest.mark.parametrize(("taps", "stride", "cut"), FORMS)
 @pytest.mark.parametrize("side", [5, 6, 7, 8])
-@pytest.mark.parametrize("make", [Conv2DPlan, ConvPoolPlan])
-def test_every_loop_order_gives_the_same_bits(always, threads, monkeypatch, make, side, taps):
+@pytest.mark.parametrize("make", [Conv2DPlan, ConvPoolPlan, "input gradient"])
+def test_every_loop_order_gives_the_same_bits(
+    always, threads, monkeypatch, make, side, taps, stride, cut
+):
     """Blocks of rows that begin and end anywhere in an image, among short tiles and whole ones."""
-    x, kernel = normal(5, side + 2, side + 7, 24), normal(taps, taps, 24, 40)
+    always.cut = cut
+    side *= stride
+    x, kernel = normal(5, side + taps - 1, side + taps + 4, 24), normal(taps, taps, 24, 40)
     results = set()
-    for kernel_bytes in (0, winograd.KERNEL_BYTES):
+    for staged in (True, False):
         for block_bytes in (1, 300_000, winograd.STAGED_BYTES):
-            monkeypatch.setattr(winograd, "KERNEL_BYTES", kernel_bytes)
+            monkeypatch.setattr(winograd, "by_stages", lambda *arguments, staged=staged: staged)
             monkeypatch.setattr(winograd, "STAGED_BYTES", block_bytes)
             monkeypatch.setattr(winograd, "BLOCK_BYTES", block_bytes)
-            plan = make(x.shape, kernel.shape)
+            plan = (Conv2DPlan if make == "input gradient" else make)(
+                x.shape, kernel.shape, strides=stride
+            )
+            dy = normal(*plan.output_shape)
             for count in (1, 2, 5):  # tasks of few channels follow the threads
                 threads(count)
-                out = np.full(plan.output_shape, np.nan, np.float32)
-                plan.forward(x, kernel, None, out, *[None] * (make is ConvPoolPlan))
+                out = np.full_like(x if make == "input gradient" else dy, np.nan)
+                if make == "input gradient":
+                    plan._input_gradient(dy, kernel, out)
+                else:
+                    plan.forward(x, kernel, None, out, *[None] * (make is ConvPoolPlan))
                 results.add(out.tobytes())
     assert len(results) == 1
 
@@ -197,6 +225,7 @@ def test_every_loop_order_gives_the_same_bits(always, threads, monkeypatch, make
 @pytest.mark.parametrize("position", [(0, 0), (5, 7), (20, 19)])
 def test_nan_comes_out_of_every_window_that_holds_it(always, position, taps):
     """A tile computes several outputs together: NaN may reach those of its tile, no others."""
+    always.cut = 2
     x, kernel = normal(1, 21, 20, 16), normal(taps, taps, 16, 16)
     (row, column), reach = position, taps // 2
     x[0, row, column, 3] = np.nan
@@ -208,19 +237,23 @@ def test_nan_comes_out_of_every_window_that_holds_it(always, position, taps):
 
 
 LARGE = [
-    [(2, 49, 49, 32), (3, 3, 32, 32)],
-    [(1, 23, 23, 64), (3, 3, 64, 128)],
-    [(4, 100, 100, 3), (3, 3, 3, 32)],
-    [(2, 27, 27, 64), (5, 5, 64, 192)],
+    [(2, 49, 49, 32), (3, 3, 32, 32), 1],
+    [(1, 23, 23, 64), (3, 3, 64, 128), 1],
+    [(4, 100, 100, 3), (3, 3, 3, 32), 1],
+    [(1, 12, 12, 512), (3, 3, 512, 512), 1],
+    [(2, 27, 27, 64), (5, 5, 64, 192), 1],
+    [(2, 19, 19, 512), (7, 7, 512, 32), 1],
+    [(2, 30, 30, 256), (5, 5, 256, 48), 2],
+    [(2, 30, 30, 256), (3, 3, 256, 48), 2],
 ]
 
 
-@pytest.mark.parametrize(("x", "kernel"), LARGE, ids=str)
-def test_error_on_large_layers(x, kernel):
+@pytest.mark.parametrize(("x", "kernel", "stride"), LARGE, ids=str)
+def test_error_on_large_layers(x, kernel, stride):
     """A normal input has no structure that would make the transforms' errors cancel."""
     x, kernel = normal(*x), normal(*kernel)
-    expected = ops.conv2d(x.astype(np.float64), kernel.astype(np.float64))
-    error = np.abs(ops.conv2d(x, kernel) - expected).max() / np.abs(expected).max()
+    expected = ops.conv2d(x.astype(np.float64), kernel.astype(np.float64), strides=stride)
+    error = np.abs(ops.conv2d(x, kernel, strides=stride) - expected).max() / np.abs(expected).max()
     assert error < TOLERANCE[np.dtype(np.float32)] / 2
 
 
@@ -243,12 +276,12 @@ def test_the_switch_is_obeyed():
 @pytest.mark.parametrize(
     ("kernel", "options"),
     [
-        ((3, 3, 64, 64), {"strides": 2}),
+        ((3, 3, 64, 64), {"strides": 3}),
         ((3, 3, 64, 64), {"dilation_rate": 2}),
         ((3, 3, 32, 64), {"groups": 2}),
         ((5, 5, 64, 64), {"strides": (1, 2)}),
         ((5, 3, 64, 64), {}),
-        ((4, 4, 64, 64), {}),
+        ((1, 1, 64, 64), {}),
         ((3, 1, 64, 64), {}),
         ((3, 3, 64, 64), {"dtype": np.float64}),
     ],

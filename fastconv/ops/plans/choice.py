@@ -10,6 +10,7 @@ AVX2 builds, on which choices by them take 1 and 2 % more than the faster, on th
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -40,8 +41,10 @@ AnyKernelGradientPlan = (
     KernelGradientPlan | PatchGradientPlan | WinogradKernelGradientPlan | WinogradNarrowPlan
 )
 
-TRANSFORM_COST = {5: 400, 4: 375, 3: 350, 2: 325}
-"""Of one value's share of a tile's input or output transform, by the tile's side."""
+TRANSFORM_COST = {5: 850, 4: 375, 3: 450, 2: 325}
+"""Of one value's share of a tile's input or output transform, by the tile's side.  Those of other
+kernels than 3x3 are fitted to 560 single-threaded timings of AVX-512 and AVX2 builds, on which
+choices take 1 to 3 % more than the faster, on the average."""
 SHORT_TILE, SHORT_POOLED_TILE = 0.7, 0.75
 """Of a whole tile's time, where at most two outputs are left along an axis; or one window.
 Measured on outputs of 6x6 and 14x14, 3 and 64 channels: 0.6 to 0.8."""
@@ -50,6 +53,8 @@ KERNEL_COST, LARGE_KERNEL_COST, TURNED_COST = 20, 30, 5
 and in addition where the kernel is turned round, for the input gradient."""
 DIRECT_COST, DIRECT_KERNEL_COST = 1.35, 60
 """Of a multiply-add of the direct kernels, and of packing one value of the kernel."""
+DIRECT_PHASE_COST = 1.3
+"""Of the direct kernels' multiply-add in a strided input gradient, whose runs are short."""
 GRADIENT_CHANNELS = 8
 """Of fewer, one of the other three is faster whatever these costs say."""
 SHALLOW_CHANNELS = (4, 2, 1)
@@ -87,7 +92,7 @@ def winograd_output(
         return None
     if _narrow(input_shape, window, pooled=pooled):
         return WinogradNarrowPlan(input_shape, filters, cuts[0], pooled=pooled, relu=relu)
-    cost, cut = _cheapest(cuts, input_shape, filters, pooled=pooled)
+    cost, cut = _cheapest(cuts, _winograd_cost, input_shape, filters, pooled)
     if not _pays(cost, input_shape, filters, window, pooled=pooled):
         return None
     return WinogradPlan(input_shape, filters, cut, pooled=pooled, relu=relu)
@@ -112,7 +117,7 @@ def winograd_input_gradient(
     arguments = (input_shape, kernel_shape, window, groups, dtype)
     overlaps = overlap_over_panels(*arguments) < 1
     overlap = overlap_over_panels(*arguments, dots=False) if overlaps else None
-    cost, cut = _cheapest(cuts, output_shape, channels)
+    cost, cut = _cheapest(cuts, _winograd_cost, output_shape, channels)
     if not _pays(cost, output_shape, channels, window, turned=True, overlap=overlap):
         return None
     return WinogradPlan(output_shape, channels, cut)
@@ -154,8 +159,8 @@ def kernel_gradient(
     if cuts and _narrow_gradient(input_shape, filters, window):
         return WinogradNarrowPlan(input_shape, filters, cuts[0])
     if cuts:
-        cut = min(cuts, key=lambda cut: winograd_cost(input_shape, filters, cut))
-        if _gradient_pays(winograd_cost(input_shape, filters, cut), input_shape, filters, window):
+        cost, cut = _cheapest(cuts, winograd_cost, input_shape, filters)
+        if _gradient_pays(cost, input_shape, filters, window):
             return WinogradKernelGradientPlan(input_shape, filters, cut)
     arguments = (input_shape, kernel_shape, window, groups, dtype)
     _, plan, kernels = _direct_gradient(*arguments)
@@ -252,16 +257,13 @@ def _whole_tiles(size: int, pooled: bool, side: int = 4) -> float:
     return size // 4 + (0, part, part, 1)[size % 4]
 
 
-def _cheapest(
-    cuts: list[Cut], source_shape: tuple[int, int, int, int], filters: int, *, pooled: bool = False
-) -> tuple[float, Cut]:
+def _cheapest(cuts: list[Cut], cost_of: Callable[..., float], *shape: Any) -> tuple[float, Cut]:
     """Return the cost of Winograd's algorithm and the cut that has it."""
-    costs = [(_winograd_cost(cut, source_shape, filters, pooled=pooled), cut) for cut in cuts]
-    return min(costs, key=lambda pair: pair[0])
+    return min(((cost_of(cut, *shape), cut) for cut in cuts), key=lambda pair: pair[0])
 
 
 def _winograd_cost(
-    cut: Cut, source_shape: tuple[int, int, int, int], filters: int, *, pooled: bool = False
+    cut: Cut, source_shape: tuple[int, int, int, int], filters: int, pooled: bool = False
 ) -> float:
     images, _, _, channels = source_shape
     dtype = np.dtype(np.float32)
@@ -292,22 +294,28 @@ def _pays(
     dtype = np.dtype(np.float32)
     products = channels * pad_channels(filters, dtype)
     taps = window.rows.window * window.columns.window
-    # Of the input gradient a stride leaves as many taps for a pixel as there are for one of dy.
-    source = window if not turned else Window(*(_turned(axis) for axis in window))
-    rows, columns = _computed(source, pooled=pooled)
-    pixels = images * rows * columns / (window.rows.stride**2 if turned else 1)
-    if not pooled:
-        pixels *= source.rows.inside
-        # From so many images on, tiles of two vectors go by position.
-        if 2 * images >= LATENCY:
-            pixels *= source.columns.inside
+    pixels = images * _summed(window.rows, turned, pooled, exactly=not pooled)
+    # From so many images on, tiles of two vectors go by position.
+    by_position = not pooled and 2 * images >= LATENCY
+    pixels *= _summed(window.columns, turned, pooled, exactly=by_position)
     per_pixel = taps * products * DIRECT_COST
+    if turned and window.rows.stride > 1:
+        per_pixel *= DIRECT_PHASE_COST
     if overlap is not None:
         per_pixel *= OVERLAP_BESIDE_WINOGRAD * overlap
     else:
         side = window.rows.window
         per_pixel = min(per_pixel, dots_beside_winograd(channels, filters, side, dtype, pooled))
     return cost < per_pixel * pixels + taps * products * DIRECT_KERNEL_COST
+
+
+def _summed(axis: Axis, turned: bool, pooled: bool, exactly: bool) -> float:
+    """Return the outputs along an axis that each tap is summed for; of an input gradient the pixels
+    of dy that are.  `exactly`: where taps that read nothing but padding are left out."""
+    if turned and not exactly:
+        return axis.size / axis.stride
+    outputs = axis.output // 2 * 2 if pooled else axis.output
+    return outputs * axis.inside if exactly else outputs
 
 
 def _gradient_pays(
@@ -337,14 +345,3 @@ def _direct_gradient(
         for cost, plan in ((product_cost, KernelGradientPlan), (patch_cost, PatchGradientPlan))
     ]
     return min(choices, key=lambda choice: choice[0])
-
-
-def _turned(axis: Axis) -> Axis:
-    """Return the axis of an input gradient, as if there were no stride."""
-    return axis._replace(
-        size=axis.output,
-        stride=1,
-        before=axis.window - 1 - axis.before,
-        after=axis.window - 1 - axis.after,
-        output=axis.size,
-    )

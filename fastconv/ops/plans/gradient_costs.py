@@ -15,12 +15,13 @@ from .packing import pad_channels
 from .patch_gradient import patch_rows, patch_runs, tile_shape
 from .winograd_cuts import POINTS, Cut
 
-POINT_COST, TRANSFORM_COST, KERNEL_COST = 1.2, {5: 270, 4: 255, 3: 240, 2: 230}, 3.6
+POINT_COST, TRANSFORM_COST, KERNEL_COST = 1.2, {5: 270, 4: 255, 3: 200, 2: 220}, 3.6
 """Of Winograd's algorithm: of a multiply-add, of one value's share of a tile's transform, by the
-tile's side, and of a value of dU, whose transform is made once a call.  The four algorithms' costs are in one unit,
-fitted to 1,800 single-threaded timings of an AVX2 build over 1 to 384 channels and 1 to 64 groups;
-those of products and patches last to 1,100 shapes on AVX-512 and AVX2 builds, where choices between
-them take 6 and 1 % more than the faster, on the average, and Winograd's to 360: 1 %."""
+tile's side, and of a value of dU, whose transform is made once a call.  The four algorithms' costs
+are in one unit, fitted to 1,800 single-threaded timings of an AVX2 build over 1 to 384 channels and
+1 to 64 groups; those of products and patches last to 1,100 shapes on AVX-512 and AVX2 builds, where
+choices between them take 6 and 1 % more than the faster, on the average, and Winograd's to 360:
+1 %, for other kernels than 3x3 to 340: 1 to 2 %."""
 PRODUCT_COST, PRODUCT_PATCH_COST, PRODUCT_READ_COST = 1.0, 30, 7
 """As a matrix product: of a multiply-add, a packed value of a pixel's patch, and one that a tile of
 filters reads where it lies."""
@@ -40,7 +41,7 @@ PLANE_PIXEL_COST, PLANE_SUM_COST = 23, 182
 """And a value of dy, and a value of the kernel, whose parts are added."""
 
 
-def winograd_cost(input_shape: tuple[int, int, int, int], filters: int, cut: Cut) -> float:
+def winograd_cost(cut: Cut, input_shape: tuple[int, int, int, int], filters: int) -> float:
     """Return the cost of the kernel gradient by Winograd's algorithm."""
     images, _, _, channels = input_shape
     dtype, side = np.dtype(np.float32), cut.side

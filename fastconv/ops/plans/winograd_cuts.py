@@ -1,9 +1,9 @@
 """How Winograd's algorithm cuts a convolution into parts that have a transform.
 
 F(m x m, t x t) with m + t = 7 serves square kernels of two to five taps a side.  A larger kernel is
-cut into parts of t x t taps, a strided one into its phases, and the sums over the parts are sums over
-more channels; a strided one's input gradient has one set of filters for each phase: its *targets*.
-The parts' taps that the kernel does not have are 0.
+cut into parts of t x t taps, a strided one into its phases, and the sums over the parts are sums
+over more channels; a strided one's input gradient has one set of filters for each phase: its
+*targets*.  The parts' taps that the kernel does not have are 0.
 """
 
 from __future__ import annotations

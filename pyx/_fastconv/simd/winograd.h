@@ -95,7 +95,7 @@ FC_LEAF void fc_copy_tap(const float *kernel, ptrdiff_t channel_step, int channe
 
 FC_INLINE void fc_product_body(const int rows, const int vectors, const float *v,
                                ptrdiff_t v_tile, int channels, const float *u, float *m,
-                               ptrdiff_t m_tile) {
+                               ptrdiff_t m_tile, int more) {
     VEC sums[FC_NARROW_ROWS][2];
     const float *p[FC_NARROW_ROWS];
     FC_UNROLL
@@ -116,18 +116,21 @@ FC_INLINE void fc_product_body(const int rows, const int vectors, const float *v
     }
     FC_UNROLL
     for (int i = 0; i < rows; i++) {
-        fc_store_f32(m + i * m_tile, sums[i][0]);
-        if (vectors == 2) fc_store_f32(m + i * m_tile + LANES, sums[i][1]);
+        for (int k = 0; k < vectors; k++) {
+            float *to = m + i * m_tile + k * LANES;
+            fc_store_f32(to, more ? fc_load_f32(to) + sums[i][k] : sums[i][k]);
+        }
     }
 }
 
 #define FC_PRODUCT_CASE(n)                                                                     \
     case n:                                                                                    \
-        fc_product_body(n, vectors, v, v_tile, channels, u, m, m_tile);                        \
+        fc_product_body(n, vectors, v, v_tile, channels, u, m, m_tile, more);                  \
         break;
 
 FC_INLINE void fc_product_piece(int rows, const int vectors, const float *v, ptrdiff_t v_tile,
-                                int channels, const float *u, float *m, ptrdiff_t m_tile) {
+                                int channels, const float *u, float *m, ptrdiff_t m_tile,
+                                int more) {
     switch (rows) {
         FC_PRODUCT_CASE(1)
         FC_PRODUCT_CASE(2)
@@ -147,19 +150,26 @@ FC_INLINE void fc_product_piece(int rows, const int vectors, const float *v, ptr
 }
 #undef FC_PRODUCT_CASE
 
+/* Channels that are summed by themselves: a longer sum would lose digits with each of them. */
+enum { FC_SUMMED = 256 };
+
 /* m (tiles, vectors) = v (tiles, channels) u (channels, vectors), for one or two vectors. */
 FC_LEAF void fc_points_product(ptrdiff_t tiles, int vectors, const float *v, ptrdiff_t v_tile,
-                        int channels, const float *u, float *m, ptrdiff_t m_tile) {
+                               int channels, const float *u, float *m, ptrdiff_t m_tile) {
     ptrdiff_t pieces = (tiles + FC_ROWS - 1) / FC_ROWS, tile = 0;
     for (ptrdiff_t piece = 0; piece < pieces; piece++) {
         /* Pieces of almost equal height: a last one of a single row would run at a third. */
-        int rows = (int)((piece + 1) * tiles / pieces - tile);
-        if (vectors == 2)
-            fc_product_piece(rows, 2, v + tile * v_tile, v_tile, channels, u, m + tile * m_tile,
-                             m_tile);
-        else
-            fc_product_piece(rows, 1, v + tile * v_tile, v_tile, channels, u, m + tile * m_tile,
-                             m_tile);
+        const int rows = (int)((piece + 1) * tiles / pieces - tile);
+        for (int first = 0; first < channels; first += FC_SUMMED) {
+            const int count = channels - first < FC_SUMMED ? channels - first : FC_SUMMED;
+            const float *from = v + tile * v_tile + first, *by = u + first * vectors * LANES;
+            if (vectors == 2)
+                fc_product_piece(rows, 2, from, v_tile, count, by, m + tile * m_tile, m_tile,
+                                 first > 0);
+            else
+                fc_product_piece(rows, 1, from, v_tile, count, by, m + tile * m_tile, m_tile,
+                                 first > 0);
+        }
         tile += rows;
     }
 }
