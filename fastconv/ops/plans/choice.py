@@ -299,11 +299,10 @@ def _pays(
     by_position = not pooled and 2 * images >= LATENCY
     pixels *= _summed(window.columns, turned, pooled, exactly=by_position)
     per_pixel = taps * products * DIRECT_COST
-    if turned and window.rows.stride > 1:
-        per_pixel *= DIRECT_PHASE_COST
     if overlap is not None:
         per_pixel *= OVERLAP_BESIDE_WINOGRAD * overlap
     else:
+        per_pixel *= DIRECT_PHASE_COST if turned and window.rows.stride > 1 else 1
         side = window.rows.window
         per_pixel = min(per_pixel, dots_beside_winograd(channels, filters, side, dtype, pooled))
     return cost < per_pixel * pixels + taps * products * DIRECT_KERNEL_COST

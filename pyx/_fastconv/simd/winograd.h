@@ -114,12 +114,15 @@ FC_INLINE void fc_product_body(const int rows, const int vectors, const float *v
             if (vectors == 2) sums[i][1] += second * value;
         }
     }
+    if (more)
+        FC_UNROLL
+        for (int i = 0; i < rows; i++)
+            for (int k = 0; k < vectors; k++)
+                sums[i][k] += fc_load_f32(m + i * m_tile + k * LANES);
     FC_UNROLL
     for (int i = 0; i < rows; i++) {
-        for (int k = 0; k < vectors; k++) {
-            float *to = m + i * m_tile + k * LANES;
-            fc_store_f32(to, more ? fc_load_f32(to) + sums[i][k] : sums[i][k]);
-        }
+        fc_store_f32(m + i * m_tile, sums[i][0]);
+        if (vectors == 2) fc_store_f32(m + i * m_tile + LANES, sums[i][1]);
     }
 }
 
