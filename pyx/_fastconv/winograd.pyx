@@ -50,6 +50,8 @@ cdef extern from "simd/winograd.h" nogil:
                            ptrdiff_t) noexcept
     void fc_kernel_tile(const float*, ptrdiff_t, int, float*, ptrdiff_t) noexcept
     void fc_copy_tap(const float*, ptrdiff_t, int, int, float*, ptrdiff_t) noexcept
+
+cdef extern from "simd/winograd_output.h" nogil:
     void fc_output_tiles(const float*, ptrdiff_t, ptrdiff_t, const float*, int, float*, ptrdiff_t,
                          ptrdiff_t, int, int, int, int, int, int) noexcept
     void fc_output_pool_tiles(const float*, ptrdiff_t, ptrdiff_t, const float*, float*, uint8_t*,
