@@ -12,7 +12,7 @@ from oracle import TOLERANCE, assert_close
 
 import fastconv
 from fastconv import ops, reference
-from fastconv.ops.plans import Conv2DPlan, ConvPoolPlan, choice, winograd
+from fastconv.ops.plans import Conv2DPlan, ConvPoolPlan, choice, convolution, winograd
 from fastconv.ops.plans.winograd_narrow import WinogradNarrowPlan
 
 WINOGRAD = winograd.WinogradKernelGradientPlan, WinogradNarrowPlan
@@ -32,6 +32,7 @@ cases = {
     "cut": st.integers(0, 2),
     "channels": st.sampled_from([1, 3, 8, 16, 17, 33]),
     "filters": st.sampled_from([1, 5, 16, 31, 48]),
+    "groups": st.sampled_from([1, 1, 1, 2, 3]),
     "padding": st.one_of(
         st.sampled_from(["valid", "same", 1, 2, 3]),
         st.tuples(st.tuples(edge, edge), st.tuples(edge, edge)),
@@ -54,6 +55,7 @@ def always(request):
         patch.setattr(choice, "_gradient_pays", lambda *arguments: True)
         patch.setattr(choice, "_shallow", lambda *arguments: False)
         patch.setattr(choice, "_cheapest", some)
+        patch.setattr(convolution, "depthwise", lambda *arguments, **options: choice.Grouped())
         patch.setattr(
             choice, "_narrow", lambda x, window, **options: few and choice._is_plain(window)
         )
@@ -70,13 +72,14 @@ def normal(*shape, seed=0):
 def arrays(always, case, least=1):
     """Return x, kernel, bias and the options of a case; discard it if the output has fewer than
     `least` rows."""
-    (taps, stride), channels, padding = case["form"], case["channels"], case["padding"]
+    (taps, stride), padding, groups = case["form"], case["padding"], case["groups"]
     size = case["height"], case["width"]
     assume(min(reference.output_size(size, (taps, taps), stride, padding)) >= least)
     always.cut = case["cut"]
-    x = normal(case["batch"], *size, channels, seed=case["seed"])
-    kernel, bias = normal(taps, taps, channels, case["filters"]), normal(case["filters"])
-    return x, kernel, bias, {"padding": padding, "strides": stride}
+    x = normal(case["batch"], *size, groups * case["channels"], seed=case["seed"])
+    kernel = normal(taps, taps, case["channels"], groups * case["filters"])
+    options = {"padding": padding, "strides": stride, "groups": groups}
+    return x, kernel, normal(kernel.shape[3]), options
 
 
 @given(**cases)
@@ -108,7 +111,7 @@ def check_kernel_gradient(always, case):
         assert_close(dkernel, expected, usual=usual, what="dkernel")
         if dbias is not None:
             assert_close(dbias, bias_expected, usual=usual, what="dbias")
-    few = always.few and case["form"] == (3, 1)
+    few = always.few and case["form"] == (3, 1) and case["groups"] == 1
     assert isinstance(plan._product, WINOGRAD[few])
 
 
@@ -174,7 +177,8 @@ def test_the_kernel_gradient_is_the_same_with_any_number_of_threads(
 @given(**cases)
 @settings(max_examples=60)
 def test_fused_block(always, **case):
-    x, kernel, bias, options = arrays(always, case, least=2)
+    x, kernel, bias, options = arrays(always, case | {"groups": 1}, least=2)
+    del options["groups"]
     plan = ConvPoolPlan(x.shape, kernel.shape, **options)
     out = np.full(plan.output_shape, np.nan, np.float32)
     winners = np.full(out.shape, 99, np.uint8)
@@ -278,7 +282,6 @@ def test_the_switch_is_obeyed():
     [
         ((3, 3, 64, 64), {"strides": 3}),
         ((3, 3, 64, 64), {"dilation_rate": 2}),
-        ((3, 3, 32, 64), {"groups": 2}),
         ((5, 5, 64, 64), {"strides": (1, 2)}),
         ((5, 3, 64, 64), {}),
         ((1, 1, 64, 64), {}),

@@ -8,7 +8,7 @@ the sums over the parts are sums over more channels:
     more than 5 taps    part (p, q) has the taps t p + i, t q + j and reads pixels as much further on
 
 The input gradient of a stride writes phases instead: it has *targets*, one set of filters for each
-pixel of s x s.
+pixel of s x s; and so has each group of channels sets of its own.
 """
 
 from libc.stddef cimport ptrdiff_t
@@ -30,8 +30,8 @@ cdef struct Tiles:
     int columns
     int out_rows          # of the output, pooled if it is
     int out_columns
-    int channels          # of a part
-    int filters
+    int channels          # of a part of a group
+    int filters           # of a group
     int pooled
     int relu
     int band              # tiles side by side whose lines are made at a time
@@ -43,6 +43,7 @@ cdef struct Tiles:
     int column_parts      # and from left to right, but for those that lie side by side
     int offset            # rows, and pixels, between two parts
     int targets           # outputs of a point of the grid along an axis, the distance of two points
+    int groups
 
 
 cdef inline Tiles tiles_of(const int[::1] fields):
@@ -51,7 +52,7 @@ cdef inline Tiles tiles_of(const int[::1] fields):
     t.channels, t.filters, t.pooled, t.relu = fields[4], fields[5], fields[6], fields[7]
     t.band, t.short_row, t.short_column, t.side = fields[8], fields[9], fields[10], fields[11]
     t.stride, t.parts, t.column_parts = fields[12], fields[13], fields[14]
-    t.offset, t.targets = fields[15], fields[16]
+    t.offset, t.targets, t.groups = fields[15], fields[16], fields[17]
     return t
 
 
@@ -61,7 +62,7 @@ cdef inline int taps_of(const Tiles* t) noexcept nogil:
 
 
 cdef inline int depth_of(const Tiles* t) noexcept nogil:
-    """Channels of all parts."""
+    """Channels of all parts of a group."""
     return t.parts * t.column_parts * t.channels
 
 

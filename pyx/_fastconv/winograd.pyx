@@ -5,8 +5,8 @@ at the same points, and differ in how far a tile is from the next, its *side* of
 kernel's and the output's transform.  Others are cut into parts that have one: see _winograd.pxd.
 Three steps, with `xi` one of the 36 points of the transformed domain:
     V[xi][tile][channel] = B' d B        6x6 input tiles: B' d in lines along the image, for all
-                                         tiles side by side, then the columns of each tile; the
-                                         parts' channels lie behind each other
+                                         tiles side by side, then the columns of each tile; group
+                                         by group the parts' channels lie behind each other
     M[xi][tile][filter]  = V[xi] U[xi]   36 small matrix products, register tiles as conv's
     y                    = A' M A        with bias, ReLU and, fused, the 2x2 max pool: an output
                                          tile is exactly four pool windows, or one
@@ -21,8 +21,8 @@ A tile of whose four rows (columns) the output has at most two is short and lack
 along that axis.  Tiles lie in V and M in the order of `Order`, in which those that have a point
 are neighbours: its product walks them and no others.
 
-The input gradient is the same convolution of dy with the kernel turned round; with a stride there
-is one U for each target, and all share V.  V, M and U hold
+The input gradient is the same convolution of dy with the kernel turned round; with a stride, or in
+groups, there are several *sets* of filters, (target, group), with a U each.  V, M and U hold
 their points SKEW floats more than a power of two apart: the transforms walk all 36 at once.
 """
 
@@ -31,15 +31,16 @@ from libc.stddef cimport ptrdiff_t
 from libc.stdint cimport uint8_t
 
 from _fastconv._tiles cimport (
-    LANES_F32, float_mode, flush_denormals, restore_denormals, turn,
+    LANES_F32, float_mode, flush_denormals, restore_denormals,
 )
 from _fastconv._window cimport (
     Strip, padded_channels, panel_count, panel_vectors, strip_of,
 )
 from _fastconv._winograd cimport (
-    POINTS, REACH, SKEW, Tiles, depth_of, image_rows, is_short_row, load_lines, span_of, taps_of,
+    POINTS, REACH, SKEW, Tiles, depth_of, image_rows, is_short_row, load_lines, span_of,
     tiles_of,
 )
+from _fastconv._winograd_kernel cimport Cut, cut_of, transform_channels
 from _fastconv._work cimport Work, next_task, share_work, wait_for_all
 
 cdef extern from "simd/winograd.h" nogil:
@@ -48,8 +49,6 @@ cdef extern from "simd/winograd.h" nogil:
                           ptrdiff_t) noexcept
     void fc_points_product(ptrdiff_t, int, const float*, ptrdiff_t, int, const float*, float*,
                            ptrdiff_t) noexcept
-    void fc_kernel_tile(const float*, ptrdiff_t, int, float*, ptrdiff_t) noexcept
-    void fc_copy_tap(const float*, ptrdiff_t, int, int, float*, ptrdiff_t) noexcept
 
 cdef extern from "simd/winograd_output.h" nogil:
     void fc_output_tiles(const float*, ptrdiff_t, ptrdiff_t, const float*, int, float*, ptrdiff_t,
@@ -58,10 +57,6 @@ cdef extern from "simd/winograd_output.h" nogil:
                               ptrdiff_t, ptrdiff_t, int, int, int, int) noexcept
 
 SKEWED = SKEW
-cdef enum:
-    MOST_TAPS = 25
-    MOST_LANES = 16
-
 
 cdef struct Order:        # of the tiles of some rows of tiles, as they lie in V and M:
     ptrdiff_t first       # row of these
@@ -106,11 +101,19 @@ cdef void points_product(const Order* o, int xi, int vectors, const float* v, pt
                       m + first * m_tile, m_tile)
 
 
+cdef inline ptrdiff_t group_values(const Tiles* t) noexcept nogil:
+    """Of a group in a tile of V: the parts' channels, and room for the last one's last vector."""
+    cdef const float* kind = NULL
+    return padded_channels(depth_of(t) - t.channels + <int> padded_channels(t.channels, kind), kind)
+
+
 cdef inline ptrdiff_t tile_values(const Tiles* t) noexcept nogil:
-    """Of a tile in V: the parts' channels, and room for the last part's last vector."""
-    cdef int channels = t.channels, lanes = LANES_F32
-    return (depth_of(t) - channels + (channels + lanes - 1) // lanes * lanes + lanes - 1) \
-        // lanes * lanes
+    return t.groups * group_values(t)
+
+
+cdef inline int sets_of(const Tiles* t) noexcept nogil:
+    """Sets of filters, (target, group)."""
+    return t.targets * t.targets * t.groups
 
 
 cdef void input_row(const Tiles* t, const Order* o, const Strip* s, const float* x, ptrdiff_t row,
@@ -141,17 +144,21 @@ cdef inline void input_tile(const Tiles* t, const Strip* s, const float* lines,
                             ptrdiff_t line_step, int part, bint short_row, bint short_column,
                             float* v, ptrdiff_t v_step) noexcept nogil:
     """V of one tile, one row of parts."""
-    cdef int column
-    for column in range(t.column_parts):
-        fc_input_columns(lines + column * t.offset * <ptrdiff_t> s.channels, line_step,
-                         t.stride * <ptrdiff_t> s.channels, t.channels, short_row, short_column,
-                         v + (part * t.column_parts + column) * <ptrdiff_t> t.channels, v_step)
+    cdef int column, group
+    for group in range(t.groups):
+        for column in range(t.column_parts):
+            fc_input_columns(lines + column * t.offset * <ptrdiff_t> s.channels
+                             + group * t.channels, line_step, t.stride * <ptrdiff_t> s.channels,
+                             t.channels, short_row, short_column, v + group * group_values(t)
+                             + (part * t.column_parts + column) * <ptrdiff_t> t.channels, v_step)
 
 
 cdef void output_tiles(const Tiles* t, const float* m, ptrdiff_t m_step, ptrdiff_t m_tile,
                        const float* bias, float* y, uint8_t* winners, ptrdiff_t row, int column,
-                       int count, int target, int start, int channels) noexcept nogil:
-    """Write the outputs of some tiles of one row, counted over all images, for some channels."""
+                       int count, int which, int start, int channels) noexcept nogil:
+    """Write the outputs of some tiles of one row, counted over all images, for some channels of a
+    set of filters."""
+    cdef int target = which // t.groups
     cdef int side = t.side // 2 if t.pooled else t.side
     cdef int down = target // t.targets, right = target % t.targets
     # Points of the grid: of its outputs, as many as lie in the image, the first ones.
@@ -159,16 +166,18 @@ cdef void output_tiles(const Tiles* t, const float* m, ptrdiff_t m_step, ptrdiff
     cdef int rows = min(side, (t.out_rows - down + t.targets - 1) // t.targets - top)
     cdef int columns = min(count * side,
                            (t.out_columns - right + t.targets - 1) // t.targets - left)
-    cdef ptrdiff_t line = <ptrdiff_t> t.out_columns * t.filters
+    cdef ptrdiff_t pixel = <ptrdiff_t> t.groups * t.filters, line = t.out_columns * pixel
     cdef ptrdiff_t at = ((row // t.rows * t.out_rows + t.targets * top + down) * line
-                         + (t.targets * <ptrdiff_t> left + right) * t.filters + start)
+                         + (t.targets * left + right) * pixel)
+    start += which % t.groups * t.filters
+    at += start
     if t.pooled:
         fc_output_pool_tiles(m, m_step, m_tile, bias + start, y + at,
-                             NULL if winners == NULL else winners + at, line, t.filters, t.side,
+                             NULL if winners == NULL else winners + at, line, pixel, t.side,
                              rows, columns, channels)
     elif rows > 0:
         fc_output_tiles(m, m_step, m_tile, bias + start, t.relu, y + at, t.targets * line,
-                        t.targets * <ptrdiff_t> t.filters, t.side, is_short_row(t, row),
+                        t.targets * pixel, t.side, is_short_row(t, row),
                         t.short_column and column == t.columns - 1, rows, columns, channels)
 
 
@@ -184,18 +193,20 @@ cdef void block(const Tiles* t, const Strip* s, const float* x, const float* u,
     cdef Order o = order_of(t, first, last)
     cdef ptrdiff_t v_tile = tile_values(t), v_step = o.tiles * v_tile + SKEW, row, width, m_step
     cdef int panels = panel_count(t.filters, x), task, start, vectors, xi
-    cdef const float* target
+    cdef const float* kernel
+    cdef const float* channels
     for row in range(first, last):
         input_row(t, &o, s, x, row, v, v_step, scratch)
-    for task in range(t.targets * t.targets * panels):
-        target = u + task // panels * POINTS * kernel_step(t)
+    for task in range(sets_of(t) * panels):
+        kernel = u + task // panels * POINTS * kernel_step(t)
+        channels = v + task // panels % t.groups * group_values(t)
         start = task % panels * 2 * LANES_F32
         vectors = panel_vectors(t.filters - start, x)
         width = vectors * LANES_F32
         m_step = o.tiles * width + SKEW
         for xi in range(POINTS):
-            points_product(&o, xi, vectors, v + xi * v_step, v_tile, depth_of(t),
-                           target + xi * kernel_step(t) + <ptrdiff_t> start * depth_of(t),
+            points_product(&o, xi, vectors, channels + xi * v_step, v_tile, depth_of(t),
+                           kernel + xi * kernel_step(t) + <ptrdiff_t> start * depth_of(t),
                            m + xi * m_step, width)
         for row in range(first, last):
             output_row(t, &o, m, m_step, width, bias, y, winners, row, task // panels, start,
@@ -204,14 +215,14 @@ cdef void block(const Tiles* t, const Strip* s, const float* x, const float* u,
 
 cdef void output_row(const Tiles* t, const Order* o, const float* m, ptrdiff_t m_step,
                      ptrdiff_t m_tile, const float* bias, float* y, uint8_t* winners,
-                     ptrdiff_t row, int target, int start, int channels) noexcept nogil:
+                     ptrdiff_t row, int which, int start, int channels) noexcept nogil:
     """Write the outputs of one row of tiles for some channels."""
     if o.columns:
         output_tiles(t, m + place(t, o, row, 0) * m_tile, m_step, m_tile, bias, y, winners, row,
-                     0, o.columns, target, start, channels)
+                     0, o.columns, which, start, channels)
     if t.short_column:
         output_tiles(t, m + place(t, o, row, o.columns) * m_tile, m_step, m_tile, bias, y,
-                     winners, row, o.columns, 1, target, start, channels)
+                     winners, row, o.columns, 1, which, start, channels)
 
 
 def blocked(const float[:, :, :, ::1] x,        # IN
@@ -248,14 +259,14 @@ def staged(const float[:, :, :, ::1] x,         # IN
            uint8_t[:, :, :, ::1] winners,       # OUT or None
            const int[::1] strip, const int[::1] fields, int block_rows,
            float[::1] v,                        # SCRATCH POINTS * (tiles * tile values + SKEW)
-           float[::1] m,                        # SCRATCH the same, of all targets' padded filters
+           float[::1] m,                        # SCRATCH the same, of all sets' padded filters
            float[:, ::1] scratch,               # SCRATCH one row a thread
            int num_threads):
     """The same, `block_rows` tile rows at a time through each step."""
     cdef Tiles t = tiles_of(fields)
     cdef Strip s = strip_of(strip)
     cdef ptrdiff_t rows = x.shape[0] * t.rows, first = 0, last, task, tile
-    cdef int panels = t.targets * t.targets * panel_count(t.filters, &v[0])
+    cdef int panels = sets_of(&t) * panel_count(t.filters, &v[0])
     cdef uint8_t* winner = NULL if winners is None else &winners[0, 0, 0, 0]
     cdef Order o
     cdef Work work, products
@@ -283,110 +294,42 @@ def staged(const float[:, :, :, ::1] x,         # IN
 
 
 cdef inline ptrdiff_t staged_values(const Tiles* t) noexcept nogil:
-    """Of a tile in M: the filters of all targets, those of each padded."""
-    return t.targets * t.targets * padded_channels(t.filters, <const float*> NULL)
+    """Of a tile in M: the filters of all sets, those of each padded."""
+    return sets_of(t) * padded_channels(t.filters, <const float*> NULL)
 
 
 cdef void staged_product(const Tiles* t, const Order* o, const float* v, const float* u, float* m,
                          int xi, int panel) noexcept nogil:
-    """The product of one point and one panel of one target."""
-    cdef int panels = panel_count(t.filters, v), target = panel // panels
+    """The product of one point and one panel of one set."""
+    cdef int panels = panel_count(t.filters, v), which = panel // panels
     cdef int start = panel % panels * 2 * LANES_F32
     cdef ptrdiff_t filters = padded_channels(t.filters, v), m_tile = staged_values(t)
     points_product(o, xi, panel_vectors(t.filters - start, v),
-                   v + xi * (o.tiles * tile_values(t) + SKEW), tile_values(t), depth_of(t),
-                   u + (target * POINTS + xi) * kernel_step(t) + <ptrdiff_t> start * depth_of(t),
-                   m + xi * (o.tiles * m_tile + SKEW) + target * filters + start, m_tile)
+                   v + xi * (o.tiles * tile_values(t) + SKEW)
+                   + which % t.groups * group_values(t), tile_values(t), depth_of(t),
+                   u + (which * POINTS + xi) * kernel_step(t) + <ptrdiff_t> start * depth_of(t),
+                   m + xi * (o.tiles * m_tile + SKEW) + which * filters + start, m_tile)
 
 
 cdef void staged_output(const Tiles* t, const Order* o, const float* m, const float* bias,
                         float* y, uint8_t* winners, ptrdiff_t row, int column) noexcept nogil:
     cdef ptrdiff_t m_tile = staged_values(t)
-    cdef int target
-    for target in range(t.targets * t.targets):
+    cdef int which
+    for which in range(sets_of(t)):
         output_tiles(t, m + place(t, o, row, column) * m_tile
-                     + target * padded_channels(t.filters, m), o.tiles * m_tile + SKEW, m_tile,
-                     bias, y, winners, row, column, 1, target, 0, t.filters)
-
-
-cdef struct Cut:          # of a kernel of (rows, columns, inputs, outputs) into parts:
-    int rows
-    int columns
-    int inputs
-    int outputs
-    int turned            # it is the input gradient's: inputs and outputs are exchanged
-    int taps              # of a part, along an axis
-    int parts             # along an axis
-    int first_row         # tap that is the first of the first part
-    int first_column
-    int part_step         # from a part to the next
-    int tap_step          # from a tap of a part to the next
-    int targets           # the parts are targets
+                     + which * padded_channels(t.filters, m), o.tiles * m_tile + SKEW, m_tile,
+                     bias, y, winners, row, column, 1, which, 0, t.filters)
 
 
 def transform_kernel(const float[:, :, :, ::1] kernel,  # IN (rows, columns, channels, filters)
-                     float[::1] u,                      # OUT [target][xi][panel][channel][lane]
-                     const int[::1] cut,                # IN turned, taps, parts, first row and
-                                                        # column, part step, tap step, targets
+                     float[::1] u,                      # OUT [set][xi][panel][channel][lane]
+                     const int[::1] cut,                # IN as for `cut_of`
                      int num_threads):
     """u = G g G' of all parts."""
-    cdef Cut c
-    cdef int task, blocks
-    c.rows, c.columns = <int> kernel.shape[0], <int> kernel.shape[1]
-    c.inputs, c.outputs = <int> kernel.shape[2], <int> kernel.shape[3]
-    c.turned, c.taps, c.parts, c.first_row, c.first_column = cut[0], cut[1], cut[2], cut[3], cut[4]
-    c.part_step, c.tap_step, c.targets = cut[5], cut[6], cut[7]
-    blocks = ((c.outputs if c.turned else c.inputs) + LANES_F32 - 1) // LANES_F32
+    cdef Cut c = cut_of(cut, kernel.shape)
+    cdef int task, blocks = (c.channels + LANES_F32 - 1) // LANES_F32
     with nogil:
-        for task in prange(c.parts * c.parts * blocks, schedule="static",
+        for task in prange(c.parts * c.parts * c.groups * blocks, schedule="static",
                            num_threads=num_threads):
             transform_channels(&c, &kernel[0, 0, 0, 0], &u[0], task // blocks,
                                task % blocks * LANES_F32)
-
-
-cdef void transform_channels(const Cut* c, const float* kernel, float* u, int part,
-                             int first) noexcept nogil:
-    """A part's U of a vector's count of channels: as many are contiguous in a turned kernel."""
-    cdef int channels = c.outputs if c.turned else c.inputs
-    cdef int filters = c.inputs if c.turned else c.outputs
-    cdef int depth = channels if c.targets else c.parts * c.parts * channels
-    cdef ptrdiff_t step = padded_channels(filters, kernel) * depth + SKEW
-    cdef int vectors, panel, start = 0, channel, count = c.taps * c.taps
-    cdef float taps[MOST_LANES * MOST_TAPS * MOST_LANES]
-    if c.targets:
-        u += part * POINTS * step
-    else:
-        first += part * channels
-    while start < filters:
-        panel = start // (2 * LANES_F32) * 2 * LANES_F32
-        vectors = panel_vectors(filters - panel, kernel)
-        load_taps(c, kernel, part, first % channels, start, taps)
-        for channel in range(first, first + min(LANES_F32, channels - first % channels)):
-            fc_kernel_tile(taps + (channel - first) * count * LANES_F32, LANES_F32, c.taps,
-                           u + <ptrdiff_t> panel * depth
-                           + channel * vectors * LANES_F32 + start - panel, step)
-        start += LANES_F32
-
-
-cdef void load_taps(const Cut* c, const float* kernel, int part, int first, int start,
-                    float* taps) noexcept nogil:
-    """taps [channel][tap][lane] of a part: a vector of channels by a vector of filters; 0 where
-    the kernel has none."""
-    cdef int count = c.taps * c.taps, row, column, tap
-    cdef int channels = min(LANES_F32, (c.outputs if c.turned else c.inputs) - first)
-    cdef int filters = min(LANES_F32, (c.inputs if c.turned else c.outputs) - start)
-    cdef const float* source
-    for tap in range(count):
-        row = c.first_row + part // c.parts * c.part_step + tap // c.taps * c.tap_step
-        column = c.first_column + part % c.parts * c.part_step + tap % c.taps * c.tap_step
-        source = NULL
-        if 0 <= row < c.rows and 0 <= column < c.columns:
-            source = kernel + (row * c.columns + column) * <ptrdiff_t> c.inputs * c.outputs
-        if c.turned and source != NULL:
-            turn(source + <ptrdiff_t> start * c.outputs + first, c.outputs, filters, channels,
-                 taps + tap * LANES_F32, <ptrdiff_t> count * LANES_F32)
-            continue
-        if source != NULL:
-            source += <ptrdiff_t> first * c.outputs + start
-        fc_copy_tap(source, c.outputs, channels, filters, taps + tap * LANES_F32,
-                    <ptrdiff_t> count * LANES_F32)

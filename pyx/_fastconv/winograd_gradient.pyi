@@ -9,7 +9,7 @@ def kernel_gradient(
     fields: np.ndarray,
     block_rows: int,
     block_tiles: int,
-    group: int,
+    together: int,
     v: np.ndarray,
     z: np.ndarray,
     du: np.ndarray,

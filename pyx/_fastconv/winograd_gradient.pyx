@@ -2,12 +2,13 @@
 _winograd.pxd.
 
 It is dg = G' [ sum over tiles V[xi]' Z[xi] ] G with Z = A dy A'.  V lies as
-[xi][vector of a part's channels][tile][lane] and Z as [xi][panel of up to three vectors][tile][lane], so
-that a product walks both without strides and a tile's transform stores whole vectors.  Stages
-of tile rows: their V and Z are made, then the 36 products added to dU, in blocks of tiles of
-which a panel of Z fits the L1 cache.  Where there are few tiles (*together*) a task takes a
-panel and some channels through all 36 products into a dU of its own, and on to dg: a large dU
-never exists.  In either order every value of dU is one sum, tiles in their order.
+[xi][group][vector of a part's channels][tile][lane] and Z as
+[xi][group][panel of up to three vectors][tile][lane], so that a product walks both without strides
+and a tile's transform stores whole vectors.  Stages of tile rows: their V and Z are made, then the 36
+products added to dU, in blocks of tiles of which a panel of Z fits the L1 cache.  Where there are few
+tiles (*together*) a task takes a panel and some channels through all 36 products into a dU of its
+own, and on to dg: a large dU never exists.  In either order every value of dU is one sum, tiles in
+their order.
 """
 
 from cython.parallel cimport parallel, prange, threadid
@@ -49,29 +50,45 @@ cdef void gradient_row(const Tiles* t, const Strip* s, const float* x, const flo
                        float* sums, float* scratch) noexcept nogil:
     """V and Z of one tile row, counted over all images, whose first tile is `tile` of the stage's
     `tiles`; `sums` takes its sum of dy."""
-    cdef ptrdiff_t image = row // t.rows, panel, start, end, step, vector
-    cdef int side = t.side, top = <int> (row % t.rows) * side
-    cdef int rows = min(side, t.out_rows - top), column, columns, part
-    cdef int channel, vectors = vector_count(t.filters)
-    cdef ptrdiff_t line = <ptrdiff_t> t.out_columns * t.filters
+    cdef ptrdiff_t image = row // t.rows
+    cdef int top = <int> (row % t.rows) * t.side, group
+    cdef ptrdiff_t pixel = <ptrdiff_t> t.groups * t.filters
     cdef const float* strip = load_strip(s, x + image * s.height * s.width * s.channels,
                                          t.stride * top, span_of(t, 1), scratch)
-    cdef const float* source
-    cdef float* to
-    step = points_step(tiles, input_vectors(t))
+    dy += (image * t.out_rows + top) * t.out_columns * pixel
+    memset(sums, 0, t.groups * vector_count(t.filters) * LANES_F32 * sizeof(float))
+    for group in range(t.groups):
+        input_tiles(t, s, strip + group * t.channels, tiles, tile,
+                    v + group * input_vectors(t) * tiles * LANES_F32)
+        output_tiles(t, dy + group * t.filters, pixel, min(t.side, t.out_rows - top), tiles, tile,
+                     z + group * vector_count(t.filters) * tiles * LANES_F32,
+                     sums + group * vector_count(t.filters) * LANES_F32)
+
+
+cdef void input_tiles(const Tiles* t, const Strip* s, const float* strip, ptrdiff_t tiles,
+                      ptrdiff_t tile, float* v) noexcept nogil:
+    """V of one group of one tile row."""
+    cdef ptrdiff_t step = points_step(tiles, t.groups * input_vectors(t)), down, right
+    cdef ptrdiff_t pixel = t.stride * <ptrdiff_t> s.channels
+    cdef int part, vector, column
     for part in range(t.parts * t.column_parts):
-        source = strip + t.offset * (part // t.column_parts * s.row_step
-                                     + part % t.column_parts * <ptrdiff_t> s.channels)
+        down = t.offset * (part // t.column_parts) * s.row_step
+        right = t.offset * (part % t.column_parts) * <ptrdiff_t> s.channels
         for vector in range(vector_count(t.channels)):
             for column in range(t.columns):
-                fc_input_tile(source + t.stride * side * column * <ptrdiff_t> s.channels,
-                              t.stride * s.row_step, t.stride * <ptrdiff_t> s.channels,
-                              v + (tile + column) * LANES_F32, step)
-            source += LANES_F32
+                fc_input_tile(strip + down + right + vector * LANES_F32 + t.side * column * pixel,
+                              t.stride * s.row_step, pixel, v + (tile + column) * LANES_F32, step)
             v += tiles * LANES_F32
-    dy += (image * t.out_rows + top) * line
-    step = points_step(tiles, vectors)
-    memset(sums, 0, vectors * LANES_F32 * sizeof(float))
+
+
+cdef void output_tiles(const Tiles* t, const float* dy, ptrdiff_t pixel, int rows, ptrdiff_t tiles,
+                       ptrdiff_t tile, float* z, float* sums) noexcept nogil:
+    """Z of one group of one tile row, of which so many rows exist, and the sum of its dy."""
+    cdef int vectors = vector_count(t.filters), side = t.side, column, columns, channel
+    cdef ptrdiff_t line = t.out_columns * pixel, panel, start, end, vector
+    cdef ptrdiff_t step = points_step(tiles, t.groups * vectors)
+    cdef const float* source
+    cdef float* to
     for panel in range(outer_panels(vectors)):
         start, end = outer_start(panel, vectors), outer_start(panel + 1, vectors)
         to = z + (start * tiles + tile * (end - start)) * LANES_F32
@@ -79,12 +96,11 @@ cdef void gradient_row(const Tiles* t, const Strip* s, const float* x, const flo
             columns = min(side, t.out_columns - side * column)
             for vector in range(start, end):
                 channel = <int> vector * LANES_F32
-                source = dy + side * column * t.filters + channel
+                source = dy + side * column * pixel + channel
                 if rows == side and columns == side and channel + LANES_F32 <= t.filters:
-                    fc_gradient_tile_transform(source, line, t.filters, side, to, step,
-                                               sums + channel)
+                    fc_gradient_tile_transform(source, line, pixel, side, to, step, sums + channel)
                 else:
-                    fc_gradient_edge_transform(source, line, t.filters, side, rows, columns,
+                    fc_gradient_edge_transform(source, line, pixel, side, rows, columns,
                                                t.filters - channel, to, step, sums + channel)
                 to += LANES_F32
 
@@ -94,7 +110,7 @@ cdef inline int vector_count(int channels) noexcept nogil:
 
 
 cdef inline int input_vectors(const Tiles* t) noexcept nogil:
-    """Of all parts' channels, those of each padded."""
+    """Of all parts' channels of a group, those of each padded."""
     return t.parts * t.column_parts * vector_count(t.channels)
 
 
@@ -131,7 +147,7 @@ cdef void outer_product(const float* v, const float* z, ptrdiff_t tiles, ptrdiff
 cdef void outer_point(const Tiles* t, const float* v, const float* z, float* du, ptrdiff_t tiles,
                       ptrdiff_t block, ptrdiff_t first_panel, ptrdiff_t last_panel,
                       int fresh) noexcept nogil:
-    """Add the stage's tiles to some panels of one xi."""
+    """Add the stage's tiles to some panels of one xi of one group."""
     cdef int channels = input_vectors(t), filters = vector_count(t.filters)
     cdef ptrdiff_t pieces = (tiles + block - 1) // block, piece, panel, start
     for piece in range(pieces):
@@ -143,30 +159,48 @@ cdef void outer_point(const Tiles* t, const float* v, const float* z, float* du,
                           du + start * channels * LANES_F32, fresh and piece == 0)
 
 
+cdef void outer_split(const Tiles* t, const float* v, const float* z, float* du, ptrdiff_t tiles,
+                      ptrdiff_t block, ptrdiff_t task, ptrdiff_t splits, int fresh) noexcept nogil:
+    """Add the stage's tiles to one share of the panels of one xi of one group."""
+    cdef int channels = input_vectors(t), filters = vector_count(t.filters)
+    cdef ptrdiff_t panels = outer_panels(filters), split = task % splits
+    cdef ptrdiff_t xi = task // splits % POINTS, group = task // splits // POINTS
+    outer_point(t, v + xi * points_step(tiles, t.groups * channels)
+                + group * channels * tiles * LANES_F32,
+                z + xi * points_step(tiles, t.groups * filters)
+                + group * filters * tiles * LANES_F32,
+                du + xi * points_step(t.groups * channels * LANES_F32, filters)
+                + group * channels * LANES_F32 * filters * LANES_F32, tiles, block,
+                split * panels // splits, (split + 1) * panels // splits, fresh)
+
+
 cdef void outer_panel(const Tiles* t, const float* v, const float* z, float* du, ptrdiff_t tiles,
-                      int group, ptrdiff_t task, const Kernel* dkernel) noexcept nogil:
-    """dg of one panel and one group of channels' vectors, all points together."""
+                      int part, ptrdiff_t task, int group, const Kernel* dkernel) noexcept nogil:
+    """dg of one panel and one part of a group's channels, `part` vectors, all points together."""
     cdef int channels = input_vectors(t), filters = vector_count(t.filters), vectors
-    cdef ptrdiff_t groups = (channels + group - 1) // group, panel = task // groups, xi
-    cdef ptrdiff_t first = task % groups * channels // groups
-    cdef ptrdiff_t last = (task % groups + 1) * channels // groups
+    cdef ptrdiff_t parts = (channels + part - 1) // part, panel = task // parts, xi
+    cdef ptrdiff_t first = task % parts * channels // parts
+    cdef ptrdiff_t last = (task % parts + 1) * channels // parts
     cdef ptrdiff_t start = outer_start(panel, filters) * LANES_F32, step
     vectors = <int> (outer_start(panel + 1, filters) - outer_start(panel, filters))
     step = points_step((last - first) * LANES_F32, vectors)
+    v += group * channels * tiles * LANES_F32
+    z += group * filters * tiles * LANES_F32 + start * tiles
     for xi in range(POINTS):
-        outer_product(v + xi * points_step(tiles, channels),
-                      z + xi * points_step(tiles, filters) + start * tiles, tiles, 0, tiles,
-                      first, last, vectors, du + xi * step, 1)
-    kernel_gradient_panel(t, du, step, first * LANES_F32, last * LANES_F32, start, vectors,
+        outer_product(v + xi * points_step(tiles, t.groups * channels),
+                      z + xi * points_step(tiles, t.groups * filters), tiles, 0, tiles, first,
+                      last, vectors, du + xi * step, 1)
+    kernel_gradient_panel(t, du, step, first * LANES_F32, last * LANES_F32, start, vectors, group,
                           dkernel)
 
 
 cdef void kernel_gradient_panel(const Tiles* t, const float* du, ptrdiff_t step, ptrdiff_t first,
-                                ptrdiff_t last, ptrdiff_t start, int vectors,
+                                ptrdiff_t last, ptrdiff_t start, int vectors, int group,
                                 const Kernel* dkernel) noexcept nogil:
-    """dg of lanes [first, last) of the channels and the panel of filters that starts at `start`."""
+    """dg of lanes [first, last) of a group's channels and the panel of filters from `start` on."""
     cdef int padded = vector_count(t.channels) * LANES_F32
-    cdef ptrdiff_t lane, filter
+    cdef ptrdiff_t lane, filter, filters = <ptrdiff_t> t.groups * t.filters
+    cdef float* values = dkernel.values + group * t.filters
     cdef int k
     for lane in range(first, last):
         for k in range(vectors):
@@ -175,17 +209,16 @@ cdef void kernel_gradient_panel(const Tiles* t, const float* du, ptrdiff_t step,
                 pass
             elif t.parts == 1:
                 fc_kernel_gradient_tile(du, step, taps_of(t),
-                                        dkernel.values + lane * t.filters + filter,
-                                        <ptrdiff_t> t.channels * t.filters,
-                                        <int> (t.filters - filter))
+                                        values + lane * filters + filter,
+                                        t.channels * filters, <int> (t.filters - filter))
             else:
                 part_gradient(t, du, step, <int> (lane // padded), <int> (lane % padded), filter,
-                              dkernel)
+                              values, dkernel)
             du += LANES_F32
 
 
 cdef void part_gradient(const Tiles* t, const float* du, ptrdiff_t step, int part, int channel,
-                        ptrdiff_t filter, const Kernel* dkernel) noexcept nogil:
+                        ptrdiff_t filter, float* values, const Kernel* dkernel) noexcept nogil:
     """dg of a channel of a part and one vector of filters, those taps that the kernel has."""
     cdef int taps = taps_of(t), inputs = dkernel.channels, tap
     # Where a part's channels are those of pixels side by side, these are its column.
@@ -198,23 +231,24 @@ cdef void part_gradient(const Tiles* t, const float* du, ptrdiff_t step, int par
         row = top + tap // taps * t.stride
         column = left + tap % taps * t.stride
         if row < dkernel.side and column < dkernel.side:
-            memcpy(dkernel.values
-                   + ((row * dkernel.side + column) * <ptrdiff_t> inputs + channel % inputs)
-                   * t.filters + filter, tile + tap * LANES_F32,
+            memcpy(values + ((row * dkernel.side + column) * <ptrdiff_t> inputs + channel % inputs)
+                   * t.groups * t.filters + filter, tile + tap * LANES_F32,
                    <size_t> some * sizeof(float))
 
 
 cdef void kernel_gradient_lane(const Tiles* t, const float* du, ptrdiff_t lane,
                                const Kernel* dkernel) noexcept nogil:
-    """dg of one lane of the channels, all filters."""
+    """dg of one lane of all groups' channels and its group's filters."""
     cdef int channels = input_vectors(t), filters = vector_count(t.filters), vectors
-    cdef ptrdiff_t panel, start
+    cdef int group = <int> (lane // (channels * LANES_F32))
+    cdef ptrdiff_t panel, start, step = points_step(t.groups * channels * LANES_F32, filters)
+    lane -= group * channels * LANES_F32
+    du += group * channels * LANES_F32 * filters * LANES_F32
     for panel in range(outer_panels(filters)):
         start = outer_start(panel, filters) * LANES_F32
         vectors = <int> (outer_start(panel + 1, filters) - outer_start(panel, filters))
         kernel_gradient_panel(t, du + start * channels * LANES_F32 + lane * vectors * LANES_F32,
-                              points_step(channels * LANES_F32, filters), lane, lane + 1, start,
-                              vectors, dkernel)
+                              step, lane, lane + 1, start, vectors, group, dkernel)
 
 
 def kernel_gradient(const float[:, :, :, ::1] x,    # IN
@@ -222,35 +256,35 @@ def kernel_gradient(const float[:, :, :, ::1] x,    # IN
                     const int[::1] strip, const int[::1] fields,
                     int block_rows,                 # tile rows of one stage
                     int block_tiles,                # tiles of which a panel of Z fits the L1 cache
-                    int group,                      # vectors of channels of a task, 0: by points
+                    int together,                   # vectors of channels of a task, 0: by points
                     float[::1] v,                   # SCRATCH 36 points of a stage's tiles
                     float[::1] z,                   # SCRATCH the same
-                    float[:, ::1] du,               # SCRATCH one row, or with `group` one a thread
-                    float[:, ::1] sums,             # SCRATCH (tile rows of all images, filters)
+                    float[:, ::1] du,               # SCRATCH one row, or with `together` one a thread
+                    float[:, ::1] sums,             # SCRATCH (tile rows of all images, padded filters)
                     float[:, ::1] scratch,          # SCRATCH one row a thread
                     float[:, :, :, ::1] dkernel,    # OUT
                     float[::1] dbias,               # OUT or None
                     int num_threads):
-    """dkernel and dbias, the pixels' sum of dy; with `group` there is one stage."""
+    """dkernel and dbias, the pixels' sum of dy; with `together` there is one stage."""
     cdef Tiles t = tiles_of(fields)
     cdef Strip s = strip_of(strip)
-    cdef ptrdiff_t rows = x.shape[0] * t.rows, first = 0, last, task, tiles, splits, xi, split
-    cdef ptrdiff_t lane
-    cdef Kernel gradient
+    cdef ptrdiff_t rows = x.shape[0] * t.rows, first = 0, last, task, tiles, splits, lane
     cdef int channels = input_vectors(&t), filters = vector_count(t.filters), k
-    cdef ptrdiff_t panels = outer_panels(filters)
+    cdef ptrdiff_t panels = outer_panels(filters), parts = 1
+    cdef Kernel gradient
     cdef Work work, products
     cdef float_mode mode = 0
     gradient.values, gradient.side = &dkernel[0, 0, 0, 0], <int> dkernel.shape[0]
     gradient.channels = <int> dkernel.shape[2]
     # A value of dU is one sum whoever adds to it: the tasks may follow the threads.
     splits = min(panels, (4 * num_threads + POINTS - 1) // POINTS)
+    if together:
+        parts = panels * ((channels + together - 1) // together)
     while first < rows:
         last = min(first + block_rows, rows)
         tiles = (last - first) * t.columns
         share_work(&work, last - first, num_threads)
-        share_work(&products, panels * ((channels + group - 1) // group) if group
-                   else POINTS * splits, num_threads)
+        share_work(&products, t.groups * (parts if together else POINTS * splits), num_threads)
         with nogil, parallel(num_threads=num_threads):
             mode = flush_denormals()
             while (task := next_task(&work, threadid())) >= 0:
@@ -258,28 +292,22 @@ def kernel_gradient(const float[:, :, :, ::1] x,    # IN
                              &v[0], &z[0], tiles, task * t.columns,
                              &sums[first + task, 0], &scratch[threadid(), 0])
             wait_for_all()
-            if group:
-                while (task := next_task(&products, threadid())) >= 0:
-                    outer_panel(&t, &v[0], &z[0], &du[threadid(), 0], tiles, group, task,
-                                &gradient)
-            else:
-                while (task := next_task(&products, threadid())) >= 0:
-                    xi = task // splits
-                    split = task % splits
-                    outer_point(&t, &v[xi * points_step(tiles, channels)],
-                                &z[xi * points_step(tiles, filters)],
-                                &du[0, xi * points_step(channels * LANES_F32, filters)], tiles,
-                                block_tiles, split * panels // splits,
-                                (split + 1) * panels // splits, first == 0)
-                if last == rows:
-                    wait_for_all()
-                    for lane in prange(channels * LANES_F32, schedule="static"):
-                        kernel_gradient_lane(&t, &du[0, 0], lane, &gradient)
+            while (task := next_task(&products, threadid())) >= 0:
+                if together:
+                    outer_panel(&t, &v[0], &z[0], &du[threadid(), 0], tiles, together,
+                                task % parts, <int> (task // parts), &gradient)
+                else:
+                    outer_split(&t, &v[0], &z[0], &du[0, 0], tiles, block_tiles, task, splits,
+                                first == 0)
+            if last == rows and not together:
+                wait_for_all()
+                for lane in prange(t.groups * channels * LANES_F32, schedule="static"):
+                    kernel_gradient_lane(&t, &du[0, 0], lane, &gradient)
             restore_denormals(mode)
         first = last
     if dbias is not None:
-        for k in range(t.filters):
+        for k in range(t.groups * t.filters):
             dbias[k] = 0
         for task in range(rows):
-            for k in range(t.filters):
-                dbias[k] += sums[task, k]
+            for k in range(t.groups * t.filters):
+                dbias[k] += sums[task, k // t.filters * filters * LANES_F32 + k % t.filters]

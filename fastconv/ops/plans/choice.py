@@ -85,15 +85,15 @@ def winograd_output(
     relu: bool = False,
 ) -> WinogradPlan | WinogradNarrowPlan | None:
     """Return a plan of the output by Winograd's algorithm, None where direct is faster."""
-    if groups != 1 or not _transforms(dtype):
+    if not _transforms(dtype):
         return None
-    cuts = [cut for cut in forward_cuts(window) if not (pooled and cut.side % 2)]
-    if not cuts or _shallow(input_shape[3], filters, dtype):
+    cuts = [cut for cut in forward_cuts(window, groups) if not (pooled and cut.side % 2)]
+    if not cuts or _shallow(input_shape[3] // groups, filters // groups, dtype):
         return None
-    if _narrow(input_shape, window, pooled=pooled):
+    if groups == 1 and _narrow(input_shape, window, pooled=pooled):
         return WinogradNarrowPlan(input_shape, filters, cuts[0], pooled=pooled, relu=relu)
     cost, cut = _cheapest(cuts, _winograd_cost, input_shape, filters, pooled)
-    if not _pays(cost, input_shape, filters, window, pooled=pooled):
+    if not _pays(cost, input_shape, filters, window, groups, pooled=pooled):
         return None
     return WinogradPlan(input_shape, filters, cut, pooled=pooled, relu=relu)
 
@@ -106,19 +106,17 @@ def winograd_input_gradient(
     dtype: np.dtype,
 ) -> WinogradPlan | None:
     """Return a plan of the input gradient by Winograd's algorithm, or None."""
-    if groups != 1 or not _transforms(dtype):
-        return None
-    cuts = input_gradient_cuts(window)
+    cuts = input_gradient_cuts(window, groups) if _transforms(dtype) else []
     if not cuts:
         return None
     images, _, _, filters = output_shape
     input_shape = (images, window.rows.size, window.columns.size, channels)
-    kernel_shape = (window.rows.window, window.columns.window, channels, filters)
+    kernel_shape = (window.rows.window, window.columns.window, channels // groups, filters)
     arguments = (input_shape, kernel_shape, window, groups, dtype)
     overlaps = overlap_over_panels(*arguments) < 1
     overlap = overlap_over_panels(*arguments, dots=False) if overlaps else None
     cost, cut = _cheapest(cuts, _winograd_cost, output_shape, channels)
-    if not _pays(cost, output_shape, channels, window, turned=True, overlap=overlap):
+    if not _pays(cost, output_shape, channels, window, groups, turned=True, overlap=overlap):
         return None
     return WinogradPlan(output_shape, channels, cut)
 
@@ -155,12 +153,12 @@ def kernel_gradient(
 ) -> AnyKernelGradientPlan:
     """Return the plan of the kernel gradient by the fastest algorithm."""
     filters = kernel_shape[3]
-    cuts = forward_cuts(window) if groups == 1 and _transforms(dtype) else []
-    if cuts and _narrow_gradient(input_shape, filters, window):
+    cuts = forward_cuts(window, groups) if _transforms(dtype) else []
+    if cuts and groups == 1 and _narrow_gradient(input_shape, filters, window):
         return WinogradNarrowPlan(input_shape, filters, cuts[0])
     if cuts:
         cost, cut = _cheapest(cuts, winograd_cost, input_shape, filters)
-        if _gradient_pays(cost, input_shape, filters, window):
+        if _gradient_pays(cost, input_shape, filters, window, groups):
             return WinogradKernelGradientPlan(input_shape, filters, cut)
     arguments = (input_shape, kernel_shape, window, groups, dtype)
     _, plan, kernels = _direct_gradient(*arguments)
@@ -270,8 +268,9 @@ def _winograd_cost(
     rows, columns = (size // 2 * 2 if pooled else size for size in cut.grid)
     tiles = images * _whole_tiles(rows, pooled, cut.side)
     tiles *= _whole_tiles(columns, pooled, cut.side)
-    inputs = cut.parts * cut.column_parts * pad_channels(cut.part_channels(channels), dtype)
-    outputs = cut.targets**2 * pad_channels(filters, dtype)
+    part = pad_channels(cut.part_channels(channels), dtype)
+    inputs = cut.groups * cut.parts * cut.column_parts * part
+    outputs = cut.sets * pad_channels(filters // cut.groups, dtype)
     points = POINTS * cut.depth(channels) * outputs
     kernel = KERNEL_COST if points * dtype.itemsize <= KERNEL_BYTES else LARGE_KERNEL_COST
     kernel += TURNED_COST * cut.turned
@@ -283,6 +282,7 @@ def _pays(
     source_shape: tuple[int, int, int, int],
     filters: int,
     window: Window,
+    groups: int,
     *,
     pooled: bool = False,
     turned: bool = False,
@@ -290,7 +290,7 @@ def _pays(
 ) -> bool:
     """Whether `cost`, of Winograd's algorithm, is less than the direct one's, which is that by
     overlap-add where the cost of that over panels' is given."""
-    images, _, _, channels = source_shape
+    images, channels, filters = source_shape[0], source_shape[3] // groups, filters // groups
     dtype = np.dtype(np.float32)
     products = channels * pad_channels(filters, dtype)
     taps = window.rows.window * window.columns.window
@@ -305,7 +305,7 @@ def _pays(
         per_pixel *= DIRECT_PHASE_COST if turned and window.rows.stride > 1 else 1
         side = window.rows.window
         per_pixel = min(per_pixel, dots_beside_winograd(channels, filters, side, dtype, pooled))
-    return cost < per_pixel * pixels + taps * products * DIRECT_KERNEL_COST
+    return cost < groups * (per_pixel * pixels + taps * products * DIRECT_KERNEL_COST)
 
 
 def _summed(axis: Axis, turned: bool, pooled: bool, exactly: bool) -> float:
@@ -318,13 +318,13 @@ def _summed(axis: Axis, turned: bool, pooled: bool, exactly: bool) -> float:
 
 
 def _gradient_pays(
-    cost: float, input_shape: tuple[int, int, int, int], filters: int, window: Window
+    cost: float, input_shape: tuple[int, int, int, int], filters: int, window: Window, groups: int
 ) -> bool:
     """Whether `cost`, of the kernel gradient by Winograd's algorithm, is the least."""
-    channels, side, dtype = input_shape[3], window.rows.window, np.dtype(np.float32)
+    channels, side, dtype = input_shape[3] // groups, window.rows.window, np.dtype(np.float32)
     if _is_plain(window) and channels < GRADIENT_CHANNELS:
         return False
-    arguments = (input_shape, (side, side, channels, filters), window, 1, dtype)
+    arguments = (input_shape, (side, side, channels, filters), window, groups, dtype)
     return cost < _direct_gradient(*arguments)[0]
 
 

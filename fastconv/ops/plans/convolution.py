@@ -84,11 +84,11 @@ class Conv2DPlan:
         """Write [relu](conv2d(x, kernel) + bias) to `out`."""
         if not out.size:
             return
-        if self._winograd is not None:
-            self._winograd.forward(x, kernel, bias, out)
-            return
         if self._grouped.output is not None:
             self._grouped.output.forward(x, kernel, bias, out)
+            return
+        if self._winograd is not None:
+            self._winograd.forward(x, kernel, bias, out)
             return
         start = self._scratch("bias", self._forward.padded)
         start[:] = 0

@@ -45,12 +45,15 @@ def winograd_cost(cut: Cut, input_shape: tuple[int, int, int, int], filters: int
     """Return the cost of the kernel gradient by Winograd's algorithm."""
     images, _, _, channels = input_shape
     dtype, side = np.dtype(np.float32), cut.side
-    inputs = cut.parts * cut.column_parts * pad_channels(cut.part_channels(channels), dtype)
-    outputs = pad_channels(filters, dtype)
+    part = pad_channels(cut.part_channels(channels), dtype)
+    inputs, outputs = (
+        cut.parts * cut.column_parts * part,
+        pad_channels(filters // cut.groups, dtype),
+    )
     tiles = images * -(-cut.grid[0] // side) * -(-cut.grid[1] // side)
     points = POINTS * inputs * outputs
     transforms = TRANSFORM_COST[side] * (inputs + outputs)
-    return tiles * (POINT_COST * points + transforms) + KERNEL_COST * points
+    return cut.groups * (tiles * (POINT_COST * points + transforms) + KERNEL_COST * points)
 
 
 def plane_cost(

@@ -71,9 +71,9 @@ class Tiling:
         #: Of a strip that one row of tiles reads, if it is not read in place.
         self.strip_size = cut.span(1) * self.line
         #: Values of a tile in V, with room for the last part's last vector.
-        self.values = _padded(cut.depth(channels) - part + _padded(part))
-        sizes = (self.rows, self.columns, *output, part, filters)
-        walk = (cut.stride, cut.parts, cut.column_parts, cut.offset, cut.targets)
+        self.values = cut.groups * _padded(cut.depth(channels) - part + _padded(part))
+        sizes = (self.rows, self.columns, *output, part, filters // cut.groups)
+        walk = (cut.stride, cut.parts, cut.column_parts, cut.offset, cut.targets, cut.groups)
         self.fields = np.array(
             [*sizes, pooled, relu, self.band, *is_short, cut.side, *walk], np.int32
         )
@@ -106,14 +106,15 @@ class WinogradPlan:
         images, _, _, channels = input_shape
         self._tiles = Tiling(input_shape, filters, cut, pooled=pooled, relu=relu)
         self._rows = images * self._tiles.rows
-        targets = cut.targets**2
-        self._padded_filters = _padded(filters)
-        self._outputs = targets * self._padded_filters
+        padded = _padded(filters // cut.groups)
+        self._outputs = cut.sets * padded
+        #: The last group's vectors may end behind all filters.
+        self._bias_size = filters + padded
         self._scratch = Scratch(np.float32)
-        self._kernel_size = targets * _points(self._padded_filters * cut.depth(channels))
+        self._kernel_size = cut.sets * _points(padded * cut.depth(channels))
         self._kernel = PackedKernel(self._kernel_size, np.dtype(np.float32))
         parts = cut.targets if cut.targets > 1 else cut.parts
-        steps = (cut.part_step, cut.tap_step, cut.targets > 1)
+        steps = (cut.part_step, cut.tap_step, cut.targets > 1, cut.groups)
         self._cut = np.array([cut.turned, cut.taps, parts, *cut.first, *steps], np.int32)
 
     def forward(
@@ -127,7 +128,7 @@ class WinogradPlan:
         """Write the output, and to `winners` which pixel of each pool window it came from."""
         threads = runtime.get_num_threads()
         u = self._kernel(kernel, self._transform)
-        start = padded_bias(self._scratch, bias, self._padded_filters)
+        start = padded_bias(self._scratch, bias, self._bias_size)
         # Few rows of tiles do not share out evenly; the steps of a stage do.
         few = self._rows < 4 * threads
         staged = few or by_stages(4 * self._kernel_size, self._tiles.values, self._outputs)
@@ -139,7 +140,7 @@ class WinogradPlan:
         _kernels.transform_kernel(kernel, u, self._cut, threads)
 
     def _run_blocked(self, x, u, start, out, winners, threads):
-        panel = min(2 * _lanes(), self._padded_filters)
+        panel = min(2 * _lanes(), self._outputs)
         row = POINTS * self._tiles.columns * 4 * (self._tiles.values + panel)
         fair = -(-self._rows // (3 * threads))
         block = max(1, min(BLOCK_BYTES // row, fair))
@@ -190,13 +191,14 @@ class WinogradKernelGradientPlan:
         self._tiles = Tiling(input_shape, filters, cut)
         self._rows = images * self._tiles.rows
         part = _padded(cut.part_channels(channels))
-        self._channels = cut.parts * cut.column_parts * part
-        self._filters = _padded(filters)
+        self._channels = cut.groups * cut.parts * cut.column_parts * part
+        self._filters = cut.groups * _padded(filters // cut.groups)
         columns, lanes = self._tiles.columns, _lanes()
         panel = _gradient_kernels.OUTER * lanes
         self._block_tiles = max(1, PANEL_BYTES // (4 * panel))
         row = POINTS * columns * 4 * (self._channels + self._filters)
-        gradient = POINTS * 4 * self._channels * self._filters
+        of_group = self._filters // cut.groups
+        gradient = POINTS * 4 * self._channels * of_group
         stage = min(max(GRADIENT_STAGE_BYTES, gradient), STAGED_BYTES)
         # With few tiles a sum is short: it had better not go through memory 36 times.
         together = self._rows * columns <= self._block_tiles and self._rows * row <= STAGED_BYTES
@@ -204,10 +206,10 @@ class WinogradKernelGradientPlan:
         self._block = -(-self._rows // stages)
         tiles = self._block * columns
         group = max(1, GROUP_BYTES // (4 * POINTS * panel * lanes)) if together else 0
-        self._group = min(group, self._channels // lanes)
+        self._group = min(group, self._channels // cut.groups // lanes)
         self._v = _points(tiles * self._channels)
         self._z = _points(tiles * self._filters)
-        width = (self._group * lanes, panel) if together else (self._channels, self._filters)
+        width = (self._group * lanes, panel) if together else (self._channels, of_group)
         self._du = _points(width[0] * width[1])
         self._scratch = Scratch(np.float32)
 

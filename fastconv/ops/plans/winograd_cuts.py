@@ -47,6 +47,8 @@ class Cut(NamedTuple):
     """From a part's first tap, or a target's, to the next one's."""
     tap_step: int = 1
     """From a tap of a part to the next."""
+    groups: int = 1
+    """Of channels."""
 
     @property
     def side(self) -> int:
@@ -56,20 +58,25 @@ class Cut(NamedTuple):
     @property
     def beside(self) -> bool:
         """Whether parts that are neighbours along a row lie side by side, like channels."""
-        return self.parts > 1 and self.stride > 1
+        return self.parts > 1 and self.stride > 1 and self.groups == 1
 
     @property
     def column_parts(self) -> int:
         """Parts along a row that do not lie side by side."""
         return 1 if self.beside else self.parts
 
+    @property
+    def sets(self) -> int:
+        """Sets of filters: one for each target of each group."""
+        return self.targets**2 * self.groups
+
     def part_channels(self, channels: int) -> int:
-        """Return the channels of a part, or of those side by side."""
-        return channels * self.parts if self.beside else channels
+        """Return the channels of a group's part, or of those side by side, of all `channels`."""
+        return channels // self.groups * (self.parts if self.beside else 1)
 
     def depth(self, channels: int) -> int:
-        """Return the channels of all parts."""
-        return channels * self.parts**2
+        """Return the channels of all parts of a group."""
+        return channels // self.groups * self.parts**2
 
     def span(self, tiles: int) -> int:
         """Return the pixels that some tiles read along an axis."""
@@ -77,7 +84,7 @@ class Cut(NamedTuple):
         return self.stride * (inputs - 1) + 1 + self.offset * (self.parts - 1)
 
 
-def forward_cuts(window: Window) -> list[Cut]:
+def forward_cuts(window: Window, groups: int = 1) -> list[Cut]:
     """Return the ways to cut the output's convolution; none of those that have no transform."""
     if not _square(window):
         return []
@@ -86,6 +93,7 @@ def forward_cuts(window: Window) -> list[Cut]:
         "before": (rows.before, columns.before),
         "grid": (rows.output, columns.output),
         "output": (rows.output, columns.output),
+        "groups": groups,
     }
     if rows.stride > 1:
         taps = -(-rows.window // rows.stride)
@@ -99,24 +107,24 @@ def forward_cuts(window: Window) -> list[Cut]:
     ]
 
 
-def input_gradient_cuts(window: Window) -> list[Cut]:
+def input_gradient_cuts(window: Window, groups: int = 1) -> list[Cut]:
     """Return the same of the input gradient: the source is dy."""
     if not _square(window):
         return []
     if window.rows.stride > 1:
-        return _strided_gradient(window)
+        return _strided_gradient(window, groups)
     last = window.rows.window - 1
     before = tuple(last - axis.before for axis in window)
     size = tuple(axis.size for axis in window)
     if min(before) < 0:
         return []
     return [
-        Cut(taps, parts, 1, taps, before, size, size, 1, True, (last, last), -taps, -1)
+        Cut(taps, parts, 1, taps, before, size, size, 1, True, (last, last), -taps, -1, groups)
         for taps, parts in _blocks(window.rows.window)
     ]
 
 
-def _strided_gradient(window: Window) -> list[Cut]:
+def _strided_gradient(window: Window, groups: int) -> list[Cut]:
     """Return the cut whose targets are the input's phases, all of the same tiles of dy.
 
     Input s n + r is the sum over t of dy[n + c - t] times tap s (t - c) + r + padding, for each c
@@ -133,7 +141,7 @@ def _strided_gradient(window: Window) -> list[Cut]:
     size = tuple(axis.size for axis in window)
     grid = tuple(-(-pixels // stride) for pixels in size)
     first = tuple(stride * (taps - 1) - more for more in lead)
-    return [Cut(taps, 1, 1, 0, before, grid, size, stride, True, first, 1, -stride)]
+    return [Cut(taps, 1, 1, 0, before, grid, size, stride, True, first, 1, -stride, groups)]
 
 
 def _square(window: Window) -> bool:
