@@ -55,6 +55,7 @@ def always(request):
         patch.setattr(choice, "_gradient_pays", lambda *arguments: True)
         patch.setattr(choice, "_shallow", lambda *arguments: False)
         patch.setattr(choice, "_cheapest", some)
+        patch.setattr(choice, "MOST_KERNEL_BYTES", 1 << 30)
         patch.setattr(convolution, "depthwise", lambda *arguments, **options: choice.Grouped())
         patch.setattr(
             choice, "_narrow", lambda x, window, **options: few and choice._is_plain(window)
@@ -308,3 +309,17 @@ def test_a_model_follows_the_switch():
     assert not np.array_equal(fast, direct)
     assert_close(fast, direct)
     np.testing.assert_array_equal(model.predict(x, verbose=0), fast)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "stride", "taken"),
+    [((3, 3, 512, 512), 1, True), ((3, 3, 128, 128), 2, True), ((3, 3, 512, 512), 2, False)],
+    ids=str,
+)
+def test_a_transformed_kernel_does_not_fill_the_memory(always, monkeypatch, kernel, stride, taken):
+    """In parts it may have 16 times the bytes of the kernel: 151 MB of 9."""
+    monkeypatch.setattr(choice, "MOST_KERNEL_BYTES", 64 << 20)
+    plan = Conv2DPlan((1, 20, 20, kernel[2]), kernel, strides=stride)
+    plan._plan_input_gradient()
+    assert (plan._winograd is not None) == (plan._winograd_gradient is not None) == taken
+    assert isinstance(plan._plan_kernel_gradient(), WINOGRAD) == taken

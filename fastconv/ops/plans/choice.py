@@ -55,6 +55,8 @@ DIRECT_COST, DIRECT_KERNEL_COST = 1.35, 60
 """Of a multiply-add of the direct kernels, and of packing one value of the kernel."""
 DIRECT_PHASE_COST = 1.3
 """Of the direct kernels' multiply-add in a strided input gradient, whose runs are short."""
+MOST_KERNEL_BYTES = 64 * 1024 * 1024
+"""Of the transformed kernel of several parts, or its gradient, which may be 16 times the kernel."""
 GRADIENT_CHANNELS = 8
 """Of fewer, one of the other three is faster whatever these costs say."""
 SHALLOW_CHANNELS = (4, 2, 1)
@@ -87,8 +89,10 @@ def winograd_output(
     """Return a plan of the output by Winograd's algorithm, None where direct is faster."""
     if not _transforms(dtype):
         return None
+    channels = input_shape[3]
     cuts = [cut for cut in forward_cuts(window, groups) if not (pooled and cut.side % 2)]
-    if not cuts or _shallow(input_shape[3] // groups, filters // groups, dtype):
+    cuts = _small(cuts, channels, filters)
+    if not cuts or _shallow(channels // groups, filters // groups, dtype):
         return None
     if groups == 1 and _narrow(input_shape, window, pooled=pooled):
         return WinogradNarrowPlan(input_shape, filters, cuts[0], pooled=pooled, relu=relu)
@@ -106,10 +110,11 @@ def winograd_input_gradient(
     dtype: np.dtype,
 ) -> WinogradPlan | None:
     """Return a plan of the input gradient by Winograd's algorithm, or None."""
+    images, _, _, filters = output_shape
     cuts = input_gradient_cuts(window, groups) if _transforms(dtype) else []
+    cuts = _small(cuts, filters, channels)
     if not cuts:
         return None
-    images, _, _, filters = output_shape
     input_shape = (images, window.rows.size, window.columns.size, channels)
     kernel_shape = (window.rows.window, window.columns.window, channels // groups, filters)
     arguments = (input_shape, kernel_shape, window, groups, dtype)
@@ -154,6 +159,7 @@ def kernel_gradient(
     """Return the plan of the kernel gradient by the fastest algorithm."""
     filters = kernel_shape[3]
     cuts = forward_cuts(window, groups) if _transforms(dtype) else []
+    cuts = _small(cuts, input_shape[3], filters)
     if cuts and groups == 1 and _narrow_gradient(input_shape, filters, window):
         return WinogradNarrowPlan(input_shape, filters, cuts[0])
     if cuts:
@@ -253,6 +259,20 @@ def _whole_tiles(size: int, pooled: bool, side: int = 4) -> float:
         return -(-size // side)
     part = SHORT_POOLED_TILE if pooled else SHORT_TILE
     return size // 4 + (0, part, part, 1)[size % 4]
+
+
+def _small(cuts: list[Cut], channels: int, filters: int) -> list[Cut]:
+    """Return those whose transformed kernel is no burden on the memory."""
+
+    def kernel_bytes(cut: Cut) -> int:
+        outputs = cut.sets * pad_channels(filters // cut.groups, np.dtype(np.float32))
+        return 4 * POINTS * cut.depth(channels) * outputs
+
+    return [
+        cut
+        for cut in cuts
+        if cut.parts == cut.targets == 1 or kernel_bytes(cut) <= MOST_KERNEL_BYTES
+    ]
 
 
 def _cheapest(cuts: list[Cut], cost_of: Callable[..., float], *shape: Any) -> tuple[float, Cut]:
