@@ -22,6 +22,8 @@ sides = st.one_of(st.integers(1, 14), st.just(17))
 edge = st.integers(0, 3)
 FORMS = [(3, 1, 0), (5, 1, 0), (5, 1, 2), (7, 1, 1), (5, 2, 0), (3, 2, 0)]
 """Kernels, strides, and which of their cuts."""
+IN_GROUPS = [(*form, 1) for form in FORMS] + [(3, 1, 0, 3), (5, 1, 0, 2), (5, 2, 0, 2)]
+"""The same, and groups."""
 KERNELS = [(3, 1), (5, 1), (7, 1), (3, 2), (5, 2), (7, 2), (11, 4), (2, 1), (4, 1), (4, 2), (7, 3)]
 """And strides."""
 cases = {
@@ -158,18 +160,19 @@ def test_error_of_the_kernel_gradient(always, x, filters, taps, stride, cut):
     assert np.abs(dkernel - expected).max() < 5e-6 * np.abs(expected).max()
 
 
-@pytest.mark.parametrize(("taps", "stride", "cut"), FORMS)
+@pytest.mark.parametrize(("taps", "stride", "cut", "groups"), IN_GROUPS)
 @pytest.mark.parametrize("x", [(1, 9, 14, 70), (3, 40, 31, 33), (40, 12, 13, 64)], ids=str)
 def test_the_kernel_gradient_is_the_same_with_any_number_of_threads(
-    always, threads, x, taps, stride, cut
+    always, threads, x, taps, stride, cut, groups
 ):
-    kernel, always.cut = normal(taps, taps, x[3], 72), cut
-    plan = Conv2DPlan(x, kernel.shape, padding=1, strides=stride)
+    kernel, always.cut = normal(taps, taps, x[3], groups * 72), cut
+    x = (*x[:3], groups * x[3])
+    plan = Conv2DPlan(x, kernel.shape, padding=1, strides=stride, groups=groups)
     x, dy = normal(*x), normal(*plan.output_shape)
     results = []
     for count in (1, 2, 3, 16):
         threads(count)
-        dkernel, dbias = np.full_like(kernel, np.nan), np.empty(72, np.float32)
+        dkernel, dbias = np.full_like(kernel, np.nan), np.empty(groups * 72, np.float32)
         plan.backward(dy, x, kernel, None, dkernel, dbias)
         results.append(dkernel.tobytes() + dbias.tobytes())
     assert results.count(results[0]) == len(results)
@@ -195,16 +198,21 @@ def test_fused_block(always, **case):
     assert_close(out, np.choose(winners, [*pixels, np.zeros(out.shape)]), usual=usual)
 
 
-@pytest.mark.parametrize(("taps", "stride", "cut"), FORMS)
+@pytest.mark.parametrize(("taps", "stride", "cut", "groups"), IN_GROUPS)
 @pytest.mark.parametrize("side", [5, 6, 7, 8])
 @pytest.mark.parametrize("make", [Conv2DPlan, ConvPoolPlan, "input gradient"])
 def test_every_loop_order_gives_the_same_bits(
-    always, threads, monkeypatch, make, side, taps, stride, cut
+    always, threads, monkeypatch, make, side, taps, stride, cut, groups
 ):
     """Blocks of rows that begin and end anywhere in an image, among short tiles and whole ones."""
+    if make is ConvPoolPlan and groups > 1:
+        pytest.skip("groups have no fused block")
     always.cut = cut
     side *= stride
-    x, kernel = normal(5, side + taps - 1, side + taps + 4, 24), normal(taps, taps, 24, 40)
+    x = normal(5, side + taps - 1, side + taps + 4, groups * 24)
+    kernel, options = normal(taps, taps, 24, groups * 40), {"strides": stride}
+    if groups > 1:
+        options["groups"] = groups
     results = set()
     for staged in (True, False):
         for block_bytes in (1, 300_000, winograd.STAGED_BYTES):
@@ -212,7 +220,7 @@ def test_every_loop_order_gives_the_same_bits(
             monkeypatch.setattr(winograd, "STAGED_BYTES", block_bytes)
             monkeypatch.setattr(winograd, "BLOCK_BYTES", block_bytes)
             plan = (Conv2DPlan if make == "input gradient" else make)(
-                x.shape, kernel.shape, strides=stride
+                x.shape, kernel.shape, **options
             )
             dy = normal(*plan.output_shape)
             for count in (1, 2, 5):  # tasks of few channels follow the threads

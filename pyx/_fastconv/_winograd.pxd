@@ -4,8 +4,9 @@ A kernel that has no transform of its own is cut into *parts* of t x t taps, its
 the sums over the parts are sums over more channels:
 
     stride s            part (p, q) has the taps s i + p, s j + q and reads the pixels of that phase:
-                        of neighbours along a row the channels lie side by side, as of one pixel
-    more than 5 taps    part (p, q) has the taps t p + i, t q + j and reads pixels as much further on
+                        of neighbours along a row the channels lie side by side, as of one pixel,
+                        unless they are in groups
+    5 taps and more     part (p, q) has the taps t p + i, t q + j and reads pixels as much further on
 
 The input gradient of a stride writes phases instead: it has *targets*, one set of filters for each
 pixel of s x s; and so has each group of channels sets of its own.
@@ -30,7 +31,7 @@ cdef struct Tiles:
     int columns
     int out_rows          # of the output, pooled if it is
     int out_columns
-    int channels          # of a part of a group
+    int channels          # of a part of a group; of all parts of a row that lie side by side
     int filters           # of a group
     int pooled
     int relu
@@ -97,7 +98,7 @@ cdef inline void load_lines(const Strip* s, const float* const* rows, int begin,
     cdef ptrdiff_t last = max(first, min(count, s.width - begin))
     for i in range(REACH):
         inside[i] = NULL
-        if rows[i] != NULL:
+        if rows[i] != NULL and last > first:
             inside[i] = rows[i] + (begin + first) * s.channels
         memset(lines + i * step, 0, first * s.channels * sizeof(float))
         memset(lines + i * step + last * s.channels, 0,

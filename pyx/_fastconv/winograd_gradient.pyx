@@ -175,12 +175,12 @@ cdef void outer_split(const Tiles* t, const float* v, const float* z, float* du,
 
 
 cdef void outer_panel(const Tiles* t, const float* v, const float* z, float* du, ptrdiff_t tiles,
-                      int part, ptrdiff_t task, int group, const Kernel* dkernel) noexcept nogil:
-    """dg of one panel and one part of a group's channels, `part` vectors, all points together."""
+                      int piece, ptrdiff_t task, int group, const Kernel* dkernel) noexcept nogil:
+    """dg of one panel and up to `piece` vectors of a group's channels, all points together."""
     cdef int channels = input_vectors(t), filters = vector_count(t.filters), vectors
-    cdef ptrdiff_t parts = (channels + part - 1) // part, panel = task // parts, xi
-    cdef ptrdiff_t first = task % parts * channels // parts
-    cdef ptrdiff_t last = (task % parts + 1) * channels // parts
+    cdef ptrdiff_t pieces = (channels + piece - 1) // piece, panel = task // pieces, xi
+    cdef ptrdiff_t first = task % pieces * channels // pieces
+    cdef ptrdiff_t last = (task % pieces + 1) * channels // pieces
     cdef ptrdiff_t start = outer_start(panel, filters) * LANES_F32, step
     vectors = <int> (outer_start(panel + 1, filters) - outer_start(panel, filters))
     step = points_step((last - first) * LANES_F32, vectors)
@@ -270,7 +270,7 @@ def kernel_gradient(const float[:, :, :, ::1] x,    # IN
     cdef Strip s = strip_of(strip)
     cdef ptrdiff_t rows = x.shape[0] * t.rows, first = 0, last, task, tiles, splits, lane
     cdef int channels = input_vectors(&t), filters = vector_count(t.filters), k
-    cdef ptrdiff_t panels = outer_panels(filters), parts = 1
+    cdef ptrdiff_t panels = outer_panels(filters), pieces = 1
     cdef Kernel gradient
     cdef Work work, products
     cdef float_mode mode = 0
@@ -279,12 +279,12 @@ def kernel_gradient(const float[:, :, :, ::1] x,    # IN
     # A value of dU is one sum whoever adds to it: the tasks may follow the threads.
     splits = min(panels, (4 * num_threads + POINTS - 1) // POINTS)
     if together:
-        parts = panels * ((channels + together - 1) // together)
+        pieces = panels * ((channels + together - 1) // together)
     while first < rows:
         last = min(first + block_rows, rows)
         tiles = (last - first) * t.columns
         share_work(&work, last - first, num_threads)
-        share_work(&products, t.groups * (parts if together else POINTS * splits), num_threads)
+        share_work(&products, t.groups * (pieces if together else POINTS * splits), num_threads)
         with nogil, parallel(num_threads=num_threads):
             mode = flush_denormals()
             while (task := next_task(&work, threadid())) >= 0:
@@ -295,7 +295,7 @@ def kernel_gradient(const float[:, :, :, ::1] x,    # IN
             while (task := next_task(&products, threadid())) >= 0:
                 if together:
                     outer_panel(&t, &v[0], &z[0], &du[threadid(), 0], tiles, together,
-                                task % parts, <int> (task // parts), &gradient)
+                                task % pieces, <int> (task // pieces), &gradient)
                 else:
                     outer_split(&t, &v[0], &z[0], &du[0, 0], tiles, block_tiles, task, splits,
                                 first == 0)

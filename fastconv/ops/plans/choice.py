@@ -58,7 +58,7 @@ DIRECT_PHASE_COST = 1.3
 MOST_KERNEL_BYTES = 64 * 1024 * 1024
 """Of the transformed kernel of several parts, or its gradient, which may be 16 times the kernel."""
 GRADIENT_CHANNELS = 8
-"""Of fewer, one of the other three is faster whatever these costs say."""
+"""Of fewer under 3x3 kernels, one of the other three is faster whatever these costs say."""
 SHALLOW_CHANNELS = (4, 2, 1)
 """Channels at most of which no transform is worth its time: of up to half a vector of filters, a
 vector, and more.  Measured on AVX2 and AVX-512 over 1 to 4 channels and 4 to 64 filters."""

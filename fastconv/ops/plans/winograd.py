@@ -29,7 +29,7 @@ GRADIENT_STAGE_BYTES = 4 * 1024 * 1024
 """V and Z of one stage of the kernel gradient, or as much as the dU that each stage adds to."""
 PANEL_BYTES = 18 * 1024
 """A panel of Z that every channel's V passes by: most of an L1 cache."""
-GROUP_BYTES = 128 * 1024
+TOGETHER_BYTES = 128 * 1024
 """dU of one task, where all points are computed together."""
 
 
@@ -205,11 +205,11 @@ class WinogradKernelGradientPlan:
         stages = 1 if together else -(-self._rows // max(1, stage // row))
         self._block = -(-self._rows // stages)
         tiles = self._block * columns
-        group = max(1, GROUP_BYTES // (4 * POINTS * panel * lanes)) if together else 0
-        self._group = min(group, self._channels // cut.groups // lanes)
+        vectors = max(1, TOGETHER_BYTES // (4 * POINTS * panel * lanes)) if together else 0
+        self._together = min(vectors, self._channels // cut.groups // lanes)
         self._v = _points(tiles * self._channels)
         self._z = _points(tiles * self._filters)
-        width = (self._group * lanes, panel) if together else (self._channels, of_group)
+        width = (self._together * lanes, panel) if together else (self._channels, of_group)
         self._du = _points(width[0] * width[1])
         self._scratch = Scratch(np.float32)
 
@@ -225,10 +225,10 @@ class WinogradKernelGradientPlan:
             self._tiles.fields,
             self._block,
             self._block_tiles,
-            self._group,
+            self._together,
             self._scratch("v", self._v),
             self._scratch("z", self._z),
-            self._scratch.rows("du", threads if self._group else 1, self._du),
+            self._scratch.rows("du", threads if self._together else 1, self._du),
             self._scratch("sums", self._rows, self._filters),
             self._scratch.rows("strip", threads, self._tiles.strip_size + _lanes()),
             dkernel,
