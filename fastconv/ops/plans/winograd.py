@@ -79,12 +79,11 @@ class Tiling:
         )
 
 
-def by_stages(kernel_bytes: int, inputs: int, outputs: int) -> bool:
+def by_stages(kernel_bytes: int, block_tiles: int, inputs: int, outputs: int) -> bool:
     """Whether going by stages moves less through memory: V and M of so many values a tile are
-    written and read once, and the transformed kernel is not read once a block."""
+    written and read once, and the transformed kernel is not read once a block of tiles."""
     tile = 4 * POINTS * (inputs + outputs)
-    block_tiles = BLOCK_BYTES / (4 * POINTS * (inputs + 2 * _lanes()))
-    return kernel_bytes > KERNEL_BYTES and kernel_bytes / block_tiles > 2 * tile
+    return kernel_bytes > KERNEL_BYTES and kernel_bytes > block_tiles * 2 * tile
 
 
 class WinogradPlan:
@@ -131,19 +130,26 @@ class WinogradPlan:
         start = padded_bias(self._scratch, bias, self._bias_size)
         # Few rows of tiles do not share out evenly; the steps of a stage do.
         few = self._rows < 4 * threads
-        staged = few or by_stages(4 * self._kernel_size, self._tiles.values, self._outputs)
-        run = self._run_staged if staged else self._run_blocked
-        run(x, u, start, out, winners, threads)
+        block = self._block_rows(threads)
+        sizes = (block * self._tiles.columns, self._tiles.values, self._outputs)
+        if few or by_stages(4 * self._kernel_size, *sizes):
+            self._run_staged(x, u, start, out, winners, threads)
+        else:
+            self._run_blocked(x, u, start, out, winners, block, threads)
 
     def _transform(self, kernel: np.ndarray, u: np.ndarray) -> None:
         threads = runtime.get_num_threads()
         _kernels.transform_kernel(kernel, u, self._cut, threads)
 
-    def _run_blocked(self, x, u, start, out, winners, threads):
+    def _block_rows(self, threads: int) -> int:
+        """Return the rows of tiles of a block, of which each thread gets three at least."""
         panel = min(2 * _lanes(), self._outputs)
         row = POINTS * self._tiles.columns * 4 * (self._tiles.values + panel)
         fair = -(-self._rows // (3 * threads))
-        block = max(1, min(BLOCK_BYTES // row, fair))
+        return max(1, min(BLOCK_BYTES // row, fair))
+
+    def _run_blocked(self, x, u, start, out, winners, block, threads):
+        panel = min(2 * _lanes(), self._outputs)
         tiles = block * self._tiles.columns
         _kernels.blocked(
             x,
