@@ -4,6 +4,7 @@ Kernels of 2x2 to 5x5 taps have a transform, F(5x5, 2x2) to F(2x2, 5x5): they re
 at the same points, and differ in how far a tile is from the next, its *side* of outputs, and in the
 kernel's and the output's transform.  Others, and some of these, are cut into parts that have one: see
 _winograd.pxd.
+
 Three steps, with `xi` one of the 36 points of the transformed domain:
     V[xi][tile][channel] = B' d B        6x6 input tiles: B' d in lines along the image, for all
                                          tiles side by side, then the columns of each tile; group
