@@ -331,3 +331,14 @@ def test_a_transformed_kernel_does_not_fill_the_memory(always, monkeypatch, kern
     plan._plan_input_gradient()
     assert (plan._winograd is not None) == (plan._winograd_gradient is not None) == taken
     assert isinstance(plan._plan_kernel_gradient(), WINOGRAD) == taken
+
+
+@pytest.mark.parametrize(("width", "taken"), [(2000, True), (50_000, False)])
+@pytest.mark.parametrize(("taps", "stride"), [(3, 1), (5, 1), (5, 2)])
+def test_a_row_of_tiles_does_not_fill_the_memory(always, taps, stride, width, taken):
+    plan = Conv2DPlan((1, 8, width, 64), (taps, taps, 64, 64), strides=stride)
+    if isinstance(plan._winograd, WinogradNarrowPlan):
+        pytest.skip("which has a handful of tiles at a time")
+    plan._plan_input_gradient()
+    assert (plan._winograd is not None) == (plan._winograd_gradient is not None) == taken
+    assert isinstance(plan._plan_kernel_gradient(), WINOGRAD) == taken

@@ -55,8 +55,9 @@ DIRECT_COST, DIRECT_KERNEL_COST = 1.35, 60
 """Of a multiply-add of the direct kernels, and of packing one value of the kernel."""
 DIRECT_PHASE_COST = 1.3
 """Of the direct kernels' multiply-add in a strided input gradient, whose runs are short."""
-MOST_KERNEL_BYTES = 64 * 1024 * 1024
-"""Of the transformed kernel of several parts, or its gradient, which may be 16 times the kernel."""
+MOST_KERNEL_BYTES = MOST_ROW_BYTES = 64 * 1024 * 1024
+"""Of the transformed kernel of several parts, or its gradient, which may be 16 times the kernel;
+and of a row of tiles of a very wide image, all of which a thread may hold transformed."""
 GRADIENT_CHANNELS = 8
 """Of fewer under 3x3 kernels, one of the other three is faster whatever these costs say."""
 SHALLOW_CHANNELS = (4, 2, 1)
@@ -91,11 +92,13 @@ def winograd_output(
         return None
     channels = input_shape[3]
     cuts = [cut for cut in forward_cuts(window, groups) if not (pooled and cut.side % 2)]
-    cuts = _small(cuts, channels, filters)
     if not cuts or _shallow(channels // groups, filters // groups, dtype):
         return None
     if groups == 1 and _narrow(input_shape, window, pooled=pooled):
         return WinogradNarrowPlan(input_shape, filters, cuts[0], pooled=pooled, relu=relu)
+    cuts = _small(cuts, channels, filters)
+    if not cuts:
+        return None
     cost, cut = _cheapest(cuts, _winograd_cost, input_shape, filters, pooled)
     if not _pays(cost, input_shape, filters, window, groups, pooled=pooled):
         return None
@@ -159,9 +162,9 @@ def kernel_gradient(
     """Return the plan of the kernel gradient by the fastest algorithm."""
     filters = kernel_shape[3]
     cuts = forward_cuts(window, groups) if _transforms(dtype) else []
-    cuts = _small(cuts, input_shape[3], filters)
     if cuts and groups == 1 and _narrow_gradient(input_shape, filters, window):
         return WinogradNarrowPlan(input_shape, filters, cuts[0])
+    cuts = _small(cuts, input_shape[3], filters)
     if cuts:
         cost, cut = _cheapest(cuts, winograd_cost, input_shape, filters)
         if _gradient_pays(cost, input_shape, filters, window, groups):
@@ -262,17 +265,17 @@ def _whole_tiles(size: int, pooled: bool, side: int = 4) -> float:
 
 
 def _small(cuts: list[Cut], channels: int, filters: int) -> list[Cut]:
-    """Return those whose transformed kernel is no burden on the memory."""
+    """Return those whose transforms are no burden on the memory."""
 
-    def kernel_bytes(cut: Cut) -> int:
+    def fits(cut: Cut) -> bool:
+        depth, columns = cut.depth(channels), -(-cut.grid[1] // cut.side)
         outputs = cut.sets * pad_channels(filters // cut.groups, np.dtype(np.float32))
-        return 4 * POINTS * cut.depth(channels) * outputs
+        if 4 * POINTS * columns * (cut.groups * depth + outputs) > MOST_ROW_BYTES:
+            return False
+        whole = cut.parts == cut.targets == 1
+        return whole or 4 * POINTS * depth * outputs <= MOST_KERNEL_BYTES
 
-    return [
-        cut
-        for cut in cuts
-        if cut.parts == cut.targets == 1 or kernel_bytes(cut) <= MOST_KERNEL_BYTES
-    ]
+    return [cut for cut in cuts if fits(cut)]
 
 
 def _cheapest(cuts: list[Cut], cost_of: Callable[..., float], *shape: Any) -> tuple[float, Cut]:
