@@ -12,7 +12,9 @@ from oracle import TOLERANCE, assert_close
 
 import fastconv
 from fastconv import ops, reference
+from fastconv.geometry import conv2d_window
 from fastconv.ops.plans import Conv2DPlan, ConvPoolPlan, choice, convolution, winograd
+from fastconv.ops.plans.winograd_cuts import forward_cuts, input_gradient_cuts
 from fastconv.ops.plans.winograd_narrow import WinogradNarrowPlan
 
 WINOGRAD = winograd.WinogradKernelGradientPlan, WinogradNarrowPlan
@@ -102,6 +104,12 @@ def test_output_and_input_gradient(always, **case):
     assert_close(dx, expected, usual=usual[1], what="dx")
 
 
+def gradient_plan(always, taps, stride, groups=1):
+    """Return which of the kernel gradient's plans a case takes."""
+    few = always.few and (taps, stride, groups) == (3, 1, 1)
+    return WinogradNarrowPlan if few else winograd.WinogradKernelGradientPlan
+
+
 def check_kernel_gradient(always, case):
     x, kernel, bias, options = arrays(always, case)
     plan = Conv2DPlan(x.shape, kernel.shape, **options)
@@ -114,8 +122,7 @@ def check_kernel_gradient(always, case):
         assert_close(dkernel, expected, usual=usual, what="dkernel")
         if dbias is not None:
             assert_close(dbias, bias_expected, usual=usual, what="dbias")
-    few = always.few and case["form"] == (3, 1) and case["groups"] == 1
-    assert isinstance(plan._product, WINOGRAD[few])
+    assert isinstance(plan._product, gradient_plan(always, *case["form"], case["groups"]))
 
 
 @given(**cases)
@@ -153,7 +160,7 @@ def test_error_of_the_kernel_gradient(always, x, filters, taps, stride, cut):
     plan = Conv2DPlan(x, shape, padding="same", strides=stride)
     x, dy, dkernel = normal(*x), normal(*plan.output_shape), np.empty(shape, np.float32)
     plan.backward(dy, x, dkernel, None, dkernel, None)
-    assert isinstance(plan._product, WINOGRAD)
+    assert isinstance(plan._product, gradient_plan(always, taps, stride))
     wide = Conv2DPlan(x.shape, shape, padding="same", strides=stride, dtype=np.float64)
     expected = np.empty(dkernel.shape)
     wide.backward(dy.astype(float), x.astype(float), expected, None, expected, None)
@@ -198,21 +205,21 @@ def test_fused_block(always, **case):
     assert_close(out, np.choose(winners, [*pixels, np.zeros(out.shape)]), usual=usual)
 
 
-@pytest.mark.parametrize(("taps", "stride", "cut", "groups"), IN_GROUPS)
+@pytest.mark.parametrize(
+    ("make", "taps", "stride", "cut", "groups"),
+    [(make, *form) for make in (Conv2DPlan, "input gradient") for form in IN_GROUPS]
+    + [(ConvPoolPlan, *form, 1) for form in FORMS],
+)
 @pytest.mark.parametrize("side", [5, 6, 7, 8])
-@pytest.mark.parametrize("make", [Conv2DPlan, ConvPoolPlan, "input gradient"])
 def test_every_loop_order_gives_the_same_bits(
     always, threads, monkeypatch, make, side, taps, stride, cut, groups
 ):
     """Blocks of rows that begin and end anywhere in an image, among short tiles and whole ones."""
-    if make is ConvPoolPlan and groups > 1:
-        pytest.skip("groups have no fused block")
     always.cut = cut
     side *= stride
     x = normal(5, side + taps - 1, side + taps + 4, groups * 24)
     kernel, options = normal(taps, taps, 24, groups * 40), {"strides": stride}
-    if groups > 1:
-        options["groups"] = groups
+    options |= {} if make is ConvPoolPlan else {"groups": groups}
     results = set()
     for staged in (True, False):
         for block_bytes in (1, 300_000, winograd.STAGED_BYTES):
@@ -335,10 +342,7 @@ def test_a_transformed_kernel_does_not_fill_the_memory(always, monkeypatch, kern
 
 @pytest.mark.parametrize(("width", "taken"), [(2000, True), (50_000, False)])
 @pytest.mark.parametrize(("taps", "stride"), [(3, 1), (5, 1), (5, 2)])
-def test_a_row_of_tiles_does_not_fill_the_memory(always, taps, stride, width, taken):
-    plan = Conv2DPlan((1, 8, width, 64), (taps, taps, 64, 64), strides=stride)
-    if isinstance(plan._winograd, WinogradNarrowPlan):
-        pytest.skip("which has a handful of tiles at a time")
-    plan._plan_input_gradient()
-    assert (plan._winograd is not None) == (plan._winograd_gradient is not None) == taken
-    assert isinstance(plan._plan_kernel_gradient(), WINOGRAD) == taken
+def test_a_row_of_tiles_does_not_fill_the_memory(taps, stride, width, taken):
+    window, _ = conv2d_window((1, 8, width, 64), (taps, taps, 64, 64), stride)
+    for cuts in (forward_cuts(window), input_gradient_cuts(window)):
+        assert cuts and bool(choice._small(cuts, 64, 64)) == taken

@@ -24,6 +24,8 @@ cdef extern from "simd/winograd_axis.h" nogil:
 cdef enum:
     POINTS = 36
     REACH = 6             # points of an axis: a tile reads as many rows, and columns
+    MOST_TAPS = 25        # of a part, and lanes of a vector
+    MOST_LANES = 16
     SKEW = 16             # floats between points: a power of two would put all 36 in one cache set
 
 cdef struct Tiles:

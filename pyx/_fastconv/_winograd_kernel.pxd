@@ -4,15 +4,11 @@ from libc.stddef cimport ptrdiff_t
 
 from _fastconv._tiles cimport LANES_F32, turn
 from _fastconv._window cimport padded_channels, panel_vectors
-from _fastconv._winograd cimport POINTS, SKEW
+from _fastconv._winograd cimport MOST_LANES, MOST_TAPS, POINTS, SKEW
 
 cdef extern from "simd/winograd.h" nogil:
     void fc_kernel_tile(const float*, ptrdiff_t, int, float*, ptrdiff_t) noexcept
     void fc_copy_tap(const float*, ptrdiff_t, int, int, float*, ptrdiff_t) noexcept
-
-cdef enum:
-    MOST_TAPS = 25
-    MOST_LANES = 16
 
 cdef struct Cut:          # of a kernel of (rows, columns, inputs, outputs of all groups) into parts:
     int rows

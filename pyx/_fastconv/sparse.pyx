@@ -22,9 +22,7 @@ from libc.stddef cimport ptrdiff_t
 from libc.stdint cimport int32_t, uint8_t, uint64_t
 from libc.string cimport memcpy, memset
 
-from _fastconv._tiles cimport (
-    float_mode, flush_denormals, lanes, real, restore_denormals, turn,
-)
+from _fastconv._tiles cimport float_mode, flush_denormals, lanes, real, restore_denormals, turn
 from _fastconv._window cimport Block, Slab, Strip, block_of, load_strip, slab_of, strip_of
 from _fastconv._work cimport Work, next_task, share_work, wait_for_all
 

@@ -32,9 +32,7 @@ from cython.parallel cimport parallel, prange, threadid
 from libc.stddef cimport ptrdiff_t
 from libc.stdint cimport uint8_t
 
-from _fastconv._tiles cimport (
-    LANES_F32, float_mode, flush_denormals, restore_denormals,
-)
+from _fastconv._tiles cimport LANES_F32, float_mode, flush_denormals, restore_denormals
 from _fastconv._window cimport (
     Strip, padded_channels, panel_count, panel_vectors, strip_of,
 )

@@ -15,12 +15,10 @@ from cython.parallel cimport parallel, prange, threadid
 from libc.stddef cimport ptrdiff_t
 from libc.string cimport memcpy, memset
 
-from _fastconv._tiles cimport (
-    LANES_F32, float_mode, flush_denormals, restore_denormals,
-)
+from _fastconv._tiles cimport LANES_F32, float_mode, flush_denormals, restore_denormals
 from _fastconv._window cimport Strip, load_strip, strip_of
 from _fastconv._winograd cimport (
-    POINTS, SKEW, Tiles, fc_input_tile, span_of, taps_of, tiles_of,
+    MOST_LANES, MOST_TAPS, POINTS, SKEW, Tiles, fc_input_tile, span_of, taps_of, tiles_of,
 )
 from _fastconv._work cimport Work, next_task, share_work, wait_for_all
 
@@ -35,9 +33,6 @@ cdef extern from "simd/winograd_gradient.h" nogil:
     void fc_kernel_gradient_tile(const float*, ptrdiff_t, int, float*, ptrdiff_t, int) noexcept
 
 OUTER = OUTER_VECTORS
-cdef enum:
-    MOST_TAPS = 25
-    MOST_LANES = 16
 
 cdef struct Kernel:       # dkernel of (side, side, channels, filters)
     float* values

@@ -43,8 +43,8 @@ AnyKernelGradientPlan = (
 
 TRANSFORM_COST = {5: 850, 4: 375, 3: 450, 2: 325}
 """Of one value's share of a tile's input or output transform, by the tile's side.  Those of other
-kernels than 3x3 are fitted to 560 single-threaded timings of AVX-512 and AVX2 builds, on which
-choices take 1 to 3 % more than the faster, on the average."""
+kernels than 3x3 are fitted to 660 single-threaded timings of AVX-512 and AVX2 builds, on which they
+choose what takes 1 to 3 % more than the faster, on the average, in strided input gradients 4 %."""
 SHORT_TILE, SHORT_POOLED_TILE = 0.7, 0.75
 """Of a whole tile's time, where at most two outputs are left along an axis; or one window.
 Measured on outputs of 6x6 and 14x14, 3 and 64 channels: 0.6 to 0.8."""
@@ -269,7 +269,7 @@ def _small(cuts: list[Cut], channels: int, filters: int) -> list[Cut]:
 
     def fits(cut: Cut) -> bool:
         depth, columns = cut.depth(channels), -(-cut.grid[1] // cut.side)
-        outputs = cut.sets * pad_channels(filters // cut.groups, np.dtype(np.float32))
+        outputs = cut.outputs(filters)
         if 4 * POINTS * columns * (cut.groups * depth + outputs) > MOST_ROW_BYTES:
             return False
         whole = cut.parts == cut.targets == 1
@@ -287,15 +287,12 @@ def _winograd_cost(
     cut: Cut, source_shape: tuple[int, int, int, int], filters: int, pooled: bool = False
 ) -> float:
     images, _, _, channels = source_shape
-    dtype = np.dtype(np.float32)
     rows, columns = (size // 2 * 2 if pooled else size for size in cut.grid)
     tiles = images * _whole_tiles(rows, pooled, cut.side)
     tiles *= _whole_tiles(columns, pooled, cut.side)
-    part = pad_channels(cut.part_channels(channels), dtype)
-    inputs = cut.groups * cut.parts * cut.column_parts * part
-    outputs = cut.sets * pad_channels(filters // cut.groups, dtype)
+    inputs, outputs = cut.inputs(channels), cut.outputs(filters)
     points = POINTS * cut.depth(channels) * outputs
-    kernel = KERNEL_COST if points * dtype.itemsize <= KERNEL_BYTES else LARGE_KERNEL_COST
+    kernel = KERNEL_COST if 4 * points <= KERNEL_BYTES else LARGE_KERNEL_COST
     kernel += TURNED_COST * cut.turned
     return tiles * (points + TRANSFORM_COST[cut.side] * (inputs + outputs)) + kernel * points
 

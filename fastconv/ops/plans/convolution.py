@@ -65,13 +65,15 @@ class Conv2DPlan:
             strides=(window.rows.stride, window.columns.stride),
             relu=relu,
         )
-        self._winograd = winograd_output(
-            input_shape, kernel_shape[3], window, self._groups, self._dtype, relu=relu
-        )
         # By direction, None where the general kernels are faster.
         self._grouped = depthwise(
             input_shape, kernel_shape, window, self._groups, self._dtype, relu=relu
         )
+        self._winograd = None
+        if self._grouped.output is None:
+            self._winograd = winograd_output(
+                input_shape, kernel_shape[3], window, self._groups, self._dtype, relu=relu
+            )
         # The output's; in training the input gradient finds another kernel at each call.
         self._packed = PackedKernel(self._forward.packed_size, self._dtype)
         self._phases = self._winograd_gradient = self._overlapping = self._product = None

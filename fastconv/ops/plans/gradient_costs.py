@@ -21,7 +21,7 @@ tile's side, and of a value of dU, whose transform is made once a call.  The fou
 are in one unit, fitted to 1,800 single-threaded timings of an AVX2 build over 1 to 384 channels and
 1 to 64 groups; those of products and patches last to 1,100 shapes on AVX-512 and AVX2 builds, where
 choices between them take 6 and 1 % more than the faster, on the average, and Winograd's to 360:
-1 %, for other kernels than 3x3 to 340: 1 to 2 %."""
+1 %, for other kernels than 3x3 to 660: 1 to 3 %."""
 PRODUCT_COST, PRODUCT_PATCH_COST, PRODUCT_READ_COST = 1.0, 30, 7
 """As a matrix product: of a multiply-add, a packed value of a pixel's patch, and one that a tile of
 filters reads where it lies."""
@@ -44,16 +44,11 @@ PLANE_PIXEL_COST, PLANE_SUM_COST = 23, 182
 def winograd_cost(cut: Cut, input_shape: tuple[int, int, int, int], filters: int) -> float:
     """Return the cost of the kernel gradient by Winograd's algorithm."""
     images, _, _, channels = input_shape
-    dtype, side = np.dtype(np.float32), cut.side
-    part = pad_channels(cut.part_channels(channels), dtype)
-    inputs, outputs = (
-        cut.parts * cut.column_parts * part,
-        pad_channels(filters // cut.groups, dtype),
-    )
-    tiles = images * -(-cut.grid[0] // side) * -(-cut.grid[1] // side)
-    points = POINTS * inputs * outputs
-    transforms = TRANSFORM_COST[side] * (inputs + outputs)
-    return cut.groups * (tiles * (POINT_COST * points + transforms) + KERNEL_COST * points)
+    tiles = images * -(-cut.grid[0] // cut.side) * -(-cut.grid[1] // cut.side)
+    inputs, outputs = cut.inputs(channels), cut.outputs(filters)
+    points = POINTS * inputs * outputs // cut.groups
+    transforms = TRANSFORM_COST[cut.side] * (inputs + outputs)
+    return tiles * (POINT_COST * points + transforms) + KERNEL_COST * points
 
 
 def plane_cost(

@@ -24,7 +24,8 @@ STAGED_BYTES = 24 * 1024 * 1024
 """V and M of one stage."""
 KERNEL_BYTES = 5 * 1024 * 1024
 """A transformed kernel larger than this is not streamed once a block, unless V and M are larger
-still.  Measured on a Zen 4: up to 7 MB take 0.75 to 0.95 of the time so, 19 MB 1.1 to 2.3."""
+still.  Measured on a Zen 4: up to 7 MB took 0.65 to 1.1 of the time so, about 0.8, and 19 MB 1.0 to
+2.3."""
 GRADIENT_STAGE_BYTES = 4 * 1024 * 1024
 """V and Z of one stage of the kernel gradient, or as much as the dU that each stage adds to."""
 PANEL_BYTES = 18 * 1024
@@ -67,9 +68,8 @@ class Tiling:
         fitting = LINES_BYTES // (4 * REACH * channels) - cut.span(0)
         self.band = max(1, min(self.columns, fitting // (cut.stride * cut.side)))
         self.band_size = REACH * (cut.span(self.band) * channels + SKEW)
-        self.line = 0 if direct else padded_width * channels
-        #: Of a strip that one row of tiles reads, if it is not read in place.
-        self.strip_size = cut.span(1) * self.line
+        #: Values of the strip that one row of tiles reads, if it is not read in place.
+        self.strip_size = 0 if direct else cut.span(1) * padded_width * channels
         #: Values of a tile in V, with room for the last part's last vector.
         self.values = cut.groups * _padded(cut.depth(channels) - part + _padded(part))
         sizes = (self.rows, self.columns, *output, part, filters // cut.groups)
@@ -106,7 +106,8 @@ class WinogradPlan:
         self._tiles = Tiling(input_shape, filters, cut, pooled=pooled, relu=relu)
         self._rows = images * self._tiles.rows
         padded = _padded(filters // cut.groups)
-        self._outputs = cut.sets * padded
+        self._outputs = cut.outputs(filters)
+        self._panel = min(2 * _lanes(), padded)
         #: The last group's vectors may end behind all filters.
         self._bias_size = filters + padded
         self._scratch = Scratch(np.float32)
@@ -143,13 +144,11 @@ class WinogradPlan:
 
     def _block_rows(self, threads: int) -> int:
         """Return the rows of tiles of a block, of which each thread gets three at least."""
-        panel = min(2 * _lanes(), self._outputs)
-        row = POINTS * self._tiles.columns * 4 * (self._tiles.values + panel)
+        row = POINTS * self._tiles.columns * 4 * (self._tiles.values + self._panel)
         fair = -(-self._rows // (3 * threads))
         return max(1, min(BLOCK_BYTES // row, fair))
 
     def _run_blocked(self, x, u, start, out, winners, block, threads):
-        panel = min(2 * _lanes(), self._outputs)
         tiles = block * self._tiles.columns
         _kernels.blocked(
             x,
@@ -161,7 +160,7 @@ class WinogradPlan:
             self._tiles.fields,
             block,
             self._scratch.rows("v", threads, _points(tiles * self._tiles.values)),
-            self._scratch.rows("m", threads, _points(tiles * panel)),
+            self._scratch.rows("m", threads, _points(tiles * self._panel)),
             self._scratch.rows("lines", threads, self._tiles.band_size),
             threads,
         )
@@ -196,9 +195,7 @@ class WinogradKernelGradientPlan:
         images, channels = input_shape[0], input_shape[3]
         self._tiles = Tiling(input_shape, filters, cut)
         self._rows = images * self._tiles.rows
-        part = _padded(cut.part_channels(channels))
-        self._channels = cut.groups * cut.parts * cut.column_parts * part
-        self._filters = cut.groups * _padded(filters // cut.groups)
+        self._channels, self._filters = cut.inputs(channels), cut.outputs(filters)
         columns, lanes = self._tiles.columns, _lanes()
         panel = _gradient_kernels.OUTER * lanes
         self._block_tiles = max(1, PANEL_BYTES // (4 * panel))

@@ -8,16 +8,20 @@ over more channels; a strided one's input gradient has one set of filters for ea
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
+import numpy as np
+
 from ...geometry import Axis, Window
+from .packing import pad_channels
 
 REACH = 6
 """Rows and columns that a tile reads, as many as there are points along an axis."""
 POINTS = REACH**2
 TAPS = (2, 3, 4, 5)
 MOST_PARTS = 4
-"""Along an axis: with more, the transforms of all parts take longer than what they spare."""
+"""Along an axis: larger strides, and kernels of more than as many times five taps, are not cut."""
 
 
 class Cut(NamedTuple):
@@ -37,18 +41,18 @@ class Cut(NamedTuple):
     """Outputs of one target."""
     output: tuple[int, int]
     """Outputs of all targets."""
+    first: tuple[int, int]
+    """The kernel's tap that is the first of the first part."""
+    part_step: int
+    """From a part's first tap, or a target's, to the next one's."""
+    tap_step: int
+    """From a tap of a part to the next."""
+    groups: int
+    """Of channels."""
     targets: int = 1
     """Along an axis."""
     turned: bool = False
     """Whether the kernel is turned round, inputs and outputs exchanged."""
-    first: tuple[int, int] = (0, 0)
-    """The kernel's tap that is the first of the first part."""
-    part_step: int = 1
-    """From a part's first tap, or a target's, to the next one's."""
-    tap_step: int = 1
-    """From a tap of a part to the next."""
-    groups: int = 1
-    """Of channels."""
 
     @property
     def side(self) -> int:
@@ -78,6 +82,15 @@ class Cut(NamedTuple):
         """Return the channels of all parts of a group."""
         return channels // self.groups * self.parts**2
 
+    def inputs(self, channels: int) -> int:
+        """Return the channels of all parts of all groups, those of each in whole vectors."""
+        part = pad_channels(self.part_channels(channels), np.dtype(np.float32))
+        return self.groups * self.parts * self.column_parts * part
+
+    def outputs(self, filters: int) -> int:
+        """Return the filters of all sets, those of each in whole vectors."""
+        return self.sets * pad_channels(filters // self.groups, np.dtype(np.float32))
+
     def span(self, tiles: int) -> int:
         """Return the pixels that some tiles read along an axis."""
         inputs = self.side * tiles + REACH - self.side
@@ -88,22 +101,27 @@ def forward_cuts(window: Window, groups: int = 1) -> list[Cut]:
     """Return the ways to cut the output's convolution; none of those that have no transform."""
     if not _square(window):
         return []
-    rows, columns = window
-    common = {
-        "before": (rows.before, columns.before),
-        "grid": (rows.output, columns.output),
-        "output": (rows.output, columns.output),
-        "groups": groups,
-    }
-    if rows.stride > 1:
-        taps = -(-rows.window // rows.stride)
-        if taps not in TAPS or rows.stride > MOST_PARTS:
-            return []
-        stride = rows.stride
-        return [Cut(taps, stride, stride, 1, part_step=1, tap_step=stride, **common)]
+    stride = window.rows.stride
+    blocks = _blocks(window.rows.window)
+    if stride > 1:
+        taps = -(-window.rows.window // stride)
+        blocks = [(taps, stride)] if taps in TAPS and stride <= MOST_PARTS else []
+    output = _pair(axis.output for axis in window)
     return [
-        Cut(taps, parts, 1, taps, part_step=taps, tap_step=1, **common)
-        for taps, parts in _blocks(rows.window)
+        Cut(
+            taps=taps,
+            parts=parts,
+            stride=stride,
+            offset=1 if stride > 1 else taps,
+            before=_pair(axis.before for axis in window),
+            grid=output,
+            output=output,
+            first=(0, 0),
+            part_step=1 if stride > 1 else taps,
+            tap_step=stride,
+            groups=groups,
+        )
+        for taps, parts in blocks
     ]
 
 
@@ -114,34 +132,62 @@ def input_gradient_cuts(window: Window, groups: int = 1) -> list[Cut]:
     if window.rows.stride > 1:
         return _strided_gradient(window, groups)
     last = window.rows.window - 1
-    before = tuple(last - axis.before for axis in window)
-    size = tuple(axis.size for axis in window)
-    if min(before) < 0:
-        return []
+    before = _pair(last - axis.before for axis in window)
+    size = _pair(axis.size for axis in window)
     return [
-        Cut(taps, parts, 1, taps, before, size, size, 1, True, (last, last), -taps, -1, groups)
+        Cut(
+            taps=taps,
+            parts=parts,
+            stride=1,
+            offset=taps,
+            before=before,
+            grid=size,
+            output=size,
+            first=(last, last),
+            part_step=-taps,
+            tap_step=-1,
+            groups=groups,
+            turned=True,
+        )
         for taps, parts in _blocks(window.rows.window)
+        if min(before) >= 0
     ]
 
 
 def _strided_gradient(window: Window, groups: int) -> list[Cut]:
     """Return the cut whose targets are the input's phases, all of the same tiles of dy.
 
-    Input s n + r is the sum over t of dy[n + c - t] times tap s (t - c) + r + padding, for each c
-    that is large enough: with c of the pixels of dy before the first, no phase needs more.
+    Input s n + r is the sum over t of dy[n + c - t] times tap s (t - c) + r + padding, for any c
+    that loses no tap of any phase r: the least, ceil(padding / s), needs the fewest t.
     """
     stride = window.rows.stride
     ahead = [-(-axis.before // stride) for axis in window]
     lead = [stride * c - axis.before for c, axis in zip(ahead, window, strict=True)]
-    taps = max(-(-(axis.window + more) // stride) for axis, more in zip(window, lead, strict=True))
-    taps = max(taps, TAPS[0])
-    before = tuple(taps - 1 - c for c in ahead)
+    taps = max(-(-(window.rows.window + max(lead)) // stride), TAPS[0])
+    before = _pair(taps - 1 - c for c in ahead)
     if taps not in TAPS or stride > MOST_PARTS or min(before) < 0:
         return []
-    size = tuple(axis.size for axis in window)
-    grid = tuple(-(-pixels // stride) for pixels in size)
-    first = tuple(stride * (taps - 1) - more for more in lead)
-    return [Cut(taps, 1, 1, 0, before, grid, size, stride, True, first, 1, -stride, groups)]
+    cut = Cut(
+        taps=taps,
+        parts=1,
+        stride=1,
+        offset=0,
+        before=before,
+        grid=_pair(-(-axis.size // stride) for axis in window),
+        output=_pair(axis.size for axis in window),
+        first=_pair(stride * (taps - 1) - more for more in lead),
+        part_step=1,
+        tap_step=-stride,
+        groups=groups,
+        targets=stride,
+        turned=True,
+    )
+    return [cut]
+
+
+def _pair(values: Iterable[int]) -> tuple[int, int]:
+    rows, columns = values
+    return rows, columns
 
 
 def _square(window: Window) -> bool:

@@ -1,7 +1,7 @@
 /* Winograd's minimal filtering with six points an axis: the transforms along one axis, and of an
  * input tile.
  *
- * A tile of m x m outputs of an r x r kernel, m + r = 7, needs 36 multiplications a channel pair:
+ * A tile of m x m outputs of a t x t kernel, m + t = 7, needs 36 multiplications a channel pair:
  *     Y = A' [ (G g G') . (B' d B) ] A
  * with d the 6x6 input tile, g the kernel, "." elementwise (a matrix product once summed over
  * channels).  F(4x4, 3x3) spares 108 of 144, F(2x2, 5x5) 64 of 100.  The interpolation points
@@ -10,9 +10,9 @@
  * not m: A and G hold as many of their powers as there are outputs and taps.
  *
  * The rows for +p and -p are even(p) + odd(p) and even(p) - odd(p), which halves the work.
- * A tile of four of which at most two outputs exist along an axis is *short* there: F(2, 3) at the points
- * 0, +-a and infinity, of the same transformed kernel, whose points 3 and 4 (+-b) it lacks.  What
- * is missing from b^2 - p^2 in the kernel's factors is part of its B'.
+ * A tile of four outputs along an axis, of which at most two exist, is *short* there: F(2, 3) at the
+ * points 0, +-a and infinity, of the same transformed kernel, whose points 3 and 4 (+-b) it lacks.
+ * What is missing from b^2 - p^2 in the kernel's factors is part of its B'.
  *
  * The gradients use the same matrices transposed: Z = A dy A', dg = G' (V' Z) G.
  *
@@ -90,7 +90,8 @@ FC_INLINE void fc_short_output_axis(const VEC *m, const int step, VEC *out) {
     out[1] = fc_a * (m1 - m2) + m[5 * step];
 }
 
-/* c0 + c2 v + c4 v^2, of which only `count` of the values 0, 1, 2... exist, every second counts. */
+/* The even part of a polynomial of `count` coefficients; of those from the second on, the odd part
+ * without its factor. */
 FC_INLINE VEC fc_every_second(const VEC *c, const int step, const int count, float square) {
     VEC sum = c[0];
     if (count > 4) return sum + square * (c[2 * step] + square * c[4 * step]);
@@ -98,7 +99,8 @@ FC_INLINE VEC fc_every_second(const VEC *c, const int step, const int count, flo
     return sum;
 }
 
-/* The values of a polynomial of `count` coefficients, two to five, at the six points: A. */
+/* A along one axis: the values at the six points of a polynomial of `side` coefficients, two to
+ * five. */
 FC_INLINE void fc_gradient_axis(const VEC *y, const int step, const int side, VEC *out) {
     VEC even_a = fc_every_second(y, step, side, fc_a2);
     VEC even_b = fc_every_second(y, step, side, fc_b2);
