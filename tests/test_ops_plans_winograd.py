@@ -328,12 +328,12 @@ def test_a_model_follows_the_switch():
 
 @pytest.mark.parametrize(
     ("kernel", "stride", "taken"),
-    [((3, 3, 512, 512), 1, True), ((3, 3, 128, 128), 2, True), ((3, 3, 512, 512), 2, False)],
+    [((3, 3, 512, 512), 1, True), ((3, 3, 256, 512), 2, True), ((3, 3, 512, 512), 2, False)],
     ids=str,
 )
 def test_a_transformed_kernel_does_not_fill_the_memory(always, monkeypatch, kernel, stride, taken):
     """In parts it may have 16 times the bytes of the kernel: 151 MB of 9."""
-    monkeypatch.setattr(choice, "MOST_KERNEL_BYTES", 64 << 20)
+    monkeypatch.setattr(choice, "MOST_KERNEL_BYTES", 96 << 20)
     plan = Conv2DPlan((1, 20, 20, kernel[2]), kernel, strides=stride)
     plan._plan_input_gradient()
     assert (plan._winograd is not None) == (plan._winograd_gradient is not None) == taken

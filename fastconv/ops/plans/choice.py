@@ -55,7 +55,7 @@ DIRECT_COST, DIRECT_KERNEL_COST = 1.35, 60
 """Of a multiply-add of the direct kernels, and of packing one value of the kernel."""
 DIRECT_PHASE_COST = 1.3
 """Of the direct kernels' multiply-add in a strided input gradient, whose runs are short."""
-MOST_KERNEL_BYTES = MOST_ROW_BYTES = 64 * 1024 * 1024
+MOST_KERNEL_BYTES, MOST_ROW_BYTES = 96 * 1024 * 1024, 64 * 1024 * 1024
 """Of the transformed kernel of several parts, or its gradient, which may be 16 times the kernel;
 and of a row of tiles of a very wide image, all of which a thread may hold transformed."""
 GRADIENT_CHANNELS = 8
