@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -109,15 +111,21 @@ def test_inputs_that_no_output_reads_have_no_gradient(
         assert (dx[expected == 0] == 0).all() and (expected == 0).any()
 
 
-@pytest.mark.parametrize("options", [{}, {"strides": 2}, {"groups": 3}, {"relu": True}], ids=str)
-@pytest.mark.parametrize(
-    "image, window, channels, filters",
-    [((9, 11), (1, 1), 33, 51), ((13, 12), (2, 2), 42, 15), ((40, 1), (1, 1), 351, 333)],
-)
-def test_a_stage_in_the_cache_changes_no_bit(
-    image, window, channels, filters, options, threads, monkeypatch
-):
-    """Pixels that are no whole vectors wait for a copy; in place, the sums are the same."""
+WIDE = [((9, 11), (1, 1), 33, 51), ((13, 12), (2, 2), 42, 15), ((40, 1), (1, 1), 351, 333)]
+FEW = [((9, 33), (1, 1), 3, 2), ((11, 70), (3, 2), 3, 5)]
+STAGED = [
+    *product(WIDE, [{}, {"strides": 2}, {"groups": 3}, {"relu": True}]),
+    *product(FEW, [{}, {"relu": True}]),
+]
+
+
+@pytest.mark.parametrize("shapes, options", STAGED, ids=str)
+def test_a_stage_in_the_cache_changes_no_bit(shapes, options, threads, monkeypatch):
+    """Pixels that are no whole vectors wait for a copy; in place, the sums are the same.
+
+    Few of them are stored there as whole vectors, each of which the next one overwrites.
+    """
+    image, window, channels, filters = shapes
     rng = np.random.default_rng(0)
     x = rng.random((3, *image, channels), np.float32) - 0.5
     channels //= options.get("groups", 1)

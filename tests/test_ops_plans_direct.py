@@ -62,3 +62,19 @@ def test_channels_that_leave_half_a_vector_idle_take_shorter_ones(groups, monkey
         monkeypatch.setattr(runtime.kernels, "shorter", None)
     for shorter, longer in zip(*results, strict=True):
         np.testing.assert_allclose(shorter, longer, rtol=2e-5)
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+def test_outputs_that_are_fetched_beforehand_have_the_same_bits(groups, monkeypatch):
+    x, window = (3, 9, 11, 4 * groups), (2, 1, 4, 150 * groups)
+    rng = np.random.default_rng(0)
+    kernel, values = rng.random(window, np.float32), rng.random(x, np.float32)
+    results, asked = [], []
+    for least in (direct.ASKED_BYTES, 0):
+        monkeypatch.setattr(direct, "ASKED_BYTES", least)
+        plan = Conv2DPlan(x, window, groups=groups)
+        asked.append(plan._forward.gather.grid[-1])
+        y = np.full(plan.output_shape, np.nan, np.float32)
+        run_direct(plan._forward, values, kernel, y)
+        results.append(y.tobytes())
+    assert asked == [0, 1] and results[0] == results[1]

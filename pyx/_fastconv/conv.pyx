@@ -60,10 +60,18 @@ cdef void gather_staged(const Grid* g, const Strip* s, const real* base, const r
 
     A store that crosses a cache line waits for both, and where a pixel's channels
     are no whole vectors that is every second one.  In the L1 cache it costs little.
+    Without groups the last panel comes first and stores whole vectors there, the
+    rest of one into the next pixel, which is written later: parts cost several times as much.
     """
     cdef int panels = g.groups * panel_count(g.target_group, packed)
-    cdef int channels = g.target_channels
+    cdef int channels = g.target_channels, whole = panels - 1 if g.groups == 1 else panels
+    cdef int start = whole * 2 * lanes(packed)
+    cdef int vectors = panel_vectors(channels - start, packed)
+    cdef ptrdiff_t line = <ptrdiff_t> g.columns * channels
+    cdef ptrdiff_t depth = <ptrdiff_t> g.runs * g.run_length
     cdef int left = rows * g.columns, row = 0, column = 0, count, done, some
+    cdef const real* source
+    cdef real* pixels
     while left > 0:
         count = min(stage_pixels, left)
         if g.groups > 1:
@@ -71,9 +79,14 @@ cdef void gather_staged(const Grid* g, const Strip* s, const real* base, const r
             prefetch(base + row * g.row_stride * s.row_step
                      + <ptrdiff_t> column * g.column_stride * s.channels + run_offset[g.runs - 1],
                      <ptrdiff_t> count * g.column_stride * s.channels)
-        gather_panels(g, s, base + row * g.row_stride * s.row_step, packed, bias,
-                      stage - <ptrdiff_t> column * channels, <ptrdiff_t> g.columns * channels,
-                      channels, run_offset, 0, panels, column, count)
+        source = base + row * g.row_stride * s.row_step
+        pixels = stage - <ptrdiff_t> column * channels
+        if whole < panels:
+            gather_tiles(g, s, source, packed + start * depth, vectors, bias + start,
+                         vectors * lanes(packed), pixels + start, line, channels, run_offset,
+                         g.runs, column, count, 0)
+        gather_panels(g, s, source, packed, bias, pixels, line, channels, run_offset, 0, whole,
+                      column, count, False)
         done = 0
         while done < count:
             some = min(count - done, g.columns - column) if target_step == channels else 1
@@ -107,13 +120,17 @@ cdef void gather_clipped(const Grid* g, const Strip* s, const real* base, const 
         gather_tiles(g, s, base + (row - first) * g.row_stride * s.row_step,
                      weights + <ptrdiff_t> begin * g.run_length * vectors * lanes(weights),
                      vectors, bias, channels, out_base + (row - first) * target_line,
-                     target_line, target_step, run_offset + begin, end - begin, 0, g.columns)
+                     target_line, target_step, run_offset + begin, end - begin, 0, g.columns, 0)
 
 
 cdef void gather_dots(const Grid* g, const Strip* s, const real* base, const real* weights,
                       const real* bias, real* out_base, const ptrdiff_t* run_offset,
                       int count) noexcept nogil:
-    """Few outputs of a pixel and group, as dot products: vectors run along the reduction."""
+    """Few outputs of a pixel and group, as dot products: vectors run along the reduction.
+
+    A 1x1 kernel's read each value once: the next tile's are fetched meanwhile, a share with each
+    of this one's, for the CPU's own prefetching does not get far within a pixel.
+    """
     cdef ptrdiff_t step = <ptrdiff_t> g.column_stride * s.channels
     cdef ptrdiff_t target_line = <ptrdiff_t> g.target_row_step * g.target_width * g.target_channels
     cdef ptrdiff_t target_step = <ptrdiff_t> g.target_column_step * g.target_channels
@@ -122,17 +139,22 @@ cdef void gather_dots(const Grid* g, const Strip* s, const real* base, const rea
     # Tiles of almost equal width: that of one filter waits for its sums.
     cdef int tiles = (g.target_group + DOT_COLUMNS - 1) // DOT_COLUMNS
     cdef int width = (g.target_group + tiles - 1) // tiles, row, column, group, k, some
+    cdef ptrdiff_t tile = DOT_ROWS * step if g.runs == 1 and step == g.run_length else 0
+    cdef const real* pixel
     for row in range(count):
         column = 0
         while column < g.columns:
             for group in range(g.groups):
                 k = 0
+                pixel = (base + row * g.row_stride * s.row_step + column * step
+                         + group * g.source_group)
                 while k < g.target_group:
                     some = min(width, g.target_group - k)
-                    conv_dots(min(DOT_ROWS, g.columns - column), some,
-                              base + row * g.row_stride * s.row_step + column * step
-                              + group * g.source_group, step, run_offset, g.runs, g.run_length,
-                              weights + (group * g.target_group + k) * depth,
+                    if tile:
+                        prefetch(pixel + tile + tile * k // g.target_group,
+                                 tile * some // g.target_group)
+                    conv_dots(min(DOT_ROWS, g.columns - column), some, pixel, step, run_offset,
+                              g.runs, g.run_length, weights + (group * g.target_group + k) * depth,
                               bias + group * padded + k, g.relu,
                               out_base + row * target_line + column * target_step
                               + group * g.target_group + k, target_step)
@@ -184,7 +206,8 @@ cdef void gather_strip(const Grid* g, const Strip* s, const real* image, const r
                       last - first, stage, stage_pixels)
     else:
         gather_panels(g, s, base, packed, bias, out_base, target_line, target_step, run_offset,
-                      first_panel, last_panel, 0, (last - first) * g.columns)
+                      first_panel, last_panel, 0, (last - first) * g.columns,
+                      g.asks != 0 and last_panel - first_panel > 1)
 
 
 def gather(const real[:, :, :, ::1] source,        # IN (images, height, width, channels)
@@ -281,7 +304,8 @@ cdef void overlap_strip(const Grid* g, const Strip* s, const Overlap* o, const r
     while row < last:
         some = min(o.rows, last - row)
         gather_panels(g, s, base + <ptrdiff_t> (row - first) * g.row_stride * s.row_step, packed,
-                      zeros, stage, line, pixel, run_offset, 0, panels, 0, some * g.columns)
+                      zeros, stage, line, pixel, run_offset, 0, panels, 0, some * g.columns,
+                      False)
         for k in range(some):
             overlap_add(stage + k * line, g.columns, pixel, g.groups, o.channels,
                         o.kernel_columns, o.stride, o.column, o.kernel_column, width,

@@ -14,6 +14,10 @@ from .gather import Taps, plan_gather, run_of
 from .packing import kernels_for, pad_channels
 from .scratch import Scratch
 
+ASKED_DEPTH, ASKED_BYTES = 128, 8 * 1024 * 1024
+"""Values summed for an output at most, and the least target, where outputs are fetched before they
+are written.  Measured on an AVX-512 build: 0.8 to 1.0 of the time, of smaller ones up to 1.1."""
+
 
 class DirectPlan:
     """target = [relu](start + sum over taps of source), on a grid of the target's pixels.
@@ -43,6 +47,7 @@ class DirectPlan:
         values = len(row_taps) * len(column_taps) * depth
         dots = dot_products(outputs, run, values // run, dtype)
         kernels = runtime.kernels if dots else kernels_for(outputs, dtype)
+        target_bytes = images * math.prod(target) * dtype.itemsize
         self.gather = plan_gather(
             source,
             target,
@@ -51,6 +56,7 @@ class DirectPlan:
             groups=groups,
             dots=dots,
             kernels=kernels,
+            asks=values <= ASKED_DEPTH and target_bytes >= ASKED_BYTES,
             **options,
         )
         self.positions = by_position(self.gather, images, dtype)
@@ -82,6 +88,8 @@ class DirectPlan:
             return
         gather, threads = self.gather, runtime.threads_for(self._work)
         rows, splits, stage_pixels = self._tasks_for(threads)
+        # The last pixel is stored in whole vectors, too.
+        stage = stage_pixels and stage_pixels * gather.channels + self.padded
         gather.kernels.conv.gather(
             source,
             packed,
@@ -94,7 +102,7 @@ class DirectPlan:
             rows,
             splits,
             self._scratch.rows("strip", threads, gather.scratch_size(rows)),
-            self._scratch.rows("stage", threads, stage_pixels * gather.channels),
+            self._scratch.rows("stage", threads, stage),
             stage_pixels,
             threads,
         )

@@ -142,13 +142,14 @@ def plan_gather(
     dots: bool = False,
     kernels: Any = runtime.kernels,
     clears: bool = False,
+    asks: bool = False,
 ) -> Gather:
     """Lay out a sum over taps.
 
     source, target: (height, width, channels).  Offsets of taps may be negative.
     grid: outputs along the rows and the columns, written at target_start + index *
     target_step.  dots: sum along the vectors.  clears: set all of the
-    target to 0 first.
+    target to 0 first.  asks: fetch outputs before they are written.
     """
     height, width, channels = source
     rows = sorted(row_taps, key=lambda tap: tap[1])
@@ -191,6 +192,7 @@ def plan_gather(
         int(clipped),
         int(dots),
         target[0] if clears else 0,
+        int(asks),
     )
     return Gather(
         taps=np.array(
