@@ -48,6 +48,25 @@ def test_agrees_with_the_reference(case):
         assert all(np.isnan(part).all() for part in around)
 
 
+@pytest.mark.parametrize("channels", [1, 3, 8, 20])
+@pytest.mark.parametrize("stride", [1, 2, 3, 4])
+@pytest.mark.parametrize("columns", [2, 3, 7])
+def test_rows_much_longer_than_the_kernel(columns, stride, channels):
+    """Most of their pixels are reached by all of it and have room for a whole vector."""
+    random = np.random.default_rng(0)
+    kernel = random.standard_normal((2, columns, channels, 3), np.float32)
+    for width, padding in ((57, 0), (60, 1), (61, ((0, 0), (9, 5)))):
+        x, options = (1, 4, width, channels), {"strides": stride, "padding": padding}
+        arguments, shape = planned(x, kernel.shape, **options)
+        dy, _ = surrounded(shape, np.float32)
+        dx, around = surrounded(x, np.float32)
+        dy[...] = random.standard_normal(shape, np.float32)
+        expected, *_ = reference.conv2d_backward(dy, np.zeros(x, np.float32), kernel, **options)
+        OverlapAddPlan(*arguments).input_gradient(dy, kernel, dx)
+        np.testing.assert_allclose(dx, expected, atol=5e-6 * np.abs(expected).max())
+        assert all(np.isnan(part).all() for part in around)
+
+
 CASES = [
     ((2, 14, 14, 6), (5, 5, 6, 16), {}),
     ((3, 33, 31, 5), (3, 3, 5, 67), {"strides": 2, "padding": 1}),
