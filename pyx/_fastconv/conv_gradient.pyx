@@ -353,11 +353,9 @@ def patch_gradient(const real[:, :, :, ::1] x,     # IN
                        &sums[part, 0], &bias_sums[part, 0], &strips[threadid(), 0],
                        &filters[threadid(), 0])
         wait_for_all()
-        for vector in prange(<ptrdiff_t> g.groups * g.vectors, schedule="static"):
-            reduce_vector(&g, &sums[0, 0], parts, sums.shape[1], <int> (vector // g.vectors),
-                          <int> (vector % g.vectors), places[vector % g.vectors, 0],
-                          places[vector % g.vectors, 1], places[vector % g.vectors, 2],
-                          &dkernel[0, 0, 0, 0])
+        for vector in prange(g.vectors, schedule="static"):
+            reduce_vector(&g, &sums[0, 0], parts, sums.shape[1], <int> vector, places[vector, 0],
+                          places[vector, 1], places[vector, 2], &dkernel[0, 0, 0, 0])
         restore_denormals(mode)
     if dbias is not None:
         for k in range(g.filters):

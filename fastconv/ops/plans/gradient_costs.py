@@ -15,9 +15,10 @@ from .packing import pad_channels
 from .patch_gradient import patch_rows, patch_runs, tile_shape
 from .winograd_cuts import POINTS, Cut
 
-POINT_COST, TRANSFORM_COST, KERNEL_COST = 1.2, {5: 270, 4: 255, 3: 200, 2: 220}, 3.6
+POINT_COST, TRANSFORM_COST = 1.2, {5: 270, 4: 255, 3: 200, 2: 220}
+KERNEL_COST = {2: 6, 3: 8, 4: 13, 5: 15}
 """Of Winograd's algorithm: of a multiply-add, of one value's share of a tile's transform, by the
-tile's side, and of a value of dU, whose transform is made once a call.  The four algorithms' costs
+tile's side, and of a value of dU, whose transform is made once a call, by the taps' side.  The four algorithms' costs
 are in one unit, fitted to 1,800 single-threaded timings of an AVX2 build over 1 to 384 channels and
 1 to 64 groups; those of products and patches last to 1,100 shapes on AVX-512 and AVX2 builds, where
 choices between them take 6 and 1 % more than the faster, on the average, and Winograd's to 360:
@@ -48,7 +49,7 @@ def winograd_cost(cut: Cut, input_shape: tuple[int, int, int, int], filters: int
     inputs, outputs = cut.inputs(channels), cut.outputs(filters)
     points = POINTS * inputs * outputs // cut.groups
     transforms = TRANSFORM_COST[cut.side] * (inputs + outputs)
-    return tiles * (POINT_COST * points + transforms) + KERNEL_COST * points
+    return tiles * (POINT_COST * points + transforms) + KERNEL_COST[cut.taps] * points
 
 
 def plane_cost(
