@@ -18,11 +18,12 @@ from .winograd_cuts import POINTS, Cut
 POINT_COST, TRANSFORM_COST = 1.2, {5: 270, 4: 255, 3: 200, 2: 220}
 KERNEL_COST = {2: 6, 3: 8, 4: 13, 5: 15}
 """Of Winograd's algorithm: of a multiply-add, of one value's share of a tile's transform, by the
-tile's side, and of a value of dU, whose transform is made once a call, by the taps' side.  The four algorithms' costs
-are in one unit, fitted to 1,800 single-threaded timings of an AVX2 build over 1 to 384 channels and
-1 to 64 groups; those of products and patches last to 1,100 shapes on AVX-512 and AVX2 builds, where
-choices between them take 6 and 1 % more than the faster, on the average, and Winograd's to 360:
-1 %, for other kernels than 3x3 to 660: 1 to 3 %."""
+tile's side, and of a value of dU, whose transform is made once a call, by the taps' side.  The four
+algorithms' costs are in one unit, fitted to 1,800 single-threaded timings of an AVX2 build over 1
+to 384 channels and 1 to 64 groups; those of products and patches last to 1,100 shapes on AVX-512
+and AVX2 builds, where choices between them take 6 and 1 % more than the faster, on the average, and
+Winograd's to 360: 1 %, for other kernels than 3x3 to 660: 1 to 3 %, of 1 to 100 tiles to 600: 2 %.
+"""
 PRODUCT_COST, PRODUCT_PATCH_COST, PRODUCT_READ_COST = 1.0, 30, 7
 """As a matrix product: of a multiply-add, a packed value of a pixel's patch, and one that a tile of
 filters reads where it lies."""
