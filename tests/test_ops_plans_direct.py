@@ -69,12 +69,12 @@ def test_outputs_that_are_fetched_beforehand_have_the_same_bits(groups, monkeypa
     x, window = (3, 9, 11, 4 * groups), (2, 1, 4, 150 * groups)
     rng = np.random.default_rng(0)
     kernel, values = rng.random(window, np.float32), rng.random(x, np.float32)
-    results, asked = [], []
-    for least in (direct.ASKED_BYTES, 0):
-        monkeypatch.setattr(direct, "ASKED_BYTES", least)
+    results, fetched = [], []
+    for least in (direct.FETCHED_BYTES, 0):
+        monkeypatch.setattr(direct, "FETCHED_BYTES", least)
         plan = Conv2DPlan(x, window, groups=groups)
-        asked.append(plan._forward.gather.grid[-1])
+        fetched.append(plan._forward.gather.grid[-1])
         y = np.full(plan.output_shape, np.nan, np.float32)
         run_direct(plan._forward, values, kernel, y)
         results.append(y.tobytes())
-    assert asked == [0, 1] and results[0] == results[1]
+    assert fetched == [0, 1] and results[0] == results[1]

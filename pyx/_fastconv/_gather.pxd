@@ -30,7 +30,7 @@ cdef struct Grid:
     int clipped           # many taps are nothing but padding: leave them out, row by row
     int dots              # vectors run along the reduction; weights are [channel][depth]
     int cleared           # rows of the target, all of them set to 0 first; or 0
-    int asks              # outputs of which there is little to compute are fetched beforehand
+    int fetches           # outputs of which there is little to compute are fetched beforehand
 
 
 cdef inline Grid grid_of(const int[::1] fields):
@@ -42,7 +42,7 @@ cdef inline Grid grid_of(const int[::1] fields):
     g.runs, g.run_length, g.reach = fields[10], fields[11], fields[12]
     g.groups, g.source_group, g.target_group, g.relu = (
         fields[13], fields[14], fields[15], fields[16])
-    g.clipped, g.dots, g.cleared, g.asks = fields[17], fields[18], fields[19], fields[20]
+    g.clipped, g.dots, g.cleared, g.fetches = fields[17], fields[18], fields[19], fields[20]
     return g
 
 
@@ -50,10 +50,10 @@ cdef inline void gather_tiles(const Grid* g, const Strip* s, const real* base,
                               const real* weights, int vectors, const real* bias, int channels,
                               real* out_base, ptrdiff_t target_line, ptrdiff_t target_step,
                               const ptrdiff_t* run_offset, int runs, int column, int count,
-                              int asked) noexcept nogil:
+                              int fetched) noexcept nogil:
     """One panel over `count` outputs from `column` of a row on, tiles running on into the next.
 
-    `asked`: values of each of the next tile's outputs that are fetched meanwhile.
+    `fetched`: values of each of the next tile's pixels, side by side, that are fetched meanwhile.
     """
     cdef ptrdiff_t line = g.row_stride * s.row_step
     cdef ptrdiff_t step = <ptrdiff_t> g.column_stride * s.channels
@@ -81,8 +81,8 @@ cdef inline void gather_tiles(const Grid* g, const Strip* s, const real* base,
                 row += 1
                 source = base + row * line
                 target = out_base + row * target_line
-        if asked:
-            prefetch(target, <ptrdiff_t> rows * asked)
+        if fetched:
+            prefetch(target, <ptrdiff_t> rows * fetched)
         conv_tile(rows, vectors, pixel, out, run_offset, runs, g.run_length, weights,
                   vectors * lanes(weights), run_step, bias, 0, channels, g.relu)
 
@@ -97,12 +97,12 @@ cdef inline void gather_panels(const Grid* g, const Strip* s, const real* base,
                                const real* packed, const real* bias, real* out_base,
                                ptrdiff_t target_line, ptrdiff_t target_step,
                                const ptrdiff_t* run_offset, int first_panel, int last_panel,
-                               int column, int count, bint asks) noexcept nogil:
+                               int column, int count, bint fetches) noexcept nogil:
     """The same for panels [first_panel, last_panel) of all groups.
 
     A panel may write whole vectors into the channels of those behind it, which come later.
     Each walks all pixels and writes a piece of them, too far apart for the CPU's own prefetching:
-    if it `asks`, the first panel fetches the pixels for all.
+    if it `fetches`, the first panel fetches the pixels for all.
     """
     cdef int panels = panel_count(g.target_group, packed)
     cdef int end = first_channel(g, last_panel, packed)
@@ -118,4 +118,4 @@ cdef inline void gather_panels(const Grid* g, const Strip* s, const real* base,
                      panel_vectors(g.target_group - start, packed),
                      bias + group * padded + start, end - channel,
                      out_base + channel, target_line, target_step, run_offset, g.runs, column,
-                     count, g.target_channels if asks and index == first_panel else 0)
+                     count, g.target_channels if fetches and index == first_panel else 0)

@@ -6,7 +6,7 @@ directions: the output (taps of the kernel over x) and the input gradient
 stride-1 gather of its own; the first sets to 0 what no tap reaches).
 
 Loops, outermost first: strips of output rows of each image (parallel) - blocks
-of outputs that fit the L1 cache, where their channels are no whole vectors -
+of outputs that fit the L1 cache, where their channels are no whole vectors (see _stage.pxd) -
 groups - panels of 1-2 vectors of output channels - tiles of TILE_ROWS pixels -
 runs of contiguous values - values.  NHWC makes a kernel row one run, so there
 is no im2col; a panel's weights stay in L1/L2 while the pixels of the strip pass
@@ -24,10 +24,11 @@ The kernel gradient is `conv_gradient`'s.
 
 from cython.parallel cimport parallel, prange, threadid
 from libc.stddef cimport ptrdiff_t
-from libc.string cimport memcpy, memset
+from libc.string cimport memset
 
 from _fastconv._gather cimport Grid, gather_panels, gather_tiles, grid_of
 from _fastconv._positions cimport Positions, gather_positions
+from _fastconv._stage cimport gather_staged
 from _fastconv._tiles cimport (
     DOT_COLUMNS, DOT_ROWS, LANES_F32, LANES_F64, NARROW_TILE_ROWS, TILE_ROWS, conv_dots,
     copy_pixels, float_mode, flush_denormals, lanes, overlap_add, prefetch, real, restore_denormals,
@@ -50,55 +51,6 @@ cdef struct Overlap:
     int column            # of the sums that reach the target's first pixel by `kernel_column`
     int kernel_column
     int rows              # of sums that the stage holds
-
-
-cdef void gather_staged(const Grid* g, const Strip* s, const real* base, const real* packed,
-                        const real* bias, real* out_base, ptrdiff_t target_line,
-                        ptrdiff_t target_step, const ptrdiff_t* run_offset, int rows,
-                        real* stage, int stage_pixels) noexcept nogil:
-    """All panels over blocks of outputs in the L1 cache, each then copied where it belongs.
-
-    A store that crosses a cache line waits for both, and where a pixel's channels
-    are no whole vectors that is every second one.  In the L1 cache it costs little.
-    Without groups the last panel comes first and stores whole vectors there, the
-    rest of one into the next pixel, which is written later: parts cost several times as much.
-    """
-    cdef int panels = g.groups * panel_count(g.target_group, packed)
-    cdef int channels = g.target_channels, whole = panels - 1 if g.groups == 1 else panels
-    cdef int start = whole * 2 * lanes(packed)
-    cdef int vectors = panel_vectors(channels - start, packed)
-    cdef ptrdiff_t line = <ptrdiff_t> g.columns * channels
-    cdef ptrdiff_t depth = <ptrdiff_t> g.runs * g.run_length
-    cdef int left = rows * g.columns, row = 0, column = 0, count, done, some
-    cdef const real* source
-    cdef real* pixels
-    while left > 0:
-        count = min(stage_pixels, left)
-        if g.groups > 1:
-            # The first of the groups to read a line would wait for each: they lie too far apart.
-            prefetch(base + row * g.row_stride * s.row_step
-                     + <ptrdiff_t> column * g.column_stride * s.channels + run_offset[g.runs - 1],
-                     <ptrdiff_t> count * g.column_stride * s.channels)
-        source = base + row * g.row_stride * s.row_step
-        pixels = stage - <ptrdiff_t> column * channels
-        if whole < panels:
-            gather_tiles(g, s, source, packed + start * depth, vectors, bias + start,
-                         vectors * lanes(packed), pixels + start, line, channels, run_offset,
-                         g.runs, column, count, 0)
-        gather_panels(g, s, source, packed, bias, pixels, line, channels, run_offset, 0, whole,
-                      column, count, False)
-        done = 0
-        while done < count:
-            some = min(count - done, g.columns - column) if target_step == channels else 1
-            memcpy(out_base + row * target_line + column * target_step,
-                   stage + <ptrdiff_t> done * channels,
-                   <size_t> some * channels * sizeof(real))
-            done += some
-            column += some
-            if column == g.columns:
-                column = 0
-                row += 1
-        left -= count
 
 
 cdef void gather_clipped(const Grid* g, const Strip* s, const real* base, const real* weights,
@@ -128,8 +80,8 @@ cdef void gather_dots(const Grid* g, const Strip* s, const real* base, const rea
                       int count) noexcept nogil:
     """Few outputs of a pixel and group, as dot products: vectors run along the reduction.
 
-    A 1x1 kernel's read each value once: the next tile's are fetched meanwhile, a share with each
-    of this one's, for the CPU's own prefetching does not get far within a pixel.
+    Those of a 1x1 kernel read each value once: the next pixels are fetched meanwhile, a share with
+    each tile of filters, for the CPU's own prefetching does not get far within a pixel.
     """
     cdef ptrdiff_t step = <ptrdiff_t> g.column_stride * s.channels
     cdef ptrdiff_t target_line = <ptrdiff_t> g.target_row_step * g.target_width * g.target_channels
@@ -138,22 +90,25 @@ cdef void gather_dots(const Grid* g, const Strip* s, const real* base, const rea
     cdef ptrdiff_t padded = padded_channels(g.target_group, weights)
     # Tiles of almost equal width: that of one filter waits for its sums.
     cdef int tiles = (g.target_group + DOT_COLUMNS - 1) // DOT_COLUMNS
-    cdef int width = (g.target_group + tiles - 1) // tiles, row, column, group, k, some
-    cdef ptrdiff_t tile = DOT_ROWS * step if g.runs == 1 and step == g.run_length else 0
+    cdef int width = (g.target_group + tiles - 1) // tiles, row, column, group, k, some, pixels
+    cdef bint fetches = g.runs == 1 and step == g.run_length
+    cdef ptrdiff_t ahead
     cdef const real* pixel
     for row in range(count):
         column = 0
         while column < g.columns:
+            pixels = min(DOT_ROWS, g.columns - column)
+            ahead = pixels * step
             for group in range(g.groups):
                 k = 0
                 pixel = (base + row * g.row_stride * s.row_step + column * step
                          + group * g.source_group)
                 while k < g.target_group:
                     some = min(width, g.target_group - k)
-                    if tile:
-                        prefetch(pixel + tile + tile * k // g.target_group,
-                                 tile * some // g.target_group)
-                    conv_dots(min(DOT_ROWS, g.columns - column), some, pixel, step, run_offset,
+                    if fetches:
+                        prefetch(pixel + ahead + ahead * k // g.target_group,
+                                 ahead * some // g.target_group)
+                    conv_dots(pixels, some, pixel, step, run_offset,
                               g.runs, g.run_length, weights + (group * g.target_group + k) * depth,
                               bias + group * padded + k, g.relu,
                               out_base + row * target_line + column * target_step
@@ -207,7 +162,7 @@ cdef void gather_strip(const Grid* g, const Strip* s, const real* image, const r
     else:
         gather_panels(g, s, base, packed, bias, out_base, target_line, target_step, run_offset,
                       first_panel, last_panel, 0, (last - first) * g.columns,
-                      g.asks != 0 and last_panel - first_panel > 1)
+                      g.fetches != 0 and last_panel - first_panel > 1)
 
 
 def gather(const real[:, :, :, ::1] source,        # IN (images, height, width, channels)

@@ -33,6 +33,8 @@ PATCH_FILTERS = TILE_FILTERS
 PATCH_VECTORS = MOST_PATCH_VECTORS
 PATCH_SUMS = MOST_PATCH_SUMS
 
+cdef int SHARED_FILTERS = 64  # of dkernel's rows, summed by a task: some cache lines
+
 cdef struct Shape:
     int height            # of x
     int width
@@ -338,6 +340,7 @@ def patch_gradient(const real[:, :, :, ::1] x,     # IN
     cdef Strip s = strip_of(strip)
     cdef ptrdiff_t blocks = x.shape[0] * ((g.rows + g.block_rows - 1) // g.block_rows)
     cdef ptrdiff_t pieces = <ptrdiff_t> patch_pieces(&g) * g.groups, task, part, split, vector
+    cdef ptrdiff_t shares = max(1, min(g.groups, g.filters // SHARED_FILTERS)), block
     cdef Work work
     cdef float_mode mode = 0
     cdef int k
@@ -353,9 +356,13 @@ def patch_gradient(const real[:, :, :, ::1] x,     # IN
                        &sums[part, 0], &bias_sums[part, 0], &strips[threadid(), 0],
                        &filters[threadid(), 0])
         wait_for_all()
-        for vector in prange(g.vectors, schedule="static"):
+        # Groups share cache lines of dkernel, which threads would take from each other.
+        for block in prange(g.vectors * shares, schedule="static"):
+            vector = block // shares
             reduce_vector(&g, &sums[0, 0], parts, sums.shape[1], <int> vector, places[vector, 0],
-                          places[vector, 1], places[vector, 2], &dkernel[0, 0, 0, 0])
+                          places[vector, 1], places[vector, 2],
+                          <int> (block % shares * g.groups // shares),
+                          <int> ((block % shares + 1) * g.groups // shares), &dkernel[0, 0, 0, 0])
         restore_denormals(mode)
     if dbias is not None:
         for k in range(g.filters):

@@ -14,7 +14,7 @@ from .gather import Taps, plan_gather, run_of
 from .packing import kernels_for, pad_channels
 from .scratch import Scratch
 
-ASKED_DEPTH, ASKED_BYTES = 128, 8 * 1024 * 1024
+FETCHED_DEPTH, FETCHED_BYTES = 128, 8 * 1024 * 1024
 """Values summed for an output at most, and the least target, where outputs are fetched before they
 are written.  Measured on an AVX-512 build: 0.8 to 1.0 of the time, of smaller ones up to 1.1."""
 
@@ -56,7 +56,7 @@ class DirectPlan:
             groups=groups,
             dots=dots,
             kernels=kernels,
-            asks=values <= ASKED_DEPTH and target_bytes >= ASKED_BYTES,
+            fetches=values <= FETCHED_DEPTH and target_bytes >= FETCHED_BYTES,
             **options,
         )
         self.positions = by_position(self.gather, images, dtype)
@@ -88,7 +88,7 @@ class DirectPlan:
             return
         gather, threads = self.gather, runtime.threads_for(self._work)
         rows, splits, stage_pixels = self._tasks_for(threads)
-        # The last pixel is stored in whole vectors, too.
+        # The last pixel is stored in whole vectors, too; of groups only each group's may be.
         stage = stage_pixels and stage_pixels * gather.channels + self.padded
         gather.kernels.conv.gather(
             source,

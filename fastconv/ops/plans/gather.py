@@ -142,14 +142,15 @@ def plan_gather(
     dots: bool = False,
     kernels: Any = runtime.kernels,
     clears: bool = False,
-    asks: bool = False,
+    fetches: bool = False,
 ) -> Gather:
     """Lay out a sum over taps.
 
     source, target: (height, width, channels).  Offsets of taps may be negative.
     grid: outputs along the rows and the columns, written at target_start + index *
     target_step.  dots: sum along the vectors.  clears: set all of the
-    target to 0 first.  asks: fetch outputs before they are written.
+    target to 0 first.  fetches: outputs are fetched before they are written, if
+    they are neighbouring pixels.
     """
     height, width, channels = source
     rows = sorted(row_taps, key=lambda tap: tap[1])
@@ -192,7 +193,7 @@ def plan_gather(
         int(clipped),
         int(dots),
         target[0] if clears else 0,
-        int(asks),
+        int(fetches and target_step[1] == 1),
     )
     return Gather(
         taps=np.array(

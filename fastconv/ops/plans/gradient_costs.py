@@ -35,10 +35,10 @@ PATCH_TILE_COST, PATCH_PIECE_COST, PATCH_PIXEL_COST, PATCH_SOURCE_COST = 2.54, 1
 piece of the patch loads, a packed value of dy, and a copied value of x."""
 PATCH_NEAR_COST, PATCH_FAR_COST, PATCH_NEAR_BYTES = 10, 70, 320 * 1024
 """And a sum that a tile takes up and puts down for each block of rows, in a cache or not."""
-PATCH_SUM_COST, PATCH_STEP_COST = 22, 140
-"""And a value of the kernel, whose parts are added, and the least of a tile at a pixel: few sums
-wait for themselves.  Measured over groups of 1 to 16 channels and filters on AVX-512 and AVX2
-builds: beside planes choices take 3 and 1 % more than the faster, were 5 and 6 %."""
+PATCH_SUM_COST, PATCH_STEP_COST = 22, 17.5
+"""And a value of the kernel, whose parts are added, and the least of a tile at a pixel, for each of
+up to 8 lanes: few sums wait for themselves.  Measured over groups of 1 to 16 channels and filters
+on AVX-512 and AVX2 builds: beside planes choices take 3 and 1 % more than the faster."""
 PLANE_COST, PLANE_SHUFFLE_COST, PLANE_COPY_COST = 2.7, 9.7, 33
 """By planes: of a multiply-add, and a value of a plane that is permuted or copied."""
 PLANE_PIXEL_COST, PLANE_SUM_COST = 23, 182
@@ -116,7 +116,7 @@ def patch_cost(
     # Each tile of filters loads all vectors, each piece of these all filters.
     loads = PATCH_TILE_COST * -(-filters // tile) * values
     loads += PATCH_PIECE_COST * pieces * filters * lanes
-    loads = max(loads, PATCH_STEP_COST * -(-filters // tile) * pieces)
+    loads = max(loads, PATCH_STEP_COST * min(lanes, 8) * -(-filters // tile) * pieces)
     pixel = groups * loads + PATCH_PIXEL_COST * kernel_shape[3]
     sums = groups * values * filters
     far = sums * dtype.itemsize > PATCH_NEAR_BYTES

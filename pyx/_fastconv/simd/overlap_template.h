@@ -38,12 +38,14 @@ FC_LEAF void NAME(fc_overlap_add)(const REAL *sums, int columns, ptrdiff_t pixel
     const REAL *end = out + (ptrdiff_t)width * groups * channels;
     /* Columns before one that reach its pixels, too. */
     const int reach = (kernel_columns - 1) / stride;
+    int simple = groups == 1 && channels <= LANES;
     for (int p = 0; p < width; p++) {
-        if (kernel_column == 0 && column >= reach && groups == 1 && channels <= LANES) {
+        if (kernel_column == 0 && column >= reach && column < columns && simple) {
             const REAL *from = sums + column * pixel;
             /* Those whose last vector ends in the row. */
             ptrdiff_t inside = (end - out - LANES) / (stride * channels);
             if (inside > columns - column) inside = columns - column;
+            simple = 0; /* of what is left, the end of the row */
             if (inside > 0) {
                 NAME(fc_overlap_inside)(kernel_columns, stride, from, inside, pixel, channels, step,
                                         out);
@@ -54,9 +56,10 @@ FC_LEAF void NAME(fc_overlap_add)(const REAL *sums, int columns, ptrdiff_t pixel
         }
         const int skipped = column < columns ? 0 : column - columns + 1;
         const int first = kernel_column + skipped * stride;
-        /* Not a count, for which a division takes longer than all the rest. */
-        const int all = first + (column - skipped + 1) * stride;
-        const int past = all < kernel_columns ? all : kernel_columns;
+        /* Behind the last kernel column with sums.  Not their count: a division for each pixel
+         * would take longer than all the rest. */
+        const int behind = first + (column - skipped + 1) * stride;
+        const int past = behind < kernel_columns ? behind : kernel_columns;
         const REAL *from = sums + (column - skipped) * pixel + (ptrdiff_t)first * channels;
         for (int g = 0; g < groups; g++, from += group) {
             for (int c = 0; c < channels; c += LANES) {
