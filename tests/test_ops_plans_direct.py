@@ -78,3 +78,6 @@ def test_outputs_that_are_fetched_beforehand_have_the_same_bits(groups, monkeypa
         run_direct(plan._forward, values, kernel, y)
         results.append(y.tobytes())
     assert fetched == [0, 1] and results[0] == results[1]
+    strided = Conv2DPlan(x, window, groups=groups, strides=2)
+    strided._plan_phases()
+    assert strided._phases[0].gather.grid[-1] == 0  # its outputs are no neighbouring pixels

@@ -49,6 +49,23 @@ def test_agrees_with_the_reference(kind, packed, case, monkeypatch):
 
 
 @pytest.mark.parametrize("kind", PLANS)
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_many_groups_agree_with_the_reference(kind, count, threads):
+    """Parts are added by some groups at a time."""
+    threads(count)
+    shape, window, options = (3, 7, 6, 94), (3, 2, 2, 235), {"groups": 47}
+    plan, output = planned(kind, shape, window, **options)
+    random = np.random.default_rng(0)
+    x, kernel = random.standard_normal(shape, np.float32), np.zeros(window, np.float32)
+    dy = random.standard_normal(output, np.float32)
+    _, expected, _ = reference.conv2d_backward(dy, x, kernel, **options)
+    dkernel = np.full(window, np.nan, np.float32)
+    plan.kernel_gradient(dy, x, dkernel, None)
+    limit = TOLERANCE[np.dtype(np.float32)] * np.abs(expected).max()
+    assert np.abs(dkernel - expected).max() <= limit
+
+
+@pytest.mark.parametrize("kind", PLANS)
 @pytest.mark.parametrize(
     ("x", "kernel", "options"),
     [
@@ -111,3 +128,21 @@ def test_few_filters_go_along_the_patch(monkeypatch, x, kernel, kind):
     window, groups = conv2d_window(x, kernel, 1, "valid", 1, 1, owner="test")
     plan = choice.kernel_gradient(x, kernel, window, groups, np.dtype(np.float32))
     assert type(plan) is kind
+
+
+@pytest.mark.parametrize(
+    ("x", "kernel"),
+    [((1, 7, 7, 512), (5, 5, 512, 160)), ((2, 7, 7, 256), (5, 5, 256, 128))],
+)
+def test_a_tile_or_two_do_not_pay_for_the_transform_of_their_sums(x, kernel):
+    window, groups = conv2d_window(x, kernel, 2, "valid", 1, 1, owner="test")
+    plan = choice.kernel_gradient(x, kernel, window, groups, np.dtype(np.float32))
+    assert type(plan) is KernelGradientPlan
+
+
+def test_a_depthwise_1x1_kernel_goes_by_planes():
+    """Along the patch, of one channel, each sum would wait for the one before."""
+    x, kernel = (2, 32, 32, 256), (1, 1, 1, 512)
+    window, groups = conv2d_window(x, kernel, 1, "valid", 1, 256, owner="test")
+    grouped = choice.depthwise(x, kernel, window, groups, np.dtype(np.float32))
+    assert grouped.kernel_gradient is not None

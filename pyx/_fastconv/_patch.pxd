@@ -102,27 +102,25 @@ cdef inline void patch_part(const Patch* g, const Strip* s, const real* x, const
 
 
 cdef inline void reduce_vector(const Patch* g, const real* sums, ptrdiff_t parts,
-                               ptrdiff_t part_size, int vector, int row, int begin, int count,
-                               int first_group, int last_group, real* dkernel) noexcept nogil:
-    """Rows [row, row + count) of dkernel = the parts' sums of a vector's lanes, in order, of some
-    groups."""
+                               ptrdiff_t part_size, int group, int vector, int row, int begin,
+                               int count, real* dkernel) noexcept nogil:
+    """Rows [row, row + count) of dkernel = the parts' sums of a vector's lanes, in order."""
     cdef int vectors = min(g.most, g.vectors - vector // g.most * g.most)
     cdef ptrdiff_t tile = <ptrdiff_t> g.width * g.most * lanes(sums), part
-    cdef const real* piece
-    cdef int group, k, j
+    cdef const real* piece = sums + (
+        (group * patch_pieces(g) + vector // g.most) * tile_count(g) * tile)
+    cdef int k, j
     cdef const real* source
     cdef real* target
-    for group in range(first_group, last_group):
-        piece = sums + (group * patch_pieces(g) + vector // g.most) * tile_count(g) * tile
-        for k in range(g.target_group):
-            source = piece + k // g.width * tile + (
-                (k % g.width * vectors + vector % g.most) * lanes(sums) + begin)
-            target = dkernel + <ptrdiff_t> row * g.filters + group * g.target_group + k
+    for k in range(g.target_group):
+        source = piece + k // g.width * tile + (
+            (k % g.width * vectors + vector % g.most) * lanes(sums) + begin)
+        target = dkernel + <ptrdiff_t> row * g.filters + group * g.target_group + k
+        for j in range(count):
+            target[<ptrdiff_t> j * g.filters] = source[j]
+        for part in range(1, parts):
             for j in range(count):
-                target[<ptrdiff_t> j * g.filters] = source[j]
-            for part in range(1, parts):
-                for j in range(count):
-                    target[<ptrdiff_t> j * g.filters] += source[part * part_size + j]
+                target[<ptrdiff_t> j * g.filters] += source[part * part_size + j]
 
 
 cdef inline Patch patch_of(const int[::1] fields):

@@ -33,7 +33,7 @@ PATCH_FILTERS = TILE_FILTERS
 PATCH_VECTORS = MOST_PATCH_VECTORS
 PATCH_SUMS = MOST_PATCH_SUMS
 
-cdef int SHARED_FILTERS = 64  # of dkernel's rows, summed by a task: some cache lines
+cdef int SHARED_FILTERS = 64  # of a row of dkernel, added up by one task: some cache lines
 
 cdef struct Shape:
     int height            # of x
@@ -343,7 +343,7 @@ def patch_gradient(const real[:, :, :, ::1] x,     # IN
     cdef ptrdiff_t shares = max(1, min(g.groups, g.filters // SHARED_FILTERS)), block
     cdef Work work
     cdef float_mode mode = 0
-    cdef int k
+    cdef int k, group
     share_work(&work, <ptrdiff_t> parts * splits, num_threads)
     with nogil, parallel(num_threads=num_threads):
         mode = flush_denormals()
@@ -359,10 +359,11 @@ def patch_gradient(const real[:, :, :, ::1] x,     # IN
         # Groups share cache lines of dkernel, which threads would take from each other.
         for block in prange(g.vectors * shares, schedule="static"):
             vector = block // shares
-            reduce_vector(&g, &sums[0, 0], parts, sums.shape[1], <int> vector, places[vector, 0],
-                          places[vector, 1], places[vector, 2],
-                          <int> (block % shares * g.groups // shares),
-                          <int> ((block % shares + 1) * g.groups // shares), &dkernel[0, 0, 0, 0])
+            for group in range(<int> (block % shares * g.groups // shares),
+                               <int> ((block % shares + 1) * g.groups // shares)):
+                reduce_vector(&g, &sums[0, 0], parts, sums.shape[1], group, <int> vector,
+                              places[vector, 0], places[vector, 1], places[vector, 2],
+                              &dkernel[0, 0, 0, 0])
         restore_denormals(mode)
     if dbias is not None:
         for k in range(g.filters):

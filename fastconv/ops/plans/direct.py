@@ -88,7 +88,7 @@ class DirectPlan:
             return
         gather, threads = self.gather, runtime.threads_for(self._work)
         rows, splits, stage_pixels = self._tasks_for(threads)
-        # The last pixel is stored in whole vectors, too; of groups only each group's may be.
+        # Room for the last pixel's last vector, which is stored whole.
         stage = stage_pixels and stage_pixels * gather.channels + self.padded
         gather.kernels.conv.gather(
             source,

@@ -22,8 +22,8 @@ tile's side, and of a value of dU, whose transform is made once a call, by the t
 algorithms' costs are in one unit, fitted to 1,800 single-threaded timings of an AVX2 build over 1
 to 384 channels and 1 to 64 groups; those of products and patches last to 1,100 shapes on AVX-512
 and AVX2 builds, where choices between them take 6 and 1 % more than the faster, on the average, and
-Winograd's to 360: 1 %, for other kernels than 3x3 to 660: 1 to 3 %, of 1 to 100 tiles to 600: 2 %.
-"""
+Winograd's to 360: 1 %, for other kernels than 3x3 to 660: 1 to 3 %, of few tiles to 600: 2 to
+3 %."""
 PRODUCT_COST, PRODUCT_PATCH_COST, PRODUCT_READ_COST = 1.0, 30, 7
 """As a matrix product: of a multiply-add, a packed value of a pixel's patch, and one that a tile of
 filters reads where it lies."""

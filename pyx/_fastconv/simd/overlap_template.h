@@ -38,14 +38,14 @@ FC_LEAF void NAME(fc_overlap_add)(const REAL *sums, int columns, ptrdiff_t pixel
     const REAL *end = out + (ptrdiff_t)width * groups * channels;
     /* Columns before one that reach its pixels, too. */
     const int reach = (kernel_columns - 1) / stride;
-    int simple = groups == 1 && channels <= LANES;
+    int inner_ahead = groups == 1 && channels <= LANES;
     for (int p = 0; p < width; p++) {
-        if (kernel_column == 0 && column >= reach && column < columns && simple) {
+        if (kernel_column == 0 && column >= reach && column < columns && inner_ahead) {
             const REAL *from = sums + column * pixel;
             /* Those whose last vector ends in the row. */
             ptrdiff_t inside = (end - out - LANES) / (stride * channels);
             if (inside > columns - column) inside = columns - column;
-            simple = 0; /* of what is left, the end of the row */
+            inner_ahead = 0;
             if (inside > 0) {
                 NAME(fc_overlap_inside)(kernel_columns, stride, from, inside, pixel, channels, step,
                                         out);
