@@ -33,9 +33,7 @@ def positive_pair(value: Any, argument: str, owner: str) -> tuple[int, int]:
 
 def positive_integer(value: Any, argument: str, owner: str) -> int:
     """Return `value` as an int of at least 1."""
-    if not _is_integer(value):
-        raise TypeError(f"{owner}: {argument} is {value!r}; give a whole number")
-    if value < 1:
+    if whole(value, argument, owner) < 1:
         raise ValueError(f"{owner}: {argument} is {value}; it must be at least 1")
     return int(value)
 
@@ -48,6 +46,34 @@ def channels_last(data_format: str | None, owner: str) -> None:
             "(batch, height, width, channels): use 'channels_last' and move the channel axis "
             "with numpy.moveaxis(x, 1, -1)"
         )
+
+
+def whole(value: Any, argument: str, owner: str) -> int:
+    """Return `value`, of any sign, as an int."""
+    if not _is_integer(value):
+        raise TypeError(f"{owner}: {argument} is {value!r}; give a whole number")
+    return int(value)
+
+
+def real(value: Any, argument: str, owner: str, form: str = "a number") -> float:
+    """Return `value`, any real number but no truth value, as a float; `form` tells the wanted."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
+        raise TypeError(f"{owner}: {argument} is {value!r}; give {form}")
+    return float(value)
+
+
+def share(value: Any, argument: str, owner: str) -> float:
+    """Return `value` as a float from 0 to 1."""
+    if not 0 <= real(value, argument, owner, "a number from 0 to 1") <= 1:
+        raise ValueError(f"{owner}: {argument} is {value!r}; it must be from 0 to 1")
+    return float(value)
+
+
+def above_zero(value: Any, argument: str, owner: str) -> float:
+    """Return `value` as a float above 0."""
+    if not real(value, argument, owner) > 0:
+        raise ValueError(f"{owner}: {argument} is {value!r}; it must be above 0")
+    return float(value)
 
 
 def float_array(value: Any, argument: str, owner: str, ndim: int | None = None) -> np.ndarray:

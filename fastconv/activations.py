@@ -13,15 +13,35 @@ import numpy as np
 from .ops import elementwise
 from .utils import snake_case
 
+#: What the constructors here set.
+_NUMBERS = ("max_value", "negative_slope", "threshold")
+
 
 class Activation:
     """Base class of activations.
 
     `backward` works from the output alone, so that `forward` may overwrite its
-    input and no second array is kept.
+    input and no second array is kept.  Layers share the activations of a name: their
+    numbers stay.
     """
 
     name = "activation"
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # Those of this module are set by their constructors, once.
+        settable = name in _NUMBERS and name not in self.__dict__
+        if type(self).__module__ == __name__ and not settable:
+            raise AttributeError(
+                f"{type(self).__name__}: {name} cannot be set, since layers share their "
+                "activations; make another one and assign it to a layer's activation"
+            )
+        object.__setattr__(self, name, value)
+
+    def __reduce_ex__(self, protocol: int) -> Any:
+        """Copy to the one of that name, which layers know by sight."""
+        if _NAMES.get(self.name) is self:
+            return get, (self.name,)
+        return super().__reduce_ex__(protocol)
 
     def forward(self, z: np.ndarray, out: np.ndarray) -> np.ndarray:
         """Return the activation of `z`, written to `out` (which may be `z`).
@@ -87,7 +107,11 @@ class Relu(Activation):
         self.max_value = None if max_value is None else float(max_value)
         self.negative_slope = float(negative_slope)
         self.threshold = float(threshold)
-        self.plain = max_value is None and not negative_slope and not threshold
+
+    @property
+    def plain(self) -> bool:
+        """Whether this is max(z, 0) and nothing more."""
+        return self.max_value is None and not self.negative_slope and not self.threshold
 
     def forward(self, z, out):
         if self.plain:
@@ -229,6 +253,11 @@ def get(identifier: Any, *, owner: str = "activations") -> Activation:
     if found is None:
         raise ValueError(f"{owner}: unknown activation {name!r}; known are {', '.join(_NAMES)}")
     return type(found)(**config) if config else found
+
+
+def is_relu(activation: Activation) -> bool:
+    """Return whether `activation` is max(z, 0) and nothing more."""
+    return type(activation) is Relu and activation.plain
 
 
 def serialize(activation: Activation) -> str | dict[str, Any]:

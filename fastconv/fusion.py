@@ -202,16 +202,14 @@ def _rectified(layers: Sequence[Layer]) -> int:
     # Exact types: a subclass may compute something else.
     if type(layers[0]) is not Conv2D:
         return 0
-    if layers[0].activation is activations.relu:
+    if activations.is_relu(layers[0].activation):
         return 1
-    linear = layers[0].activation is activations.linear
+    linear = type(layers[0].activation) is activations.Linear
     return 2 if linear and len(layers) > 1 and _is_relu(layers[1]) else 0
 
 
 def _is_relu(layer: Layer) -> bool:
-    if type(layer) not in (Activation, ReLU):
-        return False
-    return type(layer.activation) is activations.Relu and layer.activation.plain
+    return type(layer) in (Activation, ReLU) and activations.is_relu(layer.activation)
 
 
 def _gates(pooling: Layer) -> bool:
@@ -231,7 +229,7 @@ def passes_gradient_at_zeros(layer: Layer, at_zeros: bool) -> bool:
     if type(layer) in (Dropout, Flatten, MaxPooling2D):
         return at_zeros
     if type(layer) in (Conv2D, Dense, Activation, ReLU):
-        return not (type(layer.activation) is activations.Relu and layer.activation.plain)
+        return not activations.is_relu(layer.activation)
     return True
 
 

@@ -185,6 +185,14 @@ def pool2d_window(
     return window
 
 
+def plain_padding(padding: Any, argument: str, owner: str) -> Any:
+    """Return `padding` as a string, an int or pairs of ints, or raise what a window would."""
+    pads = _padding((1, 1), (1, 1), (1, 1), padding, (1, 1), owner)
+    if isinstance(padding, str):
+        return padding
+    return int(padding) if _is_integer(padding) else pads
+
+
 def _padding(image, size, strides, padding, dilation, owner):
     if isinstance(padding, str):
         if padding.lower() == "valid":

@@ -32,6 +32,11 @@ class Sequential(Trainer):
     >>> model = Sequential([Dense(2, activation="relu", input_shape=(3,)), Dense(1)])
     >>> model.count_params()
     11
+
+    Threads may use one model, or models that share layers, at once: each step, of
+    training or of prediction, has all the layers for itself.  `copy.deepcopy`,
+    `copy.copy`, `pickle` and joblib give a model with weights, optimizer and state of
+    its own, which goes on as the original would; pickle what no other thread trains.
     """
 
     def __init__(self, layers: Iterable[Layer] | None = None, name: str | None = None) -> None:
@@ -63,7 +68,7 @@ class Sequential(Trainer):
         if not isinstance(layer, Layer):
             hint = " (give an instance: add parentheses)" if isinstance(layer, type) else ""
             raise TypeError(f"{self.owner}: {layer!r} is no fastconv layer{hint}")
-        if not hasattr(layer, "_kept"):
+        if not hasattr(layer, "_workspaces"):
             raise TypeError(
                 f"{self.owner}: {type(layer).__name__}.__init__ does not call super().__init__(); "
                 "call it first"
@@ -71,19 +76,24 @@ class Sequential(Trainer):
         if isinstance(layer, InputLayer):
             self._add_input(layer)
             return
-        if any(other.name == layer.name for other in self._layers):
-            same = any(other is layer for other in self._layers)
+        if any(other is layer for other in self._layers):
             raise ValueError(
-                f"{self.owner}: {layer.label} cannot be added; "
-                + ("it is in the model already" if same else "another layer has that name")
-                + ": names must differ, give name=..."
+                f"{self.owner}: {layer.label} cannot be added; it is in the model already, and a "
+                "Sequential goes through a layer once; add another, copy.deepcopy(layer) with a "
+                "name of its own, if it need not share the weights"
             )
-        shape = self._shape if self._layers else self._shape or layer.input_shape
-        if shape is not None:
-            layer.build(self._output_shape if self._layers else shape)
-            self._output_shape = layer.output_shape
-        self._shape = shape
-        self._layers.append(layer)
+        if any(other.name == layer.name for other in self._layers):
+            raise ValueError(
+                f"{self.owner}: {layer.label} cannot be added; another layer has that name: "
+                "names must differ, give name=..."
+            )
+        with self._lock:
+            shape = self._shape if self._layers else self._shape or layer.input_shape
+            if shape is not None:
+                layer.build(self._output_shape if self._layers else shape)
+                self._output_shape = layer.output_shape
+            self._shape = shape
+            self._layers.append(layer)
 
     def _add_input(self, layer: InputLayer) -> None:
         if self._layers or self._input_layer is not None:
@@ -93,14 +103,15 @@ class Sequential(Trainer):
 
     def pop(self) -> Layer:
         """Take the last layer off and return it."""
-        if not self._layers:
-            raise ValueError(f"{self.owner}: there is no layer to take off")
-        layer = self._layers.pop()
-        if self._layers:
-            self._output_shape = self._layers[-1].output_shape
-        elif self._input_layer is None:
-            self._shape = None
-        return layer
+        with self._lock:
+            if not self._layers:
+                raise ValueError(f"{self.owner}: there is no layer to take off")
+            layer = self._layers.pop()
+            if self._layers:
+                self._output_shape = self._layers[-1].output_shape
+            elif self._input_layer is None:
+                self._shape = None
+            return layer
 
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
         """Return the layer of that name or at that place."""
@@ -132,12 +143,13 @@ class Sequential(Trainer):
                 f"{self.owner}: the input's shape is unknown; give build((None, ...)) or "
                 "input_shape= in the first layer"
             )
-        shape = self._shape if input_shape is None else (None, *tuple(input_shape)[1:])
-        incoming = shape
-        for layer in self._layers:
-            layer.build(incoming)
-            incoming = layer.output_shape
-        self._shape, self._output_shape = shape, incoming
+        with self._lock:
+            shape = self._shape if input_shape is None else (None, *tuple(input_shape)[1:])
+            incoming = shape
+            for layer in self._layers:
+                layer.build(incoming)
+                incoming = layer.output_shape
+            self._shape, self._output_shape = shape, incoming
 
     @property
     def built(self) -> bool:
@@ -177,17 +189,22 @@ class Sequential(Trainer):
 
     @property
     def trainable_weights(self) -> list[Parameter]:
-        """The parameters that an optimizer changes."""
+        """The parameters that an optimizer changes: none if `trainable` is False."""
+        if not self.trainable:
+            return []
         return [p for layer in self._layers for p in layer.trainable_weights]
 
     @property
     def non_trainable_weights(self) -> list[Parameter]:
         """The parameters that an optimizer leaves alone."""
+        if not self.trainable:
+            return self.weights
         return [p for layer in self._layers for p in layer.non_trainable_weights]
 
     def get_weights(self) -> list[np.ndarray]:
         """Return copies of all weights, layer after layer."""
-        return [parameter.value.copy() for parameter in self.weights]
+        with self._lock:
+            return [parameter.value.copy() for parameter in self.weights]
 
     def set_weights(self, weights: Sequence[Any]) -> None:
         """Copy arrays as `get_weights` gives them into the weights; all or, on an error, none."""
@@ -214,7 +231,7 @@ class Sequential(Trainer):
 
     def summary(self, print_fn: Callable[[str], Any] | None = None) -> None:
         """Print the table of layers, output shapes and numbers of parameters, line by line."""
-        for line in summary_lines(self._layers):
+        for line in summary_lines(self._layers, self.trainable):
             (print_fn or print)(line)
 
     # Configuration and files
@@ -224,6 +241,7 @@ class Sequential(Trainer):
         stack = [self._input_layer] if self._input_layer is not None else []
         return {
             "name": self.name,
+            "trainable": self.trainable,
             "layers": [
                 {"class_name": type(layer).__name__, "config": layer.get_config()}
                 for layer in [*stack, *self._layers]
@@ -247,6 +265,8 @@ class Sequential(Trainer):
         shape = config.get("build_input_shape")
         if shape is not None and made and not model.built:
             model.build(tuple(shape))
+        if config.get("trainable") is False:
+            model._trainable = False  # the layers have been told what they are
         return model
 
     def save(self, path: str | os.PathLike, overwrite: bool = True) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+import operator
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
 from . import fusion
+from ._validation import NUMBER_KINDS
 from .layers.base import Layer
 from .layers.parameter import Parameter
 
@@ -14,24 +18,39 @@ from .layers.parameter import Parameter
 _FOLDABLE = ("sigmoid", "softmax")
 
 
+def signature(layers: Sequence[Layer], *more: Any) -> list[Any]:
+    """Return all that a `Network` of these layers reads when it is made, for `same`."""
+    parts: list[Any] = [*more, *layers]
+    for layer in layers:
+        parts += (layer, *layer.trainable_weights, getattr(layer, "activation", None))
+    return parts
+
+
+def same(first: Sequence[Any], second: Sequence[Any]) -> bool:
+    """Return whether two signatures are of the very same objects."""
+    return len(first) == len(second) and all(map(operator.is_, first, second))
+
+
 class Network:
     """Built layers arranged to run: neighbours that one kernel can do are one stage.
 
-    Made anew whenever the layers, or which of them are trained, change. With
-    `fuse=False` every layer is a stage of its own; the results are the same.
+    Made anew whenever what it is made from (`signature`) changes. With `fuse=False`
+    every layer is a stage of its own; the results are the same. With
+    `trainable=False` nothing is trained, whatever the layers say.
     """
 
-    def __init__(self, layers: Sequence[Layer], fuse: bool = True) -> None:
-        self.layers = list(layers)
-        self.trainable: list[Parameter] = [
-            parameter for layer in self.layers for parameter in layer.trainable_weights
-        ]
+    def __init__(self, layers: Sequence[Layer], fuse: bool = True, trainable: bool = True) -> None:
+        self.layers, self.fuse = list(layers), fuse
+        self._of_layer = [layer.trainable_weights if trainable else [] for layer in self.layers]
+        self.trainable: list[Parameter] = list(itertools.chain.from_iterable(self._of_layer))
         last = self.layers[-1]
         activation = getattr(getattr(last, "activation", None), "name", None)
         #: The last layer, where its activation can be left to the loss.
         self.head = last if activation in _FOLDABLE and hasattr(last, "pre_activation") else None
         body = self.layers if self.head is None else self.layers[:-1]
         self.stages = list(fusion.plan(body)) if fuse else list(body)
+        #: Layers of a user's own, which may return any array.
+        self._foreign = {stage for stage in (*self.stages, last) if _is_foreign(stage)}
         self._gradients = self._plan_input_gradients()
         self._overwriting = self._plan_overwriting()
 
@@ -42,9 +61,9 @@ class Network:
         and whether it counts where the input is 0.
         """
         told, trained_before, at_zeros = [], False, True
-        for layer in self.layers:
+        for layer, trained in zip(self.layers, self._of_layer, strict=True):
             told.append((layer, trained_before, at_zeros))
-            trained_before = trained_before or bool(layer.trainable_weights)
+            trained_before = trained_before or bool(trained)
             at_zeros = fusion.passes_gradient_at_zeros(layer, at_zeros)
         return told
 
@@ -67,9 +86,12 @@ class Network:
         """
         for stage in self.stages:
             x = stage.call(x, training)
+            if stage in self._foreign:
+                x = _plain_array(x, stage, "call(x, training)")
         if self.head is None:
             return x
-        return self.head.pre_activation(x, training) if logits else self.head.call(x, training)
+        x = self.head.pre_activation(x, training) if logits else self.head.call(x, training)
+        return _plain_array(x, self.head, "call(x, training)") if self.head in self._foreign else x
 
     def activate(self, logits: np.ndarray) -> np.ndarray:
         """Return the model's output for `logits` that `forward` gave, as a new array."""
@@ -98,17 +120,36 @@ class Network:
                 # Nothing before a layer that was spared its input's gradient is trained.
                 return
             dy = self._backward(stage, stage.backward, dy)
-            if dy is None and getattr(stage, "needs_input_gradient", False):
-                raise TypeError(
-                    f"{stage.label}: backward(dy) returned None; return the input's gradient, "
-                    "layers before this one are trained"
-                )
 
     def _backward(self, stage, backward: Callable, dy: np.ndarray) -> np.ndarray | None:
         """Go back through one stage, the only time its input may be overwritten."""
         layer = fusion.members(stage)[0]
         layer.may_overwrite_input = layer in self._overwriting
         try:
-            return backward(dy)
+            dx = backward(dy)
         finally:
             layer.may_overwrite_input = False
+        if stage in self._foreign and not (dx is None and not stage.needs_input_gradient):
+            dx = _plain_array(dx, stage, "backward(dy)")
+        return dx
+
+
+def _is_foreign(stage: fusion.Stage) -> bool:
+    return type(stage).__module__.partition(".")[0] != __package__
+
+
+def _plain_array(array: Any, layer: Layer, method: str) -> np.ndarray:
+    """Return what a user's layer returned as the other layers take it, or raise TypeError."""
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in NUMBER_KINDS:
+        found = array if array is None or np.isscalar(array) else type(array).__name__
+        if isinstance(array, np.ndarray):
+            found = f"an array of {array.dtype}"
+        raise TypeError(
+            f"{layer.label}: {method} returned {found}; return an array of numbers, (batch, ...)"
+            + (
+                ""
+                if method.startswith("call")
+                else ", the input's gradient: layers before this one are trained"
+            )
+        )
+    return np.ascontiguousarray(array, np.float32)

@@ -7,30 +7,31 @@ seed is set, the root is drawn from the operating system.
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 
 import numpy as np
 
+from ._locks import Locked
 
-class _Root:
+
+class _Root(Locked):
     """The root seed and how many children it has given away."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        super().__init__()
         self._seed: int | None = None
         self._count = 0
 
     def reset(self, seed: int, count: int = 0) -> None:
-        with self._lock:
+        with self.lock:
             self._seed, self._count = seed, count
 
     def state(self) -> tuple[int, int]:
-        with self._lock:
+        with self.lock:
             return self._current_seed(), self._count
 
     def next(self) -> int:
-        with self._lock:
+        with self.lock:
             sequence = np.random.SeedSequence(self._current_seed(), spawn_key=(self._count,))
             self._count += 1
         return int(sequence.generate_state(1, np.uint64)[0])

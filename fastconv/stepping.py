@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+import copy
 from collections.abc import Iterable
 from typing import Any
 
@@ -10,6 +10,8 @@ import numpy as np
 
 from . import losses, optimizers
 from . import metrics as metrics_module
+from ._locks import Locked
+from ._options import truth
 from .batches import (
     Batch,
     as_batch,
@@ -19,7 +21,9 @@ from .batches import (
     weigh_classes,
 )
 from .callbacks import History
-from .network import Network
+from .layers import revision
+from .layers.workspace import Pass
+from .network import Network, same, signature
 from .run import Meters, Run
 
 #: Rows of labels that are checked at a time; bounds the memory of the check.
@@ -35,28 +39,98 @@ class BatchModel:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.optimizer: optimizers.Optimizer | None = None
-        self.loss: losses.Loss | None = None
-        self.metrics: list[Any] = []
-        self._batch_meters: Meters | None = None
+        self._optimizer: optimizers.Optimizer | None = None
+        self._loss: losses.Loss | None = None
+        self._metrics: list[Any] = []
+        self._trainable = True
         self.history: History | None = None
         self.stop_training = False
         self.class_names: list[str] | None = None
         #: Facts worth keeping with the model, saved in its checkpoints: JSON values.
         self.metadata: dict[str, Any] = {}
         self._fuse = True
-        self._network_cache: tuple[tuple, Network] | None = None
+        # Its signature, and the revision for which that was looked at.
+        self._network_cache: tuple[Network, list[Any], object] | None = None
         self._run: Run | None = None
         self._run_state: dict[str, Any] | None = None
-        # Two threads must not run through the layers' buffers at once.
-        self._lock = threading.RLock()
+        self._own_lock = Locked()
 
     @property
     def owner(self) -> str:
         """How errors name this model: `Sequential 'model1'`."""
         return f"{type(self).__name__} '{self.name}'"
 
+    def __getstate__(self) -> dict[str, Any]:
+        # Locks and what is arranged of the layers come anew; a run goes on from its state.
+        run_state = self._run_state if self._run is None else self._run.get_state()
+        left = {"_network_cache": None, "_run": None, "_run_state": run_state}
+        return {k: v for k, v in (self.__dict__ | left).items() if k != "_own_lock"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._own_lock = Locked()
+        if self._optimizer is not None:
+            self._optimizer.follow(self)
+        if self.history is not None:
+            self.history.set_model(self)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> BatchModel:
+        copied = memo[id(self)] = type(self).__new__(type(self))
+        with self._lock:  # the weights of whole steps
+            copied.__setstate__(copy.deepcopy(self.__getstate__(), memo))
+        return copied
+
+    def __copy__(self) -> BatchModel:
+        return copy.deepcopy(self)
+
+    @property
+    def _lock(self) -> Pass:
+        """`with self._lock`: two threads must not go through layers at once, nor half a step."""
+        return Pass(self._own_lock, self.layers)
+
+    @property
+    def trainable(self) -> bool:
+        """Whether training changes the weights; setting it sets every layer's, as in Keras."""
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        value = truth(value, "trainable", self.owner)
+        for layer in self.layers:
+            layer.trainable = value
+        self._trainable = value
+        revision.changed()
+
     # Compiling
+
+    @property
+    def optimizer(self) -> optimizers.Optimizer | None:
+        """What trains the model; it may be assigned, as a name or an object."""
+        return self._optimizer
+
+    @optimizer.setter
+    def optimizer(self, value: Any) -> None:
+        chosen = optimizers.get(value)
+        chosen.claim(self)
+        self._optimizer = chosen
+
+    @property
+    def loss(self) -> losses.Loss | None:
+        """What training makes smaller; it may be assigned, as a name or an object."""
+        return self._loss
+
+    @loss.setter
+    def loss(self, value: Any) -> None:
+        self._loss = losses.get(value)
+
+    @property
+    def metrics(self) -> list[Any]:
+        """Names and objects of what is reported; it may be assigned, and changed in place."""
+        return self._metrics
+
+    @metrics.setter
+    def metrics(self, value: Iterable[Any] | str | None) -> None:
+        self._metrics = _watched(value, self._loss)
 
     def compile(
         self, optimizer: Any = "rmsprop", loss: Any = None, metrics: Iterable | None = None
@@ -65,7 +139,7 @@ class BatchModel:
 
         Args:
             optimizer: a name ("sgd", "adam", "rmsprop") or an object of
-                `fastconv.optimizers`.
+                `fastconv.optimizers`, which must not have trained another model.
             loss: a name ("binary_crossentropy", ...) or an object of
                 `fastconv.losses`. After a last layer with "sigmoid" or
                 "softmax" the matching cross-entropy is computed from logits.
@@ -77,21 +151,15 @@ class BatchModel:
                 f"{self.owner}: compile() needs a loss, for example loss='binary_crossentropy'"
             )
         chosen = losses.get(loss)
-        wanted = [metrics] if isinstance(metrics, str) else list(metrics or [])
-        # A name stays one, since it is what the logs say; all else becomes an object.
-        watched = [m if isinstance(m, str) else metrics_module.get(m, chosen) for m in wanted]
-        batch_meters = Meters(watched, chosen)
+        watched = _watched(metrics, chosen)
         # All is checked: only now does the model change.
-        self.optimizer = optimizers.get(optimizer)
-        self.loss = chosen
-        self.metrics = watched
-        self._batch_meters = batch_meters
-        self._run_state = None
+        self.optimizer = optimizer
+        self._loss, self._metrics, self._run_state = chosen, watched, None
 
     @property
     def compiled(self) -> bool:
         """Whether `compile` was called."""
-        return self.loss is not None
+        return self._loss is not None and self._optimizer is not None
 
     @property
     def epochs_done(self) -> int:
@@ -139,12 +207,19 @@ class BatchModel:
         return self._network().forward(x)
 
     def _network(self) -> Network:
+        cache, now = self._network_cache, revision.current()
         layers = self.layers
         # Layers are equal where they are the same.
-        key = (self._fuse, layers, [layer.trainable for layer in layers])
-        if self._network_cache is None or self._network_cache[0] != key:
-            self._network_cache = (key, Network(layers, self._fuse))
-        return self._network_cache[1]
+        known = cache is not None and cache[2] is now and cache[0].fuse is self._fuse
+        if known and cache[0].layers == layers:
+            return cache[0]
+        key = signature(layers, self._fuse, self._trainable)
+        if cache is not None and same(cache[1], key):
+            network = cache[0]
+        else:
+            network = Network(layers, self._fuse, self._trainable)
+        self._network_cache = (network, key, now)
+        return network
 
     def _folds(self, network: Network) -> bool:
         return network.foldable is not None and network.foldable == self.loss.activation
@@ -161,6 +236,7 @@ class BatchModel:
     ) -> Any:
         """Learn from one batch; return its loss, or [loss, metrics...], or a dict."""
         batch = self._checked_batch("train_on_batch", x, y, sample_weight, class_weight)
+        self.optimizer.claim(self)
         return self._step_alone(self.train_step, batch, return_dict)
 
     def test_on_batch(
@@ -186,9 +262,8 @@ class BatchModel:
         return batch
 
     def _step_alone(self, step: Any, batch: Batch, return_dict: bool) -> Any:
-        meters = self._batch_meters
+        meters = self._meters()
         with self._lock:
-            meters.reset()
             meters.update(batch, *step(batch))
             return as_result(meters.logs(), return_dict)
 
@@ -242,6 +317,15 @@ class BatchModel:
                 f"{self.owner}: {method}: x has shape {tuple(shape)}; the model takes "
                 f"{tuple(wanted)}{hint}"
             )
+
+
+def _watched(metrics: Iterable[Any] | str | None, loss: losses.Loss | None) -> list[Any]:
+    """Return metrics as a model keeps them, or raise for one that there is not."""
+    wanted = [metrics] if isinstance(metrics, str) else list(metrics or [])
+    # A name stays one, since it is what the logs say; all else becomes an object.
+    watched = [m if isinstance(m, str) else metrics_module.get(m, loss) for m in wanted]
+    Meters(watched, loss)
+    return watched
 
 
 def as_result(logs: dict[str, float], as_dict: bool) -> Any:

@@ -10,8 +10,8 @@ _WIDTH = 65
 _COLUMNS = (int(0.45 * _WIDTH), int(0.85 * _WIDTH), _WIDTH)
 
 
-def summary_lines(layers: Iterable[Any]) -> list[str]:
-    """Return the lines of Keras's table for built or unbuilt layers."""
+def summary_lines(layers: Iterable[Any], trainable: bool = True) -> list[str]:
+    """Return the lines of Keras's table for built or unbuilt layers of a model."""
     layers = list(layers)
     lines = ["_" * _WIDTH, _row(("Layer (type)", "Output Shape", "Param #")), "=" * _WIDTH]
     for index, layer in enumerate(layers):
@@ -19,13 +19,13 @@ def summary_lines(layers: Iterable[Any]) -> list[str]:
         count = layer.count_params() if layer.built else "?"
         lines.append(_row((f"{layer.name} ({type(layer).__name__})", shape, count)))
         lines.append(("=" if index == len(layers) - 1 else "_") * _WIDTH)
-    trainable = _count(p for layer in layers for p in layer.trainable_weights)
-    fixed = _count(p for layer in layers for p in layer.non_trainable_weights)
+    total = _count(p for layer in layers for p in layer.weights)
+    trained = _count(p for layer in layers for p in layer.trainable_weights) if trainable else 0
     return [
         *lines,
-        f"Total params: {trainable + fixed:,}",
-        f"Trainable params: {trainable:,}",
-        f"Non-trainable params: {fixed:,}",
+        f"Total params: {total:,}",
+        f"Trainable params: {trained:,}",
+        f"Non-trainable params: {total - trained:,}",
         "_" * _WIDTH,
     ]
 

@@ -81,6 +81,7 @@ class Trainer(BatchModel):
         """
         owner = f"{self.owner}: fit"
         self._require_compiled("fit")
+        self.optimizer.claim(self)
         class_weight = check_class_weight(class_weight, owner)
         epochs = whole_number(epochs, "epochs", owner)
         validation_freq = whole_number(validation_freq, "validation_freq", owner, minimum=1)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import random as python_random
 import re
-import threading
 from collections import Counter
 
 import numpy as np
 
 from . import random
+from ._locks import Locked
 
 
 def set_random_seed(seed: int) -> None:
@@ -34,21 +34,21 @@ def set_random_seed(seed: int) -> None:
     python_random.seed(int(seed))
 
 
-class _Names:
+class _Names(Locked):
     """Counts the automatic names given out, by prefix."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        super().__init__()
         self._count: Counter[str] = Counter()
 
     def next(self, prefix: str) -> str:
-        with self._lock:
+        with self.lock:
             number = self._count[prefix]
             self._count[prefix] += 1
         return f"{prefix}_{number}" if number else prefix
 
     def clear(self) -> None:
-        with self._lock:
+        with self.lock:
             self._count.clear()
 
 

@@ -245,17 +245,6 @@ def test_labels_of_names_in_a_later_batch():
     assert len(convnet().predict(_NamesLater(), verbose=0)) == 8  # which ignores labels
 
 
-def test_freezing_after_training_asks_for_compile():
-    model = convnet()
-    x, y = photos(8)
-    model.train_on_batch(x, y)
-    model.layers[0].trainable = False
-    with pytest.raises(ValueError, match=r"if layers were frozen.* call compile again"):
-        model.train_on_batch(x, y)
-    model.compile("adam", "binary_crossentropy")
-    model.train_on_batch(x, y)
-
-
 def test_a_wrong_label_in_the_last_row_is_found_first():
     model = Sequential([layers.Dense(3, activation="softmax", input_shape=(2,))])
     model.compile("sgd", "sparse_categorical_crossentropy")

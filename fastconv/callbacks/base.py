@@ -27,6 +27,10 @@ class Callback:
         self.model: Any = None
         self.params: dict[str, Any] = {}
 
+    def __getstate__(self) -> dict[str, Any]:
+        # A copy, or a file, of a callback is not one of the model too; the next run sets it.
+        return self.__dict__ | {"model": None}
+
     def set_model(self, model: Any) -> None:
         """Keep the model that is trained."""
         self.model = model

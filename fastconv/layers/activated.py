@@ -8,6 +8,7 @@ import numpy as np
 
 from .. import activations
 from .base import Layer
+from .options import activation_option
 
 
 class ActivatedLayer(Layer):
@@ -15,15 +16,17 @@ class ActivatedLayer(Layer):
 
     A subclass defines `pre_activation` and `pre_activation_backward`.  A model
     uses these two by themselves where the loss takes the activation's place.
+    `activation` may be assigned at any time, by name, config or object.
     """
 
     #: Whether `pre_activation` returns memory that `call` may overwrite.
-    owns_pre_activation = True
+    _owns_pre_activation = True
+
+    activation = activation_option()
 
     def __init__(self, activation: Any = None, **options: Any) -> None:
         super().__init__(**options)
-        self.activation = activations.get(activation, owner=self.label)
-        self._output: np.ndarray | None = None
+        self.activation = activation
 
     def pre_activation(self, x: np.ndarray, training: bool = False) -> np.ndarray:
         """Return what the activation is applied to (logits, where this is the last layer)."""
@@ -35,15 +38,16 @@ class ActivatedLayer(Layer):
 
     def call(self, x: np.ndarray, training: bool = False) -> np.ndarray:
         z = self.pre_activation(x, training)
-        out = z if self.owns_pre_activation else self.buffer("output", z.shape)
+        out = z if self._owns_pre_activation else self.buffer("output", z.shape)
         y = self.activation.forward(z, out)
-        self._output = y if training else None
+        self._workspace.output = y if training else None
         return y
 
     def backward(self, dy: np.ndarray) -> np.ndarray | None:
         self._recall()
-        dy = self.checked_gradient(dy, self._output.shape)
-        dz = self.activation.backward(dy, self._output, self.buffer("dz", dy.shape))
+        y = self._workspace.output
+        dy = self.checked_gradient(dy, y.shape)
+        dz = self.activation.backward(dy, y, self.buffer("dz", dy.shape))
         return self.pre_activation_backward(dz)
 
     def get_config(self) -> dict[str, Any]:

@@ -9,19 +9,20 @@ import numpy as np
 from .. import activations
 from .activated import ActivatedLayer
 from .base import Layer, Shape
+from .options import activation_option
 
 
 class _ActivationLayer(ActivatedLayer):
     """A layer that is nothing but its activation."""
 
-    owns_pre_activation = False
+    _owns_pre_activation = False
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (None, *input_shape[1:])
 
     def pre_activation(self, x: np.ndarray, training: bool = False) -> np.ndarray:
         x = np.ascontiguousarray(x, np.float32)
-        self._kept = x.shape if training else None
+        self._workspace.kept = x.shape if training else None
         return x
 
     def pre_activation_backward(self, dz: np.ndarray) -> np.ndarray | None:
@@ -39,6 +40,8 @@ class Activation(_ActivationLayer):
 class ReLU(_ActivationLayer):
     """min(max(x, 0), `max_value`), with `negative_slope` (x - `threshold`) below `threshold`."""
 
+    activation = activation_option(activations.Relu)
+
     def __init__(
         self,
         max_value: float | None = None,
@@ -46,8 +49,7 @@ class ReLU(_ActivationLayer):
         threshold: float = 0.0,
         **options: Any,
     ) -> None:
-        super().__init__(None, **options)
-        self.activation = activations.Relu(max_value, negative_slope, threshold)
+        super().__init__(activations.Relu(max_value, negative_slope, threshold), **options)
 
     def get_config(self) -> dict[str, Any]:
         return {**Layer.get_config(self), **self.activation.get_config()}

@@ -24,6 +24,15 @@ def checked_input_shape(shape: Sequence[int | None], owner: str) -> Shape:
     return tuple(None if size is None else int(size) for size in sizes)
 
 
+def checked_name(name: Any, argument: str, owner: str) -> str:
+    """Return a layer's name, a string that can be part of a path."""
+    if not isinstance(name, str) or not name or "/" in name:
+        raise ValueError(
+            f"{owner}: {argument} is {name!r}; give a string that is not empty and has no '/'"
+        )
+    return name
+
+
 def check_dtype(dtype: Any, owner: str) -> None:
     """Refuse any dtype but float32."""
     try:

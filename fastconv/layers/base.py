@@ -17,34 +17,31 @@ A layer in plain NumPy needs no more than this:
 
 from __future__ import annotations
 
+import copy
 import functools
-import math
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
 from .. import initializers
-from .._memory import aligned_empty
+from .._options import Strict, truth
 from .._validation import channels_last, number_array
-from ..runtime import get_fast_math, get_num_threads
 from ..utils import automatic_name
 from .arguments import (
     Shape,
     check_call_takes_training,
     check_dtype,
     checked_input_shape,
+    checked_name,
     constructor_arguments,
 )
+from .options import LayerOption
 from .parameter import Parameter
-
-Plan = TypeVar("Plan")
-
-# Two batch sizes (the full one and the last of an epoch), in training and in validation.
-PLANS_KEPT = 4
+from .workspace import OfWorkspace, Plan, Workspace, Workspaces
 
 
-class Layer:
+class Layer(Strict):
     """A step of a model: an array of a batch in, an array of a batch out.
 
     A subclass defines `call` and, to be trained, `backward`; one with weights
@@ -58,23 +55,36 @@ class Layer:
     call.  Calling the layer itself, `layer(x)`, builds it if need be and
     returns an array of the caller's own.
 
+    Threads: what `layer(x)` and models return is right from any number of threads at once,
+    and so are `call` and `backward` by hand, except that the gradients of the parameters
+    are the layer's: threads that go back at once overwrite each other's.  Attributes in
+    which a layer of your own keeps something for `backward` are safe in a model.
+
+    Attributes: `name`, `trainable` and what a class says may be assigned at any time and
+    count from the next call on; what shapes the layer only until it is built.  A copy,
+    by `copy` or `pickle`, has weights of its own.
+
     Arguments: `name` (made from the class's name unless given), `input_shape`
     without the batch (first layer of a model), `trainable`.  `dtype` may be
     "float32" and `data_format` "channels_last"; nothing else is supported.
     Raises TypeError for an unknown argument, naming the known ones.
     """
 
-    #: Whether `backward` has to return the input's gradient; a model sets False, while
-    #: it goes back, on a layer that has nothing to train before it.
-    needs_input_gradient: bool = True
+    name = LayerOption(checked_name)
+    trainable = LayerOption(truth)
+    built: bool = False
+
+    #: Whether `backward` has to return the input's gradient; a model sets False, while it
+    #: goes back, on a layer that has nothing to train before it.
+    needs_input_gradient = OfWorkspace()
 
     #: Whether that gradient counts where the input is 0; a model sets False, while it goes
     #: back, where the layers before stop it there, and a layer may then leave it 0.
-    needs_gradient_at_zeros: bool = True
+    needs_gradient_at_zeros = OfWorkspace()
 
     #: Whether `backward` may write that gradient over the input; a model sets True while
     #: it goes back and nobody reads the input any more: half the memory is touched.
-    may_overwrite_input: bool = False
+    may_overwrite_input = OfWorkspace()
 
     def __init__(
         self,
@@ -92,14 +102,10 @@ class Layer:
                 f"{kind}: unknown argument {', '.join(map(repr, unknown))}; "
                 f"accepted are {', '.join(constructor_arguments(type(self)))}"
             )
-        if name is not None and (not isinstance(name, str) or not name or "/" in name):
-            raise ValueError(
-                f"{kind}: name is {name!r}; give a string that is not empty and has no '/'"
-            )
         self.name = automatic_name(kind) if name is None else name
         channels_last(data_format, self.label)
         check_dtype(dtype, self.label)
-        self.trainable = bool(trainable)
+        self.trainable = trainable
         self.built = False
         self._given_shape = (
             None if input_shape is None else checked_input_shape(input_shape, self.label)
@@ -107,10 +113,7 @@ class Layer:
         self._input_shape: Shape | None = None
         self._shapes: tuple[Shape, Shape] | None = None
         self._parameters: list[Parameter] = []
-        self._buffers: dict[tuple[str, np.dtype], np.ndarray] = {}
-        self._views: dict[str, np.ndarray] = {}  # of the buffers, as they were asked for last
-        self._plans: dict[tuple, Any] = {}
-        self._kept: Any = None
+        self._workspaces = Workspaces()
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -124,7 +127,19 @@ class Layer:
     @property
     def label(self) -> str:
         """The layer as error messages name it, for example "Conv2D 'conv2d_1'"."""
-        return f"{type(self).__name__} '{self.name}'"
+        name = self.__dict__.get("name")
+        return type(self).__name__ + (f" '{name}'" if name else "")
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Locks stay behind, and so do buffers and plans, which come anew with the next call.
+        return {key: value for key, value in self.__dict__.items() if key != "_workspaces"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._workspaces = Workspaces()
+
+    def __copy__(self) -> Layer:
+        return copy.deepcopy(self)
 
     # What a subclass defines.
 
@@ -160,8 +175,7 @@ class Layer:
         if not self.built:
             self.build(input_shape)
         check_call_takes_training(self.call, self.label)
-        sample = np.zeros((1, *input_shape[1:]), np.float32)
-        output = self.call(sample, training=False)
+        output = self._call(np.zeros((1, *input_shape[1:]), np.float32), training=False)
         if not isinstance(output, np.ndarray) or output.ndim == 0:
             raise TypeError(
                 f"{self.label}: call(x, training) returned {output!r}; return an array (batch, ...)"
@@ -205,10 +219,19 @@ class Layer:
         array = number_array(x, "the input", self.label)
         if array.ndim == 0:
             raise ValueError(f"{self.label}: the input is one number; give an array (batch, ...)")
-        array = np.ascontiguousarray(array, np.float32)
         if not self.built:
             self.build((None, *array.shape[1:]))
-        return np.array(self.call(array, training=training), np.float32)
+        return np.asarray(self._call(np.ascontiguousarray(array, np.float32), training), np.float32)
+
+    def _call(self, x: np.ndarray, training: bool) -> Any:
+        """Return `call`'s output as the caller's own, whatever other threads do."""
+        # In training the thread's own workspace keeps what its `backward` will ask for.
+        before = self._workspaces.enter(shared=not training)
+        try:
+            output = self.call(x, training=training)
+            return output.copy() if isinstance(output, np.ndarray) else output
+        finally:
+            self._workspaces.leave(before)
 
     @property
     def input_shape(self) -> Shape | None:
@@ -253,7 +276,8 @@ class Layer:
 
     def get_weights(self) -> list[np.ndarray]:
         """Return copies of the parameters' values."""
-        return [parameter.value.copy() for parameter in self._parameters]
+        with self._workspaces.lock:
+            return [parameter.value.copy() for parameter in self._parameters]
 
     def set_weights(self, weights: Sequence[Any]) -> None:
         """Copy `weights` into the parameters; on an error none is changed."""
@@ -265,8 +289,9 @@ class Layer:
             )
         for parameter, array in zip(self._parameters, arrays, strict=True):
             parameter.check(array, owner=self.label)
-        for parameter, array in zip(self._parameters, arrays, strict=True):
-            parameter.assign(array)
+        with self._workspaces.lock:
+            for parameter, array in zip(self._parameters, arrays, strict=True):
+                parameter.assign(array)
 
     # What subclasses use.
 
@@ -301,17 +326,7 @@ class Layer:
         It grows to the largest shape asked for, so that batches of different
         sizes share it and training allocates nothing after its first steps.
         """
-        shape = tuple(shape)
-        held = self._views.get(key)
-        if held is not None and held.shape == shape and held.dtype == dtype:
-            return held
-        dtype = np.dtype(dtype)
-        size = math.prod(shape)
-        memory = self._buffers.get((key, dtype))
-        if memory is None or memory.size < size:
-            memory = self._buffers[key, dtype] = aligned_empty((size,), dtype)
-        view = self._views[key] = memory[:size].reshape(shape)
-        return view
+        return self._workspace.buffer(key, shape, dtype)
 
     def input_gradient_buffer(self, x: np.ndarray) -> np.ndarray | None:
         """Return where `backward` writes the gradient of its input `x`, None if nobody needs it."""
@@ -321,19 +336,18 @@ class Layer:
 
     def plan(self, key: tuple, make: Callable[[], Plan]) -> Plan:
         """Return the plan made before for `key` and the runtime's settings, or a new one."""
-        key = (*key, get_num_threads(), get_fast_math())
-        if key not in self._plans:
-            plan = make()
-            while len(self._plans) >= PLANS_KEPT:
-                del self._plans[next(iter(self._plans))]
-            self._plans[key] = plan
-        return self._plans[key]
+        return self._workspace.plan(key, make)
+
+    @property
+    def _workspace(self) -> Workspace:
+        return self._workspaces.of_thread.workspace
 
     def _recall(self) -> Any:
         """Return what `call` kept for `backward`."""
-        if self._kept is None:
+        kept = self._workspace.kept
+        if kept is None:
             raise RuntimeError(f"{self.label}: backward(dy) needs call(x, training=True) before it")
-        return self._kept
+        return kept
 
     def checked_gradient(self, dy: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
         """Return `dy` as the kernels need it, after checking it against the output's `shape`."""
@@ -364,20 +378,21 @@ def _built_once(build: Callable[[Any, Shape], None]) -> Callable[[Any, Shape], N
     @functools.wraps(build)
     def wrapper(self: Layer, input_shape: Shape) -> None:
         input_shape = (None, *input_shape[1:])
-        if self.built:
-            if input_shape == self._input_shape:
-                return
-            raise ValueError(
-                f"{self.label}: already built for inputs of shape {self._input_shape}; "
-                f"make a new layer for {input_shape}"
-            )
-        before = len(self._parameters)
-        try:
-            build(self, input_shape)
-        except BaseException:
-            del self._parameters[before:]
-            self.built = False
-            raise
-        Layer.build(self, input_shape)
+        with self._workspaces.lock:
+            if self.built:
+                if input_shape == self._input_shape:
+                    return
+                raise ValueError(
+                    f"{self.label}: already built for inputs of shape {self._input_shape}; "
+                    f"make a new layer for {input_shape}"
+                )
+            before = len(self._parameters)
+            try:
+                build(self, input_shape)
+            except BaseException:
+                del self._parameters[before:]
+                self.built = False
+                raise
+            Layer.build(self, input_shape)
 
     return wrapper

@@ -7,9 +7,19 @@ from typing import Any
 import numpy as np
 
 from .. import initializers
+from .._options import truth
+from .._validation import above_zero, share, whole
 from ..ops.plans import NormalizationPlan
 from .base import Layer, Shape
+from .options import FixedOption, LayerOption, Weight, initializer_option
 from .parameter import Parameter
+
+_INITIALIZERS = (
+    "beta_initializer",
+    "gamma_initializer",
+    "moving_mean_initializer",
+    "moving_variance_initializer",
+)
 
 
 class BatchNormalization(Layer):
@@ -19,7 +29,21 @@ class BatchNormalization(Layer):
     kept ones: `moving = momentum * moving + (1 - momentum) * batch`.  Else, and
     always if `trainable` is False, they are the moving ones.  Weights, as
     asked for: `gamma`, `beta`, `moving_mean`, `moving_variance`, (channels,).
+
+    One sample of shape (1, channels) is its own mean: in training its output is `beta`,
+    whatever it was, its input's gradient is 0, and it moves the kept variance to 0.  That
+    is Keras's answer too; keep such a batch out, or give more rows.  A single image is
+    many samples, its pixels.
+
+    `momentum`, `epsilon` and `trainable` may be assigned at any time.
     """
+
+    axis, center, scale = FixedOption(whole), FixedOption(truth), FixedOption(truth)
+    momentum, epsilon = LayerOption(share), LayerOption(above_zero)
+    beta_initializer, gamma_initializer = initializer_option(), initializer_option()
+    moving_mean_initializer = initializer_option()
+    moving_variance_initializer = initializer_option()
+    gamma, beta, moving_mean, moving_variance = Weight(), Weight(), Weight(), Weight()
 
     def __init__(
         self,
@@ -36,24 +60,12 @@ class BatchNormalization(Layer):
     ) -> None:
         super().__init__(**options)
         self.axis = axis
-        self.momentum, self.epsilon = float(momentum), float(epsilon)
-        if not 0 <= self.momentum <= 1:
-            raise ValueError(f"{self.label}: momentum is {momentum!r}; it must be from 0 to 1")
-        if not self.epsilon > 0:
-            raise ValueError(f"{self.label}: epsilon is {epsilon!r}; it must be above 0")
-        self.center, self.scale = bool(center), bool(scale)
-        self._initializers = {
-            "beta_initializer": initializers.get(beta_initializer, owner=self.label),
-            "gamma_initializer": initializers.get(gamma_initializer, owner=self.label),
-            "moving_mean_initializer": initializers.get(moving_mean_initializer, owner=self.label),
-            "moving_variance_initializer": initializers.get(
-                moving_variance_initializer, owner=self.label
-            ),
-        }
-        self.gamma: Parameter | None = None
-        self.beta: Parameter | None = None
-        self.moving_mean: Parameter | None = None
-        self.moving_variance: Parameter | None = None
+        self.momentum, self.epsilon = momentum, epsilon
+        self.center, self.scale = center, scale
+        self.beta_initializer, self.gamma_initializer = beta_initializer, gamma_initializer
+        self.moving_mean_initializer = moving_mean_initializer
+        self.moving_variance_initializer = moving_variance_initializer
+        self.gamma = self.beta = self.moving_mean = self.moving_variance = None
 
     def build(self, input_shape: Shape) -> None:
         if self.axis not in (-1, len(input_shape) - 1):
@@ -99,7 +111,8 @@ class BatchNormalization(Layer):
         plan.set_affine(mean, scale, self.beta.value if self.center else 0.0)
         out = self.buffer("output", rows.shape)
         plan.forward(rows, out)
-        self._kept = (plan, x, inverse, scale, from_batch) if training else None
+        kept = (plan, x, inverse, scale, from_batch)
+        self._workspace.kept = kept if training else None
         return out.reshape(x.shape)
 
     def backward(self, dy: np.ndarray) -> np.ndarray | None:
@@ -130,13 +143,14 @@ class BatchNormalization(Layer):
             "epsilon": self.epsilon,
             "center": self.center,
             "scale": self.scale,
-            **{key: initializers.serialize(value) for key, value in self._initializers.items()},
+            **{name: initializers.serialize(getattr(self, name)) for name in _INITIALIZERS},
         }
 
     def _add(self, name: str, input_shape: Shape, trainable: bool = True) -> Parameter:
-        initializer = self._initializers[f"{name}_initializer"]
+        initializer = getattr(self, f"{name}_initializer")
         return self.add_weight((input_shape[-1],), initializer, trainable=trainable, name=name)
 
     def _move_averages(self, mean: np.ndarray, variance: np.ndarray) -> None:
-        for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
-            moving.value[...] = self.momentum * moving.value + (1 - self.momentum) * batch
+        with self._workspaces.lock:  # no thread's batch is lost
+            for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
+                moving.value[...] = self.momentum * moving.value + (1 - self.momentum) * batch

@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 
 from .. import activations, initializers
+from .._options import truth
 from .._validation import positive_integer, positive_pair
-from ..geometry import conv2d_window
+from ..geometry import conv2d_window, plain_padding
 from ..ops.plans import Conv2DPlan
 from .activated import ActivatedLayer
 from .base import Shape
-from .parameter import Parameter
+from .options import FixedOption, Weight, initializer_option
 
 
 class Conv2D(ActivatedLayer):
@@ -27,6 +28,13 @@ class Conv2D(ActivatedLayer):
     >>> layer(np.zeros((1, 10, 10, 3))).shape
     (1, 8, 8, 8)
     """
+
+    filters, groups = FixedOption(positive_integer), FixedOption(positive_integer)
+    kernel_size, strides = FixedOption(positive_pair), FixedOption(positive_pair)
+    dilation_rate, padding = FixedOption(positive_pair), FixedOption(plain_padding)
+    use_bias = FixedOption(truth)
+    kernel_initializer, bias_initializer = initializer_option(), initializer_option()
+    kernel, bias = Weight(), Weight()
 
     def __init__(
         self,
@@ -44,17 +52,12 @@ class Conv2D(ActivatedLayer):
         **options: Any,
     ) -> None:
         super().__init__(activation, **options)
-        self.filters = positive_integer(filters, "filters", self.label)
-        self.kernel_size = positive_pair(kernel_size, "kernel_size", self.label)
-        self.strides = positive_pair(strides, "strides", self.label)
-        self.padding = padding
-        self.dilation_rate = positive_pair(dilation_rate, "dilation_rate", self.label)
-        self.groups = positive_integer(groups, "groups", self.label)
-        self.use_bias = bool(use_bias)
-        self.kernel_initializer = initializers.get(kernel_initializer, owner=self.label)
-        self.bias_initializer = initializers.get(bias_initializer, owner=self.label)
-        self.kernel: Parameter | None = None
-        self.bias: Parameter | None = None
+        self.filters, self.kernel_size = filters, kernel_size
+        self.strides, self.padding = strides, padding
+        self.dilation_rate, self.groups = dilation_rate, groups
+        self.use_bias = use_bias
+        self.kernel_initializer, self.bias_initializer = kernel_initializer, bias_initializer
+        self.kernel = self.bias = None
 
     def build(self, input_shape: Shape) -> None:
         self.compute_output_shape(input_shape)
@@ -79,10 +82,10 @@ class Conv2D(ActivatedLayer):
         return self._convolve(x, training, relu=True)
 
     def call(self, x: np.ndarray, training: bool = False) -> np.ndarray:
-        if self.activation is not activations.relu:
+        if not activations.is_relu(self.activation):
             return super().call(x, training)
         y = self.rectified(x, training)
-        self._output = y if training else None
+        self._workspace.output = y if training else None
         return y
 
     def pre_activation_backward(self, dz: np.ndarray) -> np.ndarray | None:
@@ -109,7 +112,7 @@ class Conv2D(ActivatedLayer):
         plan = self._plan(x.shape, relu)
         out = self.buffer("output", plan.output_shape)
         plan.forward(x, self.kernel.value, self.bias.value if self.use_bias else None, out)
-        self._kept = (plan, x) if training else None
+        self._workspace.kept = (plan, x) if training else None
         return out
 
     def _plan(self, shape: tuple[int, ...], relu: bool) -> Conv2DPlan:

@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 
 from .. import initializers
+from .._options import truth
 from .._validation import positive_integer
 from ..ops.plans import DensePlan
 from .activated import ActivatedLayer
 from .base import Shape
-from .parameter import Parameter
+from .options import FixedOption, Weight, initializer_option
 
 
 class Dense(ActivatedLayer):
@@ -23,6 +24,10 @@ class Dense(ActivatedLayer):
     >>> Dense(2, kernel_initializer="ones")(np.ones((1, 3)))
     array([[3., 3.]], dtype=float32)
     """
+
+    units, use_bias = FixedOption(positive_integer), FixedOption(truth)
+    kernel_initializer, bias_initializer = initializer_option(), initializer_option()
+    kernel, bias = Weight(), Weight()
 
     def __init__(
         self,
@@ -38,12 +43,9 @@ class Dense(ActivatedLayer):
         if input_dim is not None:
             options.setdefault("input_shape", (input_dim,))
         super().__init__(activation, **options)
-        self.units = positive_integer(units, "units", self.label)
-        self.use_bias = bool(use_bias)
-        self.kernel_initializer = initializers.get(kernel_initializer, owner=self.label)
-        self.bias_initializer = initializers.get(bias_initializer, owner=self.label)
-        self.kernel: Parameter | None = None
-        self.bias: Parameter | None = None
+        self.units, self.use_bias = units, use_bias
+        self.kernel_initializer, self.bias_initializer = kernel_initializer, bias_initializer
+        self.kernel = self.bias = None
 
     def build(self, input_shape: Shape) -> None:
         if len(input_shape) < 2 or input_shape[-1] is None:
@@ -73,7 +75,7 @@ class Dense(ActivatedLayer):
         )
         out = self.buffer("output", (len(rows), self.units))
         plan.forward(rows, self.kernel.value, self.bias.value if self.use_bias else None, out)
-        self._kept = (plan, x) if training else None
+        self._workspace.kept = (plan, x) if training else None
         return out.reshape(*x.shape[:-1], self.units)
 
     def pre_activation_backward(self, dz: np.ndarray) -> np.ndarray | None:

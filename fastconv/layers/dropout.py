@@ -9,8 +9,29 @@ from typing import Any
 import numpy as np
 
 from .. import random
+from .._validation import positive_integer, share, whole
 from ..ops import elementwise
 from .base import Layer, Shape
+from .options import FixedOption, LayerOption
+
+
+def _checked_noise_shape(value: Any, argument: str, owner: str) -> tuple[int | None, ...] | None:
+    if value is None:
+        return None
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        raise TypeError(
+            f"{owner}: {argument} is {value!r}; give 1, None or the input's size for each axis, "
+            "for example (None, 1, 1, 8)"
+        )
+    return tuple(
+        None if size is None else positive_integer(size, argument, owner) for size in value
+    )
+
+
+def _checked_seed(value: Any, argument: str, owner: str) -> int | None:
+    if value is not None and whole(value, argument, owner) < 0:
+        raise ValueError(f"{owner}: {argument} is {value!r}; it must be at least 0")
+    return None if value is None else int(value)
 
 
 class Dropout(Layer):
@@ -20,8 +41,12 @@ class Dropout(Layer):
     on the axes along which one draw is shared.  The layer's generator starts
     from `seed`, or else from fastconv's root seed when the layer is built, and
     its position is part of the layer's state.  Each call takes one number from it;
-    what is dropped is a hash of that and of a value's place.
+    what is dropped is a hash of that and of a value's place.  `rate` may be assigned at
+    any time.
     """
+
+    rate = LayerOption(share)
+    noise_shape, seed = FixedOption(_checked_noise_shape), FixedOption(_checked_seed)
 
     def __init__(
         self,
@@ -31,21 +56,12 @@ class Dropout(Layer):
         **options: Any,
     ) -> None:
         super().__init__(**options)
-        if isinstance(rate, bool) or not isinstance(rate, (int, float, np.number)):
-            raise TypeError(f"{self.label}: rate is {rate!r}; give a number from 0 to 1")
-        if not 0 <= rate <= 1:
-            raise ValueError(f"{self.label}: rate is {rate!r}; it must be from 0 to 1")
-        self.rate = float(rate)
-        self.noise_shape = None if noise_shape is None else tuple(noise_shape)
-        self.seed = seed
+        self.rate, self.noise_shape, self.seed = rate, noise_shape, seed
         self._generator: np.random.Generator | None = None
 
     def build(self, input_shape: Shape) -> None:
-        if self.noise_shape is not None and len(self.noise_shape) != len(input_shape):
-            raise ValueError(
-                f"{self.label}: noise_shape {self.noise_shape} has not as many axes as the input "
-                f"{tuple(input_shape)}"
-            )
+        if self.noise_shape is not None:
+            self._noise_sizes(input_shape)
         if self._generator is None:
             self._generator = random.generator(self.seed)
 
@@ -53,18 +69,18 @@ class Dropout(Layer):
         return (None, *input_shape[1:])
 
     def call(self, x: np.ndarray, training: bool = False) -> np.ndarray:
-        self._kept = None
+        self._workspace.kept = None
         if not training:
             return x
         if self.rate == 0:
-            self._kept = (x.shape, None)
+            self._workspace.kept = (x.shape, None, 0.0)
             return x
         x = np.ascontiguousarray(x, np.float32)
-        self._kept = (x.shape, self._generator.bit_generator.random_raw())
+        self._workspace.kept = (x.shape, self._generator.bit_generator.random_raw(), self.rate)
         return self._dropped(x, "output")
 
     def backward(self, dy: np.ndarray) -> np.ndarray | None:
-        shape, seed = self._recall()
+        shape, seed, _ = self._recall()
         dy = self.checked_gradient(dy, shape)
         if not self.needs_input_gradient:
             return None
@@ -99,15 +115,23 @@ class Dropout(Layer):
 
     def _dropped(self, x: np.ndarray, key: str) -> np.ndarray:
         """Return x with the values that the call's seed chooses dropped, the others scaled."""
-        seed, out = self._kept[1], self.buffer(key, x.shape)
+        _, seed, rate = self._recall()
+        out = self.buffer(key, x.shape)
         if self.noise_shape is None:
-            elementwise.dropout(x, seed, self.rate, out)
+            elementwise.dropout(x, seed, rate, out)
             return out
-        shape = tuple(
-            size if noise is None else noise
-            for size, noise in zip(x.shape, self.noise_shape, strict=True)
-        )
-        factors = self.buffer("factors", shape)
+        factors = self.buffer("factors", self._noise_sizes(x.shape))
         factors.fill(1)
-        elementwise.dropout(factors, seed, self.rate, factors)
+        elementwise.dropout(factors, seed, rate, factors)
         return np.multiply(x, factors, out=out)
+
+    def _noise_sizes(self, shape: Shape) -> tuple[int, ...]:
+        """Return `noise_shape` with the sizes of an input of `shape` in the place of None."""
+        pairs = list(zip(shape, self.noise_shape, strict=False))
+        fits = all(noise in (None, 1, size) or size is None for size, noise in pairs)
+        if not fits or len(self.noise_shape) != len(shape):
+            raise ValueError(
+                f"{self.label}: noise_shape is {self.noise_shape}; it must have a number for each "
+                f"axis of the input, {tuple(shape)}, None, 1 or the axis's size"
+            )
+        return tuple(size if noise is None else noise for size, noise in pairs)

@@ -17,7 +17,7 @@ class Flatten(Layer):
         return (None, None if None in sizes else math.prod(sizes))
 
     def call(self, x: np.ndarray, training: bool = False) -> np.ndarray:
-        self._kept = x.shape if training else None
+        self._workspace.kept = x.shape if training else None
         return x.reshape(len(x), math.prod(x.shape[1:]))
 
     def backward(self, dy: np.ndarray) -> np.ndarray | None:

@@ -6,18 +6,21 @@ from typing import Any
 
 import numpy as np
 
+from .._options import truth
 from ..ops.plans import Pool2DPlan
 from .base import Layer, Shape
+from .options import FixedOption
 
 
 class _GlobalPooling2D(Layer):
     """(batch, height, width, channels) to (batch, channels), or (batch, 1, 1, channels)."""
 
-    kind = ""
+    _kind = ""
+    keepdims = FixedOption(truth)
 
     def __init__(self, keepdims: bool = False, **options: Any) -> None:
         super().__init__(**options)
-        self.keepdims = bool(keepdims)
+        self.keepdims = keepdims
 
     def build(self, input_shape: Shape) -> None:
         self._check_images(input_shape)
@@ -34,7 +37,7 @@ class _GlobalPooling2D(Layer):
         if training and plan.keeps_winners:
             winners = self.buffer("winners", plan.output_shape, np.uint8)
         plan.forward(x, out, winners)
-        self._kept = (plan, x, winners) if training else None
+        self._workspace.kept = (plan, x, winners) if training else None
         return out if self.keepdims else out.reshape(len(x), x.shape[3])
 
     def backward(self, dy: np.ndarray) -> np.ndarray | None:
@@ -53,17 +56,17 @@ class _GlobalPooling2D(Layer):
     def _new_plan(self, shape: tuple[int, ...]) -> Pool2DPlan:
         self._check_images(shape)
         return Pool2DPlan(
-            self.kind, shape, pool_size=shape[1:3], dtype=np.float32, owner=self.label
+            self._kind, shape, pool_size=shape[1:3], dtype=np.float32, owner=self.label
         )
 
 
 class GlobalAveragePooling2D(_GlobalPooling2D):
     """The mean of each channel."""
 
-    kind = "average"
+    _kind = "average"
 
 
 class GlobalMaxPooling2D(_GlobalPooling2D):
     """The largest value of each channel; a tie's gradient goes to the first pixel."""
 
-    kind = "max"
+    _kind = "max"

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any, Protocol
 
 import numpy as np
 
 from .._memory import aligned_empty
+from .._options import Option, Strict, truth
+from . import revision
 
 
 class DeferredGradient(Protocol):
@@ -19,19 +22,31 @@ class DeferredGradient(Protocol):
         """Take an optimizer's step, see `ops.optim`."""
 
 
-class Parameter:
+class _Trainable(Option):
+    """Whether a parameter is trained; models look again when it changes."""
+
+    def __set__(self, instance: Any, value: Any) -> None:
+        super().__set__(instance, value)
+        revision.changed()
+
+
+class Parameter(Strict):
     """An array that training changes: `value` and, of the same shape, `gradient`.
 
     Both are C-contiguous float32 arrays that stay where they are: assigning to
     either attribute copies into it.  The gradient's memory comes with its first
     use: a model that only predicts has none, nor has a large weight whose
     layer leaves the gradient to the optimizer (`defer`) while nobody reads it.
+    `trainable` may be assigned at any time; it counts together with the layer's.
     """
+
+    name: str = ""
+    trainable = _Trainable(truth)
 
     def __init__(self, name: str, value: Any, *, trainable: bool = True) -> None:
         array = np.asarray(value, np.float32)
         self.name = name
-        self.trainable = bool(trainable)
+        self.trainable = trainable
         self._value = aligned_empty(array.shape)
         self._value[...] = array
         self._gradient: np.ndarray | None = None
@@ -39,6 +54,25 @@ class Parameter:
 
     def __repr__(self) -> str:
         return f"<Parameter {self.name!r} of shape {self.shape}>"
+
+    @property
+    def label(self) -> str:
+        """The parameter as error messages name it."""
+        return f"Parameter '{self.name}'"
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = {name: self.__dict__[name] for name in ("name", "trainable")}
+        # A deferred gradient lies in memory that the copy has no part of.
+        has_gradient = self._gradient is not None or self._deferred is not None
+        return {**state, "value": self._value, "gradient": self.gradient if has_gradient else None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(state["name"], state["value"], trainable=state["trainable"])
+        if state["gradient"] is not None:
+            self.gradient = state["gradient"]
+
+    def __copy__(self) -> Parameter:
+        return copy.deepcopy(self)  # memory of its own
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         if copy is False and dtype not in (None, np.float32):

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from .._validation import positive_pair
-from ..geometry import pool2d_window
+from ..geometry import plain_padding, pool2d_window
 from ..ops.plans import Pool2DPlan
 from .base import Layer, Shape
+from .options import FixedOption
 
 
 class _Pooling2D(Layer):
@@ -19,7 +20,9 @@ class _Pooling2D(Layer):
     `pool_size` and `strides` are an int or a pair, rows first.
     """
 
-    kind = ""
+    _kind = ""
+    pool_size, strides = FixedOption(positive_pair), FixedOption(positive_pair)
+    padding = FixedOption(plain_padding)
 
     def __init__(
         self,
@@ -29,11 +32,8 @@ class _Pooling2D(Layer):
         **options: Any,
     ) -> None:
         super().__init__(**options)
-        self.pool_size = positive_pair(pool_size, "pool_size", self.label)
-        self.strides = (
-            self.pool_size if strides is None else positive_pair(strides, "strides", self.label)
-        )
-        self.padding = padding
+        self.pool_size, self.padding = pool_size, padding
+        self.strides = self.pool_size if strides is None else strides
 
     def build(self, input_shape: Shape) -> None:
         self.compute_output_shape(input_shape)
@@ -51,7 +51,7 @@ class _Pooling2D(Layer):
         if training and plan.keeps_winners:
             winners = self.buffer("winners", plan.output_shape, np.uint8)
         plan.forward(x, out, winners)
-        self._kept = (plan, x, winners) if training else None
+        self._workspace.kept = (plan, x, winners) if training else None
         return out
 
     def backward(self, dy: np.ndarray) -> np.ndarray | None:
@@ -68,7 +68,7 @@ class _Pooling2D(Layer):
 
     def _new_plan(self, shape: tuple[int, ...]) -> Pool2DPlan:
         self._check_images(shape)
-        return Pool2DPlan(self.kind, shape, dtype=np.float32, owner=self.label, **self._geometry())
+        return Pool2DPlan(self._kind, shape, dtype=np.float32, owner=self.label, **self._geometry())
 
     def _geometry(self) -> dict[str, Any]:
         return {"pool_size": self.pool_size, "strides": self.strides, "padding": self.padding}
@@ -80,16 +80,16 @@ class MaxPooling2D(_Pooling2D):
     The gradient goes to that value, to the first in row-major order in a tie.
     """
 
-    kind = "max"
+    _kind = "max"
 
 
 class AveragePooling2D(_Pooling2D):
     """The mean of each window; padding is not counted."""
 
-    kind = "average"
+    _kind = "average"
 
 
 class L2Pooling2D(_Pooling2D):
     """The root of the sum of squares of each window; its gradient is 0 where that is 0."""
 
-    kind = "l2"
+    _kind = "l2"

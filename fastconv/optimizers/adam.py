@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
+from .._options import Option
 from ..ops import optim
 from .base import Optimizer, latest_gradient
+from .options import at_least_zero, number
 
 
 class Adam(Optimizer):
-    """Adam (Kingma and Ba, 2015), with epsilon added to the root of the uncorrected square."""
+    """Adam (Kingma and Ba, 2015), with epsilon added to the root of the uncorrected square.
+
+    A parameter that joins later has its bias corrected from its own first step on.
+    """
+
+    beta_1, beta_2 = Option(number(highest=1, below=1)), Option(number(highest=1, below=1))
+    epsilon = Option(at_least_zero)
 
     def __init__(
         self,
@@ -20,12 +28,7 @@ class Adam(Optimizer):
         **options: Any,
     ) -> None:
         super().__init__(learning_rate, **options)
-        self.beta_1 = self._number("beta_1", beta_1, highest=1)
-        self.beta_2 = self._number("beta_2", beta_2, highest=1)
-        for argument, value in (("beta_1", beta_1), ("beta_2", beta_2)):
-            if value == 1:
-                raise ValueError(f"Adam: {argument} is 1; it must be below 1")
-        self.epsilon = self._number("epsilon", epsilon)
+        self.beta_1, self.beta_2, self.epsilon = beta_1, beta_2, epsilon
 
     def slot_names(self) -> tuple[str, ...]:
         return ("momentum", "velocity")
@@ -40,7 +43,7 @@ class Adam(Optimizer):
             self.beta_1,
             self.beta_2,
             self.epsilon,
-            self.iterations + 1,
+            self.iterations + 1 - slots.start,
             **common,
         )
 

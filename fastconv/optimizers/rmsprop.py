@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from .._options import Option, truth
 from ..ops import optim
 from .base import Optimizer, latest_gradient
+from .options import at_least_zero, number
 
 
 class RMSprop(Optimizer):
@@ -13,6 +15,9 @@ class RMSprop(Optimizer):
 
     `centered` takes the mean gradient's square off the mean square.
     """
+
+    rho, momentum = Option(number(highest=1)), Option(number(highest=1))
+    epsilon, centered = Option(at_least_zero), Option(truth)
 
     def __init__(
         self,
@@ -24,10 +29,8 @@ class RMSprop(Optimizer):
         **options: Any,
     ) -> None:
         super().__init__(learning_rate, **options)
-        self.rho = self._number("rho", rho, highest=1)
-        self.momentum = self._number("momentum", momentum, highest=1)
-        self.epsilon = self._number("epsilon", epsilon)
-        self.centered = bool(centered)
+        self.rho, self.momentum = rho, momentum
+        self.epsilon, self.centered = epsilon, centered
 
     def slot_names(self) -> tuple[str, ...]:
         momentum = ("momentum",) if self.momentum else ()

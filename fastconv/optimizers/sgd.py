@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from .._options import Option, truth
 from ..ops import optim
 from .base import Optimizer, latest_gradient
+from .options import number
 
 
 class SGD(Optimizer):
     """v = momentum v - rate g; value += v, or += momentum v - rate g with `nesterov`."""
+
+    momentum, nesterov = Option(number(highest=1)), Option(truth)
 
     def __init__(
         self,
@@ -19,8 +23,7 @@ class SGD(Optimizer):
         **options: Any,
     ) -> None:
         super().__init__(learning_rate, **options)
-        self.momentum = self._number("momentum", momentum, highest=1)
-        self.nesterov = bool(nesterov)
+        self.momentum, self.nesterov = momentum, nesterov
 
     def slot_names(self) -> tuple[str, ...]:
         return ("momentum",) if self.momentum else ()
