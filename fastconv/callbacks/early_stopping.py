@@ -32,7 +32,7 @@ class EarlyStopping(MonitorCallback):
     def __init__(
         self,
         monitor: str = "val_loss",
-        min_delta: float = 0,
+        min_delta: float = 0.0,
         patience: int = 0,
         verbose: int = 0,
         mode: str = "auto",
