@@ -25,9 +25,9 @@ def validation_stream(
         return None
     owner = f"{owner}: validation_data"
     parts = data if isinstance(data, (tuple, list)) else (data,)
-    if not 1 <= len(parts) <= 3 or (len(parts) == 1 and not is_batch_iterator(parts[0])):
-        raise ValueError(f"{owner} has {len(parts)} parts; give (x, y) or (x, y, sample_weight)")
-    if len(parts) > 1:
+    if parts is data and len(data) not in (2, 3):
+        raise ValueError(f"{owner} has {len(data)} parts; give (x, y) or (x, y, sample_weight)")
+    if not is_batch_iterator(parts[0]):
         batch_size = default_batch_size if batch_size is None else batch_size
     elif batch_size is not None:
         raise ValueError(f"{owner} brings its own batches; leave out validation_batch_size")
@@ -47,7 +47,7 @@ class ValidationEpochs:
         values: Iterable[Any] = freq if listed else (freq,)
         numbers = [whole_number(n, "validation_freq", owner, minimum=1) for n in values]
         self._listed = set(numbers) if listed else None
-        self._every = None if listed else numbers[0]
+        self._every = 1 if listed else numbers[0]
 
     def __contains__(self, epoch: int) -> bool:
         """Whether epoch number `epoch`, counted from 0, ends with a validation."""
@@ -73,7 +73,7 @@ def callback_sequence(callbacks: Any, owner: str) -> list[Any]:
         return []
     if isinstance(callbacks, (Callback, type)) or not isinstance(callbacks, Iterable):
         callbacks = [callbacks]
-    found = []
+    found: list[Any] = []
     for callback in callbacks:
         found.extend(callback if isinstance(callback, (list, tuple)) else [callback])
     for callback in found:

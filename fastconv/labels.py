@@ -167,7 +167,7 @@ def check_same_classes(known: Any, given: Any, owner: str, role: str = "training
         said += "; there is no data of " + ", ".join(name for name in mine if name not in shared)
     else:
         said += "; they are taken for the same classes by their numbers"
-    warnings.warn(said, stacklevel=4)
+    warnings.warn(said, stacklevel=3)
 
 
 def _listed(classes: Mapping[str, int]) -> str:

@@ -41,6 +41,7 @@ class BatchModel:
         self.loss: losses.Loss | None = None
         self.metrics: list[Any] = []
         self._batch_meters: Meters | None = None
+        #: The kind of labels, and the metrics, that were found to fit each other.
         self._tried: tuple | None = None
         self.history: History | None = None
         self.stop_training = self.stop_evaluating = self.stop_predicting = False
@@ -110,7 +111,6 @@ class BatchModel:
         self.loss = chosen
         self.metrics = watched
         self._batch_meters = batch_meters
-        self._tried = None
         self._run_state = None
 
     def _check_loss_weights(self, weights: Any) -> None:
@@ -311,7 +311,7 @@ class BatchModel:
 
     def _try_metrics(self, y: np.ndarray, method: str) -> None:
         """Raise what the metrics would raise on such labels, before a step changes the weights."""
-        kind = (y.shape[1:], y.dtype, self.output_shape)
+        kind = (y.shape[1:], y.dtype, self.output_shape, *self.metrics)
         if self._tried == kind or not self.metrics:
             return
         meters = self._meters()

@@ -97,7 +97,9 @@ def describe(thing: Any) -> str:
     """
     own_name = snake_case(type(thing).__name__)
     parts = []
-    for name, parameter in inspect.signature(type(thing)).parameters.items():
+    for name, parameter in inspect.signature(type(thing).__init__).parameters.items():
+        if name == "self":
+            continue
         value = getattr(thing, name, parameter.default)
         shown = _short.repr(value)
         usual = shown == _short.repr(parameter.default) or (name == "name" and value == own_name)

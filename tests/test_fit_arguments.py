@@ -12,6 +12,10 @@ from fastconv.preprocessing.image import ImageDataGenerator
 X, Y = photos(12)
 
 
+def _batches():
+    yield X, Y
+
+
 @pytest.mark.parametrize(
     ("freq", "expected"),
     [
@@ -61,7 +65,16 @@ def test_old_keras_arguments_change_nothing():
             "validation_steps is 1.5",
         ),
         ({"validation_data": (X, Y), "validation_batch_size": 0}, ValueError, "batch_size is 0"),
-        ({"validation_data": X}, ValueError, "validation_data has 1 parts"),
+        ({"validation_data": [X]}, ValueError, "validation_data has 1 parts"),
+        ({"validation_data": X}, ValueError, "fit: validation_data needs the labels y"),
+        ({"validation_data": _batches}, TypeError, "validation_data: x is _batches itself, .*call"),
+        ({"validation_data": {"x": X}}, TypeError, "validation_data: x is a dict"),
+        ({"validation_data": iter([])}, ValueError, "give validation_steps as well"),
+        (
+            {"validation_data": iter([]), "validation_steps": 1},
+            ValueError,
+            "validation_data: the list_iterator gave no batch",
+        ),
         ({"validation_data": (X, Y, Y, Y)}, ValueError, "validation_data has 4 parts"),
         ({"validation_data": iter([(X, Y)])}, ValueError, "give validation_steps as well"),
         ({"validation_split": "0.2"}, ValueError, "validation_split is '0.2'; give a number"),

@@ -45,7 +45,7 @@ class CSVLogger(Callback):
         self._reset()
 
     def _reset(self) -> None:
-        self._file = None
+        self._file: Any = None
         self._columns: list[str] = []
         self._resumed_after: int | None = None
         self._last_epoch = -1

@@ -9,8 +9,8 @@ from typing import Any, TextIO
 def say(text: str, stream: TextIO | None = None) -> None:
     """Print a line at once; where there is no output, or a closed one, print nothing.
 
-    A training must not end because nobody reads along: `stream`, by default
-    `sys.stdout`, may be closed, None, or any object with `write`.
+    Training does not depend on it: `stream`, by default `sys.stdout`, may be
+    closed, None, or any object with `write`.
     """
     stream = sys.stdout if stream is None else stream
     if stream is None or getattr(stream, "closed", False):
