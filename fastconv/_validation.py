@@ -102,9 +102,25 @@ def float_array(value: Any, argument: str, owner: str, ndim: int | None = None) 
 
 
 def any_array(value: Any, argument: str, owner: str) -> np.ndarray:
-    """Return `value` as an array of any shape and dtype."""
+    """Return `value`, anything with `__array__` or DLPack, as an array of any shape and dtype."""
+    if hasattr(value, "nnz") and hasattr(value, "toarray"):
+        raise TypeError(
+            f"{owner}: {argument} is a {type(value).__name__}, a sparse matrix; it must be a dense "
+            f"array: give {argument}.toarray()"
+        )
+    if np.ma.is_masked(value):
+        raise ValueError(
+            f"{owner}: {argument} is a masked array, whose mask would be lost; fill it with "
+            f"{argument}.filled(...)"
+        )
     try:
+        if hasattr(value, "__dlpack__") and not hasattr(value, "__array__"):
+            return np.from_dlpack(value)
         return np.asarray(value)
+    except (TypeError, RuntimeError, BufferError) as error:
+        raise TypeError(
+            f"{owner}: {argument} is a {type(value).__name__} that NumPy cannot read ({error})"
+        ) from None
     except ValueError:
         raise ValueError(
             f"{owner}: {argument} is a {type(value).__name__} whose rows differ in shape; numbers "

@@ -1,20 +1,13 @@
-"""Where batches come from: arrays, iterators of batches and plain generators, under one face.
-
-A *stream* hands out batches `(x, y, sample_weight)` for one epoch after the
-other. Which images are in which batch depends on the data's seed and on how
-many passes over it were made, never on anything else, so that a stream can
-go on from a saved state.
-"""
+"""Batches: what one is, arrays as batches, and the stream over what hands them out by index."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ._validation import NUMBER_KINDS, any_array, number_array, positive_integer
+from ._validation import any_array, number_array
 
 
 class Batch(NamedTuple):
@@ -90,7 +83,10 @@ class SequenceStream:
 
     Where the object has them, `on_epoch_end()` is called after every pass,
     `set_epoch(pass)` before it, and `get_state` / `set_state` carry its seed.
+    Every batch is asked for once, also the one that is looked at beforehand.
     """
+
+    needs_steps = False
 
     def __init__(self, sequence: Any, steps: int | None, owner: str, start: int = 0) -> None:
         if len(sequence) < 1:
@@ -99,10 +95,16 @@ class SequenceStream:
         self._steps = steps
         self._owner = owner
         self._index = 0
-        saved = sequence.get_state() if hasattr(sequence, "get_state") else {}
         # An iterator that was used before goes on where it is; a fresh one in a
         # run that begins at a later epoch starts at that epoch.
-        self._pass = max(start, int(saved.get("epoch", 0)))
+        self._pass = max(start, self._epoch())
+        # The batch that was looked at: of which epoch and which index.
+        self._peeked: tuple[tuple[int, int], Batch] | None = None
+
+    def _epoch(self) -> int:
+        """The epoch that the sequence's batches are of now, 0 where it does not tell."""
+        saved = self.sequence.get_state() if hasattr(self.sequence, "get_state") else {}
+        return int(saved.get("epoch", 0))
 
     @property
     def steps(self) -> int:
@@ -111,7 +113,17 @@ class SequenceStream:
 
     def peek(self) -> Batch:
         """Return the first batch without taking it."""
-        return as_batch(self.sequence[self._index], self._owner)
+        if self._peeked is None:
+            batch = as_batch(self.sequence[self._index], self._owner)
+            self._peeked = ((self._epoch(), self._index), batch)
+        return self._peeked[1]
+
+    def _batch(self, index: int) -> Batch:
+        """Return a batch, by now of the pass that is running."""
+        peeked, self._peeked = self._peeked, None
+        if peeked is not None and peeked[0] == (self._epoch(), index):
+            return peeked[1]
+        return as_batch(self.sequence[index], self._owner)
 
     def all_labels(self) -> tuple[np.ndarray | None, np.ndarray | None]:
         """Return the labels and weights that can be seen beforehand: all rows of arrays."""
@@ -129,9 +141,9 @@ class SequenceStream:
         for _ in range(self.steps):
             if self._index >= len(self.sequence):
                 self._end_pass()
-            item = self.sequence[self._index]
+            batch = self._batch(self._index)
             self._index += 1
-            yield as_batch(item, self._owner)
+            yield batch
         if self._index >= len(self.sequence):
             self._end_pass()
 
@@ -139,7 +151,7 @@ class SequenceStream:
         """Yield the batches from the beginning without counting it as a pass."""
         length = len(self.sequence)
         for index in range(self.steps):
-            yield as_batch(self.sequence[index % length], self._owner)
+            yield self._batch(index % length)
 
     def _end_pass(self) -> None:
         self._index = 0
@@ -153,6 +165,7 @@ class SequenceStream:
         return {"pass": self._pass, "index": self._index, "sequence": own}
 
     def set_state(self, state: Mapping[str, Any]) -> None:
+        self._peeked = None
         if state.get("sequence") is not None and hasattr(self.sequence, "set_state"):
             self.sequence.set_state(state["sequence"])
         if "pass" in state:
@@ -160,109 +173,15 @@ class SequenceStream:
         self.begin()
 
 
-class GeneratorStream:
-    """A stream over a plain generator; its position cannot be saved."""
-
-    def __init__(self, generator: Any, steps: int | None, owner: str) -> None:
-        self.generator = generator
-        self.steps = steps
-        self._owner = owner
-        self._peeked: list[Batch] = []
-
-    def peek(self) -> Batch:
-        if not self._peeked:
-            self._peeked.append(self._next())
-        return self._peeked[0]
-
-    def all_labels(self) -> tuple[np.ndarray | None, np.ndarray | None]:
-        return self.peek()[1:]
-
-    def begin(self) -> None:
-        """Nothing to prepare: a generator has no passes."""
-
-    def take(self) -> Iterator[Batch]:
-        taken = 0
-        while self.steps is None or taken < self.steps:
-            try:
-                batch = self._peeked.pop() if self._peeked else self._next()
-            except StopIteration:
-                if self.steps is None and taken:
-                    return
-                raise ValueError(
-                    f"{self._owner}: the generator ended after {taken} of {self.steps or 'some'} "
-                    "batches; let it go on for ever or ask for fewer steps"
-                ) from None
-            taken += 1
-            yield batch
-
-    one_pass = take
-
-    def _next(self) -> Batch:
-        return as_batch(next(self.generator), self._owner)
-
-    def get_state(self) -> dict[str, Any]:
-        return {}
-
-    def set_state(self, state: Mapping[str, Any]) -> None:
-        """Nothing to restore."""
-
-
-Stream = SequenceStream | GeneratorStream
-
-
-def is_batch_iterator(data: Any) -> bool:
-    """Whether `data` hands out batches itself, rather than being an array or a list."""
-    if isinstance(data, (list, tuple, np.ndarray)) or hasattr(data, "__array__"):
-        return False
-    return hasattr(data, "__next__") or (hasattr(data, "__len__") and hasattr(data, "__getitem__"))
-
-
-def stream_of(
-    x: Any,
-    y: Any = None,
-    sample_weight: Any = None,
-    *,
-    batch_size: int | None = None,
-    seed: int | None = None,
-    steps: int | None = None,
-    start: int = 0,
-    owner: str,
-) -> Stream:
-    """Return a stream over arrays `x`, `y`, `sample_weight`, or over the batch iterator `x`.
-
-    `seed` shuffles arrays; an iterator is asked for its batches in its own
-    order. `steps` is the number of batches an epoch has, by default one pass;
-    `start` the epoch a run begins at.
-    """
-    if steps is not None:
-        steps = positive_integer(steps, "steps", owner)
-    if is_batch_iterator(x):
-        if isinstance(x, Mapping):
-            raise TypeError(f"{owner}: x is a {type(x).__name__}; a model has one input: an array")
-        for name, value in (("y", y), ("sample_weight", sample_weight), ("batch_size", batch_size)):
-            if value is not None:
-                raise ValueError(
-                    f"{owner}: {name} is given together with a batch iterator, which brings its "
-                    "own; leave it out"
-                )
-        if hasattr(x, "__getitem__"):
-            return SequenceStream(x, steps, owner, start)
-        return GeneratorStream(x, steps, owner)
-    x, y, sample_weight = check_arrays(x, y, sample_weight, owner)
-    batch_size = 32 if batch_size is None else positive_integer(batch_size, "batch_size", owner)
-    batches = ArrayBatches(x, y, sample_weight, batch_size=batch_size, seed=seed)
-    return SequenceStream(batches, steps, owner, start)
-
-
 def check_arrays(x: Any, y: Any, sample_weight: Any, owner: str) -> tuple:
     """Return the three as arrays of one length, or raise; None stays None."""
     if x is None:
         raise ValueError(f"{owner}: there is no data; give arrays x and y or a batch iterator")
-    x = number_array(x, "x", owner)
+    x = number_array(_unwrapped(x, y), "x", owner)
     if y is not None:  # of any dtype: a prediction ignores the labels that an iterator brings
-        y = any_array(y, "y", owner)
+        y = any_array(_unwrapped(y, x), "y", owner)
     if sample_weight is not None:
-        sample_weight = number_array(sample_weight, "sample_weight", owner)
+        sample_weight = number_array(_unwrapped(sample_weight, x), "sample_weight", owner)
     for name, array in (("x", x), ("y", y), ("sample_weight", sample_weight)):
         if array is None:
             continue
@@ -275,18 +194,48 @@ def check_arrays(x: Any, y: Any, sample_weight: Any, owner: str) -> tuple:
     return x, y, sample_weight
 
 
-def check_label_dtype(y: np.ndarray, owner: str) -> None:
-    """Refuse labels that are no numbers, such as the classes' names."""
-    if y.dtype.kind not in NUMBER_KINDS:
-        raise TypeError(
-            f"{owner}: y has dtype {y.dtype}; numbers are needed: for names of classes give "
-            "numpy.unique(y, return_inverse=True)[1]"
-        )
+def _unwrapped(value: Any, other: Any) -> Any:
+    """Return the array of `[array]`, as Keras's lists of inputs, where it has as many rows."""
+    inner, rows = _inner(value), length(_inner(other))
+    return inner if rows not in (None, 1) and length(inner) == rows else value
+
+
+def _inner(value: Any) -> Any:
+    is_list = isinstance(value, (list, tuple)) and len(value) == 1
+    return value[0] if is_list and len(getattr(value[0], "shape", ())) > 0 else value
+
+
+def length(data: Any) -> int | None:
+    """Return how much there is of `data`, None where that is not known."""
+    try:
+        return len(data)
+    except TypeError:  # as of a generator, or of an IterableDataset's loader
+        return None
+
+
+def only_input(x: Any, shape: tuple | None, owner: str) -> Any:
+    """Return `x`, or the one array of a list of a model's inputs; `shape` is (None, ...)."""
+    is_list = isinstance(x, (list, tuple)) and len(x) > 0 and hasattr(x[0], "shape")
+    if shape is None or not is_list or len(x[0].shape) != len(shape):
+        return x
+    if len(x) > 1:
+        raise ValueError(f"{owner}: x is a list of {len(x)} arrays; the model has one input")
+    return x[0]
 
 
 def as_batch(item: Any, owner: str) -> Batch:
-    """Return what an iterator handed out, `x`, `(x,)`, `(x, y)` or `(x, y, weights)`."""
-    parts = item if isinstance(item, tuple) else (item,)
+    """Return what an iterator handed out: `x`, or a tuple or list of `x`, `y` and weights.
+
+    A list is one of parts where it has up to three and the first is an array,
+    as PyTorch's DataLoader gives it; else it is rows of `x`.
+    """
+    if isinstance(item, Mapping):
+        raise TypeError(
+            f"{owner}: the iterator gave a {type(item).__name__} with {', '.join(map(str, item))}; "
+            "(x, y) or (x, y, sample_weight) are accepted"
+        )
+    of_parts = isinstance(item, list) and 1 <= len(item) <= 3 and hasattr(item[0], "shape")
+    parts = item if of_parts or isinstance(item, tuple) else (item,)
     if not 1 <= len(parts) <= 3:
         raise ValueError(
             f"{owner}: the iterator gave {len(parts)} values; (x, y) or (x, y, sample_weight) "
@@ -294,65 +243,3 @@ def as_batch(item: Any, owner: str) -> Batch:
         )
     x, y, weight = check_arrays(*parts, *(None,) * (3 - len(parts)), owner)
     return Batch(np.ascontiguousarray(x, np.float32), y, weight)
-
-
-def split_validation(fraction: float, x: Any, y: Any, sample_weight: Any, owner: str) -> tuple:
-    """Split the last `fraction` of the rows off: `(x, y, w), (x, y, w)`."""
-    if not 0 < fraction < 1:
-        raise ValueError(f"{owner}: validation_split is {fraction}; give a number between 0 and 1")
-    if is_batch_iterator(x):
-        raise ValueError(
-            f"{owner}: validation_split works on arrays; give a batch iterator's validation part "
-            "as validation_data"
-        )
-    arrays = check_arrays(x, y, sample_weight, owner)
-    at = int(len(arrays[0]) * (1 - fraction))
-    if at in (0, len(arrays[0])):
-        raise ValueError(
-            f"{owner}: validation_split={fraction} of {len(arrays[0])} rows leaves an empty part"
-        )
-    first = tuple(None if a is None else a[:at] for a in arrays)
-    return first, tuple(None if a is None else a[at:] for a in arrays)
-
-
-def check_class_weight(class_weight: Any, owner: str) -> dict[int, float] | None:
-    """Return `class_weight`, class index to weight, or raise."""
-    if class_weight is None:
-        return None
-    if not isinstance(class_weight, Mapping):
-        raise TypeError(
-            f"{owner}: class_weight is {class_weight!r}; give a dict such as {{0: 1.0, 1: 2.0}}"
-        )
-    try:
-        weights = {int(index): float(weight) for index, weight in class_weight.items()}
-        if all(map(math.isfinite, weights.values())):
-            return weights
-        raise ValueError
-    except (TypeError, ValueError, OverflowError):
-        raise ValueError(
-            f"{owner}: class_weight is {class_weight!r}; its keys are class indices (0, 1, ...) "
-            "and its values finite numbers"
-        ) from None
-
-
-def weigh_classes(batch: Batch, class_weight: dict[int, float] | None) -> Batch:
-    """Multiply each row's weight by that of its class; classes not named weigh 1.
-
-    Raises ValueError where `sample_weight` has more than one number for a row.
-    """
-    if class_weight is None or batch.y is None:
-        return batch
-    labels = batch.y
-    if labels.ndim > 1:
-        labels = labels.argmax(axis=-1) if labels.shape[-1] > 1 else labels.reshape(len(labels))
-    weight = np.ones(len(labels), np.float32)
-    for index, value in class_weight.items():
-        weight[labels == index] = value
-    if batch.sample_weight is not None:
-        if batch.sample_weight.size != len(labels):
-            raise ValueError(
-                f"class_weight: sample_weight has shape {batch.sample_weight.shape}; together with "
-                f"class_weight {labels.shape} is expected"
-            )
-        weight *= batch.sample_weight.reshape(len(labels))
-    return batch._replace(sample_weight=weight)

@@ -14,7 +14,7 @@ import numpy as np
 
 from ._validation import number_array
 from .ops import losses as kernels
-from .utils import snake_case
+from .utils import describe, snake_case
 
 EPSILON = np.float32(1e-7)
 """Probabilities are kept this far from 0 and 1, in float32, as Keras does."""
@@ -106,6 +106,8 @@ class Loss:
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments; they fit JSON."""
         return {"name": self.name}
+
+    __repr__ = describe
 
 
 class MeanSquaredError(Loss):

@@ -8,11 +8,17 @@ import numpy as np
 
 from . import losses
 from .losses import match_rank
-from .utils import snake_case
+from .utils import describe, snake_case
 
 
 class Metric:
-    """Base class: `update` with each batch, `result` at any time, `reset` for a new epoch."""
+    """Base class: `update` with each batch, `result` at any time, `reset` for a new epoch.
+
+    `larger_is_better` says which way the metric gets better, for callbacks that
+    look for the best epoch; None leaves it to their `mode=`.
+    """
+
+    larger_is_better: bool | None = None
 
     def __init__(self, name: str | None = None) -> None:
         self.name = name or snake_case(type(self).__name__)
@@ -32,6 +38,8 @@ class Metric:
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments; they fit JSON."""
         return {"name": self.name}
+
+    __repr__ = describe
 
 
 class MeanMetric(Metric):
@@ -66,6 +74,8 @@ class MeanMetric(Metric):
 class BinaryAccuracy(MeanMetric):
     """The share of predictions on the target's side of `threshold`; exactly on it counts as 0."""
 
+    larger_is_better = True
+
     def __init__(self, name: str | None = None, threshold: float = 0.5) -> None:
         super().__init__(name)
         self.threshold = threshold
@@ -83,6 +93,8 @@ class BinaryAccuracy(MeanMetric):
 class CategoricalAccuracy(MeanMetric):
     """The share of samples whose largest prediction is that of the one-hot target."""
 
+    larger_is_better = True
+
     def values(self, y_true, y_pred):
         if y_true.shape != y_pred.shape:
             raise _mismatch(self.name, y_true, y_pred)
@@ -92,6 +104,8 @@ class CategoricalAccuracy(MeanMetric):
 class SparseCategoricalAccuracy(MeanMetric):
     """The share of samples whose largest prediction is that of the target's class number."""
 
+    larger_is_better = True
+
     def values(self, y_true, y_pred):
         shape = y_pred.shape[:-1]
         if y_true.shape not in (shape, (*shape, 1)):
@@ -100,11 +114,19 @@ class SparseCategoricalAccuracy(MeanMetric):
 
 
 class _Accuracy(Metric):
-    """Accuracy of the kind that the loss asks for or, where it does not say, the shapes do."""
+    """Accuracy of the kind that the first batch's shapes ask for, as in Keras 3.
 
-    def __init__(self, name: str = "accuracy", kind: type[MeanMetric] | None = None) -> None:
+    Whatever the loss: one output is `BinaryAccuracy`; of several outputs, class
+    numbers are `SparseCategoricalAccuracy`, and targets of the outputs' shape
+    `CategoricalAccuracy`. For several answers of yes or no, each counted by
+    itself, name "binary_accuracy".
+    """
+
+    larger_is_better = True
+
+    def __init__(self, name: str = "accuracy") -> None:
         super().__init__(name)
-        self._metric = None if kind is None else kind(name)
+        self._metric: MeanMetric | None = None
 
     def update(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         if self._metric is None:
@@ -115,8 +137,8 @@ class _Accuracy(Metric):
         return 0.0 if self._metric is None else self._metric.result()
 
     def reset(self) -> None:
-        if self._metric is not None:
-            self._metric.reset()
+        # The next data may be of another shape.
+        self._metric = None
 
 
 class AUC(Metric):
@@ -124,6 +146,8 @@ class AUC(Metric):
 
     Predictions are probabilities; beyond [0, 1] they are taken as 0 or 1.
     """
+
+    larger_is_better = True
 
     def __init__(self, num_thresholds: int = 200, name: str | None = None) -> None:
         super().__init__(name)
@@ -170,11 +194,11 @@ class AUC(Metric):
         return {"num_thresholds": self.num_thresholds, **super().get_config()}
 
 
-def get(identifier: Any, loss: losses.Loss | None = None) -> Metric:
+def get(identifier: Any) -> Metric:
     """Return a new metric of a name or config, or the metric itself.
 
-    "accuracy" and "acc" take their kind from `loss`; the name given is the
-    name in the logs.  Raises ValueError for an unknown name and TypeError for
+    "accuracy" and "acc" take their kind from the shapes of the first batch;
+    the name given is the name in the logs.  Raises ValueError for an unknown name and TypeError for
     anything else.
     """
     if isinstance(identifier, Metric):
@@ -191,7 +215,7 @@ def get(identifier: Any, loss: losses.Loss | None = None) -> Metric:
             "a Metric"
         )
     if name.lower() in ("accuracy", "acc"):
-        return _Accuracy(name, _kind_by_loss(loss))
+        return _Accuracy(name)
     found = _NAMES.get(snake_case(name))
     if found is None:
         raise ValueError(
@@ -201,24 +225,29 @@ def get(identifier: Any, loss: losses.Loss | None = None) -> Metric:
 
 
 def serialize(metric: Metric) -> str | dict[str, Any]:
-    """Return what `get` turns into the same metric again (with the same loss); it fits JSON."""
+    """Return what `get` turns into the same metric again; it fits JSON."""
     if isinstance(metric, _Accuracy):
         return metric.name
     return {"class_name": type(metric).__name__, "config": metric.get_config()}
+
+
+def larger_is_better(name: str) -> bool | None:
+    """Return whether more of what is called `name` is better, None where that is not known.
+
+    >>> larger_is_better("accuracy"), larger_is_better("mse"), larger_is_better("iou")
+    (True, False, None)
+    """
+    if name in _NAMES:
+        return _NAMES[name].larger_is_better
+    if name in _LARGER_IS_BETTER:
+        return True
+    return False if name in _SMALLER_IS_BETTER else None
 
 
 def _sum_of_sample_means(values: np.ndarray) -> float:
     # NumPy counts many times faster than it adds.
     total = np.count_nonzero(values) if values.dtype == bool else values.sum(dtype=np.float64)
     return float(total) * len(values) / max(values.size, 1)
-
-
-def _kind_by_loss(loss: losses.Loss | None) -> type[MeanMetric] | None:
-    if isinstance(loss, losses.SparseCategoricalCrossentropy):
-        return SparseCategoricalAccuracy
-    if isinstance(loss, losses.CategoricalCrossentropy):
-        return CategoricalAccuracy
-    return BinaryAccuracy if isinstance(loss, losses.BinaryCrossentropy) else None
 
 
 def _kind_by_shape(target: tuple[int, ...], prediction: tuple[int, ...]) -> type[MeanMetric]:
@@ -240,3 +269,24 @@ _NAMES: dict[str, type[Metric]] = {
     snake_case(cls.__name__): cls
     for cls in (BinaryAccuracy, CategoricalAccuracy, SparseCategoricalAccuracy, AUC)
 }
+
+# Names of measures, beyond those above, that callbacks may log.
+_LARGER_IS_BETTER = frozenset(
+    ("acc", "accuracy", "precision", "recall", "f1_score", "top_k_categorical_accuracy")
+)
+_SMALLER_IS_BETTER = frozenset(
+    (
+        "loss",
+        "mse",
+        "mae",
+        "mean_squared_error",
+        "mean_absolute_error",
+        "binary_crossentropy",
+        "categorical_crossentropy",
+        "sparse_categorical_crossentropy",
+        "binary_focal_crossentropy",
+        "huber",
+        "hinge",
+        "kl_divergence",
+    )
+)

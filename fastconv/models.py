@@ -229,9 +229,32 @@ class Sequential(Trainer):
             )
         return sum(parameter.size for parameter in self.weights)
 
-    def summary(self, print_fn: Callable[[str], Any] | None = None) -> None:
-        """Print the table of layers, output shapes and numbers of parameters, line by line."""
-        for line in summary_lines(self._layers, self.trainable):
+    def summary(
+        self,
+        print_fn: Callable[[str], Any] | None = None,
+        *,
+        line_length: int | None = None,
+        positions: Sequence[float] | None = None,
+        expand_nested: bool = False,
+    ) -> None:
+        """Print the table of layers, output shapes and numbers of parameters, line by line.
+
+        Args:
+            print_fn: what is called with each line instead of `print`.
+            line_length: the table's width in characters, 65 by default.
+            positions: the ends of the three columns, as shares of the width or
+                in characters; (0.45, 0.85, 1.0) by default.
+            expand_nested: accepted as Keras's, and without effect.
+        """
+        owner = f"{self.owner}: summary"
+        if print_fn is not None and not callable(print_fn):
+            raise TypeError(
+                f"{owner}: print_fn is {print_fn!r}; it must be a function; a width is given as "
+                "line_length="
+            )
+        for line in summary_lines(
+            self._layers, line_length, positions, owner, trainable=self.trainable
+        ):
             (print_fn or print)(line)
 
     # Configuration and files

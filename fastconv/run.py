@@ -10,52 +10,71 @@ from typing import Any
 import numpy as np
 
 from . import metrics
-from .batches import Batch, Stream
+from .batches import Batch
 from .callbacks import CallbackList, History
-from .callbacks.names import Logs
+from .callbacks.names import Logs, twin
+from .streams import Stream
 
 
 class Meters:
     """The mean loss and the metrics of one pass, of its own: passes do not disturb each other.
 
     As in Keras the epoch's loss is the mean of the batches' losses weighted
-    by their rows, and metrics do not regard sample weights.
+    by their rows, and metrics do not regard sample weights. A second metric of
+    one name is called `<name>_1`, as in Keras.
     """
 
-    def __init__(self, chosen: Sequence[Any], loss: Any) -> None:
+    def __init__(self, chosen: Sequence[Any]) -> None:
         self._total = 0.0
         self._rows = 0
-        self._metrics = []
+        self._metrics: dict[str, metrics.Metric] = {}
         for choice in chosen:
-            metric = metrics.get(choice, loss)
+            metric = metrics.get(choice)
             if not isinstance(choice, str):
                 metric = copy.deepcopy(metric)
                 metric.reset()
-            self._metrics.append(metric)
+            self._metrics[self._free_name(metric.name)] = metric
+
+    def _free_name(self, name: str) -> str:
+        if name == "loss":
+            raise ValueError("metrics: a metric is named 'loss', which the logs have; give name=")
+        free, count = name, 0
+        while free in self._metrics:
+            count += 1
+            free = f"{name}_{count}"
+        return free
 
     def reset(self) -> None:
         """Forget every batch."""
         self._total, self._rows = 0.0, 0
-        for metric in self._metrics:
+        for metric in self._metrics.values():
             metric.reset()
 
     @property
     def names(self) -> list[str]:
-        return [metric.name for metric in self._metrics]
+        return list(self._metrics)
+
+    def larger_is_better(self, name: str) -> bool | None:
+        """Return whether more of what is logged as `name` is better, None if that is not known."""
+        for own_name in (name, twin(name)):
+            if own_name in self._metrics:
+                declared = self._metrics[own_name].larger_is_better
+                return metrics.larger_is_better(name) if declared is None else declared
+        return metrics.larger_is_better(name)
 
     def update(self, batch: Batch, loss: float, output: np.ndarray) -> None:
         """Take in a batch's mean loss and the model's output for it."""
         rows = len(batch.x)
         self._total += float(loss) * rows
         self._rows += rows
-        for metric in self._metrics:
+        for metric in self._metrics.values():
             metric.update(batch.y, output)
 
     def logs(self) -> Logs:
         """Return the values so far by name, "loss" first."""
         logs = Logs(loss=self._total / max(self._rows, 1))
-        for metric in self._metrics:
-            logs[metric.name] = float(metric.result())
+        for name, metric in self._metrics.items():
+            logs[name] = float(metric.result())
         return logs
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,22 +13,23 @@ from . import losses, optimizers
 from . import metrics as metrics_module
 from ._locks import Locked
 from ._options import truth
-from .batches import (
-    Batch,
-    as_batch,
-    check_arrays,
+from .batches import Batch, as_batch, check_arrays, only_input
+from .callbacks import History
+from .labels import (
     check_class_weight,
     check_label_dtype,
+    check_weighed_classes,
+    rows_without_number,
     weigh_classes,
 )
-from .callbacks import History
 from .layers import revision
 from .layers.workspace import Pass
 from .network import Network, same, signature
 from .run import Meters, Run
+from .utils import of_model
 
-#: Rows of labels that are checked at a time; bounds the memory of the check.
-_ROWS_CHECKED = 4096
+#: Predicted values whose labels are checked at a time; bounds the memory of the check.
+_VALUES_CHECKED = 1 << 16
 
 
 class BatchModel:
@@ -43,8 +45,10 @@ class BatchModel:
         self._loss: losses.Loss | None = None
         self._metrics: list[Any] = []
         self._trainable = True
+        #: The kind of labels, and the metrics, that were found to fit each other.
+        self._tried: tuple | None = None
         self.history: History | None = None
-        self.stop_training = False
+        self.stop_training = self.stop_evaluating = self.stop_predicting = False
         self.class_names: list[str] | None = None
         #: Facts worth keeping with the model, saved in its checkpoints: JSON values.
         self.metadata: dict[str, Any] = {}
@@ -130,10 +134,21 @@ class BatchModel:
 
     @metrics.setter
     def metrics(self, value: Iterable[Any] | str | None) -> None:
-        self._metrics = _watched(value, self._loss)
+        self._metrics = self._metrics_of(value)
 
+    @of_model
     def compile(
-        self, optimizer: Any = "rmsprop", loss: Any = None, metrics: Iterable | None = None
+        self,
+        optimizer: Any = "rmsprop",
+        loss: Any = None,
+        metrics: Iterable | None = None,
+        *,
+        loss_weights: Any = None,
+        weighted_metrics: Iterable | None = None,
+        run_eagerly: bool = False,
+        jit_compile: bool | str = "auto",
+        steps_per_execution: int = 1,
+        auto_scale_loss: bool = True,
     ) -> None:
         """Choose how the model is trained.
 
@@ -144,17 +159,50 @@ class BatchModel:
                 `fastconv.losses`. After a last layer with "sigmoid" or
                 "softmax" the matching cross-entropy is computed from logits.
             metrics: names or objects; a name is what the logs and the history
-                call it.
+                call it. They do not regard sample weights. "accuracy" is of the
+                kind that the shapes of targets and outputs ask for, as in Keras 3.
+            loss_weights, weighted_metrics: for Keras's calls that say what is
+                so anyway (None, 1, []); anything else is refused.
+            run_eagerly, jit_compile, steps_per_execution, auto_scale_loss:
+                accepted as Keras's, and without effect: there is nothing to
+                trace or to translate.
         """
         if loss is None:
             raise ValueError(
                 f"{self.owner}: compile() needs a loss, for example loss='binary_crossentropy'"
             )
+        self._check_loss_weights(loss_weights)
+        if weighted_metrics not in (None, [], ()):
+            raise ValueError(
+                f"{self.owner}: compile: weighted_metrics is {weighted_metrics!r}; it must be left "
+                "out: metrics do not regard sample weights"
+            )
         chosen = losses.get(loss)
-        watched = _watched(metrics, chosen)
+        watched = self._metrics_of(metrics)
         # All is checked: only now does the model change.
         self.optimizer = optimizer
         self._loss, self._metrics, self._run_state = chosen, watched, None
+
+    def _check_loss_weights(self, weights: Any) -> None:
+        values = list(weights.values()) if isinstance(weights, Mapping) else weights
+        if values is not None and np.ravel(values).tolist() not in ([], [1]):
+            raise ValueError(
+                f"{self.owner}: compile: loss_weights is {weights!r}; it must be 1 or left out: "
+                "there is one loss, which learning_rate scales"
+            )
+
+    def _metrics_of(self, metrics: Any) -> list[Any]:
+        """Return names, which stay what the logs say, and objects for all else."""
+        if isinstance(metrics, Mapping):
+            raise TypeError(
+                f"{self.owner}: compile: metrics is {metrics!r}; it must be a list: there is one "
+                "output"
+            )
+        alone = isinstance(metrics, (str, type)) or not isinstance(metrics, Iterable | None)
+        wanted = [metrics] if alone else metrics or []
+        chosen = [m if isinstance(m, str) else metrics_module.get(m) for m in wanted]
+        Meters(chosen)
+        return chosen
 
     @property
     def compiled(self) -> bool:
@@ -174,7 +222,13 @@ class BatchModel:
         return ["loss", *self._meters().names] if self.compiled else []
 
     def _meters(self) -> Meters:
-        return Meters(self.metrics, self.loss)
+        return Meters(self.metrics)
+
+    def larger_is_better(self, name: str) -> bool | None:
+        """Return whether more of the logged `name` is better, None where that is not known."""
+        if name in (f"{output}_loss" for output in getattr(self, "output_names", ())):
+            return False
+        return self._meters().larger_is_better(name)
 
     # One batch
 
@@ -226,6 +280,7 @@ class BatchModel:
 
     # Batches by hand
 
+    @of_model
     def train_on_batch(
         self,
         x: Any,
@@ -239,6 +294,7 @@ class BatchModel:
         self.optimizer.claim(self)
         return self._step_alone(self.train_step, batch, return_dict)
 
+    @of_model
     def test_on_batch(
         self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
     ) -> Any:
@@ -246,9 +302,11 @@ class BatchModel:
         batch = self._checked_batch("test_on_batch", x, y, sample_weight)
         return self._step_alone(self.test_step, batch, return_dict)
 
+    @of_model
     def predict_on_batch(self, x: Any) -> np.ndarray:
         """Return the output for one batch as a new array."""
-        x, _, _ = check_arrays(x, None, None, f"{self.owner}: predict_on_batch")
+        owner = f"{self.owner}: predict_on_batch"
+        x, _, _ = check_arrays(self._only_input(x, owner), None, None, owner)
         with self._lock:
             self._prepare_input(x.shape, "predict_on_batch")
             return np.array(self.predict_step(np.ascontiguousarray(x, np.float32)))
@@ -256,10 +314,10 @@ class BatchModel:
     def _checked_batch(self, method: str, x, y, sample_weight, class_weight=None) -> Batch:
         owner = f"{self.owner}: {method}"
         class_weight = check_class_weight(class_weight, owner)
-        batch = weigh_classes(as_batch((x, y, sample_weight), owner), class_weight)
+        batch = as_batch((self._only_input(x, owner), y, sample_weight), owner)
         with self._lock:
-            self._prepare(batch, method)
-        return batch
+            self._prepare(batch, method, class_weight)
+        return weigh_classes(batch, class_weight, owner)
 
     def _step_alone(self, step: Any, batch: Batch, return_dict: bool) -> Any:
         meters = self._meters()
@@ -276,26 +334,73 @@ class BatchModel:
                 "compile(optimizer=..., loss=..., metrics=[...]) first"
             )
 
-    def _prepare(self, batch: Batch, method: str) -> None:
-        """Build the model if need be and check that a batch fits it."""
+    def _only_input(self, x: Any, owner: str) -> Any:
+        return only_input(x, getattr(self, "input_shape", None), owner)
+
+    def _prepare(
+        self,
+        batch: Batch,
+        method: str,
+        class_weight: dict[int, float] | None = None,
+        labels: tuple | None = None,
+    ) -> None:
+        """Build the model if need be and check that a batch fits it, its loss and its metrics.
+
+        `labels` are all (y, sample_weight) that can be seen, else the batch's are checked.
+        """
         self._require_compiled(method)
         self._prepare_input(batch.x.shape, method)
-        self._check_labels(batch.y, batch.sample_weight, method)
+        self._check_labels(*(labels or batch[1:]), method, class_weight)
+        self._try_metrics(batch.y, method)
 
-    def _check_labels(self, y: np.ndarray | None, weight: np.ndarray | None, method: str) -> None:
+    def _check_labels(
+        self,
+        y: np.ndarray | None,
+        weight: np.ndarray | None,
+        method: str,
+        class_weight: dict[int, float] | None = None,
+    ) -> None:
         """Raise what the loss would raise on these labels, whatever the prediction."""
+        owner = f"{self.owner}: {method}"
         if y is None:
-            raise ValueError(f"{self.owner}: {method} needs the labels y")
-        check_label_dtype(y, f"{self.owner}: {method}")
+            raise ValueError(f"{owner} needs the labels y")
+        check_label_dtype(y, owner)
+        classes = self._classes()
+        if classes is not None:
+            check_weighed_classes(class_weight, classes, owner)
         logits = self._folds(self._network())
-        for start in range(0, len(y), _ROWS_CHECKED):
-            rows = slice(start, start + _ROWS_CHECKED)
-            shape = (len(y[rows]), *self.output_shape[1:])
-            weights = None if weight is None else weight[rows]
+        row_shape = self.output_shape[1:]
+        # So many rows at a time: a row of labels may be as large as an image.
+        step = max(1, _VALUES_CHECKED // max(1, math.prod(row_shape)))
+        for start in range(0, len(y), step):
+            rows = slice(start, start + step)
+            part = Batch(y[rows], y[rows], None if weight is None else weight[rows])
+            weights = weigh_classes(part, class_weight, owner).sample_weight
             try:
-                self.loss.check(y[rows], shape, weights, logits=logits)
+                self.loss.check(part.y, (len(part.y), *row_shape), weights, logits=logits)
             except (ValueError, TypeError) as error:
-                raise type(error)(f"{self.owner}: {method}: {error}") from None
+                where = rows_without_number(part.y, start)
+                raise _reworded(error, f"{owner}: {error}{where}") from None
+
+    def _classes(self) -> int | None:
+        """How many classes the model tells apart, None where it is no classifier."""
+        if self.output_shape[-1] > 1:
+            return self.output_shape[-1]
+        return 2 if isinstance(self.loss, losses.BinaryCrossentropy) else None
+
+    def _try_metrics(self, y: np.ndarray, method: str) -> None:
+        """Raise what the metrics would raise on such labels, before a step changes the weights."""
+        kind = (y.shape[1:], y.dtype, self.output_shape, *self.metrics)
+        if self._tried == kind or not self.metrics:
+            return
+        meters = self._meters()
+        output = np.full((len(y), *self.output_shape[1:]), 0.5, np.float32)
+        try:
+            meters.update(Batch(y, y, None), 0.0, output)
+            meters.logs()
+        except (ValueError, TypeError) as error:
+            raise _reworded(error, f"{self.owner}: {method}: {error}") from None
+        self._tried = kind
 
     def _prepare_input(self, shape: tuple[int, ...], method: str) -> None:
         """Check an input's shape (batch, ...), and build the model for it if it is not built."""
@@ -313,19 +418,12 @@ class BatchModel:
             hint = ""
             if tuple(shape) == tuple(wanted[1:]):
                 hint = "; add the batch axis: x[None]"
+            elif len(shape) == 4 and (*shape[2:], shape[1]) == tuple(wanted[1:]):
+                hint = "; move the channel axis to the end: numpy.moveaxis(x, 1, -1)"
             raise ValueError(
                 f"{self.owner}: {method}: x has shape {tuple(shape)}; the model takes "
                 f"{tuple(wanted)}{hint}"
             )
-
-
-def _watched(metrics: Iterable[Any] | str | None, loss: losses.Loss | None) -> list[Any]:
-    """Return metrics as a model keeps them, or raise for one that there is not."""
-    wanted = [metrics] if isinstance(metrics, str) else list(metrics or [])
-    # A name stays one, since it is what the logs say; all else becomes an object.
-    watched = [m if isinstance(m, str) else metrics_module.get(m, loss) for m in wanted]
-    Meters(watched, loss)
-    return watched
 
 
 def as_result(logs: dict[str, float], as_dict: bool) -> Any:
@@ -334,3 +432,8 @@ def as_result(logs: dict[str, float], as_dict: bool) -> Any:
         return logs
     values = list(logs.values())
     return values[0] if len(values) == 1 else values
+
+
+def _reworded(error: Exception, text: str) -> Exception:
+    """Return an error of the same kind that says more."""
+    return (ValueError if isinstance(error, ValueError) else TypeError)(text)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import random as python_random
 import re
+import reprlib
 from collections import Counter
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -70,3 +74,35 @@ def snake_case(class_name: str) -> str:
     name = re.sub(r"\W+", "", class_name)
     name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", name)
     return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower().lstrip("_")
+
+
+def of_model(method: Callable) -> Callable:
+    """Let Python's own errors about arguments name `Model.fit()`, not a base class of it."""
+    method.__qualname__ = f"Model.{method.__name__}"
+    return method
+
+
+_short = reprlib.Repr()
+_short.maxstring = _short.maxother = 80
+
+
+def describe(thing: Any) -> str:
+    """Return `Class(argument=value)` of what differs from the defaults: a `repr` that says what.
+
+    Read from the attributes that are named as the constructor's arguments.
+
+    >>> from fastconv.callbacks import EarlyStopping
+    >>> EarlyStopping(patience=2)
+    EarlyStopping(patience=2)
+    """
+    own_name = snake_case(type(thing).__name__)
+    parts = []
+    for name, parameter in inspect.signature(type(thing).__init__).parameters.items():
+        if name == "self":
+            continue
+        value = getattr(thing, name, parameter.default)
+        shown = _short.repr(value)
+        usual = shown == _short.repr(parameter.default) or (name == "name" and value == own_name)
+        if not (usual or parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)):
+            parts.append(f"{name}={shown}")
+    return f"{type(thing).__name__}({', '.join(parts)})"

@@ -1,19 +1,12 @@
-"""Streams of batches: arrays, sequences and generators."""
+"""Batches: of arrays, of sequences and generators, in the order that a run sees them."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from fastconv.batches import (
-    ArrayBatches,
-    Batch,
-    as_batch,
-    check_class_weight,
-    split_validation,
-    stream_of,
-    weigh_classes,
-)
+from fastconv.batches import ArrayBatches, as_batch
+from fastconv.streams import split_validation, stream_of
 
 X = np.arange(10, dtype=np.float32)[:, None]
 Y = np.arange(10)
@@ -164,18 +157,11 @@ def test_validation_is_the_last_rows():
         split_validation(0.2, Passes(), None, None, "m")
 
 
-@pytest.mark.parametrize("labels", [np.array([0, 1, 1]), np.array([[0.0], [1.0], [1.0]]),
-                                    np.eye(2)[[0, 1, 1]]])  # fmt: skip
-def test_classes_are_weighed(labels):
-    batch = Batch(X[:3], labels, np.array([1.0, 2.0, 3.0]))
-    assert weigh_classes(batch, {1: 10.0}).sample_weight.tolist() == [1, 20, 30]
-
-
-def test_class_weight_mistakes():
-    with pytest.raises(TypeError, match="give a dict"):
-        check_class_weight([1, 2], "m")
-    for wrong in ({"cat": 1}, {0: "heavy"}, {0: float("nan")}, {0: float("inf")}):
-        with pytest.raises(ValueError, match=r"class indices .* finite numbers"):
-            check_class_weight(wrong, "m")
-    with pytest.raises(ValueError, match=r"shape \(3, 2\); .* \(3,\) is expected"):
-        weigh_classes(Batch(X[:3], np.zeros(3), np.ones((3, 2))), {1: 10.0})
+def test_a_list_of_arrays_is_the_parts_of_a_batch():
+    batch = as_batch([X, Y], "m")
+    assert batch.x.shape == (10, 1) and batch.y is Y
+    assert as_batch([X], "m").y is None
+    assert as_batch([[1.0, 2.0], [3.0, 4.0]], "m").x.shape == (2, 2)  # rows
+    assert as_batch((X, [Y]), "m").y is Y and as_batch(([X], Y), "m").x.shape == (10, 1)
+    with pytest.raises(TypeError, match="gave a dict with image, label"):
+        as_batch({"image": X, "label": Y}, "m")

@@ -44,6 +44,9 @@ GROUPS = {
     "data": ("preprocessing", "preprocessing.*", "datasets", "datasets.*", "image_input"),
     "training": (
         "batches",
+        "streams",
+        "labels",
+        "fit_arguments",
         "callbacks",
         "callbacks.*",
         "run",

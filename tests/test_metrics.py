@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from keras_reference import import_keras, keras_test
 
-from fastconv import losses, metrics
+from fastconv import layers, metrics
+from fastconv.models import Sequential
 
 RNG = np.random.default_rng(1)
 PROBABILITIES = RNG.random((40, 1)).astype(np.float32)
@@ -62,22 +63,110 @@ def test_mean_is_over_samples_not_batches():
 
 
 @pytest.mark.parametrize(
-    ("loss", "y_true", "y_pred", "expected"),
+    ("y_true", "y_pred", "expected"),
     [
-        ("binary_crossentropy", [[1, 0], [0, 0]], [[0.9, 0.8], [0.1, 0.2]], 0.75),
-        ("categorical_crossentropy", [[1, 0], [0, 1]], [[0.9, 0.8], [0.3, 0.2]], 0.5),
-        ("sparse_categorical_crossentropy", [0, 1], [[0.9, 0.8], [0.3, 0.2]], 0.5),
-        ("mean_squared_error", [1, 0], [[0.9], [0.8]], 0.5),
-        ("mean_squared_error", [0, 1], [[0.9, 0.8], [0.3, 0.2]], 0.5),
-        ("mean_squared_error", [[1, 0], [0, 1]], [[0.9, 0.8], [0.3, 0.2]], 0.5),
+        ([[1, 0], [0, 0]], [[0.9, 0.8], [0.1, 0.2]], 0.5),
+        ([[1, 0], [0, 1]], [[0.9, 0.8], [0.3, 0.2]], 0.5),
+        ([0, 1], [[0.9, 0.8], [0.3, 0.2]], 0.5),
+        ([[0], [1]], [[0.9, 0.8], [0.3, 0.2]], 0.5),
+        ([1, 0], [[0.9], [0.8]], 0.5),
     ],
 )
 @pytest.mark.parametrize("name", ["acc", "accuracy"])
-def test_accuracy_follows_the_loss_then_the_shapes(name, loss, y_true, y_pred, expected):
-    metric = metrics.get(name, losses.get(loss))
+def test_accuracy_follows_the_shapes(name, y_true, y_pred, expected):
+    metric = metrics.get(name)
     assert metric.name == name
     assert metric.result() == 0
     assert value(metric, (np.array(y_true), np.array(y_pred))) == expected
+
+
+SHAPES = [
+    ((6,), (6, 1)),
+    ((6, 1), (6, 1)),
+    ((6,), (6, 3)),
+    ((6, 1), (6, 3)),
+    ((6, 3), (6, 3)),
+    ((6, 2), (6, 2)),
+    ((6, 4), (6, 4, 1)),
+    ((6, 4, 1), (6, 4, 1)),
+    ((6, 4), (6, 4, 3)),
+    ((6, 4, 1), (6, 4, 3)),
+    ((6, 4, 3), (6, 4, 3)),
+    ((6, 2, 4, 1), (6, 2, 4, 1)),
+    ((6, 2, 4), (6, 2, 4, 5)),
+    ((6, 2, 4, 5), (6, 2, 4, 5)),
+]
+
+
+@keras_test
+@pytest.mark.parametrize("name", ["accuracy", "acc"])
+@pytest.mark.parametrize(("target", "prediction"), SHAPES)
+def test_accuracy_of_every_shape_is_that_of_keras(name, target, prediction):
+    import_keras()
+    from keras.src.trainers import compile_utils
+
+    rng = np.random.default_rng(len(target) * 10 + prediction[-1])
+    classes = max(2, prediction[-1] if target[-1] != prediction[-1] else 2)
+    y_true = rng.integers(0, classes, target).astype(np.float32)
+    y_pred = rng.random(prediction, np.float32)
+    theirs = compile_utils.get_metric(name, y_true, y_pred)
+    theirs.update_state(y_true, y_pred)
+    assert value(metrics.get(name), (y_true, y_pred)) == pytest.approx(float(theirs.result()))
+
+
+@keras_test
+@pytest.mark.parametrize(
+    ("loss", "outputs", "y"),
+    [
+        ("binary_crossentropy", 3, np.eye(3)[np.arange(12) % 3]),
+        ("binary_crossentropy", 3, np.random.default_rng(3).integers(0, 2, (12, 3))),
+        ("binary_crossentropy", 1, np.arange(12) % 2),
+        ("mean_squared_error", 3, np.eye(3)[np.arange(12) % 3]),
+        ("sparse_categorical_crossentropy", 3, np.arange(12) % 3),
+    ],
+)
+def test_a_models_accuracy_is_that_of_keras(loss, outputs, y):
+    keras = import_keras()
+    x = np.random.default_rng(2).random((12, 4), np.float32)
+    activation = "softmax" if "categorical" in loss else "sigmoid"
+    theirs = keras.Sequential([keras.Input((4,)), keras.layers.Dense(outputs, activation)])
+    ours = Sequential([layers.Dense(outputs, activation=activation, input_shape=(4,))])
+    ours.set_weights([np.asarray(w) for w in theirs.get_weights()])
+    names = ["accuracy", "binary_accuracy"] if "binary" in loss else ["accuracy"]
+    for model in (ours, theirs):
+        model.compile("sgd", loss, metrics=names)
+    expected = theirs.evaluate(x, y, verbose=0, return_dict=True)
+    assert ours.evaluate(x, y, verbose=0, return_dict=True) == pytest.approx(expected, rel=1e-5)
+
+
+def test_accuracy_takes_its_kind_anew_after_a_reset():
+    metric = metrics.get("accuracy")
+    metric.update([1, 0], np.array([[0.9], [0.8]]))
+    assert value(metric, ([1, 0], np.array([[0.1, 0.9], [0.8, 0.1]]))) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "larger"),
+    [
+        ("accuracy", True), ("acc", True), ("auc", True), ("binary_accuracy", True),
+        ("sparse_categorical_accuracy", True), ("precision", True), ("recall", True),
+        ("f1_score", True), ("loss", False), ("mse", False), ("mae", False),
+        ("binary_crossentropy", False), ("iou", None), ("accumulated_loss", None),
+        ("accuracy_gap", None), ("my_f1_loss", None), ("learning_rate", None),
+    ],
+)  # fmt: skip
+def test_directions_are_known_of_whole_names_alone(name, larger):
+    assert metrics.larger_is_better(name) is larger
+
+
+def test_directions_of_metrics():
+    assert metrics.get("accuracy").larger_is_better is metrics.AUC.larger_is_better is True
+    assert metrics.Metric().larger_is_better is None
+
+
+def test_reprs_say_what_a_metric_is():
+    assert repr(metrics.AUC(50, name="area")) == "AUC(num_thresholds=50, name='area')"
+    assert repr(metrics.BinaryAccuracy()) == "BinaryAccuracy()"
 
 
 def test_auc():

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
+
+from ..utils import describe
+from .names import LogNames
 
 
 class Callback:
@@ -12,7 +17,9 @@ class Callback:
     `logs` holds floats by name ("loss", "accuracy", "val_loss", ...), for the
     running epoch so far in the batch methods and for the whole epoch in
     `on_epoch_end`. Set `self.model.stop_training = True` to end the training
-    after the current batch.
+    after the current batch: as in Keras, the epoch is then validated and
+    ended as others are, and a stop that comes between two batches lets the
+    next one be trained on.
 
     Two things go beyond Keras: `get_state` / `set_state`, with which a resumed
     run goes on as if it had never been stopped, and `close`, which is called
@@ -22,6 +29,8 @@ class Callback:
     #: Called after all other callbacks at an epoch's end (a checkpoint must see
     #: what the others made of the epoch).
     runs_last = False
+    #: Names that `on_epoch_end` adds to the logs of every epoch.
+    adds_to_logs: tuple[str, ...] = ()
 
     def __init__(self) -> None:
         self.model: Any = None
@@ -31,12 +40,23 @@ class Callback:
         # A copy, or a file, of a callback is not one of the model too; the next run sets it.
         return self.__dict__ | {"model": None}
 
+    __repr__ = describe
+
+    @property
+    def _owner(self) -> str:
+        """How errors name this callback."""
+        return type(self).__name__
+
     def set_model(self, model: Any) -> None:
         """Keep the model that is trained."""
         self.model = model
 
     def set_params(self, params: Mapping[str, Any]) -> None:
-        """Keep the run's "epochs", "steps" (None if unknown) and "verbose"."""
+        """Keep the run's "epochs", "steps" (None if unknown) and "verbose".
+
+        In `fit` there is "logs", too: what is known of the epochs' logs. Called
+        before anything is trained or written: the place to refuse a run.
+        """
         self.params = dict(params)
 
     def get_state(self) -> dict[str, Any]:
@@ -87,19 +107,38 @@ class Callback:
 class CallbackList:
     """The callbacks of one run, called in their order.
 
-    Raises TypeError for an object that is no callback.
+    `logs` are the names that the model itself will log; the callbacks' own are
+    added. Raises TypeError for an object that is no callback, and what a
+    callback raises that cannot serve such a run.
     """
 
-    def __init__(self, callbacks: Iterable[Callback], model: Any, **params: Any) -> None:
+    def __init__(
+        self,
+        callbacks: Iterable[Callback],
+        model: Any,
+        logs: LogNames | None = None,
+        **params: Any,
+    ) -> None:
         self.callbacks = list(callbacks)
         for callback in self.callbacks:
             if not isinstance(callback, Callback):
                 hint = " (give an instance: add parentheses)" if isinstance(callback, type) else ""
                 raise TypeError(f"callbacks: {callback!r} is no fastconv.callbacks.Callback{hint}")
+        if logs is not None:
+            params["logs"] = self._all_names(logs)
         for callback in self.callbacks:
             callback.set_model(model)
             callback.set_params(params)
         self._epoch_end_order = sorted(self.callbacks, key=lambda callback: callback.runs_last)
+
+    def _all_names(self, logs: LogNames) -> LogNames:
+        added = dict.fromkeys(name for callback in self.callbacks for name in callback.adds_to_logs)
+        moments = ("on_epoch_end", "on_test_end", "on_train_batch_end", "on_batch_end")
+        written_by = [getattr(callback, m) for callback in self.callbacks for m in moments]
+        own = __package__ + "."
+        more = not all(str(getattr(f, "__module__", "")).startswith(own) for f in written_by)
+        always = dict.fromkeys((*logs.always, *added))
+        return LogNames(tuple(always), logs.sometimes, logs.more or more)
 
     def call(self, moment: str, *arguments: Any) -> None:
         """Call the method `moment` ("on_train_batch_end", ...) of every callback."""
@@ -128,13 +167,33 @@ class CallbackList:
                 waiting.remove(found)
                 callback.set_state(found["state"])
 
-    def close(self) -> None:
-        """Close every callback, also when one of them fails to."""
-        error = None
+    @contextmanager
+    def closing(self) -> Iterator[None]:
+        """Close every callback however the block ends.
+
+        The first error is the one that is raised, be it the block's or a
+        callback's; those that follow while closing are noted with it.
+        """
+        first: BaseException | None = None
+        try:
+            yield
+        except BaseException as error:
+            first = error
         for callback in self.callbacks:
             try:
                 callback.close()
-            except Exception as raised:
-                error = error or raised
-        if error is not None:
-            raise error
+            except BaseException as error:
+                if first is None:
+                    first = error
+                else:
+                    note(first, f"{type(callback).__name__}.close() failed as well: {error!r}")
+        if first is not None:
+            raise first
+
+
+def note(error: BaseException, text: str) -> None:
+    """Say `text` together with `error`, which is on its way."""
+    if hasattr(error, "add_note"):  # Python 3.11
+        error.add_note(text)
+    else:
+        warnings.warn(text, stacklevel=3)

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Mapping
+import uuid
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from .base import Callback
+from .names import LogNames, Logs
+
+_MISSING = "NA"
 
 
 class CSVLogger(Callback):
@@ -17,9 +21,16 @@ class CSVLogger(Callback):
         filename: the file. It is begun anew unless `append` is set; a resumed
             run keeps the rows up to the epoch it goes on from.
         separator: what stands between two columns.
-        append: add to a file that exists.
+        append: add to a table that exists. Columns that are new to it are
+            added to its rows as well.
 
-    Every row is on disk when the epoch's `on_epoch_end` returns.
+    The columns are those that the run will have, sorted; an epoch without a
+    value (as without a validation) has "NA" in its place. A metric that turns
+    up later is a column more. Every row is on disk when the epoch's
+    `on_epoch_end` returns.
+
+    Raises ValueError, before anything is trained, if rows are to be kept and the
+    file is no such table, and OSError if it cannot be written.
     """
 
     def __init__(
@@ -27,64 +38,116 @@ class CSVLogger(Callback):
     ) -> None:
         super().__init__()
         self.filename = os.fspath(filename)
+        if not isinstance(separator, str) or len(separator) != 1:
+            raise ValueError(f"CSVLogger: separator is {separator!r}; it must be one character")
         self.separator = separator
         self.append = append
         self._reset()
 
     def _reset(self) -> None:
-        self._file = None
-        self._writer = None
-        self._columns: list[str] | None = None
+        self._file: Any = None
+        self._columns: list[str] = []
         self._resumed_after: int | None = None
         self._last_epoch = -1
+
+    def set_params(self, params: Mapping[str, Any]) -> None:
+        """Keep the run's facts; raise if the file cannot take its rows."""
+        super().set_params(params)
+        if self.append and "logs" in params:
+            self._read()
 
     def on_train_begin(self, logs=None) -> None:
         self.close()
         self._reset()
-
-    def on_epoch_end(self, epoch: int, logs=None) -> None:
-        logs = logs or {}
-        if self._writer is None:
-            self._open(list(logs))
-        # A column that this epoch has no value for is "NA", as in Keras.
-        self._writer.writerow({"epoch": epoch, **{c: logs.get(c, "NA") for c in self._columns}})
-        self._file.flush()
-        self._last_epoch = epoch
-
-    def _open(self, names: list[str]) -> None:
-        kept = self._rows_to_keep()
-        header = kept[0] if kept else ["epoch", *sorted(names)]
-        self._columns = self._columns or header[1:]
         folder = os.path.dirname(self.filename)
         if folder:
             os.makedirs(folder, exist_ok=True)
-        # Closed in close(), which fit calls however the run ends.
-        self._file = open(self.filename, "w", newline="")  # noqa: SIM115
-        rows = csv.writer(self._file, delimiter=self.separator)
-        rows.writerows(kept or [header])
-        self._writer = csv.DictWriter(
-            self._file, ["epoch", *self._columns], delimiter=self.separator
-        )
+        # Nothing is lost yet if the file cannot be written; after an epoch, an epoch is.
+        open(self.filename, "a", encoding="utf-8").close()
 
-    def _rows_to_keep(self) -> list[list[str]]:
-        if (self._resumed_after is None and not self.append) or not os.path.exists(self.filename):
+    def on_epoch_end(self, epoch: int, logs=None) -> None:
+        logs = logs or {}
+        if self._file is None:
+            names: LogNames | None = self.params.get("logs")
+            known = () if names is None else (*names.always, *names.sometimes)
+            self._begin([*self._columns, *sorted({*known, *logs})])
+        elif any(name not in Logs.fromkeys(self._columns) for name in logs):
+            self._file.close()
+            # What was written has no value for the new columns; it is written again with them.
+            self._write(self._read(), sorted(logs))
+        self._row(csv.writer(self._file, delimiter=self.separator), {**logs, "epoch": epoch})
+        self._file.flush()
+        self._last_epoch = epoch
+
+    def _begin(self, names: Iterable[str]) -> None:
+        """Open the file with the rows that are to be kept."""
+        kept: list[dict[str, str]] = []
+        if self._resumed_after is not None or self.append:
+            kept = self._read()
+        if self._resumed_after is not None:
+            # What a stopped run wrote after the checkpoint is written again.
+            last = self._resumed_after
+            kept = [row for row in kept if row["epoch"].isdigit() and int(row["epoch"]) <= last]
+        self._write(kept, names)
+
+    def _read(self) -> list[dict[str, str]]:
+        """Return the file's rows and take over its columns; a missing or empty file has none."""
+        if not os.path.exists(self.filename):
             return []
-        with open(self.filename, newline="") as file:
-            rows = [row for row in csv.reader(file, delimiter=self.separator) if row]
-        if self._resumed_after is None:
-            return rows
-        # What a stopped run wrote after the checkpoint is written again.
-        last = self._resumed_after
-        return rows[:1] + [row for row in rows[1:] if row[0].isdigit() and int(row[0]) <= last]
+        try:
+            with open(self.filename, newline="", encoding="utf-8") as file:
+                table = [row for row in csv.reader(file, delimiter=self.separator) if row]
+        except (UnicodeDecodeError, csv.Error):
+            table = [["?"]]
+        if not table:
+            return []
+        header, *rows = table
+        if header[0] != "epoch" or any(len(row) > len(header) for row in rows):
+            raise ValueError(
+                f"CSVLogger: filename is {self.filename!r}, a file that is no table of epochs with "
+                f"{self.separator!r} between its columns; give another filename or separator"
+            )
+        self._columns = header[1:]
+        return [dict(zip(header, row, strict=False)) for row in rows]
+
+    def _write(self, rows: list[dict[str, str]], names: Iterable[str]) -> None:
+        """Write the table anew, with the columns there were and those of `names`."""
+        for name in names:
+            if name != "epoch" and name not in Logs.fromkeys(self._columns):
+                self._columns.append(name)
+        path = os.path.realpath(self.filename)
+        # Rows that were kept are written beside the old ones, until all are there.
+        target = f"{path}.{uuid.uuid4().hex[:12]}.tmp" if rows else path
+        # Closed in close(), which fit calls however the run ends.
+        self._file = open(target, "w", newline="", encoding="utf-8")  # noqa: SIM115
+        try:
+            writer = csv.writer(self._file, delimiter=self.separator)
+            writer.writerow(["epoch", *self._columns])
+            for row in rows:
+                self._row(writer, row)
+            self._file.flush()
+            if target != path:
+                os.chmod(target, os.stat(path).st_mode & 0o777)
+                os.replace(target, path)
+        except BaseException:
+            self.close()
+            if target != path:
+                os.unlink(target)
+            raise
+
+    def _row(self, writer: Any, row: Mapping[str, Any]) -> None:
+        values = Logs(row)
+        writer.writerow([row["epoch"], *(values.get(name, _MISSING) for name in self._columns)])
 
     def close(self) -> None:
         if self._file is not None:
             self._file.close()
-        self._file = self._writer = None
+        self._file = None
 
     def get_state(self) -> dict[str, Any]:
-        return {"columns": self._columns, "epoch": self._last_epoch}
+        return {"columns": self._columns or None, "epoch": self._last_epoch}
 
     def set_state(self, state: Mapping[str, Any]) -> None:
-        self._columns = state["columns"]
+        self._columns = list(state["columns"] or ())
         self._resumed_after = self._last_epoch = int(state["epoch"])
+        self._read()

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from .monitor import MonitorCallback, whole_number
+from .monitor import MonitorCallback, finite_number, whole_number
+from .output import say
 
 
 class EarlyStopping(MonitorCallback):
@@ -16,17 +17,22 @@ class EarlyStopping(MonitorCallback):
         min_delta: how much counts as an improvement.
         patience: epochs without improvement after which training stops.
         verbose: 1 tells when training is stopped.
-        mode: "min", "max" or "auto" (by the metric's name).
+        mode: "min", "max" or "auto": as the metric is known to be better; an
+            error for one that is not known.
         baseline: a value that must be beaten before patience counts anew.
         restore_best_weights: at the end of the training, stopped early or not,
             put back the weights of the best epoch.
         start_from_epoch: epochs to pass before watching, counted from 0.
+
+    Unlike Keras: a value that is not finite is no improvement and is never
+    remembered as the best; epochs without the metric (`validation_freq`) are
+    passed over; a metric that the run never logs is an error.
     """
 
     def __init__(
         self,
         monitor: str = "val_loss",
-        min_delta: float = 0,
+        min_delta: float = 0.0,
         patience: int = 0,
         verbose: int = 0,
         mode: str = "auto",
@@ -35,11 +41,13 @@ class EarlyStopping(MonitorCallback):
         start_from_epoch: int = 0,
     ) -> None:
         super().__init__(monitor, mode, min_delta)
-        self.patience = whole_number(patience, "patience", "EarlyStopping")
+        self.patience = whole_number(patience, "patience", self._owner)
         self.verbose = verbose
-        self.baseline = baseline
+        self.baseline = (
+            None if baseline is None else finite_number(baseline, "baseline", self._owner)
+        )
         self.restore_best_weights = restore_best_weights
-        self.start_from_epoch = start_from_epoch
+        self.start_from_epoch = whole_number(start_from_epoch, "start_from_epoch", self._owner)
         self._reset()
 
     def _reset(self) -> None:
@@ -56,8 +64,6 @@ class EarlyStopping(MonitorCallback):
         current = self.monitored(logs)
         if current is None or epoch < self.start_from_epoch:
             return
-        if self.restore_best_weights and self.best_weights is None:
-            self._remember(epoch)
         self.wait += 1
         if self.is_improvement(current, self.best):
             self.best = current
@@ -75,10 +81,10 @@ class EarlyStopping(MonitorCallback):
 
     def on_train_end(self, logs=None) -> None:
         if self.stopped_epoch > 0 and self.verbose > 0:
-            print(f"Epoch {self.stopped_epoch + 1}: early stopping")
+            say(f"Epoch {self.stopped_epoch + 1}: early stopping")
         if self.restore_best_weights and self.best_weights is not None:
             if self.verbose > 0:
-                print(f"Restoring the weights of the best epoch: {self.best_epoch + 1}.")
+                say(f"Restoring the weights of the best epoch: {self.best_epoch + 1}.")
             self.model.set_weights(self.best_weights)
 
     def get_state(self) -> dict[str, Any]:

@@ -21,6 +21,12 @@ class History(Callback):
         self.epoch: list[int] = []
         self.history: dict[str, list[float]] = Logs()
 
+    def __repr__(self) -> str:
+        if not self.epoch:
+            return "<History of 0 epochs>"
+        last = ", ".join(f"{name} {_shown(values[-1])}" for name, values in self.history.items())
+        return f"<History of {len(self.epoch)} epochs: {last} at last>"
+
     def on_train_begin(self, logs=None) -> None:
         self.epoch = []
         self.history = Logs()
@@ -36,3 +42,11 @@ class History(Callback):
     def set_state(self, state: Mapping[str, Any]) -> None:
         self.epoch = [int(epoch) for epoch in state["epoch"]]
         self.history = Logs({name: list(values) for name, values in state["history"].items()})
+
+
+def _shown(value: Any) -> str:
+    """Return a logged value with few digits; callbacks may log what is no number."""
+    try:
+        return f"{value:.4g}"
+    except (TypeError, ValueError):
+        return repr(value)

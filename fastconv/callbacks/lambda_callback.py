@@ -38,5 +38,12 @@ class LambdaCallback(Callback):
         for name, function in functions.items():
             if not (name.startswith("on_") and hasattr(Callback, name)):
                 raise TypeError(f"LambdaCallback: there is no moment named {name!r}")
-            if function is not None:
-                setattr(self, name, function)
+            if function is None:
+                continue
+            if not callable(function):
+                raise TypeError(f"LambdaCallback: {name} is {function!r}; it must be a function")
+            setattr(self, name, function)
+
+    def __repr__(self) -> str:
+        given = ", ".join(f"{name}=..." for name in vars(self) if name.startswith("on_"))
+        return f"{type(self).__name__}({given})"

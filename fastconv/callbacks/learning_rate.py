@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from .base import Callback
-from .monitor import MonitorCallback, whole_number
+from .monitor import MonitorCallback, finite_number, whole_number
+from .output import say
 
 
 class LearningRateScheduler(Callback):
@@ -16,6 +18,8 @@ class LearningRateScheduler(Callback):
     `schedule(epoch, learning_rate)`, or `schedule(epoch)`, returns the new
     rate; epochs are counted from 0. The logs gain "learning_rate".
     """
+
+    adds_to_logs = ("learning_rate",)
 
     def __init__(self, schedule: Callable[..., float], verbose: int = 0) -> None:
         super().__init__()
@@ -37,9 +41,14 @@ class LearningRateScheduler(Callback):
             raise TypeError(
                 f"LearningRateScheduler: schedule returned {rate!r}; a float is expected"
             ) from None
+        if not (math.isfinite(rate) and rate >= 0):
+            raise ValueError(
+                f"LearningRateScheduler: schedule returned {rate} for epoch {epoch}; it must be a "
+                "finite number of at least 0"
+            )
         self.model.optimizer.learning_rate = rate
         if self.verbose > 0:
-            print(f"Epoch {epoch + 1}: setting the learning rate to {rate}.")
+            say(f"Epoch {epoch + 1}: setting the learning rate to {rate}.")
 
     def on_epoch_end(self, epoch: int, logs=None) -> None:
         if logs is not None:
@@ -64,13 +73,18 @@ class ReduceLROnPlateau(MonitorCallback):
         factor: what the rate is multiplied by; below 1.
         patience: epochs without improvement before the rate is reduced.
         verbose: 1 tells of every change.
-        mode: "min", "max" or "auto" (by the metric's name).
+        mode: "min", "max" or "auto": as the metric is known to be better; an
+            error for one that is not known.
         min_delta: how much counts as an improvement.
         cooldown: epochs to wait after a reduction before watching again.
         min_lr: the rate never goes below this.
 
-    The logs gain "learning_rate".
+    The logs gain "learning_rate". A value that is not finite is no improvement;
+    epochs without the metric (`validation_freq`) are passed over; a metric that
+    the run never logs is an error.
     """
+
+    adds_to_logs = ("learning_rate",)
 
     def __init__(
         self,
@@ -84,12 +98,12 @@ class ReduceLROnPlateau(MonitorCallback):
         min_lr: float = 0.0,
     ) -> None:
         super().__init__(monitor, mode, min_delta)
-        if not 0 < factor < 1:
-            raise ValueError(f"ReduceLROnPlateau: factor is {factor!r}; give one between 0 and 1")
-        self.factor = float(factor)
-        self.patience = whole_number(patience, "patience", "ReduceLROnPlateau")
-        self.cooldown = whole_number(cooldown, "cooldown", "ReduceLROnPlateau")
-        self.min_lr = float(min_lr)
+        self.factor = finite_number(factor, "factor", self._owner)
+        if not 0 < self.factor < 1:
+            raise ValueError(f"{self._owner}: factor is {factor!r}; it must be between 0 and 1")
+        self.patience = whole_number(patience, "patience", self._owner)
+        self.cooldown = whole_number(cooldown, "cooldown", self._owner)
+        self.min_lr = finite_number(min_lr, "min_lr", self._owner)
         self.verbose = verbose
         self._reset()
 
@@ -130,7 +144,7 @@ class ReduceLROnPlateau(MonitorCallback):
         rate = max(rate * self.factor, self.min_lr)
         self.model.optimizer.learning_rate = rate
         if self.verbose > 0:
-            print(f"Epoch {epoch + 1}: ReduceLROnPlateau sets the learning rate to {rate}.")
+            say(f"Epoch {epoch + 1}: ReduceLROnPlateau sets the learning rate to {rate}.")
         return True
 
     def get_state(self) -> dict[str, Any]:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import os
+import re
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
 from .monitor import MonitorCallback, whole_number
+from .names import LogNames, Logs
+from .output import say
 
 
 class ModelCheckpoint(MonitorCallback):
@@ -18,14 +23,21 @@ class ModelCheckpoint(MonitorCallback):
             `{val_loss:.2f}`. Must end in ".npz". Missing folders are made.
         monitor: the metric that says what is best.
         verbose: 1 tells of every file that is written.
-        save_best_only: save only when `monitor` has improved.
+        save_best_only: save only when `monitor` has improved. A value that is
+            not finite, and an epoch without one (`validation_freq`), are no
+            improvement: the file of the best stays as it is.
         save_weights_only: leave out the optimizer and the state of the run;
             a training cannot be resumed from such a file.
-        mode: "min", "max" or "auto" (by the metric's name).
+        mode: "min", "max" or "auto": as the metric is known to be better; an
+            error for one that is not known.
         save_freq: "epoch", or a number of batches.
         initial_value_threshold: a value that the first save must beat.
+        period: epochs from one save to the next: old Keras's argument.
 
     `saved_paths` lists the files that were written, the oldest first.
+
+    Raises ValueError, before anything is trained, for a metric in `monitor`
+    (with `save_best_only`) or `filepath` that the run will not have.
     """
 
     runs_last = True
@@ -40,6 +52,8 @@ class ModelCheckpoint(MonitorCallback):
         mode: str = "auto",
         save_freq: str | int = "epoch",
         initial_value_threshold: float | None = None,
+        *,
+        period: int = 1,
     ) -> None:
         super().__init__(monitor, mode)
         self.filepath = os.fspath(filepath)
@@ -50,15 +64,60 @@ class ModelCheckpoint(MonitorCallback):
                 f"{os.path.splitext(self.filepath)[0] + '.npz'!r}"
             )
         if save_freq != "epoch":
-            save_freq = whole_number(save_freq, "save_freq", "ModelCheckpoint", minimum=1)
+            save_freq = whole_number(save_freq, "save_freq", self._owner, minimum=1)
+            if period != 1:
+                raise ValueError(
+                    f"{self._owner}: period is {period!r}; leave it out with save_freq"
+                )
+        if initial_value_threshold is not None and math.isnan(initial_value_threshold):
+            raise ValueError(f"{self._owner}: initial_value_threshold is nan; it must be a number")
         self.verbose = verbose
         self.save_best_only = save_best_only
         self.save_weights_only = save_weights_only
         self.save_freq = save_freq
+        self.period = whole_number(period, "period", self._owner, minimum=1)
+        self.initial_value_threshold = initial_value_threshold
         self.best = initial_value_threshold
         self.saved_paths: list[str] = []
         self._epoch = 0
         self._batches_since_save = 0
+        self._epochs_since_save = 0
+        self._unusable: float | None = None
+
+    # What can be seen before the run
+
+    def _watches(self) -> bool:
+        return self.save_best_only
+
+    def set_params(self, params: Mapping[str, Any]) -> None:
+        """Keep the run's facts; raise ValueError if no file could be named or chosen in it."""
+        names: LogNames | None = params.get("logs")
+        if names is not None and self.save_freq != "epoch":
+            # The logs of a batch have nothing of the validation.
+            own = tuple(name for name in names.always if not name.startswith("val_"))
+            names = LogNames(own, (), names.more)
+            params = {**params, "logs": names}
+        super().set_params(params)
+        if names is not None:
+            self._check_filepath(names)
+
+    def _check_filepath(self, names: LogNames) -> None:
+        if not names.more:
+            known = Logs.fromkeys((*names.always, *names.sometimes), 0.5)
+            self._path(0, known, {} if self.save_freq == "epoch" else {"batch": 1})
+        if self.save_best_only and not names.in_every_epoch(self.monitor):
+            return  # and so nothing is saved in the epochs that lack the validation's metrics
+        for name in names.sometimes:
+            if re.search(rf"{{{re.escape(name)}\W", self.filepath):
+                raise ValueError(
+                    f"{self._owner}: filepath is {self.filepath!r}, and with validation_freq not "
+                    f"every epoch has {name}; leave it out of the name"
+                )
+
+    # Saving
+
+    def on_train_begin(self, logs=None) -> None:
+        self._unusable = None
 
     def on_epoch_begin(self, epoch: int, logs=None) -> None:
         self._epoch = epoch
@@ -72,35 +131,49 @@ class ModelCheckpoint(MonitorCallback):
             self._save_if_wanted(self._epoch, logs or {}, batch=batch + 1)
 
     def on_epoch_end(self, epoch: int, logs=None) -> None:
-        if self.save_freq == "epoch":
+        if self.save_freq != "epoch":
+            return
+        self._epochs_since_save += 1
+        if self._epochs_since_save >= self.period:
+            self._epochs_since_save = 0
             self._save_if_wanted(epoch, logs or {})
 
+    def on_train_end(self, logs=None) -> None:
+        if self._unusable is not None and not self.saved_paths:
+            warnings.warn(
+                f"{self._owner}: {self.monitor} was {self._unusable}, never a number to compare; "
+                "no model was saved",
+                stacklevel=2,
+            )
+
     def _save_if_wanted(self, epoch: int, logs: Mapping[str, float], **batch: int) -> None:
-        path = self._path(epoch, logs, batch)
         if not self.save_best_only:
+            path = self._path(epoch, logs, batch)
             self._save(path, f"Epoch {epoch + 1}: saving the model to {path}")
             return
         current = self.monitored(logs)
-        if current is None:
-            self._save(path, f"Epoch {epoch + 1}: saving the model to {path}")
-            return
         before = "nothing" if self.best is None else f"{self.best:.5f}"
-        if self.is_improvement(current, self.best):
+        if current is not None and self.is_improvement(current, self.best):
             self.best = current
+            path = self._path(epoch, logs, batch)
             self._save(
                 path,
                 f"Epoch {epoch + 1}: {self.monitor} improved from {before} to {current:.5f}, "
                 f"saving the model to {path}",
             )
-        elif self.verbose > 0:
-            print(f"Epoch {epoch + 1}: {self.monitor} did not improve from {before}")
+            return
+        if current is not None and not math.isfinite(current):
+            self._unusable = current
+        if self.verbose > 0:
+            what = "is missing" if current is None else f"did not improve from {before}"
+            say(f"Epoch {epoch + 1}: {self.monitor} {what}")
 
     def _path(self, epoch: int, logs: Mapping[str, float], batch: Mapping[str, int]) -> str:
         # format_map, not format(**logs): only a look-up finds "acc" for "accuracy".
         values = type(logs)({**logs, "epoch": epoch + 1, **batch})
         try:
             return self.filepath.format_map(values)
-        except (KeyError, IndexError, ValueError) as error:
+        except (KeyError, IndexError, ValueError, TypeError, AttributeError) as error:
             raise ValueError(
                 f"ModelCheckpoint: filepath {self.filepath!r} cannot be filled in ({error}); "
                 f"this run has {', '.join(values)}"
@@ -122,16 +195,18 @@ class ModelCheckpoint(MonitorCallback):
             self.saved_paths = before
             raise
         if self.verbose > 0:
-            print(message)
+            say(message)
 
     def get_state(self) -> dict[str, Any]:
         return {
             "best": self.best,
             "batches_since_save": self._batches_since_save,
+            "epochs_since_save": self._epochs_since_save,
             "saved_paths": list(self.saved_paths),
         }
 
     def set_state(self, state: Mapping[str, Any]) -> None:
         super().set_state(state)
         self._batches_since_save = int(state["batches_since_save"])
+        self._epochs_since_save = int(state.get("epochs_since_save", 0))
         self.saved_paths = list(state["saved_paths"])

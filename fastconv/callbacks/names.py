@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 _TWINS = {"acc": "accuracy", "accuracy": "acc"}
 
@@ -42,3 +42,27 @@ class Logs(dict):
 
     def copy(self) -> Logs:
         return Logs(self)
+
+
+class LogNames(NamedTuple):
+    """What the logs of a run's epochs will hold, as far as it is known before the run.
+
+    `always` are in every epoch's logs, `sometimes` only in those with a
+    validation (`validation_freq`). With `more`, callbacks that are not
+    fastconv's own may add names that nobody knows yet.
+    """
+
+    always: tuple[str, ...]
+    sometimes: tuple[str, ...] = ()
+    more: bool = False
+
+    def holds(self, name: str) -> bool:
+        """Whether some epoch's logs will have `name`."""
+        return self.in_every_epoch(name) or name in Logs.fromkeys(self.sometimes)
+
+    def in_every_epoch(self, name: str) -> bool:
+        """Whether all epochs' logs will have `name`."""
+        return name in Logs.fromkeys(self.always)
+
+    def __str__(self) -> str:
+        return ", ".join((*self.always, *self.sometimes)) or "none"

@@ -5,16 +5,21 @@ from __future__ import annotations
 import shutil
 import sys
 import time
+import warnings
 from collections.abc import Mapping
 from typing import Any, TextIO
 
 from .base import Callback
+from .output import in_notebook, is_terminal, say
 
 _BAR_WIDTH = 30
 
 
 class ProgressLine(Callback):
-    """Tell how far the run is: a live bar on a terminal, else one line an epoch.
+    """Tell how far the run is: a live bar on a terminal or in a notebook, and a line an epoch.
+
+    Where the output is a file or a pipe, there are only the lines; where there
+    is no output at all, nothing.
 
     Args:
         live: whether a bar may be drawn (`verbose=1`) or only finished lines
@@ -89,23 +94,31 @@ class ProgressLine(Callback):
         self._training = False
 
     @property
-    def _out(self) -> TextIO:
-        return self.stream or sys.stdout
+    def _out(self) -> TextIO | None:
+        return sys.stdout if self.stream is None else self.stream
+
+    def _moves(self) -> bool:
+        """Whether a bar is drawn that moves."""
+        if not self.live:
+            return False
+        return is_terminal(self._out) or (self.stream is None and in_notebook())
 
     def _begin(self, heading: str) -> None:
         self._heading = heading
         self._start = time.perf_counter()
         self._duration = 0.0
         self._steps_done = 0
-        if self.live and self._out.isatty():
+        if self._moves():
             if heading:
-                print(heading, file=self._out)
+                say(heading, self._out)
             self._heading = ""
 
     def _show(self) -> None:
         # Only with the first batch: what other callbacks print at an epoch's start stays whole.
-        if self._bar is None and self.live and self._out.isatty():
-            self._bar = _live_bar(self.params.get("steps"), self._out)
+        if self._bar is None and self._moves():
+            steps = self.params.get("steps")
+            notebook = not is_terminal(self._out)
+            self._bar = _notebook_bar(steps) if notebook else _live_bar(steps, self._out)
 
     def _advance(self, logs: Mapping[str, float] | None) -> None:
         self._steps_done += 1
@@ -124,7 +137,7 @@ class ProgressLine(Callback):
             self._duration, steps
         )
         parts = [self._heading, line, metrics_text(logs)]
-        print(" - ".join(part for part in parts if part), file=self._out, flush=True)
+        say(" - ".join(part for part in parts if part), self._out)
 
 
 def metrics_text(logs: Mapping[str, float] | None) -> str:
@@ -155,8 +168,8 @@ def _per_step(seconds: float) -> str:
     return f"{seconds * 1e3:.0f}ms/step" if seconds >= 1e-3 else f"{seconds * 1e6:.0f}us/step"
 
 
-def _bar_width(stream: TextIO) -> int:
-    if not stream.isatty():
+def _bar_width(stream: TextIO | None) -> int:
+    if not is_terminal(stream):
         return _BAR_WIDTH
     # On a narrow terminal the figures matter more than the bar.
     return max(5, min(_BAR_WIDTH, shutil.get_terminal_size().columns - 90))
@@ -190,3 +203,12 @@ def _live_bar(steps: int | None, stream: TextIO) -> Any:
         ncols=80,
         nrows=24,
     )
+
+
+def _notebook_bar(steps: int | None) -> Any:
+    """Return tqdm's own bar for notebooks: a widget, or text where there are no widgets."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # tqdm's, of widgets that are not installed
+        from tqdm.auto import tqdm
+
+        return tqdm(total=steps, file=sys.stdout, leave=False, mininterval=0.1)

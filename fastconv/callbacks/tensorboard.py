@@ -18,6 +18,9 @@ class TensorBoard(Callback):
 
     Args:
         log_dir: the folder; it is made if missing.
+        histogram_freq: 0; histograms of weights are not written.
+        write_graph, write_images: accepted as Keras's, and without effect: no
+            graph is written, and images are only written with histograms.
         update_freq: "epoch"; or "batch", or a number of batches, to log
             `batch_loss` and the like as well.
 
@@ -26,10 +29,31 @@ class TensorBoard(Callback):
     """
 
     def __init__(
-        self, log_dir: str | os.PathLike = "logs", update_freq: str | int = "epoch"
+        self,
+        log_dir: str | os.PathLike = "logs",
+        histogram_freq: int = 0,
+        write_graph: bool = True,
+        write_images: bool = False,
+        write_steps_per_second: bool = False,
+        update_freq: str | int = "epoch",
+        profile_batch: Any = 0,
+        embeddings_freq: int = 0,
+        embeddings_metadata: Any = None,
     ) -> None:
         super().__init__()
+        for name, value, what in (
+            ("histogram_freq", histogram_freq, "histograms"),
+            ("write_steps_per_second", write_steps_per_second, "steps per second"),
+            ("profile_batch", profile_batch, "profiles"),
+            ("embeddings_freq", embeddings_freq, "embeddings"),
+            ("embeddings_metadata", embeddings_metadata, "embeddings"),
+        ):
+            if value:
+                raise ValueError(
+                    f"TensorBoard: {name} is {value!r}; it must be left out: {what} are not written"
+                )
         self.log_dir = os.fspath(log_dir)
+        self.write_graph, self.write_images = write_graph, write_images
         self.update_freq = update_freq
         if update_freq == "batch":
             self._every = 1
