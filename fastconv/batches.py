@@ -9,6 +9,7 @@ go on from a saved state.
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -81,8 +82,11 @@ class ArrayBatches:
         return {"seed": self.seed, "epoch": self.epoch}
 
     def set_state(self, state: Mapping[str, Any]) -> None:
-        self.seed = state["seed"]
-        self.set_epoch(int(state["epoch"]))
+        if set(state) != {"seed", "epoch"}:
+            raise ValueError(f"a state with {', '.join(state)} is not of arrays")
+        seed = state["seed"]
+        self.seed = None if seed is None else operator.index(seed)
+        self.set_epoch(operator.index(state["epoch"]))
 
 
 class SequenceStream:
@@ -150,13 +154,22 @@ class SequenceStream:
 
     def get_state(self) -> dict[str, Any]:
         own = self.sequence.get_state() if hasattr(self.sequence, "get_state") else None
-        return {"pass": self._pass, "index": self._index, "sequence": own}
+        return {"kind": self._kind, "pass": self._pass, "index": self._index, "sequence": own}
+
+    @property
+    def _kind(self) -> str:
+        return "arrays" if isinstance(self.sequence, ArrayBatches) else "a batch iterator"
 
     def set_state(self, state: Mapping[str, Any]) -> None:
+        _check_kind(state, self._kind)
+        first, index = operator.index(state["pass"]), operator.index(state["index"])
+        if first < 0 or not 0 <= index <= len(self.sequence):
+            raise ValueError(
+                f"there is no batch {index} of pass {first} among {len(self.sequence)}"
+            )
         if state.get("sequence") is not None and hasattr(self.sequence, "set_state"):
             self.sequence.set_state(state["sequence"])
-        if "pass" in state:
-            self._pass, self._index = int(state["pass"]), int(state["index"])
+        self._pass, self._index = first, index
         self.begin()
 
 
@@ -201,13 +214,21 @@ class GeneratorStream:
         return as_batch(next(self.generator), self._owner)
 
     def get_state(self) -> dict[str, Any]:
-        return {}
+        return {"kind": "a generator"}
 
     def set_state(self, state: Mapping[str, Any]) -> None:
-        """Nothing to restore."""
+        """Check that the state is of a generator's run, too: there is nothing to restore."""
+        _check_kind(state, "a generator")
 
 
 Stream = SequenceStream | GeneratorStream
+
+
+def _check_kind(state: Mapping[str, Any], mine: str) -> None:
+    """Refuse a state that was saved by another kind of stream; old ones do not tell theirs."""
+    saved = state.get("kind", mine if state else "a generator")
+    if saved != mine:
+        raise ValueError(f"the saved run took its batches from {saved}, this one has {mine}")
 
 
 def is_batch_iterator(data: Any) -> bool:

@@ -81,6 +81,8 @@ class BatchModel:
         # A name stays one, since it is what the logs say; all else becomes an object.
         watched = [m if isinstance(m, str) else metrics_module.get(m, chosen) for m in wanted]
         batch_meters = Meters(watched, chosen)
+        for name in batch_meters.names:
+            metrics_module.check_name(name)
         # All is checked: only now does the model change.
         self.optimizer = optimizers.get(optimizer)
         self.loss = chosen

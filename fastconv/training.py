@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,6 +23,9 @@ from .image_input import ImageInput
 from .random import next_seed
 from .run import Meters, Run
 from .stepping import BatchModel, as_result
+
+if TYPE_CHECKING:
+    from .resumption import Resumption
 
 
 class Trainer(BatchModel):
@@ -74,10 +77,13 @@ class Trainer(BatchModel):
                 for the validation, and how many epochs lie between two.
             resume_from: a checkpoint, written at an epoch's end by a run like
                 this one, from which that run goes on: weights, optimizer,
-                epoch, history, random states and callbacks are restored.
+                epoch, history, random states and callbacks are restored. Of
+                a run that was stopped early, or has `epochs` behind it,
+                nothing is left to do: a warning says so.
 
         Returns the History. Raises before anything is changed if the data,
-        the labels or an argument do not fit.
+        the labels or an argument do not fit; CheckpointError if `resume_from`
+        does not: model, callbacks, data and random numbers are then as before.
         """
         owner = f"{self.owner}: fit"
         self._require_compiled("fit")
@@ -85,6 +91,7 @@ class Trainer(BatchModel):
         epochs = whole_number(epochs, "epochs", owner)
         validation_freq = whole_number(validation_freq, "validation_freq", owner, minimum=1)
         level = _verbosity(verbose, owner)
+        resumption = None if resume_from is None else self._resumption(resume_from)
         if validation_split and validation_data is None:
             (x, y, sample_weight), validation_data = split_validation(
                 validation_split, x, y, sample_weight, owner
@@ -116,9 +123,10 @@ class Trainer(BatchModel):
         if validation is not None:
             self._check_stream(validation, "fit: validation_data")
         run = Run(train, validation, callback_list, history, epoch=initial_epoch)
-        saved = None if resume_from is None else self._restore(resume_from)
+        if resumption is not None:
+            resumption.begin(run, epochs)
         self._learn_from_iterator(x)
-        return self._fit_run(run, saved, epochs, class_weight, validation_freq)
+        return self._fit_run(run, epochs, class_weight, validation_freq, resumption is not None)
 
     def _check_stream(self, stream: Stream, method: str, class_weight: Any = None) -> None:
         """Raise, before anything is changed, unless the data fit the model and its loss."""
@@ -129,21 +137,19 @@ class Trainer(BatchModel):
     def _fit_run(
         self,
         run: Run,
-        saved: dict[str, Any] | None,
         epochs: int,
         class_weight: dict[int, float] | None,
         validation_freq: int,
+        begun: bool = False,
     ) -> History:
         """Go from the run's epoch to `epochs`; the callbacks are closed however it ends."""
         self._run = run
         self.history = run.history
-        self.stop_training = False
+        self.stop_training = run.stopped
         callbacks = run.callbacks
         try:
-            callbacks.call("on_train_begin", {})
-            if saved is not None:
-                run.set_state(saved)
-                self.stop_training = run.stopped
+            if not begun:
+                callbacks.call("on_train_begin", {})
             while run.epoch < epochs and not self.stop_training:
                 epoch = run.epoch
                 run.train.begin()
@@ -186,10 +192,10 @@ class Trainer(BatchModel):
             raise ValueError(f"{self.owner}: the iterator gave no labels; it must give (x, y)")
         check_label_dtype(batch.y, f"{self.owner}: the iterator's batch")
 
-    def _restore(self, path: Any) -> dict[str, Any]:
-        from . import checkpoint  # which knows models, as this module does not
+    def _resumption(self, path: Any) -> Resumption:
+        from .resumption import Resumption  # which knows models, as this module does not
 
-        return checkpoint.restore_run(self, path)
+        return Resumption(self, path)
 
     def _learn_from_iterator(self, data: Any) -> None:
         """Keep the classes' names, and how the images are made, for predictions."""

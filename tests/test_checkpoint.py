@@ -126,7 +126,7 @@ GONE = np.zeros(0)
         ({"config": '{"config": {"layers": [{"class_name": "Warp"}]}}'}, "cannot be rebuilt"),
         ({"config": GONE}, "its part 'config'"),
         ({"state": "nonsense"}, "its part 'state'"),
-        ({"weights__extra__kernel": np.zeros(3)}, "holds 5 weights, the model has 4"),
+        ({"weights__extra__kernel": np.zeros(3)}, "'weights/extra/kernel' is too many"),
         ({"optimizer__0__momentum": np.zeros(3)}, "does not fit"),
         ({"optimizer__iterations": np.array(-1)}, "does not fit"),
     ],
@@ -168,17 +168,15 @@ def test_a_refused_file_leaves_the_model_as_it_was(tmp_path, bad):
     if bad not in ("optimizer", "class"):
         with pytest.raises(CheckpointError):
             model.load_weights(path)
-    assert _everything(model, drawn=1) == before
+    assert _everything(model) == before
 
 
-def _everything(model, drawn=0):
-    state = fastconv.random.get_state()
+def _everything(model):
     return (
         [weight.tobytes() for weight in model.get_weights()],
         [layer.get_state() for layer in model.layers],
         {k: np.asarray(v).tobytes() for k, v in model.optimizer.get_state().items()},
-        # fit draws the seed of its shuffling before it looks at the file.
-        {**state, "count": state["count"] - drawn},
+        fastconv.random.get_state(),
     )
 
 
@@ -310,10 +308,11 @@ def test_an_early_stopped_run_stays_stopped(tmp_path):
     )  # fmt: skip
     assert history.epoch == [0, 1, 2]
     resumed = convnet(optimizer=optimizers.SGD(0.0), dropout=0.0)
-    again = resumed.fit(
-        x, y, epochs=9, validation_data=(x, y), verbose=0, resume_from=path,
-        callbacks=[EarlyStopping(patience=2)],
-    )  # fmt: skip
+    with pytest.warns(UserWarning, match=r"was stopped after epoch 3; to train on .*=3, epochs=9"):
+        again = resumed.fit(
+            x, y, epochs=9, validation_data=(x, y), verbose=0, resume_from=path,
+            callbacks=[EarlyStopping(patience=2)],
+        )  # fmt: skip
     assert again.history == history.history and same_weights(model, resumed)
 
 

@@ -17,7 +17,17 @@ PACKAGE = Path(fastconv.__file__).parent
 
 #: From the bottom up.  A module may import from its own group and from those above it here.
 GROUPS = {
-    "foundation": ("_validation", "_memory", "geometry", "runtime", "utils", "random", "archive"),
+    "foundation": (
+        "_validation",
+        "_memory",
+        "_files",
+        "_json",
+        "geometry",
+        "runtime",
+        "utils",
+        "random",
+        "archive",
+    ),
     "operations": ("ops", "ops.*", "reference"),
     "layers": (
         "activations",
@@ -42,6 +52,8 @@ GROUPS = {
         "summary",
         "models",
         "checkpoint",
+        "checkpoint_file",
+        "resumption",
         "architectures",
         "plotting",
     ),

@@ -7,7 +7,9 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from ..metrics import is_name
 from .base import Callback
+from .saved import saved_number, saved_texts
 
 
 class CSVLogger(Callback):
@@ -86,5 +88,8 @@ class CSVLogger(Callback):
         return {"columns": self._columns, "epoch": self._last_epoch}
 
     def set_state(self, state: Mapping[str, Any]) -> None:
-        self._columns = state["columns"]
-        self._resumed_after = self._last_epoch = int(state["epoch"])
+        columns = None if state["columns"] is None else saved_texts(state, "columns")
+        # What a file says is written into another one only where it is a name: else the table
+        # that is there, or the logs, tell the columns.
+        self._columns = columns if all(map(is_name, columns or ())) else None
+        self._resumed_after = self._last_epoch = saved_number(state, "epoch")

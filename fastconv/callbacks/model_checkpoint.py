@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .monitor import MonitorCallback, whole_number
+from .saved import saved_count, saved_texts
 
 
 class ModelCheckpoint(MonitorCallback):
@@ -133,5 +134,5 @@ class ModelCheckpoint(MonitorCallback):
 
     def set_state(self, state: Mapping[str, Any]) -> None:
         super().set_state(state)
-        self._batches_since_save = int(state["batches_since_save"])
-        self.saved_paths = list(state["saved_paths"])
+        self._batches_since_save = saved_count(state, "batches_since_save")
+        self.saved_paths = saved_texts(state, "saved_paths")

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .base import Callback
+from .saved import saved_number
 
 _LARGER_IS_BETTER = ("acc", "auc", "precision", "recall", "f1")
 
@@ -63,7 +64,7 @@ class MonitorCallback(Callback):
         return {"best": self.best}
 
     def set_state(self, state: Mapping[str, Any]) -> None:
-        self.best = state["best"]
+        self.best = saved_number(state, "best")
 
 
 def whole_number(value: Any, argument: str, owner: str, *, minimum: int = 0) -> int:

@@ -45,6 +45,16 @@ def check_call_takes_training(call: Callable[..., Any], owner: str) -> None:
         )
 
 
+def lost_arguments(cls: type) -> list[str]:
+    """Return the constructor's arguments that came with a class below its `get_config`'s.
+
+    What `get_config` returns does not know them: they would be lost.
+    """
+    writer = next(parent for parent in cls.__mro__ if "get_config" in parent.__dict__)
+    known = constructor_arguments(writer)
+    return [name for name in constructor_arguments(cls) if name not in known]
+
+
 def constructor_arguments(cls: type) -> list[str]:
     """Return the names of the arguments that `cls` and its parents take by name."""
     names: dict[str, None] = {}

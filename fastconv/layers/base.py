@@ -25,6 +25,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from .. import initializers
+from .._json import Configured
 from .._memory import aligned_empty
 from .._validation import channels_last, number_array
 from ..runtime import get_fast_math, get_num_threads
@@ -35,6 +36,7 @@ from .arguments import (
     check_dtype,
     checked_input_shape,
     constructor_arguments,
+    lost_arguments,
 )
 from .parameter import Parameter
 
@@ -44,7 +46,7 @@ Plan = TypeVar("Plan")
 PLANS_KEPT = 4
 
 
-class Layer:
+class Layer(Configured):
     """A step of a model: an array of a batch in, an array of a batch out.
 
     A subclass defines `call` and, to be trained, `backward`; one with weights
@@ -170,11 +172,7 @@ class Layer:
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments; they fit JSON."""
-        # Arguments that came with a class below the one whose get_config this is would be lost.
-        writer = next(cls for cls in type(self).__mro__ if "get_config" in cls.__dict__)
-        known = constructor_arguments(writer)
-        lost = [name for name in constructor_arguments(type(self)) if name not in known]
-        if lost:
+        if lost := lost_arguments(type(self)):
             raise NotImplementedError(
                 f"{self.label}: the constructor takes {', '.join(lost)}, so the class "
                 "must define get_config() to be saved"
@@ -291,7 +289,8 @@ class Layer:
                 "that no other weight of the layer has"
             )
         chosen = initializers.get(initializer, owner=self.label)
-        parameter = Parameter(name, chosen(tuple(shape)), trainable=trainable)
+        value = initializers.initial_value(chosen, name, tuple(shape))
+        parameter = Parameter(name, value, trainable=trainable)
         self._parameters.append(parameter)
         return parameter
 

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from .._json import Configured
 from ..ops import optim
 from .schedules import LearningRateSchedule
 from .schedules import get as get_schedule
@@ -37,7 +38,7 @@ def latest_gradient(parameter: Trainable) -> Any:
     return parameter.gradient if deferred is None else deferred
 
 
-class Optimizer:
+class Optimizer(Configured):
     """Base class: `apply(parameters)` makes one step.
 
     Arguments: `learning_rate`, a number of at least 0 or a schedule (`lr=` is
