@@ -62,9 +62,10 @@ def replacing(path: str | os.PathLike) -> Iterator[BinaryIO]:
                     os.unlink(temporary)
                 raise
     except OSError as error:
-        if error.errno is not None:  # "No space left on device" alone helps nobody
-            error.filename, error.filename2 = path, None
-        raise
+        if error.errno is None:
+            raise
+        # "No space left on device" alone helps nobody, nor does the name of the file beside.
+        raise OSError(error.errno, error.strerror, path) from error
     _sync_folder(folder)
 
 

@@ -51,6 +51,8 @@ def reading(path: str, fault: str = "the file is damaged", remedy: str = "") -> 
         raise
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
+        if isinstance(error, KeyError):
+            reason = f"it lacks {reason}"
         if len(reason) > 1000:
             reason = f"{reason[:1000]} ..."
         raise CheckpointError(f"{path}: {fault}: {reason}{remedy}") from error

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+
+from ..geometry import LARGEST_SAMPLE
 
 Shape = tuple[int | None, ...]
 
@@ -21,6 +24,10 @@ def checked_input_shape(shape: Sequence[int | None], owner: str) -> Shape:
                 f"{owner}: input_shape is {shape!r}; give the sizes of one sample, "
                 "without the batch, for example (100, 100, 3)"
             )
+    if math.prod(size or 1 for size in sizes) > LARGEST_SAMPLE:
+        raise ValueError(
+            f"{owner}: input_shape is {shape!r}; a sample may have {LARGEST_SAMPLE} numbers at most"
+        )
     return tuple(None if size is None else int(size) for size in sizes)
 
 
