@@ -131,10 +131,10 @@ def _optimizer_state(model: Sequential, path: str) -> dict[str, np.ndarray]:
     if not model.compiled:
         return {}
     state = model.optimizer.get_state()
+    # Whoever loads the file will do the same; the rate, perhaps by a schedule, plays no part in it.
+    config = {**model.optimizer.get_config(), "learning_rate": 0.0}
     try:
-        # Whoever loads the file will do the same.
-        twin = type(model.optimizer).from_config(model.optimizer.get_config())
-        twin.set_state(state, model.trainable_weights)
+        type(model.optimizer).from_config(config).set_state(state, model.trainable_weights)
     except Exception as error:
         warnings.warn(
             f"{model.owner}: the optimizer's state no longer fits the layers ({error}) and is "

@@ -278,7 +278,7 @@ def _optimizer_value(name: str, array: np.ndarray) -> Any:
     if array.ndim:
         return _float32(name, array)
     value = array.item()
-    if isinstance(value, float) and math.isfinite(value):
+    if name != "iterations" and isinstance(value, float) and math.isfinite(value):
         return value
     return _count(value, name)
 
