@@ -148,6 +148,15 @@ def same_dtype(owner: str, **arrays: np.ndarray | None) -> np.dtype:
     return next(iter(found.values()))
 
 
+def real_number(value: Any, argument: str, owner: str) -> float:
+    """Return `value`, Python's or NumPy's, as a finite Python number; an int stays one."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
+        raise TypeError(f"{owner}: {argument} is {value!r}; give a number")
+    if not np.isfinite(float(value)):
+        raise ValueError(f"{owner}: {argument} is {value!r}; it must be a finite number")
+    return value.item() if isinstance(value, np.generic) else value
+
+
 def expect_shape(array: np.ndarray, shape: tuple[int, ...], argument: str, owner: str) -> None:
     """Refuse `array` unless it has exactly `shape`."""
     if array.shape != tuple(shape):

@@ -10,14 +10,15 @@ from typing import Any
 
 import numpy as np
 
+from ._json import Configured
 from .ops import elementwise
-from .utils import snake_case
+from .utils import class_name, custom_object, snake_case
 
 #: What the constructors here set.
 _NUMBERS = ("max_value", "negative_slope", "threshold")
 
 
-class Activation:
+class Activation(Configured):
     """Base class of activations.
 
     `backward` works from the output alone, so that `forward` may overwrite its
@@ -249,6 +250,9 @@ def get(identifier: Any, *, owner: str = "activations") -> Activation:
             f"{owner}: {identifier!r} is no activation; give a name ({', '.join(_NAMES)}) or an "
             "Activation"
         )
+    own = custom_object(name)
+    if own is not None:
+        return own(**config) if isinstance(own, type) else own
     found = _NAMES.get(name) or _NAMES.get(snake_case(name))
     if found is None:
         raise ValueError(f"{owner}: unknown activation {name!r}; known are {', '.join(_NAMES)}")
@@ -264,8 +268,7 @@ def serialize(activation: Activation) -> str | dict[str, Any]:
     """Return what `get` turns into the same activation again: a name where that is enough."""
     config = activation.get_config()
     known = _NAMES.get(activation.name)
-    if type(known) is not type(activation):
-        raise TypeError(f"activation {activation!r} is of a class of your own and cannot be saved")
-    if config == known.get_config():
+    if type(known) is type(activation) and config == known.get_config():
         return activation.name
-    return {"class_name": type(activation).__name__, "config": config}
+    classes = {type(one).__name__: type(one) for one in _NAMES.values()}
+    return {"class_name": class_name(activation, classes), "config": config}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -74,8 +75,11 @@ class ArrayBatches:
         return {"seed": self.seed, "epoch": self.epoch}
 
     def set_state(self, state: Mapping[str, Any]) -> None:
-        self.seed = state["seed"]
-        self.set_epoch(int(state["epoch"]))
+        if set(state) != {"seed", "epoch"}:
+            raise ValueError(f"a state with {', '.join(state)} is not of arrays")
+        seed = state["seed"]
+        self.seed = None if seed is None else operator.index(seed)
+        self.set_epoch(operator.index(state["epoch"]))
 
 
 class SequenceStream:
@@ -162,15 +166,31 @@ class SequenceStream:
 
     def get_state(self) -> dict[str, Any]:
         own = self.sequence.get_state() if hasattr(self.sequence, "get_state") else None
-        return {"pass": self._pass, "index": self._index, "sequence": own}
+        return {"kind": self._kind, "pass": self._pass, "index": self._index, "sequence": own}
+
+    @property
+    def _kind(self) -> str:
+        return "arrays" if isinstance(self.sequence, ArrayBatches) else "a batch iterator"
 
     def set_state(self, state: Mapping[str, Any]) -> None:
+        check_kind(state, self._kind)
+        first, index = operator.index(state["pass"]), operator.index(state["index"])
+        if first < 0 or not 0 <= index <= len(self.sequence):
+            raise ValueError(
+                f"there is no batch {index} of pass {first} among {len(self.sequence)}"
+            )
         self._peeked = None
         if state.get("sequence") is not None and hasattr(self.sequence, "set_state"):
             self.sequence.set_state(state["sequence"])
-        if "pass" in state:
-            self._pass, self._index = int(state["pass"]), int(state["index"])
+        self._pass, self._index = first, index
         self.begin()
+
+
+def check_kind(state: Mapping[str, Any], mine: str) -> None:
+    """Refuse a state that was saved by another kind of stream; old ones do not tell theirs."""
+    saved = state.get("kind", mine if state else "an iterable")
+    if saved != mine:
+        raise ValueError(f"the saved run took its batches from {saved}, this one has {mine}")
 
 
 def check_arrays(x: Any, y: Any, sample_weight: Any, owner: str) -> tuple:

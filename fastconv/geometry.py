@@ -14,6 +14,9 @@ from ._validation import _is_integer, positive_integer, positive_pair
 LARGEST = 1 << 24
 """Pixels that a padded side may have: far more than any image, far less than an int holds."""
 
+LARGEST_SAMPLE = 1 << 30
+"""Numbers that one sample's input, or one channel of its output, may have: 4 GB of them."""
+
 
 class Axis(NamedTuple):
     """One spatial axis of a sliding window, in pixels."""
@@ -113,7 +116,13 @@ def window2d(
                 output=room // strides[axis] + 1,
             )
         )
-    return Window(*axes)
+    window = Window(*axes)
+    if window.rows.output * window.columns.output > LARGEST_SAMPLE:
+        raise ValueError(
+            f"{owner}: padding={padding!r} makes an output of {window.rows.output} x "
+            f"{window.columns.output} pixels; at most {LARGEST_SAMPLE} are computed"
+        )
+    return window
 
 
 def conv2d_window(

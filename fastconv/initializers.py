@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
 
 from . import random
-from .utils import snake_case
+from ._json import Configured
+from ._validation import real_number
+from .utils import class_name, custom_object, snake_case
+
+#: Where the weights of a model that is being rebuilt come from: (name, shape) to the array.
+Source = Callable[[str, tuple[int, ...]], np.ndarray]
+
+_source: ContextVar[Source | None] = ContextVar("weights_from", default=None)
 
 
-class Initializer:
+class Initializer(Configured):
     """Base class: `initializer(shape)` returns a new float32 array of `shape`."""
 
     def __call__(self, shape: tuple[int, ...]) -> np.ndarray:
@@ -71,7 +81,8 @@ class RandomNormal(_Random):
 
     def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: int | None = None) -> None:
         super().__init__(seed)
-        self.mean, self.stddev = mean, stddev
+        self.mean = real_number(mean, "mean", "RandomNormal")
+        self.stddev = real_number(stddev, "stddev", "RandomNormal")
 
     def __call__(self, shape):
         values = random.generator(self.seed).standard_normal(shape, np.float32)
@@ -88,7 +99,8 @@ class RandomUniform(_Random):
         self, minval: float = -0.05, maxval: float = 0.05, seed: int | None = None
     ) -> None:
         super().__init__(seed)
-        self.minval, self.maxval = minval, maxval
+        self.minval = real_number(minval, "minval", "RandomUniform")
+        self.maxval = real_number(maxval, "maxval", "RandomUniform")
 
     def __call__(self, shape):
         return _uniform(random.generator(self.seed), self.minval, self.maxval, shape)
@@ -150,6 +162,26 @@ class LecunNormal(_VarianceScaling):
     normal = True
 
 
+@contextlib.contextmanager
+def weights_from(source: Source) -> Iterator[None]:
+    """Within the block, take new weights from `source` and draw none.
+
+    A model is rebuilt from a file so: the file's arrays say which shapes are
+    right, and `source` raises before anything of another shape is made.
+    """
+    token = _source.set(source)
+    try:
+        yield
+    finally:
+        _source.reset(token)
+
+
+def initial_value(initializer: Initializer, name: str, shape: tuple[int, ...]) -> np.ndarray:
+    """Return what the weight `name` of `shape` starts with."""
+    source = _source.get()
+    return initializer(shape) if source is None else source(name, shape)
+
+
 def fans(shape: tuple[int, ...]) -> tuple[int, int]:
     """Return how many inputs reach one output of a weight, and how many outputs one input."""
     if len(shape) < 2:
@@ -178,7 +210,7 @@ def get(identifier: Any, *, owner: str = "initializers") -> Initializer:
             f"{owner}: {identifier!r} is no initializer; give a name ({', '.join(sorted(_NAMES))}) "
             "or an Initializer"
         )
-    found = _NAMES.get(name) or _CLASSES.get(name)
+    found = custom_object(name) or _NAMES.get(name) or _CLASSES.get(name)
     if found is None:
         raise ValueError(
             f"{owner}: unknown initializer {name!r}; known are {', '.join(sorted(_NAMES))}"
@@ -188,7 +220,7 @@ def get(identifier: Any, *, owner: str = "initializers") -> Initializer:
 
 def serialize(initializer: Initializer) -> dict[str, Any]:
     """Return what `get` turns into the same initializer again; it fits JSON."""
-    return {"class_name": type(initializer).__name__, "config": initializer.get_config()}
+    return {"class_name": class_name(initializer, _CLASSES), "config": initializer.get_config()}
 
 
 def _uniform(generator, low, high, shape):

@@ -12,15 +12,16 @@ from typing import Any
 
 import numpy as np
 
+from ._json import Configured
 from ._validation import number_array
 from .ops import losses as kernels
-from .utils import describe, snake_case
+from .utils import class_name, custom_object, describe, snake_case
 
 EPSILON = np.float32(1e-7)
 """Probabilities are kept this far from 0 and 1, in float32, as Keras does."""
 
 
-class Loss:
+class Loss(Configured):
     """Base class of losses.
 
     A subclass defines `losses_and_gradient`, and `prepare` where targets are
@@ -328,7 +329,7 @@ def get(identifier: Any) -> Loss:
             f"losses: {identifier!r} is no loss; give a name ({', '.join(_NAMES)}) or a Loss, "
             "which knows its gradient"
         )
-    found = _NAMES.get(_SHORT.get(name.lower(), snake_case(name)))
+    found = custom_object(name) or _NAMES.get(_SHORT.get(name.lower(), snake_case(name)))
     if found is None:
         raise ValueError(f"losses: unknown loss {name!r}; known are {', '.join(_NAMES)}")
     return found(**config)
@@ -336,7 +337,8 @@ def get(identifier: Any) -> Loss:
 
 def serialize(loss: Loss) -> dict[str, Any]:
     """Return {"class_name", "config"}, which `get` turns into the same loss again."""
-    return {"class_name": type(loss).__name__, "config": loss.get_config()}
+    known = {cls.__name__: cls for cls in _NAMES.values()}
+    return {"class_name": class_name(loss, known), "config": loss.get_config()}
 
 
 def match_rank(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

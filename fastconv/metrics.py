@@ -2,26 +2,55 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
 
 from . import losses
+from ._json import Configured
+from ._validation import positive_integer, real_number
 from .losses import match_rank
-from .utils import describe, snake_case
+from .utils import class_name, custom_object, describe, snake_case
+
+# Words, which single spaces or marks may join: "val accuracy", "top-5", "f1@0.5", "head/loss".
+_NAME = re.compile(r"\w+(?:[ .@/+:=-]\w+)*")
+_LONGEST_NAME = 100
+_MOST_THRESHOLDS = 1_000_000
 
 
-class Metric:
+def is_name(name: Any) -> bool:
+    """Whether `name` is made of words, as a metric's must be."""
+    return isinstance(name, str) and len(name) <= _LONGEST_NAME and bool(_NAME.fullmatch(name))
+
+
+def check_name(name: Any) -> str:
+    """Return a metric's name if it is made of words.
+
+    It becomes a column of tables, a part of files' names and a line on the
+    screen, and may come out of a file of a stranger's. Raises ValueError.
+    """
+    if not is_name(name):
+        raise ValueError(
+            f"metrics: the name {str(name)[:_LONGEST_NAME]!r} is not made of words; give letters, "
+            f"digits and '_', at most {_LONGEST_NAME}, such as 'accuracy' or 'top_5'"
+        )
+    return name
+
+
+class Metric(Configured):
     """Base class: `update` with each batch, `result` at any time, `reset` for a new epoch.
 
-    `larger_is_better` says which way the metric gets better, for callbacks that
-    look for the best epoch; None leaves it to their `mode=`.
+    `name`, made from the class's name unless given, is what the logs say; it
+    must be made of words (`check_name`). `larger_is_better` says which way the
+    metric gets better, for callbacks that look for the best epoch; None leaves
+    it to their `mode=`.
     """
 
     larger_is_better: bool | None = None
 
     def __init__(self, name: str | None = None) -> None:
-        self.name = name or snake_case(type(self).__name__)
+        self.name = check_name(name or snake_case(type(self).__name__))
 
     def update(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Take in a batch."""
@@ -78,7 +107,7 @@ class BinaryAccuracy(MeanMetric):
 
     def __init__(self, name: str | None = None, threshold: float = 0.5) -> None:
         super().__init__(name)
-        self.threshold = threshold
+        self.threshold = real_number(threshold, "threshold", self.name)
 
     def values(self, y_true, y_pred):
         targets = match_rank(y_true, y_pred.shape)
@@ -151,11 +180,12 @@ class AUC(Metric):
 
     def __init__(self, num_thresholds: int = 200, name: str | None = None) -> None:
         super().__init__(name)
-        if num_thresholds < 2:
+        self.num_thresholds = positive_integer(num_thresholds, "num_thresholds", self.name)
+        if not 2 <= self.num_thresholds <= _MOST_THRESHOLDS:
             raise ValueError(
-                f"{self.name}: num_thresholds is {num_thresholds!r}; it must be at least 2"
+                f"{self.name}: num_thresholds is {num_thresholds!r}; it must be at least 2 and at "
+                f"most {_MOST_THRESHOLDS}"
             )
-        self.num_thresholds = int(num_thresholds)
         self.reset()
 
     def update(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
@@ -168,6 +198,8 @@ class AUC(Metric):
             weights = np.ones(y_pred.shape)
         else:
             weights = losses.broadcast_weights(sample_weight, y_pred.shape, self.name)
+        if self._counts is None:
+            self._counts = np.zeros((2, self.num_thresholds))
         if np.isnan(y_pred).any():
             self._counts.fill(np.nan)
             return
@@ -179,6 +211,8 @@ class AUC(Metric):
             )
 
     def result(self) -> float:
+        if self._counts is None:
+            return 0.0
         # A column for each threshold: how many negatives and positives are above it.
         above = self._counts[:, ::-1].cumsum(axis=1)[:, ::-1]
         totals = above[:, :1]
@@ -188,7 +222,7 @@ class AUC(Metric):
         return float(((false_rate[:-1] - false_rate[1:]) * heights).sum())
 
     def reset(self) -> None:
-        self._counts = np.zeros((2, self.num_thresholds))
+        self._counts: np.ndarray | None = None  # made with the first batch
 
     def get_config(self):
         return {"num_thresholds": self.num_thresholds, **super().get_config()}
@@ -216,7 +250,7 @@ def get(identifier: Any) -> Metric:
         )
     if name.lower() in ("accuracy", "acc"):
         return _Accuracy(name)
-    found = _NAMES.get(snake_case(name))
+    found = custom_object(name) or _NAMES.get(snake_case(name))
     if found is None:
         raise ValueError(
             f"metrics: unknown metric {name!r}; known are accuracy, {', '.join(_NAMES)}"
@@ -228,7 +262,8 @@ def serialize(metric: Metric) -> str | dict[str, Any]:
     """Return what `get` turns into the same metric again; it fits JSON."""
     if isinstance(metric, _Accuracy):
         return metric.name
-    return {"class_name": type(metric).__name__, "config": metric.get_config()}
+    known = {cls.__name__: cls for cls in _NAMES.values()}
+    return {"class_name": class_name(metric, known), "config": metric.get_config()}
 
 
 def larger_is_better(name: str) -> bool | None:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import inspect
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from . import layers as layer_classes
+from ._json import free_name
+from ._options import truth
 from ._validation import number_array
+from .layers.arguments import lost_arguments
 from .layers.base import Layer
 from .layers.input_layer import InputLayer
 from .layers.parameter import Parameter
 from .summary import summary_lines
 from .training import Trainer
-from .utils import automatic_name
+from .utils import automatic_name, custom_object_scope
 
 __all__ = ["Sequential", "load_model"]
 
@@ -45,8 +50,11 @@ class Sequential(Trainer):
         self._input_layer: InputLayer | None = None
         self._shape: Shape | None = None
         self._output_shape: Shape | None = None
+        names: set[str] = set()
         for layer in layers or ():
-            self.add(layer)
+            self._put(layer, names)
+            if layer is not self._input_layer:
+                names.add(layer.name)
 
     def __repr__(self) -> str:
         return f"<{self.owner}, {len(self._layers)} layers>"
@@ -65,6 +73,10 @@ class Sequential(Trainer):
         fit on the ones before it or has the name of one; the model is then
         left as it was.
         """
+        self._put(layer, {other.name for other in self._layers})
+
+    def _put(self, layer: Layer, names: Collection[str]) -> None:
+        """Put a layer on top of those that have `names`."""
         if not isinstance(layer, Layer):
             hint = " (give an instance: add parentheses)" if isinstance(layer, type) else ""
             raise TypeError(f"{self.owner}: {layer!r} is no fastconv layer{hint}")
@@ -76,18 +88,18 @@ class Sequential(Trainer):
         if isinstance(layer, InputLayer):
             self._add_input(layer)
             return
-        if any(other is layer for other in self._layers):
-            raise ValueError(
-                f"{self.owner}: {layer.label} cannot be added; it is in the model already, and a "
-                "Sequential goes through a layer once; add another, copy.deepcopy(layer) with a "
-                "name of its own, if it need not share the weights"
-            )
-        if any(other.name == layer.name for other in self._layers):
+        if layer.name in names:
+            if any(other is layer for other in self._layers):
+                raise ValueError(
+                    f"{self.owner}: {layer.label} cannot be added; it is in the model already, and "
+                    "a Sequential goes through a layer once; add another, copy.deepcopy(layer) "
+                    "with a name of its own, if it need not share the weights"
+                )
             raise ValueError(
                 f"{self.owner}: {layer.label} cannot be added; another layer has that name: "
                 "names must differ, give name=..."
             )
-        with self._lock:
+        with self._own_lock.lock:  # passes hold it, too
             shape = self._shape if self._layers else self._shape or layer.input_shape
             if shape is not None:
                 layer.build(self._output_shape if self._layers else shape)
@@ -103,7 +115,7 @@ class Sequential(Trainer):
 
     def pop(self) -> Layer:
         """Take the last layer off and return it."""
-        with self._lock:
+        with self._own_lock.lock:
             if not self._layers:
                 raise ValueError(f"{self.owner}: there is no layer to take off")
             layer = self._layers.pop()
@@ -143,7 +155,7 @@ class Sequential(Trainer):
                 f"{self.owner}: the input's shape is unknown; give build((None, ...)) or "
                 "input_shape= in the first layer"
             )
-        with self._lock:
+        with self._own_lock.lock:
             shape = self._shape if input_shape is None else (None, *tuple(input_shape)[1:])
             incoming = shape
             for layer in self._layers:
@@ -260,17 +272,52 @@ class Sequential(Trainer):
     # Configuration and files
 
     def get_config(self) -> dict[str, Any]:
-        """Return what rebuilds the architecture, without weights: JSON values."""
-        stack = [self._input_layer] if self._input_layer is not None else []
+        """Return what rebuilds the architecture, without weights: JSON values.
+
+        A subclass whose constructor does not take (layers, name), or takes
+        more, defines `get_config` and `from_config`. Layers that were given
+        one name since they were added are told apart, with a warning.
+        """
+        self._check_rebuilding()
+        stack = [] if self._input_layer is None else [layer_classes.serialize(self._input_layer)]
+        names: dict[str, None] = {}
+        for layer in self._layers:
+            saved = layer_classes.serialize(layer)
+            name = free_name(str(layer.name).replace("/", "_") or "layer", names)
+            names[name] = None
+            if name != layer.name:
+                saved["config"]["name"] = name
+                warnings.warn(
+                    f"{self.owner}: {layer.label} is saved as {name!r}, since names must differ "
+                    "and have no '/'; set layer.name",
+                    stacklevel=2,
+                )
+            stack.append(saved)
         return {
             "name": self.name,
             "trainable": self.trainable,
-            "layers": [
-                {"class_name": type(layer).__name__, "config": layer.get_config()}
-                for layer in [*stack, *self._layers]
-            ],
+            "layers": stack,
             "build_input_shape": None if self._shape is None else list(self._shape),
         }
+
+    def _check_rebuilding(self) -> None:
+        """Raise if `from_config` could not make this class again from what `get_config` tells."""
+        kind = type(self)
+        lost = lost_arguments(kind)
+        if lost:
+            raise NotImplementedError(
+                f"{self.owner}: the constructor takes {', '.join(lost)}, so the class must define "
+                "get_config() and from_config() to be saved"
+            )
+        if kind.from_config.__func__ is not Sequential.from_config.__func__:
+            return
+        try:
+            inspect.signature(kind).bind([], name=self.name)
+        except TypeError:
+            raise NotImplementedError(
+                f"{self.owner}: the constructor does not take (layers, name=...), so the class "
+                "must define from_config(config, custom_objects=None) to be saved"
+            ) from None
 
     @classmethod
     def from_config(
@@ -278,25 +325,28 @@ class Sequential(Trainer):
     ) -> Sequential:
         """Make the model that `get_config` told of, with new weights.
 
-        `custom_objects` gives layer classes of your own by name.
+        `custom_objects` gives classes of your own by name.
         """
-        made = []
-        for entry in config["layers"]:
-            layer_class = layer_classes.get(entry["class_name"], custom_objects)
-            made.append(layer_class.from_config(entry["config"]))
-        model = cls(made, name=config.get("name"))
-        shape = config.get("build_input_shape")
+        options = dict(config)
+        entries, shape = options.pop("layers"), options.pop("build_input_shape", None)
+        trainable = options.pop("trainable", True)
+        with custom_object_scope(custom_objects):
+            made = [layer_classes.deserialize(entry) for entry in entries]
+        model = cls(made, **options)
         if shape is not None and made and not model.built:
             model.build(tuple(shape))
-        if config.get("trainable") is False:
-            model._trainable = False  # the layers have been told what they are
+        # The layers have been told what they are.
+        model._trainable = truth(trainable, "trainable", model.owner)
         return model
 
     def save(self, path: str | os.PathLike, overwrite: bool = True) -> None:
         """Write the whole model to `path`, an .npz file: see `fastconv.checkpoint`.
 
         Architecture, weights, compile arguments, optimizer and, during or
-        after `fit`, the state of the run, from which it can go on.
+        after `fit`, the state of the run, from which it can go on. Where
+        layers were frozen, added or taken off since, what no longer fits is
+        left out, with a warning that says so. A file that is replaced keeps
+        its mode.
         """
         from . import checkpoint
 
@@ -326,7 +376,8 @@ def load_model(
 ) -> Sequential:
     """Return the model that `save` wrote, compiled as it was, optimizer state included.
 
-    `custom_objects` gives layer classes of your own by name.
+    `custom_objects` gives classes of your own by name: of the model, its
+    layers, initializers, activations, optimizer, loss and metrics.
 
     Raises FileNotFoundError, or CheckpointError (a ValueError) for a file that
     is damaged, foreign or newer than this fastconv.

@@ -108,12 +108,24 @@ class Run:
         }
 
     def set_state(self, state: Mapping[str, Any]) -> None:
-        """Take up the state of an earlier run."""
+        """Take up the state of an earlier run.
+
+        Raises ValueError, naming the part, for a state that one refuses; those
+        before it have theirs then.
+        """
         self.epoch = int(state["epoch"])
         self.batch = 0
         self.stopped = bool(state["stopped"])
         self.callbacks.set_state(state["callbacks"])
         self.history.set_state(state["history"])
-        self.train.set_state(state["data"])
+        _put_data(self.train, state["data"], "the data")
         if self.validation is not None and state["validation_data"] is not None:
-            self.validation.set_state(state["validation_data"])
+            _put_data(self.validation, state["validation_data"], "the validation data")
+
+
+def _put_data(stream: Stream, state: Mapping[str, Any], what: str) -> None:
+    try:
+        stream.set_state(state)
+    except Exception as error:
+        reason = str(error) if isinstance(error, ValueError) else repr(error)
+        raise ValueError(f"{what}: {reason}; give data as that run had") from error

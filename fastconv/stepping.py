@@ -201,7 +201,8 @@ class BatchModel:
         alone = isinstance(metrics, (str, type)) or not isinstance(metrics, Iterable | None)
         wanted = [metrics] if alone else metrics or []
         chosen = [m if isinstance(m, str) else metrics_module.get(m) for m in wanted]
-        Meters(chosen)
+        for name in Meters(chosen).names:
+            metrics_module.check_name(name)
         return chosen
 
     @property

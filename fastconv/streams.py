@@ -16,7 +16,15 @@ from typing import Any
 import numpy as np
 
 from ._validation import positive_integer
-from .batches import ArrayBatches, Batch, SequenceStream, as_batch, check_arrays, length
+from .batches import (
+    ArrayBatches,
+    Batch,
+    SequenceStream,
+    as_batch,
+    check_arrays,
+    check_kind,
+    length,
+)
 
 
 class IterableStream:
@@ -106,10 +114,11 @@ class IterableStream:
         )
 
     def get_state(self) -> dict[str, Any]:
-        return {}
+        return {"kind": "an iterable"}
 
     def set_state(self, state: Mapping[str, Any]) -> None:
-        """Nothing to restore: a run goes on with a new pass."""
+        """Check that the state is of such data, too; nothing is restored, a new pass begins."""
+        check_kind(state, "an iterable")
 
 
 Stream = SequenceStream | IterableStream

@@ -8,6 +8,7 @@ import io
 import math
 import os
 import sys
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -221,6 +222,8 @@ def _said(
 
 
 def _train(model: Any, settings: dict[str, Any], arguments: argparse.Namespace) -> None:
+    from .resumption import NothingLeftWarning
+
     _check_folders(settings)
     folder = _find_data(settings)
     train_data, validation_data = _iterators(folder, settings, progress=not arguments.quiet)
@@ -228,6 +231,7 @@ def _train(model: Any, settings: dict[str, Any], arguments: argparse.Namespace) 
     model.metadata["training"] = settings
     print(f"Training {settings['arch']}, {model.count_params():,} parameters, on {folder}")
     before = model.epochs_done
+    warnings.simplefilter("ignore", NothingLeftWarning)  # _report says it in the command's words
     try:
         history = model.fit(
             train_data,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -34,6 +34,9 @@ from .run import Meters, Run
 from .stepping import BatchModel, as_result
 from .streams import Stream, is_batch_iterator, split_validation, stream_of
 from .utils import of_model
+
+if TYPE_CHECKING:
+    from .resumption import Resumption
 
 
 class Trainer(BatchModel):
@@ -98,7 +101,9 @@ class Trainer(BatchModel):
             resume_from: a checkpoint, written at an epoch's end by a run like
                 this one, from which that run goes on: weights, optimizer,
                 epoch, history, random states and callbacks are restored. What is
-                gone through by `iter()` begins a new pass.
+                gone through by `iter()` begins a new pass. Of a run that was
+                stopped early, or has `epochs` behind it, nothing is left to do: a
+                warning says so.
             workers, use_multiprocessing, max_queue_size: accepted as old Keras's,
                 and without effect: iterators make batches ahead as they like.
 
@@ -107,7 +112,9 @@ class Trainer(BatchModel):
         Keras takes as one epoch.
 
         Returns the History. Raises before anything is changed if the data,
-        the labels, a metric, a callback or an argument do not fit.
+        the labels, a metric, a callback or an argument do not fit; CheckpointError
+        if `resume_from` does not: model, callbacks, data and random numbers are
+        then as before.
         """
         owner = f"{self.owner}: fit"
         self._require_compiled("fit")
@@ -119,6 +126,7 @@ class Trainer(BatchModel):
         level = verbosity(verbose, owner)
         shuffle = truth(shuffle, "shuffle", owner)
         x = self._only_input(x, owner)
+        resumption = None if resume_from is None else self._resumption(resume_from)
         if validation_split and validation_data is None:
             (x, y, sample_weight), validation_data = split_validation(
                 validation_split, x, y, sample_weight, owner
@@ -154,9 +162,10 @@ class Trainer(BatchModel):
         if validation is not None:
             self._check_stream(validation, "fit: validation_data")
         run = Run(train, validation, callback_list, history, epoch=initial_epoch)
-        saved = None if resume_from is None else self._restore(resume_from)
+        if resumption is not None:
+            resumption.begin(run, epochs)
         self._learn_from_iterator(x)
-        return self._fit_run(run, saved, epochs, class_weight, validated)
+        return self._fit_run(run, epochs, class_weight, validated, resumption is not None)
 
     def _check_stream(self, stream: Stream, method: str, class_weight: Any = None) -> None:
         """Raise, before anything is changed, unless the data fit the model and its loss."""
@@ -167,7 +176,7 @@ class Trainer(BatchModel):
         """Go through the run's epochs; the callbacks are closed however it ends."""
         self._run = run
         self.history = run.history
-        self.stop_training = False
+        self.stop_training = run.stopped
         with run.callbacks.closing():
             try:
                 self._run_epochs(run, *arguments)
@@ -190,16 +199,14 @@ class Trainer(BatchModel):
     def _run_epochs(
         self,
         run: Run,
-        saved: dict[str, Any] | None,
         epochs: int,
         class_weight: dict[int, float] | None,
         validated: ValidationEpochs,
+        begun: bool,
     ) -> None:
         callbacks = run.callbacks
-        callbacks.call("on_train_begin", {})
-        if saved is not None:
-            run.set_state(saved)
-            self.stop_training = run.stopped
+        if not begun:
+            callbacks.call("on_train_begin", {})
         logs = Logs()
         # As in Keras a stop counts after the next batch, whenever it is asked for.
         while run.epoch < epochs and not run.stopped:
@@ -241,10 +248,10 @@ class Trainer(BatchModel):
         check_label_dtype(batch.y, f"{self.owner}: the iterator's batch")
         self._try_metrics(batch.y, "the iterator's batch")
 
-    def _restore(self, path: Any) -> dict[str, Any]:
-        from . import checkpoint  # which knows models, as this module does not
+    def _resumption(self, path: Any) -> Resumption:
+        from .resumption import Resumption  # which knows models, as this module does not
 
-        return checkpoint.restore_run(self, path)
+        return Resumption(self, path)
 
     def _learn_from_iterator(self, data: Any) -> None:
         """Keep the classes' names, and how the images are made, for predictions."""

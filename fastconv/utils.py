@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import random as python_random
 import re
 import reprlib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -67,6 +69,37 @@ def automatic_name(class_name: str) -> str:
 def clear_session() -> None:
     """Start automatic names from the beginning again."""
     _names.clear()
+
+
+_custom: ContextVar[Mapping[str, Any] | None] = ContextVar("custom_objects", default=None)
+
+# A class of a user's that has a built-in one's name is saved with this before it.
+_OWN = "Custom>"
+
+
+@contextlib.contextmanager
+def custom_object_scope(objects: Mapping[str, Any] | None) -> Iterator[None]:
+    """Let classes of your own be found by name within the block, as `custom_objects` does.
+
+    Layers, initializers, optimizers, schedules, losses and metrics are looked
+    up here before the built-in ones.
+    """
+    token = _custom.set({**(_custom.get() or {}), **(objects or {})})
+    try:
+        yield
+    finally:
+        _custom.reset(token)
+
+
+def custom_object(name: str) -> Any:
+    """Return what stands for a class's name in the `custom_object_scope`s around, or None."""
+    return (_custom.get() or {}).get(name.removeprefix(_OWN))
+
+
+def class_name(instance: Any, known: Mapping[str, type]) -> str:
+    """Return the name to save an object's class under; `known` are the built-in ones by name."""
+    name = type(instance).__name__
+    return name if known.get(name) in (None, type(instance)) else f"{_OWN}{name}"
 
 
 def snake_case(class_name: str) -> str:

@@ -157,7 +157,9 @@ class CallbackList:
         """Give saved states back: to the first callback of each class, then the second, ...
 
         A callback without a saved state starts afresh, so that a resumed run
-        may have more callbacks than the one before, or fewer.
+        may have more callbacks than the one before, or fewer. Raises
+        ValueError, naming the callback, if one refuses its state; those
+        before it have theirs then.
         """
         waiting = list(saved)
         for callback in self.callbacks:
@@ -165,7 +167,11 @@ class CallbackList:
             found = next((entry for entry in waiting if entry["class_name"] == name), None)
             if found is not None:
                 waiting.remove(found)
-                callback.set_state(found["state"])
+                try:
+                    callback.set_state(found["state"])
+                except Exception as error:
+                    reason = str(error) if isinstance(error, ValueError) else repr(error)
+                    raise ValueError(f"{name} refuses its state: {reason}") from error
 
     @contextmanager
     def closing(self) -> Iterator[None]:

@@ -8,8 +8,10 @@ import uuid
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ..metrics import is_name
 from .base import Callback
 from .names import LogNames, Logs
+from .saved import saved_number, saved_texts
 
 _MISSING = "NA"
 
@@ -148,6 +150,9 @@ class CSVLogger(Callback):
         return {"columns": self._columns or None, "epoch": self._last_epoch}
 
     def set_state(self, state: Mapping[str, Any]) -> None:
-        self._columns = list(state["columns"] or ())
-        self._resumed_after = self._last_epoch = int(state["epoch"])
+        columns = None if state["columns"] is None else saved_texts(state, "columns")
+        # What a file says is written into another one only where it is a name: else the table
+        # that is there, or the logs, tell the columns.
+        self._columns = list(columns or ()) if all(map(is_name, columns or ())) else []
+        self._resumed_after = self._last_epoch = saved_number(state, "epoch")
         self._read()

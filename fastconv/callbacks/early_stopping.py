@@ -7,6 +7,7 @@ from typing import Any
 
 from .monitor import MonitorCallback, finite_number, whole_number
 from .output import say
+from .saved import saved_count, saved_weights
 
 
 class EarlyStopping(MonitorCallback):
@@ -98,7 +99,7 @@ class EarlyStopping(MonitorCallback):
 
     def set_state(self, state: Mapping[str, Any]) -> None:
         super().set_state(state)
-        self.wait = int(state["wait"])
-        self.stopped_epoch = int(state["stopped_epoch"])
-        self.best_epoch = int(state["best_epoch"])
-        self.best_weights = state["best_weights"]
+        self.wait = saved_count(state, "wait")
+        self.stopped_epoch = saved_count(state, "stopped_epoch")
+        self.best_epoch = saved_count(state, "best_epoch")
+        self.best_weights = saved_weights(state, "best_weights", self.model)

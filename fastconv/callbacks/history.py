@@ -7,6 +7,7 @@ from typing import Any
 
 from .base import Callback
 from .names import Logs
+from .saved import saved_count
 
 
 class History(Callback):
@@ -40,7 +41,7 @@ class History(Callback):
         return {"epoch": list(self.epoch), "history": {k: list(v) for k, v in self.history.items()}}
 
     def set_state(self, state: Mapping[str, Any]) -> None:
-        self.epoch = [int(epoch) for epoch in state["epoch"]]
+        self.epoch = [saved_count({"epoch": epoch}, "epoch") for epoch in state["epoch"]]
         self.history = Logs({name: list(values) for name, values in state["history"].items()})
 
 

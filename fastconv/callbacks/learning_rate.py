@@ -10,6 +10,7 @@ from typing import Any
 from .base import Callback
 from .monitor import MonitorCallback, finite_number, whole_number
 from .output import say
+from .saved import saved_count
 
 
 class LearningRateScheduler(Callback):
@@ -152,5 +153,5 @@ class ReduceLROnPlateau(MonitorCallback):
 
     def set_state(self, state: Mapping[str, Any]) -> None:
         super().set_state(state)
-        self.wait = int(state["wait"])
-        self.cooldown_counter = int(state["cooldown_counter"])
+        self.wait = saved_count(state, "wait")
+        self.cooldown_counter = saved_count(state, "cooldown_counter")

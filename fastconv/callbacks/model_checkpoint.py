@@ -12,6 +12,7 @@ from typing import Any
 from .monitor import MonitorCallback, whole_number
 from .names import LogNames, Logs
 from .output import say
+from .saved import saved_count, saved_texts
 
 
 class ModelCheckpoint(MonitorCallback):
@@ -207,6 +208,7 @@ class ModelCheckpoint(MonitorCallback):
 
     def set_state(self, state: Mapping[str, Any]) -> None:
         super().set_state(state)
-        self._batches_since_save = int(state["batches_since_save"])
-        self._epochs_since_save = int(state.get("epochs_since_save", 0))
-        self.saved_paths = list(state["saved_paths"])
+        self._batches_since_save = saved_count(state, "batches_since_save")
+        state = {"epochs_since_save": 0, **state}  # which older files do not tell
+        self._epochs_since_save = saved_count(state, "epochs_since_save")
+        self.saved_paths = saved_texts(state, "saved_paths")

@@ -11,6 +11,7 @@ import numpy as np
 from .. import metrics
 from .base import Callback
 from .names import LogNames
+from .saved import saved_number
 
 
 class MonitorCallback(Callback):
@@ -119,7 +120,7 @@ class MonitorCallback(Callback):
         return {"best": self.best}
 
     def set_state(self, state: Mapping[str, Any]) -> None:
-        self.best = state["best"]
+        self.best = saved_number(state, "best")
         self._seen = self.best is not None
 
 

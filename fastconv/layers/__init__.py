@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..utils import class_name as saved_name
+from ..utils import custom_object
 from .activation import Activation, ReLU
 from .base import Layer
 from .batch_normalization import BatchNormalization
@@ -43,11 +45,15 @@ _CLASSES: dict[str, type[Layer]] = {
 
 
 def get(class_name: str, custom_objects: dict[str, type[Layer]] | None = None) -> type[Layer]:
-    """Return the layer class of a name, from `custom_objects` first.
+    """Return the layer class of a name, from `custom_objects` and their scopes first.
 
     Raises ValueError for an unknown name, TypeError if what was found is no layer class.
     """
-    found = (custom_objects or {}).get(class_name) or _CLASSES.get(class_name)
+    found = (
+        (custom_objects or {}).get(class_name)
+        or custom_object(class_name)
+        or _CLASSES.get(class_name)
+    )
     if found is None:
         raise ValueError(
             f"layers: unknown layer {class_name!r}; known are {', '.join(_CLASSES)}; a class of "
@@ -60,7 +66,7 @@ def get(class_name: str, custom_objects: dict[str, type[Layer]] | None = None) -
 
 def serialize(layer: Layer) -> dict[str, Any]:
     """Return {"class_name", "config"} of a layer; it fits JSON."""
-    return {"class_name": type(layer).__name__, "config": layer.get_config()}
+    return {"class_name": saved_name(layer, _CLASSES), "config": layer.get_config()}
 
 
 def deserialize(

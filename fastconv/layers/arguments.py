@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+
+from ..geometry import LARGEST_SAMPLE
 
 Shape = tuple[int | None, ...]
 
@@ -21,6 +24,10 @@ def checked_input_shape(shape: Sequence[int | None], owner: str) -> Shape:
                 f"{owner}: input_shape is {shape!r}; give the sizes of one sample, "
                 "without the batch, for example (100, 100, 3)"
             )
+    if math.prod(size or 1 for size in sizes) > LARGEST_SAMPLE:
+        raise ValueError(
+            f"{owner}: input_shape is {shape!r}; a sample may have {LARGEST_SAMPLE} numbers at most"
+        )
     return tuple(None if size is None else int(size) for size in sizes)
 
 
@@ -52,6 +59,16 @@ def check_call_takes_training(call: Callable[..., Any], owner: str) -> None:
             f"{owner}: call({', '.join(parameters)}) does not take 'training'; "
             "define it as call(self, x, training=False)"
         )
+
+
+def lost_arguments(cls: type) -> list[str]:
+    """Return the constructor's arguments that came with a class below its `get_config`'s.
+
+    What `get_config` returns does not know them: they would be lost.
+    """
+    writer = next(parent for parent in cls.__mro__ if "get_config" in parent.__dict__)
+    known = constructor_arguments(writer)
+    return [name for name in constructor_arguments(cls) if name not in known]
 
 
 def constructor_arguments(cls: type) -> list[str]:

@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 
 from .. import initializers
+from .._json import Configured
 from .._options import Strict, truth
 from .._validation import channels_last, number_array
 from ..utils import automatic_name
@@ -35,13 +36,14 @@ from .arguments import (
     checked_input_shape,
     checked_name,
     constructor_arguments,
+    lost_arguments,
 )
 from .options import LayerOption
 from .parameter import Parameter
 from .workspace import OfWorkspace, Plan, Workspace, Workspaces
 
 
-class Layer(Strict):
+class Layer(Strict, Configured):
     """A step of a model: an array of a batch in, an array of a batch out.
 
     A subclass defines `call` and, to be trained, `backward`; one with weights
@@ -184,11 +186,7 @@ class Layer(Strict):
 
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments; they fit JSON."""
-        # Arguments that came with a class below the one whose get_config this is would be lost.
-        writer = next(cls for cls in type(self).__mro__ if "get_config" in cls.__dict__)
-        known = constructor_arguments(writer)
-        lost = [name for name in constructor_arguments(type(self)) if name not in known]
-        if lost:
+        if lost := lost_arguments(type(self)):
             raise NotImplementedError(
                 f"{self.label}: the constructor takes {', '.join(lost)}, so the class "
                 "must define get_config() to be saved"
@@ -316,7 +314,8 @@ class Layer(Strict):
                 "that no other weight of the layer has"
             )
         chosen = initializers.get(initializer, owner=self.label)
-        parameter = Parameter(name, chosen(tuple(shape)), trainable=trainable)
+        value = initializers.initial_value(chosen, name, tuple(shape))
+        parameter = Parameter(name, value, trainable=trainable)
         self._parameters.append(parameter)
         return parameter
 

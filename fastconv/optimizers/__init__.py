@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..utils import class_name, custom_object
 from . import schedules
 from .adam import Adam
 from .base import Optimizer
@@ -31,7 +32,7 @@ def get(identifier: Any) -> Optimizer:
             f"optimizers: {identifier!r} is no optimizer; give a name ({', '.join(_CLASSES)}) or "
             "an Optimizer"
         )
-    found = _CLASSES.get(name.lower())
+    found = custom_object(name) or _CLASSES.get(name.lower())
     if found is None:
         raise ValueError(f"optimizers: unknown optimizer {name!r}; known are {', '.join(_CLASSES)}")
     return found.from_config(config)
@@ -39,4 +40,5 @@ def get(identifier: Any) -> Optimizer:
 
 def serialize(optimizer: Optimizer) -> dict[str, Any]:
     """Return {"class_name", "config"}, which `get` turns into the same optimizer again."""
-    return {"class_name": type(optimizer).__name__, "config": optimizer.get_config()}
+    known = {cls.__name__: cls for cls in _CLASSES.values()}
+    return {"class_name": class_name(optimizer, known), "config": optimizer.get_config()}

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from .._json import Configured
 from .._options import Option, Strict, anything
 from ..ops import optim
 from .options import ClipOption, at_least_zero, count, optional
@@ -25,7 +26,7 @@ def latest_gradient(parameter: Trainable) -> Any:
     return parameter.gradient if deferred is None else deferred
 
 
-class Optimizer(Strict):
+class Optimizer(Strict, Configured):
     """Base class: `apply(parameters)` makes one step.
 
     An optimizer trains one model: what it keeps (`slot_names`) belongs to that model's

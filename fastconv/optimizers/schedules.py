@@ -8,8 +8,12 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
+from .._json import Configured
+from .._validation import real_number
+from ..utils import class_name, custom_object
 
-class LearningRateSchedule:
+
+class LearningRateSchedule(Configured):
     """Base class: a subclass defines `__call__(step)` and `get_config()`."""
 
     def __call__(self, step: int) -> float:
@@ -29,7 +33,7 @@ class LearningRateSchedule:
 
     def serialize(self) -> dict[str, Any]:
         """Return {"class_name", "config"}, which `get` turns into the same schedule again."""
-        return {"class_name": type(self).__name__, "config": self.get_config()}
+        return {"class_name": class_name(self, _CLASSES), "config": self.get_config()}
 
 
 class ExponentialDecay(LearningRateSchedule):
@@ -46,10 +50,13 @@ class ExponentialDecay(LearningRateSchedule):
         staircase: bool = False,
         name: str = "ExponentialDecay",
     ) -> None:
-        self.initial_learning_rate = initial_learning_rate
-        self.decay_steps = _positive(decay_steps, "decay_steps", "ExponentialDecay")
-        self.decay_rate = decay_rate
-        self.staircase = staircase
+        owner = "ExponentialDecay"
+        self.initial_learning_rate = real_number(
+            initial_learning_rate, "initial_learning_rate", owner
+        )
+        self.decay_steps = _positive(decay_steps, "decay_steps", owner)
+        self.decay_rate = real_number(decay_rate, "decay_rate", owner)
+        self.staircase = bool(staircase)
         self.name = name
 
     def __call__(self, step: int) -> float:
@@ -84,12 +91,17 @@ class CosineDecay(LearningRateSchedule):
         warmup_target: float | None = None,
         warmup_steps: int = 0,
     ) -> None:
-        self.initial_learning_rate = initial_learning_rate
-        self.decay_steps = _positive(decay_steps, "decay_steps", "CosineDecay")
-        self.alpha = alpha
+        owner = "CosineDecay"
+        self.initial_learning_rate = real_number(
+            initial_learning_rate, "initial_learning_rate", owner
+        )
+        self.decay_steps = _positive(decay_steps, "decay_steps", owner)
+        self.alpha = real_number(alpha, "alpha", owner)
         self.name = name
-        self.warmup_target = warmup_target
-        self.warmup_steps = warmup_steps
+        self.warmup_target = (
+            None if warmup_target is None else real_number(warmup_target, "warmup_target", owner)
+        )
+        self.warmup_steps = real_number(warmup_steps, "warmup_steps", owner)
 
     def __call__(self, step: int) -> float:
         top = self.initial_learning_rate
@@ -122,17 +134,18 @@ class PiecewiseConstantDecay(LearningRateSchedule):
         values: Sequence[float],
         name: str = "PiecewiseConstant",
     ) -> None:
+        owner = "PiecewiseConstantDecay"
+        boundaries = [real_number(step, "boundaries", owner) for step in boundaries]
+        values = [real_number(value, "values", owner) for value in values]
         if len(boundaries) != len(values) - 1:
             raise ValueError(
-                f"PiecewiseConstantDecay: {len(boundaries)} boundaries and {len(values)} values "
+                f"{owner}: {len(boundaries)} boundaries and {len(values)} values "
                 "were given; there must be one value more than boundaries"
             )
         if any(low >= high for low, high in pairwise(boundaries)):
-            raise ValueError(
-                f"PiecewiseConstantDecay: boundaries are {list(boundaries)}; they must increase"
-            )
-        self.boundaries = list(boundaries)
-        self.values = list(values)
+            raise ValueError(f"{owner}: boundaries are {boundaries}; they must increase")
+        self.boundaries = boundaries
+        self.values = values
         self.name = name
 
     def __call__(self, step: int) -> float:
@@ -147,15 +160,17 @@ def get(identifier: Any) -> LearningRateSchedule:
     if isinstance(identifier, LearningRateSchedule):
         return identifier
     name = identifier.get("class_name") if isinstance(identifier, dict) else None
-    if name not in _CLASSES:
+    found = (custom_object(name) or _CLASSES.get(name)) if isinstance(name, str) else None
+    if found is None:
         raise ValueError(
             f"schedules: {identifier!r} is no learning-rate schedule; known are "
             f"{', '.join(_CLASSES)}"
         )
-    return _CLASSES[name].from_config(identifier.get("config") or {})
+    return found.from_config(identifier.get("config") or {})
 
 
-def _positive(value: float, argument: str, owner: str) -> float:
+def _positive(value: Any, argument: str, owner: str) -> float:
+    value = real_number(value, argument, owner)
     if not value > 0:
         raise ValueError(f"{owner}: {argument} is {value!r}; it must be above 0")
     return value

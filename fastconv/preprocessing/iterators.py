@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import os
 import threading
 from collections.abc import Callable, Iterable
@@ -185,11 +186,18 @@ class Iterator:
             return {"seed": self.seed, "epoch": self._epoch, "step": self._step}
 
     def set_state(self, state: dict[str, int]) -> None:
-        """Go on from where `get_state` was called."""
-        if self._prefetcher is not None and int(state["seed"]) != self.seed:
+        """Go on from where `get_state` was called; on an error nothing is changed."""
+        seed, epoch, step = (operator.index(state[name]) for name in ("seed", "epoch", "step"))
+        if seed < 0:
+            raise ValueError(f"{type(self).__name__}: the state's seed is {seed}")
+        before, self.seed = self.seed, seed
+        if self._prefetcher is not None and seed != before:
             self._prefetcher.close()  # what it made ahead is of the other seed
-        self.seed = int(state["seed"])
-        self.seek(state["epoch"], state.get("step", 0))
+        try:
+            self.seek(epoch, step)
+        except ValueError:
+            self.seed = before
+            raise
 
     def _prepare(self) -> None:
         """Do what makes all batches cheaper; called before the second one and later ones."""
