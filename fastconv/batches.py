@@ -111,7 +111,12 @@ class SequenceStream:
 
     def peek(self) -> Batch:
         """Return the first batch without taking it."""
-        return as_batch(self.sequence[self._index], self._owner)
+        length = len(self.sequence)
+        for index in range(self._index, self._index + length - 1):
+            item = self.sequence[index % length]
+            if has_rows(item):
+                return as_batch(item, self._owner)
+        return as_batch(self.sequence[(self._index - 1) % length], self._owner)
 
     def all_labels(self) -> tuple[np.ndarray | None, np.ndarray | None]:
         """Return the labels and weights that can be seen beforehand: all rows of arrays."""
@@ -131,7 +136,8 @@ class SequenceStream:
                 self._end_pass()
             item = self.sequence[self._index]
             self._index += 1
-            yield as_batch(item, self._owner)
+            if has_rows(item):
+                yield as_batch(item, self._owner)
         if self._index >= len(self.sequence):
             self._end_pass()
 
@@ -139,7 +145,9 @@ class SequenceStream:
         """Yield the batches from the beginning without counting it as a pass."""
         length = len(self.sequence)
         for index in range(self.steps):
-            yield as_batch(self.sequence[index % length], self._owner)
+            item = self.sequence[index % length]
+            if has_rows(item):
+                yield as_batch(item, self._owner)
 
     def _end_pass(self) -> None:
         self._index = 0
@@ -294,6 +302,12 @@ def as_batch(item: Any, owner: str) -> Batch:
         )
     x, y, weight = check_arrays(*parts, *(None,) * (3 - len(parts)), owner)
     return Batch(np.ascontiguousarray(x, np.float32), y, weight)
+
+
+def has_rows(item: Any) -> bool:
+    """Whether a batch has rows: an iterator of files has none left where all of them broke."""
+    x = item[0] if isinstance(item, tuple) and item else item
+    return getattr(x, "shape", (1,))[:1] != (0,)
 
 
 def split_validation(fraction: float, x: Any, y: Any, sample_weight: Any, owner: str) -> tuple:

@@ -210,12 +210,16 @@ def test_broken_images_are_not_in_the_file(folder, tmp_path):
 
 
 def test_a_bar_on_a_terminal_when_it_takes_long(folder, monkeypatch):
-    import tqdm
+    import tqdm.auto
 
     shown = []
-    monkeypatch.setattr(
-        tqdm, "tqdm", lambda items, title, total, **rest: shown.append((title, total)) or items
-    )
+
+    class Bar(tqdm.auto.tqdm):
+        def __init__(self, items, title, total, **rest):
+            shown.append((title, total))
+            super().__init__(items, title, total, **rest)
+
+    monkeypatch.setattr(tqdm.auto, "tqdm", Bar)
     flow(folder).decode()
     flow(folder, progress=False).decode()
     assert shown == [("Decoding", 13)]

@@ -98,17 +98,20 @@ class DirectoryIterator(FileIterator):
             )
         self.class_indices = {name: number for number, name in enumerate(names)}
         self.num_classes = len(names)
-        self._list_files(follow_links)
-        self._warn_of_classes(chosen=bool(classes))
-        self._take_files(self.filepaths, batch_size, shuffle, seed, prefetch)
+        listing, numbers, listed = self._list_files(follow_links)
+        self._warn_of_classes(listing["classes"], chosen=bool(classes))
+        self._take_files(listing, numbers, listed, batch_size, shuffle, seed, prefetch)
 
     @property
     def labels(self) -> np.ndarray:
         """Class numbers of the images, (samples,) int32."""
         return self.classes
 
-    def _list_files(self, follow_links: bool) -> None:
-        """Find the images of every class, report what is no image, and print the count."""
+    def _list_files(self, follow_links: bool) -> tuple[dict[str, Any], list[int], int]:
+        """Find the images of every class, report what is no image, and print the count.
+
+        Returns what is known of each, their numbers in the listing, and how long that is.
+        """
         filenames: list[str] = []
         classes: list[int] = []
         for name, number in self.class_indices.items():
@@ -122,9 +125,11 @@ class DirectoryIterator(FileIterator):
             classes += [number] * len(found)
         paths = [os.path.join(self.directory, name) for name in filenames]
         sound = self._readable(paths)
-        self.filenames = [filenames[i] for i in sound]
-        self.filepaths = [paths[i] for i in sound]
-        self.classes = np.array([classes[i] for i in sound], np.int32)
+        listing = {
+            "filenames": [filenames[i] for i in sound],
+            "filepaths": [paths[i] for i in sound],
+            "classes": np.array([classes[i] for i in sound], np.int32),
+        }
         print(f"Found {len(sound)} images belonging to {self.num_classes} classes.")
         if not sound:
             part = f" for subset={self.subset!r}" if self.subset else ""
@@ -132,10 +137,11 @@ class DirectoryIterator(FileIterator):
                 f"{self.owner}: {self.directory!r} has no images{part}; one sub-folder per class "
                 f"with files ending in {', '.join(ENDINGS)} is expected"
             )
+        return listing, sound, len(paths)
 
-    def _warn_of_classes(self, chosen: bool) -> None:
+    def _warn_of_classes(self, classes: np.ndarray, chosen: bool) -> None:
         """Warn of what trains a model badly: classes without images, a single class."""
-        counts = np.bincount(self.classes, minlength=self.num_classes)
+        counts = np.bincount(classes, minlength=self.num_classes)
         empty = [name for name, number in self.class_indices.items() if counts[number] == 0]
         if empty:
             warnings.warn(
@@ -155,4 +161,5 @@ class DirectoryIterator(FileIterator):
         batch, used = self._images(indices, epoch, threads)
         if self.class_mode is None:
             return batch
-        return batch, targets_of(self.class_mode, batch, self.classes[used], self.num_classes)
+        numbers = self._listing["classes"][used]
+        return batch, targets_of(self.class_mode, batch, numbers, self.num_classes)

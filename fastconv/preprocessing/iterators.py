@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
 import threading
 from collections.abc import Callable, Iterable
@@ -57,6 +59,7 @@ class Iterator:
     ) -> None:
         owner = type(self).__name__
         self.n = n
+        self._places = n  # in an epoch; an image that breaks later leaves its own empty
         self.batch_size = positive_integer(batch_size, "batch_size", owner)
         self.shuffle = bool(shuffle)
         if seed is None:
@@ -76,7 +79,7 @@ class Iterator:
         self._prefetcher = Prefetcher(depth) if depth else None
 
     def __len__(self) -> int:
-        return -(-self.n // self.batch_size)
+        return -(-self._places // self.batch_size)
 
     def __getitem__(self, step: int) -> Any:
         """Return batch `step` of the epoch set by `set_epoch`."""
@@ -201,12 +204,16 @@ class Iterator:
     def _order(self, epoch: int) -> np.ndarray:
         """Return the order of the images in `epoch`."""
         if not self.shuffle:
-            return np.arange(self.n)
+            return np.arange(self._places)
         kept = self._last_order
         if kept is None or kept[:2] != (self.seed, epoch):
             draw = np.random.default_rng(self._stream(epoch, _ORDER_STREAM))
-            kept = self._last_order = (self.seed, epoch, draw.permutation(self.n))
+            kept = self._last_order = (self.seed, epoch, self._shuffled(draw))
         return kept[2]
+
+    def _shuffled(self, draw: np.random.Generator) -> np.ndarray:
+        """Return the places of an epoch in the order that `draw` gives them."""
+        return draw.permutation(self._places)
 
     def _stream(self, epoch: int, purpose: int) -> np.random.SeedSequence:
         return np.random.SeedSequence(self.seed, spawn_key=(epoch, purpose))
@@ -244,21 +251,54 @@ def prefetch_depth(prefetch: int | str, owner: str) -> int:
 
 
 class SavedBatches:
-    """Writes the batches of an iterator as image files, to look at what a model is given."""
+    """Writes the batches of an iterator as image files, to look at what a model is given.
+
+    No file is ever replaced, by whatever iterator, thread or process it was written; an image
+    that the same iterator gives again, such as the first batch after a look at it, is written
+    once.
+    """
 
     def __init__(self, folder: str | os.PathLike[str], prefix: str, file_format: str) -> None:
         self.folder = os.fspath(folder)
         self.prefix = prefix
         self.file_format = file_format
+        self._written: set[tuple[int, ...]] = set()
+        self._lock = threading.Lock()
         os.makedirs(self.folder, exist_ok=True)
 
-    def write(self, batch: np.ndarray, indices: np.ndarray, epoch: int) -> None:
-        """Write each image as `<prefix>_<image number>_<epoch>.<format>`."""
+    def write(self, batch: np.ndarray, numbers: np.ndarray, place: tuple[int, int]) -> None:
+        """Write each image as `<prefix>_<image number>_<epoch>.<format>`.
+
+        Where there is such a file, as of another iterator, `_1`, `_2` ... is put behind the epoch.
+
+        Args:
+            place: seed and epoch, which make the images together with their numbers.
+        """
+        for image, number in zip(batch, numbers.tolist(), strict=True):
+            with self._lock:
+                if (*place, number) in self._written:
+                    continue
+                self._written.add((*place, number))
+            self._write_one(image, f"{self.prefix}_{number}_{place[1]}")
+
+    def _write_one(self, image: np.ndarray, name: str) -> None:
         from .image_files import save_img
 
-        for image, index in zip(batch, indices, strict=True):
-            name = f"{self.prefix}_{index}_{epoch}.{self.file_format}"
-            save_img(os.path.join(self.folder, name), image)
+        for ending in itertools.chain([""], (f"_{count}" for count in itertools.count(1))):
+            path = os.path.join(self.folder, f"{name}{ending}.{self.file_format}")
+            try:
+                # Made here, so that of several writers one gets the name.
+                with open(path, "xb") as file:
+                    save_img(file, image, file_format=self.file_format)
+            except FileExistsError:
+                continue
+            except BaseException as error:
+                if isinstance(error, OSError) and error.filename is None:
+                    error.filename = path  # a full disk does not say which file it was
+                with contextlib.suppress(OSError):
+                    os.remove(path)
+                raise
+            return
 
 
 class NumpyArrayIterator(Iterator):
@@ -331,7 +371,7 @@ class NumpyArrayIterator(Iterator):
             threads,
         )
         if self._saved is not None:
-            self._saved.write(batch, indices, epoch)
+            self._saved.write(batch, indices, (self.seed, epoch))
         if self.y is None and self.sample_weight is None:
             return batch
         targets = None if self.y is None else self.y[indices]
