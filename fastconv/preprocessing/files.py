@@ -13,9 +13,10 @@ import numpy as np
 from .._validation import positive_pair
 from . import image_files
 from .batching import is_one_pass, process_batch
-from .iterators import Iterator, SavedBatches
+from .iterators import Iterator, described
 from .listing import in_threads, report_unreadable, shortened
 from .pixel_cache import DiskPixelCache, PixelCache, cache_key
+from .saved_batches import SavedBatches
 
 if TYPE_CHECKING:
     from .generator import ImageDataGenerator
@@ -162,6 +163,11 @@ class FileIterator(Iterator):
             array = isinstance(values, np.ndarray)
             setattr(self, name, values[shown] if array else [values[i] for i in shown])
         self.samples = self.n = len(shown)
+
+    def _described(self) -> str:
+        classes = f" of {self.num_classes} classes" if self.num_classes else ""
+        place = f" in {self.directory!r}" if self.directory else ""
+        return classes + place + described(self.image_shape, self.image_data_generator)
 
     def _shuffled(self, draw: np.random.Generator) -> np.ndarray:
         # Of all that were listed, so that each one's place does not depend on the others.

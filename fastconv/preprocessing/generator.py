@@ -20,7 +20,9 @@ from .ranges import (
     number,
     one_of,
     pair,
+    plain,
     shifts,
+    signed_number,
     zoom_pair,
 )
 
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 _ORDERS = (0, 1, 3)
 # Random numbers that one image takes, each with its own place.
 DRAWS = 12
+_MEASURED = ("mean", "std", "_principal_axes")  # by `fit`, too long to be shown
 
 
 class ImageDataGenerator(Normalization):
@@ -128,14 +131,25 @@ class ImageDataGenerator(Normalization):
         self.horizontal_flip = bool(horizontal_flip)
         self.vertical_flip = bool(vertical_flip)
         self.fill_mode = one_of(fill_mode, augmentation.FILL_MODES, "fill_mode")
-        self.cval = cval
+        self.cval = signed_number(cval, "cval")
         self.interpolation_order = one_of(interpolation_order, _ORDERS, "interpolation_order")
         if not 0 <= number(validation_split, "validation_split") < 1:
             raise ValueError(
                 f"{OWNER}: validation_split is {validation_split}; a fraction between 0 and 1 "
                 "is accepted"
             )
-        self.validation_split = validation_split
+        self.validation_split = plain(validation_split)
+
+    def __repr__(self) -> str:
+        usual = vars(ImageDataGenerator())
+        chosen = [
+            f"{name}={getattr(value, '__qualname__', None) or repr(value)}"
+            for name, value in vars(self).items()
+            if name in usual and name not in _MEASURED and value != usual[name]
+        ]
+        if self.mean is not None:
+            chosen.append("fitted")
+        return f"{type(self).__name__}({', '.join(chosen)})"
 
     def flow(
         self,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import itertools
 import os
 import threading
 from collections.abc import Callable, Iterable
@@ -13,8 +11,10 @@ import numpy as np
 
 from .._validation import positive_integer
 from ..runtime import get_num_threads
+from .arrays import check_same_classes, column, image_array
 from .batching import is_one_pass, process_batch
 from .prefetch import Prefetcher
+from .saved_batches import SavedBatches
 
 if TYPE_CHECKING:
     from .generator import ImageDataGenerator
@@ -77,6 +77,17 @@ class Iterator:
         self._always_ahead = prefetch != "auto"
         depth = prefetch_depth(prefetch, owner)
         self._prefetcher = Prefetcher(depth) if depth else None
+
+    def __repr__(self) -> str:
+        order = f"shuffled by seed {self.seed}" if self.shuffle else "in their order"
+        return (
+            f"<{type(self).__name__}: {self.n} images{self._described()}, {len(self)} batches of "
+            f"up to {self.batch_size}, {order}>"
+        )
+
+    def _described(self) -> str:
+        """Say, for `repr`, what the images are."""
+        return ""
 
     def __len__(self) -> int:
         return -(-self._places // self.batch_size)
@@ -250,57 +261,6 @@ def prefetch_depth(prefetch: int | str, owner: str) -> int:
     return int(prefetch)
 
 
-class SavedBatches:
-    """Writes the batches of an iterator as image files, to look at what a model is given.
-
-    No file is ever replaced, by whatever iterator, thread or process it was written; an image
-    that the same iterator gives again, such as the first batch after a look at it, is written
-    once.
-    """
-
-    def __init__(self, folder: str | os.PathLike[str], prefix: str, file_format: str) -> None:
-        self.folder = os.fspath(folder)
-        self.prefix = prefix
-        self.file_format = file_format
-        self._written: set[tuple[int, ...]] = set()
-        self._lock = threading.Lock()
-        os.makedirs(self.folder, exist_ok=True)
-
-    def write(self, batch: np.ndarray, numbers: np.ndarray, place: tuple[int, int]) -> None:
-        """Write each image as `<prefix>_<image number>_<epoch>.<format>`.
-
-        Where there is such a file, as of another iterator, `_1`, `_2` ... is put behind the epoch.
-
-        Args:
-            place: seed and epoch, which make the images together with their numbers.
-        """
-        for image, number in zip(batch, numbers.tolist(), strict=True):
-            with self._lock:
-                if (*place, number) in self._written:
-                    continue
-                self._written.add((*place, number))
-            self._write_one(image, f"{self.prefix}_{number}_{place[1]}")
-
-    def _write_one(self, image: np.ndarray, name: str) -> None:
-        from .image_files import save_img
-
-        for ending in itertools.chain([""], (f"_{count}" for count in itertools.count(1))):
-            path = os.path.join(self.folder, f"{name}{ending}.{self.file_format}")
-            try:
-                # Made here, so that of several writers one gets the name.
-                with open(path, "xb") as file:
-                    save_img(file, image, file_format=self.file_format)
-            except FileExistsError:
-                continue
-            except BaseException as error:
-                if isinstance(error, OSError) and error.filename is None:
-                    error.filename = path  # a full disk does not say which file it was
-                with contextlib.suppress(OSError):
-                    os.remove(path)
-                raise
-            return
-
-
 class NumpyArrayIterator(Iterator):
     """Batches of images from arrays.
 
@@ -332,15 +292,15 @@ class NumpyArrayIterator(Iterator):
         ignore_class_split: bool = False,
         prefetch: int | str = "auto",
     ) -> None:
-        x = _images(x)
-        y = _column(y, "y", len(x))
-        sample_weight = _column(sample_weight, "sample_weight", len(x))
+        x = image_array(x)
+        y = column(y, "y", len(x))
+        sample_weight = column(sample_weight, "sample_weight", len(x))
         if subset is not None:
             first, last = subset_bounds(
                 len(x), subset, image_data_generator.validation_split, "flow"
             )
             if y is not None and not ignore_class_split:
-                _check_same_classes(y, first, last)
+                check_same_classes(y, first, last)
             x = x[first:last]
             y = None if y is None else y[first:last]
             sample_weight = None if sample_weight is None else sample_weight[first:last]
@@ -357,6 +317,9 @@ class NumpyArrayIterator(Iterator):
     def image_shape(self) -> tuple[int, ...]:
         """(height, width, channels) of the images."""
         return self.x.shape[1:]
+
+    def _described(self) -> str:
+        return described(self.image_shape, self.image_data_generator)
 
     def _waits(self) -> bool:
         return self._saved is not None or not is_one_pass(self.image_data_generator)
@@ -380,6 +343,11 @@ class NumpyArrayIterator(Iterator):
         return batch, targets, self.sample_weight[indices]
 
 
+def described(shape: tuple[int, ...], generator: ImageDataGenerator) -> str:
+    """Say, for `repr`, how large images are and what is done to them."""
+    return f" of {' x '.join(map(str, shape))} by {generator!r}"
+
+
 def subset_bounds(count: int, subset: str, validation_split: float, owner: str) -> tuple[int, int]:
     """Return the first and the end of a subset; validation takes the front."""
     if subset not in ("training", "validation"):
@@ -393,37 +361,3 @@ def subset_bounds(count: int, subset: str, validation_split: float, owner: str) 
         )
     middle = int(count * validation_split)
     return (0, middle) if subset == "validation" else (middle, count)
-
-
-def _images(x: Any) -> np.ndarray:
-    try:
-        x = np.asarray(x)
-        images = x if x.dtype == np.uint8 else x.astype(np.float32, copy=False)
-    except (TypeError, ValueError):
-        raise TypeError(
-            "flow: x cannot be made an array of numbers; give one array of images"
-        ) from None
-    if images.ndim != 4:
-        raise ValueError(
-            f"flow: x has shape {images.shape}; (images, height, width, channels) is needed"
-        )
-    return images
-
-
-def _column(values: Any, argument: str, count: int) -> np.ndarray | None:
-    if values is None:
-        return None
-    values = np.asarray(values)
-    if values.ndim == 0 or len(values) != count:
-        raise ValueError(f"flow: {argument} has shape {values.shape}; x has {count} images")
-    return values
-
-
-def _check_same_classes(y: np.ndarray, first: int, last: int) -> None:
-    inside = np.unique(y[first:last], axis=0)
-    outside = np.unique(np.concatenate([y[:first], y[last:]]), axis=0)
-    if not np.array_equal(inside, outside):
-        raise ValueError(
-            "flow: the training and the validation subset do not have the same classes; shuffle "
-            "x and y first, or give ignore_class_split=True"
-        )
