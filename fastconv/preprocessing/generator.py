@@ -46,6 +46,14 @@ class ImageDataGenerator(Normalization):
     Random numbers come from (seed, epoch, image number) alone: batches do not
     depend on the batch size, on threads or on what else is random.
 
+    Where Keras differs: `width_shift_range` moves columns and
+    `height_shift_range` rows (Keras 3 has them the other way round); a
+    `shear_range` below 1 is a fraction, not degrees; "constant" blends into
+    `cval` over one pixel and "wrap" repeats after the picture's size (SciPy,
+    which Keras uses, cuts sharply and repeats one pixel earlier); order 3 is a
+    bicubic kernel, not a spline; brightness is not rounded to whole levels.
+    Files are read by `load_img`, which names its own differences.
+
     Args:
         featurewise_center, featurewise_std_normalization, zca_whitening:
             normalize by what `fit` measured on sample data.
@@ -69,7 +77,8 @@ class ImageDataGenerator(Normalization):
         horizontal_flip, vertical_flip: mirror every second image on average.
         rescale: factor for all values, such as 1 / 255; None leaves them.
         preprocessing_function: takes and returns one image, after the random
-            changes. Slow, as are subclasses that replace a step: Python code
+            changes. A saved model cannot hold it, nor the whitening: the
+            commands `predict` and `evaluate` refuse such a model. Slow, as are subclasses that replace a step: Python code
             for each image, where all else runs in one compiled pass.
         validation_split: the fraction of the data that `subset="validation"`
             takes, from the front.

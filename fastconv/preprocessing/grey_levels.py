@@ -100,7 +100,7 @@ def remark_on(image: Image, bits: int | None = None) -> Remark | None:
         if colours is None or (bits or _tag(image, _BITS_TAG)) != 16:
             return None
         # Pillow keeps the upper half of 16 bits.
-        values = np.asarray(image)[..., :colours].astype(np.uint16) << 8
+        values = np.asarray(image)[..., :colours].max(axis=-1).astype(np.uint16) << 8
     if values is None or np.count_nonzero(values >= _DARK) > 1 + values.size // 1000:
         return None
     used = int(values[values < _DARK].max(initial=0))
