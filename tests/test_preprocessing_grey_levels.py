@@ -1,4 +1,4 @@
-"""Grey of more than 8 bits: the file says what is white, no single pixel does, and doubts are told."""
+"""Grey of more than 8 bits: the file says what is white, no single pixel does; doubts are told."""
 
 from __future__ import annotations
 

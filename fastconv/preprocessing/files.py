@@ -237,22 +237,32 @@ class FileIterator(Iterator):
         reason = str(error.__cause__ or error.strerror or error)
         return f"{self._paths[index]} ({reason})"
 
+    def _save(self, batch: Any, epoch: int, step: int) -> None:
+        if self._saved is None:
+            return
+        images = batch[0] if isinstance(batch, tuple) else batch
+        indices = self._indices(epoch, step)
+        sound = ~np.isin(indices, list(self._broken))
+        if self._rows_stay:
+            images = images[sound]
+        # Of a batch made ahead, before another one of its images broke, nobody knows which is
+        # which any more.
+        if len(images) == np.count_nonzero(sound):
+            self._saved.write(images, self._numbers[indices[sound]], (self.seed, epoch))
+
     def _images(
         self, indices: np.ndarray, epoch: int, threads: int | None
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return the finished batch, and the indices of the images it holds."""
         source, rows, used = self._read(indices)
-        numbers = self._numbers[used]
         batch = process_batch(
             self.image_data_generator,
             source,
             rows,
-            self._image_generators(numbers, epoch),
+            self._image_generators(self._numbers[used], epoch),
             lambda i: repr(self._paths[used[i]]),
             threads,
         )
-        if self._saved is not None:
-            self._saved.write(batch, numbers, (self.seed, epoch))
         if self._rows_stay and len(used) < len(indices):
             whole = np.full((len(indices), *self.image_shape), np.nan, np.float32)
             whole[np.isin(indices, used)] = batch

@@ -77,9 +77,10 @@ class ImageDataGenerator(Normalization):
         horizontal_flip, vertical_flip: mirror every second image on average.
         rescale: factor for all values, such as 1 / 255; None leaves them.
         preprocessing_function: takes and returns one image, after the random
-            changes. A saved model cannot hold it, nor the whitening: the
-            commands `predict` and `evaluate` refuse such a model. Slow, as are subclasses that replace a step: Python code
-            for each image, where all else runs in one compiled pass.
+            changes. Slow, as are subclasses that replace a step: Python code
+            for each image, where all else runs in one compiled pass. A saved
+            model cannot hold it, nor the whitening: the commands `predict` and
+            `evaluate` refuse such a model.
         validation_split: the fraction of the data that `subset="validation"`
             takes, from the front.
         interpolation_order: 0 nearest pixel, 1 linear, 3 cubic; 0 and 3 are

@@ -114,12 +114,17 @@ class Iterator:
 
     def batch(self, epoch: int, step: int) -> Any:
         """Return the batch: the same for the same numbers, whatever came before."""
-        return self._make(epoch, step, None)
+        batch = self._make(epoch, step, None)
+        self._save(batch, epoch, step)
+        return batch
 
     def _make(self, epoch: int, step: int, threads: int | None) -> Any:
+        return self._assemble(self._indices(epoch, step), epoch, threads)
+
+    def _indices(self, epoch: int, step: int) -> np.ndarray:
+        """Return which images a batch is made of."""
         first = step * self.batch_size
-        indices = self._order(epoch)[first : first + self.batch_size]
-        return self._assemble(indices, epoch, threads)
+        return self._order(epoch)[first : first + self.batch_size]
 
     def _make_ahead(self, epoch: int, step: int) -> Any:
         # Few threads: the others are the model's, and every thread that calls
@@ -136,7 +141,10 @@ class Iterator:
         ready = self._prefetcher.take((epoch, step))
         batch = self.batch(epoch, step) if ready is None else None
         self._prefetcher.expect(following, self._make_ahead)
-        return batch if ready is None else ready.result()
+        if ready is not None:
+            batch = ready.result()
+            self._save(batch, epoch, step)
+        return batch
 
     def _makes_ahead(self) -> bool:
         return self._prefetcher is not None and (self._always_ahead or self._waits())
@@ -207,6 +215,9 @@ class Iterator:
 
     def _prepare(self) -> None:
         """Do what makes all batches cheaper; called before the second one and later ones."""
+
+    def _save(self, batch: Any, epoch: int, step: int) -> None:
+        """Write a batch that is given out as files, where that is asked for."""
 
     def _assemble(self, indices: np.ndarray, epoch: int, threads: int | None) -> Any:
         """Return the batch of the images with these numbers, with so many kernel threads."""
@@ -324,6 +335,11 @@ class NumpyArrayIterator(Iterator):
     def _waits(self) -> bool:
         return self._saved is not None or not is_one_pass(self.image_data_generator)
 
+    def _save(self, batch: Any, epoch: int, step: int) -> None:
+        if self._saved is not None:
+            images = batch[0] if isinstance(batch, tuple) else batch
+            self._saved.write(images, self._indices(epoch, step), (self.seed, epoch))
+
     def _assemble(self, indices: np.ndarray, epoch: int, threads: int | None) -> Any:
         batch = process_batch(
             self.image_data_generator,
@@ -333,8 +349,6 @@ class NumpyArrayIterator(Iterator):
             lambda i: f"image {indices[i]} of x",
             threads,
         )
-        if self._saved is not None:
-            self._saved.write(batch, indices, (self.seed, epoch))
         if self.y is None and self.sample_weight is None:
             return batch
         targets = None if self.y is None else self.y[indices]

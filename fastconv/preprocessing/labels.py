@@ -46,7 +46,7 @@ def raw_targets(labels: Sequence[Any] | np.ndarray, owner: str) -> np.ndarray:
         raise ValueError(f"{owner}: labels are not of one shape ({error}); {accepted}") from None
     if array.dtype.kind not in "buif":
         wrong = [row for row, value in enumerate(rows) if not isinstance(value, numbers.Real)]
-        _refuse(wrong or range(len(rows)), rows, f"{owner}: labels", accepted)
+        _refuse(wrong, rows, f"{owner}: labels", accepted)
     with np.errstate(over="ignore"):
         targets = array.astype(np.float32)
     finite = np.isfinite(targets.reshape(len(targets), -1)).all(axis=1)
