@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _COLOR_MODES = {1: "grayscale", 3: "rgb", 4: "rgba"}
 _DEFAULT_RESCALE = 1 / 255
+_LONGEST_NAMES = 200  # characters of what a file may bring into an error's text
+_STATISTICS = {"mean": "featurewise_center", "std": "featurewise_std_normalization"}
 _SWITCHES = ("samplewise_center", "samplewise_std_normalization", "keep_aspect_ratio", "draft")
 
 
@@ -85,14 +87,16 @@ class ImageInput:
         for name in _SWITCHES:
             if getattr(generator, name, getattr(iterator, name, False)):
                 noted[name] = True
-        for name, option in (
-            ("mean", "featurewise_center"),
-            ("std", "featurewise_std_normalization"),
-        ):
-            # What was not measured was left out of training, with a warning.
-            if getattr(generator, option) and getattr(generator, name) is not None:
-                noted[name] = getattr(generator, name).ravel().tolist()
-        if lost := list(_not_kept(generator)):
+        lost = list(_not_kept(generator))
+        for name, option in _STATISTICS.items():
+            values = getattr(generator, name)
+            if not getattr(generator, option) or values is None:
+                continue  # what was not measured was left out of training, with a warning
+            if np.size(values) == iterator.image_shape[-1]:
+                noted[name] = np.ravel(values).tolist()
+            else:
+                lost.append(f"{name} of shape {np.shape(values)}")
+        if lost:
             noted["not_kept"] = lost
         model.metadata["images"] = noted
 
@@ -134,7 +138,8 @@ class _Notes:
 
     def refuse_what_is_not_kept(self) -> None:
         lost = self._noted.get("not_kept", [])
-        if not isinstance(lost, list) or not all(isinstance(name, str) for name in lost):
+        names = isinstance(lost, list) and all(isinstance(n, str) and n.isprintable() for n in lost)
+        if not names or sum(map(len, lost)) > _LONGEST_NAMES:
             raise self._wrong("not_kept", lost, "a list of names")
         if lost:
             raise ValueError(
@@ -144,10 +149,11 @@ class _Notes:
             )
 
     def interpolation(self) -> str:
-        from .preprocessing.image_files import check_interpolation
+        from .preprocessing.image_files import INTERPOLATIONS
 
         value = self._noted.get("interpolation", "nearest")
-        check_interpolation(value, f"{self._owner}: metadata['images']")
+        if value not in INTERPOLATIONS:
+            raise self._wrong("interpolation", value, f"one of {', '.join(INTERPOLATIONS)}")
         return value
 
     def switch(self, name: str) -> bool:
@@ -164,10 +170,10 @@ class _Notes:
         if rescale is not None and not _is_finite(rescale):
             raise self._wrong("rescale", rescale, "a finite number or None")
         mean, std = (self._statistic(name, channels) for name in ("mean", "std"))
-        if std is not None and mean is None:
-            raise self._wrong("std", std.ravel().tolist(), "there only together with 'mean'")
         if std is not None and (std < 0).any():
             raise self._wrong("std", std.ravel().tolist(), "of numbers of at least 0")
+        if std is not None and mean is None:
+            mean = np.zeros_like(std)
         generator = ImageDataGenerator(
             rescale=rescale,
             samplewise_center=self.switch("samplewise_center"),

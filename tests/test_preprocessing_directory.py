@@ -138,6 +138,29 @@ def test_links(folder):
     assert iterator.n == 12 and sum(iterator.classes) == 7
 
 
+def test_a_photo_has_one_label_however_many_links_lead_to_it(folder, tmp_path):
+    (folder / "cat" / "dog.link.jpg").symlink_to(folder / "dog" / "dog.0.jpg")
+    with pytest.warns(UserWarning, match=r"1 link leads to a photo of another class.*dog\.link"):
+        iterator = flow(folder)
+    assert iterator.n == 12
+    write_image(tmp_path / "far" / "photo.png", 77)
+    for name in ("cat", "dog"):
+        (folder / name / f"{name}.far.png").symlink_to(tmp_path / "far" / "photo.png")
+    with pytest.warns(UserWarning, match="3 links lead to a photo of another class"):
+        assert flow(folder).n == 12
+    generator = ImageDataGenerator(validation_split=0.5)
+    with pytest.warns(UserWarning, match="3 links"):
+        parts = [flow(folder, generator, subset=s) for s in ("training", "validation")]
+    assert sum(part.n for part in parts) == 12
+    # Without labels there is none to be wrong, and links to one's own class are copies.
+    assert flow(folder, class_mode=None).n == 15
+    for path in folder.rglob("*.link.jpg"), folder.rglob("*.far.png"):
+        for link in path:
+            link.unlink()
+    (folder / "cat" / "again.jpg").symlink_to(folder / "cat" / "cat.0.jpg")
+    assert flow(folder).n == 13
+
+
 def test_cache_or_not_the_batches_are_the_same(folder):
     generator = ImageDataGenerator(**AUGMENT)
     image_bytes = 16 * 20 * 3

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 _READERS = ("Bmp", "Gif", "Jpeg", "Png", "Ppm", "Tiff", "WebP")
 _MODES = {"rgb": "RGB", "grayscale": "L", "rgba": "RGBA"}
 _CHANNELS = {"rgb": 3, "grayscale": 1, "rgba": 4}
-_INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "hamming", "box", "lanczos")
+INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "hamming", "box", "lanczos")
 _JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
 _PNG_DEPTH_AT = 24  # the byte of a PNG that says how many bits a channel has
 _DECODING = 2  # raised with every change of the pixels that `load_img` gives
@@ -51,10 +51,10 @@ def channels_of(color_mode: str, owner: str) -> int:
 
 def check_interpolation(interpolation: str, owner: str) -> None:
     """Refuse any resampling filter that Pillow does not have."""
-    if interpolation not in _INTERPOLATIONS:
+    if interpolation not in INTERPOLATIONS:
         raise ValueError(
             f"{owner}: interpolation is {interpolation!r}; one of "
-            f"{', '.join(map(repr, _INTERPOLATIONS))} is accepted"
+            f"{', '.join(map(repr, INTERPOLATIONS))} is accepted"
         )
 
 

@@ -81,8 +81,8 @@ class Iterator:
     def __repr__(self) -> str:
         order = f"shuffled by seed {self.seed}" if self.shuffle else "in their order"
         return (
-            f"<{type(self).__name__}: {self.n} images{self._described()}, {len(self)} batches of "
-            f"up to {self.batch_size}, {order}>"
+            f"<{type(self).__name__}: {self.n} images{self._described()}, {len(self)} "
+            f"batch{'es' if len(self) > 1 else ''} of up to {self.batch_size}, {order}>"
         )
 
     def _described(self) -> str:
