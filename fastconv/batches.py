@@ -118,16 +118,22 @@ class SequenceStream:
     def peek(self) -> Batch:
         """Return the first batch without taking it."""
         if self._peeked is None:
-            batch = as_batch(self.sequence[self._index], self._owner)
-            self._peeked = ((self._epoch(), self._index), batch)
+            length = len(self.sequence)
+            for index in range(self._index, self._index + length):
+                batch = self._batch(index % length)
+                if batch is not None:
+                    self._peeked = ((self._epoch(), index % length), batch)
+                    return batch
+            raise ValueError(f"{self._owner}: no batch of the data has a row")
         return self._peeked[1]
 
-    def _batch(self, index: int) -> Batch:
-        """Return a batch, by now of the pass that is running."""
-        peeked, self._peeked = self._peeked, None
-        if peeked is not None and peeked[0] == (self._epoch(), index):
-            return peeked[1]
-        return as_batch(self.sequence[index], self._owner)
+    def _batch(self, index: int) -> Batch | None:
+        """Return a batch, by now of the pass that is running; None if it has no rows left."""
+        if self._peeked is not None and self._peeked[0] == (self._epoch(), index):
+            batch, self._peeked = self._peeked[1], None
+            return batch
+        item = self.sequence[index]
+        return as_batch(item, self._owner) if has_rows(item) else None
 
     def all_labels(self) -> tuple[np.ndarray | None, np.ndarray | None]:
         """Return the labels and weights that can be seen beforehand: all rows of arrays."""
@@ -147,7 +153,8 @@ class SequenceStream:
                 self._end_pass()
             batch = self._batch(self._index)
             self._index += 1
-            yield batch
+            if batch is not None:
+                yield batch
         if self._index >= len(self.sequence):
             self._end_pass()
 
@@ -155,7 +162,9 @@ class SequenceStream:
         """Yield the batches from the beginning without counting it as a pass."""
         length = len(self.sequence)
         for index in range(self.steps):
-            yield self._batch(index % length)
+            batch = self._batch(index % length)
+            if batch is not None:
+                yield batch
 
     def _end_pass(self) -> None:
         self._index = 0
@@ -263,3 +272,9 @@ def as_batch(item: Any, owner: str) -> Batch:
         )
     x, y, weight = check_arrays(*parts, *(None,) * (3 - len(parts)), owner)
     return Batch(np.ascontiguousarray(x, np.float32), y, weight)
+
+
+def has_rows(item: Any) -> bool:
+    """Whether a batch has rows: an iterator of files has none left where all of them broke."""
+    x = item[0] if isinstance(item, tuple) and item else item
+    return getattr(x, "shape", (1,))[:1] != (0,)

@@ -75,13 +75,12 @@ def evaluate(arguments: argparse.Namespace) -> int:
 def _images(model: Any, directory: str, arguments: argparse.Namespace) -> Any:
     """Return the folder's images as the model was given them in training."""
     from .image_input import ImageInput
-    from .preprocessing.image import ImageDataGenerator
 
     try:
         expected = ImageInput.of(model)
         # In JSON mode nothing but JSON is printed.
         with contextlib.redirect_stdout(io.StringIO() if arguments.json else sys.stdout):
-            return ImageDataGenerator(rescale=expected.rescale).flow_from_directory(
+            return expected.generator.flow_from_directory(
                 directory,
                 target_size=expected.size,
                 color_mode=expected.color_mode,
@@ -90,6 +89,7 @@ def _images(model: Any, directory: str, arguments: argparse.Namespace) -> Any:
                 class_mode=_class_mode(model),
                 batch_size=arguments.batch_size,
                 shuffle=False,
+                **expected.options,
             )
     except (FileNotFoundError, ValueError) as error:
         raise Mistake(f"{directory}: {error}") from None

@@ -105,16 +105,12 @@ def apply_kernel(pixels: np.ndarray, kernel: np.ndarray) -> np.ndarray:
 
 
 def _read(path: str) -> np.ndarray:
-    from PIL import Image
-
-    from .preprocessing.image import load_img
+    from .preprocessing.image_files import load_grey_or_rgb
 
     if not os.path.isfile(path):
         raise Mistake(f"there is no image file {path!r}")
     try:
-        with Image.open(path) as image:
-            grey = image.mode in ("1", "L", "LA", "F") or image.mode.startswith("I")
-        return np.asarray(load_img(path, "grayscale" if grey else "rgb"))
+        return np.asarray(load_grey_or_rgb(path))
     except OSError as error:
         raise Mistake(f"{path} cannot be read as an image: {error}") from None
 

@@ -170,8 +170,11 @@ def test_files_that_only_decoding_finds_out(tmp_path):
     for (x1, y1), (x2, y2) in zip(first, again, strict=True):
         np.testing.assert_array_equal(x1, x2)
         np.testing.assert_array_equal(y1, y2)
-    # The next readable one stands in.
-    np.testing.assert_array_equal(first[0][0][1], first[0][0][2])
+    # They are left out, with their labels and their names.
+    assert [y.tolist() for _, y in first] == [[[1, 0]] * 2, [[0, 1]] * 2]
+    assert iterator.filenames == [os.path.join("a", f"a.{i}.jpg") for i in (0, 2)] + [
+        os.path.join("b", f"b.{i}.jpg") for i in (1, 2)
+    ]
     with pytest.raises(OSError, match=r"2 files are not readable.*a\.1\.jpg.*b\.0\.jpg"):
         refusing.decode()
 

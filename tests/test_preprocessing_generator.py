@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import numpy as np
@@ -207,3 +208,35 @@ def test_wrong_images_are_refused():
         generator.apply_transform(np.zeros((2, *SHAPE)), {})
     with pytest.raises(ValueError, match=r"fit: x has shape \(40, 80, 3\)"):
         generator.fit(np.zeros(SHAPE))
+
+
+def test_it_shows_what_was_chosen():
+    assert repr(ImageDataGenerator()) == "ImageDataGenerator()"
+    generator = ImageDataGenerator(
+        rescale=1 / 4, zoom_range=0.5, horizontal_flip=True, preprocessing_function=np.abs
+    )
+    text = repr(generator)
+    assert text.startswith("ImageDataGenerator(") and "rotation_range" not in text
+    for part in ("rescale=0.25", "zoom_range=(0.5, 1.5)", "horizontal_flip=True", "=absolute"):
+        assert part in text
+    fitted = ImageDataGenerator(featurewise_center=True)
+    fitted.fit(np.zeros((2, 4, 4, 3)))
+    assert repr(fitted) == "ImageDataGenerator(featurewise_center=True, fitted)"
+
+
+def test_its_numbers_are_pythons_own():
+    """A saved model keeps them as JSON, which does not know NumPy's."""
+    generator = ImageDataGenerator(
+        rescale=np.float32(0.5),
+        rotation_range=np.int64(3),
+        zoom_range=np.float32(0.25),
+        brightness_range=np.array([0.5, 1.5], np.float32),
+        width_shift_range=np.array([1, 2]),
+        cval=np.float32(3),
+        validation_split=np.float64(0.5),
+    )
+    json.dumps({k: v for k, v in vars(generator).items() if k not in ("mean", "std")})
+    with pytest.raises(ValueError, match="cval is nan; a finite number"):
+        ImageDataGenerator(cval=float("nan"))
+    with pytest.raises(TypeError, match="zca_epsilon is 'small'"):
+        ImageDataGenerator(zca_epsilon="small")

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from image_folders import write_folder
 from scipy import ndimage
 
 from fastconv.preprocessing.image import ImageDataGenerator, load_img
@@ -296,3 +297,18 @@ def test_the_number_of_threads_does_not_change_a_batch():
         fastconv.set_num_threads(before)
     np.testing.assert_array_equal(batches[1], batches[0])
     np.testing.assert_array_equal(batches[2], batches[0])
+
+
+def test_it_says_what_it_is(tmp_path):
+    x = np.zeros((20, 4, 5, 3), np.uint8)
+    text = repr(ImageDataGenerator(rescale=0.5).flow(x, batch_size=8, seed=3))
+    assert text == (
+        "<NumpyArrayIterator: 20 images of 4 x 5 x 3 by ImageDataGenerator(rescale=0.5), "
+        "3 batches of up to 8, shuffled by seed 3>"
+    )
+    root = write_folder(tmp_path / "set", {"a": 2, "b": 3})
+    text = repr(ImageDataGenerator().flow_from_directory(root, (4, 5), shuffle=False))
+    assert text == (
+        f"<DirectoryIterator: 5 images of 2 classes in {str(root)!r} of 4 x 5 x 3 by "
+        "ImageDataGenerator(), 1 batch of up to 32, in their order>"
+    )

@@ -121,6 +121,99 @@ def test_a_damaged_file_is_made_anew(folder, tmp_path, damage, decoded):
     assert len(decoded) == 13
 
 
+def pixels_in(path):
+    """Return where in the file the pixels of 13 images begin."""
+    return path.stat().st_size - 13 * IMAGE_BYTES
+
+
+@pytest.mark.parametrize("place", ["header", "table", "first", "last", "everywhere"])
+def test_changed_bytes_of_the_file_are_not_used(folder, tmp_path, place):
+    options = {"cache": "disk", "cache_dir": tmp_path / "kept"}
+    expected = epoch_of(flow(folder, **options))
+    (path,) = (tmp_path / "kept").iterdir()
+    content = bytearray(path.read_bytes())
+    start = pixels_in(path)
+    places = {
+        "header": (2, 20),
+        "table": (66, start - 1),
+        "first": (start, start + 1),
+        "last": (len(content) - 2, len(content) - 1),
+        "everywhere": range(start, len(content), 100),
+    }[place]
+    for at in places:
+        content[at] ^= 0x11
+    path.write_bytes(content)
+    for _ in range(3):  # found out; the file made anew; that one used
+        iterator = flow(folder, **options)
+        for _ in range(2):
+            np.testing.assert_array_equal(epoch_of(iterator), expected)
+    assert path.exists()
+
+
+SHORTENING = """
+import sys
+sys.path[:] = sys.argv[4:]
+import numpy as np
+from fastconv.preprocessing.image import ImageDataGenerator
+
+def epoch():
+    return np.concatenate([flow[step][0] for step in range(len(flow))])
+
+from pathlib import Path
+options = {"batch_size": 5, "shuffle": False, "cache": "disk", "cache_dir": sys.argv[2]}
+flow = ImageDataGenerator().flow_from_directory(sys.argv[1], (16, 20), **options)
+if sys.argv[3] == "finished":
+    flow.decode()
+    flow = ImageDataGenerator().flow_from_directory(sys.argv[1], (16, 20), **options)
+    before = epoch()
+else:
+    before = epoch()[:5]
+    flow[0]
+(path,) = Path(sys.argv[2]).iterdir()
+with open(path, "r+b") as file:
+    file.truncate(70)
+assert np.array_equal(epoch()[:len(before)], before)
+print("the same")
+"""
+
+
+@pytest.mark.parametrize("when", ["finished", "unfinished"])
+def test_a_file_that_another_program_shortens_ends_nothing(folder, tmp_path, when):
+    arguments = [str(folder), str(tmp_path / "kept"), when, *sys.path]
+    done = subprocess.run(
+        [sys.executable, "-c", SHORTENING, *arguments], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0 and done.stdout.endswith("the same\n"), done
+
+
+def test_a_disk_that_is_full_later_names_the_file(folder, tmp_path, monkeypatch):
+    def full(*arguments):
+        raise OSError(28, "No space left on device")
+
+    expected = epoch_of(flow(folder))
+    iterator = flow(folder, cache="disk", cache_dir=tmp_path / "kept")
+    monkeypatch.setattr(os, "pwrite", full)
+    with pytest.warns(UserWarning, match=r"kept/.*part' cannot be written \(No space") as caught:
+        np.testing.assert_array_equal(epoch_of(iterator), expected)
+    assert len(caught) == 1
+    monkeypatch.undo()
+    np.testing.assert_array_equal(epoch_of(iterator, 0), expected)
+    del iterator
+    assert list((tmp_path / "kept").iterdir()) == []
+
+
+def test_a_child_of_fork_leaves_its_parents_file(folder, tmp_path):
+    iterator = flow(folder, cache="disk", cache_dir=tmp_path / "kept")
+    iterator[0]
+    (part,) = (tmp_path / "kept").iterdir()
+    child = os.fork()
+    if child == 0:
+        iterator._cache._cleaning()
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert part.exists()
+
+
 def test_an_unfinished_file_is_seen_by_nobody_and_goes(folder, tmp_path):
     kept = tmp_path / "kept"
     iterator = flow(folder, cache="disk", cache_dir=kept)
@@ -210,15 +303,38 @@ def test_broken_images_are_not_in_the_file(folder, tmp_path):
 
 
 def test_a_bar_on_a_terminal_when_it_takes_long(folder, monkeypatch):
-    import tqdm
+    import tqdm.auto
 
     shown = []
-    monkeypatch.setattr(
-        tqdm, "tqdm", lambda items, title, total, **rest: shown.append((title, total)) or items
-    )
+
+    class Bar(tqdm.auto.tqdm):
+        def __init__(self, items, title, total, **rest):
+            shown.append((title, total))
+            super().__init__(items, title, total, **rest)
+
+    monkeypatch.setattr(tqdm.auto, "tqdm", Bar)
     flow(folder).decode()
     flow(folder, progress=False).decode()
     assert shown == [("Decoding", 13)]
+
+
+def test_a_bar_in_a_notebook_though_that_is_no_terminal(folder, monkeypatch):
+    import tqdm.auto
+
+    disabled = []
+
+    class NotebookBar:
+        def __init__(self, items, title, total, disable, **rest):
+            disabled.append(disable)
+            self.items = items
+
+        def __iter__(self):
+            return iter(self.items)
+
+    NotebookBar.__module__ = "tqdm.notebook"
+    monkeypatch.setattr(tqdm.auto, "tqdm", type("tqdm", (NotebookBar,), {}))
+    flow(folder).decode()
+    assert disabled == [False]
 
 
 def test_ctrl_c_while_decoding_ends_soon(folder, monkeypatch):

@@ -44,6 +44,8 @@ def process_batch(
             names it, and the cause is the error itself.
     """
     own = _has_own_steps(generator)
+    if not len(rows):
+        return np.empty((0, *source.shape[1:]), np.float32)
     if _changes_in_kernel(generator):
         batch = _by_kernel(generator, source, rows, draws, threads)
         if _normalizes_in_kernel(generator):
@@ -153,6 +155,8 @@ def _normalizes_in_kernel(generator: ImageDataGenerator) -> bool:
 def _blamed_on(describe: Callable[[int], str], i: int) -> Iterator[None]:
     try:
         yield
+    except MemoryError:  # no fault of the image's, and caught by its type
+        raise
     except Exception as error:
         raise RuntimeError(
             f"ImageDataGenerator: {describe(i)} could not be prepared: "

@@ -51,7 +51,9 @@ def image_dataset_from_directory(
 
     As in Keras; what differs: labels are (n,) in every mode but "categorical",
     float32, and validation is the first part of each class rather than of the
-    shuffled whole, so that it does not depend on the seed.
+    shuffled whole, so that it does not depend on the seed. Larger pictures are
+    made smaller by Pillow, which averages over all their pixels (antialiasing)
+    where Keras looks at a few.
 
     Args:
         directory: the folder, one sub-folder per class.

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .files import CLASS_MODES, FileIterator, check_one_of, targets_of
 from .iterators import subset_bounds
-from .listing import ENDINGS, class_names, image_names
+from .listing import ENDINGS, class_names, image_names, shortened
 
 if TYPE_CHECKING:
     from .generator import ImageDataGenerator
@@ -31,7 +32,8 @@ class DirectoryIterator(FileIterator):
         class_mode: the targets: "categorical" (n, classes), "binary" and
             "sparse" (n,), all float32; "input" gives the images themselves;
             None gives batches without targets.
-        follow_links: enter folders that are symbolic links.
+        follow_links: enter folders that are symbolic links. A photo has one
+            label: links to photos of another class are left out with a warning.
         subset: "training" or "validation": by the generator's
             validation_split, validation is the first part of each class.
         others: see FileIterator.
@@ -98,21 +100,28 @@ class DirectoryIterator(FileIterator):
             )
         self.class_indices = {name: number for number, name in enumerate(names)}
         self.num_classes = len(names)
-        self._list_files(follow_links)
-        self._warn_of_classes(chosen=bool(classes))
-        self._take_files(self.filepaths, batch_size, shuffle, seed, prefetch)
+        listing, numbers, listed = self._list_files(follow_links)
+        self._warn_of_classes(listing["classes"], chosen=bool(classes))
+        self._take_files(listing, numbers, listed, batch_size, shuffle, seed, prefetch)
 
     @property
     def labels(self) -> np.ndarray:
         """Class numbers of the images, (samples,) int32."""
         return self.classes
 
-    def _list_files(self, follow_links: bool) -> None:
-        """Find the images of every class, report what is no image, and print the count."""
+    def _list_files(self, follow_links: bool) -> tuple[dict[str, Any], list[int], int]:
+        """Find the images of every class, report what is no image, and print the count.
+
+        Returns what is known of each, their numbers in the listing, and how long that is.
+        """
         filenames: list[str] = []
         classes: list[int] = []
-        for name, number in self.class_indices.items():
-            found = list(image_names(self.directory, name, follow_links))
+        listed = [
+            list(image_names(self.directory, name, follow_links)) for name in self.class_indices
+        ]
+        if self.class_mode not in ("input", None):
+            self._leave_out_other_labels(listed)
+        for number, found in enumerate(listed):
             if self.subset is not None:
                 first, last = subset_bounds(
                     len(found), self.subset, self.image_data_generator.validation_split, self.owner
@@ -122,9 +131,11 @@ class DirectoryIterator(FileIterator):
             classes += [number] * len(found)
         paths = [os.path.join(self.directory, name) for name in filenames]
         sound = self._readable(paths)
-        self.filenames = [filenames[i] for i in sound]
-        self.filepaths = [paths[i] for i in sound]
-        self.classes = np.array([classes[i] for i in sound], np.int32)
+        listing = {
+            "filenames": [filenames[i] for i in sound],
+            "filepaths": [paths[i] for i in sound],
+            "classes": np.array([classes[i] for i in sound], np.int32),
+        }
         print(f"Found {len(sound)} images belonging to {self.num_classes} classes.")
         if not sound:
             part = f" for subset={self.subset!r}" if self.subset else ""
@@ -132,10 +143,34 @@ class DirectoryIterator(FileIterator):
                 f"{self.owner}: {self.directory!r} has no images{part}; one sub-folder per class "
                 f"with files ending in {', '.join(ENDINGS)} is expected"
             )
+        return listing, sound, len(paths)
 
-    def _warn_of_classes(self, chosen: bool) -> None:
+    def _leave_out_other_labels(self, listed: list[list[str]]) -> None:
+        """Take out of the classes' files, with a warning, links to photos of another class."""
+        photos = _photos_behind(self.directory, itertools.chain(*listed))
+        classes: dict[str, set[int]] = {}
+        for number, names in enumerate(listed):
+            for name in names:
+                classes.setdefault(photos[name], set()).add(number)
+        root = os.path.realpath(self.directory)
+        links = {
+            name
+            for name, photo in photos.items()
+            if len(classes[photo]) > 1 and photo != os.path.join(root, name)
+        }
+        if links:
+            count = "1 link leads" if len(links) == 1 else f"{len(links)} links lead"
+            warnings.warn(
+                f"{self.owner}: {count} to a photo of another class, left out: "
+                f"{shortened(sorted(links))}",
+                stacklevel=6,
+            )
+        for names in listed:
+            names[:] = [name for name in names if name not in links]
+
+    def _warn_of_classes(self, classes: np.ndarray, chosen: bool) -> None:
         """Warn of what trains a model badly: classes without images, a single class."""
-        counts = np.bincount(self.classes, minlength=self.num_classes)
+        counts = np.bincount(classes, minlength=self.num_classes)
         empty = [name for name, number in self.class_indices.items() if counts[number] == 0]
         if empty:
             warnings.warn(
@@ -155,4 +190,20 @@ class DirectoryIterator(FileIterator):
         batch, used = self._images(indices, epoch, threads)
         if self.class_mode is None:
             return batch
-        return batch, targets_of(self.class_mode, batch, self.classes[used], self.num_classes)
+        numbers = self._listing["classes"][used]
+        return batch, targets_of(self.class_mode, batch, numbers, self.num_classes)
+
+
+def _photos_behind(directory: str, names: Iterable[str]) -> dict[str, str]:
+    """Return the path without links of each of the files in `directory`."""
+    real_folders: dict[str, str] = {}
+    photos = {}
+    for name in names:
+        path = os.path.join(directory, name)
+        folder, file = os.path.split(path)
+        if folder not in real_folders:
+            real_folders[folder] = os.path.realpath(folder)
+        photos[name] = os.path.join(real_folders[folder], file)
+        if os.path.islink(path):
+            photos[name] = os.path.realpath(path)
+    return photos

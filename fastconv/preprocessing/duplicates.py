@@ -7,23 +7,34 @@ from dataclasses import dataclass
 
 import numpy as np
 
-SIDE = 72  # of the grey picture that a fingerprint is made from, in pixels
+SIDE = 72  # of the picture that a fingerprint is made from, in pixels
 NEAR_BITS = 12
 _NEAR_GREY = 7.0  # levels of 255, on average over the thumbnail
+_NEAR_COLOUR = 24.0  # levels of 255, in the cell where they differ most
+_COLOURLESS = 8.0  # levels of 255 that the channels of grey may differ by in a JPEG's cells
+_LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
 _BLOCK = 1024
 
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """What is kept of a picture: `bits` (128,) of +1 and -1, `thumbnail` (18, 18) float32.
+    """What is kept of a picture: `bits` (128,) of +1 and -1, `thumbnail` (18, 18) and `colour`
+    (6, 6, 3) float32.
 
     The bits are signs of differences: is each cell of an 8 x 8 grid darker than
     its right neighbour, than its lower one. Another size, another quality of
-    JPEG, another brightness change few of them.
+    JPEG, another brightness change few of them. The colour is what the channels
+    are above or below the grey.
     """
 
     bits: np.ndarray
     thumbnail: np.ndarray
+    colour: np.ndarray
+
+    @property
+    def colourless(self) -> bool:
+        """Whether the picture is grey."""
+        return bool(np.abs(self.colour).max() <= _COLOURLESS)
 
 
 @dataclass(frozen=True)
@@ -34,13 +45,16 @@ class DuplicateGroup:
     exact: bool
 
 
-def fingerprint(grey: np.ndarray) -> Fingerprint:
-    """Return the fingerprint of a grey picture of (SIDE, SIDE), values of 0-255."""
-    grey = np.asarray(grey, np.float32)
+def fingerprint(picture: np.ndarray) -> Fingerprint:
+    """Return the fingerprint of a picture, (SIDE, SIDE) grey or (SIDE, SIDE, 3), of 0-255."""
+    picture = np.asarray(picture, np.float32)
+    grey = picture if picture.ndim == 2 else picture @ _LUMINANCE
+    channels = np.broadcast_to(picture.reshape(SIDE, SIDE, -1), (SIDE, SIDE, 3))
+    colour = np.stack([_cells(channels[:, :, c] - grey, 6, 6) for c in range(3)], axis=-1)
     wide = _cells(grey, 8, 9)
     high = _cells(grey, 9, 8)
     signs = np.concatenate([(wide[:, 1:] > wide[:, :-1]).ravel(), (high[1:] > high[:-1]).ravel()])
-    return Fingerprint(np.where(signs, 1, -1).astype(np.float32), _cells(grey, 18, 18))
+    return Fingerprint(np.where(signs, 1, -1).astype(np.float32), _cells(grey, 18, 18), colour)
 
 
 def find_duplicates(
@@ -53,7 +67,8 @@ def find_duplicates(
         fingerprints: one for each picture.
         near_bits: how many of the 128 bits may differ; below 0 looks for exact
             duplicates alone. Near ones must agree in their thumbnails as well,
-            since flat pictures agree in their bits.
+            since flat pictures agree in their bits, and in their colours unless
+            one of them is grey.
     """
     first: dict[bytes, int] = {}
     pairs = [
@@ -87,9 +102,16 @@ def _near_pairs(
         rows, columns = np.nonzero(agreement >= bits.shape[1] - 2 * near_bits)
         for i, j in zip(rows[rows < columns], columns[rows < columns], strict=True):
             one, other = numbers[start + i], numbers[start + j]
-            difference = fingerprints[one].thumbnail - fingerprints[other].thumbnail
-            if np.abs(difference).mean() <= _NEAR_GREY:
+            if _look_alike(fingerprints[one], fingerprints[other]):
                 yield one, other
+
+
+def _look_alike(one: Fingerprint, other: Fingerprint) -> bool:
+    if np.abs(one.thumbnail - other.thumbnail).mean() > _NEAR_GREY:
+        return False
+    if one.colourless or other.colourless:
+        return True
+    return bool(np.abs(one.colour - other.colour).max() <= _NEAR_COLOUR)
 
 
 def _connected(pairs: Iterable[tuple[int, int]]) -> list[list[int]]:

@@ -20,7 +20,9 @@ from .ranges import (
     number,
     one_of,
     pair,
+    plain,
     shifts,
+    signed_number,
     zoom_pair,
 )
 
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 _ORDERS = (0, 1, 3)
 # Random numbers that one image takes, each with its own place.
 DRAWS = 12
+_MEASURED = ("mean", "std", "_principal_axes")  # by `fit`, too long to be shown
 
 
 class ImageDataGenerator(Normalization):
@@ -42,6 +45,14 @@ class ImageDataGenerator(Normalization):
     `preprocessing_function`, `rescale` and the normalizations, in this order.
     Random numbers come from (seed, epoch, image number) alone: batches do not
     depend on the batch size, on threads or on what else is random.
+
+    Where Keras differs: `width_shift_range` moves columns and
+    `height_shift_range` rows (Keras 3 has them the other way round); a
+    `shear_range` below 1 is a fraction, not degrees; "constant" blends into
+    `cval` over one pixel and "wrap" repeats after the picture's size (SciPy,
+    which Keras uses, cuts sharply and repeats one pixel earlier); order 3 is a
+    bicubic kernel, not a spline; brightness is not rounded to whole levels.
+    Files are read by `load_img`, which names its own differences.
 
     Args:
         featurewise_center, featurewise_std_normalization, zca_whitening:
@@ -67,7 +78,9 @@ class ImageDataGenerator(Normalization):
         rescale: factor for all values, such as 1 / 255; None leaves them.
         preprocessing_function: takes and returns one image, after the random
             changes. Slow, as are subclasses that replace a step: Python code
-            for each image, where all else runs in one compiled pass.
+            for each image, where all else runs in one compiled pass. A saved
+            model cannot hold it, nor the whitening: the commands `predict` and
+            `evaluate` refuse such a model.
         validation_split: the fraction of the data that `subset="validation"`
             takes, from the front.
         interpolation_order: 0 nearest pixel, 1 linear, 3 cubic; 0 and 3 are
@@ -128,14 +141,25 @@ class ImageDataGenerator(Normalization):
         self.horizontal_flip = bool(horizontal_flip)
         self.vertical_flip = bool(vertical_flip)
         self.fill_mode = one_of(fill_mode, augmentation.FILL_MODES, "fill_mode")
-        self.cval = cval
+        self.cval = signed_number(cval, "cval")
         self.interpolation_order = one_of(interpolation_order, _ORDERS, "interpolation_order")
         if not 0 <= number(validation_split, "validation_split") < 1:
             raise ValueError(
                 f"{OWNER}: validation_split is {validation_split}; a fraction between 0 and 1 "
                 "is accepted"
             )
-        self.validation_split = validation_split
+        self.validation_split = plain(validation_split)
+
+    def __repr__(self) -> str:
+        usual = vars(ImageDataGenerator())
+        chosen = [
+            f"{name}={getattr(value, '__qualname__', None) or repr(value)}"
+            for name, value in vars(self).items()
+            if name in usual and name not in _MEASURED and value != usual[name]
+        ]
+        if self.mean is not None:
+            chosen.append("fitted")
+        return f"{type(self).__name__}({', '.join(chosen)})"
 
     def flow(
         self,

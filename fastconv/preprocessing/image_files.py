@@ -6,14 +6,26 @@ Arrays are (height, width, channels) with values of 0-255.
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import stat
 import warnings
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 import numpy as np
 
 from .._validation import channels_last, positive_pair
+from .decoding import (
+    NOT_THE_FILES_FAULT,
+    check_png,
+    name_files_in_warnings,
+    orientation_turn,
+    read_bytes,
+    turned,
+    upright_size,
+    warnings_name,
+)
+from .grey_levels import Remark, eight_bit, is_deep, remark_on
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -22,19 +34,10 @@ if TYPE_CHECKING:
 _READERS = ("Bmp", "Gif", "Jpeg", "Png", "Ppm", "Tiff", "WebP")
 _MODES = {"rgb": "RGB", "grayscale": "L", "rgba": "RGBA"}
 _CHANNELS = {"rgb": 3, "grayscale": 1, "rgba": 4}
-_INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "hamming", "box", "lanczos")
+INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "hamming", "box", "lanczos")
 _JPEG_START, _JPEG_END = b"\xff\xd8", b"\xff\xd9"
-_ORIENTATION_TAG = 0x0112
-# What to do to the stored picture, by EXIF orientation; 1 is upright.
-_TURNS = {
-    2: "FLIP_LEFT_RIGHT",
-    3: "ROTATE_180",
-    4: "FLIP_TOP_BOTTOM",
-    5: "TRANSPOSE",
-    6: "ROTATE_270",
-    7: "TRANSVERSE",
-    8: "ROTATE_90",
-}
+_PNG_DEPTH_AT = 24  # the byte of a PNG that says how many bits a channel has
+_DECODING = 2  # raised with every change of the pixels that `load_img` gives
 
 
 def channels_of(color_mode: str, owner: str) -> int:
@@ -48,10 +51,10 @@ def channels_of(color_mode: str, owner: str) -> int:
 
 def check_interpolation(interpolation: str, owner: str) -> None:
     """Refuse any resampling filter that Pillow does not have."""
-    if interpolation not in _INTERPOLATIONS:
+    if interpolation not in INTERPOLATIONS:
         raise ValueError(
             f"{owner}: interpolation is {interpolation!r}; one of "
-            f"{', '.join(map(repr, _INTERPOLATIONS))} is accepted"
+            f"{', '.join(map(repr, INTERPOLATIONS))} is accepted"
         )
 
 
@@ -65,11 +68,17 @@ def load_img(
 ) -> Image:
     """Read an image file as a Pillow image of 8 bits per channel.
 
-    The picture is turned upright as its EXIF orientation says; 16-bit and
-    floating-point grey is brought to 0-255.
+    Where Keras differs: the picture is turned upright as its EXIF orientation
+    says, and grey of more than 8 bits is scaled to 0-255 (Keras cuts it at
+    255): 16 bits by 65535, 12 bits of a TIFF by 4095; `grey_levels.white_level`
+    has the whole rule. A picture that cannot be decoded whole is an error,
+    as is a PNG whose pixels do not have their checksums. JPEG, BMP, PPM, GIF,
+    WebP and most TIFFs have none: a byte of theirs that changed on a disk may
+    be a changed picture that nobody can tell.
 
     Args:
-        path: the file, or an open binary file.
+        path: the file, or an open binary file; its bytes are read first, and
+            what happens to the file later does not change the picture.
         color_mode: "rgb", "grayscale" or "rgba"; transparency is dropped for
             the first two.
         target_size: (height, width) in pixels; None keeps the picture's own.
@@ -85,34 +94,54 @@ def load_img(
 
     Raises:
         FileNotFoundError: there is no such file.
-        OSError: the file cannot be read as an image; the message says why.
+        OSError: the file cannot be read as an image, or nobody can tell which
+            of its greys is white; the message names it and says why.
+        MemoryError: there is no room for the picture.
         ValueError: an argument is not one of those above.
     """
     channels_of(color_mode, "load_img")
     check_interpolation(interpolation, "load_img")
     if target_size is not None:
         target_size = positive_pair(target_size, "target_size", "load_img")
-    try:
-        with _open(path) as opened:
-            if draft and target_size is not None:
-                # Before it is turned upright either side may be the longer one.
-                opened.draft(None, (max(target_size), max(target_size)))
-            image = _convert(_upright(opened), _MODES[color_mode])
-            image.load()
-    except (FileNotFoundError, PermissionError, IsADirectoryError, ImportError):
-        raise
-    # A damaged file makes Pillow's readers raise nearly anything (SyntaxError, struct.error ...).
-    except Exception as error:
-        raise OSError(
-            f"load_img: {_name(path)} cannot be read as an image: {_reason(error)}"
-        ) from error
+    # Before it is turned upright either side may be the longer one.
+    side = max(target_size) if draft and target_size is not None else None
+    image = _convert(_load(path, side), _MODES[color_mode])
     if target_size is not None:
         image = _resize(image, target_size, interpolation, keep_aspect_ratio)
     return image
 
 
+def load_grey_or_rgb(path: str | os.PathLike[str]) -> Image:
+    """Read an image file as `load_img` does: what is grey stays grey, all else is RGB."""
+    image = _load(path)
+    return _convert(image, "L" if image.mode in ("1", "L", "LA") else "RGB")
+
+
+def decoding_version() -> str:
+    """Return what the pixels that `load_img` gives depend on besides the file."""
+    import PIL
+
+    return f"{_DECODING}, Pillow {PIL.__version__}"
+
+
+class Look(NamedTuple):
+    """What a look at a file found: why it is no image (`fault`), or what it is.
+
+    `size` is (width, height) in pixels of the upright picture.
+    """
+
+    fault: str | None = None
+    size: tuple[int, int] = (0, 0)
+    remark: Remark | None = None
+
+
 def find_fault(path: str) -> str | None:
-    """Return why the file is no image that `load_img` reads, or None if it seems to be one.
+    """Return why the file is no image that `load_img` reads, or None if it seems to be one."""
+    return look_at(path).fault
+
+
+def look_at(path: str) -> Look:
+    """Return what `load_img` will find in a file.
 
     Cheap enough for a whole data set: the header of a JPEG and its end mark
     are looked at, any other file is decoded.
@@ -122,34 +151,31 @@ def find_fault(path: str) -> str | None:
         if stat.S_ISDIR(status.st_mode):
             os.listdir(path)  # what is wrong with a folder that cannot be listed, is the reason
         if not stat.S_ISREG(status.st_mode):
-            return "not a regular file"
+            return Look("not a regular file")
         if status.st_size == 0:
-            return "the file is empty"
+            return Look("the file is empty")
         if status.st_size < len(_JPEG_START + _JPEG_END):
-            return "not an image of a known format"
+            return Look("not an image of a known format")
         with open(path, "rb") as file:
-            whole_jpeg = file.read(2) == _JPEG_START
-            file.seek(-2, os.SEEK_END)
-            whole_jpeg = whole_jpeg and file.read(2) == _JPEG_END
-            with _open(file, path) as image:
-                if not whole_jpeg:
-                    image.load()
-    except ImportError:  # of Pillow: no fault of the file's
+            if file.read(2) == _JPEG_START:
+                file.seek(-2, os.SEEK_END)
+                if file.read(2) == _JPEG_END:
+                    file.seek(0)
+                    with warnings_name(_name(path)):
+                        return Look(size=upright_size(_open(file, _name(path))))
+            file.seek(0)
+            data = read_bytes(file)
+        with warnings_name(_name(path)):
+            image = _open(io.BytesIO(data), _name(path))
+            check_png(data)
+            image.load()
+            bits = data[_PNG_DEPTH_AT] if image.format == "PNG" else None
+            return Look(size=upright_size(image), remark=remark_on(image, bits))
+    except NOT_THE_FILES_FAULT:
         raise
     # Whatever a reader raises, the file cannot be used, and the caller reports it.
     except Exception as error:
-        return _reason(error)
-    return None
-
-
-def image_size(path: str | os.PathLike[str]) -> tuple[int, int]:
-    """Return (width, height) of the upright picture in pixels; only the header is read."""
-    with _open(path) as image:
-        try:
-            turned = image.getexif().get(_ORIENTATION_TAG, 1) >= 5
-        except Exception:
-            turned = False
-        return image.size[::-1] if turned else image.size
+        return Look(_reason(error))
 
 
 def img_to_array(img: Any, data_format: str | None = None, dtype: Any = None) -> np.ndarray:
@@ -203,90 +229,85 @@ def save_img(
     The format follows the file's ending unless `file_format` names it. A JPEG
     has no transparency: a fourth channel is dropped with a warning.
     """
+    from PIL import Image
+
     image = array_to_img(x, data_format=data_format, scale=scale)
     if file_format is None and isinstance(path, (str, os.PathLike)):
         file_format = os.path.splitext(os.fspath(path))[1][1:]
-    if file_format and file_format.lower() in ("jpg", "jpeg"):
-        file_format = "jpeg"
-        if image.mode == "RGBA":
-            warnings.warn(
-                f"save_img: {_name(path)}: JPEG has no transparency; the fourth channel is dropped",
-                stacklevel=2,
-            )
-            image = image.convert("RGB")
-    image.save(path, format=file_format or None, **options)
+    if file_format:
+        # "jpg" and "tif" are endings; Pillow's formats are "JPEG" and "TIFF".
+        endings = Image.registered_extensions()
+        file_format = endings.get(f".{file_format.lower()}", file_format)
+    if file_format == "JPEG" and image.mode == "RGBA":
+        warnings.warn(
+            f"save_img: {_name(path)}: JPEG has no transparency; the fourth channel is dropped",
+            stacklevel=2,
+        )
+        image = image.convert("RGB")
+    try:
+        image.save(path, format=file_format or None, **options)
+    except OSError as error:
+        if error.filename is None and isinstance(path, (str, os.PathLike)):
+            error.filename = os.fspath(path)  # a full disk does not say of which file
+        raise
 
 
-def _open(file: Any, path: Any = None) -> Image:
-    """Open an image file; its pixels are decoded when they are first asked for.
-
-    `path` is the name of an open `file`, for the warning of a very large picture.
-    """
+def _open(file: BinaryIO, name: str) -> Image:
+    """Open an image file; its pixels are decoded when they are first asked for."""
     from PIL import Image
 
     # Pillow loads readers as it needs them, but takes those it is told of for loaded.
-    for name in _READERS:
-        importlib.import_module(f"PIL.{name}ImagePlugin")
-    image = Image.open(file, formats=[name.upper() for name in _READERS])
+    for reader in _READERS:
+        name_files_in_warnings(importlib.import_module(f"PIL.{reader}ImagePlugin"))
+    image = Image.open(file, formats=[reader.upper() for reader in _READERS])
     width, height = image.size
     limit = Image.MAX_IMAGE_PIXELS
     if limit is not None and width * height > limit:
         # Pillow has warned of the size, but does not say which file has it. From this very line,
         # so that a file is named once however often it is opened.
         warnings.warn(
-            f"{_name(file if path is None else path)} has {width} x {height} pixels, more than "
-            f"the {limit} above which Pillow warns of a decompression bomb; it is read "
-            "nevertheless",
+            f"{name} has {width} x {height} pixels, more than the {limit} above which Pillow "
+            "warns of a decompression bomb; it is read nevertheless",
             Image.DecompressionBombWarning,
             stacklevel=1,
         )
     return image
 
 
-def _upright(image: Image) -> Image:
-    """Return the picture turned as its EXIF orientation says."""
-    # Damaged EXIF data says nothing about the pixels, which may be fine.
-    try:
-        turn = _TURNS.get(image.getexif().get(_ORIENTATION_TAG))
-    except Exception:
-        turn = None
-    if turn is None:
-        return image
-    from PIL import Image
+def _load(path: str | os.PathLike[str] | BinaryIO, draft: int | None = None) -> Image:
+    """Return the upright picture in a file, of at most 8 bits per channel; errors as `load_img`.
 
-    return image.transpose(Image.Transpose[turn])
+    A JPEG may be decoded at a smaller scale whose sides are not below `draft`.
+    """
+    name = _name(path)
+    try:
+        data = read_bytes(path)
+        with warnings_name(name):
+            image = _open(io.BytesIO(data), name)
+            check_png(data)
+            if draft is not None:
+                image.draft(None, (draft, draft))
+            image.load()
+            # Turned first, the picture would not know any more what its file says of it.
+            turn = orientation_turn(image)
+            return turned(eight_bit(image) if is_deep(image) else image, turn)
+    except (FileNotFoundError, PermissionError, IsADirectoryError, *NOT_THE_FILES_FAULT):
+        raise
+    # A damaged file makes Pillow's readers raise nearly anything (SyntaxError, struct.error ...).
+    except Exception as error:
+        raise OSError(f"load_img: {name} cannot be read as an image: {_reason(error)}") from error
 
 
 def _convert(image: Image, mode: str) -> Image:
-    """Return the picture in Pillow's `mode`, each channel in 0-255."""
+    """Return the picture of at most 8 bits per channel in Pillow's `mode`."""
     if image.mode == mode:
         return image
-    if image.mode == "F" or image.mode.startswith("I"):
-        image = _eight_bit(image)
-    elif image.mode in ("P", "PA"):
+    if image.mode in ("P", "PA"):
         # By way of RGBA, or Pillow warns of a palette's transparency.
         image = image.convert("RGBA")
     elif image.mode not in ("1", "L", "LA", "RGB", "RGBA"):
         image = image.convert("RGB")
     return image.convert(mode)
-
-
-def _eight_bit(image: Image) -> Image:
-    """Return 16-bit, 32-bit or floating-point grey as 8-bit grey.
-
-    Pillow's own conversion cuts everything above 255, which leaves white.
-    """
-    from PIL import Image
-
-    values = np.asarray(image).astype(np.float64)
-    largest = np.nanmax(values)
-    if image.mode.startswith("I;16") or 255 < largest <= 65535:
-        values /= 257
-    elif largest > 65535:
-        values *= 255 / largest
-    elif image.mode == "F" and largest <= 1:
-        values *= 255
-    return Image.fromarray(np.clip(np.nan_to_num(values) + 0.5, 0, 255).astype(np.uint8))
 
 
 def _resize(

@@ -12,6 +12,7 @@ import numpy as np
 
 from . import image_files
 from .duplicates import NEAR_BITS, SIDE, DuplicateGroup, Fingerprint, find_duplicates, fingerprint
+from .grey_levels import Remark
 from .listing import class_names, image_names, in_threads
 
 _PARTS = ("train", "training", "validation", "valid", "val", "test")
@@ -30,6 +31,7 @@ class Picture:
     size: tuple[int, int] = (0, 0)  # width, height in pixels
     digest: bytes = b""
     fingerprint: Fingerprint | None = None
+    remark: Remark | None = None  # of its grey levels
 
 
 @dataclass(frozen=True)
@@ -145,18 +147,18 @@ def _list_part(name: str, folder: str) -> Part:
 
 def _read(picture: Picture) -> Picture:
     known = (picture.path, picture.part, picture.class_name)
-    fault = image_files.find_fault(picture.path)
-    if fault is not None:
-        return Picture(*known, fault=fault)
+    look = image_files.look_at(picture.path)
+    if look.fault is not None:
+        return Picture(*known, fault=look.fault)
     try:
         with open(picture.path, "rb") as file:
             digest = hashlib.sha256(file.read()).digest()
-        size = image_files.image_size(picture.path)
         # Draft: a fingerprint needs no more pixels than this, and it is twice as fast.
-        grey = image_files.load_img(picture.path, "grayscale", (SIDE, SIDE), "box", draft=True)
+        small = image_files.load_img(picture.path, "rgb", (SIDE, SIDE), "box", draft=True)
     except OSError as error:
         return Picture(*known, fault=str(error.__cause__ or error.strerror or error))
-    return Picture(*known, size=size, digest=digest, fingerprint=fingerprint(np.asarray(grey)))
+    seen = fingerprint(np.asarray(small))
+    return Picture(*known, size=look.size, digest=digest, fingerprint=seen, remark=look.remark)
 
 
 def _part_findings(inspection: Inspection) -> Iterator[Finding]:
@@ -185,6 +187,7 @@ def _part_findings(inspection: Inspection) -> Iterator[Finding]:
         if part.ignored:
             text = f"{place}{part.ignored} {_files(part.ignored)} not ending like images, ignored"
             yield Finding("ignored", False, text)
+        yield from _remark_findings(part)
     first = inspection.parts[0]
     for part in inspection.parts[1:]:
         if part.classes != first.classes:
@@ -193,6 +196,19 @@ def _part_findings(inspection: Inspection) -> Iterator[Finding]:
                 f"has {', '.join(first.classes) or 'none'}: numbers of classes would not agree"
             )
             yield Finding("classes differ", True, text)
+
+
+def _remark_findings(part: Part) -> Iterator[Finding]:
+    """Yield what is to be said of the pictures' grey levels, once for all that it is true of."""
+    paths: dict[Remark, list[str]] = {}
+    for picture in part.readable:
+        if picture.remark is not None:
+            paths.setdefault(picture.remark, []).append(picture.path)
+    place = f"{part.name}: " if part.name else ""
+    for remark, named in paths.items():
+        count = f"{len(named)} {_files(len(named))}"
+        text = f"{place}{count} of {remark.text}: {_some(named)}"
+        yield Finding("grey levels", remark.act, text)
 
 
 def _duplicate_findings(inspection: Inspection) -> Iterator[Finding]:

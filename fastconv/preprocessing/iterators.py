@@ -12,8 +12,10 @@ import numpy as np
 
 from .._validation import positive_integer
 from ..runtime import get_num_threads
+from .arrays import check_same_classes, column, image_array
 from .batching import is_one_pass, process_batch
 from .prefetch import Prefetcher
+from .saved_batches import SavedBatches
 
 if TYPE_CHECKING:
     from .generator import ImageDataGenerator
@@ -58,6 +60,7 @@ class Iterator:
     ) -> None:
         owner = type(self).__name__
         self.n = n
+        self._places = n  # in an epoch; an image that breaks later leaves its own empty
         self.batch_size = positive_integer(batch_size, "batch_size", owner)
         self.shuffle = bool(shuffle)
         if seed is None:
@@ -76,8 +79,19 @@ class Iterator:
         depth = prefetch_depth(prefetch, owner)
         self._prefetcher = Prefetcher(depth) if depth else None
 
+    def __repr__(self) -> str:
+        order = f"shuffled by seed {self.seed}" if self.shuffle else "in their order"
+        return (
+            f"<{type(self).__name__}: {self.n} images{self._described()}, {len(self)} "
+            f"batch{'es' if len(self) > 1 else ''} of up to {self.batch_size}, {order}>"
+        )
+
+    def _described(self) -> str:
+        """Say, for `repr`, what the images are."""
+        return ""
+
     def __len__(self) -> int:
-        return -(-self.n // self.batch_size)
+        return -(-self._places // self.batch_size)
 
     def __getitem__(self, step: int) -> Any:
         """Return batch `step` of the epoch set by `set_epoch`."""
@@ -101,12 +115,17 @@ class Iterator:
 
     def batch(self, epoch: int, step: int) -> Any:
         """Return the batch: the same for the same numbers, whatever came before."""
-        return self._make(epoch, step, None)
+        batch = self._make(epoch, step, None)
+        self._save(batch, epoch, step)
+        return batch
 
     def _make(self, epoch: int, step: int, threads: int | None) -> Any:
+        return self._assemble(self._indices(epoch, step), epoch, threads)
+
+    def _indices(self, epoch: int, step: int) -> np.ndarray:
+        """Return which images a batch is made of."""
         first = step * self.batch_size
-        indices = self._order(epoch)[first : first + self.batch_size]
-        return self._assemble(indices, epoch, threads)
+        return self._order(epoch)[first : first + self.batch_size]
 
     def _make_ahead(self, epoch: int, step: int) -> Any:
         # Few threads: the others are the model's, and every thread that calls
@@ -123,7 +142,10 @@ class Iterator:
         ready = self._prefetcher.take((epoch, step))
         batch = self.batch(epoch, step) if ready is None else None
         self._prefetcher.expect(following, self._make_ahead)
-        return batch if ready is None else ready.result()
+        if ready is not None:
+            batch = ready.result()
+            self._save(batch, epoch, step)
+        return batch
 
     def _makes_ahead(self) -> bool:
         return self._prefetcher is not None and (self._always_ahead or self._waits())
@@ -202,6 +224,9 @@ class Iterator:
     def _prepare(self) -> None:
         """Do what makes all batches cheaper; called before the second one and later ones."""
 
+    def _save(self, batch: Any, epoch: int, step: int) -> None:
+        """Write a batch that is given out as files, where that is asked for."""
+
     def _assemble(self, indices: np.ndarray, epoch: int, threads: int | None) -> Any:
         """Return the batch of the images with these numbers, with so many kernel threads."""
         raise NotImplementedError(f"{type(self).__name__} must define _assemble")
@@ -209,12 +234,16 @@ class Iterator:
     def _order(self, epoch: int) -> np.ndarray:
         """Return the order of the images in `epoch`."""
         if not self.shuffle:
-            return np.arange(self.n)
+            return np.arange(self._places)
         kept = self._last_order
         if kept is None or kept[:2] != (self.seed, epoch):
             draw = np.random.default_rng(self._stream(epoch, _ORDER_STREAM))
-            kept = self._last_order = (self.seed, epoch, draw.permutation(self.n))
+            kept = self._last_order = (self.seed, epoch, self._shuffled(draw))
         return kept[2]
+
+    def _shuffled(self, draw: np.random.Generator) -> np.ndarray:
+        """Return the places of an epoch in the order that `draw` gives them."""
+        return draw.permutation(self._places)
 
     def _stream(self, epoch: int, purpose: int) -> np.random.SeedSequence:
         return np.random.SeedSequence(self.seed, spawn_key=(epoch, purpose))
@@ -251,24 +280,6 @@ def prefetch_depth(prefetch: int | str, owner: str) -> int:
     return int(prefetch)
 
 
-class SavedBatches:
-    """Writes the batches of an iterator as image files, to look at what a model is given."""
-
-    def __init__(self, folder: str | os.PathLike[str], prefix: str, file_format: str) -> None:
-        self.folder = os.fspath(folder)
-        self.prefix = prefix
-        self.file_format = file_format
-        os.makedirs(self.folder, exist_ok=True)
-
-    def write(self, batch: np.ndarray, indices: np.ndarray, epoch: int) -> None:
-        """Write each image as `<prefix>_<image number>_<epoch>.<format>`."""
-        from .image_files import save_img
-
-        for image, index in zip(batch, indices, strict=True):
-            name = f"{self.prefix}_{index}_{epoch}.{self.file_format}"
-            save_img(os.path.join(self.folder, name), image)
-
-
 class NumpyArrayIterator(Iterator):
     """Batches of images from arrays.
 
@@ -300,15 +311,15 @@ class NumpyArrayIterator(Iterator):
         ignore_class_split: bool = False,
         prefetch: int | str = "auto",
     ) -> None:
-        x = _images(x)
-        y = _column(y, "y", len(x))
-        sample_weight = _column(sample_weight, "sample_weight", len(x))
+        x = image_array(x)
+        y = column(y, "y", len(x))
+        sample_weight = column(sample_weight, "sample_weight", len(x))
         if subset is not None:
             first, last = subset_bounds(
                 len(x), subset, image_data_generator.validation_split, "flow"
             )
             if y is not None and not ignore_class_split:
-                _check_same_classes(y, first, last)
+                check_same_classes(y, first, last)
             x = x[first:last]
             y = None if y is None else y[first:last]
             sample_weight = None if sample_weight is None else sample_weight[first:last]
@@ -326,8 +337,16 @@ class NumpyArrayIterator(Iterator):
         """(height, width, channels) of the images."""
         return self.x.shape[1:]
 
+    def _described(self) -> str:
+        return described(self.image_shape, self.image_data_generator)
+
     def _waits(self) -> bool:
         return self._saved is not None or not is_one_pass(self.image_data_generator)
+
+    def _save(self, batch: Any, epoch: int, step: int) -> None:
+        if self._saved is not None:
+            images = batch[0] if isinstance(batch, tuple) else batch
+            self._saved.write(images, self._indices(epoch, step), (self.seed, epoch))
 
     def _assemble(self, indices: np.ndarray, epoch: int, threads: int | None) -> Any:
         batch = process_batch(
@@ -338,14 +357,17 @@ class NumpyArrayIterator(Iterator):
             lambda i: f"image {indices[i]} of x",
             threads,
         )
-        if self._saved is not None:
-            self._saved.write(batch, indices, epoch)
         if self.y is None and self.sample_weight is None:
             return batch
         targets = None if self.y is None else self.y[indices]
         if self.sample_weight is None:
             return batch, targets
         return batch, targets, self.sample_weight[indices]
+
+
+def described(shape: tuple[int, ...], generator: ImageDataGenerator) -> str:
+    """Say, for `repr`, how large images are and what is done to them."""
+    return f" of {' x '.join(map(str, shape))} by {generator!r}"
 
 
 def subset_bounds(count: int, subset: str, validation_split: float, owner: str) -> tuple[int, int]:
@@ -361,37 +383,3 @@ def subset_bounds(count: int, subset: str, validation_split: float, owner: str) 
         )
     middle = int(count * validation_split)
     return (0, middle) if subset == "validation" else (middle, count)
-
-
-def _images(x: Any) -> np.ndarray:
-    try:
-        x = np.asarray(x)
-        images = x if x.dtype == np.uint8 else x.astype(np.float32, copy=False)
-    except (TypeError, ValueError):
-        raise TypeError(
-            "flow: x cannot be made an array of numbers; give one array of images"
-        ) from None
-    if images.ndim != 4:
-        raise ValueError(
-            f"flow: x has shape {images.shape}; (images, height, width, channels) is needed"
-        )
-    return images
-
-
-def _column(values: Any, argument: str, count: int) -> np.ndarray | None:
-    if values is None:
-        return None
-    values = np.asarray(values)
-    if values.ndim == 0 or len(values) != count:
-        raise ValueError(f"flow: {argument} has shape {values.shape}; x has {count} images")
-    return values
-
-
-def _check_same_classes(y: np.ndarray, first: int, last: int) -> None:
-    inside = np.unique(y[first:last], axis=0)
-    outside = np.unique(np.concatenate([y[:first], y[last:]]), axis=0)
-    if not np.array_equal(inside, outside):
-        raise ValueError(
-            "flow: the training and the validation subset do not have the same classes; shuffle "
-            "x and y first, or give ignore_class_split=True"
-        )

@@ -89,28 +89,38 @@ def in_threads(
     try:
         results = pool.map(function, items)
         if progress is not None:
-            from tqdm import tqdm
+            from tqdm.auto import tqdm
 
+            # Without a terminal there is no bar; that of a notebook needs none.
+            kinds = (kind.__module__ for kind in getattr(tqdm, "__mro__", ()))
+            disable = False if any("notebook" in kind for kind in kinds) else None
             results = tqdm(
-                results, progress, len(items), unit="img", leave=False, disable=None, delay=1
+                results, progress, len(items), unit="img", leave=False, disable=disable, delay=1
             )
         return list(results)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def report_unreadable(faults: Sequence[str], on_error: str, owner: str, stacklevel: int) -> None:
-    """Warn once of files that are no images, or raise, as `on_error` says."""
+def report_unreadable(
+    faults: Sequence[str], on_error: str, owner: str, stacklevel: int, outcome: str = "skipped"
+) -> None:
+    """Warn once of files that are no images, and of the `outcome`, or raise, as `on_error` says."""
     if not faults:
         return
-    more = f"; and {len(faults) - _NAMES_SHOWN} more" if len(faults) > _NAMES_SHOWN else ""
     count = "1 file is" if len(faults) == 1 else f"{len(faults)} files are"
-    names = "; ".join(faults[:_NAMES_SHOWN]) + more
+    names = shortened(faults)
     if on_error == "raise":
         raise OSError(
             f"{owner}: {count} not readable as images: {names}; remove what is named, or give "
             "on_error='skip'"
         )
     warnings.warn(
-        f"{owner}: {count} not readable as images, skipped: {names}", stacklevel=stacklevel
+        f"{owner}: {count} not readable as images, {outcome}: {names}", stacklevel=stacklevel
     )
+
+
+def shortened(texts: Sequence[str]) -> str:
+    """Return the first of the texts, and how many more there are."""
+    more = f"; and {len(texts) - _NAMES_SHOWN} more" if len(texts) > _NAMES_SHOWN else ""
+    return "; ".join(texts[:_NAMES_SHOWN]) + more

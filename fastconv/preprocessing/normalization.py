@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .ranges import OWNER, signed_number
+from .ranges import OWNER, number, signed_number
 
 # Keeps a division by the standard deviation of a flat image finite, as in Keras.
 EPSILON = 1e-6
@@ -45,7 +45,7 @@ class Normalization:
         self.featurewise_std_normalization = bool(featurewise_std_normalization)
         self.samplewise_std_normalization = bool(samplewise_std_normalization)
         self.zca_whitening = bool(zca_whitening)
-        self.zca_epsilon = zca_epsilon
+        self.zca_epsilon = number(zca_epsilon, "zca_epsilon")
         self.rescale = None if rescale is None else signed_number(rescale, "rescale")
         self.preprocessing_function = preprocessing_function
         self.mean: np.ndarray | None = None

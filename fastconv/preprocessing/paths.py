@@ -10,6 +10,7 @@ import numpy as np
 
 from .files import CLASS_MODES, FileIterator, check_one_of, targets_of
 from .iterators import subset_bounds
+from .labels import class_labels, raw_targets
 
 if TYPE_CHECKING:
     from .generator import ImageDataGenerator
@@ -23,8 +24,9 @@ class PathsIterator(FileIterator):
     Args:
         paths: the files, with any ending.
         labels: for each file its class, a string or a whole number, or, with
-            class_mode="raw", its target: a number or an array of them. None
-            where class_mode needs none.
+            class_mode="raw", its target: a finite number or an array of them.
+            None where class_mode needs none. Anything else, such as the NaN of
+            an empty cell, is a ValueError that names the rows.
         directory: what relative paths start from; None is the working directory.
         classes: all labels, in the order of their numbers; by default those
             that occur, sorted.
@@ -91,8 +93,8 @@ class PathsIterator(FileIterator):
         if not names:
             raise ValueError(f"{self.owner}: paths is empty; at least one file is needed")
         self._label(labels, classes, len(names))
-        self._choose(names)
-        self._take_files(self.filepaths, batch_size, shuffle, seed, prefetch)
+        listing, numbers, listed = self._choose(names)
+        self._take_files(listing, numbers, listed, batch_size, shuffle, seed, prefetch)
 
     def _label(
         self, labels: Sequence[Any] | np.ndarray | None, classes: Sequence[Any] | None, count: int
@@ -114,10 +116,15 @@ class PathsIterator(FileIterator):
                 "each path is needed"
             )
         if self.class_mode == "raw":
-            self.labels = np.asarray(labels, np.float32)
+            self.labels = raw_targets(labels, self.owner)
             return
-        values = np.asarray(labels).tolist()
-        known = list(classes) if classes else sorted(set(values))
+        values = class_labels(labels, "labels", self.owner)
+        if classes is not None and len(classes):
+            known = class_labels(classes, "classes", self.owner)
+        else:
+            known = sorted(set(values))
+        if len(set(known)) < len(known):
+            raise ValueError(f"{self.owner}: classes is {known!r}; every class may be named once")
         numbers = {value: number for number, value in enumerate(known)}
         unknown = sorted({repr(value) for value in values if value not in numbers})
         if unknown:
@@ -131,8 +138,11 @@ class PathsIterator(FileIterator):
         self.num_classes = len(known)
         self.labels = np.array([numbers[value] for value in values], np.int32)
 
-    def _choose(self, names: list[str]) -> None:
-        """Take the subset, leave out what is no image, and print the count."""
+    def _choose(self, names: list[str]) -> tuple[dict[str, Any], list[int], int]:
+        """Take the subset, leave out what is no image, and print the count.
+
+        Returns what is known of each, their numbers in the subset, and how long that is.
+        """
         chosen = np.arange(len(names))
         if self.subset is not None:
             numbers = (
@@ -153,23 +163,27 @@ class PathsIterator(FileIterator):
             chosen = np.sort(np.concatenate(parts))
         paths = [os.path.join(self.directory, names[i]) for i in chosen]
         sound = self._readable(paths)
-        self.filepaths = [paths[i] for i in sound]
-        self.filenames = [names[chosen[i]] for i in sound]
+        listing: dict[str, Any] = {
+            "filenames": [names[chosen[i]] for i in sound],
+            "filepaths": [paths[i] for i in sound],
+        }
         if self.labels is not None:
-            self.labels = self.labels[chosen[sound]]
+            listing["labels"] = self.labels[chosen[sound]]
         if self.num_classes:
-            self.classes = self.labels
+            listing["classes"] = listing["labels"]
             print(f"Found {len(sound)} images belonging to {self.num_classes} classes.")
         else:
             print(f"Found {len(sound)} images.")
         if not sound:
             raise ValueError(f"{self.owner}: none of the {len(names)} paths is a readable image")
+        return listing, sound, len(paths)
 
     def _assemble(self, indices: np.ndarray, epoch: int, threads: int | None) -> Any:
         batch, used = self._images(indices, epoch, threads)
         if self.class_mode is None:
             return batch
+        labels = self._listing.get("labels")
         if self.class_mode == "raw":
-            return batch, self.labels[used]
-        numbers = np.zeros(len(used), np.int32) if self.labels is None else self.labels[used]
+            return batch, labels[used]
+        numbers = np.zeros(len(used), np.int32) if labels is None else labels[used]
         return batch, targets_of(self.class_mode, batch, numbers, self.num_classes)

@@ -11,6 +11,7 @@ import threading
 import time
 import warnings
 import weakref
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,9 @@ import numpy as np
 from ..datasets.folders import cache_folder
 
 MEGABYTE = 1 << 20
-_MAGIC = b"fastconv pixels 1\n"
+_MAGIC = b"fastconv pixels 2\n"
 _HEADER = 64
+_SUM = np.dtype("<u4")
 _ABANDONED = 24 * 3600.0  # seconds after which an unfinished file belongs to nobody
 
 
@@ -42,14 +44,9 @@ class PixelCache:
         self._pixels: np.ndarray | None = None
         self._allocating = threading.Lock()
 
-    @property
-    def pixels(self) -> np.ndarray:
-        """All images, (capacity, height, width, channels); only those that `has` tells count."""
-        if self._pixels is None:
-            with self._allocating:
-                if self._pixels is None:
-                    self._pixels = self._allocate()
-        return self._pixels
+    def all_pixels(self, indices: np.ndarray) -> np.ndarray | None:
+        """Return all images, (capacity, height, width, channels), where these are in memory."""
+        return self._pixels if self.has(indices).all() else None
 
     def has(self, indices: np.ndarray) -> np.ndarray:
         """Return, for each image number, whether it is kept, (n,) bool."""
@@ -58,23 +55,36 @@ class PixelCache:
         kept[inside] = self._present[np.asarray(indices)[inside]] != 0
         return kept
 
+    def read(self, indices: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+        """Copy those of the images that are kept into `pixels`; return which they are, (n,) bool.
+
+        Args:
+            indices: image numbers, (n,).
+            pixels: (n, height, width, channels), uint8.
+        """
+        kept = self.has(indices)
+        if kept.any():
+            pixels[kept] = self._pixels[indices[kept]]
+        return kept
+
     def put(self, index: int, pixels: np.ndarray) -> None:
         """Keep the image's pixels if there is room for them."""
         if index < self.capacity and not self._present[index]:
-            # First of all, since it may put another array in the place of `_present`.
-            kept = self.pixels
-            kept[index] = pixels
+            self._room()[index] = pixels
             self._present[index] = 1
+
+    def _room(self) -> np.ndarray:
+        with self._allocating:
+            if self._pixels is None:
+                self._pixels = np.empty((self.capacity, *self.image_shape), np.uint8)
+            return self._pixels
 
     def missing(self) -> list[int]:
         """Return the numbers of the images that could be kept and are not yet."""
         return np.flatnonzero(self._present == 0).tolist()
 
     def complete(self) -> None:
-        """Note that no more images will come: all were tried."""
-
-    def _allocate(self) -> np.ndarray:
-        return np.empty((self.capacity, *self.image_shape), np.uint8)
+        """Say that all that can be kept is kept."""
 
 
 class DiskPixelCache(PixelCache):
@@ -85,6 +95,15 @@ class DiskPixelCache(PixelCache):
     the images' paths, sizes and times and for how they are decoded: whatever
     changes, another file is made, and those used longest ago are removed when
     all together pass the limit.
+
+    The file is read, not mapped: where another program shortens it, there is an
+    error to act upon instead of a signal that ends the process. The table and
+    each image have a checksum. What is damaged is decoded anew: all of it if
+    the file does not begin as it should, else the images whose pixels are not
+    what they were, and the file is removed, for the next run to make another.
+
+    In the file: 64 bytes that begin with a name and the CRC-32 of the table; the table,
+    for each image one byte, whether it is there, and its CRC-32 in 4 bytes; the pixels.
     """
 
     def __init__(
@@ -99,77 +118,153 @@ class DiskPixelCache(PixelCache):
         self._limit = limit_megabytes * MEGABYTE
         self._folder = cache_folder() / "pixels" if folder is None else Path(folder)
         self.path = self._folder / f"{key}.pixels"
-        self._part: str | None = None
-        self._open()
+        self._image_bytes = int(np.prod(image_shape))
+        self._pixels_at = _HEADER + self.capacity * (1 + _SUM.itemsize)
+        self._sums = np.zeros(self.capacity, _SUM)
+        self._file: int | None = None  # the open file's descriptor, to read or to write
+        self._part: str | None = None  # its name while it is unfinished
+        self._in_memory = False
+        if self.capacity:
+            self._open()
 
     def _open(self) -> None:
-        """Map the file if it is there and whole."""
-        pixels_at = _HEADER + self.capacity
-        size = pixels_at + self.capacity * int(np.prod(self.image_shape))
+        """Open the file if it is there and whole."""
         try:
-            with open(self.path, "rb") as file:
-                sound = file.read(len(_MAGIC)) == _MAGIC
-                sound = sound and os.fstat(file.fileno()).st_size == size
-                if not sound or not self.capacity:
-                    return
-                whole = np.memmap(file, np.uint8, "r")
-            os.utime(self.path)  # used now: the last to be removed
+            file = os.open(self.path, os.O_RDONLY)
         except OSError:
             return
-        self._present = whole[_HEADER:pixels_at]
-        self._pixels = whole[pixels_at:].reshape(self.capacity, *self.image_shape)
+        closing = weakref.finalize(self, os.close, file)
+        try:
+            head = os.pread(file, self._pixels_at, 0)
+            size = os.fstat(file).st_size
+            os.utime(self.path)  # used now: the last to be removed
+        except OSError:
+            size = -1
+        if size != self._file_size or head[:_HEADER] != _header(head[_HEADER:]):
+            closing()
+            return
+        self._file = file
+        self._present = np.frombuffer(head, np.uint8, self.capacity, _HEADER).copy()
+        self._sums = np.frombuffer(head, _SUM, self.capacity, _HEADER + self.capacity)
+
+    @property
+    def _file_size(self) -> int:
+        return self._pixels_at + self.capacity * self._image_bytes
+
+    def all_pixels(self, indices: np.ndarray) -> np.ndarray | None:
+        return super().all_pixels(indices) if self._in_memory else None
+
+    def read(self, indices: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+        if self._in_memory:
+            return super().read(indices, pixels)
+        kept = self.has(indices)
+        for i in np.flatnonzero(kept):
+            kept[i] = self._read_one(int(indices[i]), pixels[i])
+        return kept
+
+    def _read_one(self, index: int, pixels: np.ndarray) -> bool:
+        """Read an image's pixels; return whether they are those that were written."""
+        try:
+            data = os.pread(self._file, self._image_bytes, self._offset(index))
+        except OSError:
+            data = b""
+        if len(data) == self._image_bytes and zlib.crc32(data) == self._sums[index]:
+            pixels[...] = np.frombuffer(data, np.uint8).reshape(self.image_shape)
+            return True
+        self._present[index] = 0
+        if self._part is None:
+            _remove(self.path)
+        return False
 
     def put(self, index: int, pixels: np.ndarray) -> None:
-        if self._present.flags.writeable:
+        if index >= self.capacity or self._present[index]:
+            return
+        with self._allocating:
+            if self._file is None and not self._in_memory:
+                self._create()
+        if self._in_memory:
             super().put(index, pixels)
+        elif self._part is not None:  # a finished file is not written to
+            self._write_one(index, np.ascontiguousarray(pixels))
 
-    def _allocate(self) -> np.ndarray:
-        pixels_at = _HEADER + self.capacity
-        size = pixels_at + self.capacity * int(np.prod(self.image_shape))
+    def _write_one(self, index: int, pixels: np.ndarray) -> None:
+        data = pixels.tobytes()
+        try:
+            _write(self._file, data, self._offset(index))
+        except OSError as error:
+            part, self._part = self._part, None
+            if part is not None:
+                self._cannot_write(part, error, "what is not in it is decoded in every epoch")
+            return
+        self._sums[index] = zlib.crc32(data)
+        self._present[index] = 1
+
+    def _offset(self, index: int) -> int:
+        return self._pixels_at + index * self._image_bytes
+
+    def _create(self) -> None:
+        """Make an unfinished file; where that is impossible the pixels stay in memory."""
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             _remove_abandoned(self._folder)
-            handle, part = tempfile.mkstemp(".part", self.path.stem + ".", self._folder)
-            self._cleaning = weakref.finalize(self, _remove, part)
-            with os.fdopen(handle, "r+b") as file:
-                # A full disk must show here: later it would be a crash on writing to the map.
-                if hasattr(os, "posix_fallocate"):
-                    os.posix_fallocate(file.fileno(), 0, size)
-                else:
-                    file.truncate(size)
-                file.write(_MAGIC)
-                file.flush()
-                whole = np.memmap(file, np.uint8, "r+", shape=(size,))
+            file, part = tempfile.mkstemp(".part", self.path.stem + ".", self._folder)
+            closing = weakref.finalize(self, os.close, file)
+            self._cleaning = weakref.finalize(self, _remove_own, part, os.getpid())
         except OSError as error:
-            warnings.warn(
-                f"cache='disk': {str(self._folder)!r} cannot be written ({error.strerror}); the "
-                "pixels are kept in memory",
-                stacklevel=2,
-            )
-            return super()._allocate()
+            self._stay_in_memory(self._folder, error)
+            return
+        try:
+            # A full disk had better show now than when half the images are decoded.
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file, 0, self._file_size)
+            else:
+                os.truncate(file, self._file_size)
+        except OSError as error:
+            self._stay_in_memory(part, error)
+            closing()
+            self._cleaning()
+            return
+        self._file = file
         self._part = part
-        present = whole[_HEADER:pixels_at]
-        present[:] = self._present
-        self._present = present
-        return whole[pixels_at:].reshape(self.capacity, *self.image_shape)
 
     def complete(self) -> None:
         if self._part is None:
             return
-        part, self._part = self._part, None
+        part = self._part
         try:
-            with open(part, "rb") as file:
-                os.fsync(file.fileno())
+            table = self._present.tobytes() + self._sums.tobytes()
+            _write(self._file, _header(table) + table, 0)
+            os.fsync(self._file)
             os.replace(part, self.path)
-            self._cleaning.detach()
         except OSError as error:
-            warnings.warn(
-                f"cache='disk': {str(self.path)!r} cannot be written ({error.strerror}); the next "
-                "run decodes again",
-                stacklevel=2,
-            )
+            self._cannot_write(self.path, error, "the next run decodes again")
             return
+        self._part = None
+        self._cleaning.detach()
         _shrink(self._folder, self._limit, self.path)
+
+    def _stay_in_memory(self, path: str | os.PathLike[str], error: OSError) -> None:
+        self._in_memory = True
+        self._cannot_write(path, error, "the pixels are kept in memory")
+
+    def _cannot_write(self, path: str | os.PathLike[str], error: OSError, outcome: str) -> None:
+        warnings.warn(
+            f"cache='disk': {os.fspath(path)!r} cannot be written ({error.strerror}); {outcome}",
+            stacklevel=2,
+        )
+
+
+def _header(table: bytes) -> bytes:
+    """Return what a file with this table begins with."""
+    return (_MAGIC + zlib.crc32(table).to_bytes(4, "little")).ljust(_HEADER, b"\0")
+
+
+def _write(file: int, data: bytes, offset: int) -> None:
+    """Write all of `data`; a write that a full disk cuts short says so when it goes on."""
+    view = memoryview(data)
+    while view:
+        written = os.pwrite(file, view, offset)
+        view, offset = view[written:], offset + written
 
 
 def cache_key(paths: Sequence[str], options: dict[str, Any]) -> str:
@@ -188,6 +283,12 @@ def cache_key(paths: Sequence[str], options: dict[str, Any]) -> str:
 def _remove(path: str | os.PathLike[str]) -> None:
     with contextlib.suppress(OSError):
         os.remove(path)
+
+
+def _remove_own(path: str, process: int) -> None:
+    """Remove a file unless this is a fork of the process that made it."""
+    if os.getpid() == process:
+        _remove(path)
 
 
 def _remove_abandoned(folder: Path) -> None:

@@ -17,14 +17,19 @@ def signed_number(value: Any, argument: str) -> float:
         raise TypeError(f"{OWNER}: {argument} is {value!r}; a number is accepted")
     if not math.isfinite(value):
         raise ValueError(f"{OWNER}: {argument} is {value!r}; a finite number is accepted")
-    return value
+    return plain(value)
 
 
 def number(value: Any, argument: str) -> float:
     """Return `value` if it is a finite number of at least 0."""
     if signed_number(value, argument) < 0:
         raise ValueError(f"{OWNER}: {argument} is {value!r}; a number of at least 0 is accepted")
-    return value
+    return plain(value)
+
+
+def plain(value: float | np.generic) -> float:
+    """Return NumPy's number as one of Python's, which a saved model can hold."""
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def pair(value: Any, argument: str) -> tuple[float, float]:
@@ -37,7 +42,7 @@ def pair(value: Any, argument: str) -> tuple[float, float]:
         ) from None
     if number(lowest, argument) > number(highest, argument):
         raise ValueError(f"{OWNER}: {argument} is {value!r}; the lowest comes first")
-    return lowest, highest
+    return plain(lowest), plain(highest)
 
 
 def zoom_pair(value: Any) -> tuple[float, float]:
@@ -45,7 +50,8 @@ def zoom_pair(value: Any) -> tuple[float, float]:
     if np.ndim(value):
         lowest, highest = pair(value, "zoom_range")
     else:
-        lowest, highest = 1 - number(value, "zoom_range"), 1 + value
+        value = number(value, "zoom_range")
+        lowest, highest = 1 - value, 1 + value
     if lowest <= 0:
         raise ValueError(
             f"{OWNER}: zoom_range is {value!r}; the smallest factor must stay above 0 (a single "

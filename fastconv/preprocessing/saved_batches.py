@@ -1,0 +1,61 @@
+"""Batches written as image files."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import threading
+
+import numpy as np
+
+
+class SavedBatches:
+    """Writes the batches of an iterator as image files, to look at what a model is given.
+
+    No file is ever replaced, by whatever iterator, thread or process it was written; an image
+    that the same iterator gives again, such as the first batch after a look at it, is written
+    once.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], prefix: str, file_format: str) -> None:
+        self.folder = os.fspath(folder)
+        self.prefix = prefix
+        self.file_format = file_format
+        self._written: set[tuple[int, ...]] = set()
+        self._lock = threading.Lock()
+        os.makedirs(self.folder, exist_ok=True)
+
+    def write(self, batch: np.ndarray, numbers: np.ndarray, place: tuple[int, int]) -> None:
+        """Write each image as `<prefix>_<image number>_<epoch>.<format>`.
+
+        Where there is such a file, as of another iterator, `_1`, `_2` ... is put behind the epoch.
+
+        Args:
+            place: seed and epoch, which make the images together with their numbers.
+        """
+        for image, number in zip(batch, numbers.tolist(), strict=True):
+            with self._lock:
+                if (*place, number) in self._written:
+                    continue
+                self._written.add((*place, number))
+            self._write_one(image, f"{self.prefix}_{number}_{place[1]}")
+
+    def _write_one(self, image: np.ndarray, name: str) -> None:
+        from .image_files import save_img
+
+        for ending in itertools.chain([""], (f"_{count}" for count in itertools.count(1))):
+            path = os.path.join(self.folder, f"{name}{ending}.{self.file_format}")
+            try:
+                # Made here, so that of several writers one gets the name.
+                with open(path, "xb") as file:
+                    save_img(file, image, file_format=self.file_format)
+            except FileExistsError:
+                continue
+            except BaseException as error:
+                if isinstance(error, OSError) and error.filename is None:
+                    error.filename = path  # a full disk does not say which file it was
+                with contextlib.suppress(OSError):
+                    os.remove(path)
+                raise
+            return
