@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
-from .folders import cache_folder, filled_at_once, holds_data_set
+from .folders import filled_at_once, holds_data_set, place_of
 from .scenes import draw_scene
 
 COUNTS = {"train": 1000, "validation": 400}
@@ -26,8 +27,9 @@ def synthetic(path: str | os.PathLike[str] | None = None) -> Path:
 
     Raises:
         FileExistsError: `path` holds something else.
+        ValueError: FASTCONV_DATA names a place that cannot be written.
     """
-    target = cache_folder() / "synthetic" if path is None else Path(path).expanduser()
+    target = place_of("synthetic") if path is None else Path(path).expanduser()
     if _is_drawn(target):
         return target
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
@@ -35,6 +37,8 @@ def synthetic(path: str | os.PathLike[str] | None = None) -> Path:
             f"synthetic: {str(target)!r} is there already and is not the drawn set; remove it or "
             "choose another place"
         )
+    pictures = len(KINDS) * sum(COUNTS.values())
+    print(f"Drawing {pictures:,} pictures in {str(target)!r}", file=sys.stderr, flush=True)
     with filled_at_once(target) as folder:
         _draw_all(folder)
         (folder / _MARK).write_text(_VERSION)
