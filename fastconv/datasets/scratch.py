@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import stat
 import tempfile
 import time
 from collections.abc import Iterator
@@ -43,20 +44,30 @@ def scratch_folder(parent: Path, name: str) -> Iterator[Path]:
 
 
 def _claimed_folder(parent: Path, name: str) -> tuple[Path, int]:
+    prefix = f".{name[:_NAME_CHARACTERS]}-"
     while True:
-        folder = Path(tempfile.mkdtemp(FOLDER_ENDING, f".{name[:_NAME_CHARACTERS]}-", dir=parent))
+        folder = Path(tempfile.mkdtemp(FOLDER_ENDING, prefix, dir=parent))
         with contextlib.suppress(FileNotFoundError):
             handle = os.open(folder, os.O_RDONLY)
-            if claim(handle, folder):
+            if _claim(handle, folder):
                 return folder, handle
             os.close(handle)
 
 
-def claim(handle: int, path: str | os.PathLike[str]) -> bool:
-    """Lock the open `path` for as long as `handle` or a copy of it stays open.
+def claimed_file(folder: Path, prefix: str, suffix: str) -> tuple[int, str]:
+    """Make a file as `tempfile.mkstemp` does, locked for as long as the handle or a copy is open.
 
-    False if somebody who took it for abandoned was faster: it is gone then.
+    Return the handle and the path.
     """
+    while True:
+        handle, path = tempfile.mkstemp(suffix, prefix, folder)
+        if _claim(handle, path):
+            return handle, path
+        os.close(handle)
+
+
+def _claim(handle: int, path: str | os.PathLike[str]) -> bool:
+    """Lock what was just made; False if somebody took it for abandoned and removed it."""
     if _lock(handle) is False:
         return False
     try:
@@ -83,7 +94,9 @@ def _is_abandoned(handle: int) -> bool:
     if hasattr(os, "geteuid") and status.st_uid != os.geteuid():
         return False
     locked = _lock(handle)
-    if locked is None:
+    # An empty file takes no room, and its maker may be about to lock it.
+    empty = stat.S_ISREG(status.st_mode) and status.st_size == 0
+    if locked is None or (locked and empty):
         return time.time() - status.st_mtime > _ABANDONED_SECONDS
     return locked
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from .files import CLASS_MODES, FileIterator, check_one_of, targets_of
 from .iterators import subset_bounds
+from .listing import normalized
 
 if TYPE_CHECKING:
     from .generator import ImageDataGenerator
@@ -27,7 +28,8 @@ class PathsIterator(FileIterator):
             where class_mode needs none.
         directory: what relative paths start from; None is the working directory.
         classes: all labels, in the order of their numbers; by default those
-            that occur, sorted.
+            that occur, sorted. Strings are compared in NFC, as DirectoryIterator
+            names its classes.
         class_mode: "categorical", "binary", "sparse", "input" and None as in
             DirectoryIterator; "raw" gives the labels as they are, float32.
         subset: as in DirectoryIterator; validation is the first part of each
@@ -116,8 +118,8 @@ class PathsIterator(FileIterator):
         if self.class_mode == "raw":
             self.labels = np.asarray(labels, np.float32)
             return
-        values = np.asarray(labels).tolist()
-        known = list(classes) if classes else sorted(set(values))
+        values = [_label_of(value) for value in np.asarray(labels).tolist()]
+        known = [_label_of(name) for name in classes] if classes else sorted(set(values))
         numbers = {value: number for number, value in enumerate(known)}
         unknown = sorted({repr(value) for value in values if value not in numbers})
         if unknown:
@@ -173,3 +175,7 @@ class PathsIterator(FileIterator):
             return batch, self.labels[used]
         numbers = np.zeros(len(used), np.int32) if self.labels is None else self.labels[used]
         return batch, targets_of(self.class_mode, batch, numbers, self.num_classes)
+
+
+def _label_of(value: Any) -> Any:
+    return normalized(value) if isinstance(value, str) else value

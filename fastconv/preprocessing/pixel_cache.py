@@ -6,9 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
-import tempfile
 import threading
-import time
 import warnings
 import weakref
 from collections.abc import Sequence
@@ -18,11 +16,11 @@ from typing import Any
 import numpy as np
 
 from ..datasets.folders import cache_folder
+from ..datasets.scratch import claimed_file, remove_abandoned
 
 MEGABYTE = 1 << 20
 _MAGIC = b"fastconv pixels 1\n"
 _HEADER = 64
-_ABANDONED = 24 * 3600.0  # seconds after which an unfinished file belongs to nobody
 
 
 class PixelCache:
@@ -128,8 +126,9 @@ class DiskPixelCache(PixelCache):
         size = pixels_at + self.capacity * int(np.prod(self.image_shape))
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            _remove_abandoned(self._folder)
-            handle, part = tempfile.mkstemp(".part", self.path.stem + ".", self._folder)
+            remove_abandoned(self._folder, "*.part")
+            # Locked for as long as the map is there, which keeps a handle of its own.
+            handle, part = claimed_file(self._folder, self.path.stem + ".", ".part")
             self._cleaning = weakref.finalize(self, _remove, part)
             with os.fdopen(handle, "r+b") as file:
                 # A full disk must show here: later it would be a crash on writing to the map.
@@ -188,14 +187,6 @@ def cache_key(paths: Sequence[str], options: dict[str, Any]) -> str:
 def _remove(path: str | os.PathLike[str]) -> None:
     with contextlib.suppress(OSError):
         os.remove(path)
-
-
-def _remove_abandoned(folder: Path) -> None:
-    """Remove what processes that were killed left unfinished."""
-    for part in folder.glob("*.part"):
-        with contextlib.suppress(OSError):
-            if time.time() - part.stat().st_mtime > _ABANDONED:
-                _remove(part)
 
 
 def _shrink(folder: Path, limit: float, spared: Path) -> None:

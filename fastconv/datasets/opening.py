@@ -1,0 +1,28 @@
+"""The data set that a command is given, in whatever form."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from ..preprocessing.parts import DataSet, find_data_set
+from .dogs_and_cats import unpacked
+
+
+def open_data_set(path: str | os.PathLike[str]) -> DataSet:
+    """Return the data set in a folder, or in a zip, which is unpacked into the cache.
+
+    Raises:
+        FileNotFoundError: there is no such folder or file.
+        PermissionError: the folder cannot be listed.
+        ValueError: the zip is damaged or unsafe, or there is no data set.
+    """
+    path = Path(path).expanduser()
+    if not path.exists():
+        raise FileNotFoundError(
+            f"there is no {str(path)!r}; give a folder with one sub-folder per class, or with "
+            "train/ and validation/, or a zip of one"
+        )
+    if path.is_file():
+        path = unpacked(path, lambda folder: Path(find_data_set(folder).folder))
+    return find_data_set(path)
