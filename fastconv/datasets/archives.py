@@ -31,13 +31,18 @@ _LOCAL_HEADER_BYTES = 30
 _DOS_FOLDER = 0x10
 
 
+class _TooLarge(ValueError):
+    """A table of contents that is not read."""
+
+
 class _BoundedReader(io.BufferedReader):
     """A file that is never read more of at once than a table of contents may have."""
 
     def read(self, size: int | None = -1) -> bytes:
         if size is not None and size > _MAX_TABLE_BYTES:
-            raise zipfile.BadZipFile(
-                f"its table of contents has {size:,} bytes, at most {_MAX_TABLE_BYTES:,} are read"
+            raise _TooLarge(
+                f"{self.raw.name!r}: its table of contents has {size:,} bytes; at most "
+                f"{_MAX_TABLE_BYTES:,} are read"
             )
         return super().read(size)
 
@@ -239,7 +244,7 @@ def _naming_damage(
     """Turn what `zipfile` and its decompressors raise on damaged bytes into a ValueError."""
     try:
         yield
-    except MemoryError:
+    except (MemoryError, _TooLarge):
         raise
     except Exception as error:
         # Errors of the disk have a number; EINVAL comes from places that the zip names.

@@ -24,5 +24,13 @@ def open_data_set(path: str | os.PathLike[str]) -> DataSet:
             "train/ and validation/, or a zip of one"
         )
     if path.is_file():
-        path = unpacked(path, lambda folder: Path(find_data_set(folder).folder))
+        path = unpacked(path, lambda folder: _root(folder, path))
     return find_data_set(path)
+
+
+def _root(folder: Path, archive: Path) -> Path:
+    """Return the data set's folder in one that a zip is being unpacked in."""
+    try:
+        return Path(find_data_set(folder).folder)
+    except ValueError as error:
+        raise ValueError(str(error).replace(str(folder), str(archive))) from None

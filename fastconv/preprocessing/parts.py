@@ -164,12 +164,11 @@ def _doubt_of_classes(directory: str, own: Sequence[str], others: Sequence[str])
         return None
     roles = {_role(name) for name in own}
     text = (
-        f"the images of {_list(own)} in {directory!r} lie in no sub-folders, one per class; "
-        "without these they are classes"
+        f"{_list(own)} in {directory!r} have no sub-folders, one per class, but images themselves"
     )
     if "validation" in roles:
-        raise ValueError(f"{text}, which their names say they are not")
-    return text
+        raise ValueError(f"{text}; put these into sub-folders")
+    return f"{text}: they are taken for classes, not for parts of a data set"
 
 
 def _list(names: Sequence[str]) -> str:
