@@ -227,7 +227,7 @@ def _said(
 
 def _train(model: Any, settings: dict[str, Any], arguments: argparse.Namespace) -> None:
     _check_folders(settings)
-    data = _find_data(settings)
+    data = _find_data(settings, progress=not arguments.quiet)
     train_data, validation_data = _iterators(data, settings, progress=not arguments.quiet)
     _match_classes(model, train_data, arguments)
     checkpoint, callbacks = _callbacks(settings)
@@ -248,7 +248,7 @@ def _train(model: Any, settings: dict[str, Any], arguments: argparse.Namespace) 
     _report(history, before, checkpoint, settings, arguments)
 
 
-def _find_data(settings: dict[str, Any]) -> DataSet:
+def _find_data(settings: dict[str, Any], progress: bool) -> DataSet:
     """Return the data set to train on, and say which it is."""
     from . import datasets
     from .datasets.opening import open_data_set
@@ -259,8 +259,9 @@ def _find_data(settings: dict[str, Any]) -> DataSet:
             wanted = settings["data"] = _usual_data()
         if wanted == "synthetic":
             print("Data: the built-in synthetic set, drawn cats and dogs", flush=True)
-            return open_data_set(datasets.synthetic())
-        data = open_data_set(wanted)
+            drawn = datasets.synthetic() if progress else datasets.synthetic(progress=False)
+            return open_data_set(drawn)
+        data = open_data_set(wanted, progress)
     except (FileNotFoundError, PermissionError, ValueError) as error:
         raise Mistake(f"--data {wanted}: {error}" if wanted else f"data: {error}") from None
     settings["data"] = os.path.abspath(wanted)

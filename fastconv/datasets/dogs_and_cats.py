@@ -54,11 +54,14 @@ def dog_vs_cat(path: str | os.PathLike[str] | None = None) -> Path:
     return target
 
 
-def unpacked(path: str | os.PathLike[str], root_of: Callable[[Path], Path]) -> Path:
+def unpacked(
+    path: str | os.PathLike[str], root_of: Callable[[Path], Path], progress: bool = True
+) -> Path:
     """Return the data set in the zip at `path`, unpacked into the cache once.
 
     `root_of` gives the folder that holds the data set among those of the zip,
-    or raises if there is none, and then nothing stays.
+    or raises if there is none, and then nothing stays. With `progress`, a line
+    on stderr tells of the unpacking before it begins.
 
     Raises:
         FileNotFoundError: there is no such zip.
@@ -68,7 +71,8 @@ def unpacked(path: str | os.PathLike[str], root_of: Callable[[Path], Path]) -> P
     path = Path(path)
     target = place_of(f"{NAME}-{_fingerprint(path)}")
     if not target.is_dir():
-        _say(f"Unpacking {str(path)!r} to {str(target)!r}")
+        if progress:
+            _say(f"Unpacking {str(path)!r} to {str(target)!r}")
         with filled_at_once(target, is_whole=Path.is_dir) as folder:
             unpack(path, folder)
             _lift(root_of(folder), folder)

@@ -9,8 +9,9 @@ from ..preprocessing.parts import DataSet, find_data_set
 from .dogs_and_cats import unpacked
 
 
-def open_data_set(path: str | os.PathLike[str]) -> DataSet:
-    """Return the data set in a folder, or in a zip, which is unpacked into the cache.
+def open_data_set(path: str | os.PathLike[str], progress: bool = True) -> DataSet:
+    """Return the data set in a folder, or in a zip, which is unpacked into the cache; with
+    `progress`, a line on stderr says so.
 
     Raises:
         FileNotFoundError: there is no such folder or file.
@@ -24,7 +25,7 @@ def open_data_set(path: str | os.PathLike[str]) -> DataSet:
             "train/ and validation/, or a zip of one"
         )
     if path.is_file():
-        path = unpacked(path, lambda folder: _root(folder, path))
+        path = unpacked(path, lambda folder: _root(folder, path), progress)
     return find_data_set(path)
 
 
