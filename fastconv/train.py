@@ -262,7 +262,7 @@ def _find_data(settings: dict[str, Any], progress: bool) -> DataSet:
             drawn = datasets.synthetic() if progress else datasets.synthetic(progress=False)
             return open_data_set(drawn)
         data = open_data_set(wanted, progress)
-    except (FileNotFoundError, PermissionError, ValueError) as error:
+    except (FileNotFoundError, NotADirectoryError, PermissionError, ValueError) as error:
         raise Mistake(f"--data {wanted}: {error}" if wanted else f"data: {error}") from None
     settings["data"] = os.path.abspath(wanted)
     print(f"Data: {data.folder}", flush=True)

@@ -105,6 +105,15 @@ def test_a_data_set_beside_other_folders(tmp_path):
     assert find_data_set(tmp_path).folder == str(tmp_path / "set")
 
 
+def test_folders_with_images_beside_a_data_set_are_left_out_and_told(tmp_path):
+    layout(tmp_path, "set/train/a/1.jpg", "set/val/a/1.jpg", "extra/1.jpg")
+    data = find_data_set(tmp_path)
+    assert data.folder == str(tmp_path / "set") and data.left_out == ("extra",)
+    layout(tmp_path, "other/train/a/1.jpg", "other/val/a/1.jpg")
+    with pytest.raises(ValueError, match="several data sets, 'other' and 'set'; name one"):
+        find_data_set(tmp_path)
+
+
 def test_one_class_is_not_looked_through(tmp_path):
     assert find_data_set(layout(tmp_path, "all/1.jpg")).folder == str(tmp_path)
 

@@ -117,9 +117,11 @@ def _is_folder(entry: os.DirEntry[str], directory: str) -> bool:
             return False
     except OSError:  # a link to itself
         return False
+    if not entry.is_symlink():
+        return True
     # A link back to the data set, or to a folder above, would be a class of all its images.
     inside, target = os.path.realpath(directory), os.path.realpath(entry.path)
-    return not (entry.is_symlink() and os.path.commonpath([inside, target]) == target)
+    return os.path.commonpath([inside, target]) != target
 
 
 def is_image_name(name: str) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .listing import (
     class_folders,
@@ -93,28 +93,32 @@ def _found_in(directory: str, wrappings: int) -> DataSet:
     named = [name for name in folders if _role(name) is not None]
     if named:
         return _parts_in(directory, named, [name for name in folders if name not in named])
-    if wrappings:
-        wrapped = [name for name in folders if _is_wrapping(directory, name, len(folders) == 1)]
-        if len(wrapped) == 1 and not any(
-            holds_images(directory, name) for name in folders if name not in wrapped
-        ):
-            return _found_in(os.path.join(directory, wrapped[0]), wrappings - 1)
+    if wrappings and (inner := _wrapped(directory, folders)) is not None:
+        data = _found_in(os.path.join(directory, inner), wrappings - 1)
+        beside = [n for n in folders if n != inner and holds_images(directory, n)]
+        return replace(data, left_out=(*data.left_out, *beside))
     return DataSet(directory, {})
+
+
+def _wrapped(directory: str, folders: Sequence[str]) -> str | None:
+    """Return the sub-folder that looks like one around the data set, rather than like a class."""
+    sets = [name for name in folders if _has_parts(os.path.join(directory, name))]
+    if len(sets) > 1:
+        raise ValueError(f"{directory!r} holds several data sets, {_list(sets)}; name one of them")
+    if not sets and len(folders) == 1 and _is_collection(os.path.join(directory, folders[0])):
+        return folders[0]
+    return sets[0] if sets else None
+
+
+def _has_parts(folder: str) -> bool:
+    try:
+        return {"train", "validation"} <= {_role(name) for name in visible_folders(folder)}
+    except PermissionError:
+        return False
 
 
 def _role(name: str) -> str | None:
     return _ROLES.get(normalized(name).casefold())
-
-
-def _is_wrapping(directory: str, name: str, alone: bool) -> bool:
-    """Whether a folder looks like one around a data set, rather than like a class."""
-    folder = os.path.join(directory, name)
-    try:
-        inside = visible_folders(folder)
-    except PermissionError:
-        return False
-    parts = {_role(inner) for inner in inside}
-    return {"train", "validation"} <= parts or (alone and _is_collection(folder))
 
 
 def _is_collection(folder: str) -> bool:
