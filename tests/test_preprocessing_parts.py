@@ -37,7 +37,7 @@ def test_parts_by_any_of_their_names(tmp_path, train, validation):
 def test_classes_that_are_called_like_parts(tmp_path, names):
     layout(tmp_path, *(f"{name}/x.jpg" for name in names))
     data = find_data_set(tmp_path)
-    assert data.parts == {} and data.folder == str(tmp_path) == data.training
+    assert data.parts == {} and data.class_folders == {"": str(tmp_path)}
     assert data.doubt is None
 
 

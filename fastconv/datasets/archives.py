@@ -13,6 +13,7 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import IO
 
 from .folders import naming_full_disks
 from .names import LeadsOut, decode_names, destination, shown
@@ -41,7 +42,7 @@ class _BoundedReader(io.BufferedReader):
     def read(self, size: int | None = -1) -> bytes:
         if size is not None and size > _MAX_TABLE_BYTES:
             raise _TooLarge(
-                f"{self.raw.name!r}: its table of contents has {size:,} bytes; at most "
+                f"{self.name!r}: its table of contents has {size:,} bytes; at most "
                 f"{_MAX_TABLE_BYTES:,} are read"
             )
         return super().read(size)
@@ -228,9 +229,7 @@ def _write(
             file.write(block)
 
 
-def _read(
-    source: zipfile.ZipExtFile, member: zipfile.ZipInfo, path: str | os.PathLike[str]
-) -> bytes:
+def _read(source: IO[bytes], member: zipfile.ZipInfo, path: str | os.PathLike[str]) -> bytes:
     # The other decompressors unpack at once, into memory, whatever was asked for.
     bounded = member.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
     with _naming_damage(path, member):

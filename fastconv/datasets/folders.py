@@ -164,10 +164,11 @@ def naming_full_disks(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in _NO_ROOM or error.filename is not None:
+        number = error.errno
+        if number is None or number not in _NO_ROOM or error.filename is not None:
             raise
         raise OSError(
-            error.errno,
-            f"{os.strerror(error.errno)}; free some, or let FASTCONV_DATA name a folder elsewhere",
+            number,
+            f"{os.strerror(number)}; free some, or let FASTCONV_DATA name a folder elsewhere",
             str(path),
         ) from error

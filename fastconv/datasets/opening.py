@@ -18,15 +18,15 @@ def open_data_set(path: str | os.PathLike[str], progress: bool = True) -> DataSe
         PermissionError: the folder cannot be listed.
         ValueError: the zip is damaged or unsafe, or there is no data set.
     """
-    path = Path(path).expanduser()
-    if not path.exists():
+    given = Path(path).expanduser()
+    if not given.exists():
         raise FileNotFoundError(
-            f"there is no {str(path)!r}; give a folder with one sub-folder per class, or with "
+            f"there is no {str(given)!r}; give a folder with one sub-folder per class, or with "
             "train/ and validation/, or a zip of one"
         )
-    if path.is_file():
-        path = unpacked(path, lambda folder: _root(folder, path), progress)
-    return find_data_set(path)
+    if not given.is_file():
+        return find_data_set(given)
+    return find_data_set(unpacked(given, lambda folder: _root(folder, given), progress))
 
 
 def _root(folder: Path, archive: Path) -> Path:

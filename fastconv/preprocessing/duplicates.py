@@ -10,12 +10,16 @@ import numpy as np
 SIDE = 72  # of the grey picture that a fingerprint is made from, in pixels
 NEAR_BITS = 12
 _NEAR_GREY = 7.0  # levels of 255, on average over the thumbnail
+_NO_COLOR = 8.0  # levels that the channels of a grey picture may lie apart, as JPEG leaves them
+_NEAR_COLOR = 30.0  # levels, in any part: stronger colours by a fifth are 25, JPEG at its worst 12
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 _BLOCK = 1024
 
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """What is kept of a picture: `bits` (128,) of +1 and -1, `thumbnail` (18, 18) float32.
+    """What is kept of a picture: `bits` (128,) of +1 and -1, `thumbnail` (18, 18) and `colors`
+    (9, 9, 2), how much red and blue differ from grey, float32.
 
     The bits are signs of differences: is each cell of an 8 x 8 grid darker than
     its right neighbour, than its lower one. Another size, another quality of
@@ -24,6 +28,11 @@ class Fingerprint:
 
     bits: np.ndarray
     thumbnail: np.ndarray
+    colors: np.ndarray
+
+    @property
+    def is_grey(self) -> bool:
+        return bool(np.abs(self.colors).max() < _NO_COLOR)
 
 
 @dataclass(frozen=True)
@@ -34,13 +43,20 @@ class DuplicateGroup:
     exact: bool
 
 
-def fingerprint(grey: np.ndarray) -> Fingerprint:
-    """Return the fingerprint of a grey picture of (SIDE, SIDE), values of 0-255."""
-    grey = np.asarray(grey, np.float32)
+def fingerprint(picture: np.ndarray) -> Fingerprint:
+    """Return the fingerprint of a picture, RGB (SIDE, SIDE, 3) or grey (SIDE, SIDE), of 0-255."""
+    picture = np.asarray(picture, np.float32)
+    grey = picture if picture.ndim == 2 else picture @ _LUMA
+    channels = (0, 2) if picture.ndim == 3 else ()
+    colors = [_cells(picture[..., channel] - grey, 9, 9) for channel in channels]
     wide = _cells(grey, 8, 9)
     high = _cells(grey, 9, 8)
     signs = np.concatenate([(wide[:, 1:] > wide[:, :-1]).ravel(), (high[1:] > high[:-1]).ravel()])
-    return Fingerprint(np.where(signs, 1, -1).astype(np.float32), _cells(grey, 18, 18))
+    return Fingerprint(
+        np.where(signs, 1, -1).astype(np.float32),
+        _cells(grey, 18, 18),
+        np.stack(colors, axis=-1) if colors else np.zeros((9, 9, 2), np.float32),
+    )
 
 
 def find_duplicates(
@@ -53,7 +69,8 @@ def find_duplicates(
         fingerprints: one for each picture.
         near_bits: how many of the 128 bits may differ; below 0 looks for exact
             duplicates alone. Near ones must agree in their thumbnails as well,
-            since flat pictures agree in their bits.
+            since flat pictures agree in their bits, and in their colours unless
+            one of them is grey: a red apple is no green one.
     """
     first: dict[bytes, int] = {}
     pairs = [
@@ -87,9 +104,16 @@ def _near_pairs(
         rows, columns = np.nonzero(agreement >= bits.shape[1] - 2 * near_bits)
         for i, j in zip(rows[rows < columns], columns[rows < columns], strict=True):
             one, other = numbers[start + i], numbers[start + j]
-            difference = fingerprints[one].thumbnail - fingerprints[other].thumbnail
-            if np.abs(difference).mean() <= _NEAR_GREY:
+            if _look_alike(fingerprints[one], fingerprints[other]):
                 yield one, other
+
+
+def _look_alike(one: Fingerprint, other: Fingerprint) -> bool:
+    if np.abs(one.thumbnail - other.thumbnail).mean() > _NEAR_GREY:
+        return False
+    if one.is_grey or other.is_grey:
+        return True
+    return bool(np.abs(one.colors - other.colors).max() <= _NEAR_COLOR)
 
 
 def _connected(pairs: Iterable[tuple[int, int]]) -> list[list[int]]:

@@ -188,10 +188,10 @@ def _read(picture: Picture) -> Picture:
             digest = hashlib.sha256(file.read()).digest()
         size = image_files.image_size(picture.path)
         # Draft: a fingerprint needs no more pixels than this, and it is twice as fast.
-        grey = image_files.load_img(picture.path, "grayscale", (SIDE, SIDE), "box", draft=True)
+        small = image_files.load_img(picture.path, "rgb", (SIDE, SIDE), "box", draft=True)
     except OSError as error:
         return Picture(*known, fault=str(error.__cause__ or error.strerror or error))
-    return Picture(*known, size=size, digest=digest, fingerprint=fingerprint(np.asarray(grey)))
+    return Picture(*known, size=size, digest=digest, fingerprint=fingerprint(np.asarray(small)))
 
 
 def _part_findings(inspection: Inspection) -> Iterator[Finding]:

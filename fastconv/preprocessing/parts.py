@@ -51,11 +51,6 @@ class DataSet:
         return self.parts or {"": self.folder}
 
     @property
-    def training(self) -> str | None:
-        """The folder of classes to train on."""
-        return self.class_folders.get("train", self.class_folders.get(""))
-
-    @property
     def evaluation(self) -> str:
         """The folder of classes to measure a model on: no pictures that it learnt, if possible."""
         return self.parts.get("validation") or self.parts.get("test") or self.folder

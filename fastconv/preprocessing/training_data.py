@@ -30,8 +30,9 @@ def training_iterators(
     counts = {role: listed_images(folder) for role, folder in folders.items()}
     for _, text in training_faults(counts):
         raise ValueError(text)
-    training, validation = data.training, folders.get("validation")
-    classes = next(iter(counts.values()))
+    # The part to train on comes first, and `training_faults` saw to it that there is one.
+    training, classes = next(iter(folders.values())), next(iter(counts.values()))
+    validation = folders.get("validation")
     options["class_mode"] = "binary" if len(classes) == 2 else "categorical"
     share = validation_share(classes) if validation is None else 0.0
     learn = ImageDataGenerator(rescale=rescale, validation_split=share, **augmentation)
