@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
 
 import pytest
+from zips import make_zip
 
-from fastconv import datasets
+from fastconv import check, datasets
 from fastconv.datasets import folders, stand_in
 from fastconv.datasets.folders import filled_at_once, place_of
 
@@ -83,6 +85,18 @@ def test_a_full_disk_is_named(tmp_path):
     with pytest.raises(ConnectionResetError) as caught, filled_at_once(tmp_path / "photos"):
         raise ConnectionResetError(errno.ECONNRESET, "reset")
     assert caught.value.filename is None
+
+
+def test_a_set_that_does_not_fit_is_told_with_its_size_and_place(tmp_path, monkeypatch, capsys):
+    free = shutil._ntuple_diskusage(10_000, 9_990, 10)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: free)
+    monkeypatch.setenv("FASTCONV_DATA", str(tmp_path / "cache"))
+    zipped = make_zip(tmp_path / "x.zip", {"train/a/1.jpg": b"1" * 1000})
+    assert check.main([str(zipped)]) == 1
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert "unpacks to 1,000 bytes, 10 are free" in said and "FASTCONV_DATA" in said
+    assert f"'{tmp_path / 'cache' / 'dog-vs-cat'}-" in said and "fastconv-part" not in said
+    assert not list((tmp_path / "cache").iterdir())
 
 
 def test_the_main_job_works_without_a_home(tmp_path):

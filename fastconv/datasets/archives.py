@@ -188,8 +188,8 @@ def _check_sizes(
         )
     free = shutil.disk_usage(folder).free
     if total > free:
-        raise OSError(errno.ENOSPC, f"{_shown(path)} unpacks to {total:,} bytes, {free:,} are "
-                      "free; let FASTCONV_DATA name a folder elsewhere", str(folder))  # fmt: skip
+        # The folder is a passing one; who made it knows what to call it.
+        raise OSError(errno.ENOSPC, f"{_shown(path)} unpacks to {total:,} bytes, {free:,} are free")
 
 
 def _make_folder(place: Path, path: str | os.PathLike[str]) -> None:

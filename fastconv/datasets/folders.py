@@ -169,6 +169,6 @@ def naming_full_disks(path: Path) -> Iterator[None]:
             raise
         raise OSError(
             number,
-            f"{os.strerror(number)}; free some, or let FASTCONV_DATA name a folder elsewhere",
+            f"{error.strerror}; free some, or let FASTCONV_DATA name a folder elsewhere",
             str(path),
         ) from error
