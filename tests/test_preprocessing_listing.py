@@ -44,6 +44,7 @@ def test_what_is_skipped_though_it_has_images_is_said(tmp_path, name):
         data = flow(tmp_path)
     assert data.n == 4 and len(caught) == 1 and caught[0].filename == __file__
     assert repr(name) in str(caught[0].message)
+    assert flow(tmp_path, classes=["dog", name]).n == 3  # who names it means it
 
 
 def test_names_are_compared_composed(tmp_path):

@@ -130,7 +130,11 @@ class DirectoryIterator(FileIterator):
         """Find the images of every class, report what is no image, and print the count."""
         filenames: list[str] = []
         classes: list[int] = []
-        skipped = [name for name in skipped_folders(self.directory) if is_system_folder(name)]
+        skipped = [
+            name
+            for name in skipped_folders(self.directory)
+            if is_system_folder(name) and name not in folders
+        ]
         for number, folder in enumerate(folders):
             found = list(image_names(self.directory, folder, follow_links, skipped))
             if self.subset is not None:
