@@ -82,10 +82,10 @@ def image_folder(path: str) -> str:
     """Return the folder that an argument names: of a data set's zip, where it is unpacked."""
     if not os.path.isfile(path):
         return path
-    from . import datasets
+    from .datasets.opening import open_data_set
 
     try:
-        return str(datasets.dog_vs_cat(path))
+        return open_data_set(path).folder
     except (FileNotFoundError, ValueError) as error:
         raise Mistake(f"{error}") from None
 

@@ -55,11 +55,19 @@ class Recipe:
     metrics: tuple[str, ...] = ("accuracy",)
 
     def compile(self, model: Sequential) -> Sequential:
-        """Compile `model` as the recipe says, and return it."""
+        """Compile `model` as the recipe says, and return it.
+
+        A model of more than two classes gets the loss "categorical_crossentropy".
+        """
         optimizer = optimizers.get(self.optimizer)
         optimizer.learning_rate = self.learning_rate
-        model.compile(optimizer=optimizer, loss=self.loss, metrics=list(self.metrics))
+        loss = self.loss_for(model.output_shape[-1])
+        model.compile(optimizer=optimizer, loss=loss, metrics=list(self.metrics))
         return model
+
+    def loss_for(self, units: int) -> str:
+        """Return the loss of a model whose last layer has so many units."""
+        return self.loss if units == 1 else "categorical_crossentropy"
 
     def callbacks(self) -> list[Callback]:
         """Return new callbacks: early stopping, if any, and the best model's checkpoint."""
@@ -71,16 +79,35 @@ class Recipe:
 class Architecture:
     """A model that can be made for any size of image, and its recipe.
 
-    Calling it, `architectures.model1(input_shape=(100, 100, 3))`, returns an
-    uncompiled `Sequential` with new weights.
+    Calling it, `architectures.model1(input_shape=(100, 100, 3), classes=2)`,
+    returns an uncompiled `Sequential` with new weights. The chapter's two
+    classes are one unit with a sigmoid, more are a unit each with a softmax.
+
+    `layers` gives the layers before the last one.
     """
 
     name: str
     recipe: Recipe
     layers: Callable[[tuple[int, int, int]], Sequence[Layer]]
 
-    def __call__(self, input_shape: tuple[int, int, int] = (100, 100, 3)) -> Sequential:
-        return Sequential(self.layers(input_shape), name=self.name)
+    def __call__(
+        self, input_shape: tuple[int, int, int] = (100, 100, 3), classes: int = 2
+    ) -> Sequential:
+        if classes < 2:
+            raise ValueError(f"{self.name}: classes is {classes!r}; it must be at least 2")
+        return Sequential([*self.layers(input_shape), _head(classes)], name=self.name)
+
+
+def _head(classes: int) -> Dense:
+    return Dense(1, activation="sigmoid") if classes == 2 else Dense(classes, activation="softmax")
+
+
+def tell_apart(model: Sequential, classes: int) -> None:
+    """Let an architecture's compiled model have `classes` classes; its last layer is new."""
+    model.pop()
+    model.add(_head(classes))
+    loss = get(model.name).recipe.loss_for(model.output_shape[-1])
+    model.compile(optimizer=model.optimizer, loss=loss, metrics=model.metrics)
 
 
 def _model1_layers(input_shape: tuple[int, int, int]) -> list[Layer]:
@@ -88,7 +115,6 @@ def _model1_layers(input_shape: tuple[int, int, int]) -> list[Layer]:
         Conv2D(32, (3, 3), activation="relu", input_shape=input_shape),
         MaxPooling2D((2, 2)),
         Flatten(),
-        Dense(1, activation="sigmoid"),
     ]
 
 
@@ -99,7 +125,6 @@ def _model2_layers(input_shape: tuple[int, int, int]) -> list[Layer]:
         Conv2D(32, (3, 3), activation="relu"),
         MaxPooling2D((2, 2)),
         Flatten(),
-        Dense(1, activation="sigmoid"),
     ]
 
 
@@ -114,7 +139,6 @@ def _model4_layers(input_shape: tuple[int, int, int]) -> list[Layer]:
         Flatten(),
         Dropout(0.5),
         Dense(512, activation="relu"),
-        Dense(1, activation="sigmoid"),
     ]
 
 

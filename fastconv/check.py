@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "directory",
         metavar="DIR",
         help="a folder with one sub-folder of images per class, or one that holds such folders "
-        "named train and validation, or a zip of the latter",
+        "named train and validation (or training, valid, val, test), or a zip of either",
     )
     parser.add_argument(
         "--near",
@@ -82,6 +82,8 @@ def _as_json(values: dict[str, Any]) -> str:
 def _print(inspection: Inspection) -> None:
     for part in inspection.parts:
         _print_part(part)
+    if inspection.kept is not None:
+        print(f"Training: {inspection.kept}")
     needs = [finding.text for finding in inspection.findings if finding.act]
     notes = [finding.text for finding in inspection.findings if not finding.act]
     for title, texts in (("Worth knowing", notes), ("Needs you", needs)):

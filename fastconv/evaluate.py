@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "directory",
         metavar="DIR",
         help="a folder with one sub-folder of images per class, or one that holds such a "
-        "folder named validation, or a zip of the latter",
+        "folder named validation (or valid, val; else test), or a zip of either",
     )
     parser.add_argument(
         "--batch-size",
@@ -61,15 +61,25 @@ def evaluate(arguments: argparse.Namespace) -> int:
     model = load_model(arguments.model)
     if not model.compiled:
         raise Mistake(f"{arguments.model} holds no loss to measure; save it with model.save()")
-    # The root of a data set stands for its validation part.
-    inner = os.path.join(directory, "validation")
-    data = _images(model, inner if os.path.isdir(inner) else directory, arguments)
+    data = _images(model, _classes_in(directory), arguments)
     result = model.evaluate(data, verbose=0 if arguments.json else 1, return_dict=True)
     if arguments.json:
         print(json.dumps({"images": data.n, **result}))
     else:
         print(" - ".join(f"{name}: {value:.4f}" for name, value in result.items()))
     return 0
+
+
+def _classes_in(directory: str) -> str:
+    """Return the folder of classes: the root of a data set stands for its validation part, or
+    else for its test part.
+    """
+    from .preprocessing.parts import find_data_set
+
+    try:
+        return find_data_set(directory).evaluation
+    except ValueError as error:
+        raise Mistake(f"{error}") from None
 
 
 def _images(model: Any, directory: str, arguments: argparse.Namespace) -> Any:

@@ -10,7 +10,7 @@ import os
 import sys
 import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ._commands import (
     Mistake,
@@ -24,6 +24,9 @@ from ._commands import (
     seed_int,
     use_threads,
 )
+
+if TYPE_CHECKING:
+    from .preprocessing.parts import DataSet
 
 DESCRIPTION = "Train one of the chapter's four models on photos of cats and dogs."
 _ARCHITECTURES = ("model1", "model2", "model3", "model4")
@@ -44,9 +47,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--data",
         metavar="DIR|ZIP|synthetic",
-        help="folder or zip with train/ and validation/, each with a folder per class; or "
-        "'synthetic' for drawn cats and dogs (default: ./dog-vs-cat, the cache, the chapter's "
-        "address; if none is reached, synthetic)",
+        help="folder or zip with a folder per class, or with train/ and validation/ (or training, "
+        "valid, val) that have one each; without the latter a share of each class is kept for "
+        "validation; or 'synthetic' for drawn cats and dogs (default: ./dog-vs-cat, the cache, the "
+        "chapter's address; if none is reached, synthetic)",
     )
     add("--epochs", type=positive_int, metavar="N", help="epochs to train (default: 30)")
     add("--batch-size", type=positive_int, metavar="N", help="images in a batch (default: 32)")
@@ -225,11 +229,12 @@ def _train(model: Any, settings: dict[str, Any], arguments: argparse.Namespace) 
     from .resumption import NothingLeftWarning
 
     _check_folders(settings)
-    folder = _find_data(settings)
-    train_data, validation_data = _iterators(folder, settings, progress=not arguments.quiet)
+    data = _find_data(settings, progress=not arguments.quiet)
+    train_data, validation_data = _iterators(data, settings, progress=not arguments.quiet)
+    _match_classes(model, train_data, arguments)
     checkpoint, callbacks = _callbacks(settings)
     model.metadata["training"] = settings
-    print(f"Training {settings['arch']}, {model.count_params():,} parameters, on {folder}")
+    print(f"Training {settings['arch']}, {model.count_params():,} parameters, on {data.folder}")
     before = model.epochs_done
     warnings.simplefilter("ignore", NothingLeftWarning)  # _report says it in the command's words
     try:
@@ -246,56 +251,80 @@ def _train(model: Any, settings: dict[str, Any], arguments: argparse.Namespace) 
     _report(history, before, checkpoint, settings, arguments)
 
 
-def _find_data(settings: dict[str, Any]) -> Any:
-    """Return the folder with train/ and validation/, and say which it is."""
+def _find_data(settings: dict[str, Any], progress: bool) -> DataSet:
+    """Return the data set to train on, and say which it is."""
     from . import datasets
+    from .datasets.opening import open_data_set
 
     wanted = settings["data"]
-    if wanted == "synthetic":
-        print("Data: the built-in synthetic set, drawn cats and dogs")
-        return datasets.synthetic()
     try:
-        folder = datasets.dog_vs_cat(wanted)
-    except (FileNotFoundError, ValueError) as error:
-        if wanted is not None:
-            raise Mistake(f"--data {wanted}: {error}") from None
+        if wanted is None:
+            wanted = settings["data"] = _usual_data()
+        if wanted == "synthetic":
+            print("Data: the built-in synthetic set, drawn cats and dogs", flush=True)
+            drawn = datasets.synthetic() if progress else datasets.synthetic(progress=False)
+            return open_data_set(drawn)
+        data = open_data_set(wanted, progress)
+    except (FileNotFoundError, NotADirectoryError, PermissionError, ValueError) as error:
+        raise Mistake(f"--data {wanted}: {error}" if wanted else f"data: {error}") from None
+    settings["data"] = os.path.abspath(wanted)
+    print(f"Data: {data.folder}", flush=True)
+    return data
+
+
+def _usual_data() -> str:
+    """Return where the chapter's photos are, or "synthetic" where there are none.
+
+    A resumed run takes the same even if photos turn up meanwhile.
+    """
+    from . import datasets
+
+    try:
+        return str(datasets.dog_vs_cat())
+    except FileNotFoundError as error:
         print(f"Data: {error}")
         print("Data: training on the built-in synthetic set instead, drawn cats and dogs")
-        # Named, so that a resumed run takes the same even if photos turn up meanwhile.
-        settings["data"] = "synthetic"
-        return datasets.synthetic()
-    settings["data"] = os.path.abspath(wanted or folder)
-    print(f"Data: {folder}")
-    return folder
+        return "synthetic"
 
 
-def _iterators(folder: Any, settings: dict[str, Any], progress: bool) -> tuple[Any, Any]:
+def _iterators(data: DataSet, settings: dict[str, Any], progress: bool) -> tuple[Any, Any]:
     from .architectures import AUGMENTATION, get
-    from .preprocessing.image import ImageDataGenerator
+    from .preprocessing.training_data import training_iterators
 
-    rescale = get(settings["arch"]).recipe.rescale
-    changes = AUGMENTATION if settings["augment"] else {}
-    options = {
-        "target_size": (settings["image_size"],) * 2,
-        "class_mode": "binary",
-        "batch_size": settings["batch_size"],
-        "progress": progress,
-    }
     try:
-        train_data = ImageDataGenerator(rescale=rescale, **changes).flow_from_directory(
-            os.path.join(folder, "train"), **options
-        )
-        validation_data = ImageDataGenerator(rescale=rescale).flow_from_directory(
-            os.path.join(folder, "validation"), shuffle=False, **options
+        train_data, validation_data, said = training_iterators(
+            data,
+            get(settings["arch"]).recipe.rescale,
+            AUGMENTATION if settings["augment"] else {},
+            target_size=(settings["image_size"],) * 2,
+            batch_size=settings["batch_size"],
+            progress=progress,
         )
     except (FileNotFoundError, ValueError) as error:
-        raise Mistake(f"data in {folder}: {error}") from None
-    if train_data.class_indices != validation_data.class_indices or train_data.num_classes != 2:
-        raise Mistake(
-            f"data in {folder}: train/ has the classes {', '.join(train_data.class_indices)} and "
-            f"validation/ {', '.join(validation_data.class_indices)}; two are needed, the same"
-        )
+        raise Mistake(f"data in {data.folder}: {error}") from None
+    if said is not None:
+        print(f"Data: {said}", flush=True)
+    if data.left_out:
+        print(f"Data: left out, belonging to no part: {', '.join(data.left_out)}", flush=True)
+    if data.doubt is not None:
+        warnings.warn(data.doubt, stacklevel=2)
     return train_data, validation_data
+
+
+def _match_classes(model: Any, train_data: Any, arguments: argparse.Namespace) -> None:
+    """Let a new model tell the data's classes apart; a resumed one must know them already."""
+    from .architectures import tell_apart
+    from .preprocessing.listing import normalized
+
+    names = list(train_data.class_indices)
+    known = [normalized(name) for name in model.class_names or names]
+    if arguments.resume is not None and known != names:
+        raise Mistake(
+            f"--resume {arguments.resume}: its run has the classes {', '.join(known)}, the data "
+            f"has {', '.join(names)}; name the same data with --data, or start anew"
+        )
+    if len(names) > 2 and arguments.resume is None:
+        tell_apart(model, len(names))
 
 
 def _callbacks(settings: dict[str, Any]) -> tuple[Any, list[Any]]:

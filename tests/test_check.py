@@ -110,6 +110,27 @@ def test_flat_pictures_are_not_all_the_same(data):
     assert not inspect(data).groups
 
 
+def test_pictures_that_differ_in_colour_alone_are_no_duplicates(data):
+    with Image.open(data / "train/cat/cat.1.jpg") as opened:
+        grey = np.asarray(opened.convert("L"), np.float32) / 3 + 60
+    luma = {"red": (0.299, 0), "green": (0.587, 1)}
+    for name, (weight, channel) in luma.items():
+        # The same grey, made lighter by the same amount in one channel alone.
+        pixels = np.repeat(grey[..., None], 3, axis=2)
+        pixels[8:20, 8:20, channel] += 25 / weight
+        path = data / "train" / "dog" / f"{name}.png"
+        Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)).save(path)
+    assert not inspect(data).groups
+    with Image.open(data / "train/dog/red.png") as opened:
+        opened.convert("L").save(data / "validation/dog/grey.png")
+        ImageEnhance.Color(opened).enhance(1.1).save(data / "validation/dog/stronger.jpg")
+    found_names = [
+        {Path(inspect(data).pictures[n].path).name for n in group.members}
+        for group in inspect(data).groups
+    ]
+    assert any({"red.png", "stronger.jpg"} <= names for names in found_names)
+
+
 def test_classes_that_are_empty_alone_or_unequal(data, tmp_path):
     (data / "train" / "bird").mkdir()
     codes = found(data)

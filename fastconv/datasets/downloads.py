@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from .folders import naming_full_disks
+
 CONNECT_SECONDS = 5.0
 MAX_BYTES = 1 << 30
 _BLOCK_BYTES = 1 << 16
@@ -32,7 +34,11 @@ def download(
     from tqdm import tqdm
 
     try:
-        with urlopen(address, timeout=timeout) as response, open(target, "wb") as file:
+        with (
+            urlopen(address, timeout=timeout) as response,
+            naming_full_disks(target),
+            open(target, "wb") as file,
+        ):
             length = response.headers.get("Content-Length", "")
             total = int(length) if length.isdigit() else None
             bar = tqdm(

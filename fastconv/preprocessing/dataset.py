@@ -11,6 +11,7 @@ from .files import check_one_of
 from .generator import ImageDataGenerator
 
 _OWNER = "image_dataset_from_directory"
+_NO_CLASSES = ("",)  # all images of the folder, at any depth
 _CLASS_MODES = {"int": "sparse", "categorical": "categorical", "binary": "binary", None: None}
 
 
@@ -23,6 +24,9 @@ class ImageDataset(DirectoryIterator):
     def class_names(self) -> list[str]:
         """Names of the classes, in the order of their numbers."""
         return list(self.class_indices)
+
+    def _folders(self, classes: Sequence[str] | None) -> dict[str, str]:
+        return {"": ""} if classes == _NO_CLASSES else super()._folders(classes)
 
     def __iter__(self) -> Iterator[Any]:
         for step in range(len(self)):
@@ -57,7 +61,8 @@ def image_dataset_from_directory(
 
     Args:
         directory: the folder, one sub-folder per class.
-        labels: "inferred" from the sub-folders, or None for images alone.
+        labels: "inferred" from the sub-folders, or None for images alone: all
+            that are in the folder, at any depth.
         label_mode: "int", "binary", "categorical", or None for images alone.
         class_names: names of the sub-folders, in the order of their numbers.
         image_size: (height, width) in pixels.
@@ -71,6 +76,10 @@ def image_dataset_from_directory(
     ... )  # doctest: +SKIP
     """
     check_one_of(labels, ("inferred", None), "labels", _OWNER)
+    if labels is None and class_names is not None:
+        raise ValueError(
+            f"{_OWNER}: class_names is {class_names!r} and labels is None; give one of them"
+        )
     check_one_of(label_mode, tuple(_CLASS_MODES), "label_mode", _OWNER)
     check_one_of(subset, ("training", "validation", "both", None), "subset", _OWNER)
     if (validation_split is None) != (subset is None):
@@ -86,7 +95,7 @@ def image_dataset_from_directory(
             generator,
             target_size=image_size,
             color_mode=color_mode,
-            classes=class_names,
+            classes=_NO_CLASSES if labels is None else class_names,
             class_mode=None if labels is None else _CLASS_MODES[label_mode],
             batch_size=batch_size,
             shuffle=shuffle,

@@ -12,7 +12,15 @@ import numpy as np
 
 from .files import CLASS_MODES, FileIterator, check_one_of, targets_of
 from .iterators import subset_bounds
-from .listing import ENDINGS, class_names, image_names, shortened
+from .listing import (
+    ENDINGS,
+    class_folders,
+    holds_images,
+    image_names,
+    is_system_folder,
+    shortened,
+    skipped_folders,
+)
 
 if TYPE_CHECKING:
     from .generator import ImageDataGenerator
@@ -22,9 +30,13 @@ class DirectoryIterator(FileIterator):
     """Batches of the image files in the sub-folders of `directory`.
 
     A sub-folder is a class; classes are numbered in the order of their names
-    as strings. Files ending in png, jpg, jpeg, bmp, ppm, tif or tiff are
-    taken, at any depth, hidden ones not. A class without images, or a single
-    class where targets are asked for, is warned of.
+    as strings, in NFC: what a Mac wrote gets the names and numbers that it has
+    elsewhere. Files ending in png, jpg, jpeg, bmp, ppm, tif or tiff are
+    taken, at any depth, hidden ones not, nor what is in folders of a system's
+    own, `__MACOSX`, `@eaDir`, `$RECYCLE.BIN` and the like, which are warned of
+    where they hold images. So is a class without images, and a single class
+    where targets are asked for. With class_mode=None a folder without
+    sub-folders gives the images in it.
 
     Args:
         directory: the folder.
@@ -92,7 +104,8 @@ class DirectoryIterator(FileIterator):
         self.class_mode = class_mode
         self.subset = subset
         check_one_of(class_mode, CLASS_MODES, "class_mode", self.owner)
-        names = class_names(self.directory, classes, self.owner)
+        folders = self._folders(classes)
+        names = [name for name in folders if name]
         if class_mode == "binary" and len(names) > 2:
             raise ValueError(
                 f"{self.owner}: class_mode='binary' is for two classes, {self.directory!r} has "
@@ -100,7 +113,7 @@ class DirectoryIterator(FileIterator):
             )
         self.class_indices = {name: number for number, name in enumerate(names)}
         self.num_classes = len(names)
-        listing, numbers, listed = self._list_files(follow_links)
+        listing, numbers, listed = self._list_files(list(folders.values()), follow_links)
         self._warn_of_classes(listing["classes"], chosen=bool(classes))
         self._take_files(listing, numbers, listed, batch_size, shuffle, seed, prefetch)
 
@@ -109,15 +122,29 @@ class DirectoryIterator(FileIterator):
         """Class numbers of the images, (samples,) int32."""
         return self.classes
 
-    def _list_files(self, follow_links: bool) -> tuple[dict[str, Any], list[int], int]:
+    def _folders(self, classes: Sequence[str] | None) -> dict[str, str]:
+        """Return {class: sub-folder}; {"": ""} is the whole folder, images without classes."""
+        folders = class_folders(self.directory, classes, self.owner)
+        if self.class_mode is None and not folders:
+            return {"": ""}
+        return folders
+
+    def _list_files(
+        self, folders: Sequence[str], follow_links: bool
+    ) -> tuple[dict[str, Any], list[int], int]:
         """Find the images of every class, report what is no image, and print the count.
 
         Returns what is known of each, their numbers in the listing, and how long that is.
         """
         filenames: list[str] = []
         classes: list[int] = []
+        skipped = [
+            name
+            for name in skipped_folders(self.directory)
+            if is_system_folder(name) and name not in folders
+        ]
         listed = [
-            list(image_names(self.directory, name, follow_links)) for name in self.class_indices
+            list(image_names(self.directory, folder, follow_links, skipped)) for folder in folders
         ]
         if self.class_mode not in ("input", None):
             self._leave_out_other_labels(listed)
@@ -136,7 +163,9 @@ class DirectoryIterator(FileIterator):
             "filepaths": [paths[i] for i in sound],
             "classes": np.array([classes[i] for i in sound], np.int32),
         }
-        print(f"Found {len(sound)} images belonging to {self.num_classes} classes.")
+        belonging = f" belonging to {self.num_classes} classes" if self.num_classes else ""
+        print(f"Found {len(sound)} images{belonging}.")
+        self._warn_of_skipped(sorted(set(skipped)))
         if not sound:
             part = f" for subset={self.subset!r}" if self.subset else ""
             raise ValueError(
@@ -167,6 +196,16 @@ class DirectoryIterator(FileIterator):
             )
         for names in listed:
             names[:] = [name for name in names if name not in links]
+
+    def _warn_of_skipped(self, folders: Sequence[str]) -> None:
+        """Warn of folders that are left out though they have images."""
+        names = [repr(name) for name in folders if holds_images(self.directory, name)]
+        if names:
+            warnings.warn(
+                f"{self.owner}: {', '.join(names)} in {self.directory!r} skipped: a system keeps "
+                "its own there, no pictures of a class",
+                stacklevel=5,
+            )
 
     def _warn_of_classes(self, classes: np.ndarray, chosen: bool) -> None:
         """Warn of what trains a model badly: classes without images, a single class."""

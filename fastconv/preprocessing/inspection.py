@@ -13,9 +13,23 @@ import numpy as np
 from . import image_files
 from .duplicates import NEAR_BITS, SIDE, DuplicateGroup, Fingerprint, find_duplicates, fingerprint
 from .grey_levels import Remark
-from .listing import class_names, image_names, in_threads
+from .listing import (
+    class_folders,
+    image_names,
+    in_threads,
+    is_hidden_or_system,
+    is_image_name,
+    skipped_folders,
+)
+from .parts import (
+    DataSet,
+    class_differences,
+    find_data_set,
+    share_text,
+    training_faults,
+    validation_share,
+)
 
-_PARTS = ("train", "training", "validation", "valid", "val", "test")
 _IMBALANCE = 3.0  # of the largest class to the smallest: the model may learn to guess
 _SHOWN = 5
 
@@ -45,13 +59,19 @@ class Finding:
 
 @dataclass
 class Part:
-    """A folder with one sub-folder per class, `name` being "" for the data set itself."""
+    """A folder with one sub-folder per class, `name` being "" for the data set itself.
+
+    `ignored` counts files in classes that do not end like images, `strays` images beside the
+    classes; `skipped` are folders that are hidden or a system's own.
+    """
 
     name: str
     folder: str
     classes: list[str]
     pictures: list[Picture] = field(default_factory=list)
-    ignored: int = 0  # files that do not end like images
+    ignored: int = 0
+    strays: int = 0
+    skipped: list[str] = field(default_factory=list)
 
     @property
     def readable(self) -> list[Picture]:
@@ -72,12 +92,16 @@ class Part:
 
 @dataclass
 class Inspection:
-    """What `inspect` found; `groups` are duplicates among `pictures`, the readable ones."""
+    """What `inspect` found; `groups` are duplicates among `pictures`, the readable ones.
+
+    `kept` says what training keeps for validation, where no part is there for it.
+    """
 
     directory: str
     parts: list[Part]
     groups: list[DuplicateGroup]
     findings: list[Finding] = field(default_factory=list)
+    kept: str | None = None
 
     @property
     def pictures(self) -> list[Picture]:
@@ -95,23 +119,19 @@ def inspect(
     """Read every image of a data set and return what is there.
 
     Args:
-        directory: a folder with one sub-folder per class, or one that holds
-            such folders under `train`, `validation` and the like.
+        directory: what `find_data_set` takes: a folder with one sub-folder per
+            class, or one that holds such folders as parts.
         near_bits: see `find_duplicates`.
         progress: show a bar on a terminal.
 
     Raises:
-        FileNotFoundError: there is no such folder.
+        FileNotFoundError, NotADirectoryError: there is no such folder.
         PermissionError: the folder cannot be listed.
-        ValueError: it has no sub-folders.
+        ValueError: it has no sub-folders, or could be meant in two ways.
     """
     directory = os.fspath(directory)
-    parts = [_list_part(name, folder) for name, folder in _part_folders(directory)]
-    if not any(part.classes for part in parts):
-        raise ValueError(
-            f"{directory!r} has no sub-folders; one per class is expected, or train/ and "
-            "validation/ with one per class"
-        )
+    data = find_data_set(directory)
+    parts = [_list_part(*part) for part in data.class_folders.items()]
     listed = [picture for part in parts for picture in part.pictures]
     read = in_threads(_read, listed, "Reading" if progress else None)
     for part in parts:
@@ -123,25 +143,40 @@ def inspect(
         [picture.fingerprint for picture in pictures if picture.fingerprint is not None],
         near_bits,
     )
-    inspection.findings = [*_part_findings(inspection), *_duplicate_findings(inspection)]
+    inspection.findings = [
+        *_layout_findings(data, parts),
+        *_part_findings(inspection),
+        *_duplicate_findings(inspection),
+    ]
+    _see_to_training(inspection, data)
     return inspection
 
 
-def _part_folders(directory: str) -> list[tuple[str, str]]:
-    if not os.path.isdir(directory):
-        raise FileNotFoundError(f"there is no folder {directory!r}")
-    found = [(name, os.path.join(directory, name)) for name in _PARTS]
-    return [(name, folder) for name, folder in found if os.path.isdir(folder)] or [("", directory)]
+def _see_to_training(inspection: Inspection, data: DataSet) -> None:
+    """Add what keeps `train` from training, or note what it keeps for validation."""
+    counts = {part.name: part.counts for part in inspection.parts}
+    known = {finding.text for finding in inspection.findings}
+    faults = list(training_faults(counts))
+    inspection.findings += [Finding(code, True, text) for code, text in faults if text not in known]
+    if not faults and "validation" not in counts:
+        share = validation_share(inspection.parts[0].counts)
+        inspection.kept = share_text(data, share)
 
 
 def _list_part(name: str, folder: str) -> Part:
-    part = Part(name, folder, class_names(folder, None, "check"))
-    for class_name in part.classes:
-        for path in image_names(folder, class_name):
+    classes = class_folders(folder, None, "check")
+    part = Part(name, folder, list(classes), skipped=skipped_folders(folder))
+    for class_name, inside in classes.items():
+        for path in image_names(folder, inside):
             part.pictures.append(Picture(os.path.join(folder, path), name, class_name))
-        files = sum(len(names) for _, _, names in os.walk(os.path.join(folder, class_name)))
-        part.ignored += files
+        for place, subfolders, files in os.walk(os.path.join(folder, inside)):
+            part.ignored += len(files)
+            hidden = sorted(filter(is_hidden_or_system, subfolders))
+            part.skipped += [os.path.relpath(os.path.join(place, n), folder) for n in hidden]
+            subfolders[:] = [n for n in subfolders if n not in hidden]
     part.ignored -= sum(not os.path.isdir(picture.path) for picture in part.pictures)
+    with os.scandir(folder) as entries:
+        part.strays = sum(is_image_name(entry.name) and entry.is_file() for entry in entries)
     return part
 
 
@@ -188,14 +223,40 @@ def _part_findings(inspection: Inspection) -> Iterator[Finding]:
             text = f"{place}{part.ignored} {_files(part.ignored)} not ending like images, ignored"
             yield Finding("ignored", False, text)
         yield from _remark_findings(part)
+        yield from _name_findings(part)
     first = inspection.parts[0]
     for part in inspection.parts[1:]:
-        if part.classes != first.classes:
-            text = (
-                f"{part.name} has the classes {', '.join(part.classes) or 'none'}, {first.name} "
-                f"has {', '.join(first.classes) or 'none'}: numbers of classes would not agree"
-            )
-            yield Finding("classes differ", True, text)
+        for code, text in class_differences(part.name, part.counts, first.name, first.counts):
+            yield Finding(code, True, text)
+
+
+def _name_findings(part: Part) -> Iterator[Finding]:
+    """Yield what the names of classes, and of folders that are none, give reason to say."""
+    place = f"{part.name}: " if part.name else ""
+    alike: dict[str, list[str]] = {}
+    for name in part.classes:
+        alike.setdefault(name.casefold(), []).append(name)
+    for names in alike.values():
+        if len(names) > 1:
+            text = f"{place}{' and '.join(names)} are classes of their own, by their case alone"
+            yield Finding("case", True, text)
+    if part.skipped:
+        text = f"{place}hidden or a system's own, skipped: {_some(part.skipped)}"
+        yield Finding("skipped", False, text)
+    if part.strays:
+        count = "1 image lies" if part.strays == 1 else f"{part.strays} images lie"
+        yield Finding("strays", False, f"{place}{count} beside the classes, in none of them")
+
+
+def _layout_findings(data: DataSet, parts: list[Part]) -> Iterator[Finding]:
+    if data.doubt is not None:
+        yield Finding("doubt", False, data.doubt)
+    if data.left_out:
+        text = f"belonging to no part, left out: {_some(list(data.left_out))}"
+        yield Finding("left out", False, text)
+    skipped = skipped_folders(data.folder)
+    if skipped and parts[0].folder != data.folder:
+        yield Finding("skipped", False, f"hidden or a system's own, skipped: {_some(skipped)}")
 
 
 def _remark_findings(part: Part) -> Iterator[Finding]:
@@ -250,6 +311,7 @@ def as_dict(inspection: Inspection) -> dict[str, Any]:
     return {
         "directory": inspection.directory,
         "ok": inspection.sound,
+        "kept_for_validation": inspection.kept,
         "findings": [vars(finding) for finding in inspection.findings],
         "parts": [
             {

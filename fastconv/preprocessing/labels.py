@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from .listing import shortened
+from .listing import normalized, shortened
 
 
 def class_labels(labels: Iterable[Any], argument: str, owner: str) -> list[str | int]:
-    """Return labels of classes as strings or whole numbers.
+    """Return labels of classes as whole numbers, or strings in NFC, as folders' names are.
 
     Raises:
         ValueError: some are neither, such as the NaN of a table's empty cell, or there are
@@ -29,7 +29,7 @@ def class_labels(labels: Iterable[Any], argument: str, owner: str) -> list[str |
     strings = [row for row, value in enumerate(values) if isinstance(value, str)]
     if 0 < len(strings) < len(values):
         _refuse(strings, values, f"{owner}: {argument}", "the others are numbers")
-    return values
+    return [normalized(value) if isinstance(value, str) else value for value in values]
 
 
 def raw_targets(labels: Sequence[Any] | np.ndarray, owner: str) -> np.ndarray:

@@ -3,54 +3,139 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
+# Resource forks of macOS, previews of Synology, the recycle bins of Windows and Samba, what a file
+# system's repair found.
+_SYSTEM_FOLDERS = frozenset(
+    (
+        "__macosx",
+        "@eadir",
+        "#recycle",
+        "#snapshot",
+        "$recycle.bin",
+        "recycler",
+        "system volume information",
+        "lost+found",
+        "__pycache__",
+    )
+)
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".tif", ".tiff")
 _NAMES_SHOWN = 20
 Item = TypeVar("Item")
 
 
-def class_names(directory: str, classes: Sequence[str] | None, owner: str) -> list[str]:
-    """Return the names of the sub-folders that are classes: `classes`, or all, sorted."""
+def normalized(name: str) -> str:
+    """Return a name in NFC, letters and accents joined: a Mac's folders have them apart."""
+    return unicodedata.normalize("NFC", name)
+
+
+def class_folders(directory: str, classes: Sequence[str] | None, owner: str) -> dict[str, str]:
+    """Return the classes, `classes` or else all sub-folders, by name: {name: sub-folder}.
+
+    Names are in NFC, whatever the disk has, and compared so; all are sorted by
+    name. Hidden folders and those of a system (`is_system_folder`) are none.
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+        ValueError: a class is named twice, or two folders differ in normal form alone.
+    """
     if not os.path.isdir(directory):
         raise FileNotFoundError(
             f"{owner}: there is no folder {directory!r}; a folder with one sub-folder per class "
             "is expected"
         )
-    if not classes:
-        with os.scandir(directory) as entries:
-            return sorted(entry.name for entry in entries if _is_class(entry, directory))
-    names = list(classes)
-    for name in names:
-        if not os.path.isdir(os.path.join(directory, name)):
-            raise FileNotFoundError(
-                f"{owner}: classes names {name!r}, but there is no such folder in {directory!r}"
+    if classes:
+        return {
+            normalized(name): _folder_of(name, directory, owner) for name in _once(classes, owner)
+        }
+    found: dict[str, str] = {}
+    for name in visible_folders(directory):
+        if found.setdefault(normalized(name), name) != name:
+            raise ValueError(
+                f"{owner}: {directory!r} has two folders {normalized(name)!r}, whose letters are "
+                "composed in different ways; rename or join them"
             )
-    if len(set(names)) < len(names):
+    return dict(sorted(found.items()))
+
+
+def _once(classes: Sequence[str], owner: str) -> list[str]:
+    names = list(classes)
+    if len(set(map(normalized, names))) < len(names):
         raise ValueError(f"{owner}: classes is {names!r}; every class may be named once")
     return names
 
 
-def _is_class(entry: os.DirEntry[str], directory: str) -> bool:
-    if entry.name.startswith("."):
-        return False
+def _folder_of(name: str, directory: str, owner: str) -> str:
+    if os.path.isdir(os.path.join(directory, name)):
+        return name
+    for folder in visible_folders(directory):
+        if normalized(folder) == normalized(name):
+            return folder
+    raise FileNotFoundError(
+        f"{owner}: classes names {name!r}, but there is no such folder in {directory!r}"
+    )
+
+
+def visible_folders(directory: str) -> list[str]:
+    """Return the sub-folders that may be classes or parts of a data set, sorted."""
+    with os.scandir(directory) as entries:
+        return sorted(
+            entry.name
+            for entry in entries
+            if not is_hidden_or_system(entry.name) and _is_folder(entry, directory)
+        )
+
+
+def skipped_folders(directory: str) -> list[str]:
+    """Return the sub-folders that are hidden or a system's own, sorted."""
+    with os.scandir(directory) as entries:
+        return sorted(
+            entry.name
+            for entry in entries
+            if is_hidden_or_system(entry.name) and _is_folder(entry, directory)
+        )
+
+
+def is_system_folder(name: str) -> bool:
+    """Whether a system keeps its own there: previews, copies, what was deleted."""
+    return name.casefold() in _SYSTEM_FOLDERS
+
+
+def is_hidden_or_system(name: str) -> bool:
+    """Whether a folder is none of the data set's own."""
+    return name.startswith(".") or is_system_folder(name)
+
+
+def _is_folder(entry: os.DirEntry[str], directory: str) -> bool:
     try:
         if not entry.is_dir():
             return False
     except OSError:  # a link to itself
         return False
+    if not entry.is_symlink():
+        return True
     # A link back to the data set, or to a folder above, would be a class of all its images.
     inside, target = os.path.realpath(directory), os.path.realpath(entry.path)
-    return not (entry.is_symlink() and os.path.commonpath([inside, target]) == target)
+    return os.path.commonpath([inside, target]) != target
 
 
-def image_names(directory: str, folder: str, follow_links: bool = False) -> Iterable[str]:
+def is_image_name(name: str) -> bool:
+    """Whether a file is listed as an image: by its ending, and not hidden."""
+    return name.lower().endswith(ENDINGS) and not name.startswith(".")
+
+
+def image_names(
+    directory: str, folder: str, follow_links: bool = False, skipped: list[str] | None = None
+) -> Iterable[str]:
     """Yield the paths, relative to `directory`, of the files in its `folder` that end like
-    images: sorted, at any depth, without hidden ones. Folders that cannot be listed come last,
-    for `find_fault` to say why: what is in them must not go missing without a word.
+    images: sorted, at any depth, without those that are hidden or in a system's folder. Folders
+    that cannot be listed come last, for `find_fault` to say why: what is in them must not go
+    missing without a word. The systems' folders, relative as well, are added to `skipped`.
     """
     visited = set()
     locked: list[str] = []
@@ -65,11 +150,21 @@ def image_names(directory: str, folder: str, follow_links: bool = False) -> Iter
             subfolders.clear()
             continue
         visited.add(real)
-        subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
+        if skipped is not None:
+            skipped += [
+                os.path.relpath(os.path.join(place, name), directory)
+                for name in sorted(filter(is_system_folder, subfolders))
+            ]
+        subfolders[:] = sorted(name for name in subfolders if not is_hidden_or_system(name))
         for name in sorted(files):
-            if name.lower().endswith(ENDINGS) and not name.startswith("."):
+            if is_image_name(name):
                 yield os.path.relpath(os.path.join(place, name), directory)
     yield from sorted(os.path.relpath(place, directory) for place in locked)
+
+
+def holds_images(directory: str, folder: str) -> bool:
+    """Whether `directory` has images in its `folder`, at any depth."""
+    return any(is_image_name(os.path.basename(path)) for path in image_names(directory, folder))
 
 
 def in_threads(

@@ -29,7 +29,8 @@ class PathsIterator(FileIterator):
             an empty cell, is a ValueError that names the rows.
         directory: what relative paths start from; None is the working directory.
         classes: all labels, in the order of their numbers; by default those
-            that occur, sorted.
+            that occur, sorted. Strings are compared in NFC, as DirectoryIterator
+            names its classes.
         class_mode: "categorical", "binary", "sparse", "input" and None as in
             DirectoryIterator; "raw" gives the labels as they are, float32.
         subset: as in DirectoryIterator; validation is the first part of each

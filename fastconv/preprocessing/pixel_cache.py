@@ -6,9 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
-import tempfile
 import threading
-import time
 import warnings
 import weakref
 import zlib
@@ -19,12 +17,12 @@ from typing import Any
 import numpy as np
 
 from ..datasets.folders import cache_folder
+from ..datasets.scratch import claimed_file, remove_abandoned
 
 MEGABYTE = 1 << 20
 _MAGIC = b"fastconv pixels 2\n"
 _HEADER = 64
 _SUM = np.dtype("<u4")
-_ABANDONED = 24 * 3600.0  # seconds after which an unfinished file belongs to nobody
 
 
 class PixelCache:
@@ -206,8 +204,9 @@ class DiskPixelCache(PixelCache):
         """Make an unfinished file; where that is impossible the pixels stay in memory."""
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            _remove_abandoned(self._folder)
-            file, part = tempfile.mkstemp(".part", self.path.stem + ".", self._folder)
+            remove_abandoned(self._folder, "*.part")
+            # Locked for as long as it is open.
+            file, part = claimed_file(self._folder, self.path.stem + ".", ".part")
             closing = weakref.finalize(self, os.close, file)
             self._cleaning = weakref.finalize(self, _remove_own, part, os.getpid())
         except OSError as error:
@@ -289,14 +288,6 @@ def _remove_own(path: str, process: int) -> None:
     """Remove a file unless this is a fork of the process that made it."""
     if os.getpid() == process:
         _remove(path)
-
-
-def _remove_abandoned(folder: Path) -> None:
-    """Remove what processes that were killed left unfinished."""
-    for part in folder.glob("*.part"):
-        with contextlib.suppress(OSError):
-            if time.time() - part.stat().st_mtime > _ABANDONED:
-                _remove(part)
 
 
 def _shrink(folder: Path, limit: float, spared: Path) -> None:

@@ -1,0 +1,125 @@
+"""Unfinished files and folders that know whose they are, so that a killed process leaves none.
+
+Whoever makes one holds a lock on it (flock), which ends with the process, however it ends. The
+next one that works in the same place removes what nobody holds, beside others at work.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import stat
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # no POSIX: age decides
+    fcntl = None  # type: ignore[assignment]
+
+#: Ends the names of unfinished folders: what is removed must not be another program's.
+FOLDER_ENDING = ".fastconv-part"
+# Where a file system has no locks, nobody unpacks for longer than that.
+_ABANDONED_SECONDS = 24 * 3600.0
+_NAME_CHARACTERS = 40  # of the target's name, which may be as long as names may be
+
+
+@contextlib.contextmanager
+def scratch_folder(parent: Path, name: str) -> Iterator[Path]:
+    """Give a new folder in `parent`, which is made, and remove it at the end.
+
+    Folders of processes that were killed are removed first.
+    """
+    parent.mkdir(parents=True, exist_ok=True)
+    remove_abandoned(parent, f".*{FOLDER_ENDING}")
+    folder, handle = _claimed_folder(parent, name)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(handle)
+
+
+def _claimed_folder(parent: Path, name: str) -> tuple[Path, int]:
+    prefix = f".{name[:_NAME_CHARACTERS]}-"
+    while True:
+        folder = Path(tempfile.mkdtemp(FOLDER_ENDING, prefix, dir=parent))
+        with contextlib.suppress(FileNotFoundError):
+            handle = os.open(folder, os.O_RDONLY)
+            if _claim(handle, folder):
+                return folder, handle
+            os.close(handle)
+
+
+def claimed_file(folder: Path, prefix: str, suffix: str) -> tuple[int, str]:
+    """Make a file as `tempfile.mkstemp` does, locked for as long as the handle or a copy is open.
+
+    Return the handle and the path.
+    """
+    while True:
+        handle, path = tempfile.mkstemp(suffix, prefix, folder)
+        if _claim(handle, path):
+            return handle, path
+        os.close(handle)
+
+
+def _claim(handle: int, path: str | os.PathLike[str]) -> bool:
+    """Lock what was just made; False if somebody took it for abandoned and removed it."""
+    if _lock(handle) is False:
+        return False
+    try:
+        return os.path.samestat(os.fstat(handle), os.stat(path))
+    except FileNotFoundError:
+        return False
+
+
+def remove_abandoned(folder: Path, pattern: str) -> None:
+    """Remove the entries of `folder`, files and folders, that match and that nobody holds."""
+    for path in folder.glob(pattern):
+        with contextlib.suppress(OSError):
+            # Whatever another user put there under such a name is neither followed nor waited for.
+            handle = os.open(path, os.O_RDONLY | _flag("O_NOFOLLOW") | _flag("O_NONBLOCK"))
+            try:
+                if _is_abandoned(handle):
+                    _remove(path)
+            finally:
+                os.close(handle)
+
+
+def _is_abandoned(handle: int) -> bool:
+    status = os.fstat(handle)
+    if hasattr(os, "geteuid") and status.st_uid != os.geteuid():
+        return False
+    locked = _lock(handle)
+    # An empty file takes no room, and its maker may be about to lock it.
+    empty = stat.S_ISREG(status.st_mode) and status.st_size == 0
+    if locked is None or (locked and empty):
+        return time.time() - status.st_mtime > _ABANDONED_SECONDS
+    return locked
+
+
+def _lock(handle: int) -> bool | None:
+    """Return whether the lock was free and is ours now; None where there are no locks."""
+    if fcntl is None:
+        return None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # NFS locks nothing that was opened for reading alone
+        return None
+    return True
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink()
+
+
+def _flag(name: str) -> int:
+    return getattr(os, name, 0)
