@@ -17,7 +17,7 @@ MISTAKE, FAILURE, INTERRUPTED = 2, 1, 130
 # What errors of the library begin with: who raised them.
 _PYTHON_NAMES = re.compile(
     r"(^|: )(?:flow_from_(?:directory|paths|dataframe)|dog_vs_cat|synthetic|load_img|load_model|"
-    r"set_num_threads|architectures|ModelCheckpoint|CSVLogger|EarlyStopping|TensorBoard|"
+    r"architectures|ModelCheckpoint|CSVLogger|EarlyStopping|TensorBoard|"
     r"ImageDataGenerator): "
 )
 
@@ -215,12 +215,11 @@ def add_threads(parser: argparse.ArgumentParser) -> None:
 def use_threads(arguments: argparse.Namespace) -> None:
     """Obey --threads."""
     if arguments.threads is not None:
-        from . import set_num_threads
+        from .runtime import MOST_THREADS, set_num_threads
 
-        try:
-            set_num_threads(arguments.threads)
-        except ValueError as error:
-            raise Mistake(f"--threads {arguments.threads}: {plain(str(error))}") from None
+        if arguments.threads > MOST_THREADS:
+            raise Mistake(f"--threads is {arguments.threads}; it must be at most {MOST_THREADS}")
+        set_num_threads(arguments.threads)
 
 
 def load_model(path: str) -> Any:

@@ -319,6 +319,6 @@ def _all_written(name: str, path: str) -> Iterator[str]:
     if name == "checkpoint":
         yield last_path(path)
         yield example_name(path)
-        while path:
+        while "{" in path:
             yield from matches(path)
-            path = os.path.dirname(path).rstrip("/")
+            path = os.path.dirname(path)

@@ -195,7 +195,7 @@ def check_model(model: Any, settings: Mapping[str, Any], where: str) -> None:
     """
     size = settings["image_size"]
     if not model.compiled or model.input_shape != (None, size, size, 3):
-        raise Mistake(f"{where}: its model does not take images of {size} x {size} to train on")
+        raise Mistake(f"{where}: its image_size is {size}, which its model does not take")
     names = metric_names(model)
     history = (model._run_state or {}).get("history", {}).get("history", {})
     for name in (*names, *history):

@@ -254,8 +254,10 @@ def _train(
             settings["run"] = settings.get("run") or _run_name(settings)
             model.metadata["training"] = settings
             print(f"Training {settings['arch']}, {model.count_params():,} parameters, on {folder}")
-            print(f"Decoding {train_data.n + validation_data.n:,} images, once for all epochs")
             before = model.epochs_done
+            if before < settings["epochs"]:
+                images = train_data.n + validation_data.n
+                print(f"Decoding {images:,} images, once for all epochs")
             history = model.fit(
                 train_data,
                 epochs=settings["epochs"],
