@@ -67,7 +67,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
     model = load_model(arguments.model)
     if not model.compiled:
         raise Mistake(f"{arguments.model} holds no loss to measure; save it with model.save()")
-    directory = _validation_part(directory)
+    directory = _classes_in(directory)
     left_out = _check_classes(model, directory, arguments.model)
     data = _images(model, directory, arguments)
     # On a terminal the bar ends as a line with the result.
@@ -85,7 +85,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _validation_part(directory: str) -> str:
+def _classes_in(directory: str) -> str:
     """Return the part to measure on of a data set's root, else the folder itself."""
     parts = {name.lower(): name for name in sorted(os.listdir(directory))}
     for name in _VALIDATION_NAMES:
@@ -147,7 +147,6 @@ def _images(model: Any, directory: str, arguments: argparse.Namespace) -> Any:
                 class_mode=_class_mode(model),
                 batch_size=arguments.batch_size,
                 shuffle=False,
-                progress=not arguments.json,
             )
     except (FileNotFoundError, ValueError) as error:
         raise Mistake(f"{directory}: {error}") from None

@@ -199,6 +199,7 @@ def _saved_model(arguments: argparse.Namespace) -> tuple[Any, dict[str, Any], An
     found = _last_state.load_state(arguments)
     if found is None:
         print("Nothing to go on with is here: a new run")
+        arguments.resume = None
         return None, {}, None
     path, model = found
     where = f"--resume {path}"
@@ -222,6 +223,7 @@ def _saved_model(arguments: argparse.Namespace) -> tuple[Any, dict[str, Any], An
     _run_files.check_inside(settings, said, path)
     if path != arguments.resume:
         print(f"Going on with {path}, after epoch {model.epochs_done}")
+        arguments.resume = path
     return model, settings, _run_files.Resumed(path, saved)
 
 
