@@ -8,6 +8,7 @@ import io
 import math
 import os
 import sys
+import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
@@ -110,11 +111,11 @@ def _check_classes(model: Any, directory: str, path: str) -> list[str]:
                 f"{expected}: give a folder with as many sub-folders"
             )
         return []
-    if missing := [name for name in known if name not in found]:
+    if missing := _without(known, found):
         raise Mistake(
             f"{directory} has no folder for {_listed(missing)}; {path} knows {_listed(known)}"
         )
-    unknown = (name for name in found if name not in known)
+    unknown = _without(found, known)
     left_out = [name for name in unknown if any(True for _ in image_names(directory, name))]
     if left_out:
         print_warning(
@@ -122,6 +123,12 @@ def _check_classes(model: Any, directory: str, path: str) -> list[str]:
             f"{_listed(known)}"
         )
     return left_out
+
+
+def _without(names: Sequence[str], others: Sequence[str]) -> list[str]:
+    """Return the names that are not among others; an accent may be spelt as a letter of its own."""
+    spelt = {unicodedata.normalize("NFC", name) for name in others}
+    return [name for name in names if unicodedata.normalize("NFC", name) not in spelt]
 
 
 def _listed(names: Sequence[str]) -> str:
