@@ -5,24 +5,28 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
-import json
+import math
 import os
 import sys
 from collections.abc import Sequence
 from typing import Any
 
 from ._commands import (
+    Failure,
     Mistake,
     Parser,
     add_threads,
+    as_json,
     image_folder,
     load_model,
     positive_int,
+    print_warning,
     run,
     use_threads,
 )
 
 DESCRIPTION = "Measure a saved model's loss and metrics on a folder of images."
+_NAMES_SHOWN = 10
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -61,12 +65,21 @@ def evaluate(arguments: argparse.Namespace) -> int:
     model = load_model(arguments.model)
     if not model.compiled:
         raise Mistake(f"{arguments.model} holds no loss to measure; save it with model.save()")
-    data = _images(model, _classes_in(directory), arguments)
-    result = model.evaluate(data, verbose=0 if arguments.json else 1, return_dict=True)
+    directory = _classes_in(directory)
+    left_out = _check_classes(model, directory, arguments.model)
+    data = _images(model, directory, arguments)
+    # On a terminal the bar ends as a line with the result.
+    shows_bar = sys.stdout.isatty() and not arguments.json
+    result = model.evaluate(data, verbose=1 if shows_bar else 0, return_dict=True)
     if arguments.json:
-        print(json.dumps({"images": data.n, **result}))
-    else:
+        more = {"left_out": left_out} if left_out else {}
+        print(as_json({"images": data.n, **result, **more}))
+    elif not shows_bar:
         print(" - ".join(f"{name}: {value:.4f}" for name, value in result.items()))
+    if unknown := [name for name, value in result.items() if not math.isfinite(value)]:
+        raise Failure(
+            f"{', '.join(unknown)} of {arguments.model} is no number; its training went wrong"
+        )
     return 0
 
 
@@ -80,6 +93,52 @@ def _classes_in(directory: str) -> str:
         return find_data_set(directory).evaluation
     except ValueError as error:
         raise Mistake(f"{error}") from None
+
+
+def _check_classes(model: Any, directory: str, path: str) -> list[str]:
+    """Refuse a folder without the model's classes; return, with a word, those left out."""
+    from .preprocessing.listing import class_folders, image_names
+
+    folders = class_folders(directory, None, "evaluate")
+    found = list(folders)
+    known = model.class_names
+    units = model.output_shape[-1]
+    if known is None:
+        expected = 2 if units == 1 else units
+        if len(found) != expected:
+            raise Mistake(
+                f"{directory} has {len(found)} classes ({_listed(found)}); {path} knows "
+                f"{expected}: give a folder with as many sub-folders"
+            )
+        return []
+    if missing := _without(known, found):
+        raise Mistake(
+            f"{directory} has no folder for {_listed(missing)}; {path} knows {_listed(known)}"
+        )
+    left_out = [
+        name
+        for name in _without(found, known)
+        if any(True for _ in image_names(directory, folders[name]))
+    ]
+    if left_out:
+        print_warning(
+            f"the images of {_listed(left_out)} in {directory} are left out; {path} knows "
+            f"{_listed(known)}"
+        )
+    return left_out
+
+
+def _without(names: Sequence[str], others: Sequence[str]) -> list[str]:
+    """Return the names that are not among others; an accent may be spelt as a letter of its own."""
+    from .preprocessing.listing import normalized
+
+    spelt = set(map(normalized, others))
+    return [name for name in names if normalized(name) not in spelt]
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
+    return ", ".join(names[:_NAMES_SHOWN]) + more
 
 
 def _images(model: Any, directory: str, arguments: argparse.Namespace) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -57,13 +58,23 @@ def filter_image(arguments: argparse.Namespace) -> int:
 
     kernel = parse_kernel(arguments.kernel)
     folder, name = os.path.split(arguments.output)
-    if os.path.splitext(name)[1].lower() not in Image.registered_extensions():
+    kind = Image.registered_extensions().get(os.path.splitext(name)[1].lower())
+    if kind not in Image.SAVE:
         raise Mistake(f"-o {arguments.output!r}: give a name that ends in .png, .jpg or the like")
     if folder and not os.path.isdir(folder):
         raise Mistake(f"-o {arguments.output!r}: there is no folder {folder!r}")
+    if os.path.isdir(arguments.output):
+        raise Mistake(f"-o {arguments.output!r} is a folder; give a file's name")
     pixels = _read(arguments.image)
     filtered = apply_kernel(pixels, kernel)
-    Image.fromarray(filtered).save(arguments.output)
+    # Made before the file is opened: what cannot be written as such a picture leaves it as it was.
+    encoded = io.BytesIO()
+    try:
+        Image.fromarray(filtered).save(encoded, kind)
+    except (OSError, ValueError) as error:
+        raise Mistake(f"-o {arguments.output!r}: {error}; give another ending") from None
+    with open(arguments.output, "wb") as file:
+        file.write(encoded.getbuffer())
     print(f"Wrote {arguments.output}, {filtered.shape[1]} x {filtered.shape[0]} pixels")
     return 0
 

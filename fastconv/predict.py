@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import json
+import math
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -11,7 +11,18 @@ from typing import Any
 
 import numpy as np
 
-from ._commands import FAILURE, Mistake, Parser, add_threads, load_model, run, use_threads
+from ._commands import (
+    FAILURE,
+    Failure,
+    Mistake,
+    Parser,
+    add_threads,
+    as_json,
+    load_model,
+    run,
+    shown,
+    use_threads,
+)
 
 DESCRIPTION = "Tell the class of each image by a saved model."
 _BATCH_SIZE = 32
@@ -20,7 +31,9 @@ _BATCH_SIZE = 32
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     parser.add_argument("model", metavar="MODEL.npz", help="a file that training wrote")
-    parser.add_argument("images", metavar="IMAGE", nargs="+", help="image files")
+    parser.add_argument(
+        "images", metavar="IMAGE", nargs="+", help="image files, or folders of them"
+    )
     parser.add_argument(
         "--json", action="store_true", help="print a JSON list, one object per image (default: off)"
     )
@@ -39,23 +52,44 @@ def predict(arguments: argparse.Namespace) -> int:
     from .image_input import ImageInput
 
     use_threads(arguments)
-    for path in arguments.images:
-        if not os.path.isfile(path):
-            raise Mistake(f"there is no image file {path!r}")
+    images = _image_files(arguments.images)
     model = load_model(arguments.model)
     try:
         expected = ImageInput.of(model)
     except ValueError as error:
         raise Mistake(f"{arguments.model}: {error}") from None
     results = []
-    for paths, batch in _batches(arguments.images, expected):
+    for paths, batch in _batches(images, expected):
         for path, output in zip(paths, model.predict_on_batch(batch), strict=True):
             results.append({"image": path, **describe(output, model.class_names)})
             if not arguments.json:
-                print(_line(results[-1]))
+                print(shown(_line(results[-1])))
     if arguments.json:
-        print(json.dumps(results, indent=2))
-    return 0 if len(results) == len(arguments.images) else FAILURE
+        print(as_json(results))
+    if unknown := sum(result["class"] is None for result in results):
+        raise Failure(
+            f"{arguments.model} gives no number for {unknown} of {len(results)} images; its "
+            "training went wrong"
+        )
+    return 0 if len(results) == len(images) else FAILURE
+
+
+def _image_files(paths: Sequence[str]) -> list[str]:
+    """Return the files that are named, and in place of a folder the images in it."""
+    from .preprocessing.listing import image_names
+
+    found = []
+    for path in paths:
+        if os.path.isdir(path):
+            inside = [os.path.join(path, name) for name in image_names(path, "")]
+            if not inside:
+                raise Mistake(f"the folder {path!r} holds no images")
+            found += inside
+        elif os.path.isfile(path):
+            found.append(path)
+        else:
+            raise Mistake(f"there is no image file {path!r}")
+    return found
 
 
 def _batches(paths: Sequence[str], expected: Any) -> Iterator[tuple[list[str], np.ndarray]]:
@@ -66,7 +100,7 @@ def _batches(paths: Sequence[str], expected: Any) -> Iterator[tuple[list[str], n
                 images.append(expected.read(path))
                 names.append(path)
             except OSError as error:
-                print(f"{path}: {error}", file=sys.stderr)
+                print(shown(f"{path}: {error}"), file=sys.stderr)
         if images:
             yield names, np.stack(images)
 
@@ -75,18 +109,21 @@ def describe(output: np.ndarray, class_names: Sequence[str] | None) -> dict[str,
     """Return the class, its probability and those of all classes from one row of output.
 
     One unit is the probability of the second class (above 0.5: that class),
-    several are one probability each.
+    several are one probability each. With an output that is no number there is
+    no class, and no probability.
     """
     values = [float(value) for value in np.ravel(output)]
     if len(values) == 1:
         values = [1 - values[0], values[0]]
-        chosen = int(values[1] > 0.5)
-    else:
-        chosen = int(np.argmax(values))
+    # The first class has what is left: at 0.5 it is the first one's.
+    chosen = int(np.argmax(values))
     if class_names is not None and len(class_names) == len(values):
         names = list(class_names)
     else:
         names = [f"class {index}" for index in range(len(values))]
+    if not all(map(math.isfinite, values)):
+        nothing: dict[str, Any] = dict.fromkeys(names)
+        return {"class": None, "probability": None, "probabilities": nothing}
     return {
         "class": names[chosen],
         "probability": values[chosen],
@@ -95,6 +132,8 @@ def describe(output: np.ndarray, class_names: Sequence[str] | None) -> dict[str,
 
 
 def _line(result: dict[str, Any]) -> str:
+    if result["class"] is None:
+        return f"{result['image']}: no class, the model's output is no number"
     return f"{result['image']}: {result['class']} ({result['probability']:.1%})"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
-import math
+import json
 import os
 import sys
 import warnings
@@ -13,27 +13,20 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ._commands import (
+    Failure,
     Mistake,
     Parser,
     add_threads,
-    load_model,
-    natural_int,
-    positive_float,
-    positive_int,
     run,
-    seed_int,
     use_threads,
 )
+from ._train_settings import ARCHITECTURES, CHANGEABLE, FIXED, OPTIMIZERS, RULES
 
 if TYPE_CHECKING:
     from .preprocessing.parts import DataSet
 
 DESCRIPTION = "Train one of the chapter's four models on photos of cats and dogs."
-_ARCHITECTURES = ("model1", "model2", "model3", "model4")
-_OPTIMIZERS = ("sgd", "adam", "rmsprop")
-# What makes a run the run it is: --resume takes it from the file.
-_FIXED = ("arch", "batch_size", "image_size", "optimizer", "learning_rate", "augment", "seed")
-_CHANGEABLE = ("data", "epochs", "patience", "checkpoint", "log_dir", "history")
+_LARGE_IMAGE = 256  # pixels: making the model takes seconds
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     can tell what was said from what was not.
     """
     add = parser.add_argument
-    add("--arch", choices=_ARCHITECTURES, help="the model (needed unless --resume is given)")
+    add("--arch", choices=ARCHITECTURES, help="the model (needed unless --resume is given)")
     add(
         "--data",
         metavar="DIR|ZIP|synthetic",
@@ -52,18 +45,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "validation; or 'synthetic' for drawn cats and dogs (default: ./dog-vs-cat, the cache, the "
         "chapter's address; if none is reached, synthetic)",
     )
-    add("--epochs", type=positive_int, metavar="N", help="epochs to train (default: 30)")
-    add("--batch-size", type=positive_int, metavar="N", help="images in a batch (default: 32)")
+    add("--epochs", type=RULES["epochs"].parse, metavar="N", help="epochs to train (default: 30)")
+    add(
+        "--batch-size",
+        type=RULES["batch_size"].parse,
+        metavar="N",
+        help="images in a batch (default: 32)",
+    )
     add(
         "--image-size",
-        type=positive_int,
+        type=RULES["image_size"].parse,
         metavar="N",
         help="height and width of the images in pixels (default: 100)",
     )
-    add("--optimizer", choices=_OPTIMIZERS, help="default: adam; model4: rmsprop")
+    add("--optimizer", choices=OPTIMIZERS, help="default: adam; model4: rmsprop")
     add(
         "--learning-rate",
-        type=positive_float,
+        type=RULES["learning_rate"].parse,
         metavar="X",
         help="default: 0.001; model4: 0.0001; with another optimizer than the model's: its own",
     )
@@ -74,7 +72,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add(
         "--patience",
-        type=natural_int,
+        type=RULES["patience"].parse,
         metavar="N",
         help="stop after N epochs without a lower validation loss, 0: never (default: 2; "
         "model4: 0)",
@@ -82,16 +80,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--checkpoint",
         metavar="PATTERN",
-        help="file for the best models so far, may hold {epoch:02d} and {val_loss:.2f} (default: "
-        "model1.npz and so on; model4: model4-{epoch:02d}.npz)",
+        help="file for the best models so far, may hold {epoch:02d} and {val_loss:.2f}; the state "
+        "of the last epoch is kept beside it, as model1.last.npz, until the run has ended "
+        "(default: model1.npz and so on; model4: model4-{epoch:02d}.npz)",
     )
-    add("--resume", metavar="FILE", help="go on from a checkpoint, with the settings in it")
+    add(
+        "--resume",
+        metavar="FILE|auto",
+        help="go on behind the last epoch of a run that was stopped or killed, with its settings: "
+        "its last state, a best model, their PATTERN; auto: the newest *.last.npz of the working "
+        "folder, or with --arch a new run where there is none (default: a new run)",
+    )
+    add(
+        "--overwrite",
+        action="store_true",
+        help="replace another run's files (default: take other names, as model1-2.npz)",
+    )
     add("--log-dir", metavar="DIR", help="write logs for TensorBoard (default: none)")
     add("--history", metavar="FILE.csv", help="write a row per epoch (default: none)")
     add("--plot", metavar="FILE.png", help="draw the losses and accuracies (default: none)")
     add_threads(parser)
-    add("--seed", type=seed_int, metavar="N", help="seed of all random numbers (default: random)")
-    add("--quiet", action="store_true", help="print errors only (default: off)")
+    add(
+        "--seed",
+        type=RULES["seed"].parse,
+        metavar="N",
+        help="seed of all random numbers (default: random)",
+    )
+    add("--quiet", action="store_true", help="print warnings and errors only (default: off)")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -103,48 +118,27 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def train(arguments: argparse.Namespace) -> int:
     """Train as the arguments say."""
+    from ._run_files import claimed_outputs
+    from ._train_settings import check_said
+
     use_threads(arguments)
-    _check_outputs(arguments)
-    if arguments.resume is None:
-        model, settings = _new_model(arguments)
-    else:
-        model, settings = _saved_model(arguments)
+    check_said(arguments)
     with contextlib.redirect_stdout(io.StringIO() if arguments.quiet else sys.stdout):
-        _train(model, settings, arguments)
+        model, settings, resumed = _saved_model(arguments)
+        if model is None:
+            model, settings = _new_model(arguments)
+        _check_folders(settings)
+        with claimed_outputs(model, settings, arguments, resumed):
+            _train(model, settings, arguments, resumed)
     return 0
 
 
-def _check_outputs(arguments: argparse.Namespace) -> None:
-    """Refuse, before any work, what could not be written after hours of it."""
-    for option, ending in (("checkpoint", ".npz"), ("history", ".csv"), ("plot", None)):
-        path = getattr(arguments, option)
-        if path is None:
-            continue
-        if ending and not path.endswith(ending):
-            raise Mistake(f"--{option} {path!r} must end in {ending}")
-        if os.path.isdir(path):
-            raise Mistake(f"--{option} {path!r} is a folder; give a file's name")
-    if arguments.plot is not None:
-        from .plotting import check_plot
-
-        try:
-            check_plot(arguments.plot)
-        except (ImportError, ValueError) as error:
-            raise Mistake(f"--plot: {error}") from None
-
-
 def _check_folders(settings: Mapping[str, Any]) -> None:
-    """Refuse, before any work, names and folders that nothing could be written to."""
-    known = dict.fromkeys(("loss", "accuracy", "val_loss", "val_accuracy"), 0.5)
-    try:
-        checkpoint = settings["checkpoint"].format_map({"epoch": 1, **known})
-    except (KeyError, IndexError, ValueError) as error:
-        raise Mistake(
-            f"--checkpoint {settings['checkpoint']!r} cannot be filled in ({error}); it may hold "
-            f"{{epoch}}, {', '.join(f'{{{name}}}' for name in known)}"
-        ) from None
+    """Refuse, before any work, folders that nothing could be written to."""
+    from ._train_settings import example_name
+
     for option, path, is_file in (
-        ("checkpoint", checkpoint, True),
+        ("checkpoint", example_name(settings["checkpoint"]), True),
         ("history", settings["history"], True),
         ("log-dir", settings["log_dir"], False),
     ):
@@ -162,7 +156,7 @@ def _check_folders(settings: Mapping[str, Any]) -> None:
 def _new_model(arguments: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
     """Return a new compiled model, and all settings of the run."""
     if arguments.arch is None:
-        raise Mistake(f"give --arch, one of {', '.join(_ARCHITECTURES)}, or --resume FILE")
+        raise Mistake(f"give --arch, one of {', '.join(ARCHITECTURES)}, or --resume FILE")
     from . import architectures, optimizers, utils
 
     architecture = architectures.get(arguments.arch)
@@ -176,7 +170,7 @@ def _new_model(arguments: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
         "augment": bool(recipe.augmentation),
         "patience": recipe.patience or 0,
         "checkpoint": recipe.checkpoint,
-        **_said(arguments, (*_FIXED, *_CHANGEABLE)),
+        **_said(arguments, (*FIXED, *CHANGEABLE)),
     }
     if settings["seed"] is not None:
         utils.set_random_seed(settings["seed"])
@@ -186,6 +180,8 @@ def _new_model(arguments: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
     if settings["learning_rate"] is not None:
         optimizer.learning_rate = settings["learning_rate"]
     size = settings["image_size"]
+    if size > _LARGE_IMAGE:
+        print(f"Making {arguments.arch} for images of {size} x {size}")
     try:
         model = architecture((size, size, 3))
     except ValueError as error:
@@ -194,23 +190,46 @@ def _new_model(arguments: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
     return model, settings
 
 
-def _saved_model(arguments: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
-    """Return the model to go on with, and its run's settings, changed where that is possible."""
-    model = load_model(arguments.resume)
+def _saved_model(arguments: argparse.Namespace) -> tuple[Any, dict[str, Any], Any]:
+    """Return the model to go on with, its run's settings, changed where that is possible, and
+    the file; a new run has none of these.
+
+    The file may be anybody's: its settings are checked as a command line is,
+    and its paths lead nowhere but into the working folder and its own.
+    """
+    if arguments.resume is None:
+        return None, {}, None
+    from . import _last_state, _run_files, _train_settings
+
+    found = _last_state.load_state(arguments)
+    if found is None:
+        print("Nothing to go on with is here: a new run")
+        arguments.resume = None
+        return None, {}, None
+    path, model = found
+    where = f"--resume {path}"
     saved = model.metadata.get("training")
     if saved is None:
         raise Mistake(
-            f"--resume {arguments.resume}: the file was not written by fastconv.train; go on in "
-            "Python, with model.fit(..., resume_from=...)"
+            f"{where}: the file was not written by fastconv.train; go on in Python, with "
+            "model.fit(..., resume_from=...)"
         )
-    for name, value in _said(arguments, _FIXED, given_only=True).items():
-        if value != saved.get(name):
+    said = _said(arguments, CHANGEABLE, given_only=True)
+    saved = _train_settings.check_saved(saved, where, said)
+    _train_settings.check_model(model, saved, where)
+    for name, value in _said(arguments, FIXED, given_only=True).items():
+        if value != saved[name]:
             option = name.replace("_", "-")
             raise Mistake(
-                f"--{option}: the run in {arguments.resume} has {saved.get(name)!r}, not "
-                f"{value!r}; leave --{option} out, or start anew without --resume"
+                f"--{option}: the run in {path} has {saved[name]!r}, not {value!r}; leave "
+                f"--{option} out, or start anew without --resume"
             )
-    return model, {**saved, **_said(arguments, _CHANGEABLE, given_only=True)}
+    settings = {**saved, **said}
+    _run_files.check_inside(settings, said, path)
+    if path != arguments.resume:
+        print(f"Going on with {path}, after epoch {model.epochs_done}")
+        arguments.resume = path
+    return model, settings, _run_files.Resumed(path, saved)
 
 
 def _said(
@@ -225,30 +244,56 @@ def _said(
     }
 
 
-def _train(model: Any, settings: dict[str, Any], arguments: argparse.Namespace) -> None:
+def _train(
+    model: Any, settings: dict[str, Any], arguments: argparse.Namespace, resumed: Any
+) -> None:
+    from ._interruption import Interrupted, StopOnNaN, StopOnSignal
+    from ._last_state import LastState
+    from ._train_report import Report
     from .resumption import NothingLeftWarning
 
-    _check_folders(settings)
-    data = _find_data(settings, progress=not arguments.quiet)
-    train_data, validation_data = _iterators(data, settings, progress=not arguments.quiet)
-    _match_classes(model, train_data, arguments)
+    warnings.simplefilter("ignore", NothingLeftWarning)  # the report says it in its own words
     checkpoint, callbacks = _callbacks(settings)
-    model.metadata["training"] = settings
-    print(f"Training {settings['arch']}, {model.count_params():,} parameters, on {data.folder}")
-    before = model.epochs_done
-    warnings.simplefilter("ignore", NothingLeftWarning)  # _report says it in the command's words
-    try:
-        history = model.fit(
-            train_data,
-            epochs=settings["epochs"],
-            validation_data=validation_data,
-            callbacks=callbacks,
-            verbose=0 if arguments.quiet else 1,
-            resume_from=arguments.resume,
-        )
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(_interruption(checkpoint)) from None
-    _report(history, before, checkpoint, settings, arguments)
+    last = LastState(settings["checkpoint"], checkpoint, resumed and resumed.path)
+    report = Report(settings, checkpoint, last)
+    with StopOnSignal() as signals:
+        try:
+            data = _find_data(settings, progress=not arguments.quiet)
+            train_data, validation_data = _iterators(data, settings, progress=not arguments.quiet)
+            _match_classes(model, train_data, resumed)
+            settings["run"] = settings.get("run") or _run_name(settings)
+            model.metadata["training"] = settings
+            size = f"{model.count_params():,} parameters"
+            print(f"Training {settings['arch']}, {size}, on {data.folder}")
+            before = model.epochs_done
+            if before < settings["epochs"]:
+                images = train_data.n + validation_data.n
+                print(f"Decoding {images:,} images, once for all epochs")
+            history = model.fit(
+                train_data,
+                epochs=settings["epochs"],
+                validation_data=validation_data,
+                callbacks=[StopOnNaN(), *callbacks, last, signals],
+                verbose=0 if arguments.quiet else 1,
+                resume_from=resumed and resumed.path,
+            )
+        except Interrupted as interrupted:
+            raise Interrupted(interrupted.number, report.interruption()) from None
+        except FloatingPointError as error:
+            last.remove()  # to go on from it would come to the same
+            raise Failure(f"{error}; {report.advice()}") from None
+    report.tell(history, before, data.folder, arguments.plot)
+    last.remove()
+
+
+def _run_name(settings: Mapping[str, Any]) -> str:
+    """Return 12 digits that tell this run from others; the same seed makes the same files."""
+    import hashlib
+
+    from . import random
+
+    facts = json.dumps([settings, random.get_state()["seed"]], sort_keys=True)
+    return hashlib.sha256(facts.encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
 
 def _find_data(settings: dict[str, Any], progress: bool) -> DataSet:
@@ -311,19 +356,19 @@ def _iterators(data: DataSet, settings: dict[str, Any], progress: bool) -> tuple
     return train_data, validation_data
 
 
-def _match_classes(model: Any, train_data: Any, arguments: argparse.Namespace) -> None:
+def _match_classes(model: Any, train_data: Any, resumed: Any) -> None:
     """Let a new model tell the data's classes apart; a resumed one must know them already."""
     from .architectures import tell_apart
     from .preprocessing.listing import normalized
 
     names = list(train_data.class_indices)
     known = [normalized(name) for name in model.class_names or names]
-    if arguments.resume is not None and known != names:
+    if resumed and known != names:
         raise Mistake(
-            f"--resume {arguments.resume}: its run has the classes {', '.join(known)}, the data "
+            f"--resume {resumed.path}: its run has the classes {', '.join(known)}, the data "
             f"has {', '.join(names)}; name the same data with --data, or start anew"
         )
-    if len(names) > 2 and arguments.resume is None:
+    if len(names) > 2 and not resumed:
         tell_apart(model, len(names))
 
 
@@ -343,55 +388,6 @@ def _callbacks(settings: dict[str, Any]) -> tuple[Any, list[Any]]:
         except ImportError as error:
             raise Mistake(f"--log-dir: {error}") from None
     return checkpoint, callbacks
-
-
-def _interruption(checkpoint: Any) -> str:
-    if not checkpoint.saved_paths:
-        return "interrupted; no checkpoint was written yet"
-    last = checkpoint.saved_paths[-1]
-    return f"interrupted; the last checkpoint is {last}, go on with --resume {last}"
-
-
-def _report(
-    history: Any,
-    before: int,
-    checkpoint: Any,
-    settings: dict[str, Any],
-    arguments: argparse.Namespace,
-) -> None:
-    """Say how well it went, `before` epochs being another session's, and what was written."""
-    epochs = len(history.epoch)
-    if epochs == before:
-        print(f"Nothing to do: {arguments.resume} is of a run that ended with epoch {before}")
-    elif epochs < settings["epochs"]:
-        print(f"Stopped: val_loss has not been lower for {settings['patience']} epochs")
-    print(_best_epoch(history.history))
-    written = [*checkpoint.saved_paths, *_said_paths(settings)]
-    if arguments.plot is not None:
-        from .plotting import plot_history
-
-        plot_history(history.history, arguments.plot)
-        written.append(arguments.plot)
-    print(f"Wrote {', '.join(written)}")
-
-
-def _best_epoch(history: Mapping[str, Sequence[float]]) -> str:
-    """Tell of the epoch with the lowest validation loss, and of a higher accuracy elsewhere."""
-    losses, accuracies = history["val_loss"], history["val_accuracy"]
-    # A loss that is no number comes last, wherever it stands.
-    best = min(range(len(losses)), key=lambda epoch: (math.isnan(losses[epoch]), losses[epoch]))
-    text = (
-        f"Best epoch: {best + 1} of {len(losses)}, val_loss {losses[best]:.4f}, "
-        f"val_accuracy {accuracies[best]:.4f}"
-    )
-    highest = max(accuracies)
-    if highest > accuracies[best]:
-        text += f" (highest {highest:.4f} in epoch {accuracies.index(highest) + 1})"
-    return text
-
-
-def _said_paths(settings: dict[str, Any]) -> list[str]:
-    return [settings[name] for name in ("history", "log_dir") if settings[name]]
 
 
 if __name__ == "__main__":

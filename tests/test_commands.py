@@ -66,7 +66,7 @@ def test_training_tells_what_it_does(data, here, capsys):
     assert re.search(
         r"^Best epoch: [12] of 2, val_loss \d\.\d{4}, val_accuracy \d\.\d{4}", out, re.M
     )
-    assert out.rstrip().endswith("Wrote model1.npz, h.csv")
+    assert "\nWrote model1.npz, h.csv\nNext: python -m fastconv.evaluate model1.npz" in out
     assert (here / "h.csv").read_text().startswith("epoch,accuracy,loss,val_accuracy,val_loss\n0,")
     model = load_model("model1.npz")
     assert model.class_names == ["cat", "dog"] and model.input_shape == (None, SIZE, SIZE, 3)
@@ -208,6 +208,105 @@ def test_predict(trained, data, capsys):
     assert first["probability"] == max(first["probabilities"].values())
 
 
+def test_predict_takes_folders(trained, data, here, capsys):
+    (here / "empty").mkdir()
+    assert predict.main([str(trained), str(data / "validation")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 12 and lines[0].startswith(str(data / "validation/cat/cat.0.jpg: "))
+    assert predict.main([str(trained), "empty"]) == 2
+    assert "the folder 'empty' holds no images" in capsys.readouterr().err
+
+
+@pytest.fixture
+def broken(trained, here):
+    """A model whose weights are no numbers, of a class with a Korean name."""
+    model = load_model(trained)
+    model.set_weights([np.full_like(weight, np.nan) for weight in model.get_weights()])
+    model.class_names = ["고양이", "dog"]
+    model.save("broken.npz")
+    return "broken.npz"
+
+
+def test_no_number_is_said_and_is_null_in_json(broken, data, here, capsys):
+    image = str(data / "validation/cat/cat.0.jpg")
+    assert predict.main([broken, image]) == 1
+    out, err = capsys.readouterr()
+    assert out == f"{image}: no class, the model's output is no number\n"
+    assert "gives no number for 1 of 1 images" in err
+    assert predict.main([broken, image, "--json"]) == 1
+    (result,) = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
+    assert result["class"] is None and result["probability"] is None
+    shutil.copytree(data / "validation", "photos")
+    os.rename("photos/cat", "photos/고양이")
+    assert evaluate.main([broken, "photos", "--json"]) == 1
+    result = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
+    assert result["loss"] is None and result["images"] == 12
+
+
+def test_json_has_names_as_they_are(trained, data, here, capsys):
+    shutil.copy(data / "validation/cat/cat.0.jpg", "고양이.jpg")
+    assert predict.main([str(trained), "고양이.jpg", "--json"]) == 0
+    assert '"image": "고양이.jpg"' in capsys.readouterr().out
+
+
+def test_control_characters_of_a_file_do_not_reach_the_terminal(trained, data, here, capsys):
+    model = load_model(trained)
+    model.class_names = ["\x1b[2Jcat", "\x1b]0;dog\x07"]
+    model.save("m.npz")
+    assert predict.main(["m.npz", str(data / "validation/dog")]) == 0
+    out = capsys.readouterr().out
+    assert "\x1b" not in out and "\\x1b" in out
+
+
+def test_evaluate_prints_its_result_once(trained, data, capsys):
+    assert evaluate.main([str(trained), str(data)]) == 0
+    assert capsys.readouterr().out.count("loss: ") == 1
+
+
+def test_classes_that_the_model_does_not_know_are_not_left_out_in_silence(
+    trained, data, here, capsys
+):
+    shutil.copytree(data / "validation", "photos")
+    shutil.copytree("photos/cat", "photos/bird")
+    os.mkdir("photos/nothing")
+    assert evaluate.main([str(trained), "photos", "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["images"] == 12 and json.loads(out)["left_out"] == ["bird"]
+    assert err.startswith("warning: the images of bird in photos are left out; ")
+    shutil.rmtree("photos/cat")
+    assert evaluate.main([str(trained), "photos"]) == 2
+    assert "photos has no folder for cat; " in capsys.readouterr().err
+
+
+def test_a_picture_that_cannot_be_written_leaves_the_file_as_it_was(here, capsys, monkeypatch):
+    Image.fromarray(np.zeros((6, 8, 3), np.uint8)).save("in.png")
+    (here / "out.png").write_bytes(b"before")
+
+    def fails(self, *arguments, **options):
+        raise OSError("encoder error -2")
+
+    monkeypatch.setattr(Image.Image, "save", fails)
+    assert filter.main(["in.png", "--kernel", "blur", "-o", "out.png"]) == 2
+    assert "encoder error" in capsys.readouterr().err
+    assert (here / "out.png").read_bytes() == b"before"
+
+
+def test_errors_speak_the_commands_language(data, here, trained, capsys):
+    """Names of Python functions are no help in a shell."""
+    os.makedirs("one/train/cat")
+    for arguments in (
+        ["train", "--arch", "model1", "--data", "nowhere"],
+        ["train", "--arch", "model1", "--data", "one"],
+        ["evaluate", str(trained), "one"],
+        ["evaluate", str(trained), str(here)],
+        ["train", "--arch", "model1", "--data", str(data), "--threads", "5000"],
+    ):
+        assert cli.main(arguments) == 2
+        err = capsys.readouterr().err
+        assert not re.search(r"flow_from|dog_vs_cat: |class_mode|set_num", err), err
+        assert err.count("\n") == 1
+
+
 def test_what_one_row_of_output_says():
     assert predict.describe(np.array([0.25]), ["cat", "dog"]) == {
         "class": "cat", "probability": 0.75, "probabilities": {"cat": 0.75, "dog": 0.25},
@@ -259,6 +358,8 @@ MISTAKES = [
     (["train", "--arch", "model1", "--learning-rate", "nan"], "'nan' is not a number above 0"),
     (["train", "--arch", "model1", "--seed", "-1"], "is not a whole number from 0"),
     (["train", "--arch", "model1", "--data", "nowhere"], "there is no 'nowhere'"),
+    (["train", "--arch", "model1", "--image-size", "20000"], "at least 1, at most 1024"),
+    (["train", "--arch", "model1", "--threads", "5000"], "--threads is 5000; it must be at most"),
     (["train", "--arch", "model1", "--image-size", "2"], "--image-size 2 is too small for model1"),
     (["train", "--arch", "model1", "--checkpoint", "m.hdf5"], "must end in .npz"),
     (["train", "--arch", "model1", "--history", "h.txt"], "must end in .csv"),
@@ -272,6 +373,7 @@ MISTAKES = [
     (["filter", "none.png", "--kernel", "blur", "-o", "o.png"], "no image file 'none.png'"),
     (["filter", "none.png", "--kernel", "1 2; 3", "-o", "o.png"], "rows of numbers"),
     (["filter", "none.png", "--kernel", "blur", "-o", "o.xyz"], "ends in .png"),
+    (["filter", "none.png", "--kernel", "blur", "-o", "o.psd"], "ends in .png"),
     (["filter", "none.png", "--kernel", "blur", "-o", "no/o.png"], "no folder 'no'"),
     (["nonsense"], "invalid choice"),
 ]
@@ -306,8 +408,8 @@ def test_help_shows_every_option_and_its_default(command, capsys):
     if command == "train":
         for option in ("--arch", "--data", "--epochs", "--batch-size", "--image-size",
                        "--optimizer", "--learning-rate", "--augment", "--no-augment", "--patience",
-                       "--checkpoint", "--resume", "--log-dir", "--history", "--plot", "--threads",
-                       "--seed", "--quiet"):  # fmt: skip
+                       "--checkpoint", "--resume", "--overwrite", "--log-dir", "--history",
+                       "--plot", "--threads", "--seed", "--quiet"):  # fmt: skip
             assert option in out
         assert out.count("default:") >= 15
 
@@ -347,8 +449,10 @@ def test_ctrl_c_leaves_a_whole_checkpoint(data, here):
     finally:
         process.kill()
     assert process.returncode == 130
-    assert re.fullmatch(r".*interrupted; the last checkpoint is model1\.npz, .*--resume.*\n", err)
-    assert load_model(here / "model1.npz").epochs_done > 0
+    assert err.endswith(
+        "interrupted; the last checkpoint is model1.npz, go on with --resume model1.last.npz\n"
+    )
+    assert load_model(here / "model1.last.npz").epochs_done > 0
     assert [name for name in os.listdir(here) if name.endswith(".tmp")] == []
 
 
