@@ -136,7 +136,13 @@ class Trainer(BatchModel):
         validation_freq: int,
     ) -> History:
         """Go from the run's epoch to `epochs`; the callbacks are closed however it ends."""
-        self._run = run
+        with self._lock:
+            if self._run is not None:
+                raise RuntimeError(
+                    f"{self.owner}: fit: the model is being trained already; wait for the end of "
+                    "that fit(), or train a copy.deepcopy(model)"
+                )
+            self._run = run
         self.history = run.history
         self.stop_training = False
         callbacks = run.callbacks

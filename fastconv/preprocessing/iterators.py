@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import threading
 from collections.abc import Callable, Iterable
@@ -74,6 +75,17 @@ class Iterator:
         self._always_ahead = prefetch != "auto"
         depth = prefetch_depth(prefetch, owner)
         self._prefetcher = Prefetcher(depth) if depth else None
+
+    def __getstate__(self) -> dict[str, Any]:
+        with self._position_lock:
+            return self.__dict__ | {"_position_lock": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._position_lock = threading.Lock()
+
+    def __copy__(self) -> Iterator:
+        return copy.deepcopy(self)  # with a position of its own
 
     def __len__(self) -> int:
         return -(-self.n // self.batch_size)
