@@ -10,7 +10,6 @@ from small_models import convnet, photos, same_weights
 
 import fastconv
 from fastconv import activations, layers
-from fastconv._options import Option
 from fastconv.layers import Conv2D, Dense, Dropout, Layer
 from fastconv.layers.arguments import constructor_arguments
 from fastconv.models import Sequential, load_model
@@ -172,6 +171,8 @@ def test_a_weight_stays_and_its_numbers_are_assigned(weight):
 
 def test_every_constructor_argument_is_an_option():
     """So that a new argument of a layer is checked and fixed, or live, like the others."""
+    from fastconv._options import Option
+
     others = {"input_shape", "input_dim", "shape", "batch_shape", "dtype", "data_format"}
     others |= {"max_value", "negative_slope", "threshold"}  # of a ReLU's activation
     for cls in (getattr(layers, name) for name in layers.__all__):

@@ -13,7 +13,6 @@ from small_models import convnet, photos, same_weights
 
 import fastconv
 from fastconv import layers
-from fastconv.layers.workspace import PLANS_KEPT
 from fastconv.models import Sequential
 
 THREADS = 8
@@ -259,6 +258,8 @@ def test_what_threads_that_ended_had_is_freed():
 
 
 def test_plans_of_a_thread_are_bounded():
+    from fastconv.layers.workspace import PLANS_KEPT
+
     layer = layers.MaxPooling2D()
     layer.build((None, 4, 4, 1))
     for batch in range(1, 3 * PLANS_KEPT):

@@ -42,9 +42,7 @@ class TestOneModel:
         optimizer = MAKERS[kind]()
         first = trained(optimizer, dense_model("fold_1"))
         second = dense_model("fold_2")
-        message = (
-            r"trained Sequential 'fold_1' and is now given to Sequential 'fold_2'.*from_config"
-        )
+        message = r"trained Sequential 'fold_1' and is now given to .* 'fold_2'.*from_config"
         with pytest.raises(ValueError, match=message):
             second.compile(optimizer, "mean_squared_error")
         assert not second.compiled
@@ -213,14 +211,13 @@ def test_states_keep_their_form():
     assert list(state) == ["iterations", "learning_rate"] + [
         f"{position}/{name}" for position in range(4) for name in ("momentum", "velocity")
     ]
-    later = new_parameters()[:1]
     model = dense_model()
     model.layers[0].trainable = False
     trained(Adam(), model, steps=2)
     model.layers[0].trainable = True
     state = model.optimizer.get_state()
     assert state["0/start"] == state["1/start"] == 2 and "2/start" not in state
-    assert not state["0/momentum"].any() and later
+    assert not state["0/momentum"].any()
 
 
 class TestSetting:
