@@ -14,9 +14,6 @@ from ._json import Configured
 from .ops import elementwise
 from .utils import class_name, custom_object, snake_case
 
-#: What the constructors here set.
-_NUMBERS = ("max_value", "negative_slope", "threshold")
-
 
 class Activation(Configured):
     """Base class of activations.
@@ -27,10 +24,11 @@ class Activation(Configured):
     """
 
     name = "activation"
+    _numbers: tuple[str, ...] = ()
 
     def __setattr__(self, name: str, value: Any) -> None:
-        # Those of this module are set by their constructors, once.
-        settable = name in _NUMBERS and name not in self.__dict__
+        # The numbers of this module's are set by their constructors, once.
+        settable = name in self._numbers and name not in self.__dict__
         if type(self).__module__ == __name__ and not settable:
             raise AttributeError(
                 f"{type(self).__name__}: {name} cannot be set, since layers share their "
@@ -91,6 +89,7 @@ class Relu(Activation):
     """
 
     name = "relu"
+    _numbers = ("max_value", "negative_slope", "threshold")
 
     def __init__(
         self,
@@ -154,6 +153,7 @@ class LeakyRelu(Activation):
     """z where z > 0, `negative_slope` z elsewhere; Keras 3's slope is 0.2."""
 
     name = "leaky_relu"
+    _numbers = ("negative_slope",)
 
     def __init__(self, negative_slope: float = 0.2) -> None:
         if not negative_slope >= 0:

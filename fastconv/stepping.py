@@ -11,7 +11,7 @@ import numpy as np
 
 from . import losses, optimizers
 from . import metrics as metrics_module
-from ._locks import Locked
+from ._locks import Group
 from ._options import truth
 from .batches import Batch, as_batch, check_arrays, only_input
 from .callbacks import History
@@ -57,7 +57,7 @@ class BatchModel:
         self._network_cache: tuple[Network, list[Any], object] | None = None
         self._run: Run | None = None
         self._run_state: dict[str, Any] | None = None
-        self._own_lock = Locked()
+        self._group = Group()
 
     @property
     def owner(self) -> str:
@@ -68,11 +68,11 @@ class BatchModel:
         # Locks and what is arranged of the layers come anew; a run goes on from its state.
         run_state = self._run_state if self._run is None else self._run.get_state()
         left = {"_network_cache": None, "_run": None, "_run_state": run_state}
-        return {k: v for k, v in (self.__dict__ | left).items() if k != "_own_lock"}
+        return {k: v for k, v in (self.__dict__ | left).items() if k != "_group"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._own_lock = Locked()
+        self._group = Group()
         if self._optimizer is not None:
             self._optimizer.follow(self)
         if self.history is not None:
@@ -90,7 +90,7 @@ class BatchModel:
     @property
     def _lock(self) -> Pass:
         """`with self._lock`: two threads must not go through layers at once, nor half a step."""
-        return Pass(self._own_lock, self.layers)
+        return Pass(self._group, self)
 
     @property
     def trainable(self) -> bool:

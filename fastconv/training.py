@@ -118,6 +118,7 @@ class Trainer(BatchModel):
         """
         owner = f"{self.owner}: fit"
         self._require_compiled("fit")
+        self._check_no_other(None)
         self.optimizer.claim(self)
         class_weight = check_class_weight(class_weight, owner)
         epochs = whole_number(epochs, "epochs", owner)
@@ -172,9 +173,18 @@ class Trainer(BatchModel):
         with self._lock:
             self._prepare(stream.peek(), method, class_weight, stream.all_labels())
 
+    def _check_no_other(self, run: Run | None) -> None:
+        if self._run not in (None, run):
+            raise RuntimeError(
+                f"{self.owner}: fit: the model is being trained already; wait for the end of "
+                "that fit(), or train a copy.deepcopy(model)"
+            )
+
     def _fit_run(self, run: Run, *arguments: Any) -> History:
         """Go through the run's epochs; the callbacks are closed however it ends."""
-        self._run = run
+        with self._lock:
+            self._check_no_other(run)
+            self._run = run
         self.history = run.history
         self.stop_training = run.stopped
         with run.callbacks.closing():

@@ -20,6 +20,36 @@ def test_gradients(center, scale):
     check_layer(layer, images())
 
 
+@pytest.mark.parametrize("shape", [(1, 3, 4, 3), (1, 7, 3)], ids=str)
+def test_gradients_of_a_single_image(shape):
+    """Its pixels are the samples: the gradient is no less than that of a batch."""
+    layer = BatchNormalization(gamma_initializer="random_normal")
+    check_layer(layer, images(shape))
+    layer.gamma.assign([1, 2, 3])
+    dy = np.random.default_rng(1).normal(size=shape).astype(np.float32)
+    layer(images(shape), training=True)
+    assert np.abs(layer.backward(dy)).max() > 1e-3
+
+
+@keras_test
+@pytest.mark.parametrize("shape", [(1, 3), (1, 1, 1, 3)])
+def test_a_single_sample_is_its_own_mean_as_in_keras(shape):
+    keras = import_keras()
+    theirs, ours = keras.layers.BatchNormalization(), BatchNormalization(beta_initializer="ones")
+    theirs.build(shape)
+    theirs.beta.assign(np.ones(3, np.float32))
+    x = images(shape)
+    y = ours(x, training=True)
+    np.testing.assert_allclose(y, keras.ops.convert_to_numpy(theirs(x, training=True)), atol=1e-6)
+    assert (y == 1).all()
+    np.testing.assert_allclose(
+        ours.moving_variance.value, keras.ops.convert_to_numpy(theirs.moving_variance), rtol=1e-6
+    )
+    # Whatever the sample is, the output is beta: finite differences of it are 0.
+    assert not ours.backward(np.ones_like(y)).any()
+    check_layer(BatchNormalization(), images(shape))
+
+
 def test_frozen_gradient_is_that_of_a_fixed_scale():
     layer = BatchNormalization(trainable=False, moving_variance_initializer="random_uniform")
     layer.build((None, 3))

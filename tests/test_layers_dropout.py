@@ -124,6 +124,38 @@ def test_noise_shape_shares_draws():
         Dropout(0.5, noise_shape=(1, 2, 3)).build((None, 4))
 
 
+@pytest.mark.parametrize(
+    ("noise_shape", "error", "message"),
+    [
+        (3, TypeError, "noise_shape is 3; give 1, None or the input's size"),
+        ("abc", TypeError, "noise_shape is 'abc'"),
+        ((None, 0, 1), ValueError, "noise_shape is 0; it must be at least 1"),
+        ((None, -1, 1), ValueError, "noise_shape is -1"),
+        ((None, 1.5, 1), TypeError, "noise_shape is 1.5"),
+    ],
+)
+def test_noise_shapes_that_never_fit(noise_shape, error, message):
+    with pytest.raises(error, match=message):
+        Dropout(0.5, noise_shape)
+
+
+@pytest.mark.parametrize(
+    "noise_shape", [(None, 5, 1, 3), (None, 1, 1, 4), (1, 1), (None,) * 5, (None, 2, None, 3)]
+)
+def test_noise_shapes_that_do_not_fit_the_input(noise_shape):
+    with pytest.raises(ValueError, match=r"Dropout 'd': noise_shape is \(.*axis of the input, \(N"):
+        Dropout(0.5, noise_shape, name="d").build((None, 4, 4, 3))
+
+
+def test_a_noise_shape_with_a_batch_takes_that_batch():
+    layer = Dropout(0.5, noise_shape=(6, 1, 4), seed=1)
+    y = layer(np.ones((6, 3, 4)), training=True)
+    assert (y == y[:, :1]).all()
+    with pytest.raises(ValueError, match=r"noise_shape is \(6, 1, 4\).*\(5, 3, 4\)"):
+        layer(np.ones((5, 3, 4)), training=True)
+    assert layer(np.ones((5, 3, 4))).all()
+
+
 def test_mistakes():
     with pytest.raises(ValueError, match=r"rate is 1\.5; it must be from 0 to 1"):
         Dropout(1.5)

@@ -226,6 +226,78 @@ class _NoParent(layers.Layer):
         self.rate = 1
 
 
+class _Odd(layers.Layer):
+    """A user's layer whose arrays are views, or of another kind of number."""
+
+    def __init__(self, way="view", **options):
+        super().__init__(**options)
+        self.change = {
+            "view": lambda x: x[:, ::-1],
+            "float64": lambda x: x[:, ::-1].astype(np.float64),
+            "order": lambda x: np.asfortranarray(x[:, ::-1]),
+            "ints": lambda x: np.round(x[:, ::-1] * 8).astype(np.int32),
+        }[way]
+
+    def call(self, x, training=False):
+        return self.change(x)
+
+    def backward(self, dy):
+        assert dy.dtype == np.float32 and dy.flags.c_contiguous
+        return self.change(dy)
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+
+@pytest.mark.parametrize("way", ["view", "float64", "order", "ints"])
+@pytest.mark.parametrize(
+    "block",
+    [
+        lambda: [layers.Conv2D(4, 3, activation="relu"), layers.MaxPooling2D()],
+        lambda: [layers.Conv2D(4, 3, activation="relu"), layers.MaxPooling2D(3, 2)],
+        lambda: [layers.Conv2D(4, 3), layers.ReLU()],
+        lambda: [layers.BatchNormalization(), layers.ReLU()],
+        lambda: [layers.MaxPooling2D(), layers.Dropout(0.0)],
+        lambda: [layers.Flatten()],
+        lambda: [],
+    ],
+    ids=["fused", "gated", "convolution", "normalization", "pooling", "flatten", "itself"],
+)
+def test_any_array_of_a_users_layer_is_taken(way, block):
+    """Beside a model that does the same by hand, in front of every kind of stage and behind."""
+    fastconv.utils.set_random_seed(1)
+    convolution = layers.Conv2D(3, 1, input_shape=(9, 9, 3))
+    odd, middle = _Odd(way), block()
+    model = Sequential([convolution, odd, *middle, _Odd(way), layers.Flatten(), layers.Dense(1)])
+    model.compile("sgd", "mean_squared_error")
+    plain = Sequential([layers.Input((9, 9, 3)), *model.layers])
+    plain._fuse = False
+    x = np.random.default_rng(0).normal(size=(4, 9, 9, 3)).astype(np.float32)
+    assert model.predict(x, verbose=0).dtype == np.float32
+    np.testing.assert_allclose(
+        model.predict(x, verbose=0), plain.predict(x, verbose=0), rtol=1e-5, atol=1e-6
+    )
+    assert np.isfinite(model.train_on_batch(x, np.ones((4, 1))))
+    last = Sequential([layers.Input((9, 9, 3)), odd])
+    expected = np.ascontiguousarray(odd.change(x), np.float32)
+    result = last.predict(x, verbose=0)
+    assert result.dtype == np.float32 and np.array_equal(result, expected)
+
+
+@pytest.mark.parametrize("value", [None, [1.0], "a", np.array(["a"]), np.zeros(3, complex)])
+def test_what_is_no_array_of_numbers_is_refused_by_name(value):
+    class Wrong(layers.Layer):
+        def call(self, x, training=False):
+            return value
+
+        def compute_output_shape(self, input_shape):
+            return input_shape
+
+    model = Sequential([layers.Input((3,)), Wrong(name="w"), layers.Dense(1)])
+    with pytest.raises(TypeError, match=r"Wrong 'w': call\(x, training\) returned .*array of numb"):
+        model.predict(np.ones((2, 3)), verbose=0)
+
+
 def test_a_gradient_that_is_not_returned_is_missed():
     model = Sequential([layers.Input((3,)), layers.Dense(2), _Mistaken(), layers.Dense(1)])
     model.compile("sgd", "mean_squared_error")

@@ -224,12 +224,9 @@ class Layer(Strict, Configured):
     def _call(self, x: np.ndarray, training: bool) -> Any:
         """Return `call`'s output as the caller's own, whatever other threads do."""
         # In training the thread's own workspace keeps what its `backward` will ask for.
-        before = self._workspaces.enter(shared=not training)
-        try:
+        with self._workspaces.locked(share=not training):
             output = self.call(x, training=training)
             return output.copy() if isinstance(output, np.ndarray) else output
-        finally:
-            self._workspaces.leave(before)
 
     @property
     def input_shape(self) -> Shape | None:
@@ -274,7 +271,7 @@ class Layer(Strict, Configured):
 
     def get_weights(self) -> list[np.ndarray]:
         """Return copies of the parameters' values."""
-        with self._workspaces.lock:
+        with self._workspaces.locked():
             return [parameter.value.copy() for parameter in self._parameters]
 
     def set_weights(self, weights: Sequence[Any]) -> None:
@@ -287,7 +284,7 @@ class Layer(Strict, Configured):
             )
         for parameter, array in zip(self._parameters, arrays, strict=True):
             parameter.check(array, owner=self.label)
-        with self._workspaces.lock:
+        with self._workspaces.locked():
             for parameter, array in zip(self._parameters, arrays, strict=True):
                 parameter.assign(array)
 
@@ -377,7 +374,7 @@ def _built_once(build: Callable[[Any, Shape], None]) -> Callable[[Any, Shape], N
     @functools.wraps(build)
     def wrapper(self: Layer, input_shape: Shape) -> None:
         input_shape = (None, *input_shape[1:])
-        with self._workspaces.lock:
+        with self._workspaces.locked():
             if self.built:
                 if input_shape == self._input_shape:
                     return

@@ -151,6 +151,6 @@ class BatchNormalization(Layer):
         return self.add_weight((input_shape[-1],), initializer, trainable=trainable, name=name)
 
     def _move_averages(self, mean: np.ndarray, variance: np.ndarray) -> None:
-        with self._workspaces.lock:  # no thread's batch is lost
+        with self._workspaces.locked():  # no thread's batch is lost
             for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
                 moving.value[...] = self.momentum * moving.value + (1 - self.momentum) * batch

@@ -1,21 +1,22 @@
 """What layers compute in, and which thread may use it.
 
-A layer has one workspace that a model's pass uses, under the locks of all the model's
-layers, and one more for every thread that calls the layer by itself.  So threads never
-meet in a buffer, and a server with a thread for each request does not plan anew in each.
+A layer has one workspace that a model's pass uses, under a lock that all of the model's
+layers have in common, and one more for every thread that calls the layer by itself.  So
+threads never meet in a buffer, and a server with a thread for each request does not plan
+anew in each.
 """
 
 from __future__ import annotations
 
-import itertools
+import contextlib
 import math
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from .._locks import Locked
+from .._locks import Group, join
 from .._memory import aligned_empty
 from ..runtime import get_fast_math, get_num_threads
 
@@ -26,8 +27,6 @@ Plan = TypeVar("Plan")
 
 # The batch sizes that a server or a data set may take turns with, in training and without.
 PLANS_KEPT = 8
-
-_numbers = itertools.count()
 
 
 class Workspace:
@@ -76,27 +75,25 @@ class _OfThread(threading.local):
         self.workspace = Workspace()
 
 
-class Workspaces(Locked):
-    """A layer's workspaces, and the lock of the one that passes share."""
+class Workspaces:
+    """A layer's workspaces, and the group whose lock guards the one that passes share."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self.number = next(_numbers)
+        self.group = Group()
         self.of_thread = _OfThread()
-        self._shared = Workspace()
+        self.shared = Workspace()
 
-    def enter(self, shared: bool = True) -> Workspace:
-        """Take the lock, and the shared workspace; return the one used before, for `leave`."""
-        self.lock.acquire()
-        before = self.of_thread.workspace
-        if shared:
-            self.of_thread.workspace = self._shared
-        return before
-
-    def leave(self, before: Workspace) -> None:
-        """Release the lock and use the workspace of `before` again."""
-        self.of_thread.workspace = before
-        self.lock.release()
+    @contextlib.contextmanager
+    def locked(self, share: bool = False) -> Iterator[None]:
+        """Hold the lock, and with `share` use the shared workspace meanwhile."""
+        held, before = self.group.acquire(), self.of_thread.workspace
+        try:
+            if share:
+                self.of_thread.workspace = self.shared
+            yield
+        finally:
+            self.of_thread.workspace = before
+            held.release()
 
 
 class OfWorkspace:
@@ -113,33 +110,45 @@ class OfWorkspace:
 
 
 class Pass:
-    """`with Pass(own, layers)`: no other thread goes through any of the layers meanwhile.
+    """`with Pass(group, model)`: no other thread goes through any of the model's layers.
 
-    `own` is the model's lock; its `layers` are looked at under it.  Layers are locked in the
-    order in which they were made, so that models that share some wait for each other and
-    never in a circle.
+    The layers' groups join the model's at its first pass, or the first after a change.
     """
 
-    def __init__(self, own: Locked, layers: Iterable[Layer]) -> None:
-        self._lock = own.lock
-        self._layers = layers
-        self._entered: list[tuple[Workspaces, Workspace]] = []
+    def __init__(self, group: Group, model: Any) -> None:
+        self._group = group
+        self._model = model
+        self._before: list[tuple[_OfThread, Workspace]] = []
 
     def __enter__(self) -> None:
-        self._lock.acquire()
-        try:
-            for workspaces in sorted([layer._workspaces for layer in self._layers], key=_number):
-                self._entered.append((workspaces, workspaces.enter()))
-        except BaseException:
+        while True:
+            self._held = self._group.acquire()
+            try:
+                strangers = self._enter()
+            except BaseException:
+                self.__exit__()
+                raise
+            if not strangers:
+                return
             self.__exit__()
-            raise
+            join([self._held, *strangers])
+
+    def _enter(self) -> list[Group]:
+        """Use the layers' shared workspaces; return the groups that have not joined."""
+        strangers = []
+        for layer in self._model.layers:
+            workspaces = layer._workspaces
+            if workspaces.group is not self._held:
+                if workspaces.group.root() is not self._held:
+                    strangers.append(workspaces.group)
+                    continue
+                workspaces.group = self._held  # the shortest way to it
+            self._before.append((workspaces.of_thread, workspaces.of_thread.workspace))
+            workspaces.of_thread.workspace = workspaces.shared
+        return strangers
 
     def __exit__(self, *error: object) -> None:
-        while self._entered:
-            workspaces, before = self._entered.pop()
-            workspaces.leave(before)
-        self._lock.release()
-
-
-def _number(workspaces: Workspaces) -> int:
-    return workspaces.number
+        while self._before:
+            of_thread, workspace = self._before.pop()
+            of_thread.workspace = workspace
+        self._held.release()

@@ -190,6 +190,19 @@ class FileIterator(Iterator):
         key = cache_key(self._paths, options)
         return DiskPixelCache(len(self._paths), self.image_shape, limit, key, folder)
 
+    def __getstate__(self) -> dict[str, Any]:
+        # Pixels stay behind: the copy decodes again, or finds them on the disk.
+        return super().__getstate__() | {
+            "_cache": None,
+            "_broken_lock": None,
+            "_decoded_all": False,
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._broken_lock = threading.Lock()
+        self._cache = self._make_cache(*self._cache_options)
+
     def decode(self) -> None:
         """Decode, now and in parallel, all images that the cache has room for.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import operator
 import os
 import threading
@@ -89,6 +90,17 @@ class Iterator:
     def _described(self) -> str:
         """Say, for `repr`, what the images are."""
         return ""
+
+    def __getstate__(self) -> dict[str, Any]:
+        with self._position_lock:
+            return self.__dict__ | {"_position_lock": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._position_lock = threading.Lock()
+
+    def __copy__(self) -> Iterator:
+        return copy.deepcopy(self)  # with a position of its own
 
     def __len__(self) -> int:
         return -(-self._places // self.batch_size)

@@ -29,6 +29,9 @@ class Prefetcher:
         self._pool: ThreadPoolExecutor | None = None
         self._process = os.getpid()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self._depth,)  # a copy makes its batches itself
+
     def take(self, place: Place) -> Future | None:
         """Return the batch of `place` if it is being made or ready, and forget it."""
         with self._lock:
