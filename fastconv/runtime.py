@@ -102,8 +102,9 @@ def get_num_threads() -> int:
     """Return how many threads the kernels use.
 
     By default the CPUs that this process may really use, by its affinity and its
-    container's quota; FASTCONV_NUM_THREADS, then OMP_NUM_THREADS, override that.  A child
-    of fork has as many as its parent.
+    container's quota; FASTCONV_NUM_THREADS, then OMP_NUM_THREADS, override that.  Where the
+    latter is no number of threads there is a warning, and one.  A child of fork has as
+    many as its parent.
     """
     return _num_threads
 
