@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ._memory import contiguous
 from ._validation import any_array, number_array
 
 
@@ -271,7 +272,7 @@ def as_batch(item: Any, owner: str) -> Batch:
             "are accepted"
         )
     x, y, weight = check_arrays(*parts, *(None,) * (3 - len(parts)), owner)
-    return Batch(np.ascontiguousarray(x, np.float32), y, weight)
+    return Batch(contiguous(x, np.float32), y, weight)
 
 
 def has_rows(item: Any) -> bool:

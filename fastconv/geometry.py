@@ -17,6 +17,9 @@ LARGEST = 1 << 24
 LARGEST_SAMPLE = 1 << 30
 """Numbers that one sample's input, or one channel of its output, may have: 4 GB of them."""
 
+LARGEST_ROW = 2**31 - 1
+"""Values that a padded row of all channels may have: what the kernels' int holds."""
+
 
 class Axis(NamedTuple):
     """One spatial axis of a sliding window, in pixels."""
@@ -98,7 +101,13 @@ def window2d(
                 f"{owner}: strides={strides}, padding={padding!r} and dilation_rate={dilation} "
                 f"reach over more than {LARGEST} pixels; give smaller numbers"
             )
-        room = image[axis] + before + after - extent
+        length = image[axis] + before + after
+        if axis and length * (channels or 1) > LARGEST_ROW:
+            raise ValueError(
+                f"{owner}: a row of the input {shape} with padding={padding!r} has "
+                f"{length * channels} values; it must have at most {LARGEST_ROW}"
+            )
+        room = length - extent
         if room < 0:
             raise ValueError(
                 f"{owner}: {what} {tuple(size)} does not fit the input {shape} "

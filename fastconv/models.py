@@ -12,6 +12,7 @@ import numpy as np
 
 from . import layers as layer_classes
 from ._json import free_name
+from ._memory import contiguous
 from ._options import truth
 from ._validation import number_array
 from .layers.arguments import lost_arguments
@@ -187,7 +188,7 @@ class Sequential(Trainer):
 
     def __call__(self, x: Any, training: bool = False) -> np.ndarray:
         """Return the output for one batch; with `training`, layers act as in training."""
-        batch = np.ascontiguousarray(number_array(x, "x", f"{self.owner}: call"), np.float32)
+        batch = contiguous(number_array(x, "x", f"{self.owner}: call"), np.float32)
         with self._lock:
             self._prepare_input(batch.shape, "call")
             return np.array(self._network().forward(batch, training))

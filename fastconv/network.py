@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from . import fusion
+from ._memory import contiguous
 from ._validation import NUMBER_KINDS
 from .layers.base import Layer
 from .layers.parameter import Parameter
@@ -152,4 +153,4 @@ def _plain_array(array: Any, layer: Layer, method: str) -> np.ndarray:
                 else ", the input's gradient: layers before this one are trained"
             )
         )
-    return np.ascontiguousarray(array, np.float32)
+    return contiguous(array, np.float32)

@@ -12,6 +12,7 @@ import numpy as np
 from . import losses, optimizers
 from . import metrics as metrics_module
 from ._locks import Group
+from ._memory import contiguous
 from ._options import truth
 from .batches import Batch, as_batch, check_arrays, only_input
 from .callbacks import History
@@ -310,7 +311,7 @@ class BatchModel:
         x, _, _ = check_arrays(self._only_input(x, owner), None, None, owner)
         with self._lock:
             self._prepare_input(x.shape, "predict_on_batch")
-            return np.array(self.predict_step(np.ascontiguousarray(x, np.float32)))
+            return np.array(self.predict_step(contiguous(x, np.float32)))
 
     def _checked_batch(self, method: str, x, y, sample_weight, class_weight=None) -> Batch:
         owner = f"{self.owner}: {method}"

@@ -26,6 +26,7 @@ import numpy as np
 
 from .. import initializers
 from .._json import Configured
+from .._memory import contiguous
 from .._options import Strict, truth
 from .._validation import channels_last, number_array
 from ..utils import automatic_name
@@ -219,7 +220,7 @@ class Layer(Strict, Configured):
             raise ValueError(f"{self.label}: the input is one number; give an array (batch, ...)")
         if not self.built:
             self.build((None, *array.shape[1:]))
-        return np.asarray(self._call(np.ascontiguousarray(array, np.float32), training), np.float32)
+        return np.asarray(self._call(contiguous(array, np.float32), training), np.float32)
 
     def _call(self, x: np.ndarray, training: bool) -> Any:
         """Return `call`'s output as the caller's own, whatever other threads do."""
@@ -352,7 +353,7 @@ class Layer(Strict, Configured):
                 f"{self.label}: the output's gradient has shape {dy.shape}; the output has "
                 f"{tuple(shape)}"
             )
-        return np.ascontiguousarray(dy, np.float32)
+        return contiguous(dy, np.float32)
 
     def _check_images(self, input_shape: Shape) -> None:
         """Refuse an input shape that is not of images of a known size."""

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import random
+from .._memory import contiguous
 from .._validation import positive_integer, share, whole
 from ..ops import elementwise
 from .base import Layer, Shape
@@ -75,7 +76,7 @@ class Dropout(Layer):
         if self.rate == 0:
             self._workspace.kept = (x.shape, None, 0.0)
             return x
-        x = np.ascontiguousarray(x, np.float32)
+        x = contiguous(x, np.float32)
         self._workspace.kept = (x.shape, self._generator.bit_generator.random_raw(), self.rate)
         return self._dropped(x, "output")
 

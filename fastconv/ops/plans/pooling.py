@@ -78,18 +78,20 @@ class Pool2DPlan:
         if self._kind == "max" and not self.keeps_winners:
             _kernels.max_scatter(dy, x, dx, fields, threads)
             return
-        shares = dy
+        shares, norm = dy, None
         if self._kind == "max":
             if winners is None:
                 winners = self._scratch("winners", *self.output_shape, dtype=np.uint8)
                 self.forward(x, self._scratch("output", *self.output_shape), winners)
         else:
-            norm = None
             if self._kind == "l2":
                 norm = self._scratch("output", *self.output_shape)
                 self.forward(x, norm)
             shares = self._scratch("shares", *self.output_shape)
-            _kernels.shares(dy, norm, shares, fields, threads)
+            if _kernels.shares(dy, norm, shares, fields, threads):
+                norm = None
+            else:
+                shares = dy
         _kernels.pool_gradient(
-            shares, winners, x if self._kind == "l2" else None, dx, fields, threads
+            shares, winners, norm, x if self._kind == "l2" else None, dx, fields, threads
         )
