@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import weakref
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 
 class Locked:
@@ -56,6 +57,15 @@ class Group(Locked):
         """Give the lock back that `acquire` returned."""
         self._depth -= 1
         self.lock.release()
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Take the lock for a while."""
+        root = self.acquire()
+        try:
+            yield
+        finally:
+            root.release()
 
     def renew(self) -> None:
         super().renew()

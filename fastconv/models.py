@@ -100,7 +100,7 @@ class Sequential(Trainer):
                 f"{self.owner}: {layer.label} cannot be added; another layer has that name: "
                 "names must differ, give name=..."
             )
-        with self._own_lock.lock:  # passes hold it, too
+        with self._group.held():  # passes hold it, too
             shape = self._shape if self._layers else self._shape or layer.input_shape
             if shape is not None:
                 layer.build(self._output_shape if self._layers else shape)
@@ -116,7 +116,7 @@ class Sequential(Trainer):
 
     def pop(self) -> Layer:
         """Take the last layer off and return it."""
-        with self._own_lock.lock:
+        with self._group.held():
             if not self._layers:
                 raise ValueError(f"{self.owner}: there is no layer to take off")
             layer = self._layers.pop()
@@ -156,7 +156,7 @@ class Sequential(Trainer):
                 f"{self.owner}: the input's shape is unknown; give build((None, ...)) or "
                 "input_shape= in the first layer"
             )
-        with self._own_lock.lock:
+        with self._group.held():
             shape = self._shape if input_shape is None else (None, *tuple(input_shape)[1:])
             incoming = shape
             for layer in self._layers:
