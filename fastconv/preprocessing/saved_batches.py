@@ -33,7 +33,7 @@ class SavedBatches:
             place: seed and epoch, which make the images together with their numbers.
         """
         for image, number in zip(batch, numbers.tolist(), strict=True):
-            # One step, so that of several threads one writes the image; and nothing to copy but this.
+            # In one step, so that of several threads one writes the image.
             mine = object()
             if self._written.setdefault((*place, number), mine) is not mine:
                 continue
