@@ -79,6 +79,17 @@ def test_what_is_cut_short_is_an_error_or_the_same_picture(name):
         assert found is None or np.array_equal(found, whole), length
 
 
+@pytest.mark.parametrize("name", [*CHECKED, *OTHERS])
+def test_a_switch_of_pillows_does_not_fill_up_what_is_cut_short(name, monkeypatch):
+    data = {**CHECKED, **OTHERS}[name]
+    whole = pixels_or_error(data)
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
+    for length in range(len(data) // 2, len(data), max(1, len(data) // 50)):
+        found = pixels_or_error(data[:length])
+        assert found is None or np.array_equal(found, whole), length
+    assert ImageFile.LOAD_TRUNCATED_IMAGES  # it is others' to use
+
+
 @pytest.mark.parametrize("name", CHECKED)
 def test_a_changed_byte_of_a_png_is_an_error_or_the_same_picture(name):
     data = CHECKED[name]

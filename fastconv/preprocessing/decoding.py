@@ -114,6 +114,39 @@ def upright_size(image: Image) -> tuple[int, int]:
     return image.size[::-1] if orientation_turn(image) in _SIDEWAYS else image.size
 
 
+class _WholePictures:
+    """While it is entered, in any thread, Pillow's LOAD_TRUNCATED_IMAGES is off.
+
+    With that switch, which some libraries turn on when they are imported, Pillow fills up with
+    grey what a file lacks, and takes broken data for its end, without a word.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._depth = 0
+
+    def __enter__(self) -> None:
+        from PIL import ImageFile
+
+        with self._lock:
+            if self._depth == 0:
+                self._before = ImageFile.LOAD_TRUNCATED_IMAGES
+            self._depth += 1
+            if self._before:
+                ImageFile.LOAD_TRUNCATED_IMAGES = False
+
+    def __exit__(self, *error: object) -> None:
+        from PIL import ImageFile
+
+        with self._lock:
+            self._depth -= 1
+            if self._depth == 0 and self._before:
+                ImageFile.LOAD_TRUNCATED_IMAGES = True
+
+
+whole_pictures = _WholePictures()
+
+
 class _NamedWarnings:
     """Stands in Pillow's readers for the module `warnings`: what they warn of names the file.
 

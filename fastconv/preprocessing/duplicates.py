@@ -7,34 +7,32 @@ from dataclasses import dataclass
 
 import numpy as np
 
-SIDE = 72  # of the picture that a fingerprint is made from, in pixels
+SIDE = 72  # of the grey picture that a fingerprint is made from, in pixels
 NEAR_BITS = 12
 _NEAR_GREY = 7.0  # levels of 255, on average over the thumbnail
-_NEAR_COLOUR = 24.0  # levels of 255, in the cell where they differ most
-_COLOURLESS = 8.0  # levels of 255 that the channels of grey may differ by in a JPEG's cells
-_LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)
+_NO_COLOR = 8.0  # levels that the channels of a grey picture may lie apart, as JPEG leaves them
+_NEAR_COLOR = 30.0  # levels, in any part: stronger colours by a fifth are 25, JPEG at its worst 12
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 _BLOCK = 1024
 
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """What is kept of a picture: `bits` (128,) of +1 and -1, `thumbnail` (18, 18) and `colour`
-    (6, 6, 3) float32.
+    """What is kept of a picture: `bits` (128,) of +1 and -1, `thumbnail` (18, 18) and `colors`
+    (9, 9, 2), how much red and blue differ from grey, float32.
 
     The bits are signs of differences: is each cell of an 8 x 8 grid darker than
     its right neighbour, than its lower one. Another size, another quality of
-    JPEG, another brightness change few of them. The colour is what the channels
-    are above or below the grey.
+    JPEG, another brightness change few of them.
     """
 
     bits: np.ndarray
     thumbnail: np.ndarray
-    colour: np.ndarray
+    colors: np.ndarray
 
     @property
-    def colourless(self) -> bool:
-        """Whether the picture is grey."""
-        return bool(np.abs(self.colour).max() <= _COLOURLESS)
+    def is_grey(self) -> bool:
+        return bool(np.abs(self.colors).max() < _NO_COLOR)
 
 
 @dataclass(frozen=True)
@@ -46,15 +44,19 @@ class DuplicateGroup:
 
 
 def fingerprint(picture: np.ndarray) -> Fingerprint:
-    """Return the fingerprint of a picture, (SIDE, SIDE) grey or (SIDE, SIDE, 3), of 0-255."""
+    """Return the fingerprint of a picture, RGB (SIDE, SIDE, 3) or grey (SIDE, SIDE), of 0-255."""
     picture = np.asarray(picture, np.float32)
-    grey = picture if picture.ndim == 2 else picture @ _LUMINANCE
-    channels = np.broadcast_to(picture.reshape(SIDE, SIDE, -1), (SIDE, SIDE, 3))
-    colour = np.stack([_cells(channels[:, :, c] - grey, 6, 6) for c in range(3)], axis=-1)
+    grey = picture if picture.ndim == 2 else picture @ _LUMA
+    channels = (0, 2) if picture.ndim == 3 else ()
+    colors = [_cells(picture[..., channel] - grey, 9, 9) for channel in channels]
     wide = _cells(grey, 8, 9)
     high = _cells(grey, 9, 8)
     signs = np.concatenate([(wide[:, 1:] > wide[:, :-1]).ravel(), (high[1:] > high[:-1]).ravel()])
-    return Fingerprint(np.where(signs, 1, -1).astype(np.float32), _cells(grey, 18, 18), colour)
+    return Fingerprint(
+        np.where(signs, 1, -1).astype(np.float32),
+        _cells(grey, 18, 18),
+        np.stack(colors, axis=-1) if colors else np.zeros((9, 9, 2), np.float32),
+    )
 
 
 def find_duplicates(
@@ -68,7 +70,7 @@ def find_duplicates(
         near_bits: how many of the 128 bits may differ; below 0 looks for exact
             duplicates alone. Near ones must agree in their thumbnails as well,
             since flat pictures agree in their bits, and in their colours unless
-            one of them is grey.
+            one of them is grey: a red apple is no green one.
     """
     first: dict[bytes, int] = {}
     pairs = [
@@ -109,9 +111,9 @@ def _near_pairs(
 def _look_alike(one: Fingerprint, other: Fingerprint) -> bool:
     if np.abs(one.thumbnail - other.thumbnail).mean() > _NEAR_GREY:
         return False
-    if one.colourless or other.colourless:
+    if one.is_grey or other.is_grey:
         return True
-    return bool(np.abs(one.colour - other.colour).max() <= _NEAR_COLOUR)
+    return bool(np.abs(one.colors - other.colors).max() <= _NEAR_COLOR)
 
 
 def _connected(pairs: Iterable[tuple[int, int]]) -> list[list[int]]:

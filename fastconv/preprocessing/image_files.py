@@ -24,6 +24,7 @@ from .decoding import (
     turned,
     upright_size,
     warnings_name,
+    whole_pictures,
 )
 from .grey_levels import Remark, eight_bit, is_deep, remark_on
 
@@ -165,7 +166,7 @@ def look_at(path: str) -> Look:
                         return Look(size=upright_size(_open(file, _name(path))))
             file.seek(0)
             data = read_bytes(file)
-        with warnings_name(_name(path)):
+        with whole_pictures, warnings_name(_name(path)):
             image = _open(io.BytesIO(data), _name(path))
             check_png(data)
             image.load()
@@ -282,7 +283,7 @@ def _load(path: str | os.PathLike[str] | BinaryIO, draft: int | None = None) -> 
     name = _name(path)
     try:
         data = read_bytes(path)
-        with warnings_name(name):
+        with whole_pictures, warnings_name(name):
             image = _open(io.BytesIO(data), name)
             check_png(data)
             if draft is not None:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from . import image_files
+from .decoding import read_bytes
 from .duplicates import NEAR_BITS, SIDE, DuplicateGroup, Fingerprint, find_duplicates, fingerprint
 from .grey_levels import Remark
 from .listing import (
@@ -186,8 +187,7 @@ def _read(picture: Picture) -> Picture:
     if look.fault is not None:
         return Picture(*known, fault=look.fault)
     try:
-        with open(picture.path, "rb") as file:
-            digest = hashlib.sha256(file.read()).digest()
+        digest = hashlib.sha256(read_bytes(picture.path)).digest()
         # Draft: a fingerprint needs no more pixels than this, and it is twice as fast.
         small = image_files.load_img(picture.path, "rgb", (SIDE, SIDE), "box", draft=True)
     except OSError as error:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-import threading
 
 import numpy as np
 
@@ -22,8 +21,7 @@ class SavedBatches:
         self.folder = os.fspath(folder)
         self.prefix = prefix
         self.file_format = file_format
-        self._written: set[tuple[int, ...]] = set()
-        self._lock = threading.Lock()
+        self._written: dict[tuple[int, ...], object] = {}
         os.makedirs(self.folder, exist_ok=True)
 
     def write(self, batch: np.ndarray, numbers: np.ndarray, place: tuple[int, int]) -> None:
@@ -35,10 +33,10 @@ class SavedBatches:
             place: seed and epoch, which make the images together with their numbers.
         """
         for image, number in zip(batch, numbers.tolist(), strict=True):
-            with self._lock:
-                if (*place, number) in self._written:
-                    continue
-                self._written.add((*place, number))
+            # In one step, so that of several threads one writes the image.
+            mine = object()
+            if self._written.setdefault((*place, number), mine) is not mine:
+                continue
             self._write_one(image, f"{self.prefix}_{number}_{place[1]}")
 
     def _write_one(self, image: np.ndarray, name: str) -> None:
