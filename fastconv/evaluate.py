@@ -98,9 +98,9 @@ def _classes_in(directory: str) -> str:
 
 def _check_classes(model: Any, directory: str, path: str) -> list[str]:
     """Refuse a folder without the model's classes; return, with a word, those left out."""
-    from .preprocessing.listing import class_names, image_names
+    from .preprocessing.listing import image_names
 
-    found = class_names(directory, None, "evaluate")
+    found = _sub_folders(directory)
     known = model.class_names
     units = model.output_shape[-1]
     if known is None:
@@ -123,6 +123,11 @@ def _check_classes(model: Any, directory: str, path: str) -> list[str]:
             f"{_listed(known)}"
         )
     return left_out
+
+
+def _sub_folders(directory: str) -> list[str]:
+    with os.scandir(directory) as entries:
+        return sorted(e.name for e in entries if not e.name.startswith(".") and e.is_dir())
 
 
 def _without(names: Sequence[str], others: Sequence[str]) -> list[str]:
