@@ -20,6 +20,9 @@ AUTO = "auto"
 class LastState(Callback):
     """Write the whole run at every epoch's end, and for a new run at its start.
 
+    A run goes on exactly from an epoch's end alone: what a stopped run had done
+    of the next epoch is done again.
+
     Args:
         pattern: the checkpoint's; `path` is where the state goes.
         checkpoint: the ModelCheckpoint, which goes in front of this callback:

@@ -7,15 +7,14 @@ import os
 import re
 import shutil
 import signal
-import subprocess
 import sys
 import time
 
-import numpy as np
 import pytest
+from command_runs import start, write_squares
 from PIL import Image
 
-from fastconv import archive, cli, evaluate, filter, predict, train
+from fastconv import archive, cli, evaluate, train
 from fastconv.models import load_model
 
 SIZE = 20
@@ -23,19 +22,7 @@ SIZE = 20
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """A folder with 24 + 12 JPEGs of bright and of striped squares."""
-    root = tmp_path_factory.mktemp("data")
-    rng = np.random.default_rng(0)
-    for part, count in (("train", 12), ("validation", 6)):
-        for kind in ("cat", "dog"):
-            folder = root / part / kind
-            folder.mkdir(parents=True)
-            for number in range(count):
-                pixels = rng.integers(0, 120, (24, 24, 3))
-                if kind == "dog":
-                    pixels[:, ::4] += 120
-                Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{kind}.{number}.jpg")
-    return root
+    return write_squares(tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture
@@ -188,109 +175,6 @@ def test_a_zip_stands_for_its_folder(trained, data, tmp_path, capsys, monkeypatc
     assert capsys.readouterr().out.replace(str(unpacked), str(data)) == expected
 
 
-def test_evaluating_gives_what_training_reported(trained, data, capsys):
-    model = load_model(trained)
-    evaluate.main([str(trained), str(data), "--json", "--batch-size", "8"])
-    result = json.loads(capsys.readouterr().out)
-    history = model._run_state["history"]["history"]
-    assert result["loss"] == pytest.approx(min(history["val_loss"]), rel=1e-6)
-
-
-def test_predict(trained, data, capsys):
-    images = [str(data / "validation" / kind / f"{kind}.0.jpg") for kind in ("cat", "dog")]
-    assert predict.main([str(trained), *images]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert re.fullmatch(re.escape(images[0]) + r": (cat|dog) \(\d+\.\d%\)", lines[0])
-    assert predict.main([str(trained), *images, "--json"]) == 0
-    first, second = json.loads(capsys.readouterr().out)
-    assert first["image"] == images[0] and second["class"] in ("cat", "dog")
-    assert sum(first["probabilities"].values()) == pytest.approx(1)
-    assert first["probability"] == max(first["probabilities"].values())
-
-
-def test_predict_takes_folders(trained, data, here, capsys):
-    (here / "empty").mkdir()
-    assert predict.main([str(trained), str(data / "validation")]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 12 and lines[0].startswith(str(data / "validation/cat/cat.0.jpg: "))
-    assert predict.main([str(trained), "empty"]) == 2
-    assert "the folder 'empty' holds no images" in capsys.readouterr().err
-
-
-@pytest.fixture
-def broken(trained, here):
-    """A model whose weights are no numbers, of a class with a Korean name."""
-    model = load_model(trained)
-    model.set_weights([np.full_like(weight, np.nan) for weight in model.get_weights()])
-    model.class_names = ["고양이", "dog"]
-    model.save("broken.npz")
-    return "broken.npz"
-
-
-def test_no_number_is_said_and_is_null_in_json(broken, data, here, capsys):
-    image = str(data / "validation/cat/cat.0.jpg")
-    assert predict.main([broken, image]) == 1
-    out, err = capsys.readouterr()
-    assert out == f"{image}: no class, the model's output is no number\n"
-    assert "gives no number for 1 of 1 images" in err
-    assert predict.main([broken, image, "--json"]) == 1
-    (result,) = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
-    assert result["class"] is None and result["probability"] is None
-    shutil.copytree(data / "validation", "photos")
-    os.rename("photos/cat", "photos/고양이")
-    assert evaluate.main([broken, "photos", "--json"]) == 1
-    result = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
-    assert result["loss"] is None and result["images"] == 12
-
-
-def test_json_has_names_as_they_are(trained, data, here, capsys):
-    shutil.copy(data / "validation/cat/cat.0.jpg", "고양이.jpg")
-    assert predict.main([str(trained), "고양이.jpg", "--json"]) == 0
-    assert '"image": "고양이.jpg"' in capsys.readouterr().out
-
-
-def test_control_characters_of_a_file_do_not_reach_the_terminal(trained, data, here, capsys):
-    model = load_model(trained)
-    model.class_names = ["\x1b[2Jcat", "\x1b]0;dog\x07"]
-    model.save("m.npz")
-    assert predict.main(["m.npz", str(data / "validation/dog")]) == 0
-    out = capsys.readouterr().out
-    assert "\x1b" not in out and "\\x1b" in out
-
-
-def test_evaluate_prints_its_result_once(trained, data, capsys):
-    assert evaluate.main([str(trained), str(data)]) == 0
-    assert capsys.readouterr().out.count("loss: ") == 1
-
-
-def test_classes_that_the_model_does_not_know_are_not_left_out_in_silence(
-    trained, data, here, capsys
-):
-    shutil.copytree(data / "validation", "photos")
-    shutil.copytree("photos/cat", "photos/bird")
-    os.mkdir("photos/nothing")
-    assert evaluate.main([str(trained), "photos", "--json"]) == 0
-    out, err = capsys.readouterr()
-    assert json.loads(out)["images"] == 12 and json.loads(out)["left_out"] == ["bird"]
-    assert err.startswith("warning: the images of bird in photos are left out; ")
-    shutil.rmtree("photos/cat")
-    assert evaluate.main([str(trained), "photos"]) == 2
-    assert "photos has no folder for cat; " in capsys.readouterr().err
-
-
-def test_a_picture_that_cannot_be_written_leaves_the_file_as_it_was(here, capsys, monkeypatch):
-    Image.fromarray(np.zeros((6, 8, 3), np.uint8)).save("in.png")
-    (here / "out.png").write_bytes(b"before")
-
-    def fails(self, *arguments, **options):
-        raise OSError("encoder error -2")
-
-    monkeypatch.setattr(Image.Image, "save", fails)
-    assert filter.main(["in.png", "--kernel", "blur", "-o", "out.png"]) == 2
-    assert "encoder error" in capsys.readouterr().err
-    assert (here / "out.png").read_bytes() == b"before"
-
-
 def test_errors_speak_the_commands_language(data, here, trained, capsys):
     """Names of Python functions are no help in a shell."""
     os.makedirs("one/train/cat")
@@ -305,50 +189,6 @@ def test_errors_speak_the_commands_language(data, here, trained, capsys):
         err = capsys.readouterr().err
         assert not re.search(r"flow_from|dog_vs_cat: |class_mode|set_num", err), err
         assert err.count("\n") == 1
-
-
-def test_what_one_row_of_output_says():
-    assert predict.describe(np.array([0.25]), ["cat", "dog"]) == {
-        "class": "cat", "probability": 0.75, "probabilities": {"cat": 0.75, "dog": 0.25},
-    }  # fmt: skip
-    assert predict.describe(np.array([0.5]), None)["class"] == "class 0"
-    assert predict.describe(np.array([0.1, 0.7, 0.2]), list("abc"))["class"] == "b"
-
-
-def test_images_that_cannot_be_read_are_named(trained, data, here, capsys):
-    (here / "bad.jpg").write_text("no image")
-    good = str(data / "validation/cat/cat.0.jpg")
-    assert predict.main([str(trained), "bad.jpg", good]) == 1
-    out, err = capsys.readouterr()
-    assert len(out.splitlines()) == 1 and err.startswith("bad.jpg: ")
-
-
-def test_filter_finds_the_chapters_lines(here, capsys):
-    pixels = np.zeros((6, 8), np.uint8)
-    pixels[:, 4:] = 100
-    Image.fromarray(pixels).save("in.png")
-    assert filter.main(["in.png", "--kernel", "vertical", "-o", "out.png"]) == 0
-    with Image.open("out.png") as image:
-        out = np.asarray(image)
-    assert out.shape == (6, 8) and (out[:, 3] == 200).all() and out.sum() == 6 * 200
-    assert filter.main(["in.png", "--kernel", "horizontal", "-o", "out.png"]) == 0
-    with Image.open("out.png") as image:
-        assert not np.asarray(image).any()
-    assert filter.main(["in.png", "--kernel", "0 0 0; 0 1 0; 0 0 0", "-o", "out.png"]) == 0
-    with Image.open("out.png") as image:
-        assert np.array_equal(np.asarray(image), pixels)
-
-
-@pytest.mark.parametrize("name", filter.KERNELS)
-def test_every_filter_keeps_the_pictures_shape(name):
-    picture = np.random.default_rng(0).integers(0, 256, (9, 7, 3)).astype(np.uint8)
-    out = filter.apply_kernel(picture, filter.parse_kernel(name))
-    assert out.shape == picture.shape and out.dtype == np.uint8
-    flat = np.full((9, 7, 3), 80, np.uint8)
-    total = filter.parse_kernel(name).sum()
-    assert np.array_equal(
-        filter.apply_kernel(flat, filter.parse_kernel(name)), np.full_like(flat, round(80 * total))
-    )
 
 
 MISTAKES = [
@@ -424,21 +264,9 @@ def test_the_script_by_itself(capsys):
     assert capsys.readouterr().out
 
 
-def _start(arguments, folder):
-    path = os.pathsep.join(os.path.abspath(entry) for entry in sys.path if entry)
-    return subprocess.Popen(
-        [sys.executable, "-u", "-m", *arguments],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": path},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
 def test_ctrl_c_leaves_a_whole_checkpoint(data, here):
     arguments = _arguments(data, "--epochs", "100000", "--patience", "0")
-    process = _start(["fastconv.train", *arguments], here)
+    process = start(["fastconv.train", *arguments], here)
     try:
         deadline = time.monotonic() + 60
         while not (here / "model1.npz").exists() and time.monotonic() < deadline:
@@ -457,7 +285,7 @@ def test_ctrl_c_leaves_a_whole_checkpoint(data, here):
 
 
 def test_the_package_runs_as_a_module(here):
-    process = _start(["fastconv", "--version"], here)
+    process = start(["fastconv", "--version"], here)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0 and out.startswith("fastconv ") and err == ""
 

@@ -143,8 +143,8 @@ def test_a_foreign_file_is_refused_and_writes_nothing(trained, home, name, value
     out, err = capsys.readouterr()
     assert err.count("\n") == 1 and "\x1b" not in out + err and "\x00" not in err
     # Photos are looked for, and named, as those of a command line.
-    assert f"--resume {foreign}" in err or (name == "data" and f"--data {value}" in err)
-    assert name in err or f"--{name}" in err
+    assert f"--resume {foreign}" in err or name == "data"
+    assert name in err
     assert _contents(home) == before
 
 
@@ -189,7 +189,8 @@ def test_names_of_metrics_are_words(trained, home, capsys):
     from fastconv.metrics import BinaryAccuracy
 
     model = load_model(trained)
-    metric = BinaryAccuracy(name="$(touch run)")
+    metric = BinaryAccuracy()
+    metric.name = "$(touch run)"
     model.compile(optimizer="adam", loss="binary_crossentropy", metrics=[metric])
     before = load_model(trained)
     model._run_state = before._run_state
