@@ -61,6 +61,10 @@ class ModelCheckpoint(MonitorCallback):
         self._epoch = 0
         self._batches_since_save = 0
 
+    def on_train_begin(self, logs=None) -> None:
+        # What cannot be saved at all is refused now, not when an epoch is done.
+        self.model.check_saving()
+
     def on_epoch_begin(self, epoch: int, logs=None) -> None:
         self._epoch = epoch
 
