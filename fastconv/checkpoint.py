@@ -33,7 +33,14 @@ from .checkpoint_file import FORMAT, CheckpointFile
 from .models import Sequential
 from .utils import class_name
 
-__all__ = ["CheckpointError", "load_model", "load_weights", "save_model", "save_weights"]
+__all__ = [
+    "CheckpointError",
+    "check_configuration",
+    "load_model",
+    "load_weights",
+    "save_model",
+    "save_weights",
+]
 
 SUFFIX = ".npz"
 
@@ -102,6 +109,21 @@ def _contents(model: Sequential, more: Mapping[str, np.ndarray]) -> dict[str, np
         folder = free_name(f"weights/{part(layer.name)}", taken)
         taken[folder] = None
         weights |= {f"{folder}/{part(p.name)}": p.value for p in layer.weights}
+    members = ["format", "config", *weights, *more]
+    return {
+        "format": np.array(FORMAT),
+        "config": np.array(_configuration(model, members)),
+        **weights,
+        **more,
+    }
+
+
+def check_configuration(model: Sequential) -> None:
+    """Raise what saving would raise because of what the model is: before a training, not after."""
+    _configuration(model, [])
+
+
+def _configuration(model: Sequential, members: list[str]) -> str:
     config = {
         "class_name": class_name(model, {"Sequential": Sequential}),
         "config": model.get_config(),
@@ -112,10 +134,9 @@ def _contents(model: Sequential, more: Mapping[str, np.ndarray]) -> dict[str, np
         "metadata": dict(model.metadata),
         "fastconv_version": __version__,
         # A reader can tell a file that has lost some.
-        "members": ["format", "config", *weights, *more],
+        "members": members,
     }
-    text = dumps(config, f"{model.owner}: cannot be saved: config", "config")
-    return {"format": np.array(FORMAT), "config": np.array(text), **weights, **more}
+    return dumps(config, f"{model.owner}: cannot be saved: config", "config")
 
 
 def _compile_config(model: Sequential) -> dict[str, Any]:

@@ -22,7 +22,10 @@ _TEXT_ALWAYS_ALLOWED = 4 << 20
 _TEXT_LARGEST_RATIO = 2
 _LARGEST_COUNT = 1 << 53
 
-_CUSTOM = "; give classes of your own as custom_objects={name: class}"
+_COMPILE_REMEDY = (
+    "; give classes of your own as custom_objects={name: class}, or use "
+    "load_model(path, compile=False)"
+)
 
 
 class CheckpointFile:
@@ -107,22 +110,18 @@ class CheckpointFile:
 
     def model(self, custom_objects: Mapping[str, Any] | None, compile: bool) -> Sequential:
         """Return a new model of the file, compiled as it was if `compile` is set."""
-        with custom_object_scope(custom_objects):
+        with custom_object_scope(custom_objects), reading(self.path):
             with reading(self.path, "the model cannot be rebuilt"):
                 model = self._rebuild()
             if compile and self.config.get("compile"):
-                with reading(
-                    self.path,
-                    "the model cannot be compiled as it was",
-                    f"{_CUSTOM}, or use load_model(path, compile=False)",
-                ):
+                with reading(self.path, "the model cannot be compiled as it was", _COMPILE_REMEDY):
                     self._compile(model)
-        self.put_weights(model)
-        if self.state is not None:
-            self.put_layer_states(model)
-        if model.compiled:
-            self.put_optimizer(model)
-            model._run_state = self.run_state()
+            self.put_weights(model)
+            if self.state is not None:
+                self.put_layer_states(model)
+            if model.compiled:
+                self.put_optimizer(model)
+                model._run_state = self.run_state()
         return model
 
     def _rebuild(self) -> Sequential:
@@ -131,11 +130,15 @@ class CheckpointFile:
             model = self._model_class().from_config(config)
             if not model.built:
                 model.build(self.config["input_shape"])
+            if not model.built:
+                raise ValueError("it has no layers")
         if "frozen" in self.config:
             frozen = set(self.config["frozen"])
             for place, parameter in enumerate(model.weights):
                 parameter.trainable = place not in frozen
         names = self.config.get("class_names")
+        if not (names is None or isinstance(names, list)):
+            raise ValueError(f"its class names are {names!r}")
         model.class_names = None if names is None else [str(name) for name in names]
         model.metadata = _mapping(self.config.get("metadata") or {}, "metadata")
         return model
@@ -212,9 +215,11 @@ class CheckpointFile:
 
     def run_state(self) -> dict[str, Any] | None:
         """Return the state of the run that wrote the file, None if none did."""
-        if self.state is None or not self.state.get("run"):
+        if self.state is None:
             return None
         with reading(self.path, "the file is damaged; the state of its run"):
+            if self.state["run"] is None:
+                return None
             run = {
                 "validation_data": None,
                 **_mapping(self.state["run"], "run"),
@@ -225,6 +230,7 @@ class CheckpointFile:
                 _count(run[name], name)
             for name in ("history", "data"):
                 _mapping(run[name], name)
+            _mapping(run["history"]["history"], "history")
             run["stopped"] = bool(run["stopped"])
             for entry in run["callbacks"]:
                 _mapping(entry["state"], f"the state of {entry['class_name']}")

@@ -353,6 +353,12 @@ class Sequential(Trainer):
 
         checkpoint.save_model(self, path, overwrite=overwrite)
 
+    def check_saving(self) -> None:
+        """Raise what `save` would raise because of what the model is, such as a missing method."""
+        from . import checkpoint
+
+        checkpoint.check_configuration(self)
+
     def save_weights(self, path: str | os.PathLike, overwrite: bool = True) -> None:
         """Write architecture and weights alone to `path`, an .npz file."""
         from . import checkpoint

@@ -96,8 +96,9 @@ class _Snapshot:
         self._optimizer = model.optimizer.get_state()
         self._attributes = {name: getattr(model, name) for name in _ATTRIBUTES}
         self._callbacks = [(callback, dict(vars(callback))) for callback in run.callbacks.callbacks]
-        streams = [run.train] if run.validation is None else [run.train, run.validation]
-        self._data = [(stream, stream.get_state()) for stream in streams]
+        # Streams are the run's own, but what they go over is the caller's.
+        data = [getattr(stream, "sequence", None) for stream in (run.train, run.validation)]
+        self._data = [(one, one.get_state()) for one in data if hasattr(one, "get_state")]
 
     def restore(self) -> None:
         """Put everything back; what refuses to be is passed over."""
@@ -112,6 +113,6 @@ class _Snapshot:
         for callback, attributes in self._callbacks:
             vars(callback).clear()
             vars(callback).update(attributes)
-        for stream, state in self._data:
+        for data, state in self._data:
             with contextlib.suppress(Exception):
-                stream.set_state(state)
+                data.set_state(state)

@@ -77,6 +77,14 @@ def test_a_model_class_with_arguments_says_how_it_is_made_again(tmp_path):
         Wide().save(tmp_path / "m.npz")
     with pytest.raises(NotImplementedError, match="must define"):
         Narrow().save(tmp_path / "m.npz")
+    model = Wide()
+    model.compile("sgd", "mse")
+    before = model.get_weights()
+    with pytest.raises(NotImplementedError, match="must define"):
+        # Before an epoch is trained, and not at its end.
+        model.fit(np.ones((4, 3)), np.ones((4, 2)), verbose=0,
+                  callbacks=[fastconv.callbacks.ModelCheckpoint(tmp_path / "m.npz")])  # fmt: skip
+    assert all(map(np.array_equal, before, model.get_weights()))
     model = Whole(5)
     model.save(tmp_path / "m.npz")
     again = load_model(tmp_path / "m.npz", custom_objects={"Whole": Whole})

@@ -120,6 +120,10 @@ class ModelCheckpoint(MonitorCallback):
     def on_train_begin(self, logs=None) -> None:
         self._unusable = None
 
+    def on_train_begin(self, logs=None) -> None:
+        # What cannot be saved at all is refused now, not when an epoch is done.
+        self.model.check_saving()
+
     def on_epoch_begin(self, epoch: int, logs=None) -> None:
         self._epoch = epoch
 

@@ -13,12 +13,16 @@ model that was to take it is left as it was. An input is one of two things:
 from __future__ import annotations
 
 import io
+import json
 import os
+import random
 import sys
 import tempfile
 import warnings
 import zipfile
 import zlib
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -31,6 +35,15 @@ MEMBERS = (
     "optimizer/0/momentum",
     "optimizer/1/momentum",
 )
+
+# What may stand in the place of any value of a configuration or a state.
+_VALUES = (
+    None, True, False, 0, 1, -1, 2, 1.5, -0.0, 1e308, float("nan"), 10**6, 2**31, 10**30, 10**400,
+    "", "x", "a/b", "\0", "\ud800", "same", "relu", "adam", "auc", "Conv2D", [], {}, [1], [[]],
+    [None, 2], [3, 3], {"array": "weights/dense/kernel"}, {"array": "x"}, {"array": []},
+    {"number": "NaN"}, {"number": 1}, {"object": 1}, {"items": [[[], 1]]}, {"x": {"y": [{}]}},
+    {"class_name": "ReLU", "config": {}}, {"class_name": "Zeros"}, {"class_name": ["x"]},
+)  # fmt: skip
 
 
 class Target:
@@ -84,6 +97,40 @@ class Target:
         return taken
 
 
+def with_another_value(data: bytes, draw: random.Random) -> bytes:
+    """Return an input of members with one value of their JSON replaced, removed or moved."""
+    config, state, *members = [*data.split(SEPARATOR), b""]
+    texts = [config, state]
+    chosen = draw.randrange(2)
+    try:
+        tree = json.loads(texts[chosen])
+    except (ValueError, RecursionError):
+        return data
+    places = list(_places(tree))
+    if not places:
+        return data
+    holder, key = draw.choice(places)
+    change = draw.randrange(5)
+    if change == 0:
+        del holder[key]
+    elif change == 1:
+        other, other_key = draw.choice(places)
+        holder[key] = json.loads(json.dumps(other[other_key]))
+    else:
+        holder[key] = draw.choice(_VALUES)
+    texts[chosen] = json.dumps(tree).encode()
+    return SEPARATOR.join([*texts, *members])
+
+
+def _places(tree: object) -> Iterator[tuple[Any, Any]]:
+    """Yield (list or dict, index or key) of every value in a tree of JSON."""
+    items = tree.items() if isinstance(tree, dict) else enumerate(tree)
+    for key, value in items:
+        yield tree, key
+        if isinstance(value, (dict, list)):
+            yield from _places(value)
+
+
 def archive_of(data: bytes) -> bytes:
     """Return an archive of the members whose contents `data` has, one after the other."""
     config, state, *members = [*data.split(SEPARATOR), b""][: 2 + len(MEMBERS)]
@@ -128,7 +175,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else None) as here:
         with atheris.instrument_imports(include=["fastconv", "zipfile", "json"]):
             target = Target(here)
-        atheris.Setup(sys.argv, lambda data: target(data) and None)
+
+        def mutate(data: bytes, max_size: int, seed: int) -> bytes:
+            draw = random.Random(seed)
+            if data[:2] == b"PK" or draw.random() < 0.5:
+                return atheris.Mutate(data, max_size)
+            return with_another_value(data, draw)[:max_size]
+
+        atheris.Setup(sys.argv, lambda data: target(data) and None, custom_mutator=mutate)
         atheris.Fuzz()
 
 

@@ -6,7 +6,7 @@ import random
 from pathlib import Path
 
 import pytest
-from fuzz_checkpoint import Target
+from fuzz_checkpoint import Target, with_another_value
 
 CORPUS = sorted((Path(__file__).parent / "corpus" / "checkpoint").iterdir())
 
@@ -27,6 +27,17 @@ def target(tmp_path_factory):
 @pytest.mark.parametrize("path", CORPUS, ids=lambda path: path.name)
 def test_the_corpus_is_read(target, path):
     assert target(path.read_bytes()) == (not path.name.startswith("bad"))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_other_values_are_taken_or_refused(target, seed):
+    draw = random.Random(seed)
+    inputs = [path.read_bytes() for path in CORPUS if path.name.startswith("parts")]
+    for _ in range(250):
+        data = draw.choice(inputs)
+        for _ in range(draw.choice([1, 1, 2, 4])):
+            data = with_another_value(data, draw)
+        target(data)
 
 
 @pytest.mark.parametrize("seed", range(4))
