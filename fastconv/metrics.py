@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 
 from . import losses
+from ._options import Once, Option
+from ._validation import real
 from .losses import match_rank
 from .utils import snake_case
 
@@ -66,6 +68,8 @@ class MeanMetric(Metric):
 class BinaryAccuracy(MeanMetric):
     """The share of predictions on the target's side of `threshold`; exactly on it counts as 0."""
 
+    threshold = Option(real)
+
     def __init__(self, name: str | None = None, threshold: float = 0.5) -> None:
         super().__init__(name)
         self.threshold = threshold
@@ -124,6 +128,8 @@ class AUC(Metric):
 
     Predictions are probabilities; beyond [0, 1] they are taken as 0 or 1.
     """
+
+    num_thresholds = Once()
 
     def __init__(self, num_thresholds: int = 200, name: str | None = None) -> None:
         super().__init__(name)

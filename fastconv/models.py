@@ -241,7 +241,7 @@ class Sequential(Trainer):
         stack = [self._input_layer] if self._input_layer is not None else []
         return {
             "name": self.name,
-            "trainable": self.trainable,
+            **({} if self.trainable else {"trainable": False}),
             "layers": [
                 {"class_name": type(layer).__name__, "config": layer.get_config()}
                 for layer in [*stack, *self._layers]
