@@ -19,6 +19,11 @@ Check = Callable[[Any, str, str], Any]
 """Takes a value, the attribute's name and its owner's; returns what is kept, or raises."""
 
 
+def anything(value: Any, argument: str, owner: str) -> Any:
+    """Return `value`: what it may be shows where it is used."""
+    return value
+
+
 class Option:
     """An attribute whose new values go through `check(value, name, owner)`.
 
@@ -35,6 +40,22 @@ class Option:
 
     def __set__(self, instance: Any, value: Any) -> None:
         instance.__dict__[self.name] = self.check(value, self.name, owner_of(instance))
+
+
+class Once(Option):
+    """An attribute that the constructor sets, and nobody after it."""
+
+    def __init__(self, check: Check = anything) -> None:
+        super().__init__(check)
+
+    def __set__(self, instance: Any, value: Any) -> None:
+        if self.name in instance.__dict__:
+            kind = type(instance).__name__
+            raise AttributeError(
+                f"{owner_of(instance)}: {self.name} cannot be set once there is the object; make a "
+                f"new one: {kind}({self.name}=...)"
+            )
+        super().__set__(instance, value)
 
 
 class Strict:
@@ -65,8 +86,3 @@ def truth(value: Any, argument: str, owner: str) -> bool:
     if isinstance(value, (bool, int, np.bool_)) and value in (False, True):
         return bool(value)
     raise TypeError(f"{owner}: {argument} is {value!r}; it must be True or False")
-
-
-def anything(value: Any, argument: str, owner: str) -> Any:
-    """Return `value`: what it may be shows where it is used."""
-    return value

@@ -71,6 +71,13 @@ def share(value: Any, argument: str, owner: str) -> float:
     return float(value)
 
 
+def zero(value: Any, argument: str, owner: str) -> float:
+    """Return 0.0 for a `value` of 0."""
+    if value != 0:
+        raise ValueError(f"{owner}: {argument} is {value!r}; it must be 0")
+    return 0.0
+
+
 def above_zero(value: Any, argument: str, owner: str) -> float:
     """Return `value` as a float above 0."""
     if not real(value, argument, owner) > 0:

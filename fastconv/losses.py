@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from ._json import Configured
-from ._validation import number_array
+from ._options import Option, truth
+from ._validation import number_array, share, zero
 from .ops import losses as kernels
 from .utils import class_name, custom_object, describe, snake_case
 
@@ -127,6 +128,15 @@ class MeanSquaredError(Loss):
 class _CrossEntropy(Loss):
     """A cross-entropy, of probabilities or (`from_logits`) of logits."""
 
+    from_logits = Option(truth)
+    label_smoothing = Option(share)
+    _activation: str | None = None
+
+    @property
+    def activation(self) -> str | None:
+        """The activation to take in; none where the predictions are logits as they stand."""
+        return None if self.from_logits else self._activation
+
     def __init__(
         self,
         from_logits: bool = False,
@@ -135,15 +145,7 @@ class _CrossEntropy(Loss):
         name: str | None = None,
     ) -> None:
         super().__init__(name=name)
-        if not 0 <= label_smoothing <= 1:
-            raise ValueError(
-                f"{self.name}: label_smoothing is {label_smoothing!r}; it must be from 0 to 1"
-            )
-        self.from_logits = bool(from_logits)
-        if self.from_logits:
-            # The predictions are logits as they stand: no activation is to be left out.
-            self.activation = None
-        self.label_smoothing = float(label_smoothing)
+        self.from_logits, self.label_smoothing = from_logits, label_smoothing
 
     def check(self, y_true, shape, sample_weight=None, logits=False):
         if type(self).losses_and_gradient is not _CrossEntropy.losses_and_gradient:
@@ -183,7 +185,7 @@ class BinaryCrossentropy(_CrossEntropy):
     `label_smoothing` s moves targets to t (1 - s) + s / 2.
     """
 
-    activation = "sigmoid"
+    _activation = "sigmoid"
 
     def prepare(self, y_true, y_pred):
         targets = super().prepare(y_true, y_pred)
@@ -210,7 +212,7 @@ class CategoricalCrossentropy(_CrossEntropy):
     `label_smoothing` s moves targets to t (1 - s) + s / classes.
     """
 
-    activation = "softmax"
+    _activation = "softmax"
 
     def prepare(self, y_true, y_pred):
         self._check_classes(y_pred)
@@ -245,6 +247,8 @@ class CategoricalCrossentropy(_CrossEntropy):
 
 class SparseCategoricalCrossentropy(CategoricalCrossentropy):
     """`CategoricalCrossentropy` of class numbers from 0, (batch,) or (batch, 1)."""
+
+    label_smoothing = Option(zero)  # one-hot targets are smoothed
 
     def __init__(self, from_logits: bool = False, *, name: str | None = None) -> None:
         super().__init__(from_logits, name=name)

@@ -9,6 +9,7 @@ import numpy as np
 
 from . import losses
 from ._json import Configured
+from ._options import Once, Option
 from ._validation import positive_integer, real_number
 from .losses import match_rank
 from .utils import class_name, custom_object, describe, snake_case
@@ -104,10 +105,11 @@ class BinaryAccuracy(MeanMetric):
     """The share of predictions on the target's side of `threshold`; exactly on it counts as 0."""
 
     larger_is_better = True
+    threshold = Option(real_number)
 
     def __init__(self, name: str | None = None, threshold: float = 0.5) -> None:
         super().__init__(name)
-        self.threshold = real_number(threshold, "threshold", self.name)
+        self.threshold = threshold
 
     def values(self, y_true, y_pred):
         targets = match_rank(y_true, y_pred.shape)
@@ -177,6 +179,7 @@ class AUC(Metric):
     """
 
     larger_is_better = True
+    num_thresholds = Once()
 
     def __init__(self, num_thresholds: int = 200, name: str | None = None) -> None:
         super().__init__(name)

@@ -296,7 +296,7 @@ class Sequential(Trainer):
             stack.append(saved)
         return {
             "name": self.name,
-            "trainable": self.trainable,
+            **({} if self.trainable else {"trainable": False}),
             "layers": stack,
             "build_input_shape": None if self._shape is None else list(self._shape),
         }

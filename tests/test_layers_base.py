@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from finite_differences import check_layer
 
-from fastconv import layers, runtime
+from fastconv import layers
 from fastconv._memory import ALIGNMENT
 from fastconv.layers import Conv2D, Dense, Layer
 from fastconv.layers.parameter import Parameter
@@ -202,59 +202,6 @@ class TestMemory:
         assert not np.shares_memory(large, layer.buffer("b", (4, 5)))
         assert not np.shares_memory(large, layer.buffer("a", (4, 5), np.uint8))
         assert layer.buffer("a", (9, 9)).shape == (9, 9)
-
-    def test_plans_are_kept_by_shape_and_threads(self):
-        layer = Scale()
-        made = []
-
-        def plan(key):
-            return layer.plan((key,), lambda: made.append(key) or object())
-
-        first = plan("a")
-        assert plan("a") is first
-        threads = runtime.get_num_threads()
-        try:
-            runtime.set_num_threads(threads + 1)
-            assert plan("a") is not first
-        finally:
-            runtime.set_num_threads(threads)
-        fast = runtime.get_fast_math()
-        try:
-            runtime.set_fast_math(not fast)
-            assert plan("a") is not first
-        finally:
-            runtime.set_fast_math(fast)
-        assert plan("a") is first and made == ["a"] * 3
-
-    def test_plans_used_last_are_kept(self):
-        layer = Scale()
-        made = []
-
-        def plan(key):
-            layer.plan((key,), lambda: made.append(key) or object())
-
-        for key in "abcdefgh" * 3:
-            plan(key)
-        assert "".join(made) == "abcdefgh"
-        plan("a")
-        plan("i")  # in the place of b, which was used longest ago
-        plan("a")
-        plan("b")
-        assert "".join(made) == "abcdefghib"
-
-    @pytest.mark.parametrize("count", [5, 8])
-    def test_batch_sizes_that_take_turns_are_planned_once(self, count, monkeypatch):
-        layer = Conv2D(2, 3, activation="relu")
-        made = []
-        true = Conv2D._plan.__globals__["Conv2DPlan"]
-        monkeypatch.setitem(
-            Conv2D._plan.__globals__,
-            "Conv2DPlan",
-            lambda shape, *rest, **options: made.append(shape[0]) or true(shape, *rest, **options),
-        )
-        for batch in [*range(1, count + 1)] * 3:
-            layer(np.ones((batch, 5, 5, 1)))
-        assert made == [*range(1, count + 1)]
 
     def test_training_steps_allocate_nothing_large(self):
         """After the first steps, no array of the size of an activation is made any more."""

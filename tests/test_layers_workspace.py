@@ -12,7 +12,7 @@ import pytest
 from small_models import convnet, photos, same_weights
 
 import fastconv
-from fastconv import layers
+from fastconv import layers, runtime
 from fastconv.models import Sequential
 
 THREADS = 8
@@ -255,6 +255,62 @@ def test_what_threads_that_ended_had_is_freed():
     in_threads(work, 4)
     gc.collect()
     assert [reference() for reference in buffers] == [None] * 4
+
+
+def test_plans_are_kept_by_shape_and_threads():
+    layer = layers.Flatten()
+    made = []
+
+    def plan(key):
+        return layer.plan((key,), lambda: made.append(key) or object())
+
+    first = plan("a")
+    assert plan("a") is first
+    threads = runtime.get_num_threads()
+    try:
+        runtime.set_num_threads(threads + 1)
+        assert plan("a") is not first
+    finally:
+        runtime.set_num_threads(threads)
+    fast = runtime.get_fast_math()
+    try:
+        runtime.set_fast_math(not fast)
+        assert plan("a") is not first
+    finally:
+        runtime.set_fast_math(fast)
+    assert plan("a") is first and made == ["a"] * 3
+
+
+def test_plans_used_last_are_kept():
+    layer = layers.Flatten()
+    made = []
+
+    def plan(key):
+        layer.plan((key,), lambda: made.append(key) or object())
+
+    for key in "abcdefgh" * 3:
+        plan(key)
+    assert "".join(made) == "abcdefgh"
+    plan("a")
+    plan("i")  # in the place of b, which was used longest ago
+    plan("a")
+    plan("b")
+    assert "".join(made) == "abcdefghib"
+
+
+@pytest.mark.parametrize("count", [5, 8])
+def test_batch_sizes_that_take_turns_are_planned_once(count, monkeypatch):
+    layer = layers.Conv2D(2, 3, activation="relu")
+    made = []
+    true = layers.Conv2D._plan.__globals__["Conv2DPlan"]
+    monkeypatch.setitem(
+        layers.Conv2D._plan.__globals__,
+        "Conv2DPlan",
+        lambda shape, *rest, **options: made.append(shape[0]) or true(shape, *rest, **options),
+    )
+    for batch in [*range(1, count + 1)] * 3:
+        layer(np.ones((batch, 5, 5, 1)))
+    assert made == [*range(1, count + 1)]
 
 
 def test_plans_of_a_thread_are_bounded():

@@ -283,3 +283,20 @@ def test_check_tries_a_loss_of_ones_own():
 
     with pytest.raises(ValueError, match="only on Sundays"):
         Picky().check([0, 1], (2, 1))
+
+
+def test_options_may_be_assigned():
+    logits, targets = np.array([[2.0], [-1.0]]), np.array([[1.0], [1.0]])
+    loss = losses.BinaryCrossentropy()
+    assert loss.activation == "sigmoid"
+    loss.from_logits, loss.label_smoothing = True, 0.2
+    made = losses.BinaryCrossentropy(from_logits=True, label_smoothing=0.2)
+    assert loss.activation is None and loss.get_config() == made.get_config()
+    assert loss(targets, logits) == made(targets, logits)
+    for name, value in (("label_smoothing", 2), ("label_smoothing", float("nan"))):
+        with pytest.raises(ValueError, match=f"BinaryCrossentropy: {name} is"):
+            setattr(loss, name, value)
+    with pytest.raises(TypeError, match="from_logits is 'no'"):
+        loss.from_logits = "no"
+    with pytest.raises(ValueError, match=r"label_smoothing is 0\.1; it must be 0"):
+        losses.SparseCategoricalCrossentropy().label_smoothing = 0.1

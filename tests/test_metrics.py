@@ -219,3 +219,14 @@ def test_shapes_that_do_not_fit(name):
         metrics.get(name).update(np.zeros((7, 2)), SCORES)
     with pytest.raises(ValueError, match="num_thresholds is 1"):
         metrics.AUC(1)
+
+
+def test_options_may_be_assigned_where_they_can_take_effect():
+    accuracy = metrics.BinaryAccuracy()
+    accuracy.threshold = 0.9
+    accuracy.update(np.array([[1], [0]]), np.array([[0.8], [0.8]]))
+    assert accuracy.result() == 0.5
+    with pytest.raises(TypeError, match="BinaryAccuracy: threshold is 'high'"):
+        accuracy.threshold = "high"
+    with pytest.raises(AttributeError, match=r"num_thresholds cannot be set.*AUC\(num_thresholds="):
+        metrics.AUC().num_thresholds = 10

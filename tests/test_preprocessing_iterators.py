@@ -312,3 +312,81 @@ def test_it_says_what_it_is(tmp_path):
         f"<DirectoryIterator: 5 images of 2 classes in {str(root)!r} of 4 x 5 x 3 by "
         "ImageDataGenerator(), 1 batch of up to 32, in their order>"
     )
+
+
+@pytest.mark.parametrize("prefetch", [0, 2])
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("batch_size", 5),
+        ("shuffle", False),
+        ("seed", 9),
+        ("rescale", 0.5),
+        ("rotation_range", 30),
+        ("zoom_range", 0.5),
+        ("zoom_range", (0.5, 0.75)),
+        ("brightness_range", (0.2, 0.4)),
+        ("horizontal_flip", True),
+        ("samplewise_center", True),
+        ("preprocessing_function", np.negative),
+    ],
+)
+def test_what_is_assigned_counts_from_the_next_batch(option, value, prefetch):
+    def flow(**options):
+        of_iterator = {"seed": 1, "batch_size": 4}
+        for name in ("batch_size", "shuffle", "seed"):
+            if name in options:
+                of_iterator[name] = options.pop(name)
+        x = np.random.default_rng(0).integers(0, 256, (21, 6, 6, 3), dtype=np.uint8)
+        return ImageDataGenerator(**options).flow(x, prefetch=prefetch, **of_iterator)
+
+    iterator, expected = flow(), flow(**{option: value})
+    for step in range(3):
+        iterator[step]  # the next ones are made ahead
+    owner = iterator if hasattr(iterator, option) else iterator.image_data_generator
+    setattr(owner, option, value)
+    for step in range(3, len(expected)):
+        assert iterator[step].tobytes() == expected[step].tobytes()
+    iterator.close()
+    expected.close()
+
+
+def test_a_mean_of_ones_own_is_taken_as_a_list():
+    generator = ImageDataGenerator(featurewise_center=True)
+    generator.mean = [10, 20, 30]
+    x = np.full((1, 2, 2, 3), 40, np.uint8)
+    assert np.array_equal(generator.flow(x)[0], x - np.array([10, 20, 30], np.float32))
+    assert np.array_equal(generator.standardize(x[0]), (x - np.array([10, 20, 30.0]))[0])
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "error"),
+    [
+        ("batch_size", 0, ValueError),
+        ("shuffle", "no", TypeError),
+        ("seed", -1, ValueError),
+        ("rescale", "small", TypeError),
+        ("zoom_range", 2, ValueError),
+        ("fill_mode", "mirror", ValueError),
+        ("preprocessing_function", 3, TypeError),
+        ("horizontal_flip", "yes", TypeError),
+        ("data_format", "channels_first", AttributeError),
+    ],
+)
+def test_what_is_assigned_is_checked(option, value, error):
+    iterator = ImageDataGenerator().flow(np.zeros((3, 4, 4, 3), np.uint8), batch_size=2)
+    owner = iterator if hasattr(iterator, option) else iterator.image_data_generator
+    before = getattr(owner, option)
+    with pytest.raises(error, match=option):
+        setattr(owner, option, value)
+    assert getattr(owner, option) == before
+
+
+def test_the_batch_size_changes_where_an_epoch_begins():
+    iterator = ImageDataGenerator().flow(np.zeros((6, 4, 4, 3), np.uint8), batch_size=2)
+    next(iterator)
+    with pytest.raises(ValueError, match=r"middle of an epoch; call reset\(\) first"):
+        iterator.batch_size = 3
+    iterator.reset()
+    iterator.batch_size = 3
+    assert [len(next(iterator)) for _ in range(3)] == [3, 3, 3]

@@ -119,8 +119,6 @@ class ModelCheckpoint(MonitorCallback):
 
     def on_train_begin(self, logs=None) -> None:
         self._unusable = None
-
-    def on_train_begin(self, logs=None) -> None:
         # What cannot be saved at all is refused now, not when an epoch is done.
         self.model.check_saving()
 

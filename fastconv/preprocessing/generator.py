@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._options import Once, Option, truth
 from .._validation import channels_last
 from . import augmentation
 from .normalization import Normalization
@@ -16,6 +17,7 @@ from .ranges import (
     OWNER,
     amounts,
     between,
+    checked,
     either_way,
     number,
     one_of,
@@ -87,7 +89,20 @@ class ImageDataGenerator(Normalization):
             slow, by scikit-image.
         data_format: "channels_last" is the one layout.
         dtype: "float32" is the one type of the batches.
+
+    Each may be assigned, too, and counts from the next batch on.
     """
+
+    rotation_range, shear_range = checked(number), checked(number)
+    width_shift_range, height_shift_range = checked(amounts), checked(amounts)
+    zoom_range = checked(lambda value, argument: zoom_pair(value))
+    channel_shift_range = checked(number)
+    brightness_range = checked(lambda value, name: None if value is None else pair(value, name))
+    horizontal_flip, vertical_flip = Option(truth), Option(truth)
+    fill_mode = checked(lambda value, name: one_of(value, augmentation.FILL_MODES, name))
+    cval = checked(signed_number)
+    interpolation_order = checked(lambda value, name: one_of(value, _ORDERS, name))
+    data_format = Once()
 
     def __init__(
         self,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import operator
 import os
 import threading
@@ -11,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .._validation import positive_integer
 from ..runtime import get_num_threads
 from .arrays import check_same_classes, column, image_array
+from .assignable import Assignable
 from .batching import is_one_pass, process_batch
 from .prefetch import Prefetcher
 from .saved_batches import SavedBatches
@@ -27,7 +26,7 @@ _ORDER_STREAM, _IMAGE_STREAM = 0, 1
 _DRAWS_PER_IMAGE = 1 << 32
 
 
-class Iterator:
+class Iterator(Assignable):
     """Batches of `n` images: the base of all iterators here.
 
     `iterator[i]` and `len(iterator)` serve one epoch; `next(iterator)` goes on
@@ -49,6 +48,9 @@ class Iterator:
             and there is more than one thread, else 0: a batch that is one
             compiled pass takes all threads so short a time that it costs more
             to take a thread from the model. The batches are the same.
+
+    `batch_size` (where an epoch begins), `shuffle`, `seed` and the attributes of the
+    generator may be assigned: the next batch is made accordingly.
     """
 
     def __init__(
@@ -62,15 +64,12 @@ class Iterator:
         owner = type(self).__name__
         self.n = n
         self._places = n  # in an epoch; an image that breaks later leaves its own empty
-        self.batch_size = positive_integer(batch_size, "batch_size", owner)
-        self.shuffle = bool(shuffle)
+        self.batch_size, self.shuffle = batch_size, bool(shuffle)
         if seed is None:
             from .. import random
 
             seed = random.next_seed()
-        elif not isinstance(seed, (int, np.integer)) or seed < 0:
-            raise ValueError(f"{owner}: seed is {seed!r}; a whole number of at least 0 is accepted")
-        self.seed = int(seed)
+        self.seed = seed
         self._epoch = 0
         self._step = 0
         self._position_lock = threading.Lock()
@@ -90,17 +89,6 @@ class Iterator:
     def _described(self) -> str:
         """Say, for `repr`, what the images are."""
         return ""
-
-    def __getstate__(self) -> dict[str, Any]:
-        with self._position_lock:
-            return self.__dict__ | {"_position_lock": None}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._position_lock = threading.Lock()
-
-    def __copy__(self) -> Iterator:
-        return copy.deepcopy(self)  # with a position of its own
 
     def __len__(self) -> int:
         return -(-self._places // self.batch_size)
@@ -151,6 +139,8 @@ class Iterator:
             self._prepare()
         if not (looked and self._makes_ahead()):
             return self.batch(epoch, step)
+        if self._settings_changed():
+            self._prefetcher.forget()
         ready = self._prefetcher.take((epoch, step))
         batch = self.batch(epoch, step) if ready is None else None
         self._prefetcher.expect(following, self._make_ahead)

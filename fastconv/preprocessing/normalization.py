@@ -9,16 +9,35 @@ from typing import Any
 
 import numpy as np
 
-from .ranges import OWNER, number, signed_number
+from .._options import Option, truth
+from .ranges import OWNER, checked, number, signed_number
 
 # Keeps a division by the standard deviation of a flat image finite, as in Keras.
 EPSILON = 1e-6
+
+
+def _function(value: Any, argument: str) -> Callable[[np.ndarray], np.ndarray] | None:
+    if value is not None and not callable(value):
+        raise TypeError(f"{OWNER}: {argument} is {value!r}; it must be a function of one image")
+    return value
+
+
+def _measured(value: Any, argument: str) -> np.ndarray | None:
+    """Return a number for each channel, as `fit` measures it, or None."""
+    return None if value is None else np.array(value, np.float32).reshape(1, 1, -1)
 
 
 class Normalization:
     """The normalizing half of ImageDataGenerator, whose docstring has the arguments."""
 
     dtype = np.dtype(np.float32)
+
+    featurewise_center, samplewise_center = Option(truth), Option(truth)
+    featurewise_std_normalization = Option(truth)
+    samplewise_std_normalization, zca_whitening = Option(truth), Option(truth)
+    rescale = checked(lambda value, name: None if value is None else signed_number(value, name))
+    preprocessing_function = checked(_function)
+    mean, std = checked(_measured), checked(_measured)
 
     def _set_normalization(
         self,

@@ -50,6 +50,13 @@ class Prefetcher:
                 if place not in self._waiting:
                     self._waiting[place] = self._executor().submit(make, *place)
 
+    def forget(self) -> None:
+        """Drop what was made ahead: it would be made otherwise by now."""
+        with self._lock:
+            for future in self._waiting.values():
+                future.cancel()
+            self._waiting.clear()
+
     def close(self) -> None:
         """Stop: what was not begun is not made any more."""
         with self._lock:

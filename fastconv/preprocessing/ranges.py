@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from .._options import Option
+
 OWNER = "ImageDataGenerator"
+
+
+def checked(check: Callable[[Any, str], Any]) -> Option:
+    """Return the attribute of a generator whose values `check(value, name)` returns or refuses."""
+    return Option(lambda value, argument, owner: check(value, argument))
 
 
 def signed_number(value: Any, argument: str) -> float:

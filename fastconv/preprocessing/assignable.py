@@ -1,0 +1,62 @@
+"""What of an iterator may be assigned, and how it is copied."""
+
+from __future__ import annotations
+
+import copy
+import threading
+from operator import is_
+from typing import Any
+
+import numpy as np
+
+from .._options import Option, truth
+from .._validation import positive_integer
+
+
+def _seed(value: Any, argument: str, owner: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 0:
+        raise ValueError(
+            f"{owner}: {argument} is {value!r}; a whole number of at least 0 is accepted"
+        )
+    return int(value)
+
+
+class _BatchSize(Option):
+    """The images in a batch; it can change where an epoch begins."""
+
+    def __set__(self, instance: Any, value: Any) -> None:
+        if instance.__dict__.get("_step"):
+            raise ValueError(
+                f"{type(instance).__name__}: batch_size cannot be set in the middle of an epoch; "
+                "call reset() first"
+            )
+        super().__set__(instance, value)
+
+
+class Assignable:
+    """Base of iterators: settings that may change, and copies that go on by themselves."""
+
+    batch_size = _BatchSize(positive_integer)
+    shuffle = Option(truth)
+    seed = Option(_seed)
+
+    _position_lock: threading.Lock
+    _made_by: tuple[Any, ...] = ()
+
+    def _settings_changed(self) -> bool:
+        """Whether batches would be made otherwise than when this was asked for last."""
+        own = (self.batch_size, self.shuffle, self.seed)
+        settings = (*own, *vars(getattr(self, "image_data_generator", Assignable())).values())
+        before, self._made_by = self._made_by, settings
+        return len(settings) != len(before) or not all(map(is_, settings, before))
+
+    def __getstate__(self) -> dict[str, Any]:
+        with self._position_lock:
+            return self.__dict__ | {"_position_lock": None, "_made_by": ()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._position_lock = threading.Lock()
+
+    def __copy__(self) -> Any:
+        return copy.deepcopy(self)  # with a position of its own
