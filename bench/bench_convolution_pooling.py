@@ -2,7 +2,7 @@
 
 import pytest
 
-from fastconv import fusion
+from fastconv.graph import fusion
 from fastconv.layers import Conv2D, MaxPooling2D
 from fastconv.models import Sequential
 

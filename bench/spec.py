@@ -189,7 +189,7 @@ def _describe(layer: Any) -> LayerSpec:
 def _padding(
     input_shape: tuple[int | None, ...], size: tuple[int, int], strides: tuple[int, int], given: Any
 ) -> Padding:
-    from fastconv.geometry import window2d
+    from fastconv._core.geometry import window2d
 
     window = window2d(tuple(input_shape[1:3]), size, strides, given, owner="bench")
     rows, columns = window

@@ -8,18 +8,17 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from ._startup import errors_in_one_line
+from ._core.startup import errors_in_one_line
+from ._version import __version__
 
 with errors_in_one_line():
-    from .runtime import (
+    from ._core.runtime import (
         get_fast_math,
         get_num_threads,
         set_fast_math,
         set_num_threads,
         show_config,
     )
-
-__version__ = "0.1.0"
 
 _SUBMODULES = frozenset(
     {

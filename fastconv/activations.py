@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ._json import Configured
+from ._core.json_values import Configured
 from .ops import elementwise
 from .utils import class_name, custom_object, snake_case
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from . import random
-from ._json import Configured
-from ._validation import real_number
+from ._core import random
+from ._core.json_values import Configured
+from ._core.validation import real_number
 from .utils import class_name, custom_object, snake_case
 
 #: Where the weights of a model that is being rebuilt come from: (name, shape) to the array.

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from ._json import Configured
-from ._options import Option, truth
-from ._validation import number_array, share, zero
+from ._core.json_values import Configured
+from ._core.options import Option, truth
+from ._core.validation import number_array, share, zero
 from .ops import losses as kernels
 from .utils import class_name, custom_object, describe, snake_case
 

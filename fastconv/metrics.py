@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from . import losses
-from ._json import Configured
-from ._options import Once, Option
-from ._validation import positive_integer, real_number
+from ._core.json_values import Configured
+from ._core.options import Once, Option
+from ._core.validation import positive_integer, real_number
 from .losses import match_rank
 from .utils import class_name, custom_object, describe, snake_case
 

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from . import random
-from ._locks import Locked
+from ._core import random
+from ._core.locks import Locked
 
 
 def set_random_seed(seed: int) -> None:

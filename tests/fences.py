@@ -204,7 +204,7 @@ def agree(found: Sequence[np.ndarray], right: Sequence[np.ndarray], usual: float
 
 def check_convolution(rng: np.random.Generator) -> None:
     """Compare one drawn convolution and its gradients with the reference."""
-    from fastconv import reference
+    from fastconv.ops import reference
     from fastconv.ops.plans import Conv2DPlan
 
     x_shape, kernel_shape, options, dtype = draw(rng)
@@ -226,7 +226,7 @@ def check_convolution(rng: np.random.Generator) -> None:
 
 def check_fused(rng: np.random.Generator) -> None:
     """The same for a convolution with ReLU and pooling."""
-    from fastconv import reference
+    from fastconv.ops import reference
     from fastconv.ops.plans import ConvPoolPlan
 
     x_shape, kernel_shape, options, dtype = draw(rng)
@@ -257,7 +257,7 @@ def check_fused(rng: np.random.Generator) -> None:
 
 def check_pooling(rng: np.random.Generator, kind: str) -> None:
     """The same for pooling, windows of more places than a byte has numbers among them."""
-    from fastconv import reference
+    from fastconv.ops import reference
     from fastconv.ops.plans import Pool2DPlan
 
     size = tuple(int(n) for n in rng.choice([1, 2, 2, 3, 5, 17, 40], 2))
@@ -285,7 +285,7 @@ def main(algorithm: str, seed: str, cases: str) -> None:
     import contextlib
     import faulthandler
 
-    from fastconv import _memory
+    from fastconv._core import memory as _memory
 
     faulthandler.enable()
     rng = np.random.default_rng([int(seed), *algorithm.encode()])

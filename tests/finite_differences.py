@@ -9,7 +9,7 @@ gradient, leaves a factor of a few.
 
 import numpy as np
 
-from fastconv import runtime
+from fastconv._core import runtime
 
 STEP = 1e-2
 TOLERANCE = 2e-3

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from hypothesis import strategies as st
 
-from fastconv._memory import aligned_empty
+from fastconv._core.memory import aligned_empty
 from fastconv.ops.plans.direct import DirectPlan
 
 #: Relative to the largest value: float32 rounds at 6e-8, float64 at 1e-16, and sums of

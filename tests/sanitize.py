@@ -94,7 +94,7 @@ def pytest_configure() -> None:
     """Have scratch memory poisoned, from before fastconv uses any."""
     import numpy as np
 
-    from fastconv import _memory
+    from fastconv._core import memory as _memory
 
     runtime = ctypes.CDLL(None)
     poison, unpoison = (

@@ -13,7 +13,7 @@ import itertools
 import numpy as np
 import pytest
 
-from fastconv import reference
+from fastconv.ops import reference
 from fastconv.ops.plans import ConvPoolPlan
 
 pytestmark = pytest.mark.usefixtures("algorithms")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from fastconv import activations, initializers, layers, losses, metrics, optimizers
-from fastconv._json import Configured, plain
+from fastconv._core.json_values import Configured, plain
 from fastconv.models import Sequential, load_model
 
 F, N, T = np.float32(0.25), np.int64(2), np.bool_(True)

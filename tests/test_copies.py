@@ -15,7 +15,7 @@ from small_models import convnet, photos, same_weights
 
 import fastconv
 from fastconv import callbacks, layers, losses, metrics, optimizers
-from fastconv._memory import ALIGNMENT
+from fastconv._core.memory import ALIGNMENT
 from fastconv.models import Sequential
 from fastconv.preprocessing.image import ImageDataGenerator, image_dataset_from_directory
 from fastconv.utils import set_random_seed

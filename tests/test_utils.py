@@ -3,7 +3,7 @@ import random as python_random
 import numpy as np
 import pytest
 
-from fastconv import random
+from fastconv._core import random
 from fastconv.utils import automatic_name, clear_session, set_random_seed, snake_case
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from fastconv.geometry import conv2d_window, pool2d_window
+from fastconv._core.geometry import conv2d_window, pool2d_window
 
 # On small arrays, threads of two libraries would mostly wait for each other.
 torch.set_num_threads(1)

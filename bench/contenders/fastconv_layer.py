@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 import fastconv
+from fastconv.graph.executor import Network
 from fastconv.layers import Conv2D, MaxPooling2D
 from fastconv.models import Sequential
-from fastconv.network import Network
 
 from ..cases import Case
 from .layer_data import BACKWARD, FORWARD, Arrays, arrays, sample, seconds_of

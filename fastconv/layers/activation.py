@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import activations
-from .._memory import contiguous
+from .._core.memory import contiguous
 from .activated import ActivatedLayer
 from .base import Layer, Shape
 from .options import activation_option

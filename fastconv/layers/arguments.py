@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..geometry import LARGEST_SAMPLE
+from .._core.geometry import LARGEST_SAMPLE
 
 Shape = tuple[int | None, ...]
 

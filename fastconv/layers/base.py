@@ -25,10 +25,10 @@ from typing import Any
 import numpy as np
 
 from .. import initializers
-from .._json import Configured
-from .._memory import contiguous
-from .._options import Strict, truth
-from .._validation import channels_last, number_array
+from .._core.json_values import Configured
+from .._core.memory import contiguous
+from .._core.options import Strict, truth
+from .._core.validation import channels_last, number_array
 from ..utils import automatic_name
 from .arguments import (
     Shape,

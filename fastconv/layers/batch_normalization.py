@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from .. import initializers
-from .._memory import contiguous
-from .._options import truth
-from .._validation import above_zero, share, whole
+from .._core.memory import contiguous
+from .._core.options import truth
+from .._core.validation import above_zero, share, whole
 from ..ops.plans import NormalizationPlan
 from .base import Layer, Shape
 from .options import FixedOption, LayerOption, Weight, initializer_option

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from .. import activations, initializers
-from .._memory import contiguous
-from .._options import truth
-from .._validation import positive_integer, positive_pair
-from ..geometry import conv2d_window, plain_padding
+from .._core.geometry import conv2d_window, plain_padding
+from .._core.memory import contiguous
+from .._core.options import truth
+from .._core.validation import positive_integer, positive_pair
 from ..ops.plans import Conv2DPlan
 from .activated import ActivatedLayer
 from .base import Shape

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from .. import initializers
-from .._memory import contiguous
-from .._options import truth
-from .._validation import positive_integer
+from .._core.memory import contiguous
+from .._core.options import truth
+from .._core.validation import positive_integer
 from ..ops.plans import DensePlan
 from .activated import ActivatedLayer
 from .base import Shape

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from .. import random
-from .._memory import contiguous
-from .._validation import positive_integer, share, whole
+from .._core import random
+from .._core.memory import contiguous
+from .._core.validation import positive_integer, share, whole
 from ..ops import elementwise
 from .base import Layer, Shape
 from .options import FixedOption, LayerOption

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from .._memory import contiguous
-from .._options import truth
+from .._core.memory import contiguous
+from .._core.options import truth
 from ..ops.plans import Pool2DPlan
 from .base import Layer, Shape
 from .options import FixedOption

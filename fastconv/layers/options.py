@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import activations, initializers
-from .._options import Option, anything, owner_of
+from .._core.options import Option, anything, owner_of
 from . import revision
 
 

@@ -7,8 +7,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from .._memory import aligned_empty
-from .._options import Option, Strict, truth
+from .._core.memory import aligned_empty
+from .._core.options import Option, Strict, truth
 from . import revision
 
 

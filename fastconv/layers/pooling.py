@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from .._memory import contiguous
-from .._validation import positive_pair
-from ..geometry import plain_padding, pool2d_window
+from .._core.geometry import plain_padding, pool2d_window
+from .._core.memory import contiguous
+from .._core.validation import positive_pair
 from ..ops.plans import Pool2DPlan
 from .base import Layer, Shape
 from .options import FixedOption

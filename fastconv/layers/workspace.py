@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from .._locks import Group, join
-from .._memory import aligned_empty
-from ..runtime import get_fast_math, get_num_threads
+from .._core.locks import Group, join
+from .._core.memory import aligned_empty
+from .._core.runtime import get_fast_math, get_num_threads
 
 if TYPE_CHECKING:
     from .base import Layer

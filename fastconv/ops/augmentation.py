@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from .. import runtime
-from .._memory import contiguous
-from .._validation import expect_shape
+from .._core import runtime
+from .._core.memory import contiguous
+from .._core.validation import expect_shape
 
 _kernels = runtime.kernels.augment
 FILL_MODES = tuple(_kernels.FILL_MODES)

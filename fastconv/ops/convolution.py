@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .._validation import expect_shape, float_array, same_dtype
+from .._core.validation import expect_shape, float_array, same_dtype
 from .plans import Conv2DPlan
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from .. import runtime
-from .._memory import contiguous
-from .._validation import FLOAT_DTYPES, expect_shape
+from .._core import runtime
+from .._core.memory import contiguous
+from .._core.validation import FLOAT_DTYPES, expect_shape
 
 _kernels = runtime.kernels.optim
 _FLOAT32 = FLOAT_DTYPES[:1]

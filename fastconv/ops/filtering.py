@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .._memory import contiguous
+from .._core.memory import contiguous
 from .plans import Conv2DPlan
 
 

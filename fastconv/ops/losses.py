@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .. import runtime
-from .._memory import contiguous
-from .._validation import expect_shape
+from .._core import runtime
+from .._core.memory import contiguous
+from .._core.validation import expect_shape
 
 _kernels = runtime.kernels.optim
 

@@ -11,8 +11,8 @@ from typing import Protocol
 
 import numpy as np
 
-from .. import runtime
-from .._memory import contiguous
+from .._core import runtime
+from .._core.memory import contiguous
 
 _kernels = runtime.kernels.optim
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from .._json import Configured
-from .._options import Option, Strict, anything
+from .._core.json_values import Configured
+from .._core.options import Option, Strict, anything
 from ..ops import optim
 from .options import ClipOption, at_least_zero, count, optional
 from .schedules import LearningRateSchedule

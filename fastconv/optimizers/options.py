@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from .._options import Check, Option, owner_of
-from .._validation import positive_integer, real
+from .._core.options import Check, Option, owner_of
+from .._core.validation import positive_integer, real
 
 
 def number(highest: float = math.inf, below: float = math.inf) -> Check:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .._options import Option, truth
+from .._core.options import Option, truth
 from ..ops import optim
 from .base import Optimizer, latest_gradient
 from .options import at_least_zero, number

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-from .._json import Configured
-from .._validation import real_number
+from .._core.json_values import Configured
+from .._core.validation import real_number
 from ..utils import class_name, custom_object
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from .._options import Option, truth
-from .._validation import positive_integer
+from .._core.options import Option, truth
+from .._core.validation import positive_integer
 
 
 def _seed(value: Any, argument: str, owner: str) -> int:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .._validation import positive_pair
+from .._core.validation import positive_pair
 from . import image_files
 from .batching import is_one_pass, process_batch
 from .iterators import Iterator, described

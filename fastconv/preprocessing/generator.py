@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .._options import Once, Option, truth
-from .._validation import channels_last
+from .._core.options import Once, Option, truth
+from .._core.validation import channels_last
 from . import augmentation
 from .normalization import Normalization
 from .ranges import (
@@ -307,7 +307,7 @@ class ImageDataGenerator(Normalization):
                 seed of `fastconv.utils.set_random_seed`.
         """
         if seed is None:
-            from .. import random
+            from .._core import random
 
             seed = random.next_seed()
         drawn = self.draw_parameters(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 import numpy as np
 
-from .._validation import channels_last, positive_pair
+from .._core.validation import channels_last, positive_pair
 from .decoding import (
     NOT_THE_FILES_FAULT,
     check_png,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..runtime import get_num_threads
+from .._core.runtime import get_num_threads
 from .arrays import check_same_classes, column, image_array
 from .assignable import Assignable
 from .batching import is_one_pass, process_batch
@@ -66,7 +66,7 @@ class Iterator(Assignable):
         self._places = n  # in an epoch; an image that breaks later leaves its own empty
         self.batch_size, self.shuffle = batch_size, bool(shuffle)
         if seed is None:
-            from .. import random
+            from .._core import random
 
             seed = random.next_seed()
         self.seed = seed

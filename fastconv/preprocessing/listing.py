@@ -175,7 +175,7 @@ def in_threads(
     With `progress`, its title, a bar is shown on a terminal if it takes more
     than a second. What is still to be done is dropped on an exception or Ctrl-C.
     """
-    from ..runtime import get_num_threads
+    from .._core.runtime import get_num_threads
 
     threads = min(get_num_threads(), len(items))
     if threads <= 1 and progress is None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .._options import Option, truth
+from .._core.options import Option, truth
 from .ranges import OWNER, checked, number, signed_number
 
 # Keeps a division by the standard deviation of a flat image finite, as in Keras.
@@ -105,7 +105,7 @@ class Normalization:
             )
         if augment:
             if seed is None:
-                from .. import random
+                from .._core import random
 
                 seed = random.next_seed()
             draw = np.random.default_rng(seed)

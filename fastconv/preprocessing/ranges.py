@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .._options import Option
+from .._core.options import Option
 
 OWNER = "ImageDataGenerator"
 

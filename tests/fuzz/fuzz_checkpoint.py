@@ -52,8 +52,8 @@ class Target:
     def __init__(self, folder: str) -> None:
         import fastconv
         from fastconv import layers, models
-        from fastconv.archive import CheckpointError
         from fastconv.callbacks import EarlyStopping
+        from fastconv.saving.npz import CheckpointError
 
         self.path = os.path.join(folder, "m.npz")
         self._random, self._load, self._error = fastconv.random, models.load_model, CheckpointError

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ... import runtime
-from ...geometry import Axis, Window
+from ..._core import runtime
+from ..._core.geometry import Axis, Window
 from .depthwise import DepthwisePlan
 from .direct_costs import (
     LATENCY,

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ... import runtime
-from ...geometry import Window, conv2d_window
+from ..._core import runtime
+from ..._core.geometry import Window, conv2d_window
 from .choice import winograd_output
 from .direct import DirectPlan
 from .direct_costs import dot_products

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ...geometry import conv2d_window
+from ..._core.geometry import conv2d_window
 from .choice import (
     AnyKernelGradientPlan,
     depthwise,

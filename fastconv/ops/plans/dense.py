@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ... import runtime
+from ..._core import runtime
 from .scratch import Scratch
 
 _kernels = runtime.kernels.dense

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ... import runtime
-from ...geometry import Window
+from ..._core import runtime
+from ..._core.geometry import Window
 from .gather import taps_of, transposed_taps_of
 from .lanes import PARTS, Lanes, plan_lanes
 from .scratch import Scratch

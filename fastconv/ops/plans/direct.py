@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ... import runtime
+from ..._core import runtime
 from .choice import by_position
 from .direct_costs import dot_products
 from .gather import Taps, plan_gather, run_of

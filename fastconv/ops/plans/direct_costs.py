@@ -9,8 +9,8 @@ import math
 
 import numpy as np
 
-from ... import runtime
-from ...geometry import Window
+from ..._core import runtime
+from ..._core.geometry import Window
 from .lanes import Lanes
 from .packing import kernels_for, pad_channels
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ... import runtime
-from ...geometry import Axis, share_inside
+from ..._core import runtime
+from ..._core.geometry import Axis, share_inside
 
 Taps = Sequence[tuple[int, int]]
 """Along one axis: kernel index, and offset of the source pixel from output index * stride."""

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ... import runtime
-from ...geometry import Window
+from ..._core import runtime
+from ..._core.geometry import Window
 from .kernel_gradient import by_tap, in_place
 from .lanes import Lanes
 from .packing import pad_channels

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from ... import runtime
+from ..._core import runtime
 from .scratch import Scratch
 
 _kernels = runtime.kernels.optim

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ... import runtime
-from ...geometry import Window
+from ..._core import runtime
+from ..._core.geometry import Window
 from .gather import Gather, plan_gather, transposed_taps_of
 from .packing import pad_channels
 from .scratch import Scratch

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ... import runtime
-from ...geometry import Axis, Window
+from ..._core import runtime
+from ..._core.geometry import Axis, Window
 from .packing import pad_channels
 from .scratch import Scratch
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ... import runtime
-from ...geometry import pool2d_window
+from ..._core import runtime
+from ..._core.geometry import pool2d_window
 from .scratch import Scratch
 
 _kernels = runtime.kernels.pool

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ... import runtime
+from ..._core import runtime
 from .gather import Gather
 from .packing import pad_channels
 from .scratch import Scratch

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..._memory import ALIGNMENT, aligned_empty
+from ..._core.memory import ALIGNMENT, aligned_empty
 
 GAP = 2**16
 """Bytes behind a thread's row.  CPUs go on fetching by the stride that they saw, past the end of a

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...geometry import Axis, Window
+from ..._core.geometry import Axis, Window
 from .packing import pad_channels
 
 REACH = 6

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ... import runtime
+from ..._core import runtime
 from .packing import PackedKernel, pad_channels, padded_bias
 from .scratch import Scratch
 from .winograd import SKEW, Tiling

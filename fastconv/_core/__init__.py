@@ -1,0 +1,1 @@
+"""What every room stands on: memory, argument checks, geometry, threads, random numbers."""

@@ -1,0 +1,242 @@
+"""Output shapes and padding of sliding windows, in one place.
+
+Layers, operations and kernels' callers all take their numbers from here, so
+that `build`, `call` and `backward` cannot disagree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from .validation import _is_integer, positive_integer, positive_pair
+
+LARGEST = 1 << 24
+"""Pixels that a padded side may have: far more than any image, far less than an int holds."""
+
+LARGEST_SAMPLE = 1 << 30
+"""Numbers that one sample's input, or one channel of its output, may have: 4 GB of them."""
+
+LARGEST_ROW = 2**31 - 1
+"""Values that a padded row of all channels may have: what the kernels' int holds."""
+
+
+class Axis(NamedTuple):
+    """One spatial axis of a sliding window, in pixels."""
+
+    size: int
+    window: int
+    stride: int
+    dilation: int
+    before: int
+    after: int
+    output: int
+
+    @property
+    def inside(self) -> float:
+        """The share of all outputs' taps that read the image and not its padding."""
+        offsets = [tap * self.dilation - self.before for tap in range(self.window)]
+        return share_inside(offsets, self.output, self.stride, self.size)
+
+
+class Window(NamedTuple):
+    """A sliding window over the rows and the columns of an image."""
+
+    rows: Axis
+    columns: Axis
+
+    @property
+    def inside(self) -> float:
+        """The share of all outputs' taps that read the image and not its padding."""
+        return self.rows.inside * self.columns.inside
+
+    @property
+    def padded(self) -> bool:
+        """Whether any pixel outside the image is read."""
+        return any(axis.before or axis.after for axis in self)
+
+
+def share_inside(offsets: Sequence[int], outputs: int, stride: int, size: int) -> float:
+    """Return the share of `outputs` outputs' taps, at index * stride + offset, in [0, size)."""
+    read = 0
+    for offset in offsets:
+        first = max(0, -(offset // stride))
+        last = min(outputs - 1, (size - 1 - offset) // stride)
+        read += max(0, last - first + 1)
+    return read / (outputs * len(offsets)) if offsets else 1.0
+
+
+def window2d(
+    image: tuple[int, int],
+    size: tuple[int, int],
+    strides: Any,
+    padding: Any,
+    dilation: Any = 1,
+    *,
+    owner: str,
+    what: str = "kernel",
+    channels: int | None = None,
+) -> Window:
+    """Resolve strides, padding and dilation against an image of (height, width).
+
+    `padding` is "valid", "same" (TensorFlow's: the output has ceil(size / stride)
+    pixels and an odd pixel of padding goes to the bottom or right), an int, or
+    ((top, bottom), (left, right)).
+
+    Raises ValueError, naming `owner`, if the window does not fit the image or the image
+    has no pixels.
+    """
+    strides = positive_pair(strides, "strides", owner)
+    dilation = positive_pair(dilation, "dilation_rate", owner)
+    pads = _padding(image, size, strides, padding, dilation, owner)
+    shape = tuple(image) if channels is None else (*image, channels)
+    if min(image) < 1:
+        raise ValueError(f"{owner}: the input {shape} has no pixels")
+    axes = []
+    for axis in range(2):
+        before, after = pads[axis]
+        extent = (size[axis] - 1) * dilation[axis] + 1
+        if max(image[axis] + before + after, extent, strides[axis]) > LARGEST:
+            raise ValueError(
+                f"{owner}: strides={strides}, padding={padding!r} and dilation_rate={dilation} "
+                f"reach over more than {LARGEST} pixels; give smaller numbers"
+            )
+        length = image[axis] + before + after
+        if axis and length * (channels or 1) > LARGEST_ROW:
+            raise ValueError(
+                f"{owner}: a row of the input {shape} with padding={padding!r} has "
+                f"{length * channels} values; it must have at most {LARGEST_ROW}"
+            )
+        room = length - extent
+        if room < 0:
+            raise ValueError(
+                f"{owner}: {what} {tuple(size)} does not fit the input {shape} "
+                f"with padding={padding!r}"
+                + (f" and dilation_rate={dilation}" if dilation != (1, 1) else "")
+            )
+        axes.append(
+            Axis(
+                size=image[axis],
+                window=size[axis],
+                stride=strides[axis],
+                dilation=dilation[axis],
+                before=before,
+                after=after,
+                output=room // strides[axis] + 1,
+            )
+        )
+    window = Window(*axes)
+    if window.rows.output * window.columns.output > LARGEST_SAMPLE:
+        raise ValueError(
+            f"{owner}: padding={padding!r} makes an output of {window.rows.output} x "
+            f"{window.columns.output} pixels; at most {LARGEST_SAMPLE} are computed"
+        )
+    return window
+
+
+def conv2d_window(
+    input_shape: tuple[int, ...],
+    kernel_shape: tuple[int, ...],
+    strides: Any = 1,
+    padding: Any = "valid",
+    dilation_rate: Any = 1,
+    groups: Any = 1,
+    *,
+    owner: str = "conv2d",
+) -> tuple[Window, int]:
+    """Check a convolution's shapes and return its window and its number of groups.
+
+    `input_shape` is (batch, height, width, channels), `kernel_shape` is
+    (kernel height, kernel width, channels / groups, filters).
+    """
+    groups = positive_integer(groups, "groups", owner)
+    channels, filters = input_shape[3], kernel_shape[3]
+    if min(kernel_shape) < 1:
+        raise ValueError(f"{owner}: kernel has shape {tuple(kernel_shape)}; no size may be 0")
+    if channels % groups or filters % groups:
+        raise ValueError(
+            f"{owner}: groups={groups} does not divide {channels} input channels and "
+            f"{filters} filters"
+        )
+    if kernel_shape[2] * groups != channels:
+        raise ValueError(
+            f"{owner}: kernel {tuple(kernel_shape)} takes {kernel_shape[2]} channels a group, "
+            f"but the input has {channels} channels in {groups} group{'s' * (groups > 1)}"
+        )
+    window = window2d(
+        (input_shape[1], input_shape[2]),
+        (kernel_shape[0], kernel_shape[1]),
+        strides,
+        padding,
+        dilation_rate,
+        owner=owner,
+        channels=channels,
+    )
+    return window, groups
+
+
+def pool2d_window(
+    input_shape: tuple[int, ...],
+    pool_size: Any = 2,
+    strides: Any = None,
+    padding: Any = "valid",
+    *,
+    owner: str = "pool2d",
+) -> Window:
+    """Check a pooling's shapes and return its window; `strides` defaults to `pool_size`."""
+    size = positive_pair(pool_size, "pool_size", owner)
+    window = window2d(
+        (input_shape[1], input_shape[2]),
+        size,
+        size if strides is None else strides,
+        padding,
+        owner=owner,
+        what="pool window",
+        channels=input_shape[3],
+    )
+    for axis in window:
+        if max(axis.before, axis.after) >= axis.window:
+            raise ValueError(
+                f"{owner}: padding={padding!r} is as large as the pool window {size}; "
+                "a window must hold at least one pixel of the image"
+            )
+    return window
+
+
+def plain_padding(padding: Any, argument: str, owner: str) -> Any:
+    """Return `padding` as a string, an int or pairs of ints, or raise what a window would."""
+    pads = _padding((1, 1), (1, 1), (1, 1), padding, (1, 1), owner)
+    if isinstance(padding, str):
+        return padding
+    return int(padding) if _is_integer(padding) else pads
+
+
+def _padding(image, size, strides, padding, dilation, owner):
+    if isinstance(padding, str):
+        if padding.lower() == "valid":
+            return (0, 0), (0, 0)
+        if padding.lower() == "same":
+            return tuple(
+                _same(image[axis], size[axis], strides[axis], dilation[axis]) for axis in range(2)
+            )
+    elif _is_integer(padding) and padding >= 0:
+        return ((int(padding),) * 2,) * 2
+    else:
+        try:
+            (top, bottom), (left, right) = padding
+        except (TypeError, ValueError):
+            pass
+        else:
+            numbers = (top, bottom, left, right)
+            if all(_is_integer(number) and number >= 0 for number in numbers):
+                return (int(top), int(bottom)), (int(left), int(right))
+    raise ValueError(
+        f"{owner}: padding is {padding!r}; give 'valid', 'same', a whole number of at least 0 or "
+        "((top, bottom), (left, right))"
+    )
+
+
+def _same(size: int, window: int, stride: int, dilation: int) -> tuple[int, int]:
+    output = -(-size // stride)
+    total = max((output - 1) * stride + (window - 1) * dilation + 1 - size, 0)
+    return total // 2, total - total // 2

@@ -1,0 +1,174 @@
+"""`python -m fastconv.evaluate`: how well a saved model does on a folder of images."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import math
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from .common import (
+    Failure,
+    Mistake,
+    Parser,
+    add_threads,
+    as_json,
+    image_folder,
+    load_model,
+    positive_int,
+    print_warning,
+    run,
+    use_threads,
+)
+
+DESCRIPTION = "Measure a saved model's loss and metrics on a folder of images."
+_NAMES_SHOWN = 10
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("model", metavar="MODEL.npz", help="a file that training wrote")
+    parser.add_argument(
+        "directory",
+        metavar="DIR",
+        help="a folder with one sub-folder of images per class, or one that holds such a "
+        "folder named validation (or valid, val; else test), or a zip of either",
+    )
+    parser.add_argument(
+        "--batch-size",
+        type=positive_int,
+        default=32,
+        metavar="N",
+        help="images in a batch (default: %(default)s)",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON (default: off)")
+    add_threads(parser)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    parser = Parser("python -m fastconv.evaluate", description=DESCRIPTION)
+    add_arguments(parser)
+    return run(evaluate, parser, argv)
+
+
+def evaluate(arguments: argparse.Namespace) -> int:
+    """Evaluate as the arguments say."""
+    use_threads(arguments)
+    directory = image_folder(arguments.directory)
+    if not os.path.isdir(directory):
+        raise Mistake(f"there is no folder {directory!r}; give one with a sub-folder per class")
+    model = load_model(arguments.model)
+    if not model.compiled:
+        raise Mistake(f"{arguments.model} holds no loss to measure; save it with model.save()")
+    directory = _classes_in(directory)
+    left_out = _check_classes(model, directory, arguments.model)
+    data = _images(model, directory, arguments)
+    # On a terminal the bar ends as a line with the result.
+    shows_bar = sys.stdout.isatty() and not arguments.json
+    result = model.evaluate(data, verbose=1 if shows_bar else 0, return_dict=True)
+    if arguments.json:
+        more = {"left_out": left_out} if left_out else {}
+        print(as_json({"images": data.n, **result, **more}))
+    elif not shows_bar:
+        print(" - ".join(f"{name}: {value:.4f}" for name, value in result.items()))
+    if unknown := [name for name, value in result.items() if not math.isfinite(value)]:
+        raise Failure(
+            f"{', '.join(unknown)} of {arguments.model} is no number; its training went wrong"
+        )
+    return 0
+
+
+def _classes_in(directory: str) -> str:
+    """Return the folder of classes: the root of a data set stands for its validation part, or
+    else for its test part.
+    """
+    from ..preprocessing.parts import find_data_set
+
+    try:
+        return find_data_set(directory).evaluation
+    except ValueError as error:
+        raise Mistake(f"{error}") from None
+
+
+def _check_classes(model: Any, directory: str, path: str) -> list[str]:
+    """Refuse a folder without the model's classes; return, with a word, those left out."""
+    from ..preprocessing.listing import class_folders, image_names
+
+    folders = class_folders(directory, None, "evaluate")
+    found = list(folders)
+    known = model.class_names
+    units = model.output_shape[-1]
+    if known is None:
+        expected = 2 if units == 1 else units
+        if len(found) != expected:
+            raise Mistake(
+                f"{directory} has {len(found)} classes ({_listed(found)}); {path} knows "
+                f"{expected}: give a folder with as many sub-folders"
+            )
+        return []
+    if missing := _without(known, found):
+        raise Mistake(
+            f"{directory} has no folder for {_listed(missing)}; {path} knows {_listed(known)}"
+        )
+    left_out = [
+        name
+        for name in _without(found, known)
+        if any(True for _ in image_names(directory, folders[name]))
+    ]
+    if left_out:
+        print_warning(
+            f"the images of {_listed(left_out)} in {directory} are left out; {path} knows "
+            f"{_listed(known)}"
+        )
+    return left_out
+
+
+def _without(names: Sequence[str], others: Sequence[str]) -> list[str]:
+    """Return the names that are not among others; an accent may be spelt as a letter of its own."""
+    from ..preprocessing.listing import normalized
+
+    spelt = set(map(normalized, others))
+    return [name for name in names if normalized(name) not in spelt]
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
+    return ", ".join(names[:_NAMES_SHOWN]) + more
+
+
+def _images(model: Any, directory: str, arguments: argparse.Namespace) -> Any:
+    """Return the folder's images as the model was given them in training."""
+    from ..preprocessing.image_input import ImageInput
+
+    try:
+        expected = ImageInput.of(model)
+        # In JSON mode nothing but JSON is printed.
+        with contextlib.redirect_stdout(io.StringIO() if arguments.json else sys.stdout):
+            return expected.generator.flow_from_directory(
+                directory,
+                target_size=expected.size,
+                color_mode=expected.color_mode,
+                interpolation=expected.interpolation,
+                classes=model.class_names,
+                class_mode=_class_mode(model),
+                batch_size=arguments.batch_size,
+                shuffle=False,
+                **expected.options,
+            )
+    except (FileNotFoundError, ValueError) as error:
+        raise Mistake(f"{directory}: {error}") from None
+
+
+def _class_mode(model: Any) -> str:
+    if model.output_shape[-1] == 1:
+        return "binary"
+    return "sparse" if "sparse" in type(model.loss).__name__.lower() else "categorical"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

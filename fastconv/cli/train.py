@@ -1,0 +1,389 @@
+"""`python -m fastconv.train`: train one of the chapter's models on photos of cats and dogs."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import json
+import os
+import sys
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from .common import Failure, Mistake, Parser, add_threads, run, use_threads
+from .train_settings import ARCHITECTURES, CHANGEABLE, FIXED, OPTIMIZERS, RULES
+
+if TYPE_CHECKING:
+    from ..preprocessing.parts import DataSet
+
+DESCRIPTION = "Train one of the chapter's four models on photos of cats and dogs."
+_LARGE_IMAGE = 256  # pixels: making the model takes seconds
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments.
+
+    Those with a default of their own are left at None, so that a resumed run
+    can tell what was said from what was not.
+    """
+    add = parser.add_argument
+    add("--arch", choices=ARCHITECTURES, help="the model (needed unless --resume is given)")
+    add(
+        "--data",
+        metavar="DIR|ZIP|synthetic",
+        help="folder or zip with a folder per class, or with train/ and validation/ (or training, "
+        "valid, val) that have one each; without the latter a share of each class is kept for "
+        "validation; or 'synthetic' for drawn cats and dogs (default: ./dog-vs-cat, the cache, the "
+        "chapter's address; if none is reached, synthetic)",
+    )
+    add("--epochs", type=RULES["epochs"].parse, metavar="N", help="epochs to train (default: 30)")
+    add(
+        "--batch-size",
+        type=RULES["batch_size"].parse,
+        metavar="N",
+        help="images in a batch (default: 32)",
+    )
+    add(
+        "--image-size",
+        type=RULES["image_size"].parse,
+        metavar="N",
+        help="height and width of the images in pixels (default: 100)",
+    )
+    add("--optimizer", choices=OPTIMIZERS, help="default: adam; model4: rmsprop")
+    add(
+        "--learning-rate",
+        type=RULES["learning_rate"].parse,
+        metavar="X",
+        help="default: 0.001; model4: 0.0001; with another optimizer than the model's: its own",
+    )
+    add(
+        "--augment",
+        action=argparse.BooleanOptionalAction,
+        help="vary the training images at random (default: only for model3)",
+    )
+    add(
+        "--patience",
+        type=RULES["patience"].parse,
+        metavar="N",
+        help="stop after N epochs without a lower validation loss, 0: never (default: 2; "
+        "model4: 0)",
+    )
+    add(
+        "--checkpoint",
+        metavar="PATTERN",
+        help="file for the best models so far, may hold {epoch:02d} and {val_loss:.2f}; the state "
+        "of the last epoch is kept beside it, as model1.last.npz, until the run has ended "
+        "(default: model1.npz and so on; model4: model4-{epoch:02d}.npz)",
+    )
+    add(
+        "--resume",
+        metavar="FILE|auto",
+        help="go on behind the last epoch of a run that was stopped or killed, with its settings: "
+        "its last state, a best model, their PATTERN; auto: the newest *.last.npz of the working "
+        "folder, or with --arch a new run where there is none (default: a new run)",
+    )
+    add(
+        "--overwrite",
+        action="store_true",
+        help="replace another run's files (default: take other names, as model1-2.npz)",
+    )
+    add("--log-dir", metavar="DIR", help="write logs for TensorBoard (default: none)")
+    add("--history", metavar="FILE.csv", help="write a row per epoch (default: none)")
+    add("--plot", metavar="FILE.png", help="draw the losses and accuracies (default: none)")
+    add_threads(parser)
+    add(
+        "--seed",
+        type=RULES["seed"].parse,
+        metavar="N",
+        help="seed of all random numbers (default: random)",
+    )
+    add("--quiet", action="store_true", help="print warnings and errors only (default: off)")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    parser = Parser("python -m fastconv.train", description=DESCRIPTION)
+    add_arguments(parser)
+    return run(train, parser, argv)
+
+
+def train(arguments: argparse.Namespace) -> int:
+    """Train as the arguments say."""
+    from .run_files import claimed_outputs
+    from .train_settings import check_said
+
+    use_threads(arguments)
+    check_said(arguments)
+    with contextlib.redirect_stdout(io.StringIO() if arguments.quiet else sys.stdout):
+        model, settings, resumed = _saved_model(arguments)
+        if model is None:
+            model, settings = _new_model(arguments)
+        _check_folders(settings)
+        with claimed_outputs(model, settings, arguments, resumed):
+            _train(model, settings, arguments, resumed)
+    return 0
+
+
+def _check_folders(settings: Mapping[str, Any]) -> None:
+    """Refuse, before any work, folders that nothing could be written to."""
+    from .train_settings import example_name
+
+    for option, path, is_file in (
+        ("checkpoint", example_name(settings["checkpoint"]), True),
+        ("history", settings["history"], True),
+        ("log-dir", settings["log_dir"], False),
+    ):
+        if not path:
+            continue
+        folder = os.path.dirname(os.path.abspath(path)) if is_file else os.path.abspath(path)
+        while not os.path.lexists(folder):  # missing folders are made
+            folder = os.path.dirname(folder)
+        if not os.path.isdir(folder):
+            raise Mistake(f"--{option} {path!r}: {folder!r} is no folder")
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise Mistake(f"--{option} {path!r}: no right to write in {folder!r}")
+
+
+def _new_model(arguments: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
+    """Return a new compiled model, and all settings of the run."""
+    if arguments.arch is None:
+        raise Mistake(f"give --arch, one of {', '.join(ARCHITECTURES)}, or --resume FILE")
+    from .. import architectures, optimizers, utils
+
+    architecture = architectures.get(arguments.arch)
+    recipe = architecture.recipe
+    settings = {
+        "arch": arguments.arch,
+        "epochs": recipe.epochs,
+        "batch_size": recipe.batch_size,
+        "image_size": 100,
+        "optimizer": recipe.optimizer,
+        "augment": bool(recipe.augmentation),
+        "patience": recipe.patience or 0,
+        "checkpoint": recipe.checkpoint,
+        **_said(arguments, (*FIXED, *CHANGEABLE)),
+    }
+    if settings["seed"] is not None:
+        utils.set_random_seed(settings["seed"])
+    optimizer = optimizers.get(settings["optimizer"])
+    if settings["learning_rate"] is None and settings["optimizer"] == recipe.optimizer:
+        settings["learning_rate"] = recipe.learning_rate
+    if settings["learning_rate"] is not None:
+        optimizer.learning_rate = settings["learning_rate"]
+    size = settings["image_size"]
+    if size > _LARGE_IMAGE:
+        print(f"Making {arguments.arch} for images of {size} x {size}")
+    try:
+        model = architecture((size, size, 3))
+    except ValueError as error:
+        raise Mistake(f"--image-size {size} is too small for {arguments.arch}: {error}") from None
+    model.compile(optimizer=optimizer, loss=recipe.loss, metrics=list(recipe.metrics))
+    return model, settings
+
+
+def _saved_model(arguments: argparse.Namespace) -> tuple[Any, dict[str, Any], Any]:
+    """Return the model to go on with, its run's settings, changed where that is possible, and
+    the file; a new run has none of these.
+
+    The file may be anybody's: its settings are checked as a command line is,
+    and its paths lead nowhere but into the working folder and its own.
+    """
+    if arguments.resume is None:
+        return None, {}, None
+    from . import last_state as _last_state
+    from . import run_files as _run_files
+    from . import train_settings as _train_settings
+
+    found = _last_state.load_state(arguments)
+    if found is None:
+        print("Nothing to go on with is here: a new run")
+        arguments.resume = None
+        return None, {}, None
+    path, model = found
+    where = f"--resume {path}"
+    saved = model.metadata.get("training")
+    if saved is None:
+        raise Mistake(
+            f"{where}: the file was not written by fastconv.train; go on in Python, with "
+            "model.fit(..., resume_from=...)"
+        )
+    said = _said(arguments, CHANGEABLE, given_only=True)
+    saved = _train_settings.check_saved(saved, where, said)
+    _train_settings.check_model(model, saved, where)
+    for name, value in _said(arguments, FIXED, given_only=True).items():
+        if value != saved[name]:
+            option = name.replace("_", "-")
+            raise Mistake(
+                f"--{option}: the run in {path} has {saved[name]!r}, not {value!r}; leave "
+                f"--{option} out, or start anew without --resume"
+            )
+    settings = {**saved, **said}
+    _run_files.check_inside(settings, said, path)
+    if path != arguments.resume:
+        print(f"Going on with {path}, after epoch {model.epochs_done}")
+        arguments.resume = path
+    return model, settings, _run_files.Resumed(path, saved)
+
+
+def _said(
+    arguments: argparse.Namespace, names: Sequence[str], given_only: bool = False
+) -> dict[str, Any]:
+    """Return the named arguments; those not given only where there is no default to keep."""
+    optional = ("learning_rate", "seed", "data", "log_dir", "history")
+    return {
+        name: value
+        for name in names
+        if (value := getattr(arguments, name)) is not None or (name in optional and not given_only)
+    }
+
+
+def _train(
+    model: Any, settings: dict[str, Any], arguments: argparse.Namespace, resumed: Any
+) -> None:
+    from ..training.resumption import NothingLeftWarning
+    from .interruption import Interrupted, StopOnNaN, StopOnSignal
+    from .last_state import LastState
+    from .train_report import Report
+
+    warnings.simplefilter("ignore", NothingLeftWarning)  # the report says it in its own words
+    checkpoint, callbacks = _callbacks(settings)
+    last = LastState(settings["checkpoint"], checkpoint, resumed and resumed.path)
+    report = Report(settings, checkpoint, last)
+    with StopOnSignal() as signals:
+        try:
+            data = _find_data(settings, progress=not arguments.quiet)
+            train_data, validation_data = _iterators(data, settings, progress=not arguments.quiet)
+            _match_classes(model, train_data, resumed)
+            settings["run"] = settings.get("run") or _run_name(settings)
+            model.metadata["training"] = settings
+            size = f"{model.count_params():,} parameters"
+            print(f"Training {settings['arch']}, {size}, on {data.folder}")
+            before = model.epochs_done
+            if before < settings["epochs"]:
+                images = train_data.n + validation_data.n
+                print(f"Decoding {images:,} images, once for all epochs")
+            history = model.fit(
+                train_data,
+                epochs=settings["epochs"],
+                validation_data=validation_data,
+                callbacks=[StopOnNaN(), *callbacks, last, signals],
+                verbose=0 if arguments.quiet else 1,
+                resume_from=resumed and resumed.path,
+            )
+        except Interrupted as interrupted:
+            raise Interrupted(interrupted.number, report.interruption()) from None
+        except FloatingPointError as error:
+            last.remove()  # to go on from it would come to the same
+            raise Failure(f"{error}; {report.advice()}") from None
+    report.tell(history, before, data.folder, arguments.plot)
+    last.remove()
+
+
+def _run_name(settings: Mapping[str, Any]) -> str:
+    """Return 12 digits that tell this run from others; the same seed makes the same files."""
+    import hashlib
+
+    from .._core import random
+
+    facts = json.dumps([settings, random.get_state()["seed"]], sort_keys=True)
+    return hashlib.sha256(facts.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+
+
+def _find_data(settings: dict[str, Any], progress: bool) -> DataSet:
+    """Return the data set to train on, and say which it is."""
+    from .. import datasets
+    from ..datasets.opening import open_data_set
+
+    wanted = settings["data"]
+    try:
+        if wanted is None:
+            wanted = settings["data"] = _usual_data()
+        if wanted == "synthetic":
+            print("Data: the built-in synthetic set, drawn cats and dogs", flush=True)
+            drawn = datasets.synthetic() if progress else datasets.synthetic(progress=False)
+            return open_data_set(drawn)
+        data = open_data_set(wanted, progress)
+    except (FileNotFoundError, NotADirectoryError, PermissionError, ValueError) as error:
+        raise Mistake(f"--data {wanted}: {error}" if wanted else f"data: {error}") from None
+    settings["data"] = os.path.abspath(wanted)
+    print(f"Data: {data.folder}", flush=True)
+    return data
+
+
+def _usual_data() -> str:
+    """Return where the chapter's photos are, or "synthetic" where there are none.
+
+    A resumed run takes the same even if photos turn up meanwhile.
+    """
+    from .. import datasets
+
+    try:
+        return str(datasets.dog_vs_cat())
+    except FileNotFoundError as error:
+        print(f"Data: {error}")
+        print("Data: training on the built-in synthetic set instead, drawn cats and dogs")
+        return "synthetic"
+
+
+def _iterators(data: DataSet, settings: dict[str, Any], progress: bool) -> tuple[Any, Any]:
+    from ..architectures import AUGMENTATION, get
+    from ..preprocessing.training_data import training_iterators
+
+    try:
+        train_data, validation_data, said = training_iterators(
+            data,
+            get(settings["arch"]).recipe.rescale,
+            AUGMENTATION if settings["augment"] else {},
+            target_size=(settings["image_size"],) * 2,
+            batch_size=settings["batch_size"],
+            progress=progress,
+        )
+    except (FileNotFoundError, ValueError) as error:
+        raise Mistake(f"data in {data.folder}: {error}") from None
+    if said is not None:
+        print(f"Data: {said}", flush=True)
+    if data.left_out:
+        print(f"Data: left out, belonging to no part: {', '.join(data.left_out)}", flush=True)
+    if data.doubt is not None:
+        warnings.warn(data.doubt, stacklevel=2)
+    return train_data, validation_data
+
+
+def _match_classes(model: Any, train_data: Any, resumed: Any) -> None:
+    """Let a new model tell the data's classes apart; a resumed one must know them already."""
+    from ..architectures import tell_apart
+    from ..preprocessing.listing import normalized
+
+    names = list(train_data.class_indices)
+    known = [normalized(name) for name in model.class_names or names]
+    if resumed and known != names:
+        raise Mistake(
+            f"--resume {resumed.path}: its run has the classes {', '.join(known)}, the data "
+            f"has {', '.join(names)}; name the same data with --data, or start anew"
+        )
+    if len(names) > 2 and not resumed:
+        tell_apart(model, len(names))
+
+
+def _callbacks(settings: dict[str, Any]) -> tuple[Any, list[Any]]:
+    """Return the checkpoint's callback and all callbacks."""
+    from ..callbacks import CSVLogger, EarlyStopping, ModelCheckpoint, TensorBoard
+
+    checkpoint = ModelCheckpoint(settings["checkpoint"], save_best_only=True)
+    callbacks: list[Any] = [checkpoint]
+    if settings["patience"]:
+        callbacks.append(EarlyStopping(patience=settings["patience"]))
+    if settings["history"]:
+        callbacks.append(CSVLogger(settings["history"]))
+    if settings["log_dir"]:
+        try:
+            callbacks.append(TensorBoard(settings["log_dir"]))
+        except ImportError as error:
+            raise Mistake(f"--log-dir: {error}") from None
+    return checkpoint, callbacks
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""How a model's layers run: which of them are one operation, and in what order."""

@@ -1,0 +1,109 @@
+"""Models out of files: the architecture made anew, and filled with what the file holds."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from .. import initializers
+from .._core import random
+from ..saving.checkpoint_file import CheckpointFile, is_weight, mapping
+from ..saving.npz import reading
+from ..utils import custom_object, custom_object_scope
+from .sequential import Sequential
+
+_COMPILE_REMEDY = (
+    "; give classes of your own as custom_objects={name: class}, or use "
+    "load_model(path, compile=False)"
+)
+
+
+def load_model(
+    path: str | os.PathLike,
+    custom_objects: Mapping[str, Any] | None = None,
+    compile: bool = True,
+) -> Sequential:
+    """Return the model that `save` wrote, compiled as it was, optimizer state included.
+
+    `custom_objects` gives classes of your own by name: of the model, its
+    layers, initializers, activations, optimizer, loss and metrics.
+
+    Raises FileNotFoundError, or CheckpointError (a ValueError) for a file that
+    is damaged, foreign or newer than this fastconv.
+    """
+    file = CheckpointFile(path)
+    # What is drawn while a model is rebuilt is not kept: leave no trace of it.
+    drawn = random.get_state()
+    try:
+        with custom_object_scope(custom_objects), reading(file.path):
+            return _model_of(file, compile)
+    finally:
+        random.set_state(drawn)
+
+
+def _model_of(file: CheckpointFile, compile: bool) -> Sequential:
+    with reading(file.path, "the model cannot be rebuilt"):
+        model = _rebuild(file)
+    if compile and file.config.get("compile"):
+        with reading(file.path, "the model cannot be compiled as it was", _COMPILE_REMEDY):
+            arguments = file.config["compile"]
+            model.compile(arguments["optimizer"], arguments["loss"], arguments["metrics"])
+    file.put_weights(model)
+    if file.state is not None:
+        file.put_layer_states(model)
+    if model.compiled:
+        file.put_optimizer(model)
+        model._run_state = file.run_state()
+    return model
+
+
+def _rebuild(file: CheckpointFile) -> Sequential:
+    config = file.config
+    with initializers.weights_from(_Source(file.weights)):
+        model = _model_class(config).from_config(config["config"])
+        if not model.built:
+            model.build(config["input_shape"])
+        if not model.built:
+            raise ValueError("it has no layers")
+    if "frozen" in config:
+        frozen = set(config["frozen"])
+        for place, parameter in enumerate(model.weights):
+            parameter.trainable = place not in frozen
+    names = config.get("class_names")
+    if not (names is None or isinstance(names, list)):
+        raise ValueError(f"its class names are {names!r}")
+    model.class_names = None if names is None else [str(name) for name in names]
+    model.metadata = mapping(config.get("metadata") or {}, "metadata")
+    return model
+
+
+def _model_class(config: Mapping[str, Any]) -> type[Sequential]:
+    name = config.get("class_name", "Sequential")
+    found = custom_object(str(name)) or (Sequential if name == "Sequential" else None)
+    if found is None:
+        raise ValueError(
+            f"it is a {name!r}, a class of your own; give "
+            f"load_model(path, custom_objects={{{name!r}: the class}})"
+        )
+    if not (isinstance(found, type) and issubclass(found, Sequential)):
+        raise TypeError(f"{name!r} stands for {found!r}, which is no subclass of Sequential")
+    return found
+
+
+class _Source:
+    """Hands a file's weights to the layers of a model that is rebuilt, one after the other."""
+
+    def __init__(self, weights: Mapping[str, np.ndarray]) -> None:
+        self._left = iter(weights.items())
+
+    def __call__(self, name: str, shape: tuple[int, ...]) -> np.ndarray:
+        found, array = next(self._left, ("nothing", np.empty(0)))
+        if not is_weight(found, array, name, shape):
+            raise ValueError(
+                f"its configuration asks for a weight {name} of shape {shape}, where its arrays "
+                f"have {found.removeprefix('weights/')} of shape {array.shape}"
+            )
+        return array

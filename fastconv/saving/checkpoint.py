@@ -1,0 +1,174 @@
+"""Models in files: what a checkpoint holds, and how it is written.
+
+A checkpoint is a NumPy archive that `numpy.load(path, allow_pickle=False)`
+reads:
+
+    format                          "fastconv/1"
+    config                          JSON: architecture, compile arguments, class names, metadata,
+                                    and the names of all the file's members
+    weights/<layer>/<variable>      float32
+    optimizer/<name>                the optimizer's numbers and arrays
+    state                           JSON: epoch, step, history, random-number generators,
+                                    layers', callbacks' and data's states
+    state/<path>                    arrays that stand in `state` as {"array": "state/<path>"}
+
+The last three are missing from a file of weights alone. How NaN and the like
+stand in JSON is told in `_core.json_values`. This module writes,
+`checkpoint_file` reads, `models.loading` makes a model of it, and
+`training.resumption` takes a run up again.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from .. import losses, metrics, optimizers
+from .._core import random
+from .._core.json_values import dumps, free_name, part
+from .._version import __version__
+from . import npz as archive
+from .checkpoint_file import FORMAT, CheckpointFile
+from .model import SavableModel
+from .npz import CheckpointError
+
+__all__ = [
+    "CheckpointError",
+    "check_configuration",
+    "load_weights",
+    "save_model",
+    "save_weights",
+]
+
+SUFFIX = ".npz"
+
+
+def save_model(model: SavableModel, path: str | os.PathLike, overwrite: bool = True) -> None:
+    """Write the whole model, atomically; `path` must end in ".npz".
+
+    An optimizer's state that no longer fits the layers is left out, and with
+    it the run's, with a warning. Raises TypeError, before anything is
+    written, where a configuration or a state is no JSON.
+    """
+    path = _checked_target(model, path, overwrite)
+    with model._lock:
+        slots = _optimizer_state(model, path)
+        archive.write(path, _contents(model, {**slots, **_state(model, with_run=bool(slots))}))
+
+
+def save_weights(model: SavableModel, path: str | os.PathLike, overwrite: bool = True) -> None:
+    """Write architecture and weights, atomically; `path` must end in ".npz"."""
+    path = _checked_target(model, path, overwrite)
+    with model._lock:
+        archive.write(path, _contents(model, {}))
+
+
+def load_weights(model: SavableModel, path: str | os.PathLike) -> None:
+    """Copy the weights of a file into a built model; on any error it is left as it was."""
+    CheckpointFile(path).put_weights(model)
+
+
+def _checked_target(model: SavableModel, path: str | os.PathLike, overwrite: bool) -> str:
+    path = os.fsdecode(path)
+    if not path.endswith(SUFFIX):
+        raise ValueError(
+            f"{model.owner}: cannot save to {path!r}; fastconv writes NumPy archives: give a name "
+            f"that ends in '{SUFFIX}', such as {os.path.splitext(path)[0] + SUFFIX!r}"
+        )
+    if not model.built:
+        raise ValueError(
+            f"{model.owner}: cannot save a model that is not built; call build() or fit() first"
+        )
+    if not overwrite and os.path.exists(path):
+        raise FileExistsError(f"{model.owner}: {path!r} exists; give overwrite=True or remove it")
+    return path
+
+
+def _contents(model: SavableModel, more: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return all members of a file: the model's own, and `more`."""
+    weights: dict[str, np.ndarray] = {}
+    taken: dict[str, None] = {}
+    for layer in model.layers:
+        folder = free_name(f"weights/{part(layer.name)}", taken)
+        taken[folder] = None
+        weights |= {f"{folder}/{part(p.name)}": p.value for p in layer.weights}
+    members = ["format", "config", *weights, *more]
+    return {
+        "format": np.array(FORMAT),
+        "config": np.array(_configuration(model, members)),
+        **weights,
+        **more,
+    }
+
+
+def check_configuration(model: SavableModel) -> None:
+    """Raise what saving would raise because of what the model is: before a training, not after."""
+    _configuration(model, [])
+
+
+def _configuration(model: SavableModel, members: list[str]) -> str:
+    config = {
+        "class_name": model.saved_as,
+        "config": model.get_config(),
+        "input_shape": model.input_shape,
+        "frozen": [place for place, p in enumerate(model.weights) if not p.trainable],
+        "compile": _compile_config(model) if model.compiled else None,
+        "class_names": None if model.class_names is None else list(model.class_names),
+        "metadata": dict(model.metadata),
+        "fastconv_version": __version__,
+        # A reader can tell a file that has lost some.
+        "members": members,
+    }
+    return dumps(config, f"{model.owner}: cannot be saved: config", "config")
+
+
+def _compile_config(model: SavableModel) -> dict[str, Any]:
+    return {
+        "optimizer": optimizers.serialize(model.optimizer),
+        "loss": losses.serialize(model.loss),
+        "metrics": [m if isinstance(m, str) else metrics.serialize(m) for m in model.metrics],
+    }
+
+
+def _optimizer_state(model: SavableModel, path: str) -> dict[str, np.ndarray]:
+    """Return the optimizer's state by member; nothing, with a warning, where it does not fit."""
+    if not model.compiled:
+        return {}
+    state = model.optimizer.get_state()
+    # Whoever loads the file will do the same; the rate, perhaps by a schedule, plays no part in it.
+    config = {**model.optimizer.get_config(), "learning_rate": 0.0}
+    try:
+        type(model.optimizer).from_config(config).set_state(state, model.trainable_weights)
+    except Exception as error:
+        warnings.warn(
+            f"{model.owner}: the optimizer's state no longer fits the layers ({error}) and is "
+            f"left out of {path!r}, and so is the state of the run: a training goes on from the "
+            "file with a new optimizer",
+            stacklevel=4,
+        )
+        return {}
+    return {f"optimizer/{name}": np.asarray(value) for name, value in state.items()}
+
+
+def _state(model: SavableModel, with_run: bool) -> dict[str, np.ndarray]:
+    run = model._run_state if model._run is None else model._run.get_state()
+    run = run if with_run else None
+    states: dict[str, Any] = {}
+    for layer in model.layers:
+        states[free_name(str(layer.name), states)] = layer.get_state()
+    state = {
+        "epoch": 0 if run is None else run["epoch"],
+        "step": int(model.optimizer.iterations) if model.compiled else 0,
+        "history": {} if run is None else run["history"]["history"],
+        "random": random.get_state(),
+        "layers": states,
+        "callbacks": [] if run is None else run["callbacks"],
+        "run": run and {k: v for k, v in run.items() if k not in ("epoch", "callbacks")},
+    }
+    arrays: dict[str, np.ndarray] = {}
+    text = dumps(state, f"{model.owner}: cannot be saved: state", "state", arrays)
+    return {"state": np.array(text), **arrays}

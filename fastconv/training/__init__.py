@@ -1,0 +1,1 @@
+"""Training, evaluation and prediction: batch, epoch, fit."""

@@ -1,0 +1,281 @@
+"""Batches: what one is, arrays as batches, and the stream over what hands them out by index."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .._core.memory import contiguous
+from .._core.validation import any_array, number_array
+
+
+class Batch(NamedTuple):
+    """One batch: `x` float32 (n, ...), `y` (n, ...) or None, `sample_weight` (n,) or None."""
+
+    x: np.ndarray
+    y: np.ndarray | None
+    sample_weight: np.ndarray | None
+
+
+class ArrayBatches:
+    """Arrays as a sequence of batches, shuffled anew in every pass where asked.
+
+    Shuffling is a function of (seed, pass) alone. `x` of float32 is gathered
+    into one buffer that the next batch overwrites.
+    """
+
+    def __init__(
+        self,
+        x: np.ndarray,
+        y: np.ndarray | None = None,
+        sample_weight: np.ndarray | None = None,
+        *,
+        batch_size: int = 32,
+        seed: int | None = None,
+    ) -> None:
+        self.x, self.y, self.sample_weight = x, y, sample_weight
+        self.batch_size = batch_size
+        self.seed = seed
+        self.set_epoch(0)
+
+    def __len__(self) -> int:
+        return -(-len(self.x) // self.batch_size)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Take the order of pass number `epoch`."""
+        self.epoch = epoch
+        if self.seed is None:
+            self._order = None
+        else:
+            self._order = np.random.default_rng([self.seed, epoch]).permutation(len(self.x))
+
+    def __getitem__(self, index: int) -> tuple:
+        rows = slice(index * self.batch_size, (index + 1) * self.batch_size)
+        if self._order is None:
+            x = self.x[rows]
+        else:
+            rows = self._order[rows]
+            x = self._gather(rows)
+        y, weight = (None if a is None else a[rows] for a in (self.y, self.sample_weight))
+        return x, y, weight
+
+    def _gather(self, rows: np.ndarray) -> np.ndarray:
+        if self.x.dtype != np.float32:
+            return self.x[rows]
+        buffer = getattr(self, "_buffer", None)
+        if buffer is None:
+            size = min(self.batch_size, len(self.x))
+            buffer = self._buffer = np.empty((size, *self.x.shape[1:]), np.float32)
+        # mode="clip" lets take() write straight into `out`; the rows are in range.
+        return np.take(self.x, rows, axis=0, out=buffer[: len(rows)], mode="clip")
+
+    def get_state(self) -> dict[str, Any]:
+        return {"seed": self.seed, "epoch": self.epoch}
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        if set(state) != {"seed", "epoch"}:
+            raise ValueError(f"a state with {', '.join(state)} is not of arrays")
+        seed = state["seed"]
+        self.seed = None if seed is None else operator.index(seed)
+        self.set_epoch(operator.index(state["epoch"]))
+
+
+class SequenceStream:
+    """A stream over an object with `__len__` and `__getitem__(index) -> (x, y[, weights])`.
+
+    Where the object has them, `on_epoch_end()` is called after every pass,
+    `set_epoch(pass)` before it, and `get_state` / `set_state` carry its seed.
+    Every batch is asked for once, also the one that is looked at beforehand.
+    """
+
+    needs_steps = False
+
+    def __init__(self, sequence: Any, steps: int | None, owner: str, start: int = 0) -> None:
+        if len(sequence) < 1:
+            raise ValueError(f"{owner}: the data is empty; at least one batch is needed")
+        self.sequence = sequence
+        self._steps = steps
+        self._owner = owner
+        self._index = 0
+        # An iterator that was used before goes on where it is; a fresh one in a
+        # run that begins at a later epoch starts at that epoch.
+        self._pass = max(start, self._epoch())
+        # The batch that was looked at: of which epoch and which index.
+        self._peeked: tuple[tuple[int, int], Batch] | None = None
+
+    def _epoch(self) -> int:
+        """The epoch that the sequence's batches are of now, 0 where it does not tell."""
+        saved = self.sequence.get_state() if hasattr(self.sequence, "get_state") else {}
+        return int(saved.get("epoch", 0))
+
+    @property
+    def steps(self) -> int:
+        """Batches in an epoch."""
+        return len(self.sequence) if self._steps is None else self._steps
+
+    def peek(self) -> Batch:
+        """Return the first batch without taking it."""
+        if self._peeked is None:
+            length = len(self.sequence)
+            for index in range(self._index, self._index + length):
+                batch = self._batch(index % length)
+                if batch is not None:
+                    self._peeked = ((self._epoch(), index % length), batch)
+                    return batch
+            raise ValueError(f"{self._owner}: no batch of the data has a row")
+        return self._peeked[1]
+
+    def _batch(self, index: int) -> Batch | None:
+        """Return a batch, by now of the pass that is running; None if it has no rows left."""
+        if self._peeked is not None and self._peeked[0] == (self._epoch(), index):
+            batch, self._peeked = self._peeked[1], None
+            return batch
+        item = self.sequence[index]
+        return as_batch(item, self._owner) if has_rows(item) else None
+
+    def all_labels(self) -> tuple[np.ndarray | None, np.ndarray | None]:
+        """Return the labels and weights that can be seen beforehand: all rows of arrays."""
+        if isinstance(self.sequence, ArrayBatches):
+            return self.sequence.y, self.sequence.sample_weight
+        return self.peek()[1:]
+
+    def begin(self) -> None:
+        """Put the sequence on the pass that the next batch belongs to."""
+        if hasattr(self.sequence, "set_epoch"):
+            self.sequence.set_epoch(self._pass)
+
+    def take(self) -> Iterator[Batch]:
+        """Yield the batches of one epoch; with `steps` given, passes flow into each other."""
+        for _ in range(self.steps):
+            if self._index >= len(self.sequence):
+                self._end_pass()
+            batch = self._batch(self._index)
+            self._index += 1
+            if batch is not None:
+                yield batch
+        if self._index >= len(self.sequence):
+            self._end_pass()
+
+    def one_pass(self) -> Iterator[Batch]:
+        """Yield the batches from the beginning without counting it as a pass."""
+        length = len(self.sequence)
+        for index in range(self.steps):
+            batch = self._batch(index % length)
+            if batch is not None:
+                yield batch
+
+    def _end_pass(self) -> None:
+        self._index = 0
+        self._pass += 1
+        if hasattr(self.sequence, "on_epoch_end"):
+            self.sequence.on_epoch_end()
+        self.begin()
+
+    def get_state(self) -> dict[str, Any]:
+        own = self.sequence.get_state() if hasattr(self.sequence, "get_state") else None
+        return {"kind": self._kind, "pass": self._pass, "index": self._index, "sequence": own}
+
+    @property
+    def _kind(self) -> str:
+        return "arrays" if isinstance(self.sequence, ArrayBatches) else "a batch iterator"
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        check_kind(state, self._kind)
+        first, index = operator.index(state["pass"]), operator.index(state["index"])
+        if first < 0 or not 0 <= index <= len(self.sequence):
+            raise ValueError(
+                f"there is no batch {index} of pass {first} among {len(self.sequence)}"
+            )
+        self._peeked = None
+        if state.get("sequence") is not None and hasattr(self.sequence, "set_state"):
+            self.sequence.set_state(state["sequence"])
+        self._pass, self._index = first, index
+        self.begin()
+
+
+def check_kind(state: Mapping[str, Any], mine: str) -> None:
+    """Refuse a state that was saved by another kind of stream; old ones do not tell theirs."""
+    saved = state.get("kind", mine if state else "an iterable")
+    if saved != mine:
+        raise ValueError(f"the saved run took its batches from {saved}, this one has {mine}")
+
+
+def check_arrays(x: Any, y: Any, sample_weight: Any, owner: str) -> tuple:
+    """Return the three as arrays of one length, or raise; None stays None."""
+    if x is None:
+        raise ValueError(f"{owner}: there is no data; give arrays x and y or a batch iterator")
+    x = number_array(_unwrapped(x, y), "x", owner)
+    if y is not None:  # of any dtype: a prediction ignores the labels that an iterator brings
+        y = any_array(_unwrapped(y, x), "y", owner)
+    if sample_weight is not None:
+        sample_weight = number_array(_unwrapped(sample_weight, x), "sample_weight", owner)
+    for name, array in (("x", x), ("y", y), ("sample_weight", sample_weight)):
+        if array is None:
+            continue
+        if array.ndim < 1 or len(array) == 0:
+            raise ValueError(f"{owner}: {name} has shape {array.shape}; at least one row is needed")
+        if len(array) != len(x):
+            raise ValueError(
+                f"{owner}: x has {len(x)} rows and {name} has {len(array)}; they must be as many"
+            )
+    return x, y, sample_weight
+
+
+def _unwrapped(value: Any, other: Any) -> Any:
+    """Return the array of `[array]`, as Keras's lists of inputs, where it has as many rows."""
+    inner, rows = _inner(value), length(_inner(other))
+    return inner if rows not in (None, 1) and length(inner) == rows else value
+
+
+def _inner(value: Any) -> Any:
+    is_list = isinstance(value, (list, tuple)) and len(value) == 1
+    return value[0] if is_list and len(getattr(value[0], "shape", ())) > 0 else value
+
+
+def length(data: Any) -> int | None:
+    """Return how much there is of `data`, None where that is not known."""
+    try:
+        return len(data)
+    except TypeError:  # as of a generator, or of an IterableDataset's loader
+        return None
+
+
+def only_input(x: Any, shape: tuple | None, owner: str) -> Any:
+    """Return `x`, or the one array of a list of a model's inputs; `shape` is (None, ...)."""
+    is_list = isinstance(x, (list, tuple)) and len(x) > 0 and hasattr(x[0], "shape")
+    if shape is None or not is_list or len(x[0].shape) != len(shape):
+        return x
+    if len(x) > 1:
+        raise ValueError(f"{owner}: x is a list of {len(x)} arrays; the model has one input")
+    return x[0]
+
+
+def as_batch(item: Any, owner: str) -> Batch:
+    """Return what an iterator handed out: `x`, or a tuple or list of `x`, `y` and weights.
+
+    A list is one of parts where it has up to three and the first is an array,
+    as PyTorch's DataLoader gives it; else it is rows of `x`.
+    """
+    if isinstance(item, Mapping):
+        raise TypeError(
+            f"{owner}: the iterator gave a {type(item).__name__} with {', '.join(map(str, item))}; "
+            "(x, y) or (x, y, sample_weight) are accepted"
+        )
+    of_parts = isinstance(item, list) and 1 <= len(item) <= 3 and hasattr(item[0], "shape")
+    parts = item if of_parts or isinstance(item, tuple) else (item,)
+    if not 1 <= len(parts) <= 3:
+        raise ValueError(
+            f"{owner}: the iterator gave {len(parts)} values; (x, y) or (x, y, sample_weight) "
+            "are accepted"
+        )
+    x, y, weight = check_arrays(*parts, *(None,) * (3 - len(parts)), owner)
+    return Batch(contiguous(x, np.float32), y, weight)
+
+
+def has_rows(item: Any) -> bool:
+    """Whether a batch has rows: an iterator of files has none left where all of them broke."""
+    x = item[0] if isinstance(item, tuple) and item else item
+    return getattr(x, "shape", (1,))[:1] != (0,)

@@ -1,0 +1,106 @@
+"""Argument checks: what passes, and the wording of what does not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from fastconv._core import validation as _validation
+
+
+@pytest.mark.parametrize("value", [3, np.int64(3), (3, 3), [3, np.int32(3)], np.array([3, 3])])
+def test_pairs(value):
+    pair = _validation.positive_pair(value, "strides", "layer")
+    assert pair == (3, 3) and all(type(number) is int for number in pair)
+
+
+@pytest.mark.parametrize("value", [1.0, "3", None, True, (1,), (1, 2, 3), (1, 2.5), {}])
+def test_no_pairs(value):
+    with pytest.raises(TypeError, match=r"^layer: strides is .*; give a whole number or a pair"):
+        _validation.positive_pair(value, "strides", "layer")
+
+
+@pytest.mark.parametrize("value", [0, -1, (1, 0), (-2, 1)])
+def test_pairs_too_small(value):
+    with pytest.raises(ValueError, match=r"^layer: strides is .*every number must be at least 1"):
+        _validation.positive_pair(value, "strides", "layer")
+
+
+def test_integers():
+    number = _validation.positive_integer(np.uint8(7), "groups", "layer")
+    assert number == 7 and type(number) is int
+    for value in (1.0, "1", None, True, [1]):
+        with pytest.raises(TypeError, match=r"^layer: groups is .*; give a whole number$"):
+            _validation.positive_integer(value, "groups", "layer")
+    with pytest.raises(ValueError, match=r"^layer: groups is 0; it must be at least 1$"):
+        _validation.positive_integer(0, "groups", "layer")
+
+
+def test_data_format():
+    _validation.channels_last(None, "layer")
+    _validation.channels_last("channels_last", "layer")
+    with pytest.raises(ValueError, match=r"^layer: data_format='channels_first' .*numpy.moveaxis"):
+        _validation.channels_last("channels_first", "layer")
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_arrays_pass_through_or_are_made_contiguous(dtype):
+    array = np.arange(24, dtype=dtype).reshape(2, 3, 4)
+    assert _validation.float_array(array, "x", "conv2d", 3) is array
+    moved = _validation.float_array(array.T, "x", "conv2d")
+    assert moved.flags.c_contiguous and moved.dtype == dtype
+    np.testing.assert_array_equal(moved, array.T)
+
+
+@pytest.mark.parametrize("value", [[[1, 2], [3, 4]], np.ones(3, bool), range(3), np.float16(1)])
+def test_numbers(value):
+    np.testing.assert_array_equal(_validation.number_array(value, "x", "fit"), np.asarray(value))
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "message"),
+    [
+        ([[1, 2], [3]], ValueError, "^fit: x is a list whose rows differ in shape; numbers are"),
+        ([np.zeros(2), np.zeros(3)], ValueError, "^fit: x is a list whose rows differ in shape"),
+        (["a", "b"], TypeError, "^fit: x has dtype <U1; numbers are needed, one shape for all"),
+        ([None, 1], TypeError, "^fit: x has dtype object; numbers are needed"),
+        ({"a": 1}, TypeError, "^fit: x has dtype object; numbers are needed"),
+        ([1j], TypeError, "^fit: x has dtype complex128; numbers are needed"),
+    ],
+)
+def test_no_numbers(value, error, message):
+    with pytest.raises(error, match=message):
+        _validation.number_array(value, "x", "fit")
+
+
+@pytest.mark.parametrize("dtype", [int, bool, np.float16, np.complex64, ">f4", object])
+def test_other_dtypes(dtype):
+    with pytest.raises(TypeError, match=r"^conv2d: x has dtype .*use x.astype\('float32'\)$"):
+        _validation.float_array(np.zeros((2, 2), dtype), "x", "conv2d")
+
+
+def test_no_arrays():
+    for value in ([1.0], 1.0, None):
+        with pytest.raises(TypeError, match=r"^conv2d: x is a .*; give a NumPy array of float32"):
+            _validation.float_array(value, "x", "conv2d")
+
+
+def test_dimensions():
+    array = np.zeros((5, 5, 3), np.float32)
+    with pytest.raises(ValueError, match=r"are needed \(batch, height, width, channels\)$"):
+        _validation.float_array(array, "x", "conv2d", 4)
+    with pytest.raises(ValueError, match=r"kernel has shape \(5, 5, 3\); 4 dimensions are needed$"):
+        _validation.float_array(array, "kernel", "conv2d", 4)
+
+
+def test_one_dtype():
+    single, double = np.zeros(1, np.float32), np.zeros(1)
+    assert _validation.same_dtype("conv2d", x=single, kernel=single, bias=None) == np.float32
+    with pytest.raises(TypeError, match=r"differ in dtype \(x float32, kernel float64\); convert"):
+        _validation.same_dtype("conv2d", x=single, kernel=double, bias=None)
+
+
+def test_shapes():
+    _validation.expect_shape(np.zeros((2, 3)), (2, 3), "dy", "conv2d")
+    with pytest.raises(ValueError, match=r"^conv2d: dy has shape \(2, 3\); \(3, 2\) is expected$"):
+        _validation.expect_shape(np.zeros((2, 3)), (3, 2), "dy", "conv2d")

@@ -1,0 +1,196 @@
+"""One batch at a time: compile's arguments, and checks that come before a step."""
+
+from __future__ import annotations
+
+import tracemalloc
+
+import numpy as np
+import pytest
+from small_models import convnet, photos
+
+from fastconv import layers, losses, metrics
+from fastconv.models import Sequential
+from fastconv.training.trainer import train_step as stepping
+
+X, Y = photos(12)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"run_eagerly": True, "jit_compile": False},
+        {"steps_per_execution": 4, "auto_scale_loss": False},
+        {"loss_weights": None, "weighted_metrics": None},
+        {"loss_weights": 1, "weighted_metrics": []},
+        {"loss_weights": [1.0]},
+        {"loss_weights": {"dense": 1.0}},
+    ],
+)
+def test_keras_arguments_that_change_nothing_are_taken(arguments):
+    model = convnet()
+    model.compile("sgd", "binary_crossentropy", metrics=["accuracy"], **arguments)
+    assert model.compiled
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "text"),
+    [
+        ({"loss_weights": [0.5]}, ValueError, r"compile: loss_weights is \[0\.5\]; it must be 1"),
+        ({"loss_weights": {"a": 2.0}}, ValueError, "compile: loss_weights is .* it must be 1"),
+        ({"weighted_metrics": ["acc"]}, ValueError, "compile: weighted_metrics is .*left out"),
+        (
+            {"metrics": {"dense": "acc"}},
+            TypeError,
+            "compile: metrics is {'dense': 'acc'}; .*a list",
+        ),
+        ({"metrics": 3}, TypeError, "3 is no metric"),
+        ({"metrics": [metrics.AUC(name="loss")]}, ValueError, "a metric is named 'loss'"),
+        ({"run_eager": True}, TypeError, r"Model\.compile\(\) got an unexpected .*'run_eager'"),
+    ],
+)
+def test_what_would_change_something_is_refused(arguments, error, text):
+    model = convnet()
+    before = vars(model).copy()
+    with pytest.raises(error, match=text):
+        model.compile("sgd", "binary_crossentropy", **arguments)
+    assert vars(model) == before
+
+
+@pytest.mark.parametrize(
+    "method",
+    ["compile", "fit", "fit_generator", "evaluate", "predict", "train_on_batch", "test_on_batch",
+     "predict_on_batch"],
+)  # fmt: skip
+def test_an_unknown_argument_names_the_call_that_was_made(method):
+    for arguments in ({"x": X, "workerz": 2}, {}):
+        if not arguments and method in ("compile", "fit", "evaluate"):
+            continue
+        with pytest.raises(TypeError, match=rf"^Model\.{method}\(\) (got|missing)"):
+            getattr(convnet(), method)(**arguments)
+
+
+def test_one_metric_needs_no_list():
+    model = convnet()
+    for metric in ("acc", metrics.AUC(name="acc"), metrics.AUC):
+        model.compile("sgd", "binary_crossentropy", metrics=metric)
+        assert model.metrics_names[1:] in (["acc"], ["auc"])
+
+
+def test_metrics_of_one_name_are_numbered_as_in_keras():
+    model = convnet(metrics=[metrics.AUC(), metrics.AUC(20), "auc"])
+    assert model.metrics_names == ["loss", "auc", "auc_1", "auc_2"]
+    assert len(model.evaluate(X, Y, verbose=0)) == 4
+
+
+def test_losses_of_outputs_are_to_be_small():
+    model = convnet(metrics=["auc"])
+    assert model.larger_is_better("mask_loss") is None
+    model.output_names = ["mask"]
+    assert model.larger_is_better("mask_loss") is False
+    assert model.larger_is_better("auc") is model.larger_is_better("acc") is True
+
+
+# Metrics that do not fit
+
+
+class Picky(metrics.MeanMetric):
+    """Takes targets of the predictions' very shape."""
+
+    def values(self, y_true, y_pred):
+        if y_true.shape != y_pred.shape:
+            raise ValueError(f"targets of shape {y_true.shape}")
+        return y_true == y_pred
+
+
+class Lists(metrics.MeanMetric):
+    """Has a result that is no number."""
+
+    def values(self, y_true, y_pred):
+        return y_pred
+
+    def result(self):
+        return [1, 2]
+
+
+class Changing:
+    """Batches of which the second has targets of another shape, which the loss accepts."""
+
+    def __len__(self):
+        return 2
+
+    def __getitem__(self, index):
+        return X, (Y if index else Y[:, None])
+
+
+@pytest.mark.parametrize("metric", [Picky(), Lists(), metrics.CategoricalAccuracy()])
+@pytest.mark.parametrize("method", ["fit", "train_on_batch", "evaluate", "test_on_batch"])
+def test_a_metric_that_does_not_fit_is_found_before_a_step(metric, method):
+    model = convnet(metrics=[metric])
+    weights = model.get_weights()
+    with pytest.raises((ValueError, TypeError), match=rf"Sequential '.*': {method}: "):
+        getattr(model, method)(X, Y)
+    assert all(map(np.array_equal, weights, model.get_weights()))
+    assert model.optimizer.iterations == 0
+
+
+def test_a_metric_that_does_not_fit_the_validation_is_found_before_a_step():
+    model = convnet(metrics=[Picky()])
+    with pytest.raises(ValueError, match="fit: validation_data: targets of shape"):
+        model.fit(X, Y[:, None], validation_data=(X, Y), verbose=0)
+    assert model.optimizer.iterations == 0
+
+
+def test_a_later_batch_that_does_not_fit_a_metric_changes_nothing():
+    model = convnet(metrics=[Picky()])
+    after_the_first = []
+    step = model.train_step
+    model.train_step = lambda batch: (step(batch), after_the_first.append(model.get_weights()))[0]
+    with pytest.raises(ValueError, match="the iterator's batch: targets of shape"):
+        model.fit(Changing(), verbose=0)
+    assert len(after_the_first) == 1
+    assert all(map(np.array_equal, after_the_first[0], model.get_weights()))
+
+
+def test_trying_metrics_leaves_them_untouched():
+    auc = metrics.AUC()
+    model = convnet(metrics=[auc])
+    model.train_on_batch(X, Y)
+    assert not auc._counts.any()
+
+
+# Labels
+
+
+def test_the_check_of_labels_takes_little_memory():
+    model = Sequential([layers.Conv2D(1, 1, activation="sigmoid", input_shape=(64, 64, 1))])
+    model.compile("sgd", "binary_crossentropy")
+    y = np.zeros((500, 64, 64, 1), np.float32)
+    tracemalloc.start()
+    try:
+        model._check_labels(y, None, "fit")
+        model._check_labels(y, np.ones(500), "fit")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    # A few float64 copies of the 65,536 values that are checked at a time; y itself has 8 MB.
+    assert peak < y.nbytes / 2
+
+
+def test_rows_larger_than_the_bound_are_checked_one_by_one(monkeypatch):
+    monkeypatch.setattr(stepping, "_VALUES_CHECKED", 10)
+    model = Sequential([layers.Conv2D(1, 1, activation="sigmoid", input_shape=(4, 4, 1))])
+    model.compile("sgd", "binary_crossentropy")
+    y = np.zeros((5, 4, 4, 1))
+    y[4, 3, 3] = 2
+    with pytest.raises(ValueError, match="the targets run from 0 to 2"):
+        model._check_labels(y, None, "fit")
+    y[4, 3, 3] = np.nan
+    with pytest.raises(ValueError, match="y is no number in row 4"):
+        model._check_labels(y, None, "fit")
+
+
+def test_reprs_say_what_a_loss_is():
+    assert repr(losses.BinaryCrossentropy()) == "BinaryCrossentropy()"
+    assert repr(losses.BinaryCrossentropy(label_smoothing=0.1)) == (
+        "BinaryCrossentropy(label_smoothing=0.1)"
+    )
