@@ -140,7 +140,8 @@ def _optimizer_state(model: SavableModel, path: str) -> dict[str, np.ndarray]:
         return {}
     state = model.optimizer.get_state()
     # Whoever loads the file will do the same; the rate, perhaps by a schedule, plays no part in it.
-    config = {**model.optimizer.get_config(), "learning_rate": 0.0}
+    config = model.optimizer.get_config()
+    config |= {"learning_rate": 0.0} if "learning_rate" in config else {}
     try:
         type(model.optimizer).from_config(config).set_state(state, model.trainable_weights)
     except Exception as error:

@@ -105,7 +105,8 @@ class _Snapshot:
         model = self._model
         model.set_weights(self._weights)
         for layer, state in zip(model.layers, self._layers, strict=True):
-            layer.set_state(state)
+            with contextlib.suppress(Exception):
+                layer.set_state(state)
         with contextlib.suppress(Exception):
             model.optimizer.set_state(self._optimizer, model.trainable_weights)
         for name, value in self._attributes.items():

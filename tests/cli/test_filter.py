@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fastconv import filter
+from fastconv.cli import filter
 
 
 @pytest.fixture

@@ -172,7 +172,7 @@ def test_a_loss_that_is_no_number_is_a_failure_and_no_best_model(data, here, cap
 
 
 def test_the_best_model_before_a_loss_that_is_no_number_is_kept(data, here, capsys, monkeypatch):
-    from fastconv.training.trainer.trainer import Trainer
+    from fastconv.training.trainer import Trainer
 
     step = Trainer.train_step
 

@@ -52,11 +52,12 @@ class Target:
     def __init__(self, folder: str) -> None:
         import fastconv
         from fastconv import layers, models
+        from fastconv._core import random as random_state
         from fastconv.callbacks import EarlyStopping
         from fastconv.saving.npz import CheckpointError
 
         self.path = os.path.join(folder, "m.npz")
-        self._random, self._load, self._error = fastconv.random, models.load_model, CheckpointError
+        self._random, self._load, self._error = random_state, models.load_model, CheckpointError
         self._stopping = EarlyStopping("loss", patience=5, restore_best_weights=True)
         self._model = models.Sequential([layers.Dense(1, input_shape=(3,), name="dense")])
         self._model.compile(fastconv.optimizers.SGD(0.1, momentum=0.5), "mse", ["auc"])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-FUZZ = Path(__file__).parent / "fuzz"
+FUZZ = Path(__file__).parent
 INPUTS = sorted((FUZZ / "corpus" / "unpack").iterdir())
 sys.path.insert(0, str(FUZZ))
 

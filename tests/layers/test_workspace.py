@@ -235,7 +235,7 @@ def test_requests_of_many_threads_do_not_plan_anew(monkeypatch):
     made = []
     true = fastconv.graph.fusion.ConvPoolPlan
     monkeypatch.setattr(
-        fastconv.fusion, "ConvPoolPlan", lambda *a, **o: made.append(a) or true(*a, **o)
+        fastconv.graph.fusion, "ConvPoolPlan", lambda *a, **o: made.append(a) or true(*a, **o)
     )
     for _ in range(5):
         in_threads(lambda n: model.predict(x, verbose=0), 3)

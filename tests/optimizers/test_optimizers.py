@@ -3,34 +3,10 @@ import json
 import numpy as np
 import pytest
 from keras_reference import import_keras, keras_test
+from optimizer_runs import gradients, new_parameters, run
 
 from fastconv import optimizers
-from fastconv.layers.parameter import Parameter
 from fastconv.optimizers import SGD, Adam, RMSprop, schedules
-
-SHAPES = [(3, 4), (5,), (2, 2, 3, 7), ()]
-
-
-def new_parameters(seed=0):
-    rng = np.random.default_rng(seed)
-    return [Parameter(f"w{n}", rng.normal(size=shape)) for n, shape in enumerate(SHAPES)]
-
-
-def gradients(step):
-    rng = np.random.default_rng(100 + step)
-    # Of very different sizes, so that clipping touches some and epsilon matters for others.
-    return [
-        (rng.normal(size=shape) * 10.0 ** rng.integers(-5, 2, size=shape)).astype(np.float32)
-        for shape in SHAPES
-    ]
-
-
-def run(optimizer, parameters, steps):
-    for step in steps:
-        for parameter, gradient in zip(parameters, gradients(step), strict=True):
-            parameter.gradient = gradient
-        optimizer.apply(parameters)
-
 
 COMMON = [
     {},

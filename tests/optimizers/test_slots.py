@@ -7,8 +7,8 @@ import copy
 import numpy as np
 import pytest
 from keras_reference import import_keras, keras_test
+from optimizer_runs import gradients, new_parameters, run
 from small_models import convnet, photos, same_weights
-from test_optimizers import gradients, new_parameters, run
 
 from fastconv import layers
 from fastconv.models import Sequential, load_model

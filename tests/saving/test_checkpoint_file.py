@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import zipfile
@@ -72,9 +73,9 @@ HOSTILE = {
 
 _LOADING = """
 import sys
-from pathlib import Path
-import fastconv.saving.checkpoint
+import fastconv.models
 from fastconv import models, random
+from fastconv.saving import npz as archive
 from fastconv.saving.npz import CheckpointError
 for path in sys.argv[1:]:
     drawn = random.get_state()
@@ -86,9 +87,8 @@ for path in sys.argv[1:]:
             print(path, "is not named")
     if random.get_state() != drawn:
         print(path, "drew random numbers")
-# Not ru_maxrss, which counts what the process was forked from.
-[peak] = [x for x in Path('/proc/self/status').read_text().splitlines() if x.startswith('VmHWM')]
-print(int(peak.split()[1]) // 1024)
+# Not getrusage: a new program begins with the peak of the one that started it.
+print(int(open("/proc/self/status").read().partition("VmHWM:")[2].split()[0]) // 1024)
 """
 
 
@@ -115,6 +115,7 @@ def _write(path, stack, weights, state=None, **config):
                     np.save(member, array)
 
 
+@pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="Linux tells the peak")
 def test_files_made_to_do_harm_are_refused_in_little_memory(tmp_path):
     """300 MB is what the format's reader promises for files of less than 1 MB."""
     paths = []

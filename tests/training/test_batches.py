@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from fastconv.training.trainer.batches import ArrayBatches, as_batch
-from fastconv.training.trainer.streams import split_validation, stream_of
+
+from fastconv.training.batches import ArrayBatches, as_batch
+from fastconv.training.streams import split_validation, stream_of
 
 X = np.arange(10, dtype=np.float32)[:, None]
 Y = np.arange(10)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from fastconv.training.trainer.fit_arguments import ValidationEpochs
 from small_models import convnet, photos
 
 from fastconv.preprocessing.image import ImageDataGenerator
+from fastconv.training.fit_arguments import ValidationEpochs
 
 X, Y = photos(12)
 

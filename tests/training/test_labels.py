@@ -6,14 +6,6 @@ import unicodedata
 
 import numpy as np
 import pytest
-from fastconv.training.trainer.batches import Batch
-from fastconv.training.trainer.labels import (
-    check_class_weight,
-    check_same_classes,
-    class_indices_of,
-    rows_without_number,
-    weigh_classes,
-)
 from image_folders import write_folder
 from keras_reference import import_keras, keras_test
 from small_models import convnet, photos, same_weights
@@ -21,6 +13,14 @@ from small_models import convnet, photos, same_weights
 from fastconv import layers
 from fastconv.models import Sequential
 from fastconv.preprocessing.image import ImageDataGenerator
+from fastconv.training.batches import Batch
+from fastconv.training.labels import (
+    check_class_weight,
+    check_same_classes,
+    class_indices_of,
+    rows_without_number,
+    weigh_classes,
+)
 
 X = np.zeros((3, 1), np.float32)
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from fastconv.training.trainer.streams import IterableStream, is_batch_iterator, stream_of
 from small_models import convnet, photos, same_weights
 
 from fastconv.callbacks import Callback
+from fastconv.training.streams import IterableStream, is_batch_iterator, stream_of
 
 X, Y = photos(12)
 

@@ -10,7 +10,7 @@ from small_models import convnet, photos
 
 from fastconv import layers, losses, metrics
 from fastconv.models import Sequential
-from fastconv.training.trainer import train_step as stepping
+from fastconv.training import train_step as stepping
 
 X, Y = photos(12)
 
