@@ -37,10 +37,13 @@ def test_a_fence_stops_whoever_crosses_it(before):
     code = (
         "from fences import fenced_empty; import ctypes\n"
         f"a = fenced_empty((5,), 'f4', before={before}); a[:] = 1\n"
-        f"ctypes.c_float.from_address(a.ctypes.data + {-4 if before else 20}).value"
+        "print('inside', ctypes.c_float.from_address(a.ctypes.data).value, flush=True)\n"
+        f"print(ctypes.c_float.from_address(a.ctypes.data + {-4 if before else 20}).value)"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parent, check=False)
-    assert done.returncode < 0
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=Path(__file__).parent, capture_output=True, text=True
+    )
+    assert done.returncode and done.stdout == "inside 1.0\n"
 
 
 def test_what_lies_between_fences_is_memory_like_any_other():
