@@ -12,16 +12,13 @@ import contextlib
 import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
 from .._core.locks import Group, join
 from .._core.memory import aligned_empty
 from .._core.runtime import get_fast_math, get_num_threads
-
-if TYPE_CHECKING:
-    from .base import Layer
 
 Plan = TypeVar("Plan")
 
@@ -102,10 +99,10 @@ class OfWorkspace:
     def __set_name__(self, cls: type, name: str) -> None:
         self._name = name
 
-    def __get__(self, layer: Layer | None, cls: type) -> Any:
+    def __get__(self, layer: Any, cls: type) -> Any:
         return self if layer is None else getattr(layer._workspace, self._name)
 
-    def __set__(self, layer: Layer, value: Any) -> None:
+    def __set__(self, layer: Any, value: Any) -> None:
         setattr(layer._workspace, self._name, bool(value))
 
 

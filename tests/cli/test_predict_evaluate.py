@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from command_runs import write_squares
 
-from fastconv import evaluate, predict, train
+from fastconv.cli import evaluate, predict, train
 from fastconv.models import load_model
 
 

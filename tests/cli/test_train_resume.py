@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from command_runs import start, wait_for, write_squares
 
-from fastconv import train
+from fastconv.cli import train
 from fastconv.models import load_model
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from command_runs import write_squares
 
-from fastconv import train
+from fastconv.cli import train
 from fastconv.models import load_model
 
 

@@ -12,7 +12,8 @@ import tempfile
 import pytest
 from zips import make_zip
 
-from fastconv import check, datasets
+from fastconv import datasets
+from fastconv.cli import check
 from fastconv.datasets import folders, stand_in
 from fastconv.datasets.folders import filled_at_once, place_of
 
@@ -110,7 +111,7 @@ def test_the_main_job_works_without_a_home(tmp_path):
         "PYTHONPATH": os.pathsep.join(os.path.abspath(entry) for entry in sys.path if entry),
     }
     code = (
-        "import sys; from fastconv import train; from fastconv.datasets import stand_in; "
+        "import sys; from fastconv.cli import train; from fastconv.datasets import stand_in; "
         "from fastconv.datasets import dogs_and_cats; dogs_and_cats.ADDRESS = 'http://127.0.0.1:9/';"
         "stand_in.COUNTS = {'train': 8, 'validation': 4}; sys.exit(train.main(sys.argv[1:]))"
     )

@@ -9,7 +9,7 @@ import pytest
 from image_folders import write_folder
 
 import fastconv
-from fastconv import evaluate, predict
+from fastconv.cli import evaluate, predict
 from fastconv.models import load_model
 from fastconv.preprocessing.image import ImageDataGenerator
 from fastconv.preprocessing.image_input import ImageInput

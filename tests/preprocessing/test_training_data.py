@@ -9,7 +9,8 @@ import pytest
 from image_folders import write_folder, write_image
 from zips import make_raw_zip
 
-from fastconv import architectures, check, evaluate, predict, train
+from fastconv import architectures
+from fastconv.cli import check, evaluate, predict, train
 from fastconv.cli.main import main as cli
 from fastconv.models import load_model
 
