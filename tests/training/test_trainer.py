@@ -327,3 +327,19 @@ def test_metric_objects_and_several_metrics():
     assert list(logs) == ["loss", "accuracy", "auc"]
     # Passes have metrics of their own: the user's object is not touched.
     assert auc.result() == 0 and model.evaluate(x, y, verbose=0, return_dict=True) == logs
+
+
+def test_two_trainings_of_one_model_at_once_are_refused():
+    model = convnet()
+    x, y = photos(8)
+    seen = []
+
+    class Again(fastconv.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            with pytest.raises(RuntimeError, match=r"is being trained already.*deepcopy\(model\)"):
+                self.model.fit(x, y, verbose=0)
+            seen.append(epoch)
+
+    model.fit(x, y, epochs=2, verbose=0, callbacks=[Again()])
+    model.fit(x, y, epochs=1, verbose=0)  # once that one has ended
+    assert seen == [0, 1] and model.epochs_done == 1

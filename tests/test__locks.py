@@ -1,0 +1,121 @@
+"""Locks that become one, and that a forked child can take."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from fastconv._locks import Group, Locked, join
+
+
+def held_elsewhere(group):
+    """Whether another thread finds the lock taken."""
+    with ThreadPoolExecutor(1) as pool:
+
+        def look():
+            free = group.root().lock.acquire(blocking=False)
+            if free:
+                group.root().lock.release()
+            return not free
+
+        return pool.submit(look).result(20)
+
+
+def test_groups_that_join_are_one():
+    groups = [Group() for _ in range(4)]
+    join(groups[:2])
+    join(groups[2:])
+    join([groups[1], groups[3]])
+    join(groups)  # again
+    assert len({group.root() for group in groups}) == 1
+    held = groups[0].acquire()
+    assert all(map(held_elsewhere, groups))
+    again = groups[3].acquire()  # by the same thread
+    again.release()
+    assert held_elsewhere(groups[3])
+    held.release()
+    assert not any(map(held_elsewhere, groups))
+
+
+def test_joining_waits_for_whoever_holds_one():
+    first, second = Group(), Group()
+    held, order = second.acquire(), []
+
+    def work():
+        join([first, second])
+        order.append("joined")
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    time.sleep(0.05)
+    assert first.root() is not second.root()
+    assert not held_elsewhere(first)  # nothing in hand while it waits
+    order.append("released")
+    held.release()
+    thread.join(20)
+    assert order == ["released", "joined"] and first.root() is second.root()
+
+
+def test_a_group_that_this_thread_holds_stays_held_when_others_join_it():
+    groups = [Group() for _ in range(3)]
+    held = groups[1].acquire()
+    join(groups)
+    assert all(map(held_elsewhere, groups))
+    held.release()
+    assert not any(map(held_elsewhere, groups))
+
+
+def test_many_threads_join_and_take_groups_at_once():
+    groups, counts = [Group() for _ in range(6)], [0]
+
+    def work(number):
+        for step in range(200):
+            held = groups[(number + step) % 6].acquire()
+            held.release()
+            join([groups[number % 6], groups[(number + 1) % 6]])
+            held = groups[(number * step) % 6].acquire()
+            if held is groups[number % 6].root():
+                counts[0] += 1
+            held.release()
+
+    with ThreadPoolExecutor(6) as pool:
+        for future in [pool.submit(work, number) for number in range(6)]:
+            future.result(60)
+    assert len({group.root() for group in groups}) == 1 and counts[0] > 0
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_child_can_take_what_others_held_and_keeps_what_it_held():
+    other, mine, free = Group(), Group(), Locked()
+    join([other, inside := Group()])
+    ready, done = threading.Event(), threading.Event()
+
+    def hold():
+        held = other.acquire()
+        ready.set()
+        done.wait(60)
+        held.release()
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    ready.wait(20)
+    held = mine.acquire()
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            held_then = (other.root(), inside.root(), free)
+            taken = all(locked.lock.acquire(timeout=10) for locked in held_then)
+            held.release()
+            code = 0 if taken and mine._depth == 0 else 2
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    done.set()
+    thread.join(20)
+    held.release()
