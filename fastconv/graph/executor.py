@@ -136,7 +136,7 @@ class Network:
 
 
 def _is_foreign(stage: fusion.Stage) -> bool:
-    return type(stage).__module__.partition(".")[0] != __package__
+    return type(stage).__module__.partition(".")[0] != __package__.partition(".")[0]
 
 
 def _plain_array(array: Any, layer: Layer, method: str) -> np.ndarray:

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from fastconv._locks import Group, Locked, join
+from fastconv._core.locks import Group, Locked, join
 
 
 def held_elsewhere(group):
