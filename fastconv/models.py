@@ -343,6 +343,9 @@ def load_model(
     `custom_objects` gives classes of your own by name: of the model, its
     layers, initializers, activations, optimizer, loss and metrics.
 
+    The file may come from anywhere: nothing in it is run, and sizes it tells
+    of are compared with the arrays it holds before any memory is taken.
+
     Raises FileNotFoundError, or CheckpointError (a ValueError) for a file that
     is damaged, foreign or newer than this fastconv.
     """
