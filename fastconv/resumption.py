@@ -9,8 +9,8 @@ import warnings
 from . import random
 from .archive import reading
 from .checkpoint_file import CheckpointFile
+from .models import Sequential
 from .run import Run
-from .stepping import BatchModel
 
 # What `fit` and a run set on a model, besides weights and states.
 _ATTRIBUTES = ("_run", "_run_state", "history", "stop_training", "class_names")
@@ -27,7 +27,7 @@ class Resumption:
     on from; nothing is changed.
     """
 
-    def __init__(self, model: BatchModel, path: str | os.PathLike) -> None:
+    def __init__(self, model: Sequential, path: str | os.PathLike) -> None:
         self._drawn = random.get_state()
         self._model = model
         self._file = CheckpointFile(path)
@@ -89,7 +89,7 @@ class Resumption:
 class _Snapshot:
     """A model, its optimizer, a run's callbacks and its data, as they are."""
 
-    def __init__(self, model: BatchModel, run: Run) -> None:
+    def __init__(self, model: Sequential, run: Run) -> None:
         self._model = model
         self._weights = model.get_weights()
         self._layers = [layer.get_state() for layer in model.layers]
