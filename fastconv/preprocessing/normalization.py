@@ -23,8 +23,12 @@ def _function(value: Any, argument: str) -> Callable[[np.ndarray], np.ndarray] |
 
 
 def _measured(value: Any, argument: str) -> np.ndarray | None:
-    """Return a number for each channel, as `fit` measures it, or None."""
-    return None if value is None else np.array(value, np.float32).reshape(1, 1, -1)
+    """Return numbers by channel, (1, 1, channels), as `fit` measures them; or by pixel, or None."""
+    if value is None:
+        return None
+    array = np.array(value, np.float32)
+    by_channel = array.ndim == 0 or array.size == array.shape[-1]
+    return array.reshape(1, 1, -1) if by_channel else array
 
 
 class Normalization:

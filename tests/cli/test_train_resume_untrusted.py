@@ -190,8 +190,8 @@ def test_names_of_metrics_are_words(trained, home, capsys):
 
     model = load_model(trained)
     metric = BinaryAccuracy()
-    metric.name = "$(touch run)"
     model.compile(optimizer="adam", loss="binary_crossentropy", metrics=[metric])
+    metric.name = "$(touch run)"
     before = load_model(trained)
     model._run_state = before._run_state
     model.metadata["training"].update(checkpoint="m.npz", history="h.csv", epochs=2)

@@ -105,9 +105,9 @@ def with_another_value(data: bytes, draw: random.Random) -> bytes:
     chosen = draw.randrange(2)
     try:
         tree = json.loads(texts[chosen])
+        places = list(_places(tree))
     except (ValueError, RecursionError):
         return data
-    places = list(_places(tree))
     if not places:
         return data
     holder, key = draw.choice(places)
@@ -125,10 +125,9 @@ def with_another_value(data: bytes, draw: random.Random) -> bytes:
 
 def _places(tree: object) -> Iterator[tuple[Any, Any]]:
     """Yield (list or dict, index or key) of every value in a tree of JSON."""
-    items = tree.items() if isinstance(tree, dict) else enumerate(tree)
-    for key, value in items:
-        yield tree, key
-        if isinstance(value, (dict, list)):
+    if isinstance(tree, (dict, list)):
+        for key, value in tree.items() if isinstance(tree, dict) else enumerate(tree):
+            yield tree, key
             yield from _places(value)
 
 
