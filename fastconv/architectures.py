@@ -18,7 +18,7 @@ from typing import Any
 from . import optimizers
 from .callbacks import Callback, EarlyStopping, ModelCheckpoint
 from .layers import Conv2D, Dense, Dropout, Flatten, Layer, MaxPooling2D
-from .models.sequential import Sequential
+from .models import Sequential
 
 #: Arguments of ImageDataGenerator: how the chapter varies its photographs.
 AUGMENTATION: Mapping[str, Any] = MappingProxyType(

@@ -15,7 +15,8 @@ PARENT = """
     import os, sys, threading
     import numpy as np
     import fastconv
-    from fastconv import layers, models, ops, runtime
+    from fastconv import layers, models, ops
+    from fastconv._core import runtime
 
     fastconv.set_num_threads(2)
     rng = np.random.default_rng(0)

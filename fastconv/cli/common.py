@@ -227,7 +227,7 @@ def use_threads(arguments: argparse.Namespace) -> None:
 
 def load_model(path: str) -> Any:
     """Return the model in a file; a wrong path is a mistake, a bad file a failure."""
-    from ..models.sequential import load_model
+    from ..models import load_model
 
     try:
         return load_model(path)

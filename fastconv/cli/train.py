@@ -192,11 +192,9 @@ def _saved_model(arguments: argparse.Namespace) -> tuple[Any, dict[str, Any], An
     """
     if arguments.resume is None:
         return None, {}, None
-    from . import last_state as _last_state
-    from . import run_files as _run_files
-    from . import train_settings as _train_settings
+    from . import last_state, run_files, train_settings
 
-    found = _last_state.load_state(arguments)
+    found = last_state.load_state(arguments)
     if found is None:
         print("Nothing to go on with is here: a new run")
         arguments.resume = None
@@ -210,8 +208,8 @@ def _saved_model(arguments: argparse.Namespace) -> tuple[Any, dict[str, Any], An
             "model.fit(..., resume_from=...)"
         )
     said = _said(arguments, CHANGEABLE, given_only=True)
-    saved = _train_settings.check_saved(saved, where, said)
-    _train_settings.check_model(model, saved, where)
+    saved = train_settings.check_saved(saved, where, said)
+    train_settings.check_model(model, saved, where)
     for name, value in _said(arguments, FIXED, given_only=True).items():
         if value != saved[name]:
             option = name.replace("_", "-")
@@ -220,11 +218,11 @@ def _saved_model(arguments: argparse.Namespace) -> tuple[Any, dict[str, Any], An
                 f"--{option} out, or start anew without --resume"
             )
     settings = {**saved, **said}
-    _run_files.check_inside(settings, said, path)
+    run_files.check_inside(settings, said, path)
     if path != arguments.resume:
         print(f"Going on with {path}, after epoch {model.epochs_done}")
         arguments.resume = path
-    return model, settings, _run_files.Resumed(path, saved)
+    return model, settings, run_files.Resumed(path, saved)
 
 
 def _said(

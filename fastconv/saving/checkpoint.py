@@ -31,7 +31,7 @@ from .. import losses, metrics, optimizers
 from .._core import random
 from .._core.json_values import dumps, free_name, part
 from .._version import __version__
-from . import npz as archive
+from . import npz
 from .checkpoint_file import FORMAT, CheckpointFile
 from .model import SavableModel
 from .npz import CheckpointError
@@ -57,14 +57,14 @@ def save_model(model: SavableModel, path: str | os.PathLike, overwrite: bool = T
     path = _checked_target(model, path, overwrite)
     with model._lock:
         slots = _optimizer_state(model, path)
-        archive.write(path, _contents(model, {**slots, **_state(model, with_run=bool(slots))}))
+        npz.write(path, _contents(model, {**slots, **_state(model, with_run=bool(slots))}))
 
 
 def save_weights(model: SavableModel, path: str | os.PathLike, overwrite: bool = True) -> None:
     """Write architecture and weights, atomically; `path` must end in ".npz"."""
     path = _checked_target(model, path, overwrite)
     with model._lock:
-        archive.write(path, _contents(model, {}))
+        npz.write(path, _contents(model, {}))
 
 
 def load_weights(model: SavableModel, path: str | os.PathLike) -> None:

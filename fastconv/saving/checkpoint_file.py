@@ -11,7 +11,7 @@ import numpy as np
 
 from .._core.json_values import TAGS, loads, part
 from .._version import __version__
-from . import npz as archive
+from . import npz
 from .model import SavableModel
 from .npz import CheckpointError, reading
 
@@ -33,7 +33,7 @@ class CheckpointFile:
 
     def __init__(self, path: str | os.PathLike) -> None:
         self.path = os.fsdecode(path)
-        self.arrays = archive.read(self.path)
+        self.arrays = npz.read(self.path)
         with reading(self.path):
             self._check_format()
             # Files without a list of members are of fastconv's first version, which had one tag.

@@ -21,7 +21,7 @@ ARRAYS = {"x": np.arange(5.0)}
 _ENDLESS = """
 import sys
 import numpy as np
-from fastconv import archive
+from fastconv.saving import npz as archive
 arrays = {"x": np.zeros(3_000_000)}
 while True:
     archive.write(sys.argv[1], arrays)
@@ -129,7 +129,7 @@ def test_a_full_disk_is_named_and_leaves_the_old_file(tmp_path):
     code = """
 import resource, signal, sys
 import numpy as np
-from fastconv import archive
+from fastconv.saving import npz as archive
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 try:

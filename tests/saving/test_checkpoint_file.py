@@ -73,9 +73,8 @@ HOSTILE = {
 
 _LOADING = """
 import sys
-import fastconv.models
-from fastconv import models, random
-from fastconv.saving import npz as archive
+from fastconv import models
+from fastconv._core import random
 from fastconv.saving.npz import CheckpointError
 for path in sys.argv[1:]:
     drawn = random.get_state()
