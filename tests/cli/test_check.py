@@ -41,7 +41,7 @@ def test_a_sound_data_set(data, capsys):
     assert "width: 30 to 30 pixels, median 30" in output
     assert output.endswith("Nothing needs you.\n")
     assert main([str(data / "train")]) == 0
-    assert cli.main(["check", str(data)]) == 0
+    assert cli(["check", str(data)]) == 0
 
 
 def test_json(data, capsys):
