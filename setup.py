@@ -13,7 +13,8 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
 SOURCES = Path("pyx/_fastconv")
-KERNELS = sorted(path.stem for path in SOURCES.glob("*.pyx") if path.stem != "cpu")
+COMMON_MODULES = ("cpu", "structs")  # the same on every level
+KERNELS = sorted({path.stem for path in SOURCES.glob("*.pyx")} - set(COMMON_MODULES))
 SHARED = "_fastconv._shared"
 COMMON = ["-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast", "-g0"]
 LEVELS = {"baseline": []}
@@ -150,7 +151,7 @@ def extensions() -> list[Extension]:
                     extra_compile_args=[*COMMON, *flags],
                     extra_link_args=[*STRIP],
                 )
-                for name in (KERNELS if level else ("cpu",))
+                for name in (KERNELS if level else COMMON_MODULES)
             ],
             include_path=["pyx"],
             build_dir=f"build/cython/{level or 'common'}",

@@ -143,7 +143,7 @@ class GatedPool:
             pool_size=pooling.pool_size,
             strides=pooling.strides,
             padding=pooling.padding,
-            gated=True,
+            relu_input=True,
             owner=pooling.label,
         )
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ._validation import positive_integer
 
-KERNEL_API = 9
+KERNEL_API = 10
 """The kernels' calling convention that this source was written for."""
 
 # OpenMP ends the process, without a word, where it cannot make so many threads.

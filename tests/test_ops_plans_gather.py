@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from oracle import fields_of
 
 from fastconv import reference
 from fastconv.ops.plans.gather import STAGE_BYTES, STRIP_BYTES, STRIP_PIXELS, plan_gather
@@ -13,8 +14,9 @@ from fastconv.ops.plans.gather import STAGE_BYTES, STRIP_BYTES, STRIP_PIXELS, pl
 
 def follow(gather, image):
     """Return, for each output of the grid, the source values in the order of the weights."""
-    height, width, channels, top, left, padded_width, direct = gather.strip
-    if direct:
+    height, width, channels = gather.source
+    (top, left), padded_width = gather.before, gather.padded_width
+    if gather.in_place:
         memory = image.reshape(-1)
         row_width = width
     else:
@@ -24,7 +26,8 @@ def follow(gather, image):
         memory = np.ascontiguousarray(padded[:rows, :padded_width]).reshape(-1)
         assert memory.size == gather.scratch_size(gather.rows)
         row_width = padded_width
-    row_stride, column_stride = gather.grid[2:4]
+    grid = fields_of("Grid", gather.grid)
+    row_stride, column_stride = grid["row_stride"], grid["column_stride"]
     values = []
     for row in range(gather.rows):
         for column in range(gather.columns):
@@ -75,7 +78,7 @@ def plain(image=(10, 10, 4), size=3, offset=0, groups=1):
 
 def test_neighbouring_columns_are_one_run():
     gather = plain()
-    assert gather.direct and gather.run_length == 12
+    assert gather.in_place and gather.run_length == 12
     assert gather.run_offset.tolist() == [0, 40, 80]
     assert gather.scratch_size(5) == 1
     assert plain(groups=2).run_length == 2
@@ -83,7 +86,7 @@ def test_neighbouring_columns_are_one_run():
 
 def test_padding_needs_a_copy():
     gather = plain(offset=-1)
-    assert not gather.direct
+    assert not gather.in_place
     assert gather.line == 10 * 4
     assert gather.scratch_size(2) == (2 - 1 + 3) * gather.line
 

@@ -11,9 +11,10 @@ from importlib.machinery import PathFinder
 from types import SimpleNamespace
 
 from . import cpu
+from . import structs as structs
 
 # Raised whenever a kernel's signature changes, so that a stale build is noticed.
-KERNEL_API = 9
+KERNEL_API = 10
 _MODULES = (
     "conv",
     "conv_gradient",

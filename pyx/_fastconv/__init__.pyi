@@ -11,6 +11,7 @@ from . import fused as fused
 from . import optim as optim
 from . import pool as pool
 from . import sparse as sparse
+from . import structs as structs
 from . import winograd as winograd
 from . import winograd_gradient as winograd_gradient
 from . import winograd_narrow as winograd_narrow

@@ -8,15 +8,15 @@ is written there, and then copied where it belongs.  `conv.pyx` says what a gath
 from libc.stddef cimport ptrdiff_t
 from libc.string cimport memcpy
 
-from _fastconv._gather cimport Grid, gather_panels, gather_tiles
+from _fastconv._gather cimport gather_panels, gather_tiles
 from _fastconv._tiles cimport lanes, prefetch, real
-from _fastconv._window cimport Strip, panel_count, panel_vectors
+from _fastconv._window cimport panel_count, panel_vectors
+from _fastconv.structs cimport Grid, PaddedImage
 
 
-cdef inline void gather_block(const Grid* g, const Strip* s, const real* base,
-                              const real* packed, const real* bias,
-                              const ptrdiff_t* run_offset, int column, int count,
-                              real* stage) noexcept nogil:
+cdef inline void gather_block(const Grid* g, const PaddedImage* s, const real* base,
+                              const real* packed, const real* bias, const ptrdiff_t* run_offset,
+                              int column, int count, real* stage) noexcept nogil:
     """All panels over `count` outputs from `column` of a row on.
 
     Without groups the last panel comes first.  It stores whole vectors, the end of one
@@ -37,7 +37,7 @@ cdef inline void gather_block(const Grid* g, const Strip* s, const real* base,
                   column, count, False)
 
 
-cdef inline void gather_staged(const Grid* g, const Strip* s, const real* base,
+cdef inline void gather_staged(const Grid* g, const PaddedImage* s, const real* base,
                                const real* packed, const real* bias, real* out_base,
                                ptrdiff_t target_line, ptrdiff_t target_step,
                                const ptrdiff_t* run_offset, int rows, real* stage,

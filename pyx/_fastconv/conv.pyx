@@ -26,37 +26,26 @@ from cython.parallel cimport parallel, prange, threadid
 from libc.stddef cimport ptrdiff_t
 from libc.string cimport memset
 
-from _fastconv._gather cimport Grid, gather_panels, gather_tiles, grid_of
-from _fastconv._positions cimport Positions, gather_positions
+from _fastconv._gather cimport gather_panels, gather_tiles
+from _fastconv._positions cimport gather_positions
 from _fastconv._stage cimport gather_staged
 from _fastconv._tiles cimport (
     DOT_COLUMNS, DOT_ROWS, LANES_F32, LANES_F64, NARROW_TILE_ROWS, TILE_ROWS, conv_dots,
     copy_pixels, float_mode, flush_denormals, lanes, overlap_add, prefetch, real, restore_denormals,
     turn, zero_pixels,
 )
-from _fastconv._window cimport (
-    Strip, load_strip, padded_channels, panel_count, panel_vectors, strip_of,
-)
+from _fastconv._window cimport load_strip, padded_channels, panel_count, panel_vectors
 from _fastconv._work cimport Work, next_task, share_work
+from _fastconv.structs cimport BatchTiles, Grid, OverlapAdd, PaddedImage, load_struct
 
 # By the character of a dtype: to make the name of one takes NumPy as long as a small layer takes.
 LANES = {"f": LANES_F32, "d": LANES_F64}
 TILE, NARROW_TILE = TILE_ROWS, NARROW_TILE_ROWS
 
-cdef struct Overlap:
-    # A kernel's columns as lanes: how a row of sums becomes a row of outputs.
-    int kernel_columns
-    int channels          # of a group of the target
-    int stride            # columns of the target from one pixel of sums to the next
-    int column            # of the sums that reach the target's first pixel by `kernel_column`
-    int kernel_column
-    int rows              # of sums that the stage holds
-
-
-cdef void gather_clipped(const Grid* g, const Strip* s, const real* base, const real* weights,
-                         int vectors, const real* bias, int channels, real* out_base,
-                         const ptrdiff_t* run_offset, const int* run_row, int first,
-                         int last) noexcept nogil:
+cdef void gather_clipped(const Grid* g, const PaddedImage* s, const real* base,
+                         const real* weights, int vectors, const real* bias, int channels,
+                         real* out_base, const ptrdiff_t* run_offset, const int* run_row,
+                         int first, int last) noexcept nogil:
     """The same row by row, each without the runs that are nothing but padding there."""
     cdef int row, begin, end, source
     cdef ptrdiff_t target_line = <ptrdiff_t> g.target_row_step * g.target_width * g.target_channels
@@ -75,7 +64,7 @@ cdef void gather_clipped(const Grid* g, const Strip* s, const real* base, const 
                      target_line, target_step, run_offset + begin, end - begin, 0, g.columns, 0)
 
 
-cdef void gather_dots(const Grid* g, const Strip* s, const real* base, const real* weights,
+cdef void gather_dots(const Grid* g, const PaddedImage* s, const real* base, const real* weights,
                       const real* bias, real* out_base, const ptrdiff_t* run_offset,
                       int count) noexcept nogil:
     """Few outputs of a pixel and group, as dot products: vectors run along the reduction.
@@ -125,11 +114,10 @@ cdef void clear_rows(const Grid* g, real* target, int first, int last) noexcept 
     memset(target + begin * line, 0, <size_t> ((end - begin) * line) * sizeof(real))
 
 
-cdef void gather_strip(const Grid* g, const Strip* s, const real* image, const real* packed,
+cdef void gather_strip(const Grid* g, const PaddedImage* s, const real* image, const real* packed,
                        const real* bias, real* target, const ptrdiff_t* run_offset,
-                       const int* run_row, int first, int last, int first_panel,
-                       int last_panel, real* scratch, real* stage,
-                       int stage_pixels) noexcept nogil:
+                       const int* run_row, int first, int last, int first_panel, int last_panel,
+                       real* scratch, real* stage, int stage_pixels) noexcept nogil:
     """Rows [first, last) of the grid, panels [first_panel, last_panel) of all groups."""
     cdef int panels = panel_count(g.target_group, packed)
     cdef int index, group, start
@@ -162,7 +150,7 @@ cdef void gather_strip(const Grid* g, const Strip* s, const real* image, const r
     else:
         gather_panels(g, s, base, packed, bias, out_base, target_line, target_step, run_offset,
                       first_panel, last_panel, 0, (last - first) * g.columns,
-                      g.fetches != 0 and last_panel - first_panel > 1)
+                      g.prefetches != 0 and last_panel - first_panel > 1)
 
 
 def gather(const real[:, :, :, ::1] source,        # IN (images, height, width, channels)
@@ -171,16 +159,18 @@ def gather(const real[:, :, :, ::1] source,        # IN (images, height, width, 
            real[:, :, :, ::1] target,              # OUT
            const ptrdiff_t[::1] run_offset,        # IN, in values from an output's base
            const int[::1] run_row,                 # IN, in padded rows from an output's first
-           const int[::1] strip,                   # IN the fields of Strip but row_step
-           const int[::1] grid,                    # IN the fields of Grid
+           bytes padded_image,                     # IN PaddedImage
+           bytes grid,                             # IN Grid
            int strip_rows, int splits,             # of the panels
            real[:, ::1] scratch,                   # SCRATCH one row a thread
            real[:, ::1] stage,                     # SCRATCH one row a thread
            int stage_pixels,                       # that `stage` holds; 0: write in place
            int num_threads):
     """target = [relu](bias + sum over taps of source), on the grid's positions."""
-    cdef Strip s = strip_of(strip)
-    cdef Grid g = grid_of(grid)
+    cdef PaddedImage s
+    load_struct(padded_image, &s, sizeof(s))
+    cdef Grid g
+    load_struct(grid, &g, sizeof(g))
     cdef int strips = (g.rows + strip_rows - 1) // strip_rows
     cdef int panels = g.groups * panel_count(g.target_group, &packed[0])
     cdef ptrdiff_t tasks = source.shape[0] * strips * splits
@@ -210,20 +200,20 @@ def gather_images(const real[:, :, :, ::1] source,     # IN (images, height, wid
                   const real[::1] bias,                # IN (padded channels)
                   real[:, :, :, ::1] target,           # OUT
                   const ptrdiff_t[::1] row_offset,     # IN, in values, of the kernel's rows
-                  const int[::1] strip,                # IN the fields of Strip but row_step
-                  const int[::1] grid,                 # IN the fields of Grid
-                  const int[::1] positions,            # IN the fields of Positions but image_step
+                  bytes padded_image,                  # IN PaddedImage
+                  bytes grid,                          # IN Grid
+                  bytes tiles,                         # IN BatchTiles
                   ptrdiff_t image_step,
                   int strip_rows, int splits,          # of the panels
                   real[:, ::1] scratch,                # SCRATCH one row a thread
                   int num_threads):
     """The same for small images, tiles of one output of several images."""
-    cdef Strip s = strip_of(strip)
-    cdef Grid g = grid_of(grid)
-    cdef Positions p
-    p.first_row, p.first_column, p.taps, p.images = (
-        positions[0], positions[1], positions[2], positions[3])
-    p.image_step = image_step
+    cdef PaddedImage s
+    load_struct(padded_image, &s, sizeof(s))
+    cdef Grid g
+    load_struct(grid, &g, sizeof(g))
+    cdef BatchTiles p
+    load_struct(tiles, &p, sizeof(p))
     cdef int strips = (g.rows + strip_rows - 1) // strip_rows, images = source.shape[0]
     cdef int panels = panel_count(g.target_group, &packed[0]), first, split, image
     cdef ptrdiff_t target_image = target.shape[1] * target.shape[2] * target.shape[3], task
@@ -237,7 +227,7 @@ def gather_images(const real[:, :, :, ::1] source,     # IN (images, height, wid
             split = <int> (task % splits)
             image = <int> (task // splits // strips) * p.images
             first = <int> (task // splits % strips) * strip_rows
-            gather_positions(&g, &s, &p, &source[image, 0, 0, 0], &packed[0], &bias[0],
+            gather_positions(&g, &s, &p, image_step, &source[image, 0, 0, 0], &packed[0], &bias[0],
                              &target[image, 0, 0, 0], target_image, &row_offset[0],
                              min(p.images, images - image), first,
                              min(first + strip_rows, g.rows), split * panels // splits,
@@ -245,10 +235,10 @@ def gather_images(const real[:, :, :, ::1] source,     # IN (images, height, wid
         restore_denormals(mode)
 
 
-cdef void overlap_strip(const Grid* g, const Strip* s, const Overlap* o, const real* image,
-                        const real* packed, const real* zeros, real* target, int width,
-                        const ptrdiff_t* run_offset, int first, int last, real* scratch,
-                        real* stage) noexcept nogil:
+cdef void overlap_strip(const Grid* g, const PaddedImage* s, const OverlapAdd* o,
+                        const real* image, const real* packed, const real* zeros, real* target,
+                        int width, const ptrdiff_t* run_offset, int first, int last, real* scratch,
+                        real* stage, int stage_rows) noexcept nogil:
     """Rows [first, last) of the grid, all columns of the target."""
     cdef int panels = g.groups * panel_count(g.target_group, packed)
     cdef ptrdiff_t pixel = g.target_channels, line = g.columns * pixel
@@ -257,7 +247,7 @@ cdef void overlap_strip(const Grid* g, const Strip* s, const Overlap* o, const r
     cdef const real* base = load_strip(
         s, image, first * g.row_stride, (last - first - 1) * g.row_stride + g.reach, scratch)
     while row < last:
-        some = min(o.rows, last - row)
+        some = min(stage_rows, last - row)
         gather_panels(g, s, base + <ptrdiff_t> (row - first) * g.row_stride * s.row_step, packed,
                       zeros, stage, line, pixel, run_offset, 0, panels, 0, some * g.columns,
                       False)
@@ -273,19 +263,20 @@ def gather_overlapping(const real[:, :, :, ::1] source,   # IN (images, height, 
                        const real[::1] zeros,             # IN (groups * padded lanes)
                        real[:, :, :, ::1] target,         # OUT
                        const ptrdiff_t[::1] run_offset,   # IN, as for `gather`
-                       const int[::1] strip,              # IN the fields of Strip but row_step
-                       const int[::1] grid,               # IN the fields of Grid
-                       const int[::1] overlap,            # IN the fields of Overlap
-                       int strip_rows,
+                       bytes padded_image,                # IN PaddedImage
+                       bytes grid,                        # IN Grid
+                       bytes overlap,                     # IN OverlapAdd
+                       int strip_rows, int stage_rows,    # of sums that `stage` holds
                        real[:, ::1] scratch,              # SCRATCH one row a thread
                        real[:, ::1] stage,                # SCRATCH one row a thread
                        int num_threads):
     """target = sum over taps of source, the kernel's columns being lanes."""
-    cdef Strip s = strip_of(strip)
-    cdef Grid g = grid_of(grid)
-    cdef Overlap o
-    o.kernel_columns, o.channels, o.stride = overlap[0], overlap[1], overlap[2]
-    o.column, o.kernel_column, o.rows = overlap[3], overlap[4], overlap[5]
+    cdef PaddedImage s
+    load_struct(padded_image, &s, sizeof(s))
+    cdef Grid g
+    load_struct(grid, &g, sizeof(g))
+    cdef OverlapAdd o
+    load_struct(overlap, &o, sizeof(o))
     cdef int strips = (g.rows + strip_rows - 1) // strip_rows, width = target.shape[2], first
     cdef ptrdiff_t task, image, tasks = source.shape[0] * strips
     cdef Work work
@@ -301,7 +292,7 @@ def gather_overlapping(const real[:, :, :, ::1] source,   # IN (images, height, 
             overlap_strip(&g, &s, &o, &source[image, 0, 0, 0], &packed[0], &zeros[0],
                           &target[image, 0, 0, 0], width, &run_offset[0], first,
                           min(first + strip_rows, g.rows), &scratch[threadid(), 0],
-                          &stage[threadid(), 0])
+                          &stage[threadid(), 0], stage_rows)
         restore_denormals(mode)
 
 

@@ -15,16 +15,15 @@ from libc.stdint cimport uint8_t
 from _fastconv._tiles cimport (
     conv_pool_row, float_mode, flush_denormals, lanes, real, restore_denormals,
 )
-from _fastconv._window cimport (
-    Block, Strip, block_of, load_strip, panel_count, panel_vectors, strip_of,
-)
+from _fastconv._window cimport load_strip, panel_count, panel_vectors
 from _fastconv._work cimport Work, next_task, share_work
+from _fastconv.structs cimport ConvPool, PaddedImage, load_struct
 
 
-cdef void forward_strip(const Block* b, const Strip* s, const real* image, const real* packed,
-                        const real* bias, real* y, uint8_t* winners,
-                        const ptrdiff_t* run_offset, int runs, int run_length, int first,
-                        int last, real* scratch) noexcept nogil:
+cdef void forward_strip(const ConvPool* b, const PaddedImage* s, const real* image,
+                        const real* packed, const real* bias, real* y, uint8_t* winners,
+                        const ptrdiff_t* run_offset, int runs, int run_length, int first, int last,
+                        real* scratch) noexcept nogil:
     cdef int panel, start, vectors, row
     cdef ptrdiff_t line = 2 * b.row_stride * s.row_step
     cdef ptrdiff_t right = <ptrdiff_t> b.column_stride * s.channels
@@ -49,13 +48,15 @@ def forward(const real[:, :, :, ::1] x,             # IN
             const real[::1] bias,                   # IN (padded filters)
             real[:, :, :, ::1] y,                   # OUT pooled
             uint8_t[:, :, :, ::1] winners,          # OUT pooled, or None
-            const ptrdiff_t[::1] run_offset, const int[::1] strip, const int[::1] block,
+            const ptrdiff_t[::1] run_offset, bytes padded_image, bytes pooled,
             int run_length, int strip_rows,
             real[:, ::1] scratch,                   # SCRATCH one row a thread
             int num_threads):
     """y = max over 2x2 windows of relu(conv(x) + bias); winners says which pixel it was."""
-    cdef Strip s = strip_of(strip)
-    cdef Block b = block_of(block)
+    cdef PaddedImage s
+    load_struct(padded_image, &s, sizeof(s))
+    cdef ConvPool b
+    load_struct(pooled, &b, sizeof(b))
     cdef int strips = (b.rows + strip_rows - 1) // strip_rows
     cdef ptrdiff_t task, size = <ptrdiff_t> b.rows * b.columns * b.filters
     cdef uint8_t* winner = NULL if winners is None else &winners[0, 0, 0, 0]

@@ -7,7 +7,7 @@ def pool(
     x: np.ndarray,
     y: np.ndarray,
     winners: np.ndarray | None,
-    fields: np.ndarray,
+    fields: bytes,
     num_threads: int,
 ) -> None: ...
 def pool_gradient(
@@ -15,16 +15,16 @@ def pool_gradient(
     winners: np.ndarray | None,
     x: np.ndarray | None,
     dx: np.ndarray,
-    fields: np.ndarray,
+    fields: bytes,
     num_threads: int,
 ) -> None: ...
 def shares(
     dy: np.ndarray,
     y: np.ndarray | None,
     out: np.ndarray,
-    fields: np.ndarray,
+    fields: bytes,
     num_threads: int,
 ) -> None: ...
 def max_scatter(
-    dy: np.ndarray, x: np.ndarray, dx: np.ndarray, fields: np.ndarray, num_threads: int
+    dy: np.ndarray, x: np.ndarray, dx: np.ndarray, fields: bytes, num_threads: int
 ) -> None: ...

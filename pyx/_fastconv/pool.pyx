@@ -19,26 +19,13 @@ from libc.stdint cimport uint8_t
 
 from _fastconv._tiles cimport float_mode, flush_denormals, lanes, real, restore_denormals
 from _fastconv._work cimport Work, next_task, share_work
+from _fastconv.structs cimport Pool, load_struct
 
 cdef extern from "simd/pool.h" nogil:
     const int MAX "FC_MAX"
     const int AVERAGE "FC_AVERAGE"
     const int L2 "FC_L2"
     const int NO_WINNER "FC_NO_WINNER"
-    ctypedef struct Pool "fc_pool":
-        int kind
-        int height
-        int width
-        int channels
-        int rows
-        int columns
-        int window_rows
-        int window_columns
-        int row_stride
-        int column_stride
-        int top
-        int left
-        int gated
 
     void fc_pool_row_f32(const Pool*, const float*, float*, uint8_t*, int) noexcept
     void fc_pool_row_f64(const Pool*, const double*, double*, uint8_t*, int) noexcept
@@ -84,10 +71,11 @@ cdef inline void share_row(const Pool* p, const real* dy, const real* y, real* s
 def pool(const real[:, :, :, ::1] x,        # IN
          real[:, :, :, ::1] y,              # OUT
          uint8_t[:, :, :, ::1] winners,     # OUT like y, or None; max pooling alone
-         const int[::1] fields,             # IN the fields of Pool
+         bytes fields,                      # IN Pool
          int num_threads):
     """y = x pooled over each window."""
-    cdef Pool p = pool_of(fields)
+    cdef Pool p
+    load_struct(fields, &p, sizeof(p))
     cdef uint8_t* kept = NULL if winners is None else &winners[0, 0, 0, 0]
     cdef ptrdiff_t line = <ptrdiff_t> p.columns * p.channels
     cdef ptrdiff_t rows = x.shape[0] * p.rows, row, task
@@ -126,10 +114,11 @@ def pool_gradient(const real[:, :, :, ::1] dy,          # IN; but for max: the r
                   const uint8_t[:, :, :, ::1] winners,  # IN like dy; max pooling alone
                   const real[:, :, :, ::1] x,           # IN; L2 pooling alone
                   real[:, :, :, ::1] dx,                # OUT
-                  const int[::1] fields,                # IN the fields of Pool
+                  bytes fields,                         # IN Pool
                   int num_threads):
     """dx = gradient of the pooled sum weighted with dy."""
-    cdef Pool p = pool_of(fields)
+    cdef Pool p
+    load_struct(fields, &p, sizeof(p))
     cdef const uint8_t* kept = NULL if winners is None else &winners[0, 0, 0, 0]
     cdef const real* source = &dx[0, 0, 0, 0] if x is None else &x[0, 0, 0, 0]
     cdef ptrdiff_t x_size = <ptrdiff_t> p.height * p.width * p.channels
@@ -156,10 +145,11 @@ def pool_gradient(const real[:, :, :, ::1] dy,          # IN; but for max: the r
 def shares(const real[:, :, :, ::1] dy,       # IN
            const real[:, :, :, ::1] y,        # IN; L2 pooling alone
            real[:, :, :, ::1] out,            # OUT
-           const int[::1] fields,             # IN the fields of Pool
+           bytes fields,                      # IN Pool
            int num_threads):
     """out = dy / pixels of the window (average), or dy / y, 0 where y is (L2)."""
-    cdef Pool p = pool_of(fields)
+    cdef Pool p
+    load_struct(fields, &p, sizeof(p))
     cdef ptrdiff_t line = <ptrdiff_t> p.columns * p.channels
     cdef ptrdiff_t rows = dy.shape[0] * p.rows, row, task
     cdef const real* norm = &dy[0, 0, 0, 0] if y is None else &y[0, 0, 0, 0]
@@ -200,7 +190,7 @@ cdef void scatter_window(const Pool* p, const real* x, const real* dy, real* dx,
                     best[c] = v[c]
                     where[c] = at
     for c in range(channels):
-        if not p.gated or best[c] > 0:
+        if not p.relu_input or best[c] > 0:
             dx[where[c] + c] += dy[c]
 
 
@@ -220,10 +210,11 @@ cdef void scatter_task(const Pool* p, const real* x, const real* dy, real* dx,
 def max_scatter(const real[:, :, :, ::1] dy,    # IN
                 const real[:, :, :, ::1] x,     # IN
                 real[:, :, :, ::1] dx,          # OUT
-                const int[::1] fields,          # IN the fields of Pool
+                bytes fields,                   # IN Pool
                 int num_threads):
     """dx = gradient of max pooling over windows of any size; a task owns its channels."""
-    cdef Pool p = pool_of(fields)
+    cdef Pool p
+    load_struct(fields, &p, sizeof(p))
     cdef int blocks = (p.channels + CHANNELS - 1) // CHANNELS
     cdef ptrdiff_t task
     cdef int start
@@ -238,13 +229,3 @@ def max_scatter(const real[:, :, :, ::1] dy,    # IN
                 &p, &x[task // blocks, 0, 0, start], &dy[task // blocks, 0, 0, start],
                 &dx[task // blocks, 0, 0, start], min(CHANNELS, p.channels - start))
         restore_denormals(mode)
-
-
-cdef Pool pool_of(const int[::1] fields):
-    cdef Pool p
-    p.kind, p.height, p.width, p.channels = fields[0], fields[1], fields[2], fields[3]
-    p.rows, p.columns, p.window_rows, p.window_columns = (
-        fields[4], fields[5], fields[6], fields[7])
-    p.row_stride, p.column_stride, p.top, p.left = fields[8], fields[9], fields[10], fields[11]
-    p.gated = fields[12]
-    return p

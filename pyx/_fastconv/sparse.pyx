@@ -23,8 +23,9 @@ from libc.stdint cimport int32_t, uint8_t, uint64_t
 from libc.string cimport memcpy, memset
 
 from _fastconv._tiles cimport float_mode, flush_denormals, lanes, real, restore_denormals, turn
-from _fastconv._window cimport Block, Slab, Strip, block_of, load_strip, slab_of, strip_of
+from _fastconv._window cimport load_strip
 from _fastconv._work cimport Work, next_task, share_work, wait_for_all
+from _fastconv.structs cimport ConvPool, PaddedImage, WeightBlock, load_struct
 
 cdef extern from "simd/sparse.h" nogil:
     const int SLAB_VECTORS "FC_SLAB_VECTORS"
@@ -60,13 +61,13 @@ LIST_ROOM = ROOM
 fc_fill_front()
 
 
-cdef inline int line_vectors(const Block* b, const real* kind) noexcept nogil:
+cdef inline int line_vectors(const ConvPool* b, const real* kind) noexcept nogil:
     return (b.line + lanes(kind) - 1) // lanes(kind)
 
 
 # ---- kernel gradient ----
 
-cdef void list_rows(const Block* b, const real* dy, const uint8_t* winners, int filters,
+cdef void list_rows(const ConvPool* b, const real* dy, const uint8_t* winners, int filters,
                     const int32_t* origin, const int32_t* shift, int positions, int capacity,
                     int32_t* offsets, real* gradients, int32_t* counts,
                     real* totals) noexcept nogil:
@@ -100,7 +101,7 @@ cdef void collect(int lines, int vectors, const real* x, ptrdiff_t x_line, const
         fc_collect_f64(lines, vectors, x, x_line, offset, g, count, sums, sums_line)
 
 
-cdef void collect_rows(const Block* b, int filters, const real* base, ptrdiff_t row_step,
+cdef void collect_rows(const ConvPool* b, int filters, const real* base, ptrdiff_t row_step,
                        int capacity, const int32_t* offsets, const real* gradients,
                        const int32_t* counts, real* sums) noexcept nogil:
     """Add all lists to the filters' sums (kernel rows, padded line)."""
@@ -123,11 +124,11 @@ cdef void collect_rows(const Block* b, int filters, const real* base, ptrdiff_t 
         row += lines
 
 
-cdef void kernel_gradient_part(const Block* b, const Strip* s, const real* x, const real* dy,
-                               const uint8_t* winners, int filters, const int32_t* origin,
-                               const int32_t* shift, ptrdiff_t first, ptrdiff_t last,
-                               int strip_rows, real* sums, real* bias_sums, real* scratch,
-                               int32_t* offsets, real* gradients,
+cdef void kernel_gradient_part(const ConvPool* b, const PaddedImage* s, const real* x,
+                               const real* dy, const uint8_t* winners, int filters,
+                               const int32_t* origin, const int32_t* shift, ptrdiff_t first,
+                               ptrdiff_t last, int strip_rows, real* sums, real* bias_sums,
+                               real* scratch, int32_t* offsets, real* gradients,
                                int32_t* counts) noexcept nogil:
     """Sums of `filters` over the rows of windows [first, last), counted over all images."""
     cdef ptrdiff_t image
@@ -150,7 +151,7 @@ cdef void kernel_gradient_part(const Block* b, const Strip* s, const real* x, co
         first += rows
 
 
-cdef void reduce_filters(const Block* b, real* sums, ptrdiff_t parts, ptrdiff_t part_size,
+cdef void reduce_filters(const ConvPool* b, real* sums, ptrdiff_t parts, ptrdiff_t part_size,
                          int kernel_row, int first, int last, real* target) noexcept nogil:
     """One kernel row of dkernel for some filters: the parts' sums, in order, turned to face it."""
     cdef ptrdiff_t padded = <ptrdiff_t> line_vectors(b, sums) * lanes(sums), part, i
@@ -180,7 +181,7 @@ def kernel_gradient(const real[:, :, :, ::1] x,             # IN
                     const int32_t[::1] shift,   # IN from them, to those of the four pixels
                     real[:, ::1] sums,          # SCRATCH (parts, filters * kernel rows * line)
                     real[:, ::1] bias_sums,     # SCRATCH (parts, filters)
-                    const int[::1] strip, const int[::1] block, int filter_block, int strip_rows,
+                    bytes padded_image, bytes pooled, int filter_block, int strip_rows,
                     real[:, ::1] scratch,       # SCRATCH one row a thread
                     int32_t[:, ::1] offsets,    # SCRATCH (threads, filter_block *
                                                 #          (windows + ROOM + 1))
@@ -189,8 +190,10 @@ def kernel_gradient(const real[:, :, :, ::1] x,             # IN
                     real[::1] dbias,            # OUT or None
                     int num_threads):
     """dkernel and dbias from the pixels that won their windows and are alive."""
-    cdef Strip s = strip_of(strip)
-    cdef Block b = block_of(block)
+    cdef PaddedImage s
+    load_struct(padded_image, &s, sizeof(s))
+    cdef ConvPool b
+    load_struct(pooled, &b, sizeof(b))
     cdef ptrdiff_t rows = x.shape[0] * b.rows, part, parts = sums.shape[0], task
     cdef ptrdiff_t filter_size = <ptrdiff_t> b.kernel_rows * line_vectors(&b, &sums[0, 0]) * lanes(
         &sums[0, 0])
@@ -226,18 +229,19 @@ def kernel_gradient(const real[:, :, :, ::1] x,             # IN
 
 # ---- input gradient ----
 
-cdef inline int stretch(const Block* b, const Slab* slab) noexcept nogil:
+cdef inline int stretch(const ConvPool* b, const WeightBlock* slab) noexcept nogil:
     """Values of which a slab has `vectors` vectors."""
     return b.line if slab.taps == 1 else b.channels
 
 
-cdef inline int stretch_vectors(const Block* b, const Slab* slab, const real* kind) noexcept nogil:
+cdef inline int stretch_vectors(const ConvPool* b, const WeightBlock* slab,
+                                const real* kind) noexcept nogil:
     return (stretch(b, slab) + lanes(kind) - 1) // lanes(kind)
 
 
-cdef void spread(int lines, const Slab* slab, int vectors, const real* weights, ptrdiff_t step,
-                 const uint64_t* masks, const real* dy, const Block* b, real* target,
-                 ptrdiff_t row_step) noexcept nogil:
+cdef void spread(int lines, const WeightBlock* slab, int vectors, const real* weights,
+                 ptrdiff_t step, const uint64_t* masks, const real* dy, const ConvPool* b,
+                 real* target, ptrdiff_t row_step) noexcept nogil:
     cdef ptrdiff_t right = <ptrdiff_t> b.column_stride * b.channels
     if real is float:
         fc_spread_row_f32(lines, slab.taps, vectors, weights, step, masks, dy, b.filters,
@@ -247,7 +251,7 @@ cdef void spread(int lines, const Slab* slab, int vectors, const real* weights, 
                           b.columns, target, right, row_step)
 
 
-cdef void spread_half(const Block* b, const Slab* slab, int vectors, const real* weights,
+cdef void spread_half(const ConvPool* b, const WeightBlock* slab, int vectors, const real* weights,
                       ptrdiff_t step, const uint64_t* masks, const real* dy, int top, int rows,
                       real* target, ptrdiff_t row_step) noexcept nogil:
     """Add one pixel row of a row of windows to those rows of dx from `top` on that lie in
@@ -264,7 +268,7 @@ cdef void spread_half(const Block* b, const Slab* slab, int vectors, const real*
                    target + (top + line) * row_step, row_step)
 
 
-cdef void spread_windows(const Block* b, const Slab* slab, const real* weights,
+cdef void spread_windows(const ConvPool* b, const WeightBlock* slab, const real* weights,
                          const uint64_t* masks, const real* dy, int filters, int row, int first,
                          int last, real* target, ptrdiff_t row_step) noexcept nogil:
     """Add one row of windows to padded rows [first, last) of dx; `target` is row `first`."""
@@ -285,19 +289,19 @@ cdef void spread_windows(const Block* b, const Slab* slab, const real* weights,
             start += count
 
 
-cdef void crop_row(const Strip* s, const real* padded, real* row) noexcept nogil:
+cdef void crop_row(const PaddedImage* s, const real* padded, real* row) noexcept nogil:
     cdef int used = max(0, min(s.width, s.padded_width - s.left))
     memcpy(row, padded + s.left * s.channels, <size_t> used * s.channels * sizeof(real))
     memset(row + used * s.channels, 0, <size_t> (s.width - used) * s.channels * sizeof(real))
 
 
-cdef void clear_rows(const Strip* s, real* target, int first, int last) noexcept nogil:
+cdef void clear_rows(const PaddedImage* s, real* target, int first, int last) noexcept nogil:
     memset(target + first * s.row_step, 0, <size_t> (last - first) * s.row_step * sizeof(real))
 
 
-cdef void input_gradient_rows(const Block* b, const Strip* s, const Slab* slab, const real* dy,
-                              const uint8_t* winners, const real* weights, int filter_block,
-                              int first, int last, real* dx, real* scratch,
+cdef void input_gradient_rows(const ConvPool* b, const PaddedImage* s, const WeightBlock* slab,
+                              const real* dy, const uint8_t* winners, const real* weights,
+                              int filter_block, int first, int last, real* dx, real* scratch,
                               uint64_t* masks) noexcept nogil:
     """Rows [first, last) of one image's dx, summed in place or in a padded copy and cropped."""
     cdef ptrdiff_t filter_size = (
@@ -308,7 +312,7 @@ cdef void input_gradient_rows(const Block* b, const Strip* s, const Slab* slab, 
     cdef int begin = max(0, (first + s.top - span) // step + 1 if first + s.top >= span else 0)
     cdef int end = min(b.rows, (last + s.top - 1) // step + 1)
     cdef int row, filter, filters
-    cdef real* target = dx + <ptrdiff_t> first * s.row_step if s.direct else scratch
+    cdef real* target = dx + <ptrdiff_t> first * s.row_step if s.in_place else scratch
     cdef int cleared = 0, reached
     for row in range(begin, end):
         # Cleared just before they are added to, rows are still in the cache then.
@@ -329,14 +333,14 @@ cdef void input_gradient_rows(const Block* b, const Strip* s, const Slab* slab, 
                            last + s.top, target, s.row_step)
             filter += filters
     clear_rows(s, target, cleared, last - first)
-    if not s.direct:
+    if not s.in_place:
         for row in range(last - first):
             crop_row(s, scratch + row * s.row_step,
                      dx + <ptrdiff_t> (first + row) * s.width * s.channels)
 
 
-cdef void pack_filters(const Block* b, const Slab* slab, const real* kernel, real* packed,
-                       int row, int first, int last) noexcept nogil:
+cdef void pack_filters(const ConvPool* b, const WeightBlock* slab, const real* kernel,
+                       real* packed, int row, int first, int last) noexcept nogil:
     """Weights of kernel rows [row, row + lines) and filters [first, last) for one walk each:
     (part of the stretch, filter, line, tap, value)."""
     cdef int size = stretch(b, slab), part = slab.vectors * lanes(kernel)
@@ -360,16 +364,19 @@ def input_gradient(const real[:, :, :, ::1] dy,             # IN pooled
                    const real[:, :, :, ::1] kernel,         # IN
                    real[:, :, :, ::1] dx,                   # OUT
                    real[::1] packed,            # SCRATCH filters * kernel rows * padded line
-                   const int[::1] strip, const int[::1] block,
-                   const int[::1] slab,         # IN kernel rows, taps, vectors
+                   bytes padded_image, bytes pooled,
+                   bytes walked,
                    int filter_block, int strip_rows,
                    real[:, ::1] scratch,        # SCRATCH (threads, strip rows + 16 vectors)
                    uint64_t[:, ::1] masks,      # SCRATCH (threads, 4 columns)
                    int num_threads):
     """dx from the windows' winners that are alive."""
-    cdef Strip s = strip_of(strip)
-    cdef Block b = block_of(block)
-    cdef Slab walk = slab_of(slab)
+    cdef PaddedImage s
+    load_struct(padded_image, &s, sizeof(s))
+    cdef ConvPool b
+    load_struct(pooled, &b, sizeof(b))
+    cdef WeightBlock walk
+    load_struct(walked, &walk, sizeof(walk))
     cdef int strips = (s.height + strip_rows - 1) // strip_rows
     cdef int blocks = (b.filters + filter_block - 1) // filter_block
     cdef int groups = b.kernel_rows // walk.lines

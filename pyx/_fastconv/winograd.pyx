@@ -34,14 +34,15 @@ from libc.stdint cimport uint8_t
 
 from _fastconv._tiles cimport LANES_F32, float_mode, flush_denormals, restore_denormals
 from _fastconv._window cimport (
-    Strip, padded_channels, panel_count, panel_vectors, strip_of,
+    padded_channels, panel_count, panel_vectors,
 )
 from _fastconv._winograd cimport (
-    POINTS, REACH, SKEW, Tiles, depth_of, image_rows, is_short_row, load_lines, span_of,
-    tiles_of,
+    POINTS, ALPHA, SKEW, depth_of, image_rows, is_short_row, load_lines, span_of,
+   
 )
-from _fastconv._winograd_kernel cimport Cut, cut_of, transform_channels
+from _fastconv._winograd_kernel cimport transform_channels
 from _fastconv._work cimport Work, next_task, share_work, wait_for_all
+from _fastconv.structs cimport KernelDecomposition, PaddedImage, Tiles, load_struct
 
 cdef extern from "simd/winograd.h" nogil:
     int fc_lacking(int, int) noexcept
@@ -116,16 +117,16 @@ cdef inline int sets_of(const Tiles* t) noexcept nogil:
     return t.targets * t.targets * t.groups
 
 
-cdef void input_row(const Tiles* t, const Order* o, const Strip* s, const float* x, ptrdiff_t row,
-                    float* v, ptrdiff_t v_step, float* lines) noexcept nogil:
+cdef void input_row(const Tiles* t, const Order* o, const PaddedImage* s, const float* x,
+                    ptrdiff_t row, float* v, ptrdiff_t v_step, float* lines) noexcept nogil:
     """V of one row of tiles, counted over all images."""
     cdef ptrdiff_t v_tile = tile_values(t)
     cdef ptrdiff_t line_step = span_of(t, t.band) * <ptrdiff_t> s.channels + SKEW
     cdef ptrdiff_t image_size = <ptrdiff_t> s.height * s.width * s.channels
-    cdef int step = t.stride * t.side, column, tile, part
-    cdef const float* rows[REACH]
+    cdef int step = t.stride * t.m, column, tile, part
+    cdef const float* rows[ALPHA]
     # From left to right and from top to bottom: a part's last vector ends in the next part.
-    for part in range(t.parts):
+    for part in range(t.row_kernels):
         image_rows(s, x + row // t.rows * image_size,
                    <int> (row % t.rows) * step + part * t.offset, t.stride, rows)
         column = 0
@@ -140,17 +141,17 @@ cdef void input_row(const Tiles* t, const Order* o, const Strip* s, const float*
             column += t.band
 
 
-cdef inline void input_tile(const Tiles* t, const Strip* s, const float* lines,
+cdef inline void input_tile(const Tiles* t, const PaddedImage* s, const float* lines,
                             ptrdiff_t line_step, int part, bint short_row, bint short_column,
                             float* v, ptrdiff_t v_step) noexcept nogil:
     """V of one tile, one row of parts."""
     cdef int column, group
     for group in range(t.groups):
-        for column in range(t.column_parts):
+        for column in range(t.column_kernels):
             fc_input_columns(lines + column * t.offset * <ptrdiff_t> s.channels
                              + group * t.channels, line_step, t.stride * <ptrdiff_t> s.channels,
                              t.channels, short_row, short_column, v + group * group_values(t)
-                             + (part * t.column_parts + column) * <ptrdiff_t> t.channels, v_step)
+                             + (part * t.column_kernels + column) * <ptrdiff_t> t.channels, v_step)
 
 
 cdef void output_tiles(const Tiles* t, const float* m, ptrdiff_t m_step, ptrdiff_t m_tile,
@@ -159,7 +160,7 @@ cdef void output_tiles(const Tiles* t, const float* m, ptrdiff_t m_step, ptrdiff
     """Write the outputs of some tiles of one row, counted over all images, for some channels of a
     set of filters."""
     cdef int target = which // t.groups
-    cdef int side = t.side // 2 if t.pooled else t.side
+    cdef int side = t.m // 2 if t.pooled else t.m
     cdef int down = target // t.targets, right = target % t.targets
     # Points of the grid: of its outputs, as many as lie in the image, the first ones.
     cdef int top = <int> (row % t.rows) * side, left = column * side
@@ -173,11 +174,11 @@ cdef void output_tiles(const Tiles* t, const float* m, ptrdiff_t m_step, ptrdiff
     at += start
     if t.pooled:
         fc_output_pool_tiles(m, m_step, m_tile, bias + start, y + at,
-                             NULL if winners == NULL else winners + at, line, pixel, t.side,
+                             NULL if winners == NULL else winners + at, line, pixel, t.m,
                              rows, columns, channels)
     elif rows > 0:
         fc_output_tiles(m, m_step, m_tile, bias + start, t.relu, y + at, t.targets * line,
-                        t.targets * pixel, t.side, is_short_row(t, row),
+                        t.targets * pixel, t.m, is_short_row(t, row),
                         t.short_column and column == t.columns - 1, rows, columns, channels)
 
 
@@ -186,7 +187,7 @@ cdef inline ptrdiff_t kernel_step(const Tiles* t) noexcept nogil:
     return padded_channels(t.filters, <const float*> NULL) * depth_of(t) + SKEW
 
 
-cdef void block(const Tiles* t, const Strip* s, const float* x, const float* u,
+cdef void block(const Tiles* t, const PaddedImage* s, const float* x, const float* u,
                 const float* bias, float* y, uint8_t* winners, ptrdiff_t first, ptrdiff_t last,
                 float* v, float* m, float* scratch) noexcept nogil:
     """All three steps for tile rows [first, last)."""
@@ -230,14 +231,16 @@ def blocked(const float[:, :, :, ::1] x,        # IN
             const float[::1] bias,              # IN (padded filters)
             float[:, :, :, ::1] y,              # OUT
             uint8_t[:, :, :, ::1] winners,      # OUT or None
-            const int[::1] strip, const int[::1] fields, int block_rows,
+            bytes padded_image, bytes tiling, int block_rows,
             float[:, ::1] v,                    # SCRATCH one row a thread
             float[:, ::1] m,                    # SCRATCH one row a thread
             float[:, ::1] scratch,              # SCRATCH one row a thread
             int num_threads):
     """y = [pooled relu of] conv(x) + bias, blocks of tile rows in parallel."""
-    cdef Tiles t = tiles_of(fields)
-    cdef Strip s = strip_of(strip)
+    cdef Tiles t
+    load_struct(tiling, &t, sizeof(t))
+    cdef PaddedImage s
+    load_struct(padded_image, &s, sizeof(s))
     cdef ptrdiff_t rows = x.shape[0] * t.rows, task
     cdef uint8_t* winner = NULL if winners is None else &winners[0, 0, 0, 0]
     cdef Work work
@@ -257,14 +260,16 @@ def staged(const float[:, :, :, ::1] x,         # IN
            const float[::1] bias,               # IN (padded filters)
            float[:, :, :, ::1] y,               # OUT
            uint8_t[:, :, :, ::1] winners,       # OUT or None
-           const int[::1] strip, const int[::1] fields, int block_rows,
+           bytes padded_image, bytes tiling, int block_rows,
            float[::1] v,                        # SCRATCH POINTS * (tiles * tile values + SKEW)
            float[::1] m,                        # SCRATCH the same, of all sets' padded filters
            float[:, ::1] scratch,               # SCRATCH one row a thread
            int num_threads):
     """The same, `block_rows` tile rows at a time through each step."""
-    cdef Tiles t = tiles_of(fields)
-    cdef Strip s = strip_of(strip)
+    cdef Tiles t
+    load_struct(tiling, &t, sizeof(t))
+    cdef PaddedImage s
+    load_struct(padded_image, &s, sizeof(s))
     cdef ptrdiff_t rows = x.shape[0] * t.rows, first = 0, last, task, tile
     cdef int panels = sets_of(&t) * panel_count(t.filters, &v[0])
     cdef uint8_t* winner = NULL if winners is None else &winners[0, 0, 0, 0]
@@ -323,13 +328,14 @@ cdef void staged_output(const Tiles* t, const Order* o, const float* m, const fl
 
 def transform_kernel(const float[:, :, :, ::1] kernel,  # IN (rows, columns, channels, filters)
                      float[::1] u,                      # OUT [set][xi][panel][channel][lane]
-                     const int[::1] cut,                # IN as for `cut_of`
+                     bytes kernels,                     # IN KernelDecomposition
                      int num_threads):
     """u = G g G' of all parts."""
-    cdef Cut c = cut_of(cut, kernel.shape)
+    cdef KernelDecomposition c
+    load_struct(kernels, &c, sizeof(c))
     cdef int task, blocks = (c.channels + LANES_F32 - 1) // LANES_F32
     with nogil:
-        for task in prange(c.parts * c.parts * c.groups * blocks, schedule="static",
+        for task in prange(c.kernels * c.kernels * c.groups * blocks, schedule="static",
                            num_threads=num_threads):
             transform_channels(&c, &kernel[0, 0, 0, 0], &u[0], task // blocks,
                                task % blocks * LANES_F32)

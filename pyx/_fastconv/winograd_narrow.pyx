@@ -23,11 +23,12 @@ from libc.string cimport memcpy, memset
 from _fastconv._tiles cimport (
     LANES_F32, float_mode, flush_denormals, restore_denormals,
 )
-from _fastconv._window cimport Strip, padded_channels, panel_count, panel_vectors, strip_of
+from _fastconv._window cimport padded_channels, panel_count, panel_vectors
 from _fastconv._winograd cimport (
-    POINTS, SKEW, Tiles, image_rows, is_short_row, load_lines, tiles_of,
+    POINTS, SKEW, image_rows, is_short_row, load_lines,
 )
 from _fastconv._work cimport Work, next_task, share_work, wait_for_all
+from _fastconv.structs cimport PaddedImage, Tiles, load_struct
 
 cdef extern from "simd/winograd_narrow.h" nogil:
     ctypedef struct Panel "fc_narrow_panel":
@@ -58,8 +59,8 @@ cdef inline int whole_fours(int channels) noexcept nogil:
     return (channels + 3) // 4 * 4
 
 
-cdef void input_row(const Tiles* t, const Strip* s, const float* image, int row, float* lines,
-                    float* v) noexcept nogil:
+cdef void input_row(const Tiles* t, const PaddedImage* s, const float* image, int row,
+                    float* lines, float* v) noexcept nogil:
     """V of one row of tiles of an image."""
     cdef const float* rows[6]
     # A vector of four may be read past a line's last channel: the skew has room for it.
@@ -140,13 +141,15 @@ def forward(const float[:, :, :, ::1] x,        # IN
             const float[::1] bias,              # IN (padded filters)
             float[:, :, :, ::1] y,              # OUT
             uint8_t[:, :, :, ::1] winners,      # OUT or None
-            const int[::1] strip, const int[::1] fields, int block_rows,
+            bytes padded_image, bytes tiling, int block_rows,
             float[:, ::1] lines,                # SCRATCH one row a thread
             float[:, ::1] v,                    # SCRATCH one row a thread
             int num_threads):
     """y = [pooled relu of] conv(x) + bias, `block_rows` rows of tiles a task."""
-    cdef Tiles t = tiles_of(fields)
-    cdef Strip s = strip_of(strip)
+    cdef Tiles t
+    load_struct(tiling, &t, sizeof(t))
+    cdef PaddedImage s
+    load_struct(padded_image, &s, sizeof(s))
     cdef ptrdiff_t rows = x.shape[0] * t.rows, task, row, image
     cdef ptrdiff_t x_size = <ptrdiff_t> s.height * s.width * s.channels
     cdef ptrdiff_t y_size = <ptrdiff_t> t.out_rows * t.out_columns * t.filters
@@ -250,7 +253,7 @@ cdef void finish(const Tiles* t, const float* du, ptrdiff_t parts, ptrdiff_t ste
 
 def kernel_gradient(const float[:, :, :, ::1] x,        # IN
                     const float[:, :, :, ::1] dy,       # IN at the output, not pooled
-                    const int[::1] strip, const int[::1] fields,
+                    bytes padded_image, bytes tiling,
                     float[:, ::1] lines,                # SCRATCH one row a thread
                     float[:, ::1] v,                    # SCRATCH one row a thread
                     float[:, ::1] z,                    # SCRATCH one row a thread
@@ -260,8 +263,10 @@ def kernel_gradient(const float[:, :, :, ::1] x,        # IN
                     float[::1] dbias,                   # OUT or None
                     int parts, int num_threads):
     """dkernel and dbias; each part of the rows of tiles has sums of its own, added in order."""
-    cdef Tiles t = tiles_of(fields)
-    cdef Strip s = strip_of(strip)
+    cdef Tiles t
+    load_struct(tiling, &t, sizeof(t))
+    cdef PaddedImage s
+    load_struct(padded_image, &s, sizeof(s))
     cdef ptrdiff_t rows = x.shape[0] * t.rows, task, row, image
     cdef ptrdiff_t x_size = <ptrdiff_t> s.height * s.width * s.channels
     cdef ptrdiff_t y_size = <ptrdiff_t> t.out_rows * t.out_columns * t.filters

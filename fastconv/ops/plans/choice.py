@@ -32,7 +32,7 @@ from .kernel_gradient import KernelGradientPlan
 from .overlap_add import OverlapAddPlan
 from .packing import pad_channels
 from .patch_gradient import PatchGradientPlan
-from .positions import PositionsPlan
+from .positions import PositionsPlan, tile_shape
 from .winograd import KERNEL_BYTES, WinogradKernelGradientPlan, WinogradPlan
 from .winograd_cuts import POINTS, Cut, forward_cuts, input_gradient_cuts
 from .winograd_narrow import WinogradNarrowPlan
@@ -133,11 +133,13 @@ def by_position(gather: Gather, images: int, dtype: np.dtype) -> PositionsPlan |
     """Return a plan with tiles of one output of several images, None where rows are faster."""
     if not images or not gather.spans_images:
         return None
-    plan = PositionsPlan(gather, images, dtype)
+    tile = tile_shape(gather, images, dtype)
     row_pixels = gather.columns * (1 if gather.clipped else gather.rows)
-    row_sums = min(row_pixels, plan.tile) * plan.vectors
-    cost = POSITION_COST * max(1, LATENCY / plan.sums) * gather.columns_inside
-    return plan if cost < max(1, LATENCY / row_sums) else None
+    row_sums = min(row_pixels, tile.most) * tile.vectors
+    sums = tile.images * tile.vectors
+    cost = POSITION_COST * max(1, LATENCY / sums) * gather.columns_inside
+    cheaper = cost < max(1, LATENCY / row_sums)
+    return PositionsPlan(gather, images, dtype) if cheaper else None
 
 
 def overlapping_input_gradient(

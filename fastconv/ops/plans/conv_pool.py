@@ -17,6 +17,7 @@ from .kernel_gradient import PARTS, PARTS_BYTES
 from .packing import PackedKernel, pad_channels, padded_bias
 from .pooling import Pool2DPlan
 from .scratch import Scratch
+from .structs import padded_image, struct
 
 _kernels = runtime.kernels.fused
 _sparse = runtime.kernels.sparse
@@ -84,22 +85,23 @@ class ConvPoolPlan:
         self._packed = PackedKernel(
             size if self._unpooled is None else self._unpooled.packed_size, self._dtype
         )
-        self._block = np.array(
-            [
-                *self.output_shape[1:],
-                kernel_shape[0],
-                self._line,
-                window.rows.stride,
-                window.columns.stride,
-                kernel_shape[2],
-            ],
-            np.int32,
+        self._pooled = struct(
+            "ConvPool",
+            rows=self.output_shape[1],
+            columns=self.output_shape[2],
+            filters=kernel_shape[3],
+            kernel_rows=kernel_shape[0],
+            line=self._line,
+            row_stride=window.rows.stride,
+            column_stride=window.columns.stride,
+            channels=kernel_shape[2],
         )
         # The backward pass reads and writes whole vectors, past a kernel row's end too: where
         # that is not whole vectors itself, it works in a padded copy that has room for them.
-        self._in_place = self._forward.direct and self._line == self._padded_line
-        self._strip = self._forward.strip.copy()
-        self._strip[6] = int(self._in_place)
+        self._in_place = self._forward.in_place and self._line == self._padded_line
+        self._image = padded_image(
+            input_shape[1:], self._forward.before, self._forward.padded_width, self._in_place
+        )
         self._line_step = input_shape[2] * input_shape[3] if self._in_place else self._forward.line
         self._height = input_shape[1]
         self._list_rows = self._plan_lists(window)
@@ -136,7 +138,7 @@ class ConvPoolPlan:
         blocks = min(blocks, -(-PARTS // parts))
         return parts, -(-filters // (blocks * PART_FILTERS)) * PART_FILTERS
 
-    def _plan_slab(self, window: Window) -> tuple[np.ndarray, int]:
+    def _plan_slab(self, window: Window) -> tuple[bytes, int]:
         """Return the input gradient's (kernel rows, taps, vectors) of a walk, and its filters.
 
         Under kernels of stride 1, 3 or 5 wide, whose pixels are whole vectors, dx rolls
@@ -168,7 +170,8 @@ class ConvPoolPlan:
             return walks, block(slab) * size(slab)
 
         slab = min(slabs, key=cost)
-        return np.array(slab, np.int32), block(slab)
+        lines, taps, vectors = slab
+        return struct("WeightBlock", lines=lines, taps=taps, vectors=vectors), block(slab)
 
     def _plan_forward(self, input_shape: tuple[int, ...], window: Window):
         _, rows, columns, filters = self.output_shape
@@ -209,8 +212,8 @@ class ConvPoolPlan:
             out,
             winners,
             gather.run_offset,
-            gather.strip,
-            self._block,
+            gather.image,
+            self._pooled,
             gather.run_length,
             rows,
             self._scratch.rows("strip", threads, gather.scratch_size(2 * rows)),
@@ -224,7 +227,7 @@ class ConvPoolPlan:
         if not dot_products(filters, self._forward.run_length, runs, self._dtype, pooled=True):
             return None
         unpooled = (2 * rows, 2 * columns, filters)
-        self._pooling = Pool2DPlan("max", (images, *unpooled), gated=True, dtype=self._dtype)
+        self._pooling = Pool2DPlan("max", (images, *unpooled), relu_input=True, dtype=self._dtype)
         return DirectPlan(
             images,
             input_shape[1:],
@@ -287,8 +290,8 @@ class ConvPoolPlan:
             self._shift,
             self._scratch("sums", parts, self._sums),
             self._scratch("bias sums", parts, filters),
-            self._strip,
-            self._block,
+            self._image,
+            self._pooled,
             block,
             self._list_rows,
             self._scratch.rows("rows", threads, 1 if self._in_place else strip + self._padded_line),
@@ -312,8 +315,8 @@ class ConvPoolPlan:
             kernel,
             dx,
             self._scratch("weights", filters * kernel_rows * self._padded_line),
-            self._strip,
-            self._block,
+            self._image,
+            self._pooled,
             self._slab,
             self._slab_filters,
             strip_rows,

@@ -48,6 +48,7 @@ class DirectPlan:
         dots = dot_products(outputs, run, values // run, dtype)
         kernels = runtime.kernels if dots else kernels_for(outputs, dtype)
         target_bytes = images * math.prod(target) * dtype.itemsize
+        self._kernels = kernels.conv
         self.gather = plan_gather(
             source,
             target,
@@ -56,7 +57,7 @@ class DirectPlan:
             groups=groups,
             dots=dots,
             kernels=kernels,
-            fetches=values <= FETCHED_DEPTH and target_bytes >= FETCHED_BYTES,
+            prefetches=values <= FETCHED_DEPTH and target_bytes >= FETCHED_BYTES,
             **options,
         )
         self.positions = by_position(self.gather, images, dtype)
@@ -72,7 +73,7 @@ class DirectPlan:
 
     def pack(self, kernel: np.ndarray, packed: np.ndarray) -> None:
         """Lay the kernel out in `packed`, of `packed_size`, as `run` takes it."""
-        conv, taps = self.gather.kernels.conv, self.gather.taps
+        conv, taps = self._kernels, self.gather.taps
         if self.gather.dots:
             conv.pack_dots(kernel, packed, taps, self._groups, self._transposed)
         else:
@@ -90,14 +91,14 @@ class DirectPlan:
         rows, splits, stage_pixels = self._tasks_for(threads)
         # Room for the last pixel's last vector, which is stored whole.
         stage = stage_pixels and stage_pixels * gather.channels + self.padded
-        gather.kernels.conv.gather(
+        self._kernels.gather(
             source,
             packed,
             start,
             target,
             gather.run_offset,
             gather.run_row,
-            gather.strip,
+            gather.image,
             gather.grid,
             rows,
             splits,

@@ -10,6 +10,7 @@ from ... import runtime
 from ...geometry import Window
 from .packing import pad_channels
 from .scratch import Scratch
+from .structs import struct
 
 PARTS = 16
 """Tasks at most; fixed, so that sums do not depend on the threads."""
@@ -56,8 +57,26 @@ class KernelGradientPlan:
         pieces = -(-span // kernels.conv.TILE)
         piece = -(-span // pieces)
         pieces *= len(self._runs) if taps else 1
-        strides = (axis.stride for axis in window)
-        self._shape = np.array([*strides, groups, length, piece, taps, direct], np.int32)
+        _, height, width, depth = input_shape
+        self._product = struct(
+            "GradientProduct",
+            height=height,
+            width=width,
+            channels=depth,
+            rows=window.rows.output,
+            columns=window.columns.output,
+            filters=self._filters,
+            row_stride=window.rows.stride,
+            column_stride=window.columns.stride,
+            groups=groups,
+            source_group=channels,
+            target_group=filters,
+            run_length=length,
+            runs=len(self._runs),
+            piece=piece,
+            in_place=direct,
+            by_tap=taps,
+        )
         self._packed_filters = tiles * wide
         pixels = min(BLOCK_PIXELS, BLOCK_BYTES // (self._packed_filters * dtype.itemsize))
         columns, rows = window.columns.output, input_shape[0] * window.rows.output
@@ -84,7 +103,7 @@ class KernelGradientPlan:
             x,
             dy,
             self._runs,
-            self._shape,
+            self._product,
             self._block_rows,
             self._splits,
             self._scratch("sums", self._parts, self._sums),

@@ -9,6 +9,7 @@ from ...geometry import Window
 from .gather import Gather, plan_gather, transposed_taps_of
 from .packing import pad_channels
 from .scratch import Scratch
+from .structs import struct
 
 _kernels = runtime.kernels.conv
 
@@ -54,7 +55,15 @@ class OverlapAddPlan:
             )
             for top in range(min(rows.stride, rows.size))
         ]
-        self._overlap = (width, channels, columns.stride, *divmod(columns.before, columns.stride))
+        column, kernel_column = divmod(columns.before, columns.stride)
+        self._overlap = struct(
+            "OverlapAdd",
+            kernel_columns=width,
+            channels=channels,
+            stride=columns.stride,
+            column=column,
+            kernel_column=kernel_column,
+        )
 
     def input_gradient(self, dy: np.ndarray, kernel: np.ndarray, dx: np.ndarray) -> None:
         """Write the gradient of sum(dy * conv2d(x, kernel)) to `dx`."""
@@ -78,10 +87,11 @@ class OverlapAddPlan:
             zeros,
             dx,
             phase.run_offset,
-            phase.strip,
+            phase.image,
             phase.grid,
-            np.array([*self._overlap, stage_rows], np.int32),
+            self._overlap,
             rows,
+            stage_rows,
             self._scratch.rows("strip", threads, phase.scratch_size(rows)),
             # The last pixel's last vector is read whole.
             self._scratch.rows("stage", threads, stage_rows * line + pad_channels(1, self._dtype)),

@@ -10,6 +10,7 @@ from ... import runtime
 from ...geometry import Axis, Window
 from .packing import pad_channels
 from .scratch import Scratch
+from .structs import padded_image, struct
 
 PARTS = 16
 """Tasks at most; fixed, so that sums do not depend on the threads."""
@@ -63,17 +64,23 @@ class PatchGradientPlan:
         reach = _extent(rows)
         line = row_width * channels
         block_rows = patch_rows(window, line * dtype.itemsize)
-        self._strip = np.array(
-            (height, width, channels, rows.before, columns.before, padded_width, direct), np.int32
-        )
-        self._shape = np.array(
-            (
-                *(rows.output, columns.output, self._filters),
-                *(rows.stride, columns.stride, reach),
-                *(groups, kernel_shape[2], filters),
-                *(tile, most, len(self._offset), block_rows),
-            ),
-            np.int32,
+        before = (rows.before, columns.before)
+        self._image = padded_image((height, width, channels), before, padded_width, direct)
+        self._tiles = struct(
+            "GradientPatch",
+            rows=rows.output,
+            columns=columns.output,
+            filters=self._filters,
+            row_stride=rows.stride,
+            column_stride=columns.stride,
+            reach=reach,
+            groups=groups,
+            source_group=kernel_shape[2],
+            target_group=filters,
+            width=tile,
+            most=most,
+            vectors=len(self._offset),
+            block_rows=block_rows,
         )
         pieces = groups * -(-len(self._offset) // most)
         self._parts = min(PARTS, images * -(-rows.output // block_rows))
@@ -93,8 +100,8 @@ class PatchGradientPlan:
             dy,
             self._offset,
             self._places,
-            self._strip,
-            self._shape,
+            self._image,
+            self._tiles,
             self._splits,
             self._scratch("sums", self._parts, self._sums),
             self._scratch("bias sums", self._parts, self._filters),

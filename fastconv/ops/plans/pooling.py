@@ -9,6 +9,7 @@ import numpy as np
 from ... import runtime
 from ...geometry import pool2d_window
 from .scratch import Scratch
+from .structs import struct
 
 _kernels = runtime.kernels.pool
 
@@ -16,7 +17,7 @@ _kernels = runtime.kernels.pool
 class Pool2DPlan:
     """Pooling of an input of `input_shape`; `kind` is "max", "average" or "l2".
 
-    With `gated`, max pooling's input is what a ReLU gave, and `backward` returns the
+    With `relu_input`, max pooling's input is what a ReLU gave, and `backward` returns the
     gradient before the ReLU: nothing goes to a maximum that is not above 0.  Raises what
     `geometry.pool2d_window` raises, naming `owner`.
     """
@@ -29,7 +30,7 @@ class Pool2DPlan:
         pool_size: Any = 2,
         strides: Any = None,
         padding: Any = "valid",
-        gated: bool = False,
+        relu_input: bool = False,
         dtype: Any = np.float32,
         owner: str = "pool2d",
     ) -> None:
@@ -40,23 +41,21 @@ class Pool2DPlan:
         """Whether `forward` can tell `backward` which pixels won, so that it needs no x."""
         self._kind = kind
         self._scratch = Scratch(dtype)
-        self._fields = np.array(
-            [
-                _kernels.KINDS[kind],
-                height,
-                width,
-                channels,
-                rows.output,
-                columns.output,
-                rows.window,
-                columns.window,
-                rows.stride,
-                columns.stride,
-                rows.before,
-                columns.before,
-                gated,
-            ],
-            np.int32,
+        self._fields = struct(
+            "Pool",
+            kind=_kernels.KINDS[kind],
+            height=height,
+            width=width,
+            channels=channels,
+            rows=rows.output,
+            columns=columns.output,
+            window_rows=rows.window,
+            window_columns=columns.window,
+            row_stride=rows.stride,
+            column_stride=columns.stride,
+            top=rows.before,
+            left=columns.before,
+            relu_input=relu_input,
         )
 
     def forward(self, x: np.ndarray, out: np.ndarray, winners: np.ndarray | None = None) -> None:

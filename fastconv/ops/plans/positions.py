@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from ... import runtime
 from .gather import Gather
 from .packing import pad_channels
 from .scratch import Scratch
+from .structs import struct
 
 COPY_BYTES = 512 * 1024
 """Rows of a task's images: half of a usual L2 cache."""
@@ -15,29 +18,44 @@ PAGE_BYTES, SKEW_BYTES = 4096, 5 * 64
 """From one copied image to the next: the pixels of a tile lie in different sets of the L1 cache."""
 
 
-class PositionsPlan:
-    """What `gather` computes, for a batch of `images` images.
+class TileShape(NamedTuple):
+    """A register tile's."""
 
-    `tile`: outputs that a tile may have; `vectors` of channels that it is wide, and `sums` of these
-    that it has here.
-    """
+    most: int
+    """Outputs that fit."""
+    images: int
+    """Outputs that it has, of as many images."""
+    vectors: int
+    """Of channels, that it is wide."""
+
+
+def tile_shape(gather: Gather, images: int, dtype: np.dtype) -> TileShape:
+    """Return the shape of tiles that share `images` images out evenly."""
+    lanes, conv = pad_channels(1, dtype, gather.kernels), gather.kernels.conv
+    most = conv.TILE if gather.channels > lanes else conv.NARROW_TILE
+    vectors = min(-(-gather.channels // lanes), 2)
+    return TileShape(most, -(-images // -(-images // most)), vectors)
+
+
+class PositionsPlan:
+    """What `gather` computes, for a batch of `images` images."""
 
     def __init__(self, gather: Gather, images: int, dtype: np.dtype) -> None:
         self._gather = gather
         self._itemsize = dtype.itemsize
         self._scratch = Scratch(dtype)
-        lanes = pad_channels(1, dtype, gather.kernels)
-        conv = gather.kernels.conv
-        self.tile = conv.TILE if gather.channels > lanes else conv.NARROW_TILE
-        self._blocks = -(-images // self.tile)
-        self._images = -(-images // self._blocks)
-        self._panels = -(-gather.channels // (2 * lanes))
-        self.vectors = min(-(-gather.channels // lanes), 2)
-        self.sums = self._images * self.vectors
-        height, width, channels = (int(size) for size in gather.strip[:3])
-        self._height, self._line = height, width * channels
-        taps = gather.run_length // channels
-        self._positions = np.array([*gather.first, taps, self._images], np.int32)
+        self._images = tile_shape(gather, images, dtype).images
+        self._blocks = -(-images // self._images)
+        self._panels = -(-gather.channels // (2 * pad_channels(1, dtype, gather.kernels)))
+        self._height, width, channels = gather.source
+        self._line = width * channels
+        self._tiles = struct(
+            "BatchTiles",
+            first_row=gather.first[0],
+            first_column=gather.first[1],
+            taps=gather.run_length // channels,
+            images=self._images,
+        )
         self._row_offset = np.arange(len(gather.run_offset), dtype=np.intp) * self._line
 
     def run(
@@ -54,9 +72,9 @@ class PositionsPlan:
             start,
             target,
             self._row_offset,
-            gather.strip,
+            gather.image,
             gather.grid,
-            self._positions,
+            self._tiles,
             step,
             rows,
             gather.splits(tasks, self._panels, threads),

@@ -10,6 +10,7 @@ import numpy as np
 from ... import runtime
 from .packing import PackedKernel, pad_channels, padded_bias
 from .scratch import Scratch
+from .structs import padded_image, struct
 from .winograd_cuts import POINTS, REACH, Cut
 
 _kernels = runtime.kernels.winograd
@@ -62,9 +63,7 @@ class Tiling:
             # A tile loads whole vectors of channels, past the end of the image otherwise.
             and part == _padded(part)
         )
-        self.strip = np.array(
-            [height, width, channels, *cut.before, padded_width, int(direct)], np.int32
-        )
+        self.image = padded_image((height, width, channels), cut.before, padded_width, direct)
         fitting = LINES_BYTES // (4 * REACH * channels) - cut.span(0)
         self.band = max(1, min(self.columns, fitting // (cut.stride * cut.side)))
         self.band_size = REACH * (cut.span(self.band) * channels + SKEW)
@@ -72,10 +71,26 @@ class Tiling:
         self.strip_size = 0 if direct else cut.span(1) * padded_width * channels
         #: Values of a tile in V, with room for the last part's last vector.
         self.values = cut.groups * _padded(cut.depth(channels) - part + _padded(part))
-        sizes = (self.rows, self.columns, *output, part, filters // cut.groups)
-        walk = (cut.stride, cut.parts, cut.column_parts, cut.offset, cut.targets, cut.groups)
-        self.fields = np.array(
-            [*sizes, pooled, relu, self.band, *is_short, cut.side, *walk], np.int32
+        self.fields = struct(
+            "Tiles",
+            rows=self.rows,
+            columns=self.columns,
+            out_rows=output[0],
+            out_columns=output[1],
+            channels=part,
+            filters=filters // cut.groups,
+            pooled=pooled,
+            relu=relu,
+            band=self.band,
+            short_row=is_short[0],
+            short_column=is_short[1],
+            m=cut.side,
+            stride=cut.stride,
+            row_kernels=cut.parts,
+            column_kernels=cut.column_parts,
+            offset=cut.offset,
+            targets=cut.targets,
+            groups=cut.groups,
         )
 
 
@@ -113,9 +128,25 @@ class WinogradPlan:
         self._scratch = Scratch(np.float32)
         self._kernel_size = cut.sets * _points(padded * cut.depth(channels))
         self._kernel = PackedKernel(self._kernel_size, np.dtype(np.float32))
-        parts = cut.targets if cut.targets > 1 else cut.parts
-        steps = (cut.part_step, cut.tap_step, cut.targets > 1, cut.groups)
-        self._cut = np.array([cut.turned, cut.taps, parts, *cut.first, *steps], np.int32)
+        inputs, outputs = (filters, channels) if cut.turned else (channels, filters)
+        self._cut = struct(
+            "KernelDecomposition",
+            rows=cut.kernel[0],
+            columns=cut.kernel[1],
+            inputs=inputs // cut.groups,
+            outputs=outputs,
+            groups=cut.groups,
+            channels=channels // cut.groups,
+            filters=filters // cut.groups,
+            transposed=cut.turned,
+            r=cut.taps,
+            kernels=cut.targets if cut.targets > 1 else cut.parts,
+            first_row=cut.first[0],
+            first_column=cut.first[1],
+            kernel_step=cut.part_step,
+            tap_step=cut.tap_step,
+            targets=cut.targets > 1,
+        )
 
     def forward(
         self,
@@ -156,7 +187,7 @@ class WinogradPlan:
             start,
             out,
             winners,
-            self._tiles.strip,
+            self._tiles.image,
             self._tiles.fields,
             block,
             self._scratch.rows("v", threads, _points(tiles * self._tiles.values)),
@@ -178,7 +209,7 @@ class WinogradPlan:
             start,
             out,
             winners,
-            self._tiles.strip,
+            self._tiles.image,
             self._tiles.fields,
             block,
             self._scratch("v", _points(tiles * self._tiles.values)),
@@ -224,7 +255,7 @@ class WinogradKernelGradientPlan:
         _gradient_kernels.kernel_gradient(
             x,
             dy,
-            self._tiles.strip,
+            self._tiles.image,
             self._tiles.fields,
             self._block,
             self._block_tiles,

@@ -27,6 +27,8 @@ MOST_PARTS = 4
 class Cut(NamedTuple):
     """A convolution of stride 1 over parts; pairs are of rows and columns."""
 
+    kernel: tuple[int, int]
+    """Taps of the whole kernel."""
     taps: int
     """Of a part, along an axis."""
     parts: int
@@ -106,9 +108,10 @@ def forward_cuts(window: Window, groups: int = 1) -> list[Cut]:
     if stride > 1:
         taps = -(-window.rows.window // stride)
         blocks = [(taps, stride)] if taps in TAPS and stride <= MOST_PARTS else []
-    output = _pair(axis.output for axis in window)
+    kernel, output = (_pair(axis.window for axis in window), _pair(axis.output for axis in window))
     return [
         Cut(
+            kernel=kernel,
             taps=taps,
             parts=parts,
             stride=stride,
@@ -131,11 +134,13 @@ def input_gradient_cuts(window: Window, groups: int = 1) -> list[Cut]:
         return []
     if window.rows.stride > 1:
         return _strided_gradient(window, groups)
+    kernel = _pair(axis.window for axis in window)
     last = window.rows.window - 1
     before = _pair(last - axis.before for axis in window)
     size = _pair(axis.size for axis in window)
     return [
         Cut(
+            kernel=kernel,
             taps=taps,
             parts=parts,
             stride=1,
@@ -168,6 +173,7 @@ def _strided_gradient(window: Window, groups: int) -> list[Cut]:
     if taps not in TAPS or stride > MOST_PARTS or min(before) < 0:
         return []
     cut = Cut(
+        kernel=_pair(axis.window for axis in window),
         taps=taps,
         parts=1,
         stride=1,

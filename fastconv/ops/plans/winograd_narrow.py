@@ -66,7 +66,7 @@ class WinogradNarrowPlan:
             start,
             out,
             winners,
-            self._tiles.strip,
+            self._tiles.image,
             self._tiles.fields,
             max(1, min(TASK_TILES // self._tiles.columns, self._rows // (4 * threads))),
             self._scratch.rows("lines", threads, self._lines),
@@ -83,7 +83,7 @@ class WinogradNarrowPlan:
         _kernels.kernel_gradient(
             x,
             dy,
-            self._tiles.strip,
+            self._tiles.image,
             self._tiles.fields,
             self._scratch.rows("lines", threads, self._lines),
             self._scratch.rows("v", threads, self._v),

@@ -49,7 +49,7 @@ FC_INLINE void NAME(fc_pool_finish)(const int kind, const int keep, const int wi
         for (int l = 0; l < LANES; l++) best[l] = (REAL)__builtin_sqrt((double)best[l]);
     NAME(fc_store_some)(y, best, wide ? LANES : count);
     if (keep) {
-        if (g->gated)
+        if (g->relu_input)
             winner = NAME(fc_select)(best > (VEC){0}, winner, (VECI){0} + FC_NO_WINNER);
         NAME(fc_store_some_bytes)(winners, winner, wide ? LANES : count);
     }
@@ -283,7 +283,7 @@ FC_LEAF void NAME(fc_pool_scatter)(const fc_pool *g, const REAL *dy, const uint8
     begin = begin > 0 ? (begin + g->row_stride - 1) / g->row_stride : 0;
     for (int row = begin; row < g->rows && row * g->row_stride - g->top < last; row++) {
         int top = row * g->row_stride - g->top;
-        int whole = !g->gated && top >= first && top + g->window_rows <= last;
+        int whole = !g->relu_input && top >= first && top + g->window_rows <= last;
         for (int column = 0; column < g->columns; column++) {
             ptrdiff_t at = ((ptrdiff_t)row * g->columns + column) * channels;
             REAL *corner =

@@ -1,0 +1,48 @@
+"""Structs for the kernels, filled in by the names of their fields; see `_fastconv/structs.pxd`."""
+
+from __future__ import annotations
+
+from operator import itemgetter
+
+import numpy as np
+
+from ... import runtime
+
+DTYPES = {name: np.asarray(empty).dtype for name, empty in runtime.kernels.structs.EMPTY.items()}
+_VALUES = {name: itemgetter(*dtype.names) for name, dtype in DTYPES.items()}
+
+
+def struct(kind: str, /, **fields: int) -> bytes:
+    """Return the struct of that name as kernels take it; each of its fields must be given.
+
+    Raises TypeError for a field that is missing or that the struct has not.
+    """
+    dtype = DTYPES[kind]
+    wrong = dtype.fields.keys() ^ fields.keys()
+    if wrong:
+        raise TypeError(f"{kind}: missing or unknown fields: {', '.join(sorted(wrong))}")
+    return np.array([_VALUES[kind](fields)], dtype).tobytes()
+
+
+def padded_image(
+    image: tuple[int, int, int],
+    before: tuple[int, int],
+    padded_width: int,
+    in_place: bool,
+) -> bytes:
+    """Return the PaddedImage of an image of (height, width, channels), with its row step.
+
+    before: rows of zeros above the image, and columns of zeros left of it.
+    """
+    height, width, channels = image
+    return struct(
+        "PaddedImage",
+        row_step=(width if in_place else padded_width) * channels,
+        height=height,
+        width=width,
+        channels=channels,
+        top=before[0],
+        left=before[1],
+        padded_width=padded_width,
+        in_place=in_place,
+    )
