@@ -13,7 +13,7 @@ from oracle import Case, assert_close
 
 from fastconv import reference, runtime
 from fastconv.geometry import conv2d_window
-from fastconv.ops.plans import Conv2DPlan, choice, depthwise, direct_costs, lanes
+from fastconv.ops.plans import Conv2DPlan, depthwise, direct_costs, lanes
 from fastconv.ops.plans.depthwise import DepthwisePlan
 from fastconv.ops.plans.lanes import plan_lanes
 
@@ -185,19 +185,15 @@ def test_images_of_little_but_edges_are_copied(side, size, copied):
 
 
 def test_the_choice_follows_the_channels_of_a_group():
-    def chosen(inputs, outputs, size=3):
-        groups = 16
+    def chosen(inputs, outputs, groups=16, size=3):
         shape = (2, 20, 20, groups * inputs)
-        kernel = (size, size, inputs, groups * outputs)
-        window, _ = conv2d_window(shape, kernel, groups=groups)
-        plans = choice.depthwise(shape, kernel, window, groups, np.dtype(np.float32))
-        return [plan is not None for plan in plans]
+        found = Conv2DPlan(shape, (size, size, inputs, groups * outputs), groups=groups).describe()
+        return [direction["algorithm"] == "depthwise" for direction in found.values()]
 
     assert chosen(1, 1) == [True, True, True]
     assert chosen(32, 32) == [False, False, False]
     assert chosen(1, 64)[0] is False
-    dense = Conv2DPlan((1, 9, 9, 8), (3, 3, 8, 8))
-    assert dense._grouped == choice.Grouped()
+    assert chosen(8, 8, groups=1) == [False, False, False]
     assert math.isinf(direct_costs.panels_over_planes(None, 1, 1, 9, 1, np.dtype(np.float32)))
 
 

@@ -24,7 +24,6 @@ def test_dot_products_of_few_outputs_agree_with_panels(groups, outputs, options,
         monkeypatch.setattr(direct, "dot_products", lambda *_, wanted=wanted: wanted)
         plan = Conv2DPlan(shape, window, groups=groups, **options)
         back = Conv2DPlan(*turned, groups=groups, **options)
-        back._plan_phases()
         assert {grid.gather.dots for grid in (plan._forward, *back._phases)} == {wanted}
         rng = np.random.default_rng(0)
         x, _ = guarded(rng.random(shape, np.float32), np.nan)
@@ -42,24 +41,23 @@ def test_dot_products_of_few_outputs_agree_with_panels(groups, outputs, options,
     assert (results[0][0] == 0).any() == ("relu" in options and outputs * groups > 1)
 
 
-@pytest.mark.skipif(runtime.kernels.shorter is None, reason="has no level of shorter vectors")
+@pytest.mark.skipif(runtime.kernels.half_width is None, reason="has no level of shorter vectors")
 @pytest.mark.parametrize("groups", [1, 2])
 def test_channels_that_leave_half_a_vector_idle_take_shorter_ones(groups, monkeypatch):
     x, window = (2, 9, 11, 8 * groups), (5, 1, 8, 7 * groups)
     results = []
-    for wanted in (runtime.kernels.shorter, runtime.kernels):
+    for wanted in (runtime.kernels.half_width, runtime.kernels):
         rng = np.random.default_rng(0)
         kernel, values = rng.random(window, np.float32), rng.random(x, np.float32)
         plan = Conv2DPlan(x, window, padding="same", groups=groups)
-        plan._plan_phases()
         assert plan._forward.gather.kernels is plan._phases[0].gather.kernels is wanted
         y, dx = np.empty(plan.output_shape, np.float32), np.empty(x, np.float32)
         dkernel = np.empty(window, np.float32)
         run_direct(plan._forward, values, kernel, y)
         run_direct(plan._phases[0], y, kernel, dx)
-        plan._plan_kernel_gradient().kernel_gradient(y, values, dkernel, None)
+        plan._kernel_gradient.plan.kernel_gradient(y, values, dkernel, None)
         results.append((y, dx, dkernel))
-        monkeypatch.setattr(runtime.kernels, "shorter", None)
+        monkeypatch.setattr(runtime.kernels, "half_width", None)
     for shorter, longer in zip(*results, strict=True):
         np.testing.assert_allclose(shorter, longer, rtol=2e-5)
 
@@ -79,6 +77,5 @@ def test_outputs_that_are_fetched_beforehand_have_the_same_bits(groups, monkeypa
         results.append(y.tobytes())
     assert fetched == [0, 1] and results[0] == results[1]
     strided = Conv2DPlan(x, window, groups=groups, strides=2)
-    strided._plan_phases()
     grid = fields_of("Grid", strided._phases[0].gather.grid)
     assert not grid["prefetches"]  # its outputs are no neighbouring pixels

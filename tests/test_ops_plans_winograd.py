@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,12 +14,9 @@ from oracle import TOLERANCE, assert_close
 import fastconv
 from fastconv import ops, reference
 from fastconv.geometry import conv2d_window
-from fastconv.ops.plans import Conv2DPlan, ConvPoolPlan, choice, convolution, winograd
+from fastconv.ops.plans import Conv2DPlan, ConvPoolPlan, choice, winograd
+from fastconv.ops.plans.select import forced
 from fastconv.ops.plans.winograd_cuts import forward_cuts, input_gradient_cuts
-from fastconv.ops.plans.winograd_narrow import WinogradNarrowPlan
-
-WINOGRAD = winograd.WinogradKernelGradientPlan, WinogradNarrowPlan
-TRANSFORMED = winograd.WinogradPlan, WinogradNarrowPlan
 
 sides = st.one_of(st.integers(1, 14), st.just(17))
 edge = st.integers(0, 3)
@@ -55,19 +53,26 @@ def always(request):
 
     always = SimpleNamespace(cut=0, few=few)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(choice, "_pays", lambda *arguments, **options: True)
-        patch.setattr(choice, "_gradient_pays", lambda *arguments: True)
-        patch.setattr(choice, "_shallow", lambda *arguments: False)
         patch.setattr(choice, "_cheapest", some)
         patch.setattr(choice, "MOST_KERNEL_BYTES", 1 << 30)
-        patch.setattr(convolution, "depthwise", lambda *arguments, **options: choice.Grouped())
-        patch.setattr(
-            choice, "_narrow", lambda x, window, **options: few and choice._is_plain(window)
-        )
-        patch.setattr(
-            choice, "_narrow_gradient", lambda x, filters, window: few and choice._is_plain(window)
-        )
         yield always
+
+
+def planned(always, make, x, kernel, **options):
+    """Return a plan by Winograd's algorithm in each direction that has it."""
+    names = {"strides": 1, "padding": "valid", "dilation_rate": 1, "groups": 1}
+    arguments = [options.get(name, value) for name, value in names.items()]
+    window, groups = conv2d_window(x, kernel, *arguments, owner="test")
+    few = always.few and choice._is_plain(window) and groups == 1
+    algorithm = "winograd_narrow" if few else "winograd"
+    cuts = forward_cuts(window, groups)
+    with ExitStack() as stack:
+        if make is Conv2DPlan or any(cut.side % 2 == 0 for cut in cuts):
+            stack.enter_context(forced(algorithm, "output"))
+        stack.enter_context(forced(algorithm, "kernel_gradient"))
+        if input_gradient_cuts(window, groups):
+            stack.enter_context(forced("winograd", "input_gradient"))
+        return make(x, kernel, **options)
 
 
 def normal(*shape, seed=0):
@@ -91,8 +96,7 @@ def arrays(always, case, least=1):
 @settings(max_examples=80)
 def test_output_and_input_gradient(always, **case):
     x, kernel, bias, options = arrays(always, case)
-    plan = Conv2DPlan(x.shape, kernel.shape, **options)
-    assert isinstance(plan._winograd, TRANSFORMED)
+    plan = planned(always, Conv2DPlan, x.shape, kernel.shape, **options)
     dy = normal(*plan.output_shape, seed=1)
     for _ in range(2):
         y, dx = np.full_like(dy, np.nan), np.full_like(x, np.nan)
@@ -104,15 +108,9 @@ def test_output_and_input_gradient(always, **case):
     assert_close(dx, expected, usual=usual[1], what="dx")
 
 
-def gradient_plan(always, taps, stride, groups=1):
-    """Return which of the kernel gradient's plans a case takes."""
-    few = always.few and (taps, stride, groups) == (3, 1, 1)
-    return WinogradNarrowPlan if few else winograd.WinogradKernelGradientPlan
-
-
 def check_kernel_gradient(always, case):
     x, kernel, bias, options = arrays(always, case)
-    plan = Conv2DPlan(x.shape, kernel.shape, **options)
+    plan = planned(always, Conv2DPlan, x.shape, kernel.shape, **options)
     dy = normal(*plan.output_shape, seed=1)
     for dbias in (np.full_like(bias, np.nan), None):
         dkernel = np.full_like(kernel, np.nan)
@@ -122,7 +120,6 @@ def check_kernel_gradient(always, case):
         assert_close(dkernel, expected, usual=usual, what="dkernel")
         if dbias is not None:
             assert_close(dbias, bias_expected, usual=usual, what="dbias")
-    assert isinstance(plan._product, gradient_plan(always, *case["form"], case["groups"]))
 
 
 @given(**cases)
@@ -157,10 +154,9 @@ def test_kernel_gradient_in_stages(always, **case):
 )
 def test_error_of_the_kernel_gradient(always, x, filters, taps, stride, cut):
     shape, always.cut = (taps, taps, x[3], filters), cut
-    plan = Conv2DPlan(x, shape, padding="same", strides=stride)
+    plan = planned(always, Conv2DPlan, x, shape, padding="same", strides=stride)
     x, dy, dkernel = normal(*x), normal(*plan.output_shape), np.empty(shape, np.float32)
     plan.backward(dy, x, dkernel, None, dkernel, None)
-    assert isinstance(plan._product, gradient_plan(always, taps, stride))
     wide = Conv2DPlan(x.shape, shape, padding="same", strides=stride, dtype=np.float64)
     expected = np.empty(dkernel.shape)
     wide.backward(dy.astype(float), x.astype(float), expected, None, expected, None)
@@ -174,7 +170,7 @@ def test_the_kernel_gradient_is_the_same_with_any_number_of_threads(
 ):
     kernel, always.cut = normal(taps, taps, x[3], groups * 72), cut
     x = (*x[:3], groups * x[3])
-    plan = Conv2DPlan(x, kernel.shape, padding=1, strides=stride, groups=groups)
+    plan = planned(always, Conv2DPlan, x, kernel.shape, padding=1, strides=stride, groups=groups)
     x, dy = normal(*x), normal(*plan.output_shape)
     results = []
     for count in (1, 2, 3, 16):
@@ -190,7 +186,7 @@ def test_the_kernel_gradient_is_the_same_with_any_number_of_threads(
 def test_fused_block(always, **case):
     x, kernel, bias, options = arrays(always, case | {"groups": 1}, least=2)
     del options["groups"]
-    plan = ConvPoolPlan(x.shape, kernel.shape, **options)
+    plan = planned(always, ConvPoolPlan, x.shape, kernel.shape, **options)
     out = np.full(plan.output_shape, np.nan, np.float32)
     winners = np.full(out.shape, 99, np.uint8)
     plan.forward(x, kernel, bias, out, winners)
@@ -226,15 +222,14 @@ def test_every_loop_order_gives_the_same_bits(
             monkeypatch.setattr(winograd, "by_stages", lambda *arguments, staged=staged: staged)
             monkeypatch.setattr(winograd, "STAGED_BYTES", block_bytes)
             monkeypatch.setattr(winograd, "BLOCK_BYTES", block_bytes)
-            plan = (Conv2DPlan if make == "input gradient" else make)(
-                x.shape, kernel.shape, **options
-            )
+            kind = Conv2DPlan if make == "input gradient" else make
+            plan = planned(always, kind, x.shape, kernel.shape, **options)
             dy = normal(*plan.output_shape)
             for count in (1, 2, 5):  # tasks of few channels follow the threads
                 threads(count)
                 out = np.full_like(x if make == "input gradient" else dy, np.nan)
                 if make == "input gradient":
-                    plan._input_gradient(dy, kernel, out)
+                    plan.input_gradient(dy, kernel, out)
                 else:
                     plan.forward(x, kernel, None, out, *[None] * (make is ConvPoolPlan))
                 results.add(out.tobytes())
@@ -249,7 +244,10 @@ def test_nan_comes_out_of_every_window_that_holds_it(always, position, taps):
     x, kernel = normal(1, 21, 20, 16), normal(taps, taps, 16, 16)
     (row, column), reach = position, taps // 2
     x[0, row, column, 3] = np.nan
-    isnan = np.isnan(ops.conv2d(x, kernel, padding="same")).any(axis=(0, 3))
+    plan = planned(always, Conv2DPlan, x.shape, kernel.shape, padding="same")
+    y = np.empty(plan.output_shape, np.float32)
+    plan.forward(x, kernel, None, y)
+    isnan = np.isnan(y).any(axis=(0, 3))
     around = slice(max(row - reach, 0), row + reach + 1)
     assert isnan[around, max(column - reach, 0) : column + reach + 1].all()
     rows, columns = np.nonzero(isnan)
@@ -279,18 +277,16 @@ def test_error_on_large_layers(x, kernel, stride):
 
 def test_the_switch_is_obeyed():
     def used():
-        plan = Conv2DPlan((8, 49, 49, 64), (3, 3, 64, 64))
-        fast = isinstance(plan._plan_kernel_gradient(), WINOGRAD)
-        assert fast == (plan._winograd is not None)
-        return fast
+        plan = Conv2DPlan((8, 49, 49, 64), (3, 3, 64, 64)).describe()
+        return [plan[direction]["algorithm"] == "winograd" for direction in plan]
 
-    assert fastconv.get_fast_math() and used()
+    assert fastconv.get_fast_math() and used() == [True] * 3
     fastconv.set_fast_math(False)
     try:
-        assert not fastconv.get_fast_math() and not used()
+        assert not fastconv.get_fast_math() and used() == [False] * 3
     finally:
         fastconv.set_fast_math(True)
-    assert used()
+    assert used() == [True] * 3
 
 
 @pytest.mark.parametrize(
@@ -306,10 +302,13 @@ def test_the_switch_is_obeyed():
     ],
     ids=str,
 )
-def test_what_does_not_fit_is_summed_directly(always, kernel, options):
-    plan = Conv2DPlan((8, 49, 49, 64), kernel, **options)
-    assert plan._winograd is None
-    assert not isinstance(plan._plan_kernel_gradient(), WINOGRAD)
+def test_what_does_not_fit_is_summed_directly(kernel, options):
+    shape = (8, 49, 49, 64)
+    found = Conv2DPlan(shape, kernel, **options).describe()
+    taken = {found[name]["algorithm"] for name in ("output", "kernel_gradient")}
+    assert "winograd" not in taken
+    with forced("winograd"), pytest.raises(ValueError, match="'winograd' does not serve"):
+        Conv2DPlan(shape, kernel, **options)
 
 
 def test_a_model_follows_the_switch():
@@ -334,10 +333,14 @@ def test_a_model_follows_the_switch():
 def test_a_transformed_kernel_does_not_fill_the_memory(always, monkeypatch, kernel, stride, taken):
     """In parts it may have 16 times the bytes of the kernel: 151 MB of 9."""
     monkeypatch.setattr(choice, "MOST_KERNEL_BYTES", 96 << 20)
-    plan = Conv2DPlan((1, 20, 20, kernel[2]), kernel, strides=stride)
-    plan._plan_input_gradient()
-    assert (plan._winograd is not None) == (plan._winograd_gradient is not None) == taken
-    assert isinstance(plan._plan_kernel_gradient(), WINOGRAD) == taken
+    shape = (1, 20, 20, kernel[2])
+    if not taken:
+        with forced("winograd"), pytest.raises(ValueError, match="'winograd' does not serve"):
+            Conv2DPlan(shape, kernel, strides=stride)
+        return
+    with forced("winograd"):
+        found = Conv2DPlan(shape, kernel, strides=stride).describe()
+    assert {direction["algorithm"] for direction in found.values()} == {"winograd"}
 
 
 @pytest.mark.parametrize(("width", "taken"), [(2000, True), (50_000, False)])

@@ -18,4 +18,4 @@ from . import winograd_narrow as winograd_narrow
 
 KERNEL_API: int
 simd_level: str
-shorter: SimpleNamespace | None
+half_width: SimpleNamespace | None

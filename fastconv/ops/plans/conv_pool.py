@@ -9,7 +9,9 @@ import numpy as np
 
 from ... import runtime
 from ...geometry import Window, conv2d_window
-from .choice import winograd_output
+from . import choice
+from .choice import Problem
+from .convolution import described
 from .direct import DirectPlan
 from .direct_costs import dot_products
 from .gather import plan_gather, taps_of
@@ -17,6 +19,7 @@ from .kernel_gradient import PARTS, PARTS_BYTES
 from .packing import PackedKernel, pad_channels, padded_bias
 from .pooling import Pool2DPlan
 from .scratch import Scratch
+from .select import DIRECT, wanted
 from .structs import padded_image, struct
 
 _kernels = runtime.kernels.fused
@@ -78,10 +81,12 @@ class ConvPoolPlan:
         self._forward = self._plan_forward(input_shape, window)
         self._padded_filters = pad_channels(kernel_shape[3], self._dtype)
         size = self._padded_filters * len(self._forward.taps) * kernel_shape[2]
-        self._winograd = winograd_output(
-            input_shape, kernel_shape[3], window, 1, self._dtype, pooled=True
-        )
-        self._unpooled = None if self._winograd else self._plan_unpooled(input_shape, window)
+        problem = Problem(input_shape, kernel_shape, window, 1, self._dtype)
+        self._wanted = wanted().get("output")
+        self._output = choice.output(problem, pooled=True, wanted=self._wanted)
+        self._unpooled = None
+        if self._output.plan is None:
+            self._unpooled = self._plan_unpooled(input_shape, window)
         self._packed = PackedKernel(
             size if self._unpooled is None else self._unpooled.packed_size, self._dtype
         )
@@ -195,8 +200,8 @@ class ConvPoolPlan:
         """Write the pooled output; `winners` (uint8, like out) takes what `backward` needs."""
         if not out.size:
             return
-        if self._winograd is not None:
-            self._winograd.forward(x, kernel, bias, out, winners)
+        if self._output.plan is not None:
+            self._output.plan.forward(x, kernel, bias, out, winners)
             return
         if self._unpooled is not None:
             self._pool_after(self._unpooled, x, kernel, bias, out, winners)
@@ -224,7 +229,10 @@ class ConvPoolPlan:
         """Return a plan of the whole activation where its few filters leave vectors idle."""
         images, rows, columns, filters = self.output_shape
         runs = self._kernel_shape[0]
-        if not dot_products(filters, self._forward.run_length, runs, self._dtype, pooled=True):
+        dots = dot_products(filters, self._forward.run_length, runs, self._dtype, pooled=True)
+        if self._wanted in DIRECT:
+            dots = self._wanted == "dot_products"
+        if not dots:
             return None
         unpooled = (2 * rows, 2 * columns, filters)
         self._pooling = Pool2DPlan("max", (images, *unpooled), relu_input=True, dtype=self._dtype)
@@ -241,6 +249,7 @@ class ConvPoolPlan:
             grid=unpooled[:2],
             strides=(window.rows.stride, window.columns.stride),
             relu=True,
+            wanted="dot_products",
         )
 
     def _pool_after(self, unpooled, x, kernel, bias, out, winners):
@@ -255,6 +264,26 @@ class ConvPoolPlan:
 
     def _pack(self, kernel: np.ndarray, packed: np.ndarray) -> None:
         _conv.pack(kernel, packed, self._forward.taps, 1, False, runtime.get_num_threads())
+
+    def describe(self) -> dict[str, dict[str, Any]]:
+        """Return, by direction, the algorithm taken, the costs of what competed, and its sizes."""
+        output = described(self._output, (self._unpooled,) if self._unpooled else ())
+        if self._output.plan is None and self._unpooled is None:
+            output |= {"algorithm": "panels"}
+        return {
+            "output": output,
+            "input_gradient": {
+                "algorithm": "sparse",
+                "filters_of_a_weight_block": self._slab_filters,
+                "image": "in place" if self._in_place else "padded copy",
+            },
+            "kernel_gradient": {
+                "algorithm": "sparse",
+                "rows_of_a_list": self._list_rows,
+                "split_k": self._parts,
+                "filters_of_a_task": self._part_filters,
+            },
+        }
 
     def backward(
         self,

@@ -49,6 +49,17 @@ class DensePlan:
         self._padded = -(-outputs // width) * width
         self._scratch = Scratch(dtype)
 
+    def describe(self) -> dict[str, dict[str, Any]]:
+        """Return, by direction, along what its vectors run, and the sizes of its panels."""
+        panels = {"vectors_of_a_panel": self._vectors, "panels_of_a_group": self._panels}
+        output = "narrow" if self._outputs <= NARROW_OUTPUTS else "panels"
+        gradients = "narrow" if self._outputs <= NARROW_GRADIENT_OUTPUTS else "panels"
+        return {
+            "output": {"algorithm": output, **panels},
+            "input_gradient": {"algorithm": gradients, **panels},
+            "kernel_gradient": {"algorithm": gradients, "deferred": self.defers},
+        }
+
     def forward(
         self, x: np.ndarray, kernel: np.ndarray, bias: np.ndarray | None, out: np.ndarray
     ) -> None:

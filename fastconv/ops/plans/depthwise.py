@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ... import runtime
@@ -71,6 +73,15 @@ class DepthwisePlan:
         lanes = self.forward_lanes
         weights = self._tiled("kernel", kernel.reshape(-1, self._target[2]), lanes)
         self._run(lanes, x, weights, bias, out)
+
+    def describe(self) -> dict[str, Any]:
+        """Return how the output's channels lie in vectors."""
+        lanes = self.forward_lanes
+        return {
+            "planes": lanes.planes,
+            "lanes_filled": lanes.filled,
+            "image": "copied" if lanes.line else "in place",
+        }
 
     def input_gradient(self, dy: np.ndarray, kernel: np.ndarray, dx: np.ndarray) -> None:
         """Write the gradient of the input: the same sum over dy, by phases of the stride."""

@@ -13,6 +13,7 @@ from .direct_costs import dot_products
 from .gather import Taps, plan_gather, run_of
 from .packing import kernels_for, pad_channels
 from .scratch import Scratch
+from .select import DIRECT
 
 FETCHED_DEPTH, FETCHED_BYTES = 128, 8 * 1024 * 1024
 """Values summed for an output at most, and the least target, where outputs are fetched before they
@@ -40,12 +41,15 @@ class DirectPlan:
         dtype: np.dtype,
         *,
         transposed: bool = False,
+        wanted: str | None = None,
         **options: Any,
     ) -> None:
         run = run_of(column_taps, source[2], groups)
         depth, outputs = source[2] // groups, target[2] // groups
         values = len(row_taps) * len(column_taps) * depth
         dots = dot_products(outputs, run, values // run, dtype)
+        if wanted in DIRECT:
+            dots = wanted == "dot_products"
         kernels = runtime.kernels if dots else kernels_for(outputs, dtype)
         target_bytes = images * math.prod(target) * dtype.itemsize
         self._kernels = kernels.conv
@@ -60,9 +64,9 @@ class DirectPlan:
             prefetches=values <= FETCHED_DEPTH and target_bytes >= FETCHED_BYTES,
             **options,
         )
-        self.positions = by_position(self.gather, images, dtype)
+        self.positions = by_position(self.gather, images, dtype, wanted)
         self._images, self._groups, self._transposed = images, groups, transposed
-        self._itemsize, self._scratch = dtype.itemsize, scratch
+        self._itemsize, self._dtype, self._scratch = dtype.itemsize, dtype, scratch
         #: Channels of the target as `start` has them: of each group, up to whole vectors.
         self.padded = groups * pad_channels(outputs, dtype, kernels)
         self.packed_size = self.padded * values
@@ -70,6 +74,26 @@ class DirectPlan:
         self._weights = math.prod(kernel_shape)
         self._work = images * math.prod(options["grid"]) * target[2] * values
         self._tasks: dict[int, tuple[int, int, int]] = {}
+
+    @property
+    def algorithm(self) -> str:
+        """Which way vectors and tiles lie."""
+        if self.gather.dots:
+            return "dot_products"
+        return "panels" if self.positions is None else "batch_tiles"
+
+    def describe(self) -> dict[str, Any]:
+        """Return what a task of the direct kernels computes."""
+        gather, threads = self.gather, runtime.get_num_threads()
+        rows, splits, stage_pixels = self._tasks_for(threads)
+        return {
+            "grid": (gather.rows, gather.columns),
+            "lanes": pad_channels(1, self._dtype, gather.kernels),
+            "image": "in place" if gather.in_place else "copied with its padding",
+            "rows_of_a_task": rows,
+            "panels_are_split_by": splits,
+            "staged_pixels": stage_pixels,
+        }
 
     def pack(self, kernel: np.ndarray, packed: np.ndarray) -> None:
         """Lay the kernel out in `packed`, of `packed_size`, as `run` takes it."""

@@ -94,6 +94,15 @@ class KernelGradientPlan:
         )
         self._splits = min(pieces, -(-PARTS // self._parts))
 
+    def describe(self) -> dict[str, Any]:
+        """Return the split-k sums, the tasks of each, and the pixels of a block."""
+        return {
+            "split_k": self._parts,
+            "tasks_of_each": self._splits,
+            "pixels_of_a_block": self._block_pixels,
+            "patch": "packed" if self._patch else "in place",
+        }
+
     def kernel_gradient(
         self, dy: np.ndarray, x: np.ndarray, dkernel: np.ndarray, dbias: np.ndarray | None
     ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -40,6 +41,10 @@ class NormalizationPlan:
                 np.ones(self._rest // max(channels, 1)),
             ]
         )[:, None]
+
+    def describe(self) -> dict[str, Any]:
+        """Return the split-k sums, and the channels or pixels' channels of a row of lanes."""
+        return {"split_k": self._parts, "lanes": self._lanes, "whole_rows": self._whole}
 
     def moments(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the mean and the variance of each channel, in float64."""

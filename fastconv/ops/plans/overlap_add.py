@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ... import runtime
@@ -64,6 +66,10 @@ class OverlapAddPlan:
             column=column,
             kernel_column=kernel_column,
         )
+
+    def describe(self) -> dict[str, Any]:
+        """Return the grids and the lanes of a pixel's sums."""
+        return {"grids": len(self._phases), "lanes_of_a_pixel": self._lanes}
 
     def input_gradient(self, dy: np.ndarray, kernel: np.ndarray, dx: np.ndarray) -> None:
         """Write the gradient of sum(dy * conv2d(x, kernel)) to `dx`."""

@@ -90,6 +90,11 @@ class PatchGradientPlan:
         self._strip_size = 1 if direct else strip_rows * line + lanes
         self._packed = block_rows * columns.output * filters
 
+    def describe(self) -> dict[str, Any]:
+        """Return the split-k sums, the tasks of each, and the vectors of the patch."""
+        vectors = len(self._offset)
+        return {"split_k": self._parts, "tasks_of_each": self._splits, "vectors": vectors}
+
     def kernel_gradient(
         self, dy: np.ndarray, x: np.ndarray, dkernel: np.ndarray, dbias: np.ndarray | None
     ) -> None:

@@ -58,6 +58,14 @@ class Pool2DPlan:
             relu_input=relu_input,
         )
 
+    def describe(self) -> dict[str, Any]:
+        """Return the pooling, and how its gradient finds the pixels of x."""
+        scattered = self._kind == "max" and not self.keeps_winners
+        return {
+            "output": {"algorithm": self._kind},
+            "input_gradient": {"algorithm": "scatter" if scattered else "gather"},
+        }
+
     def forward(self, x: np.ndarray, out: np.ndarray, winners: np.ndarray | None = None) -> None:
         """Write x pooled to `out`; `winners` (uint8, like out) takes what `backward` can use."""
         if out.size:

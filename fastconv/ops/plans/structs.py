@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from operator import itemgetter
+from struct import Struct, calcsize
 
 import numpy as np
 
@@ -12,16 +14,29 @@ DTYPES = {name: np.asarray(empty).dtype for name, empty in runtime.kernels.struc
 _VALUES = {name: itemgetter(*dtype.names) for name, dtype in DTYPES.items()}
 
 
+def _packer(dtype: np.dtype) -> Callable[..., bytes]:
+    """Return what lays values out like C, in a fraction of the time that NumPy takes."""
+    fields = "@" + "".join(dtype[name].char for name in dtype.names)
+    return Struct(f"{fields}{dtype.itemsize - calcsize(fields)}x").pack
+
+
+_PACK = {name: _packer(dtype) for name, dtype in DTYPES.items()}
+
+
 def struct(kind: str, /, **fields: int) -> bytes:
     """Return the struct of that name as kernels take it; each of its fields must be given.
 
-    Raises TypeError for a field that is missing or that the struct has not.
+    Raises TypeError for a field that is missing or that the struct has not, struct.error for a
+    value that does not fit.
     """
-    dtype = DTYPES[kind]
-    wrong = dtype.fields.keys() ^ fields.keys()
-    if wrong:
+    try:
+        values = _VALUES[kind](fields)
+    except KeyError:
+        values = ()
+    if len(values) != len(fields):
+        wrong = fields.keys() ^ set(DTYPES[kind].names)
         raise TypeError(f"{kind}: missing or unknown fields: {', '.join(sorted(wrong))}")
-    return np.array([_VALUES[kind](fields)], dtype).tobytes()
+    return _PACK[kind](*values)
 
 
 def padded_image(

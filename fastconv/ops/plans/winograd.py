@@ -5,6 +5,8 @@ When it is worth it is decided in `choice`; how it works is told in the kernel's
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ... import runtime
@@ -48,6 +50,7 @@ class Tiling:
         pooled: bool = False,
         relu: bool = False,
     ) -> None:
+        self._cut = cut
         _, height, width, channels = input_shape
         shrink = 2 if pooled else 1
         side = cut.side // shrink
@@ -92,6 +95,14 @@ class Tiling:
             targets=cut.targets,
             groups=cut.groups,
         )
+
+    def describe(self) -> dict[str, Any]:
+        """Return the transform and the grid of tiles."""
+        m, r, kernels = self._cut.side, self._cut.taps, self._cut.parts**2
+        return {"transform": f"F({m}x{m}, {r}x{r})", "tiles": (self.rows, self.columns)} | {
+            "sub_kernels": kernels,
+            "targets": self._cut.targets**2,
+        }
 
 
 def by_stages(kernel_bytes: int, block_tiles: int, inputs: int, outputs: int) -> bool:
@@ -160,14 +171,26 @@ class WinogradPlan:
         threads = runtime.get_num_threads()
         u = self._kernel(kernel, self._transform)
         start = padded_bias(self._scratch, bias, self._bias_size)
-        # Few rows of tiles do not share out evenly; the steps of a stage do.
-        few = self._rows < 4 * threads
-        block = self._block_rows(threads)
-        sizes = (block * self._tiles.columns, self._tiles.values, self._outputs)
-        if few or by_stages(4 * self._kernel_size, *sizes):
+        if self._is_staged(threads):
             self._run_staged(x, u, start, out, winners, threads)
         else:
-            self._run_blocked(x, u, start, out, winners, block, threads)
+            self._run_blocked(x, u, start, out, winners, self._block_rows(threads), threads)
+
+    def _is_staged(self, threads: int) -> bool:
+        """Whether few rows of tiles would not share out evenly, or `by_stages` is less to move."""
+        sizes = (self._block_rows(threads) * self._tiles.columns, self._tiles.values)
+        return self._rows < 4 * threads or by_stages(4 * self._kernel_size, *sizes, self._outputs)
+
+    def input_gradient(self, dy: np.ndarray, kernel: np.ndarray, dx: np.ndarray) -> None:
+        """Write the input gradient, where the kernel is rotated for one."""
+        self.forward(dy, kernel, None, dx)
+
+    def describe(self) -> dict[str, Any]:
+        """Return the tiles, and whether they go by blocks or by stages, with how many rows."""
+        threads = runtime.get_num_threads()
+        blocked = not self._is_staged(threads)
+        rows = self._block_rows(threads) if blocked else self._stage_rows()
+        return self._tiles.describe() | {"order": "blocks" if blocked else "stages", "rows": rows}
 
     def _transform(self, kernel: np.ndarray, u: np.ndarray) -> None:
         threads = runtime.get_num_threads()
@@ -197,11 +220,7 @@ class WinogradPlan:
         )
 
     def _run_staged(self, x, u, start, out, winners, threads):
-        row = POINTS * self._tiles.columns * 4 * (self._tiles.values + self._outputs)
-        rows = self._rows
-        block = max(1, min(STAGED_BYTES // row, rows))
-        # Stages of equal size, none with a handful of tiles.
-        block = -(-rows // -(-rows // block))
+        block = self._stage_rows()
         tiles = block * self._tiles.columns
         _kernels.staged(
             x,
@@ -217,6 +236,12 @@ class WinogradPlan:
             self._scratch.rows("lines", threads, self._tiles.band_size),
             threads,
         )
+
+    def _stage_rows(self) -> int:
+        """Return the rows of tiles of a stage: all of equal size, none with a handful of tiles."""
+        row = POINTS * self._tiles.columns * 4 * (self._tiles.values + self._outputs)
+        block = max(1, min(STAGED_BYTES // row, self._rows))
+        return -(-self._rows // -(-self._rows // block))
 
 
 class WinogradKernelGradientPlan:
@@ -246,6 +271,11 @@ class WinogradKernelGradientPlan:
         width = (self._together * lanes, panel) if together else (self._channels, of_group)
         self._du = _points(width[0] * width[1])
         self._scratch = Scratch(np.float32)
+
+    def describe(self) -> dict[str, Any]:
+        """Return the tiles, the rows of them in a stage, and dU's vectors where a task keeps it."""
+        stage = {"rows": self._block, "vectors_together": self._together}
+        return self._tiles.describe() | stage
 
     def kernel_gradient(
         self, dy: np.ndarray, x: np.ndarray, dkernel: np.ndarray, dbias: np.ndarray | None

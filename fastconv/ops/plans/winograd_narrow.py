@@ -5,6 +5,8 @@ When it is worth it is decided in `choice`; how it works is told in the kernel's
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ... import runtime
@@ -73,6 +75,10 @@ class WinogradNarrowPlan:
             self._scratch.rows("v", threads, self._v),
             threads,
         )
+
+    def describe(self) -> dict[str, Any]:
+        """Return the tiles, and the split-k sums of the kernel gradient."""
+        return self._tiles.describe() | {"split_k": min(PARTS, self._rows)}
 
     def kernel_gradient(
         self, dy: np.ndarray, x: np.ndarray, dkernel: np.ndarray, dbias: np.ndarray | None
