@@ -27,7 +27,8 @@ _sparse = runtime.kernels.sparse
 _conv = runtime.kernels.conv
 
 SLAB_BYTES = 48 * 1024
-"""Weights that the input gradient walks at a time: long walks pay for some from the L2 cache."""
+"""Weights that the input gradient walks at a time: long walks pay for some from the L2 cache.  It
+and the next are fixed, as they decide the groups of sums."""
 LIST_BYTES = 24 * 1024
 """Pixels that the kernel gradient lists at a time: they should be near while filters pass by."""
 PART_WINDOWS = 512

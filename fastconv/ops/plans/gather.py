@@ -9,20 +9,21 @@ import numpy as np
 
 from ... import runtime
 from ...geometry import Axis, share_inside
+from .caches import L1, L2
 from .structs import padded_image, struct
 
 Taps = Sequence[tuple[int, int]]
 """Along one axis: kernel index, and offset of the source pixel from output index * stride."""
-STRIP_BYTES = 256 * 1024
-"""Source rows of one task: half of a usual L2 cache."""
+STRIP_BYTES = L2 // 4
+"""Source rows of one task."""
 SMALL_WEIGHTS_BYTES = 64 * 1024
 """Weights that cost little to walk once more: the rows a task writes count in its strip, too."""
 VECTOR_BYTES = 32
 """Pixels of whole vectors keep every store within a cache line."""
 STAGED_DEPTH = 512
 """Values summed for an output, above which the stores hide behind the sums."""
-STAGE_BYTES = 16 * 1024
-"""Outputs of all panels that wait in the L1 cache to be copied: half of a usual one."""
+STAGE_BYTES = L1 // 2
+"""Outputs of all panels that wait in the L1 cache to be copied."""
 WHOLE_TILES = 24
 """A multiple of every register tile's rows."""
 STAGED_PIECE_BYTES = 128

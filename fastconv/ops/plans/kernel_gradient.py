@@ -19,9 +19,10 @@ PARTS_BYTES = 64 * 1024 * 1024
 SPLIT_PIECES = 8
 """Pieces of the patch in one task at least: each task packs all of dY for itself."""
 BLOCK_PIXELS = 256
-"""Output pixels of one block at most: a piece of the patch and one of dY fit an L1 cache."""
+"""Output pixels of one block at most: a piece of the patch and one of dY fit an L1 cache.  Blocks
+are groups of sums: this size and the next two are fixed, and so are the bits."""
 BLOCK_BYTES = 192 * 1024
-"""Packed dY of one block: half of a usual L2 cache."""
+"""Packed dY of one block."""
 
 SOURCE_BYTES = 192 * 1024
 """Pixels of x of one block, less the rows that its kernel reaches beyond."""

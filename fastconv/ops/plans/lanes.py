@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .caches import L2
 from .structs import struct
 
 PARTS = 16
@@ -17,8 +18,8 @@ BLOCK_PIXELS = 192
 """Output pixels over which a kernel-gradient tile sums in registers: they stay in L1."""
 COPIED_PIXELS = 768
 """The same of a copied block, whose first rows were copied for the block before as well."""
-STRIP_BYTES = 128 * 1024
-"""Copied source rows of one task: a quarter of a usual L2 cache."""
+STRIP_BYTES = L2 // 8
+"""Copied source rows of one task."""
 STRIP_PIXELS = 96
 """Outputs of one task at least, so that its set-up does not show."""
 

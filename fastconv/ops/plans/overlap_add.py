@@ -8,6 +8,7 @@ import numpy as np
 
 from ... import runtime
 from ...geometry import Window
+from .caches import L1
 from .gather import Gather, plan_gather, transposed_taps_of
 from .packing import pad_channels
 from .scratch import Scratch
@@ -15,8 +16,8 @@ from .structs import struct
 
 _kernels = runtime.kernels.conv
 
-STAGE_BYTES = 16 * 1024
-"""Of a thread's sums: half of a usual L1 cache, if a row of them is that short."""
+STAGE_BYTES = L1 // 2
+"""Of a thread's sums, if a row of them is that short."""
 
 
 class OverlapAddPlan:

@@ -15,7 +15,8 @@ from .structs import padded_image, struct
 PARTS = 16
 """Tasks at most; fixed, so that sums do not depend on the threads."""
 STRIP_BYTES = 40 * 1024
-"""Pixels of x of one block: little more than an L1 cache, walked through row by row."""
+"""Pixels of x of one block: about an L1 cache, walked through row by row; fixed, as blocks are
+groups of sums."""
 BLOCK_PIXELS = 256
 """Outputs of one block at least, or all of an image: registers are filled and emptied for each."""
 

@@ -7,13 +7,14 @@ from typing import NamedTuple
 import numpy as np
 
 from ... import runtime
+from .caches import L2
 from .gather import Gather
 from .packing import pad_channels
 from .scratch import Scratch
 from .structs import struct
 
-COPY_BYTES = 512 * 1024
-"""Rows of a task's images: half of a usual L2 cache."""
+COPY_BYTES = L2 // 2
+"""Rows of a task's images."""
 PAGE_BYTES, SKEW_BYTES = 4096, 5 * 64
 """From one copied image to the next: the pixels of a tile lie in different sets of the L1 cache."""
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ... import runtime
+from .caches import L2
 from .packing import PackedKernel, pad_channels, padded_bias
 from .scratch import Scratch
 from .structs import padded_image, struct
@@ -19,21 +20,22 @@ _kernels = runtime.kernels.winograd
 _gradient_kernels = runtime.kernels.winograd_gradient
 
 SKEW = _kernels.SKEWED
-LINES_BYTES = 64 * 1024
-"""Lines of an input transform half done: a share of an L2 cache."""
-BLOCK_BYTES = 512 * 1024
-"""V and M of one blocked task: most of a usual L2 cache."""
+LINES_BYTES = L2 // 16
+"""Lines of an input transform half done."""
+BLOCK_BYTES = L2 // 2
+"""V and M of one blocked task."""
 STAGED_BYTES = 24 * 1024 * 1024
-"""V and M of one stage."""
+"""V and M of one stage; or V and Z of the kernel gradient's, whose sums it groups."""
 KERNEL_BYTES = 5 * 1024 * 1024
 """A transformed kernel larger than this is not streamed once a block, unless V and M are larger
 still.  Measured on a Zen 4: up to 7 MB took 0.65 to 1.1 of the time so, about 0.8, and 19 MB 1.0 to
 2.3."""
 GRADIENT_STAGE_BYTES = 4 * 1024 * 1024
-"""V and Z of one stage of the kernel gradient, or as much as the dU that each stage adds to."""
+"""V and Z of one stage of the kernel gradient, or as much as the dU that each stage adds to; fixed,
+as stages are groups of sums."""
 PANEL_BYTES = 18 * 1024
-"""A panel of Z that every channel's V passes by: most of an L1 cache."""
-TOGETHER_BYTES = 128 * 1024
+"""A panel of Z that every channel's V passes by, in an L1 cache; fixed, as it groups sums."""
+TOGETHER_BYTES = L2 // 8
 """dU of one task, where all points are computed together."""
 
 
