@@ -61,4 +61,4 @@ def test_rules_have_all_their_fields_and_no_others(change):
     rule = {name: value for name, value in rule.items() if value is not None}
     value = np.zeros(3, np.float32)
     with pytest.raises((TypeError, ValueError), match=r"another|scale"):
-        runtime.kernels.optim.update(rule, value, (None, None, None), value.copy(), 1)
+        runtime.kernels.optimizers.update(rule, value, (None, None, None), value.copy(), 1)

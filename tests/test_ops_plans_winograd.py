@@ -15,13 +15,13 @@ import fastconv
 from fastconv import ops, reference
 from fastconv.geometry import conv2d_window
 from fastconv.ops.plans import Conv2DPlan, ConvPoolPlan, choice, winograd
+from fastconv.ops.plans.decomposition import input_gradient_schemes, output_schemes
 from fastconv.ops.plans.select import forced
-from fastconv.ops.plans.winograd_cuts import forward_cuts, input_gradient_cuts
 
 sides = st.one_of(st.integers(1, 14), st.just(17))
 edge = st.integers(0, 3)
 FORMS = [(3, 1, 0), (5, 1, 0), (5, 1, 2), (7, 1, 1), (5, 2, 0), (3, 2, 0)]
-"""Kernels, strides, and which of their cuts."""
+"""Kernels, strides, and which of their schemes."""
 IN_GROUPS = [(*form, 1) for form in FORMS] + [(3, 1, 0, 3), (5, 1, 0, 2), (5, 2, 0, 2)]
 """The same, and groups."""
 KERNELS = [(3, 1), (5, 1), (7, 1), (3, 2), (5, 2), (7, 2), (11, 4), (2, 1), (4, 1), (4, 2), (7, 3)]
@@ -31,7 +31,7 @@ cases = {
     "height": sides,
     "width": sides,
     "form": st.sampled_from([(3, 1)] * len(KERNELS) + KERNELS),
-    "cut": st.integers(0, 2),
+    "scheme": st.integers(0, 2),
     "channels": st.sampled_from([1, 3, 8, 16, 17, 33]),
     "filters": st.sampled_from([1, 5, 16, 31, 48]),
     "groups": st.sampled_from([1, 1, 1, 2, 3]),
@@ -45,13 +45,13 @@ cases = {
 
 @pytest.fixture(scope="module", params=["many channels", "few channels"])
 def always(request):
-    """Take Winograd's algorithm wherever it fits, slow or not, and cut as the test asks."""
+    """Take Winograd's algorithm wherever it fits, slow or not, and scheme as the test asks."""
     few = request.param == "few channels"
 
-    def some(cuts, *arguments):
-        return 0, cuts[always.cut % len(cuts)]
+    def some(schemes, *arguments):
+        return 0, schemes[always.scheme % len(schemes)]
 
-    always = SimpleNamespace(cut=0, few=few)
+    always = SimpleNamespace(scheme=0, few=few)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(choice, "_cheapest", some)
         patch.setattr(choice, "MOST_KERNEL_BYTES", 1 << 30)
@@ -65,12 +65,12 @@ def planned(always, make, x, kernel, **options):
     window, groups = conv2d_window(x, kernel, *arguments, owner="test")
     few = always.few and choice._is_plain(window) and groups == 1
     algorithm = "winograd_narrow" if few else "winograd"
-    cuts = forward_cuts(window, groups)
+    schemes = output_schemes(window, groups)
     with ExitStack() as stack:
-        if make is Conv2DPlan or any(cut.side % 2 == 0 for cut in cuts):
+        if make is Conv2DPlan or any(scheme.m % 2 == 0 for scheme in schemes):
             stack.enter_context(forced(algorithm, "output"))
         stack.enter_context(forced(algorithm, "kernel_gradient"))
-        if input_gradient_cuts(window, groups):
+        if input_gradient_schemes(window, groups):
             stack.enter_context(forced("winograd", "input_gradient"))
         return make(x, kernel, **options)
 
@@ -85,7 +85,7 @@ def arrays(always, case, least=1):
     (taps, stride), padding, groups = case["form"], case["padding"], case["groups"]
     size = case["height"], case["width"]
     assume(min(reference.output_size(size, (taps, taps), stride, padding)) >= least)
-    always.cut = case["cut"]
+    always.scheme = case["scheme"]
     x = normal(case["batch"], *size, groups * case["channels"], seed=case["seed"])
     kernel = normal(taps, taps, case["channels"], groups * case["filters"])
     options = {"padding": padding, "strides": stride, "groups": groups}
@@ -133,13 +133,13 @@ def test_kernel_gradient(always, **case):
 def test_kernel_gradient_in_stages(always, **case):
     """Sums that many tiles take through memory: small blocks take few tiles there."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(winograd, "GRADIENT_STAGE_BYTES", 1)
-        patch.setattr(winograd, "STAGED_BYTES", 20_000)
+        patch.setattr(winograd, "GRADIENT_PASS_BYTES", 1)
+        patch.setattr(winograd, "PASS_BYTES", 20_000)
         patch.setattr(winograd, "PANEL_BYTES", 400)
         check_kernel_gradient(always, case)
 
 
-@pytest.mark.parametrize(("taps", "stride", "cut"), FORMS)
+@pytest.mark.parametrize(("taps", "stride", "scheme"), FORMS)
 @pytest.mark.parametrize(
     ("x", "filters"),
     [
@@ -152,8 +152,8 @@ def test_kernel_gradient_in_stages(always, **case):
     ],
     ids=str,
 )
-def test_error_of_the_kernel_gradient(always, x, filters, taps, stride, cut):
-    shape, always.cut = (taps, taps, x[3], filters), cut
+def test_error_of_the_kernel_gradient(always, x, filters, taps, stride, scheme):
+    shape, always.scheme = (taps, taps, x[3], filters), scheme
     plan = planned(always, Conv2DPlan, x, shape, padding="same", strides=stride)
     x, dy, dkernel = normal(*x), normal(*plan.output_shape), np.empty(shape, np.float32)
     plan.backward(dy, x, dkernel, None, dkernel, None)
@@ -163,12 +163,12 @@ def test_error_of_the_kernel_gradient(always, x, filters, taps, stride, cut):
     assert np.abs(dkernel - expected).max() < 5e-6 * np.abs(expected).max()
 
 
-@pytest.mark.parametrize(("taps", "stride", "cut", "groups"), IN_GROUPS)
+@pytest.mark.parametrize(("taps", "stride", "scheme", "groups"), IN_GROUPS)
 @pytest.mark.parametrize("x", [(1, 9, 14, 70), (3, 40, 31, 33), (40, 12, 13, 64)], ids=str)
 def test_the_kernel_gradient_is_the_same_with_any_number_of_threads(
-    always, threads, x, taps, stride, cut, groups
+    always, threads, x, taps, stride, scheme, groups
 ):
-    kernel, always.cut = normal(taps, taps, x[3], groups * 72), cut
+    kernel, always.scheme = normal(taps, taps, x[3], groups * 72), scheme
     x = (*x[:3], groups * x[3])
     plan = planned(always, Conv2DPlan, x, kernel.shape, padding=1, strides=stride, groups=groups)
     x, dy = normal(*x), normal(*plan.output_shape)
@@ -202,25 +202,25 @@ def test_fused_block(always, **case):
 
 
 @pytest.mark.parametrize(
-    ("make", "taps", "stride", "cut", "groups"),
+    ("make", "taps", "stride", "scheme", "groups"),
     [(make, *form) for make in (Conv2DPlan, "input gradient") for form in IN_GROUPS]
     + [(ConvPoolPlan, *form, 1) for form in FORMS],
 )
 @pytest.mark.parametrize("side", [5, 6, 7, 8])
 def test_every_loop_order_gives_the_same_bits(
-    always, threads, monkeypatch, make, side, taps, stride, cut, groups
+    always, threads, monkeypatch, make, side, taps, stride, scheme, groups
 ):
     """Blocks of rows that begin and end anywhere in an image, among short tiles and whole ones."""
-    always.cut = cut
+    always.scheme = scheme
     side *= stride
     x = normal(5, side + taps - 1, side + taps + 4, groups * 24)
     kernel, options = normal(taps, taps, 24, groups * 40), {"strides": stride}
     options |= {} if make is ConvPoolPlan else {"groups": groups}
     results = set()
     for staged in (True, False):
-        for block_bytes in (1, 300_000, winograd.STAGED_BYTES):
-            monkeypatch.setattr(winograd, "by_stages", lambda *arguments, staged=staged: staged)
-            monkeypatch.setattr(winograd, "STAGED_BYTES", block_bytes)
+        for block_bytes in (1, 300_000, winograd.PASS_BYTES):
+            monkeypatch.setattr(winograd, "by_passes", lambda *arguments, staged=staged: staged)
+            monkeypatch.setattr(winograd, "PASS_BYTES", block_bytes)
             monkeypatch.setattr(winograd, "BLOCK_BYTES", block_bytes)
             kind = Conv2DPlan if make == "input gradient" else make
             plan = planned(always, kind, x.shape, kernel.shape, **options)
@@ -240,7 +240,7 @@ def test_every_loop_order_gives_the_same_bits(
 @pytest.mark.parametrize("position", [(0, 0), (5, 7), (20, 19)])
 def test_nan_comes_out_of_every_window_that_holds_it(always, position, taps):
     """A tile computes several outputs together: NaN may reach those of its tile, no others."""
-    always.cut = 2
+    always.scheme = 2
     x, kernel = normal(1, 21, 20, 16), normal(taps, taps, 16, 16)
     (row, column), reach = position, taps // 2
     x[0, row, column, 3] = np.nan
@@ -347,5 +347,5 @@ def test_a_transformed_kernel_does_not_fill_the_memory(always, monkeypatch, kern
 @pytest.mark.parametrize(("taps", "stride"), [(3, 1), (5, 1), (5, 2)])
 def test_a_row_of_tiles_does_not_fill_the_memory(taps, stride, width, taken):
     window, _ = conv2d_window((1, 8, width, 64), (taps, taps, 64, 64), stride)
-    for cuts in (forward_cuts(window), input_gradient_cuts(window)):
-        assert cuts and bool(choice._small(cuts, 64, 64)) == taken
+    for schemes in (output_schemes(window), input_gradient_schemes(window)):
+        assert schemes and bool(choice._small(schemes, 64, 64)) == taken

@@ -11,7 +11,7 @@ import numpy as np
 from .. import runtime
 from .._validation import FLOAT_DTYPES, expect_shape
 
-_kernels = runtime.kernels.optim
+_kernels = runtime.kernels.elementwise
 _FLOAT32 = FLOAT_DTYPES[:1]
 
 

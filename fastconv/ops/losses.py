@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import runtime
 
-_kernels = runtime.kernels.optim
+_kernels = runtime.kernels.losses
 
 EXPONENTIAL_WORK = 16
 """Multiply-adds that take as long as one value's exponential and logarithm."""

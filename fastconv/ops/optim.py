@@ -13,7 +13,7 @@ import numpy as np
 
 from .. import runtime
 
-_kernels = runtime.kernels.optim
+_kernels = runtime.kernels.optimizers
 
 
 _SGD, _ADAM, _RMSPROP = range(3)

@@ -27,7 +27,10 @@ _MODULES = (
     "sparse",
     "dense",
     "dense_narrow",
-    "optim",
+    "optimizers",
+    "elementwise",
+    "losses",
+    "normalization",
     "augment",
 )
 

@@ -7,8 +7,11 @@ from . import cpu as cpu
 from . import dense as dense
 from . import dense_narrow as dense_narrow
 from . import depthwise as depthwise
+from . import elementwise as elementwise
 from . import fused as fused
-from . import optim as optim
+from . import losses as losses
+from . import normalization as normalization
+from . import optimizers as optimizers
 from . import pool as pool
 from . import sparse as sparse
 from . import structs as structs

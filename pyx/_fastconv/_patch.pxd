@@ -4,7 +4,7 @@ In NHWC a row of the patch (or, with dilation or groups, each of its taps) is co
 that vectors of it are loaded where they lie; a run's last vector overlaps the one before it.
 A register tile is up to FC_FILTERS filters of dY, broadcast, by as many vectors of the patch as
 registers hold.  Loops, outermost first: parts (private sums) x splits of the pieces (parallel) -
-blocks of rows of an image, copied with their padding as a strip - groups - pieces of a few
+blocks of rows of an image, copied with their padding - groups - pieces of a few
 vectors - tiles of filters - lines - pixels.
 Parts are added in order, so that results do not depend on the threads.
 """
@@ -13,7 +13,7 @@ from libc.stddef cimport ptrdiff_t
 from libc.string cimport memset
 
 from _fastconv._tiles cimport add_filters, copy_pixels, lanes, patch_tile, real
-from _fastconv._window cimport load_strip
+from _fastconv._window cimport load_rows
 from _fastconv.structs cimport GradientPatch, PaddedImage
 
 cdef inline int patch_pieces(const GradientPatch* g) noexcept nogil:
@@ -39,13 +39,13 @@ cdef inline void pack_tiles(const GradientPatch* g, const real* dy, int pixels, 
 
 cdef inline void multiply_vectors(const GradientPatch* g, const real* x, const ptrdiff_t* offset,
                                   ptrdiff_t line, ptrdiff_t step, int vectors, const real* filters,
-                                  int rows, real* sums, int fresh) noexcept nogil:
+                                  int rows, real* sums, int accumulate) noexcept nogil:
     """sums (+)= some vectors of the patch times all filters of a group."""
     cdef int start = 0, count
     while start < g.target_group:
         count = min(g.width, g.target_group - start)
         patch_tile(count, vectors, x, offset, step, line, filters, rows, g.columns, sums,
-                   fresh)
+                   accumulate)
         filters += <ptrdiff_t> rows * g.columns * count
         sums += <ptrdiff_t> g.width * g.most * lanes(x)
         start += count
@@ -54,7 +54,7 @@ cdef inline void multiply_vectors(const GradientPatch* g, const real* x, const p
 cdef inline void patch_part(const GradientPatch* g, const PaddedImage* s, const real* x,
                             const real* dy, const ptrdiff_t* offset, ptrdiff_t first,
                             ptrdiff_t last, int first_piece, int last_piece, real* sums,
-                            real* bias_sums, real* strip, real* filters) noexcept nogil:
+                            real* bias_sums, real* copy, real* filters) noexcept nogil:
     """Sums of pieces [first_piece, last_piece), counted over all groups, over some blocks."""
     cdef int blocks = (g.rows + g.block_rows - 1) // g.block_rows, pieces = patch_pieces(g)
     cdef int row, rows, piece, group, packed, at
@@ -65,8 +65,8 @@ cdef inline void patch_part(const GradientPatch* g, const PaddedImage* s, const 
         image = block // blocks
         row = <int> (block % blocks) * g.block_rows
         rows = min(g.block_rows, g.rows - row)
-        base = load_strip(s, x + image * s.height * s.width * s.channels, row * g.row_stride,
-                          (rows - 1) * g.row_stride + g.reach, strip)
+        base = load_rows(s, x + image * s.height * s.width * s.channels, row * g.row_stride,
+                          (rows - 1) * g.row_stride + g.reach, copy)
         packed = -1
         for piece in range(first_piece, last_piece):
             group = piece // pieces
@@ -82,7 +82,7 @@ cdef inline void patch_part(const GradientPatch* g, const PaddedImage* s, const 
             multiply_vectors(g, base + group * g.source_group, offset + at,
                            g.row_stride * s.row_step, <ptrdiff_t> g.column_stride * s.channels,
                            min(g.most, g.vectors - at), filters, rows, sums + piece * size,
-                           block == first)
+                           block != first)
 
 
 cdef inline void reduce_vector(const GradientPatch* g, const real* sums, ptrdiff_t parts,

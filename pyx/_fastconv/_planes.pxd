@@ -1,6 +1,6 @@
 """Planes of the channels that a depthwise kernel multiplies alike, shared by its directions.
 
-Plane i holds, for every output channel, the i-th input channel of its group.  A strip of rows
+Plane i holds, for every output channel, the i-th input channel of its group.  A block of rows
 is copied with its zeros into the thread's scratch, a row as [plane][phase][pixel][channel]:
 with a stride s, phase p holds every s-th pixel from the p-th.
 """
@@ -30,9 +30,9 @@ cdef extern from "simd/depthwise.h" nogil:
         int lines
         int pixels
 
-    void fc_spread_row_f32(const float*, ptrdiff_t, int, int, const int32_t*, int, int, int,
+    void fc_load_plane_row_f32(const float*, ptrdiff_t, int, int, const int32_t*, int, int, int,
                            float*, ptrdiff_t, ptrdiff_t, int, int, int) noexcept
-    void fc_spread_row_f64(const double*, ptrdiff_t, int, int, const int32_t*, int, int, int,
+    void fc_load_plane_row_f64(const double*, ptrdiff_t, int, int, const int32_t*, int, int, int,
                            double*, ptrdiff_t, ptrdiff_t, int, int, int) noexcept
 
 cdef struct Tables:
@@ -66,7 +66,7 @@ cdef inline void clear_edges(const DepthwiseLayout* g, real* row, int width) noe
 
 cdef inline const real* load_planes(const DepthwiseLayout* g, const Tables* t, const real* image,
                                     int first, int count, real* scratch) noexcept nogil:
-    """Copy padded rows [first, first + count) into `scratch`, spread over planes and phases."""
+    """Copy padded rows [first, first + count) into `scratch`, over planes and phases."""
     cdef ptrdiff_t line = g.planes * plane_size(g)
     cdef int width = max(0, min(g.width, g.padded_width - g.left))
     cdef int row, source, begin, end
@@ -91,11 +91,11 @@ cdef inline const real* load_planes(const DepthwiseLayout* g, const Tables* t, c
         # Vectors may end in the next rows.
         readable = <ptrdiff_t> (g.height - source) * g.width * g.source_channels
         if real is float:
-            fc_spread_row_f32(from_row, readable, width, g.source_channels, t.index, g.channels,
+            fc_load_plane_row_f32(from_row, readable, width, g.source_channels, t.index, g.channels,
                               g.planes, g.together, target, plane_size(g),
                               <ptrdiff_t> g.phase_width * g.channels, g.phases, g.left, g.shuffled)
         else:
-            fc_spread_row_f64(from_row, readable, width, g.source_channels, t.index, g.channels,
+            fc_load_plane_row_f64(from_row, readable, width, g.source_channels, t.index, g.channels,
                               g.planes, g.together, target, plane_size(g),
                               <ptrdiff_t> g.phase_width * g.channels, g.phases, g.left, g.shuffled)
         clear_edges(g, target, width)

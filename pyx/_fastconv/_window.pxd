@@ -1,7 +1,7 @@
-"""Zero-padded strips and packed panels, shared by the convolution kernels.
+"""Zero-padded rows and packed panels, shared by the convolution kernels.
 
-A *strip* is a band of image rows that one task reads.  Where the window leaves
-the image, the strip is copied with its zeros into the thread's scratch; where
+A *row block* is the image rows that one task reads.  Where the window leaves
+the image, it is copied with its zeros into the thread's scratch; where
 it does not, the image is read in place.
 
 A *panel* is one or two vectors of output channels.  Packed weights lie as
@@ -15,8 +15,8 @@ from libc.string cimport memcpy, memset
 from _fastconv._tiles cimport lanes, real
 from _fastconv.structs cimport PaddedImage
 
-cdef inline const real* load_strip(const PaddedImage* s, const real* image, int first, int count,
-                                   real* scratch) noexcept nogil:
+cdef inline const real* load_rows(const PaddedImage* s, const real* image, int first, int count,
+                                  real* scratch) noexcept nogil:
     """Return padded rows [first, first + count), in place or copied into `scratch`."""
     cdef int row, source, begin, end
     cdef ptrdiff_t line = <ptrdiff_t> s.padded_width * s.channels

@@ -1,12 +1,13 @@
 """What Winograd's kernels share: the tiles of an image, the points, the lines of B' d.
 
-A kernel that has no transform of its own is cut into *parts* of t x t taps, its inputs with it, and
-the sums over the parts are sums over more channels:
+A kernel that has no transform of its own is decomposed into *sub-kernels* of r x r taps, its inputs
+with it, and the sums over these are sums over more channels:
 
-    stride s            part (p, q) has the taps s i + p, s j + q and reads the pixels of that phase:
-                        of neighbours along a row the channels lie side by side, as of one pixel,
-                        unless they are in groups
-    5 taps and more     part (p, q) has the taps t p + i, t q + j and reads pixels as much further on
+    stride s            sub-kernel (p, q) has the taps s i + p, s j + q and reads the pixels of that
+                        phase: of neighbours along a row the channels lie side by side, as of one
+                        pixel, unless they are in groups
+    5 taps and more     sub-kernel (p, q) has the taps r p + i, r q + j and reads pixels as much
+                        further on
 
 The input gradient of a stride writes phases instead: it has *targets*, one set of filters for each
 pixel of s x s; and so has each group of channels sets of its own.

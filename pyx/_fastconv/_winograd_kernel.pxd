@@ -2,7 +2,7 @@
 
 from libc.stddef cimport ptrdiff_t
 
-from _fastconv._tiles cimport LANES_F32, turn
+from _fastconv._tiles cimport LANES_F32, transpose
 from _fastconv._window cimport padded_channels, panel_vectors
 from _fastconv._winograd cimport MOST_LANES, MOST_TAPS, POINTS, SKEW
 from _fastconv.structs cimport KernelDecomposition
@@ -14,8 +14,8 @@ cdef extern from "simd/winograd.h" nogil:
 
 cdef inline void transform_channels(const KernelDecomposition* c, const float* kernel, float* u,
                                     int task, int first) noexcept nogil:
-    """U of a part of a group, a vector's count of channels: as many are contiguous in a turned
-    kernel."""
+    """U of a sub-kernel of a group, a vector's count of channels: as many are contiguous in a
+    rotated kernel."""
     cdef int part = task // c.groups, group = task % c.groups
     cdef int depth = c.channels if c.targets else c.kernels * c.kernels * c.channels
     cdef ptrdiff_t step = padded_channels(c.filters, kernel) * depth + SKEW
@@ -51,7 +51,7 @@ cdef inline void load_taps(const KernelDecomposition* c, const float* kernel, in
             source = kernel + (row * c.columns + column) * <ptrdiff_t> c.inputs * c.outputs
             source += group * (c.channels if c.transposed else c.filters)
         if c.transposed and source != NULL:
-            turn(source + <ptrdiff_t> start * c.outputs + first, c.outputs, filters, channels,
+            transpose(source + <ptrdiff_t> start * c.outputs + first, c.outputs, filters, channels,
                  taps + tap * LANES_F32, <ptrdiff_t> count * LANES_F32)
             continue
         if source != NULL:

@@ -4,7 +4,7 @@ LANES: dict[str, int]
 TILE: int
 NARROW_TILE: int
 
-def gather(
+def direct(
     source: np.ndarray,
     packed: np.ndarray,
     bias: np.ndarray,
@@ -13,14 +13,14 @@ def gather(
     run_row: np.ndarray,
     padded_image: bytes,
     grid: bytes,
-    strip_rows: int,
+    block_rows: int,
     splits: int,
     scratch: np.ndarray,
-    stage: np.ndarray,
-    stage_pixels: int,
+    buffer: np.ndarray,
+    buffer_pixels: int,
     num_threads: int,
 ) -> None: ...
-def gather_images(
+def direct_batch(
     source: np.ndarray,
     packed: np.ndarray,
     bias: np.ndarray,
@@ -30,12 +30,12 @@ def gather_images(
     grid: bytes,
     tiles: bytes,
     image_step: int,
-    strip_rows: int,
+    block_rows: int,
     splits: int,
     scratch: np.ndarray,
     num_threads: int,
 ) -> None: ...
-def gather_overlapping(
+def direct_overlap_add(
     source: np.ndarray,
     packed: np.ndarray,
     zeros: np.ndarray,
@@ -44,10 +44,10 @@ def gather_overlapping(
     padded_image: bytes,
     grid: bytes,
     overlap: bytes,
-    strip_rows: int,
-    stage_rows: int,
+    block_rows: int,
+    buffer_rows: int,
     scratch: np.ndarray,
-    stage: np.ndarray,
+    buffer: np.ndarray,
     num_threads: int,
 ) -> None: ...
 def pack(

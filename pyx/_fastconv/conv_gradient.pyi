@@ -30,7 +30,7 @@ def patch_gradient(
     splits: int,
     sums: np.ndarray,
     bias_sums: np.ndarray,
-    strips: np.ndarray,
+    copies: np.ndarray,
     filters: np.ndarray,
     dkernel: np.ndarray,
     dbias: np.ndarray | None,

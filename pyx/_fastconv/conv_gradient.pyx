@@ -183,13 +183,13 @@ cdef void pack_filters(const GradientProduct* g, const real* dy, int group, ptrd
 cdef void multiply_piece(const GradientProduct* g, const real* patch, int patch_count,
                          ptrdiff_t patch_step, const real* filters, int pixels,
                          const ptrdiff_t* stretch, int stretches, real* sums,
-                         int fresh) noexcept nogil:
+                         int accumulate) noexcept nogil:
     """sums (+)= one piece of the patch times all pieces of dY, a tile of sums for each."""
     cdef int start = 0, pitch
     while start < g.target_group:
         pitch = vector_pitch(g.target_group - start, patch)
         gradient_tile(patch_count, pitch // lanes(patch), patch, patch_step, filters, stretch,
-                      stretches, sums, fresh)
+                      stretches, sums, accumulate)
         filters += <ptrdiff_t> pixels * pitch
         sums += g.piece * filter_width(patch)
         start += filter_width(patch)
@@ -225,7 +225,7 @@ cdef void gradient_part(const GradientProduct* g, const real* x, const real* dy,
                     pack_patch(g, x, runs, group, row, end, start, count, patch)
                 multiply_piece(g, x if g.in_place else patch, count, step if g.in_place else count,
                                filters, pixels, stretch, stretches,
-                               sums + (group * pieces + piece) * tiles * tile, row == first)
+                               sums + (group * pieces + piece) * tiles * tile, row != first)
         row = end
 
 
@@ -313,7 +313,7 @@ def patch_gradient(const real[:, :, :, ::1] x,     # IN
                    int splits,                     # of the pieces
                    real[:, ::1] sums,              # SCRATCH (parts, tiles)
                    real[:, ::1] bias_sums,         # SCRATCH (parts, filters)
-                   real[:, ::1] strips,            # SCRATCH one row a thread, a vector longer
+                   real[:, ::1] copies,            # SCRATCH one row a thread, a vector longer
                    real[:, ::1] filters,           # SCRATCH one row a thread
                    real[:, :, :, ::1] dkernel,     # OUT
                    real[::1] dbias,                # OUT or None
@@ -338,7 +338,7 @@ def patch_gradient(const real[:, :, :, ::1] x,     # IN
             patch_part(&g, &s, &x[0, 0, 0, 0], &dy[0, 0, 0, 0], &offset[0],
                        part * blocks // parts, (part + 1) * blocks // parts,
                        <int> (split * pieces // splits), <int> ((split + 1) * pieces // splits),
-                       &sums[part, 0], &bias_sums[part, 0], &strips[threadid(), 0],
+                       &sums[part, 0], &bias_sums[part, 0], &copies[threadid(), 0],
                        &filters[threadid(), 0])
         wait_for_all()
         # Groups share cache lines of dkernel, which threads would take from each other.

@@ -9,7 +9,7 @@ def output(
     column_tables: np.ndarray,
     index: np.ndarray,
     layout: bytes,
-    strip_rows: int,
+    block_rows: int,
     scratch: np.ndarray,
     whole_row: np.ndarray,
     num_threads: int,

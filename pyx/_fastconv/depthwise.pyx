@@ -2,26 +2,26 @@
 
 A depthwise layer multiplies like with like: output channel c of a tap is input
 channel c times a weight, so vectors run along the channels and there is nothing
-to broadcast.  A grouped layer becomes one of these when its input is spread
+to broadcast.  A grouped layer becomes one of these when its input is laid out
 over *planes*: plane i holds, for every output channel, the i-th input channel
 of its group, so that a tap of a plane is a tap of a depthwise layer, and the
 kernel (HWIO) already lies as [tap][plane][output channel].  The input gradient
-is the same sum over dy with the kernel's taps turned round.
+is the same sum over dy with the kernel rotated.
 
-Loops of the output, outermost first: strips of output rows of each image
+Loops of the output, outermost first: row_blocks of output rows of each image
 (parallel) - columns and channels whose lines of the source fit the L1 cache - rows,
 downwards - tiles of pixels - one vector of channels - rows of taps.  A tile loads a
 line's vectors once for all the outputs that read them.  Where `copied` is 0 the
 image is read in place and a window that leaves it is clipped to the taps inside.
 Columns at the image's edges are computed as rows are, downwards.  Else, or where
-an image is little but edges, a strip is copied, spread over planes and the phases
+an image is little but edges, a row block is copied, over planes and the phases
 of a stride (see _planes.pxd).  Fewer channels than a vector are read as one, padded
 by the next pixel's; far fewer (`narrow`) count as one: neighbouring pixels are one
 *unit* of several pixels' channels, since along a phase every tap is as far from its
 output.
 
 The kernel gradient keeps one vector of channels of up to FC_TAPS taps in
-registers over a block of rows.  Blocks are dealt to a fixed number of parts,
+registers over a block of rows.  Blocks are packed_dy to a fixed number of parts,
 each with private sums, which the caller adds in order.
 """
 
@@ -202,7 +202,7 @@ cdef void output_narrow(const DepthwiseLayout* g, const Tables* t, const real* x
             copy_pixels(whole_row, g.channels, g.columns, g.channels, row_out, <int> out_step)
 
 
-cdef void output_strip(const DepthwiseLayout* g, const Tables* t, const real* image,
+cdef void output_block(const DepthwiseLayout* g, const Tables* t, const real* image,
                        const real* weights, const real* bias, real* target, int first, int last,
                        real* scratch, real* whole_row) noexcept nogil:
     cdef const real* x = image
@@ -237,25 +237,25 @@ def output(const real[:, :, :, ::1] source,     # IN (images, height, width, cha
            const ptrdiff_t[:, ::1] row_tables, const ptrdiff_t[:, ::1] column_tables,
            const int32_t[::1] index,            # IN source channel of each channel of plane 0
            bytes layout,                        # IN DepthwiseLayout
-           int strip_rows,
-           real[:, ::1] scratch,                # SCRATCH one row a thread: a copied strip
+           int block_rows,
+           real[:, ::1] scratch,                # SCRATCH one row a thread: a copied row block
            real[:, ::1] whole_row,              # SCRATCH one row a thread: an output row
            int num_threads):
-    """target = [relu](bias + sum over taps and planes of source), on the grid's positions."""
+    """target = [relu](bias + sum over taps and planes of source), on the grid."""
     cdef DepthwiseLayout g
     load_struct(layout, &g, sizeof(g))
     cdef Tables t = tables_of(&g, row_tables, column_tables, index)
-    cdef int strips = (g.rows + strip_rows - 1) // strip_rows
+    cdef int row_blocks = (g.rows + block_rows - 1) // block_rows
     cdef ptrdiff_t task
     cdef Work work
     cdef float_mode mode = 0
-    share_work(&work, source.shape[0] * strips, num_threads)
+    share_work(&work, source.shape[0] * row_blocks, num_threads)
     with nogil, parallel(num_threads=num_threads):
         mode = flush_denormals()
         while (task := next_task(&work, threadid())) >= 0:
-            output_strip(&g, &t, &source[task // strips, 0, 0, 0], &weights[0, 0], &bias[0],
-                         &target[task // strips, 0, 0, 0], (task % strips) * strip_rows,
-                         min((task % strips + 1) * strip_rows, g.rows), &scratch[threadid(), 0],
+            output_block(&g, &t, &source[task // row_blocks, 0, 0, 0], &weights[0, 0], &bias[0],
+                         &target[task // row_blocks, 0, 0, 0], (task % row_blocks) * block_rows,
+                         min((task % row_blocks + 1) * block_rows, g.rows), &scratch[threadid(), 0],
                          &whole_row[threadid(), 0])
         restore_denormals(mode)
 
@@ -353,7 +353,7 @@ def kernel_gradient(const real[:, :, :, ::1] x,     # IN
                     const int32_t[::1] index, bytes layout,
                     int parts, int block_rows,
                     ptrdiff_t[:, ::1] taps,         # SCRATCH (threads, 2 * taps * planes)
-                    real[:, ::1] scratch,           # SCRATCH one row a thread: a copied strip
+                    real[:, ::1] scratch,           # SCRATCH one row a thread: a copied row block
                     real[:, ::1] whole_rows,        # SCRATCH one row a thread: a block of dy
                     int num_threads):
     """sums[part] and bias_sums[part] = the gradients of that part's blocks of rows."""

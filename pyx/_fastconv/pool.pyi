@@ -1,18 +1,18 @@
 import numpy as np
 
 KINDS: dict[str, int]
-MOST_WINNERS: int
+MOST_ARGMAX: int
 
 def pool(
     x: np.ndarray,
     y: np.ndarray,
-    winners: np.ndarray | None,
+    argmax: np.ndarray | None,
     fields: bytes,
     num_threads: int,
 ) -> None: ...
 def pool_gradient(
     dy: np.ndarray,
-    winners: np.ndarray | None,
+    argmax: np.ndarray | None,
     x: np.ndarray | None,
     dx: np.ndarray,
     fields: bytes,

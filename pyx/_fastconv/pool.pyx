@@ -6,7 +6,7 @@ from what surrounds it and written once, so that rows are independent.
 
 Max pooling notes each maximum's place in its window (row by row, uint8) when
 the gradient will be asked for; the gradient of an input pixel is then the sum of
-dy over the windows that cover it and whose winner it is.  Average and L2 pooling
+dy over the windows that cover it and whose maximum it is.  Average and L2 pooling
 first divide dy by the number of pixels or by the norm, once a window.  Windows
 are clipped to the image: padding is never read, and an average counts the
 pixels that are there.  `max_scatter` serves windows of more places than a byte
@@ -25,7 +25,7 @@ cdef extern from "simd/pool.h" nogil:
     const int MAX "FC_MAX"
     const int AVERAGE "FC_AVERAGE"
     const int L2 "FC_L2"
-    const int NO_WINNER "FC_NO_WINNER"
+    const int NO_ARGMAX "FC_NO_ARGMAX"
 
     void fc_pool_row_f32(const Pool*, const float*, float*, uint8_t*, int) noexcept
     void fc_pool_row_f64(const Pool*, const double*, double*, uint8_t*, int) noexcept
@@ -45,19 +45,19 @@ cdef enum:
     TASKS = 16            # a thread's, so that none waits long for another
 
 KINDS = {"max": MAX, "average": AVERAGE, "l2": L2}
-MOST_WINNERS = NO_WINNER
+MOST_ARGMAX = NO_ARGMAX
 
 
 cdef inline int chunk_of(ptrdiff_t rows, int num_threads) noexcept nogil:
     return <int> max(1, rows // (TASKS * num_threads))
 
 
-cdef inline void pool_row(const Pool* p, const real* x, real* y, uint8_t* winners,
+cdef inline void pool_row(const Pool* p, const real* x, real* y, uint8_t* argmax,
                           int row) noexcept nogil:
     if real is float:
-        fc_pool_row_f32(p, x, y, winners, row)
+        fc_pool_row_f32(p, x, y, argmax, row)
     else:
-        fc_pool_row_f64(p, x, y, winners, row)
+        fc_pool_row_f64(p, x, y, argmax, row)
 
 
 cdef inline void share_row(const Pool* p, const real* dy, const real* y, real* shares,
@@ -70,13 +70,13 @@ cdef inline void share_row(const Pool* p, const real* dy, const real* y, real* s
 
 def pool(const real[:, :, :, ::1] x,        # IN
          real[:, :, :, ::1] y,              # OUT
-         uint8_t[:, :, :, ::1] winners,     # OUT like y, or None; max pooling alone
+         uint8_t[:, :, :, ::1] argmax,     # OUT like y, or None; max pooling alone
          bytes fields,                      # IN Pool
          int num_threads):
     """y = x pooled over each window."""
     cdef Pool p
     load_struct(fields, &p, sizeof(p))
-    cdef uint8_t* kept = NULL if winners is None else &winners[0, 0, 0, 0]
+    cdef uint8_t* kept = NULL if argmax is None else &argmax[0, 0, 0, 0]
     cdef ptrdiff_t line = <ptrdiff_t> p.columns * p.channels
     cdef ptrdiff_t rows = x.shape[0] * p.rows, row, task
     cdef int chunk = chunk_of(rows, num_threads)
@@ -92,26 +92,26 @@ def pool(const real[:, :, :, ::1] x,        # IN
         restore_denormals(mode)
 
 
-cdef void gradient_rows(const Pool* p, const real* dy, const uint8_t* winners, const real* x,
+cdef void gradient_rows(const Pool* p, const real* dy, const uint8_t* argmax, const real* x,
                         real* dx, int first, int last) noexcept nogil:
     """Rows [first, last) of one image's dx."""
     cdef ptrdiff_t line = <ptrdiff_t> p.width * p.channels
     cdef int row
     if p.kind == MAX and p.channels < lanes(dy):
         if real is float:
-            fc_pool_scatter_f32(p, dy, winners, dx, first, last)
+            fc_pool_scatter_f32(p, dy, argmax, dx, first, last)
         else:
-            fc_pool_scatter_f64(p, dy, winners, dx, first, last)
+            fc_pool_scatter_f64(p, dy, argmax, dx, first, last)
         return
     for row in range(first, last):
         if real is float:
-            fc_pool_gradient_row_f32(p, dy, winners, x + row * line, dx + row * line, row)
+            fc_pool_gradient_row_f32(p, dy, argmax, x + row * line, dx + row * line, row)
         else:
-            fc_pool_gradient_row_f64(p, dy, winners, x + row * line, dx + row * line, row)
+            fc_pool_gradient_row_f64(p, dy, argmax, x + row * line, dx + row * line, row)
 
 
 def pool_gradient(const real[:, :, :, ::1] dy,          # IN; but for max: the result of `shares`
-                  const uint8_t[:, :, :, ::1] winners,  # IN like dy; max pooling alone
+                  const uint8_t[:, :, :, ::1] argmax,  # IN like dy; max pooling alone
                   const real[:, :, :, ::1] x,           # IN; L2 pooling alone
                   real[:, :, :, ::1] dx,                # OUT
                   bytes fields,                         # IN Pool
@@ -119,7 +119,7 @@ def pool_gradient(const real[:, :, :, ::1] dy,          # IN; but for max: the r
     """dx = gradient of the pooled sum weighted with dy."""
     cdef Pool p
     load_struct(fields, &p, sizeof(p))
-    cdef const uint8_t* kept = NULL if winners is None else &winners[0, 0, 0, 0]
+    cdef const uint8_t* kept = NULL if argmax is None else &argmax[0, 0, 0, 0]
     cdef const real* source = &dx[0, 0, 0, 0] if x is None else &x[0, 0, 0, 0]
     cdef ptrdiff_t x_size = <ptrdiff_t> p.height * p.width * p.channels
     cdef ptrdiff_t size = <ptrdiff_t> p.rows * p.columns * p.channels

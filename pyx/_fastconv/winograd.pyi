@@ -7,7 +7,7 @@ def blocked(
     u: np.ndarray,
     bias: np.ndarray,
     y: np.ndarray,
-    winners: np.ndarray | None,
+    argmax: np.ndarray | None,
     padded_image: bytes,
     tiling: bytes,
     block_rows: int,
@@ -16,12 +16,12 @@ def blocked(
     scratch: np.ndarray,
     num_threads: int,
 ) -> None: ...
-def staged(
+def in_passes(
     x: np.ndarray,
     u: np.ndarray,
     bias: np.ndarray,
     y: np.ndarray,
-    winners: np.ndarray | None,
+    argmax: np.ndarray | None,
     padded_image: bytes,
     tiling: bytes,
     block_rows: int,

@@ -1,21 +1,21 @@
 """Convolution and its input gradient by Winograd's algorithm, float32.
 
-Kernels of 2x2 to 5x5 taps have a transform, F(5x5, 2x2) to F(2x2, 5x5): they read the same 6x6 tiles
-at the same points, and differ in how far a tile is from the next, its *side* of outputs, and in the
-kernel's and the output's transform.  Others, and some of these, are cut into parts that have one: see
-_winograd.pxd.
+Kernels of r x r taps, r from 2 to 5, have a transform F(m x m, r x r), m + r - 1 = alpha = 6: they
+read the same 6x6 tiles at the same points, and differ in how far a tile is from the next, m, and in
+the kernel's and the output's transform.  Others, and some of these, are decomposed into sub-kernels
+that have one: see _winograd.pxd.
 
 Three steps, with `xi` one of the 36 points of the transformed domain:
     V[xi][tile][channel] = B' d B        6x6 input tiles: B' d in lines along the image, for all
                                          tiles side by side, then the columns of each tile; group
-                                         by group the parts' channels lie behind each other
+                                         by group the sub-kernels' channels lie behind each other
     M[xi][tile][filter]  = V[xi] U[xi]   36 small matrix products, register tiles as conv's
     y                    = A' M A        with bias, ReLU and, fused, the 2x2 max pool: an output
                                          tile is exactly four pool windows, or one
 
 Two loop orders.  *Blocked* (small kernels): a task takes some rows of tiles through all
 three steps, panel by panel of filters, so that V and M stay in its L2 cache and U is
-streamed once a block.  *Staged* (U larger than a cache): all tiles go through each step
+streamed once a block.  *In passes* (U larger than a cache): all tiles go through each step
 before the next, and the products are shared out by (xi, panel), so that each U is read
 once.  Every output is one fixed sum in either order, whatever the number of threads.
 
@@ -23,7 +23,7 @@ A tile of whose four rows (columns) the output has at most two is short and lack
 along that axis.  Tiles lie in V and M in the order of `Order`, in which those that have a point
 are neighbours: its product walks them and no others.
 
-The input gradient is the same convolution of dy with the kernel turned round; with a stride, or in
+The input gradient is the same convolution of dy with the kernel rotated; with a stride, or in
 groups, there are several *sets* of filters, (target, group), with a U each.  V, M and U hold
 their points SKEW floats more than a power of two apart: the transforms walk all 36 at once.
 """
@@ -155,7 +155,7 @@ cdef inline void input_tile(const Tiles* t, const PaddedImage* s, const float* l
 
 
 cdef void output_tiles(const Tiles* t, const float* m, ptrdiff_t m_step, ptrdiff_t m_tile,
-                       const float* bias, float* y, uint8_t* winners, ptrdiff_t row, int column,
+                       const float* bias, float* y, uint8_t* argmax, ptrdiff_t row, int column,
                        int count, int which, int start, int channels) noexcept nogil:
     """Write the outputs of some tiles of one row, counted over all images, for some channels of a
     set of filters."""
@@ -174,7 +174,7 @@ cdef void output_tiles(const Tiles* t, const float* m, ptrdiff_t m_step, ptrdiff
     at += start
     if t.pooled:
         fc_output_pool_tiles(m, m_step, m_tile, bias + start, y + at,
-                             NULL if winners == NULL else winners + at, line, pixel, t.m,
+                             NULL if argmax == NULL else argmax + at, line, pixel, t.m,
                              rows, columns, channels)
     elif rows > 0:
         fc_output_tiles(m, m_step, m_tile, bias + start, t.relu, y + at, t.targets * line,
@@ -188,7 +188,7 @@ cdef inline ptrdiff_t kernel_step(const Tiles* t) noexcept nogil:
 
 
 cdef void block(const Tiles* t, const PaddedImage* s, const float* x, const float* u,
-                const float* bias, float* y, uint8_t* winners, ptrdiff_t first, ptrdiff_t last,
+                const float* bias, float* y, uint8_t* argmax, ptrdiff_t first, ptrdiff_t last,
                 float* v, float* m, float* scratch) noexcept nogil:
     """All three steps for tile rows [first, last)."""
     cdef Order o = order_of(t, first, last)
@@ -210,27 +210,27 @@ cdef void block(const Tiles* t, const PaddedImage* s, const float* x, const floa
                            kernel + xi * kernel_step(t) + <ptrdiff_t> start * depth_of(t),
                            m + xi * m_step, width)
         for row in range(first, last):
-            output_row(t, &o, m, m_step, width, bias, y, winners, row, task // panels, start,
+            output_row(t, &o, m, m_step, width, bias, y, argmax, row, task // panels, start,
                        min(<int> width, t.filters - start))
 
 
 cdef void output_row(const Tiles* t, const Order* o, const float* m, ptrdiff_t m_step,
-                     ptrdiff_t m_tile, const float* bias, float* y, uint8_t* winners,
-                     ptrdiff_t row, int which, int start, int channels) noexcept nogil:
+                     ptrdiff_t m_tile, const float* bias, float* y, uint8_t* argmax, ptrdiff_t row,
+                     int which, int start, int channels) noexcept nogil:
     """Write the outputs of one row of tiles for some channels."""
     if o.columns:
-        output_tiles(t, m + place(t, o, row, 0) * m_tile, m_step, m_tile, bias, y, winners, row,
+        output_tiles(t, m + place(t, o, row, 0) * m_tile, m_step, m_tile, bias, y, argmax, row,
                      0, o.columns, which, start, channels)
     if t.short_column:
         output_tiles(t, m + place(t, o, row, o.columns) * m_tile, m_step, m_tile, bias, y,
-                     winners, row, o.columns, 1, which, start, channels)
+                     argmax, row, o.columns, 1, which, start, channels)
 
 
 def blocked(const float[:, :, :, ::1] x,        # IN
             const float[::1] u,                 # IN transformed kernel
             const float[::1] bias,              # IN (padded filters)
             float[:, :, :, ::1] y,              # OUT
-            uint8_t[:, :, :, ::1] winners,      # OUT or None
+            uint8_t[:, :, :, ::1] argmax,      # OUT or None
             bytes padded_image, bytes tiling, int block_rows,
             float[:, ::1] v,                    # SCRATCH one row a thread
             float[:, ::1] m,                    # SCRATCH one row a thread
@@ -242,24 +242,24 @@ def blocked(const float[:, :, :, ::1] x,        # IN
     cdef PaddedImage s
     load_struct(padded_image, &s, sizeof(s))
     cdef ptrdiff_t rows = x.shape[0] * t.rows, task
-    cdef uint8_t* winner = NULL if winners is None else &winners[0, 0, 0, 0]
+    cdef uint8_t* argmax_at = NULL if argmax is None else &argmax[0, 0, 0, 0]
     cdef Work work
     cdef float_mode mode = 0
     share_work(&work, (rows + block_rows - 1) // block_rows, num_threads)
     with nogil, parallel(num_threads=num_threads):
         mode = flush_denormals()
         while (task := next_task(&work, threadid())) >= 0:
-            block(&t, &s, &x[0, 0, 0, 0], &u[0], &bias[0], &y[0, 0, 0, 0], winner,
+            block(&t, &s, &x[0, 0, 0, 0], &u[0], &bias[0], &y[0, 0, 0, 0], argmax_at,
                   task * block_rows, min((task + 1) * block_rows, rows), &v[threadid(), 0],
                   &m[threadid(), 0], &scratch[threadid(), 0])
         restore_denormals(mode)
 
 
-def staged(const float[:, :, :, ::1] x,         # IN
+def in_passes(const float[:, :, :, ::1] x,         # IN
            const float[::1] u,                  # IN transformed kernel
            const float[::1] bias,               # IN (padded filters)
            float[:, :, :, ::1] y,               # OUT
-           uint8_t[:, :, :, ::1] winners,       # OUT or None
+           uint8_t[:, :, :, ::1] argmax,       # OUT or None
            bytes padded_image, bytes tiling, int block_rows,
            float[::1] v,                        # SCRATCH POINTS * (tiles * tile values + SKEW)
            float[::1] m,                        # SCRATCH the same, of all sets' padded filters
@@ -272,7 +272,7 @@ def staged(const float[:, :, :, ::1] x,         # IN
     load_struct(padded_image, &s, sizeof(s))
     cdef ptrdiff_t rows = x.shape[0] * t.rows, first = 0, last, task, tile
     cdef int panels = sets_of(&t) * panel_count(t.filters, &v[0])
-    cdef uint8_t* winner = NULL if winners is None else &winners[0, 0, 0, 0]
+    cdef uint8_t* argmax_at = NULL if argmax is None else &argmax[0, 0, 0, 0]
     cdef Order o
     cdef Work work, products
     cdef float_mode mode = 0
@@ -292,7 +292,7 @@ def staged(const float[:, :, :, ::1] x,         # IN
                                <int> (task % panels))
             wait_for_all()
             for tile in prange(o.tiles, schedule="static"):
-                staged_output(&t, &o, &m[0], &bias[0], &y[0, 0, 0, 0], winner,
+                staged_output(&t, &o, &m[0], &bias[0], &y[0, 0, 0, 0], argmax_at,
                               first + tile // t.columns, <int> (tile % t.columns))
             restore_denormals(mode)
         first = last
@@ -317,13 +317,13 @@ cdef void staged_product(const Tiles* t, const Order* o, const float* v, const f
 
 
 cdef void staged_output(const Tiles* t, const Order* o, const float* m, const float* bias,
-                        float* y, uint8_t* winners, ptrdiff_t row, int column) noexcept nogil:
+                        float* y, uint8_t* argmax, ptrdiff_t row, int column) noexcept nogil:
     cdef ptrdiff_t m_tile = staged_values(t)
     cdef int which
     for which in range(sets_of(t)):
         output_tiles(t, m + place(t, o, row, column) * m_tile
                      + which * padded_channels(t.filters, m), o.tiles * m_tile + SKEW, m_tile,
-                     bias, y, winners, row, column, 1, which, 0, t.filters)
+                     bias, y, argmax, row, column, 1, which, 0, t.filters)
 
 
 def transform_kernel(const float[:, :, :, ::1] kernel,  # IN (rows, columns, channels, filters)

@@ -7,7 +7,7 @@ def forward(
     u: np.ndarray,
     bias: np.ndarray,
     y: np.ndarray,
-    winners: np.ndarray | None,
+    argmax: np.ndarray | None,
     padded_image: bytes,
     tiling: bytes,
     block_rows: int,

@@ -16,19 +16,19 @@ import numpy as np
 
 from ... import runtime
 from ...geometry import Axis, Window
+from .batch_tiles import BatchTilesPlan, tile_shape
 from .costs import COSTS
+from .decomposition import POINTS, KernelDecomposition, input_gradient_schemes, output_schemes
 from .depthwise import DepthwisePlan
 from .direct_costs import dots_beside_winograd, overlap_over_panels, panels_over_planes
-from .gather import Gather
+from .direct_tables import DirectTables
 from .gradient_costs import patch_cost, plane_cost, product_cost, winograd_cost
 from .kernel_gradient import KernelGradientPlan
 from .overlap_add import OverlapAddPlan
 from .packing import pad_channels
 from .patch_gradient import PatchGradientPlan
-from .positions import PositionsPlan, tile_shape
 from .select import Choice, cheapest, unserved
 from .winograd import KERNEL_BYTES, WinogradKernelGradientPlan, WinogradPlan
-from .winograd_cuts import POINTS, Cut, forward_cuts, input_gradient_cuts
 from .winograd_narrow import WinogradNarrowPlan
 
 MOST_KERNEL_BYTES, MOST_ROW_BYTES = 96 * 1024 * 1024, 64 * 1024 * 1024
@@ -69,10 +69,10 @@ def output(
     """Return the choice of the output's algorithm; `planes` is the plan of one in groups."""
     shape, kernel_shape, window, groups, dtype = problem
     channels, filters = shape[3], kernel_shape[3]
-    cuts = forward_cuts(window, groups) if problem.transforms else []
-    cuts = [cut for cut in cuts if not (pooled and cut.side % 2)]
+    schemes = output_schemes(window, groups) if problem.transforms else []
+    schemes = [scheme for scheme in schemes if not (pooled and scheme.m % 2)]
     worth = not _shallow(channels // groups, filters // groups, dtype)
-    if planes is None and not (cuts and worth) and wanted is None:
+    if planes is None and not (schemes and worth) and wanted is None:
         return Choice("direct", {}, None)
     direct = _direct_cost(shape, filters, window, groups, pooled=pooled)
     costs, makers = {"direct": direct}, _direct_maker()
@@ -80,17 +80,19 @@ def output(
         makers["depthwise"] = lambda: planes
         taps, strides = math.prod(kernel_shape[:2]), window.rows.stride * window.columns.stride
         counts = kernel_shape[2], filters // groups
-        ratio = panels_over_planes(planes.forward_lanes, *counts, taps, strides, dtype)
+        ratio = panels_over_planes(planes.output_layout, *counts, taps, strides, dtype)
         costs["depthwise"] = direct / ratio
     worth &= costs.get("depthwise", math.inf) >= direct
     options = {"pooled": pooled, "relu": relu}
-    if small := _small(cuts, channels, filters):
-        cost, cut = _cheapest(small, _winograd_cost, shape, filters, pooled)
-        makers["winograd"] = partial(WinogradPlan, shape, filters, cut, **options)
+    if small := _small(schemes, channels, filters):
+        cost, scheme = _cheapest(small, _winograd_cost, shape, filters, pooled)
+        makers["winograd"] = partial(WinogradPlan, shape, filters, scheme, **options)
         if worth:
             costs["winograd"] = cost
-    if cuts and groups == 1 and _is_plain(window):
-        makers["winograd_narrow"] = partial(WinogradNarrowPlan, shape, filters, cuts[0], **options)
+    if schemes and groups == 1 and _is_plain(window):
+        makers["winograd_narrow"] = partial(
+            WinogradNarrowPlan, shape, filters, schemes[0], **options
+        )
         if worth and channels <= COSTS.narrow_channels:
             share = _narrow_tiles(window, pooled)
             costs = {"winograd_narrow": share * min(costs.values()), **costs}
@@ -122,15 +124,15 @@ def input_gradient(
         # With a stride, an input is reached by a share of the taps, once for each phase.
         taps = math.prod(kernel_shape[:2]) / (window.rows.stride * window.columns.stride)
         counts = filters // groups, kernel_shape[2]
-        ratio = panels_over_planes(planes.backward_lanes, *counts, taps, 1, dtype)
+        ratio = panels_over_planes(planes.input_layout, *counts, taps, 1, dtype)
         ratio *= min(COSTS.overlap_over_planes * overlap, 1)
         worth = ratio <= 1
         # Where planes are faster than these two, nothing else competes.
         costs["depthwise"] = min(costs.values()) / ratio
-    cuts = input_gradient_cuts(window, groups) if problem.transforms else []
-    if small := _small(cuts, filters, channels):
-        cost, cut = _cheapest(small, _winograd_cost, source, channels)
-        makers["winograd"] = partial(WinogradPlan, source, channels, cut)
+    schemes = input_gradient_schemes(window, groups) if problem.transforms else []
+    if small := _small(schemes, filters, channels):
+        cost, scheme = _cheapest(small, _winograd_cost, source, channels)
+        makers["winograd"] = partial(WinogradPlan, source, channels, scheme)
         if worth:
             costs["winograd"] = cost
     return cheapest(costs, makers, wanted)
@@ -155,19 +157,19 @@ def kernel_gradient(
     worth = True
     if planes is not None:
         makers["depthwise"] = lambda: planes
-        cost = plane_cost(planes.gradient_lanes, *problem)
+        cost = plane_cost(planes.gradient_layout, *problem)
         worth = cost >= min(costs.values())
         costs["depthwise"] = cost
         if kernel_shape[2] == filters // groups == 1:
             costs, worth = {"depthwise": cost}, False
-    cuts = forward_cuts(window, groups) if problem.transforms else []
-    if small := _small(cuts, shape[3], filters):
-        cost, cut = _cheapest(small, winograd_cost, shape, filters)
-        makers["winograd"] = partial(WinogradKernelGradientPlan, shape, filters, cut)
+    schemes = output_schemes(window, groups) if problem.transforms else []
+    if small := _small(schemes, shape[3], filters):
+        cost, scheme = _cheapest(small, winograd_cost, shape, filters)
+        makers["winograd"] = partial(WinogradKernelGradientPlan, shape, filters, scheme)
         if worth and not (_is_plain(window) and shape[3] // groups < GRADIENT_CHANNELS):
             costs["winograd"] = cost
-    if cuts and groups == 1 and _is_plain(window):
-        makers["winograd_narrow"] = partial(WinogradNarrowPlan, shape, filters, cuts[0])
+    if schemes and groups == 1 and _is_plain(window):
+        makers["winograd_narrow"] = partial(WinogradNarrowPlan, shape, filters, schemes[0])
         # Of a handful of filters most lanes would idle.
         enough = filters >= pad_channels(1, problem.dtype)
         if worth and enough and shape[3] <= COSTS.narrow_gradient_channels:
@@ -178,22 +180,22 @@ def kernel_gradient(
     return cheapest(costs, makers, wanted)
 
 
-def by_position(
-    gather: Gather, images: int, dtype: np.dtype, wanted: str | None = None
-) -> PositionsPlan | None:
+def by_batch_tiles(
+    tables: DirectTables, images: int, dtype: np.dtype, wanted: str | None = None
+) -> BatchTilesPlan | None:
     """Return a plan with tiles of one output of several images, None where rows are faster."""
-    serves = images > 0 and gather.spans_images
+    serves = images > 0 and tables.spans_images
     if wanted == "batch_tiles" and not serves:
         raise unserved(wanted)
     if not serves or wanted == "panels":
         return None
-    tile = tile_shape(gather, images, dtype)
-    row_pixels = gather.columns * (1 if gather.clipped else gather.rows)
+    tile = tile_shape(tables, images, dtype)
+    row_pixels = tables.columns * (1 if tables.clipped else tables.rows)
     row_sums = min(row_pixels, tile.most) * tile.vectors
     sums = tile.images * tile.vectors
-    cost = COSTS.batch_tile * max(1, COSTS.latency / sums) * gather.columns_inside
+    cost = COSTS.batch_tile * max(1, COSTS.latency / sums) * tables.columns_inside
     cheaper = cost < max(1, COSTS.latency / row_sums)
-    return PositionsPlan(gather, images, dtype) if cheaper or wanted == "batch_tiles" else None
+    return BatchTilesPlan(tables, images, dtype) if cheaper or wanted == "batch_tiles" else None
 
 
 def _direct_maker() -> Makers:
@@ -232,38 +234,45 @@ def _whole_tiles(size: int, pooled: bool, side: int = 4) -> float:
     return size // 4 + (0, part, part, 1)[size % 4]
 
 
-def _small(cuts: list[Cut], channels: int, filters: int) -> list[Cut]:
+def _small(
+    schemes: list[KernelDecomposition], channels: int, filters: int
+) -> list[KernelDecomposition]:
     """Return those whose transforms are no burden on the memory."""
 
-    def fits(cut: Cut) -> bool:
-        depth, columns = cut.depth(channels), -(-cut.grid[1] // cut.side)
-        outputs = cut.outputs(filters)
-        if 4 * POINTS * columns * (cut.groups * depth + outputs) > MOST_ROW_BYTES:
+    def fits(scheme: KernelDecomposition) -> bool:
+        depth, columns = scheme.depth(channels), -(-scheme.grid[1] // scheme.m)
+        outputs = scheme.outputs(filters)
+        if 4 * POINTS * columns * (scheme.groups * depth + outputs) > MOST_ROW_BYTES:
             return False
-        whole = cut.parts == cut.targets == 1
+        whole = scheme.kernels == scheme.targets == 1
         return whole or 4 * POINTS * depth * outputs <= MOST_KERNEL_BYTES
 
-    return [cut for cut in cuts if fits(cut)]
+    return [scheme for scheme in schemes if fits(scheme)]
 
 
-def _cheapest(cuts: list[Cut], cost_of: Callable[..., float], *shape: Any) -> tuple[float, Cut]:
-    """Return the cost of Winograd's algorithm and the cut that has it."""
-    return min(((cost_of(cut, *shape), cut) for cut in cuts), key=lambda pair: pair[0])
+def _cheapest(
+    schemes: list[KernelDecomposition], cost_of: Callable[..., float], *shape: Any
+) -> tuple[float, KernelDecomposition]:
+    """Return the cost of Winograd's algorithm and the scheme that has it."""
+    return min(((cost_of(scheme, *shape), scheme) for scheme in schemes), key=lambda pair: pair[0])
 
 
 def _winograd_cost(
-    cut: Cut, source_shape: tuple[int, int, int, int], filters: int, pooled: bool = False
+    scheme: KernelDecomposition,
+    source_shape: tuple[int, int, int, int],
+    filters: int,
+    pooled: bool = False,
 ) -> float:
     images, _, _, channels = source_shape
-    rows, columns = (size // 2 * 2 if pooled else size for size in cut.grid)
-    tiles = images * _whole_tiles(rows, pooled, cut.side)
-    tiles *= _whole_tiles(columns, pooled, cut.side)
-    inputs, outputs = cut.inputs(channels), cut.outputs(filters)
-    points = POINTS * cut.depth(channels) * outputs
+    rows, columns = (size // 2 * 2 if pooled else size for size in scheme.grid)
+    tiles = images * _whole_tiles(rows, pooled, scheme.m)
+    tiles *= _whole_tiles(columns, pooled, scheme.m)
+    inputs, outputs = scheme.inputs(channels), scheme.outputs(filters)
+    points = POINTS * scheme.depth(channels) * outputs
     stays = 4 * points <= KERNEL_BYTES
     kernel = COSTS.winograd_kernel if stays else COSTS.winograd_large_kernel
-    kernel += COSTS.winograd_rotated_kernel * cut.turned
-    transforms = COSTS.winograd_transform[cut.side] * (inputs + outputs)
+    kernel += COSTS.winograd_rotated_kernel * scheme.rotated
+    transforms = COSTS.winograd_transform[scheme.m] * (inputs + outputs)
     return tiles * (COSTS.winograd_point * points + transforms) + kernel * points
 
 
@@ -285,8 +294,8 @@ def _direct_cost(
     taps = window.rows.window * window.columns.window
     pixels = images * _summed(window.rows, flipped, pooled, exactly=not pooled)
     # From so many images on, tiles of two vectors are of several images.
-    by_position = not pooled and 2 * images >= COSTS.latency
-    pixels *= _summed(window.columns, flipped, pooled, exactly=by_position)
+    by_batch_tiles = not pooled and 2 * images >= COSTS.latency
+    pixels *= _summed(window.columns, flipped, pooled, exactly=by_batch_tiles)
     per_pixel = taps * products * COSTS.direct
     if overlap is not None:
         per_pixel *= overlap

@@ -12,7 +12,7 @@ from . import choice
 from .choice import Problem
 from .depthwise import DepthwisePlan
 from .direct import DirectPlan
-from .gather import taps_of, transposed_taps_of
+from .direct_tables import taps_of, transposed_taps_of
 from .packing import PackedKernel
 from .scratch import Scratch
 from .select import Choice, wanted

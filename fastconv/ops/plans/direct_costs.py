@@ -12,12 +12,12 @@ import numpy as np
 from ... import runtime
 from ...geometry import Window
 from .costs import COSTS
-from .lanes import Lanes
+from .depthwise_layout import DepthwiseLayout
 from .packing import kernels_for, pad_channels
 
 
 def panels_over_planes(
-    lanes: Lanes, inputs: int, outputs: int, taps: float, pixels: int, dtype: np.dtype
+    lanes: DepthwiseLayout, inputs: int, outputs: int, taps: float, pixels: int, dtype: np.dtype
 ) -> float:
     """Return the cost of panels of a group's `outputs` channels over that of planes.
 
@@ -25,7 +25,7 @@ def panels_over_planes(
     """
     if inputs == outputs == 1:
         return math.inf
-    spread = (COSTS.plane_shuffle * lanes.shuffled or COSTS.plane_copy) * pixels
+    layout = (COSTS.plane_shuffle * lanes.shuffled or COSTS.plane_copy) * pixels
     # The kernel's tiles are up to 6 units (on most CPUs) by 2 vectors.
     sums = min(lanes.units, 6) * min(lanes.unit_channels // pad_channels(1, dtype), 2)
     plane = max(COSTS.plane, COSTS.latency / sums) / lanes.filled
@@ -38,7 +38,7 @@ def panels_over_planes(
         panels = min(panels, COSTS.dot * dots)
     if kernels is not runtime.kernels:
         panels *= COSTS.half_width
-    return panels / (outputs * (plane * taps + spread))
+    return panels / (outputs * (plane * taps + layout))
 
 
 def overlap_over_panels(

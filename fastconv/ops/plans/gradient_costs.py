@@ -10,31 +10,33 @@ import numpy as np
 from ... import runtime
 from ...geometry import Window
 from .costs import COSTS
+from .decomposition import POINTS, KernelDecomposition
+from .depthwise_layout import DepthwiseLayout
 from .kernel_gradient import by_tap, in_place
-from .lanes import Lanes
 from .packing import pad_channels
 from .patch_gradient import patch_rows, patch_runs, tile_shape
-from .winograd_cuts import POINTS, Cut
 
 PATCH_NEAR_BYTES = 320 * 1024
 """Sums along the patch that stay in a cache."""
 
 
-def winograd_cost(cut: Cut, input_shape: tuple[int, int, int, int], filters: int) -> float:
+def winograd_cost(
+    scheme: KernelDecomposition, input_shape: tuple[int, int, int, int], filters: int
+) -> float:
     """Return the cost of the kernel gradient by Winograd's algorithm."""
     images, _, _, channels = input_shape
-    tiles = images * -(-cut.grid[0] // cut.side) * -(-cut.grid[1] // cut.side)
-    inputs, outputs = cut.inputs(channels), cut.outputs(filters)
-    points = POINTS * inputs * outputs // cut.groups
-    transforms = COSTS.gradient_transform[cut.side] * (inputs + outputs)
+    tiles = images * -(-scheme.grid[0] // scheme.m) * -(-scheme.grid[1] // scheme.m)
+    inputs, outputs = scheme.inputs(channels), scheme.outputs(filters)
+    points = POINTS * inputs * outputs // scheme.groups
+    transforms = COSTS.gradient_transform[scheme.m] * (inputs + outputs)
     return (
         tiles * (COSTS.gradient_point * points + transforms)
-        + COSTS.gradient_kernel[cut.taps] * points
+        + COSTS.gradient_kernel[scheme.r] * points
     )
 
 
 def plane_cost(
-    lanes: Lanes,
+    lanes: DepthwiseLayout,
     input_shape: tuple[int, int, int, int],
     kernel_shape: tuple[int, int, int, int],
     window: Window,
@@ -44,9 +46,9 @@ def plane_cost(
     """Return the cost of the kernel gradient by planes, in the unit of `product_cost`."""
     pixels = input_shape[0] * window.rows.output * window.columns.output
     taps, inputs, filters = math.prod(kernel_shape[:2]), kernel_shape[2], kernel_shape[3]
-    spread = COSTS.gradient_plane_shuffle if lanes.shuffled else COSTS.gradient_plane_copy
-    spread *= window.rows.stride * window.columns.stride
-    values = filters * inputs * (COSTS.gradient_plane * taps / lanes.filled + spread)
+    layout = COSTS.gradient_plane_shuffle if lanes.shuffled else COSTS.gradient_plane_copy
+    layout *= window.rows.stride * window.columns.stride
+    values = filters * inputs * (COSTS.gradient_plane * taps / lanes.filled + layout)
     return (
         pixels * (values + COSTS.gradient_plane_pixel * filters)
         + COSTS.gradient_plane_sum * taps * inputs * filters

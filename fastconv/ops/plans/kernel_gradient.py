@@ -12,9 +12,9 @@ from .packing import pad_channels
 from .scratch import Scratch
 from .structs import struct
 
-PARTS = 16
+SPLIT_K = 16
 """Tasks at most; fixed, so that sums do not depend on the threads."""
-PARTS_BYTES = 64 * 1024 * 1024
+SPLIT_K_BYTES = 64 * 1024 * 1024
 """Memory for private sums at most."""
 SPLIT_PIECES = 8
 """Pieces of the patch in one task at least: each task packs all of dY for itself."""
@@ -89,16 +89,16 @@ class KernelGradientPlan:
         self._patch = 0 if direct else self._block_pixels * piece
         blocks = -(-rows // self._block_rows)
         self._sums = groups * pieces * tiles * piece * wide
-        splits = max(1, min(PARTS, pieces // SPLIT_PIECES))
-        self._parts = max(
-            1, min(blocks, -(-PARTS // splits), PARTS_BYTES // (self._sums * dtype.itemsize))
+        splits = max(1, min(SPLIT_K, pieces // SPLIT_PIECES))
+        self._split_k = max(
+            1, min(blocks, -(-SPLIT_K // splits), SPLIT_K_BYTES // (self._sums * dtype.itemsize))
         )
-        self._splits = min(pieces, -(-PARTS // self._parts))
+        self._splits = min(pieces, -(-SPLIT_K // self._split_k))
 
     def describe(self) -> dict[str, Any]:
         """Return the split-k sums, the tasks of each, and the pixels of a block."""
         return {
-            "split_k": self._parts,
+            "split_k": self._split_k,
             "tasks_of_each": self._splits,
             "pixels_of_a_block": self._block_pixels,
             "patch": "packed" if self._patch else "in place",
@@ -116,8 +116,8 @@ class KernelGradientPlan:
             self._product,
             self._block_rows,
             self._splits,
-            self._scratch("sums", self._parts, self._sums),
-            self._scratch("bias sums", self._parts, self._filters),
+            self._scratch("sums", self._split_k, self._sums),
+            self._scratch("bias sums", self._split_k, self._filters),
             self._scratch.rows("patch", threads, self._patch),
             self._scratch.rows("filters", threads, self._block_pixels * self._packed_filters),
             self._scratch.rows("stretches", threads, 3 * self._block_rows, dtype=np.intp),

@@ -13,7 +13,7 @@ from .scratch import Scratch
 HALF_WIDTH_GAIN = 0.76
 """Of the lanes that channels take, those in vectors of half the width: worth another level.
 Measured on an AVX-512 build: 8 of 16 lanes take 0.5 to 0.7 of the time, 24 of 32 0.8 to 1.0."""
-_same_bytes = runtime.kernels.optim.same_bytes
+_same_bytes = runtime.kernels.elementwise.same_bytes
 
 PROBE_VALUES = 16
 """Of a kernel, by which one that is being trained is told from one that stays."""

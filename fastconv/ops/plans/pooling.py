@@ -37,7 +37,7 @@ class Pool2DPlan:
         rows, columns = pool2d_window(input_shape, pool_size, strides, padding, owner=owner)
         images, height, width, channels = input_shape
         self.output_shape = (images, rows.output, columns.output, channels)
-        self.keeps_winners = kind == "max" and rows.window * columns.window <= _kernels.MOST_WINNERS
+        self.keeps_argmax = kind == "max" and rows.window * columns.window <= _kernels.MOST_ARGMAX
         """Whether `forward` can tell `backward` which pixels won, so that it needs no x."""
         self._kind = kind
         self._scratch = Scratch(dtype)
@@ -60,36 +60,36 @@ class Pool2DPlan:
 
     def describe(self) -> dict[str, Any]:
         """Return the pooling, and how its gradient finds the pixels of x."""
-        scattered = self._kind == "max" and not self.keeps_winners
+        scattered = self._kind == "max" and not self.keeps_argmax
         return {
             "output": {"algorithm": self._kind},
-            "input_gradient": {"algorithm": "scatter" if scattered else "gather"},
+            "input_gradient": {"algorithm": "scatter" if scattered else "tables"},
         }
 
-    def forward(self, x: np.ndarray, out: np.ndarray, winners: np.ndarray | None = None) -> None:
-        """Write x pooled to `out`; `winners` (uint8, like out) takes what `backward` can use."""
+    def forward(self, x: np.ndarray, out: np.ndarray, argmax: np.ndarray | None = None) -> None:
+        """Write x pooled to `out`; `argmax` (uint8, like out) takes what `backward` can use."""
         if out.size:
-            _kernels.pool(x, out, winners, self._fields, runtime.get_num_threads())
+            _kernels.pool(x, out, argmax, self._fields, runtime.get_num_threads())
 
     def backward(
         self,
         dy: np.ndarray,
         x: np.ndarray | None,
         dx: np.ndarray,
-        winners: np.ndarray | None = None,
+        argmax: np.ndarray | None = None,
     ) -> None:
-        """Write the gradient of sum(dy * pooled x) to `dx`; x may be None if `winners` is not."""
+        """Write the gradient of sum(dy * pooled x) to `dx`; x may be None if `argmax` is not."""
         if not dx.size:
             return
         threads, fields = runtime.get_num_threads(), self._fields
-        if self._kind == "max" and not self.keeps_winners:
+        if self._kind == "max" and not self.keeps_argmax:
             _kernels.max_scatter(dy, x, dx, fields, threads)
             return
         shares = dy
         if self._kind == "max":
-            if winners is None:
-                winners = self._scratch("winners", *self.output_shape, dtype=np.uint8)
-                self.forward(x, self._scratch("output", *self.output_shape), winners)
+            if argmax is None:
+                argmax = self._scratch("argmax", *self.output_shape, dtype=np.uint8)
+                self.forward(x, self._scratch("output", *self.output_shape), argmax)
         else:
             norm = None
             if self._kind == "l2":
@@ -98,5 +98,5 @@ class Pool2DPlan:
             shares = self._scratch("shares", *self.output_shape)
             _kernels.shares(dy, norm, shares, fields, threads)
         _kernels.pool_gradient(
-            shares, winners, x if self._kind == "l2" else None, dx, fields, threads
+            shares, argmax, x if self._kind == "l2" else None, dx, fields, threads
         )

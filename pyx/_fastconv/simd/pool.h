@@ -6,7 +6,7 @@
 #include "structs.h"
 #include "tile.h"
 
-enum { FC_MAX = 0, FC_AVERAGE = 1, FC_L2 = 2, FC_NO_WINNER = 255 };
+enum { FC_MAX = 0, FC_AVERAGE = 1, FC_L2 = 2, FC_NO_ARGMAX = 255 };
 /* Vectors of channels that pass through a window of so many pixels together. */
 enum { FC_POOL_VECTORS = 4, FC_LARGE_WINDOW = 10 };
 

@@ -5,7 +5,7 @@
 typedef struct {
     int kind, height, width, channels, rows, columns, window_rows, window_columns, row_stride,
         column_stride, top, left;
-    int relu_input; /* a maximum that is not above 0 has no winner: a ReLU before would stop it */
+    int relu_input; /* a maximum that is not above 0 has no argmax: a ReLU came before */
 } fc_pool;
 
 #endif

@@ -1,6 +1,6 @@
-"""A gather over small images: a register tile is one output of several images.
+"""Direct convolution of small images: a register tile is one output of several images.
 
-`conv.pyx` says what a gather is.  Where a kernel is not small beside its image, many of its taps
+Where a kernel is not small beside its image, many of its taps
 are padding, and others for each output.  Outputs of one image cannot share a tile without them;
 those of the same position in several images find the same taps outside, and the tile leaves them
 out.  Loops, outermost first, within a task: panels - rows - columns - kernel rows - values of the
@@ -30,11 +30,11 @@ cdef inline Inside inside(int first, int taps, int size) noexcept nogil:
     return i
 
 
-cdef inline void gather_positions(const Grid* g, const PaddedImage* s, const BatchTiles* p,
-                                  ptrdiff_t image_step, const real* source, const real* packed,
-                                  const real* bias, real* target, ptrdiff_t target_image,
-                                  const ptrdiff_t* row_offset, int images, int first, int last,
-                                  int first_panel, int last_panel, real* scratch) noexcept nogil:
+cdef inline void batch_block(const Grid* g, const PaddedImage* s, const BatchTiles* p,
+                             ptrdiff_t image_step, const real* source, const real* packed,
+                             const real* bias, real* target, ptrdiff_t target_image,
+                             const ptrdiff_t* row_offset, int images, int first, int last,
+                             int first_panel, int last_panel, real* scratch) noexcept nogil:
     """Rows [first, last) of the grid, some panels, of `images` images."""
     cdef ptrdiff_t line = <ptrdiff_t> s.width * s.channels
     cdef int low = min(max(0, first * g.row_stride + p.first_row), s.height)
@@ -45,15 +45,15 @@ cdef inline void gather_positions(const Grid* g, const PaddedImage* s, const Bat
                <size_t> ((high - low) * line) * sizeof(real))
     for panel in range(first_panel, last_panel):
         for row in range(first, last):
-            position_row(g, s, p, image_step, scratch - low * line, packed, bias, target,
+            batch_row(g, s, p, image_step, scratch - low * line, packed, bias, target,
                          target_image, row_offset, images, row, panel * 2 * lanes(packed))
 
 
-cdef inline void position_row(const Grid* g, const PaddedImage* s, const BatchTiles* p,
-                              ptrdiff_t image_step, const real* base, const real* packed,
-                              const real* bias, real* target, ptrdiff_t target_image,
-                              const ptrdiff_t* row_offset, int images, int row,
-                              int start) noexcept nogil:
+cdef inline void batch_row(const Grid* g, const PaddedImage* s, const BatchTiles* p,
+                           ptrdiff_t image_step, const real* base, const real* packed,
+                           const real* bias, real* target, ptrdiff_t target_image,
+                           const ptrdiff_t* row_offset, int images, int row,
+                           int start) noexcept nogil:
     """One row of outputs of one panel, which starts at output channel `start`."""
     cdef int vectors = panel_vectors(g.target_group - start, packed), column, image
     cdef ptrdiff_t width = vectors * lanes(packed)

@@ -1,6 +1,4 @@
-"""One panel of a gather over a stretch of outputs, and all panels: what convolutions share.
-
-`conv.pyx` says what a gather is.
+"""One panel over a stretch of outputs, and all panels: what convolutions share.
 """
 
 from libc.stddef cimport ptrdiff_t
@@ -10,7 +8,7 @@ from _fastconv.structs cimport Grid, PaddedImage
 from _fastconv._window cimport padded_channels, panel_count, panel_vectors
 
 
-cdef inline void gather_tiles(const Grid* g, const PaddedImage* s, const real* base,
+cdef inline void direct_tiles(const Grid* g, const PaddedImage* s, const real* base,
                               const real* weights, int vectors, const real* bias, int channels,
                               real* out_base, ptrdiff_t target_line, ptrdiff_t target_step,
                               const ptrdiff_t* run_offset, int runs, int column, int count,
@@ -57,7 +55,7 @@ cdef inline int first_channel(const Grid* g, int panel, const real* kind) noexce
     return panel // panels * g.target_group + panel % panels * 2 * lanes(kind)
 
 
-cdef inline void gather_panels(const Grid* g, const PaddedImage* s, const real* base,
+cdef inline void direct_panels(const Grid* g, const PaddedImage* s, const real* base,
                                const real* packed, const real* bias, real* out_base,
                                ptrdiff_t target_line, ptrdiff_t target_step,
                                const ptrdiff_t* run_offset, int first_panel, int last_panel,
@@ -77,7 +75,7 @@ cdef inline void gather_panels(const Grid* g, const PaddedImage* s, const real* 
         group = index // panels
         start = index % panels * 2 * lanes(packed)
         channel = first_channel(g, index, packed)
-        gather_tiles(g, s, base + group * g.source_group,
+        direct_tiles(g, s, base + group * g.source_group,
                      packed + (group * padded + start) * depth,
                      panel_vectors(g.target_group - start, packed),
                      bias + group * padded + start, end - channel,

@@ -14,27 +14,27 @@ from .structs import padded_image, struct
 
 Taps = Sequence[tuple[int, int]]
 """Along one axis: kernel index, and offset of the source pixel from output index * stride."""
-STRIP_BYTES = L2 // 4
+ROW_BLOCK_BYTES = L2 // 4
 """Source rows of one task."""
 SMALL_WEIGHTS_BYTES = 64 * 1024
-"""Weights that cost little to walk once more: the rows a task writes count in its strip, too."""
+"""Weights that cost little to walk once more: the rows a task writes count in its block, too."""
 VECTOR_BYTES = 32
 """Pixels of whole vectors keep every store within a cache line."""
-STAGED_DEPTH = 512
+BUFFERED_DEPTH = 512
 """Values summed for an output, above which the stores hide behind the sums."""
-STAGE_BYTES = L1 // 2
+BUFFER_BYTES = L1 // 2
 """Outputs of all panels that wait in the L1 cache to be copied."""
 WHOLE_TILES = 24
 """A multiple of every register tile's rows."""
-STAGED_PIECE_BYTES = 128
+BUFFERED_PIECE_BYTES = 128
 """Least contiguous piece of the target worth a copy."""
 CLIP_GAIN = 1.02
 """Least factor by which taps that are nothing but padding must outnumber the work without."""
-STRIP_PIXELS = 96
+TASK_PIXELS = 96
 """Outputs of one task at least, so that its set-up does not show."""
 
 
-class Gather(NamedTuple):
+class DirectTables(NamedTuple):
     """Where each output of a grid reads its source and where it is written."""
 
     taps: np.ndarray
@@ -100,39 +100,39 @@ class Gather(NamedTuple):
             return 1
         return ((rows - 1) * self.row_stride + self.reach) * self.line
 
-    def strip_rows(self, images: int, threads: int, itemsize: int) -> int:
+    def task_rows(self, images: int, threads: int, itemsize: int) -> int:
         """Return how many output rows a task takes: cache-sized, and enough tasks for all."""
         row_bytes = max(self.row_stride * self.line * itemsize, 1)
         if self.weights * itemsize <= SMALL_WEIGHTS_BYTES:
             # Each panel passes through all that the task writes.
             row_bytes += self.target_line * itemsize
-        rows = max(1, min(self.rows, STRIP_BYTES // row_bytes))
+        rows = max(1, min(self.rows, ROW_BLOCK_BYTES // row_bytes))
         fair = -(-images * self.rows // (4 * threads))
-        least = -(-STRIP_PIXELS // self.columns)
-        if self._depth > STAGED_DEPTH:
+        least = -(-TASK_PIXELS // self.columns)
+        if self._depth > BUFFERED_DEPTH:
             # The set-up of a task hides behind such sums: no thread should go without.
             least = min(least, -(-images * self.rows // threads))
         return max(1, min(self.rows, rows, max(fair, least)))
 
-    def stage_pixels(self, itemsize: int) -> int:
-        """Return how many outputs' pixels pass through a stage in L1; 0: written in place."""
+    def buffer_pixels(self, itemsize: int) -> int:
+        """Return how many outputs' pixels pass through a buffer in L1; 0: written in place."""
         pixel_bytes = self.channels * itemsize
         piece = pixel_bytes * (self.columns if self.dense else 1)
         if (
             self.dots
             or pixel_bytes // self.groups % VECTOR_BYTES == 0
-            or piece < STAGED_PIECE_BYTES
-            or self._depth > STAGED_DEPTH
+            or piece < BUFFERED_PIECE_BYTES
+            or self._depth > BUFFERED_DEPTH
         ):
             return 0
-        return max(1, STAGE_BYTES // pixel_bytes // WHOLE_TILES) * WHOLE_TILES
+        return max(1, BUFFER_BYTES // pixel_bytes // WHOLE_TILES) * WHOLE_TILES
 
     def splits(self, tasks: int, panels: int, threads: int) -> int:
-        """Return into how many tasks each strip's panels are dealt, where strips are few."""
+        """Return into how many tasks each row block's panels are assigned, where blocks are few."""
         return 1 if self.dots or self.clears else max(1, min(panels, 2 * threads // max(tasks, 1)))
 
 
-def plan_gather(
+def direct_tables(
     source: tuple[int, int, int],
     target: tuple[int, int, int],
     row_taps: Taps,
@@ -148,7 +148,7 @@ def plan_gather(
     kernels: Any = runtime.kernels,
     clears: bool = False,
     prefetches: bool = False,
-) -> Gather:
+) -> DirectTables:
     """Lay out a sum over taps.
 
     source, target: (height, width, channels).  Offsets of taps may be negative.
@@ -204,7 +204,7 @@ def plan_gather(
         cleared=target[0] if clears else 0,
         prefetches=prefetches and target_step[1] == 1,
     )
-    return Gather(
+    return DirectTables(
         taps=np.array(
             [(row, column) for row, _ in rows for column, _ in columns], np.int32
         ).reshape(-1, 2),

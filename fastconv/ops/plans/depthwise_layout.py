@@ -12,15 +12,15 @@ import numpy as np
 from .caches import L2
 from .structs import struct
 
-PARTS = 16
+SPLIT_K = 16
 """Private kernel gradients at most; fixed, so that sums do not depend on the threads."""
 BLOCK_PIXELS = 192
 """Output pixels over which a kernel-gradient tile sums in registers: they stay in L1."""
 COPIED_PIXELS = 768
 """The same of a copied block, whose first rows were copied for the block before as well."""
-STRIP_BYTES = L2 // 8
+ROW_BLOCK_BYTES = L2 // 8
 """Copied source rows of one task."""
-STRIP_PIXELS = 96
+TASK_PIXELS = 96
 """Outputs of one task at least, so that its set-up does not show."""
 
 COPY_COST = 7
@@ -29,7 +29,7 @@ image lies these are computed one by one, and small images have hardly any other
 Measured on AVX-512 and AVX2 builds over images of 7 to 15 pixels: twice as fast where it copies."""
 
 
-class Lanes(NamedTuple):
+class DepthwiseLayout(NamedTuple):
     """One pass of the kernels over a grid of outputs; see pyx/_fastconv/depthwise.pyx."""
 
     row_tables: np.ndarray
@@ -65,23 +65,23 @@ class Lanes(NamedTuple):
         """Return the values of the copied source of `rows` output rows."""
         return ((rows - 1) * self.row_stride + self.reach) * self.line
 
-    def strip_rows(self, images: int, threads: int, itemsize: int) -> int:
+    def task_rows(self, images: int, threads: int, itemsize: int) -> int:
         """Return how many output rows a task takes: cache-sized, and enough tasks for all."""
         rows = self.rows
         if self.line:
-            fitting = STRIP_BYTES // (self.row_stride * self.line * itemsize)
+            fitting = ROW_BLOCK_BYTES // (self.row_stride * self.line * itemsize)
             rows = min(rows, max(fitting, self.reach))
         fair = -(-images * self.rows // (4 * threads))
-        least = -(-STRIP_PIXELS // self.columns)
+        least = -(-TASK_PIXELS // self.columns)
         return max(1, min(self.rows, rows, max(fair, least)))
 
     def block_rows(self, images: int) -> int:
         """Return how many rows of outputs a kernel gradient's block takes."""
         rows = (COPIED_PIXELS if self.line else BLOCK_PIXELS) // self.columns
-        return max(1, min(self.rows, rows, -(-images * self.rows // PARTS)))
+        return max(1, min(self.rows, rows, -(-images * self.rows // SPLIT_K)))
 
 
-def plan_lanes(
+def depthwise_layout(
     source: tuple[int, int, int],
     target: tuple[int, int, int],
     row_taps: Sequence[tuple[int, int]],
@@ -96,8 +96,8 @@ def plan_lanes(
     relu: bool = False,
     lanes: int,
     pad: bool = True,
-) -> Lanes:
-    """Lay out a sum over taps of few channels; the arguments are those of `plan_gather`.
+) -> DepthwiseLayout:
+    """Lay out a sum over taps of few channels; the arguments are those of `direct_tables`.
 
     pad: the channels of one pixel may be padded to a vector, by those of the next.
     """
@@ -189,7 +189,7 @@ def plan_lanes(
         target_width=target[1],
         relu=relu,
     )
-    return Lanes(
+    return DepthwiseLayout(
         row_tables=_tables(
             row_offset,
             [(tap * kernel_width * planes + p) * unit for tap, _ in rows for p in range(planes)],
