@@ -1,4 +1,4 @@
-"""Gradients of convolution + bias + ReLU + 2x2 max pooling, from the active argmax alone.
+"""Gradients of convolution + bias + ReLU + 2x2 max pooling, from active maxima alone.
 
 A window has a gradient at the pixel that won it, and none if it is inactive: one multiply-add
 in four of the dense gradients, less the inactive ones.
@@ -20,8 +20,9 @@ order, however dx is cut.
 from cython.parallel cimport parallel, prange, threadid
 from libc.stddef cimport ptrdiff_t
 from libc.stdint cimport int32_t, uint8_t, uint64_t
-from libc.string cimport memcpy, memset
+from libc.string cimport memset
 
+from _fastconv._crop cimport clear_rows, crop_row
 from _fastconv._tiles cimport float_mode, flush_denormals, lanes, real, restore_denormals, transpose
 from _fastconv._window cimport load_rows
 from _fastconv._work cimport Work, next_task, share_work, wait_for_all
@@ -49,16 +50,14 @@ cdef extern from "simd/sparse.h" nogil:
                                 const double*, ptrdiff_t, int, double*, ptrdiff_t,
                                 ptrdiff_t) noexcept
 
-WEIGHT_BLOCK = BLOCK_VECTORS
-ROLL = ROLL_VECTORS
+WEIGHT_BLOCK, ROLL = BLOCK_VECTORS, ROLL_VECTORS
 INACTIVE = 4
 cdef enum:
     WORD = 64             # filters of one mask, windows that are listed at a time
     ROOM = 8              # values that may be written past a list's end
     LINE = 16             # filters that are summed up together: a cache line of dkernel
 
-MASK_FILTERS = WORD
-LIST_ROOM = ROOM
+MASK_FILTERS, LIST_ROOM = WORD, ROOM
 
 fc_fill_compress_table()
 
@@ -197,8 +196,8 @@ def kernel_gradient(const real[:, :, :, ::1] x,             # IN
     cdef ConvPool b
     load_struct(pooled, &b, sizeof(b))
     cdef ptrdiff_t rows = x.shape[0] * b.rows, part, parts = sums.shape[0], task
-    cdef ptrdiff_t filter_size = <ptrdiff_t> b.kernel_rows * line_vectors(&b, &sums[0, 0]) * lanes(
-        &sums[0, 0])
+    cdef ptrdiff_t filter_size = (
+        <ptrdiff_t> b.kernel_rows * line_vectors(&b, &sums[0, 0]) * lanes(&sums[0, 0]))
     cdef int filter, line, start, blocks = (b.filters + filter_block - 1) // filter_block
     cdef ptrdiff_t entries = <ptrdiff_t> filter_block * (block_rows * b.columns + ROOM)
     cdef Work work
@@ -291,16 +290,6 @@ cdef void scatter_add_windows(const ConvPool* b, const WeightBlock* block, const
                                  last - first, target + start * lanes(dy), row_step)
             weights += filters * step
             start += count
-
-
-cdef void crop_row(const PaddedImage* s, const real* padded, real* row) noexcept nogil:
-    cdef int used = max(0, min(s.width, s.padded_width - s.left))
-    memcpy(row, padded + s.left * s.channels, <size_t> used * s.channels * sizeof(real))
-    memset(row + used * s.channels, 0, <size_t> (s.width - used) * s.channels * sizeof(real))
-
-
-cdef void clear_rows(const PaddedImage* s, real* target, int first, int last) noexcept nogil:
-    memset(target + first * s.row_step, 0, <size_t> (last - first) * s.row_step * sizeof(real))
 
 
 cdef void input_gradient_rows(const ConvPool* b, const PaddedImage* s, const WeightBlock* block,
