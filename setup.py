@@ -1,15 +1,25 @@
-"""Builds the kernels: every module once per SIMD level, with OpenMP probed first."""
+"""Builds the kernels: every module once per SIMD level, with OpenMP probed first.
+
+What was built is used again while what it was made of is the same.  Dates do not tell: pip makes a
+new environment for each build, in which Cython's own files are newer than all that was translated.
+So each translation and each compilation leaves a note, a digest of what went into it.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
+import re
+import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from setuptools import Extension, setup
+from setuptools.command.build import build
 from setuptools.command.build_ext import build_ext
 
 SOURCES = Path("pyx/_fastconv")
@@ -32,7 +42,6 @@ if os.environ.get("FASTCONV_LEVELS"):  # for work on the kernels: one level buil
             f"FASTCONV_LEVELS: unknown {', '.join(map(repr, unknown))}; give one or more of "
             f"{','.join(LEVELS)}, with commas between"
         )
-    # In this order, whatever the variable's: cythonize adds a level's flags to those before it.
     LEVELS = {level: flags for level, flags in LEVELS.items() if level in wanted}
 # Without its symbols a module is a third smaller; profilers want them.
 STRIP = ["-s"] if sys.platform == "linux" and "FASTCONV_SYMBOLS" not in os.environ else []
@@ -85,6 +94,29 @@ def run_probe(compiler: list[str], source: str, flags: list[str]) -> str | None:
     return None
 
 
+DIRECTIVES = {
+    "language_level": 3,
+    "boundscheck": os.environ.get("FASTCONV_BOUNDSCHECK") == "1",
+    "wraparound": False,
+    "cdivision": True,
+    "initializedcheck": False,
+    "freethreading_compatible": True,
+}
+HEADERS = sorted(SOURCES.glob("simd/*.h"))
+
+
+class Build(build):
+    """Leave nothing of an earlier build in the folder that is packed."""
+
+    def run(self) -> None:
+        super().run()
+        commands = [self.get_finalized_command(name) for name in self.get_sub_commands()]
+        kept = {Path(path).resolve() for command in commands for path in command.get_outputs()}
+        for path in Path(self.build_lib).rglob("*"):
+            if path.is_file() and path.resolve() not in kept:
+                path.unlink()
+
+
 class BuildKernels(build_ext):
     """Probe the compiler, then build with its OpenMP flags."""
 
@@ -95,71 +127,116 @@ class BuildKernels(build_ext):
         super().run()
 
     def build_extensions(self) -> None:
-        compiler = list(getattr(self.compiler, "compiler_so", None) or ["cc"])[:1]
-        reason = run_probe(compiler, "int main(void) { return 0; }", [])
+        compiler = list(getattr(self.compiler, "compiler_so", None) or ["cc"])
+        reason = run_probe(compiler[:1], "int main(void) { return 0; }", [])
         if reason:
             sys.exit(NO_COMPILER.format(command=compiler[0], reason=reason))
         openmp = ["-fopenmp"]
-        reason = run_probe(compiler, OPENMP_PROBE, openmp)
+        reason = run_probe(compiler[:1], OPENMP_PROBE, openmp)
         if reason and os.environ.get("FASTCONV_ALLOW_SERIAL") != "1":
             sys.exit(NO_OPENMP.format(command=compiler[0], reason=reason))
         for extension in self.extensions:
             if not reason:
                 extension.extra_compile_args += openmp
                 extension.extra_link_args += openmp
+        version = subprocess.run([compiler[0], "--version"], capture_output=True, text=True)
+        linker = list(getattr(self.compiler, "linker_so", None) or [])
+        self._tools = " ".join([*compiler, *linker, version.stdout])
         self.parallel = self.parallel or os.cpu_count()
         super().build_extensions()
+
+    def build_extension(self, extension: Extension) -> None:
+        """Build one module, unless the very same was built before."""
+        note = Path(self.build_temp, f"{extension.name}.made-of")
+        flags = [*extension.extra_compile_args, *extension.extra_link_args]
+        headers = HEADERS if extension.include_dirs else []
+        made_of = fingerprint([self._tools, *flags], [*extension.sources, *headers])
+        built = Path(self.get_ext_fullpath(extension.name))
+        if built.exists() and read(note) == made_of:
+            return
+        built.unlink(missing_ok=True)
+        super().build_extension(extension)
+        note.write_text(made_of)
+
+
+def read(note: Path) -> str:
+    """Return what a note says, nothing if there is none."""
+    return note.read_text() if note.exists() else ""
+
+
+def fingerprint(words: Iterable[str], paths: Iterable[str | Path]) -> str:
+    """Return a digest of some words and of what some files hold."""
+    digest = hashlib.sha256(repr(list(words)).encode())
+    for path in paths:
+        digest.update(Path(path).read_bytes())
+    return digest.hexdigest()
+
+
+def with_cimported(path: Path) -> dict[Path, None]:
+    """Return a source and all of ours that it cimports, in a fixed order."""
+    found = {path: None}
+    for name in re.findall(r"^from _fastconv\.(\w+) cimport", path.read_text(), re.MULTILINE):
+        found |= with_cimported(SOURCES / f"{name}.pxd")
+    return found
+
+
+def translate(extension: Extension, build_dir: str | None = None) -> Extension:
+    """Return `extension` with its C file instead, which is made unless it is the same as before.
+
+    Without `build_dir` it is the module that Cython writes by itself.
+    """
+    import Cython
+    from Cython.Build import cythonize
+
+    source = Path(extension.sources[0])
+    translated = Path(build_dir or ".", source.with_suffix(".c"))
+    note = translated.with_suffix(".made-of")
+    sources = with_cimported(source) if build_dir else ()
+    made_of = fingerprint([Cython.__version__, extension.name, repr(DIRECTIVES)], sources)
+    if not translated.exists() or read(note) != made_of:
+        translated.unlink(missing_ok=True)
+        cythonize(
+            [extension],
+            include_path=["pyx"],
+            build_dir=build_dir,
+            compiler_directives=DIRECTIVES,
+            language_level=3,
+            shared_utility_qualified_name=SHARED,
+        )
+        note.write_text(made_of)
+        # Cython copies headers there, which would be found before those that change.
+        shutil.rmtree(translated.parent / "simd", ignore_errors=True)
+    extension.sources = [str(translated)]
+    return extension
 
 
 def extensions() -> list[Extension]:
     """Translate each source once per level, so that each level has its own C file and flags."""
-    from Cython.Build import cythonize
-
-    directives = {
-        "language_level": 3,
-        "boundscheck": os.environ.get("FASTCONV_BOUNDSCHECK") == "1",
-        "wraparound": False,
-        "cdivision": True,
-        "initializedcheck": False,
-        "freethreading_compatible": True,
-    }
     # Cython writes this source: what else each module would have a copy of, memoryviews above all.
     shared = Path("build/cython/_shared.c")
     shared.parent.mkdir(parents=True, exist_ok=True)
-    built = cythonize(
-        [
-            Extension(
-                SHARED,
-                [str(shared)],
-                extra_compile_args=COMMON,
-                extra_link_args=["-s"] if sys.platform == "linux" else [],
-            )
-        ],
-        compiler_directives=directives,
-        language_level=3,
-        shared_utility_qualified_name=SHARED,
-    )
+    stripped = ["-s"] if sys.platform == "linux" else []
+    built = [
+        translate(
+            Extension(SHARED, [str(shared)], extra_compile_args=[*COMMON], extra_link_args=stripped)
+        )
+    ]
     for level, flags in {None: [], **LEVELS}.items():
         prefix = f"_fastconv.{level}" if level else "_fastconv"
-        built += cythonize(
-            [
+        built += [
+            translate(
                 Extension(
                     f"{prefix}.{name}",
                     [str(SOURCES / f"{name}.pyx")],
                     include_dirs=[str(SOURCES)],
-                    depends=[str(path) for path in SOURCES.glob("simd/*.h")],
                     extra_compile_args=[*COMMON, *flags],
                     extra_link_args=[*STRIP],
-                )
-                for name in (KERNELS if level else COMMON_MODULES)
-            ],
-            include_path=["pyx"],
-            build_dir=f"build/cython/{level or 'common'}",
-            compiler_directives=directives,
-            language_level=3,
-            shared_utility_qualified_name=SHARED,
-        )
+                ),
+                f"build/cython/{level or 'common'}",
+            )
+            for name in (KERNELS if level else COMMON_MODULES)
+        ]
     return built
 
 
-setup(ext_modules=extensions(), cmdclass={"build_ext": BuildKernels})
+setup(ext_modules=extensions(), cmdclass={"build": Build, "build_ext": BuildKernels})

@@ -8,13 +8,16 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from .runtime import (
-    get_fast_math,
-    get_num_threads,
-    set_fast_math,
-    set_num_threads,
-    show_config,
-)
+from ._startup import errors_in_one_line
+
+with errors_in_one_line():
+    from .runtime import (
+        get_fast_math,
+        get_num_threads,
+        set_fast_math,
+        set_num_threads,
+        show_config,
+    )
 
 __version__ = "0.1.0"
 

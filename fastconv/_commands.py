@@ -9,6 +9,8 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
+from ._startup import take_interrupts
+
 MISTAKE, FAILURE, INTERRUPTED = 2, 1, 130
 
 
@@ -38,6 +40,7 @@ def run(
     with warnings.catch_warnings():
         usual, warnings.formatwarning = warnings.formatwarning, _one_line_warning
         try:
+            take_interrupts()
             code = command(arguments) or 0
             sys.stdout.flush()
             return code

@@ -18,3 +18,13 @@ def aligned_empty(shape: Sequence[int], dtype: Any = np.float32) -> np.ndarray:
     memory = np.empty(size + ALIGNMENT, np.uint8)
     start = -memory.ctypes.data % ALIGNMENT
     return memory[start : start + size].view(dtype).reshape(shape)
+
+
+def contiguous(array: Any, dtype: Any = None) -> np.ndarray:
+    """Return `array`, or a copy where it must be one, as the kernels read memory.
+
+    That is C-contiguous, each value at a multiple of its size: what came out of the middle of
+    a file or of a packed record may lie between.
+    """
+    array = np.ascontiguousarray(array, dtype)
+    return array if array.flags.aligned else array.copy()

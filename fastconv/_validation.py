@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from ._memory import contiguous
+
 FLOAT_DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 NUMBER_KINDS = "fiub"
 """The `dtype.kind` of real numbers and of truth values."""
@@ -51,9 +53,9 @@ def channels_last(data_format: str | None, owner: str) -> None:
 
 
 def float_array(value: Any, argument: str, owner: str, ndim: int | None = None) -> np.ndarray:
-    """Return `value` as a C-contiguous float32 or float64 array of `ndim` dimensions.
+    """Return `value` as a C-contiguous, aligned float32 or float64 array of `ndim` dimensions.
 
-    Contiguous arrays are passed through, others are copied; any other dtype is
+    Such arrays are passed through, others are copied; any other dtype is
     a TypeError, since a silent conversion would hide a mistake and cost memory.
     """
     if not isinstance(value, np.ndarray):
@@ -72,7 +74,7 @@ def float_array(value: Any, argument: str, owner: str, ndim: int | None = None) 
             + (" (batch, height, width, channels)" if ndim == 4 and argument != "kernel" else "")
         )
     # A big-endian float32 compares unequal to np.float32, so only layout is left to mend.
-    return np.ascontiguousarray(value)
+    return contiguous(value)
 
 
 def any_array(value: Any, argument: str, owner: str) -> np.ndarray:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ._memory import contiguous
 from ._validation import NUMBER_KINDS, any_array, number_array, positive_integer
 
 
@@ -293,7 +294,7 @@ def as_batch(item: Any, owner: str) -> Batch:
             "are accepted"
         )
     x, y, weight = check_arrays(*parts, *(None,) * (3 - len(parts)), owner)
-    return Batch(np.ascontiguousarray(x, np.float32), y, weight)
+    return Batch(contiguous(x, np.float32), y, weight)
 
 
 def split_validation(fraction: float, x: Any, y: Any, sample_weight: Any, owner: str) -> tuple:

@@ -14,6 +14,9 @@ from ._validation import _is_integer, positive_integer, positive_pair
 LARGEST = 1 << 24
 """Pixels that a padded side may have: far more than any image, far less than an int holds."""
 
+LARGEST_ROW = 2**31 - 1
+"""Values that a padded row of all channels may have: what the kernels' int holds."""
+
 
 class Axis(NamedTuple):
     """One spatial axis of a sliding window, in pixels."""
@@ -95,7 +98,13 @@ def window2d(
                 f"{owner}: strides={strides}, padding={padding!r} and dilation_rate={dilation} "
                 f"reach over more than {LARGEST} pixels; give smaller numbers"
             )
-        room = image[axis] + before + after - extent
+        length = image[axis] + before + after
+        if axis and length * (channels or 1) > LARGEST_ROW:
+            raise ValueError(
+                f"{owner}: a row of the input {shape} with padding={padding!r} has "
+                f"{length * channels} values; it must have at most {LARGEST_ROW}"
+            )
+        room = length - extent
         if room < 0:
             raise ValueError(
                 f"{owner}: {what} {tuple(size)} does not fit the input {shape} "

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from . import layers as layer_classes
+from ._memory import contiguous
 from ._validation import number_array
 from .layers.base import Layer
 from .layers.input_layer import InputLayer
@@ -163,7 +164,7 @@ class Sequential(Trainer):
 
     def __call__(self, x: Any, training: bool = False) -> np.ndarray:
         """Return the output for one batch; with `training`, layers act as in training."""
-        batch = np.ascontiguousarray(number_array(x, "x", f"{self.owner}: call"), np.float32)
+        batch = contiguous(number_array(x, "x", f"{self.owner}: call"), np.float32)
         with self._lock:
             self._prepare_input(batch.shape, "call")
             return np.array(self._network().forward(batch, training))

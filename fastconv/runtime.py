@@ -5,15 +5,41 @@ from __future__ import annotations
 import math
 import os
 import sys
+import warnings
 from pathlib import Path
 
+from ._startup import is_command
 from ._validation import positive_integer
 
-KERNEL_API = 10
+KERNEL_API = 11
 """The kernels' calling convention that this source was written for."""
 
 # OpenMP ends the process, without a word, where it cannot make so many threads.
 MOST_THREADS = 1024
+
+
+def _environment_threads() -> int | None:
+    """Return the threads that the environment asks for, None where it does not.
+
+    FASTCONV_NUM_THREADS is meant for us: nonsense in it is an error.  OMP_NUM_THREADS is every
+    program's: for nonsense in it no import fails, and one thread is used.
+    """
+    for variable in ("FASTCONV_NUM_THREADS", "OMP_NUM_THREADS"):
+        # OMP_NUM_THREADS may be a list, one number a nesting level; the first is ours.
+        text = os.environ.get(variable, "").split(",")[0].strip()
+        if not text:
+            continue
+        if not text.isdecimal() or not text.strip("0"):
+            message = f"{variable}={text!r}: give a whole number of at least 1"
+        elif len(text) > 9 or int(text) > MOST_THREADS:
+            message = f"{variable}={text!r}: give at most {MOST_THREADS}"
+        else:
+            return int(text)
+        if variable == "FASTCONV_NUM_THREADS" or is_command():
+            raise ImportError(message)
+        warnings.warn(f"{message}; fastconv uses one thread", RuntimeWarning, stacklevel=2)
+        return 1
+    return None
 
 
 def _load_kernels():
@@ -34,6 +60,8 @@ def _load_kernels():
     return _fastconv
 
 
+# Before OpenMP is loaded with the kernels: it has words of its own for such a variable.
+_wanted_threads = _environment_threads()
 kernels = _load_kernels()
 
 
@@ -64,16 +92,7 @@ def _usable_cpus() -> int:
 def _default_threads() -> int:
     if not kernels.cpu.openmp_version():
         return 1
-    for variable in ("FASTCONV_NUM_THREADS", "OMP_NUM_THREADS"):
-        # OMP_NUM_THREADS may be a list, one number a nesting level; the first is ours.
-        text = os.environ.get(variable, "").split(",")[0].strip()
-        if text:
-            if not text.isdecimal() or int(text) < 1:
-                raise ImportError(f"{variable}={text!r}: give a whole number of at least 1")
-            if int(text) > MOST_THREADS:
-                raise ImportError(f"{variable}={text!r}: give at most {MOST_THREADS}")
-            return int(text)
-    return _usable_cpus()
+    return _wanted_threads or _usable_cpus()
 
 
 _num_threads = _default_threads()
@@ -83,7 +102,9 @@ def get_num_threads() -> int:
     """Return how many threads the kernels use.
 
     By default the CPUs that this process may really use, by its affinity and its
-    container's quota; FASTCONV_NUM_THREADS, then OMP_NUM_THREADS, override that.
+    container's quota; FASTCONV_NUM_THREADS, then OMP_NUM_THREADS, override that.  Where the
+    latter is no number of threads there is a warning, and one.  A child of fork has as
+    many as its parent.
     """
     return _num_threads
 
@@ -91,13 +112,45 @@ def get_num_threads() -> int:
 def set_num_threads(n: int) -> None:
     """Let the kernels use `n` threads from now on.  Results do not depend on it.
 
+    Where the compiler's OpenMP cannot end its threads before a fork (GCC's can), a child of a
+    process with several has one for good: more would wait for threads that only its parent
+    has.  It is warned, and goes on with one.
+
     Raises TypeError or ValueError if `n` is not a whole number from 1 to 1024.
     """
     global _num_threads
     n = positive_integer(n, "n", "set_num_threads")
     if n > MOST_THREADS:
         raise ValueError(f"set_num_threads: n is {n}; it must be at most {MOST_THREADS}")
+    if n > 1 and _threads_lost:
+        warnings.warn(
+            f"set_num_threads: n is {n}; one thread is used, as the process was forked from one "
+            "with several; start it with multiprocessing's 'spawn' to use more",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        n = 1
     _num_threads = n
+
+
+_threads_left = False
+_threads_lost = False
+
+
+def _end_threads() -> None:
+    """Before a fork: end OpenMP's threads, of which the child would have none and wait for all."""
+    global _threads_left
+    _threads_left = not kernels.cpu.release_threads()
+
+
+def _begin_child() -> None:
+    global _num_threads, _threads_lost
+    if _threads_left:
+        _num_threads, _threads_lost = 1, True
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_end_threads, after_in_child=_begin_child)
 
 
 # Two threads share out work of fewer steps than this in no less time than one does it: to

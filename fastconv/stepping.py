@@ -10,6 +10,7 @@ import numpy as np
 
 from . import losses, optimizers
 from . import metrics as metrics_module
+from ._memory import contiguous
 from .batches import (
     Batch,
     as_batch,
@@ -175,7 +176,7 @@ class BatchModel:
         x, _, _ = check_arrays(x, None, None, f"{self.owner}: predict_on_batch")
         with self._lock:
             self._prepare_input(x.shape, "predict_on_batch")
-            return np.array(self.predict_step(np.ascontiguousarray(x, np.float32)))
+            return np.array(self.predict_step(contiguous(x, np.float32)))
 
     def _checked_batch(self, method: str, x, y, sample_weight, class_weight=None) -> Batch:
         owner = f"{self.owner}: {method}"

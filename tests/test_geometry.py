@@ -163,3 +163,11 @@ def test_mistakes_word_for_word(check, message):
 def test_absurd_numbers_are_refused_before_memory_is_planned(strides, padding, dilation):
     with pytest.raises(ValueError, match=r"^a: strides=.*reach over more than \d+ pixels"):
         window2d((4, 4), (3, 3), strides, padding, dilation, owner="a")
+
+
+def test_a_row_of_more_values_than_the_kernels_count_is_refused():
+    """Such rows take 8 GB; but padding alone makes one of a single pixel."""
+    padding = ((0, 0), (1 << 23, 0))
+    window2d((1, 1), (1, 1), (1, 1 << 23), padding, owner="layer", channels=255)
+    with pytest.raises(ValueError, match=r"layer: a row of the input \(1, 1, 256\) with padding="):
+        window2d((1, 1), (1, 1), (1, 1 << 23), padding, owner="layer", channels=256)

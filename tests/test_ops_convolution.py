@@ -140,6 +140,24 @@ def test_same_pads_at_the_bottom_and_the_right_first():
     np.testing.assert_array_equal(strided[0, :, :, 0], [[45, 39], [66, 50]])
 
 
+@pytest.mark.parametrize("groups", [1, 100, 200])
+@pytest.mark.parametrize("strides", [1 << 24, (1, 1 << 24), (1 << 24, 1)], ids=str)
+def test_strides_far_beyond_the_image(groups, strides):
+    """Of a single output a stride means nothing, of however many values it is."""
+    x, kernel = normal((2, 4, 5, 200)), normal((3, 3, 200 // groups, 200), seed=1)
+    near = tuple(
+        min(stride, 9) for stride in (strides if type(strides) is tuple else (strides,) * 2)
+    )
+    y = ops.conv2d(x, kernel, None, strides, 1, 1, groups)
+    np.testing.assert_allclose(
+        y, ops.conv2d(x, kernel, None, near, 1, 1, groups), rtol=1e-4, atol=1e-4
+    )
+    results = ops.conv2d_backward(y, x, kernel, strides, 1, 1, groups)
+    wanted = reference.conv2d_backward(y, x, kernel, near, 1, 1, groups)
+    for result, expected in zip(results, wanted, strict=True):
+        assert_close(result, expected, usual=100)
+
+
 def array(*shape, dtype=np.float32):
     return np.ones(shape, dtype)
 

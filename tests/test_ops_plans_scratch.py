@@ -62,8 +62,8 @@ def test_a_plan_goes_when_nobody_holds_it(size, plan):
 
 
 def _conv():
-    bias, dbias = np.ones(16, np.float32), np.ones(16, np.float32)
-    x, kernel = np.ones((4, 20, 20, 3), np.float32), np.ones((3, 3, 3, 16), np.float32)
+    bias, dbias = np.ones(64, np.float32), np.ones(64, np.float32)
+    x, kernel = np.ones((4, 40, 40, 16), np.float32), np.ones((3, 3, 16, 64), np.float32)
     plan = Conv2DPlan(x.shape, kernel.shape, strides=2, padding="same")
     y, dx, dkernel = np.ones(plan.output_shape, np.float32), x.copy(), kernel.copy()
     return lambda: (
@@ -73,8 +73,8 @@ def _conv():
 
 
 def _conv_pool():
-    bias, dbias = np.ones(16, np.float32), np.ones(16, np.float32)
-    x, kernel = np.ones((4, 20, 20, 3), np.float32), np.ones((3, 3, 3, 16), np.float32)
+    bias, dbias = np.ones(64, np.float32), np.ones(64, np.float32)
+    x, kernel = np.ones((4, 40, 40, 16), np.float32), np.ones((3, 3, 16, 64), np.float32)
     plan = ConvPoolPlan(x.shape, kernel.shape)
     y, dx, dkernel = np.ones(plan.output_shape, np.float32), x.copy(), kernel.copy()
     winners = np.zeros(plan.output_shape, np.uint8)
@@ -85,34 +85,42 @@ def _conv_pool():
 
 
 def _pool():
-    x = np.ones((4, 20, 20, 16), np.float32)
+    x = np.ones((4, 40, 40, 16), np.float32)
     plan = Pool2DPlan("max", x.shape)
     y, dx = np.ones(plan.output_shape, np.float32), x.copy()
     return lambda: (plan.forward(x, y), plan.backward(y, x, dx))
 
 
 def _dense():
-    bias, dbias = np.ones(16, np.float32), np.ones(16, np.float32)
-    x, kernel = np.ones((8, 2000), np.float32), np.ones((2000, 16), np.float32)
-    plan = DensePlan(8, 2000, 16)
-    y, dx, dkernel = np.ones((8, 16), np.float32), x.copy(), kernel.copy()
+    bias, dbias = np.ones(64, np.float32), np.ones(64, np.float32)
+    x, kernel = np.ones((8, 2000), np.float32), np.ones((2000, 64), np.float32)
+    plan = DensePlan(8, 2000, 64)
+    y, dx, dkernel = np.ones((8, 64), np.float32), x.copy(), kernel.copy()
     return lambda: (
         plan.forward(x, kernel, bias, y),
         plan.backward(y, x, kernel, dx, dkernel, dbias),
     )
 
 
+LARGE = 24 * 1024
+"""Fewer bytes than any kernel or image above, and nine times what a step takes for its views and
+numbers, up to 2.6 KB; the rest is for what other threads of the process do meanwhile."""
+
+
 @pytest.mark.parametrize("make", [_conv, _conv_pool, _pool, _dense])
 def test_nothing_is_allocated_once_warm(make):
-    """Views and Python's own small objects aside: none of the arrays is under 6 KB."""
     step = make()
-    step()
+    for _ in range(2):
+        step()  # a kernel is copied once it is the same for a second time
+    peaks = []
     tracemalloc.start()
     try:
-        before = tracemalloc.get_traced_memory()[0]
-        tracemalloc.reset_peak()
-        step()
-        peak = tracemalloc.get_traced_memory()[1] - before
+        for _ in range(5):
+            before = tracemalloc.get_traced_memory()[0]
+            tracemalloc.reset_peak()
+            step()
+            peaks.append(tracemalloc.get_traced_memory()[1] - before)
     finally:
         tracemalloc.stop()
-    assert peak < 6000
+    # What a step allocates it allocates each time; another thread may be about anything.
+    assert min(peaks) < LARGE, peaks

@@ -108,6 +108,63 @@ def test_padding_is_never_the_largest_and_never_counted():
     np.testing.assert_allclose(corner, [[2, 8**0.5], [8**0.5, 4]], rtol=1e-6)
 
 
+def scales(dtype):
+    """Small and large numbers whose means have all their bits."""
+    info = np.finfo(dtype)
+    return [info.tiny * 2**20, info.tiny**0.6, 1, info.max**0.6, info.max / 64]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("channels", [1, 3, 16, 70])
+@pytest.mark.parametrize("size", [2, 3, 5])
+def test_means_and_norms_of_very_large_and_very_small_numbers(size, channels, dtype):
+    """Sums and squares may leave the range of the type, where what comes out of them does not."""
+    numbers = np.random.default_rng(0).uniform(0.5, 1, (2, 11, 10, channels)).astype(dtype)
+    numbers[:, ::3] = 0
+    numbers[:, :, ::4] *= -1
+    dy = np.ones(ops.l2_pool2d(numbers, size, 2).shape, dtype)
+    for scale in scales(dtype):
+        x = (numbers * dtype(scale)).astype(dtype)
+        for kind in ("average", "l2"):
+            y, expected = (forward(kind)(a, size, 2) for a in (x, numbers))
+            np.testing.assert_allclose(y / dtype(scale), expected, rtol=1e-5, atol=1e-6)
+            dx, wanted = (backward(kind)(dy, a, size, 2) for a in (x, numbers))
+            np.testing.assert_allclose(dx, wanted, rtol=1e-5, atol=1e-6)
+    # Neighbours of all sizes: each window is scaled by its own largest.
+    x = numbers * np.resize(np.array(scales(dtype), dtype), x.shape[1:])
+    wide = np.lib.stride_tricks.sliding_window_view(x.astype(np.longdouble), (size, size), (1, 2))
+    exact = np.sqrt((wide**2).sum((-1, -2)))
+    np.testing.assert_allclose(ops.l2_pool2d(x, size, 1), exact.astype(dtype), rtol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_largest_numbers_by_hand(dtype):
+    largest = np.finfo(dtype).max
+    x = np.full((1, 2, 2, 1), largest, dtype)
+    assert ops.average_pool2d(x) == largest
+    assert ops.l2_pool2d(x / 2) == largest and ops.l2_pool2d(x) == np.inf
+    x[0, 0, 1] = -np.inf
+    assert ops.l2_pool2d(x) == np.inf and ops.average_pool2d(x) == -np.inf
+    dy, half = np.full((1, 1, 1, 1), 1e-3, dtype), np.full((1, 2, 2, 1), largest / 2, dtype)
+    np.testing.assert_allclose(ops.l2_pool2d_backward(dy, half), 5e-4, rtol=1e-5)
+    tiny = np.full((1, 2, 2, 1), np.finfo(dtype).tiny, dtype)
+    np.testing.assert_allclose(ops.l2_pool2d_backward(dy * 1e6, tiny), 500, rtol=1e-5)
+
+
+def test_windows_of_more_places_than_an_int_has_numbers():
+    """They are far larger than the image, whose pixels alone count."""
+    x = np.arange(12, dtype=np.float32).reshape(1, 3, 4, 1)
+    options = {"pool_size": 200_000, "strides": 200_000, "padding": 199_999}
+    dy = np.ones((1, 2, 2, 1), np.float32)
+    for kind, corners in (("max", [0, 3, 8, 11]), ("average", [0, 2, 6, 8])):
+        np.testing.assert_array_equal(forward(kind)(x, **options).ravel(), corners)
+        assert backward(kind)(dy, x, **options).sum() == 4
+    norms = [
+        np.linalg.norm(part) for part in (x[:, :1, :1], x[:, :1, 1:], x[:, 1:, :1], x[:, 1:, 1:])
+    ]
+    np.testing.assert_allclose(ops.l2_pool2d(x, **options).ravel(), norms, rtol=1e-6)
+
+
 def test_gradient_is_0_where_the_norm_is():
     x = np.zeros((1, 4, 4, 3), np.float32)
     x[0, 0, 0, 0] = 3

@@ -65,6 +65,21 @@ def test_more_threads_than_openmp_survives():
     assert "FASTCONV_NUM_THREADS='1000000': give at most 1024" in done.stderr
 
 
+@pytest.mark.parametrize("value", ["0", "-1", "two", "0,4", "1000000", "9" * 5000])
+def test_nonsense_that_is_meant_for_every_program(value):
+    """OpenMP, too, only warns of it, and no import should fail."""
+    code = "import warnings; warnings.simplefilter({!r}); import fastconv\n" + (
+        "print(fastconv.get_num_threads())"
+    )
+    done = python(code.format("always"), OMP_NUM_THREADS=value)
+    assert (done.returncode, done.stdout) == (0, "1\n")
+    said = f"RuntimeWarning: OMP_NUM_THREADS='{value.split(',')[0]}': give "
+    assert said in done.stderr and "fastconv uses one thread" in done.stderr
+    assert "RuntimeWarning" in python(code.format("error"), OMP_NUM_THREADS=value).stderr
+    done = python(code.format("error"), OMP_NUM_THREADS=value, FASTCONV_NUM_THREADS="2")
+    assert (done.returncode, done.stdout) == (0, "2\n")
+
+
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs CPU affinity")
 def test_threads_are_no_more_than_the_cpus_allowed():
     done = python(

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import activations
+from .._memory import contiguous
 from .activated import ActivatedLayer
 from .base import Layer, Shape
 
@@ -20,7 +21,7 @@ class _ActivationLayer(ActivatedLayer):
         return (None, *input_shape[1:])
 
     def pre_activation(self, x: np.ndarray, training: bool = False) -> np.ndarray:
-        x = np.ascontiguousarray(x, np.float32)
+        x = contiguous(x, np.float32)
         self._kept = x.shape if training else None
         return x
 

@@ -25,7 +25,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from .. import initializers
-from .._memory import aligned_empty
+from .._memory import aligned_empty, contiguous
 from .._validation import channels_last, number_array
 from ..runtime import get_fast_math, get_num_threads
 from ..utils import automatic_name
@@ -205,7 +205,7 @@ class Layer:
         array = number_array(x, "the input", self.label)
         if array.ndim == 0:
             raise ValueError(f"{self.label}: the input is one number; give an array (batch, ...)")
-        array = np.ascontiguousarray(array, np.float32)
+        array = contiguous(array, np.float32)
         if not self.built:
             self.build((None, *array.shape[1:]))
         return np.array(self.call(array, training=training), np.float32)
@@ -342,7 +342,7 @@ class Layer:
                 f"{self.label}: the output's gradient has shape {dy.shape}; the output has "
                 f"{tuple(shape)}"
             )
-        return np.ascontiguousarray(dy, np.float32)
+        return contiguous(dy, np.float32)
 
     def _check_images(self, input_shape: Shape) -> None:
         """Refuse an input shape that is not of images of a known size."""

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import initializers
+from .._memory import contiguous
 from ..ops.plans import NormalizationPlan
 from .base import Layer, Shape
 from .parameter import Parameter
@@ -80,7 +81,7 @@ class BatchNormalization(Layer):
 
     def normalize(self, x: np.ndarray, training: bool, *, relu: bool = False) -> np.ndarray:
         """Return `call(x, training)`, with `relu` cut at 0; `backward` is of what ran last."""
-        x = np.ascontiguousarray(x, np.float32)
+        x = contiguous(x, np.float32)
         if x.shape[-1] != self.moving_mean.size:
             raise ValueError(
                 f"{self.label}: the input has shape {x.shape}; the last axis must be "

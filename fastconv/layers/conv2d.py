@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import activations, initializers
+from .._memory import contiguous
 from .._validation import positive_integer, positive_pair
 from ..geometry import conv2d_window
 from ..ops.plans import Conv2DPlan
@@ -105,7 +106,7 @@ class Conv2D(ActivatedLayer):
         }
 
     def _convolve(self, x: np.ndarray, training: bool, relu: bool) -> np.ndarray:
-        x = np.ascontiguousarray(x, np.float32)
+        x = contiguous(x, np.float32)
         plan = self._plan(x.shape, relu)
         out = self.buffer("output", plan.output_shape)
         plan.forward(x, self.kernel.value, self.bias.value if self.use_bias else None, out)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import initializers
+from .._memory import contiguous
 from .._validation import positive_integer
 from ..ops.plans import DensePlan
 from .activated import ActivatedLayer
@@ -61,7 +62,7 @@ class Dense(ActivatedLayer):
         return (None, *input_shape[1:-1], self.units)
 
     def pre_activation(self, x: np.ndarray, training: bool = False) -> np.ndarray:
-        x = np.ascontiguousarray(x, np.float32)
+        x = contiguous(x, np.float32)
         inputs = self.kernel.shape[0]
         if x.ndim < 2 or x.shape[-1] != inputs:
             raise ValueError(

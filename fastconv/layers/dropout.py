@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import random
+from .._memory import contiguous
 from ..ops import elementwise
 from .base import Layer, Shape
 
@@ -59,7 +60,7 @@ class Dropout(Layer):
         if self.rate == 0:
             self._kept = (x.shape, None)
             return x
-        x = np.ascontiguousarray(x, np.float32)
+        x = contiguous(x, np.float32)
         self._kept = (x.shape, self._generator.bit_generator.random_raw())
         return self._dropped(x, "output")
 

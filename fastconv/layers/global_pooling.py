@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from .._memory import contiguous
 from ..ops.plans import Pool2DPlan
 from .base import Layer, Shape
 
@@ -27,7 +28,7 @@ class _GlobalPooling2D(Layer):
         return (None, 1, 1, input_shape[3]) if self.keepdims else (None, input_shape[3])
 
     def call(self, x: np.ndarray, training: bool = False) -> np.ndarray:
-        x = np.ascontiguousarray(x, np.float32)
+        x = contiguous(x, np.float32)
         plan = self.plan((x.shape,), lambda: self._new_plan(x.shape))
         out = self.buffer("output", plan.output_shape)
         winners = None

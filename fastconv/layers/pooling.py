@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from .._memory import contiguous
 from .._validation import positive_pair
 from ..geometry import pool2d_window
 from ..ops.plans import Pool2DPlan
@@ -44,7 +45,7 @@ class _Pooling2D(Layer):
         return (None, window.rows.output, window.columns.output, input_shape[3])
 
     def call(self, x: np.ndarray, training: bool = False) -> np.ndarray:
-        x = np.ascontiguousarray(x, np.float32)
+        x = contiguous(x, np.float32)
         plan = self.plan((x.shape,), lambda: self._new_plan(x.shape))
         out = self.buffer("output", plan.output_shape)
         winners = None

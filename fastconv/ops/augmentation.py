@@ -5,11 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from .. import runtime
+from .._memory import contiguous
 from .._validation import expect_shape
 
 _kernels = runtime.kernels.augment
 FILL_MODES = tuple(_kernels.FILL_MODES)
 _OWNER = "transform_images"
+LARGEST_IMAGE = 2**31 - 1
+"""Pixels, with a border of one, that the kernel can number."""
 
 
 def transform_images(
@@ -44,7 +47,7 @@ def transform_images(
         fill_mode: "nearest", "reflect" (cba|abc|cba), "wrap" or "constant",
             whose value is `cval`.
         factor, offset: one number or one per channel.
-        out: (n, height, width, channels) float32, C-contiguous; allocated if None.
+        out: (n, height, width, channels) float32, C-contiguous and aligned; allocated if None.
         num_threads: None takes fastconv's number; the result is the same.
 
     Raises:
@@ -62,25 +65,32 @@ def transform_images(
             f"{_OWNER}: fill_mode is {fill_mode!r}; one of {', '.join(map(repr, FILL_MODES))} is "
             "accepted"
         )
-    rows = np.ascontiguousarray(rows, np.int64)
+    rows = contiguous(rows, np.int64)
     count, (height, width, channels) = len(rows), source.shape[1:]
+    if (height + 2) * (width + 2) > LARGEST_IMAGE:
+        raise ValueError(
+            f"{_OWNER}: source has shape {source.shape}; its images must have no more than "
+            f"{LARGEST_IMAGE} pixels with their border"
+        )
     if count and not (rows.min() >= 0 and rows.max() < len(source)):
         raise ValueError(f"{_OWNER}: rows reach outside the {len(source)} images of source")
-    matrices = np.ascontiguousarray(matrices, np.float64)
+    matrices = contiguous(matrices, np.float64)
     expect_shape(matrices, (count, 2, 3), "matrices", _OWNER)
     if not np.isfinite(matrices).all():
         raise ValueError(f"{_OWNER}: matrices hold values that are not finite")
     if out is None:
         out = np.empty((count, height, width, channels), np.float32)
     expect_shape(out, (count, height, width, channels), "out", _OWNER)
-    if out.dtype != np.float32 or not out.flags.c_contiguous:
-        raise TypeError(f"{_OWNER}: out is {out.dtype}; float32, C-contiguous, is accepted")
+    if out.dtype != np.float32 or not (out.flags.c_contiguous and out.flags.aligned):
+        raise TypeError(
+            f"{_OWNER}: out is {out.dtype}; float32, C-contiguous and aligned, is accepted"
+        )
     if out.size == 0:
         return out
     threads = runtime.get_num_threads() if num_threads is None else num_threads
     threads = max(1, min(threads, count))
     _kernels.transform(
-        np.ascontiguousarray(source),
+        contiguous(source),
         rows,
         matrices.reshape(count, 6),
         _column(shifts, 0.0, count, "shifts"),
@@ -101,7 +111,7 @@ def transform_images(
 def _column(values: np.ndarray | None, default: float, count: int, argument: str) -> np.ndarray:
     if values is None:
         return np.full(count, default, np.float32)
-    values = np.ascontiguousarray(values, np.float32)
+    values = contiguous(values, np.float32)
     expect_shape(values, (count,), argument, _OWNER)
     return values
 

@@ -1,7 +1,7 @@
 """Passes over whole arrays, in parallel and without temporaries.
 
 Each raises TypeError for arrays of another dtype, and ValueError for an `out` that it cannot
-write to: of another shape than the input's, or not C-contiguous.
+write to: of another shape than the input's, or not C-contiguous and aligned.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from .. import runtime
+from .._memory import contiguous
 from .._validation import FLOAT_DTYPES, expect_shape
 
 _kernels = runtime.kernels.elementwise
@@ -60,8 +61,8 @@ def dropout(x: np.ndarray, seed: int, rate: float, out: np.ndarray) -> None:
 
 
 def _flat(array: np.ndarray) -> np.ndarray:
-    """Return the values one after the other: a view of a C-contiguous array, of others a copy."""
-    return np.ascontiguousarray(array).reshape(-1)
+    """Return the values one after the other: a view where a kernel can read it, else a copy."""
+    return contiguous(array).reshape(-1)
 
 
 def _check(owner: str, dtypes: tuple[np.dtype, ...], out: np.ndarray, *inputs: np.ndarray) -> None:
@@ -70,9 +71,10 @@ def _check(owner: str, dtypes: tuple[np.dtype, ...], out: np.ndarray, *inputs: n
     for array in (*inputs, out):
         if array.dtype not in dtypes or array.dtype != first.dtype or array.shape != first.shape:
             _refuse(owner, dtypes, out, first, array)
-    if not out.flags.c_contiguous:
+    if not (out.flags.c_contiguous and out.flags.aligned):
+        what = "aligned" if out.flags.c_contiguous else "C-contiguous"
         raise ValueError(
-            f"{owner}: out has strides {out.strides} and is not C-contiguous; give an array that "
+            f"{owner}: out has strides {out.strides} and is not {what}; give an array that "
             "is, such as numpy.empty(x.shape, x.dtype)"
         )
 

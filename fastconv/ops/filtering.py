@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from .._memory import contiguous
 from .plans import Conv2DPlan
 
 
@@ -30,8 +31,8 @@ def filter2d(image: Any, kernel: Any, padding: Any = "valid") -> np.ndarray:
     dtype = np.float64 if np.float64 in (_dtype(image), _dtype(kernel)) else np.float32
     # Channels become images, so that one single-channel convolution serves them all.
     planes = np.moveaxis(np.atleast_3d(pixels), 2, 0)
-    planes = np.ascontiguousarray(planes, dtype)[..., np.newaxis]
-    weights = np.ascontiguousarray(weights, dtype)[:, :, np.newaxis, np.newaxis]
+    planes = contiguous(planes, dtype)[..., np.newaxis]
+    weights = contiguous(weights, dtype)[:, :, np.newaxis, np.newaxis]
     plan = Conv2DPlan(planes.shape, weights.shape, padding=padding, dtype=dtype, owner="filter2d")
     out = np.empty(plan.output_shape, dtype)
     if planes.size:

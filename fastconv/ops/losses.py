@@ -7,6 +7,8 @@ from collections.abc import Callable
 import numpy as np
 
 from .. import runtime
+from .._memory import contiguous
+from .._validation import expect_shape
 
 _kernels = runtime.kernels.losses
 
@@ -17,7 +19,8 @@ EXPONENTIAL_WORK = 16
 def sigmoid_cross_entropy(logits: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the means along the last axis of -t log p - (1 - t) log(1 - p), and their gradients.
 
-    p is the sigmoid of the logit.  Any logits, float64 targets of their shape, from 0 to 1.
+    p is the sigmoid of the logit.  Any logits, float64 targets of their shape, from 0 to 1;
+    another shape is a ValueError.
     """
     return _along_rows(_kernels.sigmoid_cross_entropy, logits, targets)
 
@@ -25,7 +28,7 @@ def sigmoid_cross_entropy(logits: np.ndarray, targets: np.ndarray) -> tuple[np.n
 def softmax_cross_entropy(logits: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return -sum(t log p) along the last axis, p the softmax of the logits, and the gradients.
 
-    Any logits, float64 targets of their shape.
+    Any logits, float64 targets of their shape; another one is a ValueError.
     """
     return _along_rows(_kernels.softmax_cross_entropy, logits, targets)
 
@@ -36,7 +39,11 @@ def mean_loss(
     """Return the weighted sum of losses over their number, and its gradient, float32.
 
     losses and weights: (...) float64, gradients: (..., outputs) float64, each of its own loss.
+    Raises ValueError for shapes that do not fit each other.
     """
+    expect_shape(gradients, (*losses.shape, *gradients.shape[-1:]), "gradients", "mean_loss")
+    if weights is not None:
+        expect_shape(weights, losses.shape, "weights", "mean_loss")
     gradient = np.empty(gradients.shape, np.float32)
     if not losses.size or not gradients.size:
         return 0.0, gradient
@@ -63,12 +70,13 @@ def extremes(values: np.ndarray) -> tuple[float, float]:
 
 
 def _float64(array: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(array, np.float64)
+    return contiguous(array, np.float64)
 
 
 def _along_rows(
     kernel: Callable[..., None], logits: np.ndarray, targets: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
+    expect_shape(targets, logits.shape, "targets", kernel.__name__)
     losses, gradient = np.empty(logits.shape[:-1]), np.empty(logits.shape)
     if not logits.size:
         losses.fill(0)

@@ -1,4 +1,4 @@
-"""Optimizers' update rules, in place over C-contiguous float32 arrays of one shape.
+"""Optimizers' update rules, in place over C-contiguous, aligned float32 arrays of one shape.
 
 Common arguments: `gradient_scale` multiplies the gradient first, then `clip_value`
 (0: no limit) bounds it, and `weight_decay * learning_rate` of the value is taken off.
@@ -12,6 +12,7 @@ from typing import Protocol
 import numpy as np
 
 from .. import runtime
+from .._memory import contiguous
 
 _kernels = runtime.kernels.optimizers
 
@@ -126,7 +127,7 @@ def sum_of_squares(gradient: np.ndarray) -> float:
     if not gradient.size:
         return 0.0
     partial = np.empty(-(-gradient.size // _kernels.CHUNK_VALUES))
-    return _kernels.sum_of_squares(_flat(gradient), partial, runtime.threads_for(gradient.size))
+    return _kernels.sum_of_squares(_read(gradient), partial, runtime.threads_for(gradient.size))
 
 
 def _update(
@@ -140,10 +141,22 @@ def _update(
     flat = tuple(map(_flat, slots))
     if isinstance(gradient, np.ndarray):
         threads = runtime.threads_for(value.size)
-        _kernels.update(rule, _flat(value), flat, _flat(gradient), threads)
+        _kernels.update(rule, _flat(value), flat, _read(gradient), threads)
     else:
         gradient.update(rule, value, flat)
 
 
+def _read(array: np.ndarray) -> np.ndarray:
+    return contiguous(array).reshape(-1)
+
+
 def _flat(array: np.ndarray | None) -> np.ndarray | None:
-    return None if array is None else array.reshape(-1)
+    """Return a view to write to; of other arrays there would be a copy."""
+    if array is None:
+        return None
+    if not (array.flags.c_contiguous and array.flags.aligned):
+        raise ValueError(
+            f"optimizer: an array to update has strides {array.strides}; it must be C-contiguous "
+            "and aligned"
+        )
+    return array.reshape(-1)

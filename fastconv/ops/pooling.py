@@ -27,7 +27,7 @@ def average_pool2d(
 ) -> np.ndarray:
     """Return the mean of each window's pixels; padding is not counted.
 
-    Arguments are those of `max_pool2d`.
+    Arguments are those of `max_pool2d`.  It is finite wherever the pixels are.
     """
     return _pool("average", x, pool_size, strides, padding)
 
@@ -37,7 +37,8 @@ def l2_pool2d(
 ) -> np.ndarray:
     """Return the root of the sum of squares of each window.
 
-    Arguments are those of `max_pool2d`.
+    Arguments are those of `max_pool2d`.  Squares may be larger or smaller than the dtype holds;
+    pixels below its least normal number count as 0.
     """
     return _pool("l2", x, pool_size, strides, padding)
 

@@ -49,7 +49,7 @@ cdef inline void direct_buffered(const Grid* g, const PaddedImage* s, const real
     while left > 0:
         count = min(buffer_pixels, left)
         source = base + row * g.row_stride * s.row_step
-        if g.groups > 1:
+        if g.groups > 1 and g.runs > 0:
             # The first of the groups to read a line would wait for each: they lie too far apart.
             prefetch(source + <ptrdiff_t> column * g.column_stride * s.channels
                      + run_offset[g.runs - 1],

@@ -50,7 +50,8 @@ cdef inline ptrdiff_t plane_size(const DepthwiseLayout* g) noexcept nogil:
 
 cdef inline void clear_edges(const DepthwiseLayout* g, real* row, int width) noexcept nogil:
     """Write the zeros left and right of `width` pixels of one row, in every plane and phase."""
-    cdef int plane, phase, before, after
+    cdef int plane, phase
+    cdef ptrdiff_t before, after
     cdef real* target
     for plane in range(g.planes):
         for phase in range(g.phases):
@@ -69,8 +70,8 @@ cdef inline const real* load_planes(const DepthwiseLayout* g, const Tables* t, c
     """Copy padded rows [first, first + count) into `scratch`, over planes and phases."""
     cdef ptrdiff_t line = g.planes * plane_size(g)
     cdef int width = max(0, min(g.width, g.padded_width - g.left))
-    cdef int row, source, begin, end
-    cdef ptrdiff_t readable
+    cdef int row, source
+    cdef ptrdiff_t readable, begin, end
     cdef const real* from_row
     cdef real* target
     for row in range(count):
@@ -80,8 +81,8 @@ cdef inline const real* load_planes(const DepthwiseLayout* g, const Tables* t, c
             memset(target, 0, line * sizeof(real))
             continue
         if g.planes == 1 and g.phases == 1 and g.channels == g.source_channels:
-            begin = g.left * g.channels
-            end = begin + width * g.channels
+            begin = <ptrdiff_t> g.left * g.channels
+            end = begin + <ptrdiff_t> width * g.channels
             memset(target, 0, begin * sizeof(real))
             memcpy(target + begin, image + <ptrdiff_t> source * g.width * g.channels,
                    <size_t> (end - begin) * sizeof(real))

@@ -18,8 +18,8 @@ from _fastconv.structs cimport PaddedImage
 cdef inline const real* load_rows(const PaddedImage* s, const real* image, int first, int count,
                                   real* scratch) noexcept nogil:
     """Return padded rows [first, first + count), in place or copied into `scratch`."""
-    cdef int row, source, begin, end
-    cdef ptrdiff_t line = <ptrdiff_t> s.padded_width * s.channels
+    cdef int row, source
+    cdef ptrdiff_t begin, end, line = <ptrdiff_t> s.padded_width * s.channels
     cdef real* target
     if s.in_place:
         return image + first * s.row_step
@@ -31,7 +31,7 @@ cdef inline const real* load_rows(const PaddedImage* s, const real* image, int f
         if source < 0 or source >= s.height:
             memset(target, 0, line * sizeof(real))
             continue
-        memset(target, 0, begin * s.channels * sizeof(real))
+        memset(target, 0, <size_t> (begin * s.channels) * sizeof(real))
         memcpy(target + begin * s.channels,
                image + <ptrdiff_t> source * s.width * s.channels,
                <size_t> (end - begin) * s.channels * sizeof(real))

@@ -154,7 +154,8 @@ def transform(const pixel[:, :, :, ::1] source, const int64_t[::1] rows,
     cdef int i, thread = 0
     cdef Images s
     s.height, s.width, s.channels = source.shape[1], source.shape[2], source.shape[3]
-    s.fill, s.cval = fill, cval
+    # No other mode has a constant, and any number can be no byte.
+    s.fill, s.cval = fill, cval if fill == FC_CONSTANT else 0
     s.bounded = pixel is uint8_t and (fill != FC_CONSTANT or 0 <= cval <= 255)
     s.bytes = s.bounded and (fill != FC_CONSTANT or cval == <uint8_t> cval)
     s.center, s.scale, s.epsilon = center, scale, epsilon

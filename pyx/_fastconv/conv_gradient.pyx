@@ -88,13 +88,13 @@ cdef void pack_run(const GradientProduct* g, const real* x, int row_offset, int 
                 to += <ptrdiff_t> g.columns * pitch
             continue
         zero_pixels(to, pitch, before, count)
-        to += before * pitch
+        to += <ptrdiff_t> before * pitch
         copy_pixels(x + ((row // g.rows * g.height + source) * g.width
                          + c.begin * g.column_stride + column_offset) * g.channels + channel,
                     step, c.end - c.begin, count, to, pitch)
         to += <ptrdiff_t> (c.end - c.begin) * pitch
         zero_pixels(to, pitch, after, count)
-        to += after * pitch
+        to += <ptrdiff_t> after * pitch
 
 
 cdef int tap_stretches(const GradientProduct* g, int row_offset, int column_offset, int channel,

@@ -8,6 +8,14 @@ cdef extern from *:
     #else
     #define FC_OPENMP 0
     #endif
+    /* GCC has what OpenMP 5.0 calls this since its version 9, which says that it is 4.5. */
+    #if !defined(_OPENMP)
+    static int fc_release_threads(void) { return 1; }
+    #elif _OPENMP >= 201811 || (__GNUC__ >= 9 && !defined(__clang__))
+    static int fc_release_threads(void) { return omp_pause_resource_all(omp_pause_soft) == 0; }
+    #else
+    static int fc_release_threads(void) { return 0; }
+    #endif
     #if defined(__x86_64__)
     #include <cpuid.h>
     static int fc_halves_vectors(void) {
@@ -45,6 +53,7 @@ cdef extern from *:
     const char* FC_COMPILER
     int fc_supports(int level)
     int fc_halves_vectors()
+    int fc_release_threads() nogil
 
 LEVELS = ("baseline", "avx2", "avx512")
 
@@ -65,6 +74,17 @@ def halves_vectors():
 def openmp_version():
     """Return OpenMP's version as its year and month (201511 is 4.5), 0 for a serial build."""
     return FC_OPENMP
+
+
+def release_threads():
+    """End the threads that OpenMP keeps for this one; return whether none is left.
+
+    The next kernel makes others.
+    """
+    cdef bint done
+    with nogil:
+        done = fc_release_threads()
+    return done
 
 
 def compiler():

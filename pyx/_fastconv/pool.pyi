@@ -13,6 +13,7 @@ def pool(
 def pool_gradient(
     dy: np.ndarray,
     argmax: np.ndarray | None,
+    norm: np.ndarray | None,
     x: np.ndarray | None,
     dx: np.ndarray,
     fields: bytes,
@@ -24,7 +25,7 @@ def shares(
     out: np.ndarray,
     fields: bytes,
     num_threads: int,
-) -> None: ...
+) -> bool: ...
 def max_scatter(
     dy: np.ndarray, x: np.ndarray, dx: np.ndarray, fields: bytes, num_threads: int
 ) -> None: ...

@@ -25,20 +25,22 @@ cdef extern from "simd/pool.h" nogil:
     const int MAX "FC_MAX"
     const int AVERAGE "FC_AVERAGE"
     const int L2 "FC_L2"
+    const int L2_APART "FC_L2_APART"
     const int NO_ARGMAX "FC_NO_ARGMAX"
 
+    void raise_flag "fc_raise_flag"(int* flag) noexcept
     void fc_pool_row_f32(const Pool*, const float*, float*, uint8_t*, int) noexcept
     void fc_pool_row_f64(const Pool*, const double*, double*, uint8_t*, int) noexcept
     void fc_pool_gradient_row_f32(const Pool*, const float*, const uint8_t*, const float*,
-                                  float*, int) noexcept
+                                  const float*, float*, int) noexcept
     void fc_pool_gradient_row_f64(const Pool*, const double*, const uint8_t*, const double*,
-                                  double*, int) noexcept
+                                  const double*, double*, int) noexcept
     void fc_pool_scatter_f32(const Pool*, const float*, const uint8_t*, float*, int,
                              int) noexcept
     void fc_pool_scatter_f64(const Pool*, const double*, const uint8_t*, double*, int,
                              int) noexcept
-    void fc_pool_share_row_f32(const Pool*, const float*, const float*, float*, int) noexcept
-    void fc_pool_share_row_f64(const Pool*, const double*, const double*, double*, int) noexcept
+    int fc_pool_share_row_f32(const Pool*, const float*, const float*, float*, int) noexcept
+    int fc_pool_share_row_f64(const Pool*, const double*, const double*, double*, int) noexcept
 
 cdef enum:
     CHANNELS = 64         # of one task of max_scatter
@@ -60,12 +62,12 @@ cdef inline void pool_row(const Pool* p, const real* x, real* y, uint8_t* argmax
         fc_pool_row_f64(p, x, y, argmax, row)
 
 
-cdef inline void share_row(const Pool* p, const real* dy, const real* y, real* shares,
-                           int row) noexcept nogil:
+cdef inline int share_row(const Pool* p, const real* dy, const real* y, real* shares,
+                          int row) noexcept nogil:
     if real is float:
-        fc_pool_share_row_f32(p, dy, y, shares, row)
+        return fc_pool_share_row_f32(p, dy, y, shares, row)
     else:
-        fc_pool_share_row_f64(p, dy, y, shares, row)
+        return fc_pool_share_row_f64(p, dy, y, shares, row)
 
 
 def pool(const real[:, :, :, ::1] x,        # IN
@@ -92,8 +94,8 @@ def pool(const real[:, :, :, ::1] x,        # IN
         restore_denormals(mode)
 
 
-cdef void gradient_rows(const Pool* p, const real* dy, const uint8_t* argmax, const real* x,
-                        real* dx, int first, int last) noexcept nogil:
+cdef void gradient_rows(const Pool* p, const real* dy, const uint8_t* argmax, const real* norm,
+                        const real* x, real* dx, int first, int last) noexcept nogil:
     """Rows [first, last) of one image's dx."""
     cdef ptrdiff_t line = <ptrdiff_t> p.width * p.channels
     cdef int row
@@ -105,13 +107,15 @@ cdef void gradient_rows(const Pool* p, const real* dy, const uint8_t* argmax, co
         return
     for row in range(first, last):
         if real is float:
-            fc_pool_gradient_row_f32(p, dy, argmax, x + row * line, dx + row * line, row)
+            fc_pool_gradient_row_f32(p, dy, argmax, norm, x + row * line, dx + row * line, row)
         else:
-            fc_pool_gradient_row_f64(p, dy, argmax, x + row * line, dx + row * line, row)
+            fc_pool_gradient_row_f64(p, dy, argmax, norm, x + row * line, dx + row * line, row)
 
 
 def pool_gradient(const real[:, :, :, ::1] dy,          # IN; but for max: the result of `shares`
                   const uint8_t[:, :, :, ::1] argmax,  # IN like dy; max pooling alone
+                  const real[:, :, :, ::1] norm,        # IN like dy, which is no result of
+                                                        # `shares` then, or None; L2 pooling alone
                   const real[:, :, :, ::1] x,           # IN; L2 pooling alone
                   real[:, :, :, ::1] dx,                # OUT
                   bytes fields,                         # IN Pool
@@ -119,6 +123,7 @@ def pool_gradient(const real[:, :, :, ::1] dy,          # IN; but for max: the r
     """dx = gradient of the pooled sum weighted with dy."""
     cdef Pool p
     load_struct(fields, &p, sizeof(p))
+    cdef const real* norms = &dy[0, 0, 0, 0] if norm is None else &norm[0, 0, 0, 0]
     cdef const uint8_t* kept = NULL if argmax is None else &argmax[0, 0, 0, 0]
     cdef const real* source = &dx[0, 0, 0, 0] if x is None else &x[0, 0, 0, 0]
     cdef ptrdiff_t x_size = <ptrdiff_t> p.height * p.width * p.channels
@@ -130,13 +135,15 @@ def pool_gradient(const real[:, :, :, ::1] dy,          # IN; but for max: the r
     cdef int bands = (p.height + band - 1) // band
     cdef Work work
     cdef float_mode mode = 0
+    if norm is not None:
+        p.kind = L2_APART
     share_work(&work, dx.shape[0] * bands, num_threads)
     with nogil, parallel(num_threads=num_threads):
         mode = flush_denormals()
         while (task := next_task(&work, threadid())) >= 0:
             image = task // bands
             gradient_rows(&p, &dy[0, 0, 0, 0] + image * size,
-                          NULL if kept == NULL else kept + image * size,
+                          NULL if kept == NULL else kept + image * size, norms + image * size,
                           source + image * x_size, &dx[0, 0, 0, 0] + image * x_size,
                           (task % bands) * band, min((task % bands + 1) * band, p.height))
         restore_denormals(mode)
@@ -147,13 +154,18 @@ def shares(const real[:, :, :, ::1] dy,       # IN
            real[:, :, :, ::1] out,            # OUT
            bytes fields,                      # IN Pool
            int num_threads):
-    """out = dy / pixels of the window (average), or dy / y, 0 where y is (L2)."""
+    """out = dy / pixels of the window (average), or dy / y, 0 where y is (L2).
+
+    Return whether all of these are in the range of their type, as dy and y are.
+    """
     cdef Pool p
     load_struct(fields, &p, sizeof(p))
     cdef ptrdiff_t line = <ptrdiff_t> p.columns * p.channels
     cdef ptrdiff_t rows = dy.shape[0] * p.rows, row, task
     cdef const real* norm = &dy[0, 0, 0, 0] if y is None else &y[0, 0, 0, 0]
     cdef int chunk = chunk_of(rows, num_threads)
+    cdef int strayed = 0
+    cdef int* flag = &strayed
     cdef Work work
     cdef float_mode mode = 0
     share_work(&work, (rows + chunk - 1) // chunk, num_threads)
@@ -161,28 +173,30 @@ def shares(const real[:, :, :, ::1] dy,       # IN
         mode = flush_denormals()
         while (task := next_task(&work, threadid())) >= 0:
             for row in range(task * chunk, min((task + 1) * chunk, rows)):
-                share_row(&p, &dy[0, 0, 0, 0] + row * line, norm + row * line,
-                          &out[0, 0, 0, 0] + row * line, row % p.rows)
+                if share_row(&p, &dy[0, 0, 0, 0] + row * line, norm + row * line,
+                             &out[0, 0, 0, 0] + row * line, row % p.rows):
+                    raise_flag(flag)
         restore_denormals(mode)
+    return strayed == 0
 
 
 cdef void scatter_window(const Pool* p, const real* x, const real* dy, real* dx, int row,
                          int column, int channels) noexcept nogil:
     cdef real best[CHANNELS]
-    cdef int where[CHANNELS]
+    cdef ptrdiff_t where[CHANNELS]
     cdef int top = max(row * p.row_stride - p.top, 0)
     cdef int left = max(column * p.column_stride - p.left, 0)
     cdef int bottom = min(row * p.row_stride - p.top + p.window_rows, p.height)
     cdef int right = min(column * p.column_stride - p.left + p.window_columns, p.width)
-    cdef int i, j, c, at
+    cdef int i, j, c
+    cdef ptrdiff_t at = (<ptrdiff_t> top * p.width + left) * p.channels
     cdef const real* v
-    at = (top * p.width + left) * p.channels
     for c in range(channels):
         best[c] = x[at + c]
         where[c] = at
     for i in range(top, bottom):
         for j in range(left, right):
-            at = (i * p.width + j) * p.channels
+            at = (<ptrdiff_t> i * p.width + j) * p.channels
             v = x + at
             for c in range(channels):
                 # A NaN compares false, so "not smaller" lets it in and keeps it.

@@ -103,6 +103,8 @@ def depthwise_layout(
     """
     height, width, source_channels = source
     channels = target[2]
+    # Of a single output a stride means nothing, and its values may be more than an int holds.
+    strides = tuple(stride if size > 1 else 1 for stride, size in zip(strides, grid, strict=True))
     planes = source_channels // groups
     alike = planes == 1 and channels == source_channels
     padded = pad and alike and lanes // 2 < channels < lanes

@@ -85,18 +85,20 @@ class Pool2DPlan:
         if self._kind == "max" and not self.keeps_argmax:
             _kernels.max_scatter(dy, x, dx, fields, threads)
             return
-        shares = dy
+        shares, norm = dy, None
         if self._kind == "max":
             if argmax is None:
                 argmax = self._scratch("argmax", *self.output_shape, dtype=np.uint8)
                 self.forward(x, self._scratch("output", *self.output_shape), argmax)
         else:
-            norm = None
             if self._kind == "l2":
                 norm = self._scratch("output", *self.output_shape)
                 self.forward(x, norm)
             shares = self._scratch("shares", *self.output_shape)
-            _kernels.shares(dy, norm, shares, fields, threads)
+            if _kernels.shares(dy, norm, shares, fields, threads):
+                norm = None
+            else:
+                shares = dy
         _kernels.pool_gradient(
-            shares, argmax, x if self._kind == "l2" else None, dx, fields, threads
+            shares, argmax, norm, x if self._kind == "l2" else None, dx, fields, threads
         )

@@ -14,6 +14,34 @@ FC_INLINE fc_i_f64 fc_select_f64(fc_i_f64 mask, fc_i_f64 yes, fc_i_f64 no) {
     return (yes & mask) | (no & ~mask);
 }
 
+/* Whether the mask is set in all lanes. */
+FC_INLINE int fc_all_f32(fc_i_f32 mask) {
+#if defined(__AVX512F__)
+    return _mm512_movepi32_mask((__m512i)mask) == 0xFFFF;
+#elif defined(__AVX__)
+    return _mm256_movemask_ps((__m256)mask) == 0xFF;
+#elif defined(__SSE2__)
+    return _mm_movemask_ps((__m128)mask) == 0xF;
+#else
+    int32_t all = -1;
+    for (int i = 0; i < FC_LANES_F32; i++) all &= mask[i];
+    return all != 0;
+#endif
+}
+FC_INLINE int fc_all_f64(fc_i_f64 mask) {
+#if defined(__AVX512F__)
+    return _mm512_movepi64_mask((__m512i)mask) == 0xFF;
+#elif defined(__AVX__)
+    return _mm256_movemask_pd((__m256d)mask) == 0xF;
+#elif defined(__SSE2__)
+    return _mm_movemask_pd((__m128d)mask) == 0x3;
+#else
+    int64_t all = -1;
+    for (int i = 0; i < FC_LANES_F64; i++) all &= mask[i];
+    return all != 0;
+#endif
+}
+
 /* The first `count` lanes, fewer than all. */
 #if defined(__AVX512F__)
 FC_INLINE void fc_store_first_f32(float *p, fc_v_f32 v, int count) {

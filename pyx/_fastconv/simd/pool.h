@@ -2,11 +2,15 @@
 #ifndef FASTCONV_POOL_H
 #define FASTCONV_POOL_H
 
+#include <math.h>
+
 #include "bytes.h"
+#include "intrinsics.h"
 #include "structs.h"
 #include "tile.h"
 
-enum { FC_MAX = 0, FC_AVERAGE = 1, FC_L2 = 2, FC_NO_ARGMAX = 255 };
+/* FC_L2_APART: L2 pooling whose dy over the norm is no number of its type, or one of few bits. */
+enum { FC_MAX = 0, FC_AVERAGE = 1, FC_L2 = 2, FC_L2_APART = 3, FC_NO_ARGMAX = 255 };
 /* Vectors of channels that pass through a window of so many pixels together. */
 enum { FC_POOL_VECTORS = 4, FC_LARGE_WINDOW = 10 };
 
@@ -17,6 +21,9 @@ FC_INLINE void fc_clip(int at, int stride, int before, int window, int size, int
     *first = start > 0 ? start : 0;
     *last = start + window < size ? start + window : size;
 }
+
+/* Any of the threads may. */
+FC_INLINE void fc_raise_flag(int *flag) { __atomic_store_n(flag, 1, __ATOMIC_RELAXED); }
 
 #define FC_TEMPLATE "pool_template.h"
 #include "twice.h"

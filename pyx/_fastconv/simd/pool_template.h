@@ -12,6 +12,12 @@
 #define VEC NAME(fc_v)
 #define VECI NAME(fc_i)
 #define LANES ((int)(FC_BYTES / sizeof(REAL)))
+#define IS_FLOAT (sizeof(REAL) == sizeof(float))
+/* The largest and the least positive number with all its bits; and the least norm all of whose
+ * squares count: of those that are lost beside it a thousand would not change its last bit. */
+#define LARGEST ((REAL)(IS_FLOAT ? __FLT_MAX__ : __DBL_MAX__))
+#define LEAST ((REAL)(IS_FLOAT ? __FLT_MIN__ : __DBL_MIN__))
+#define LEAST_NORM ((REAL)(IS_FLOAT ? 0x1p-45 : 0x1p-480))
 
 /* Load what is `left` of an array; where `wide`, that is a vector at least. */
 FC_INLINE VEC NAME(fc_load_left)(const int wide, const REAL *p, ptrdiff_t left) {
@@ -41,18 +47,56 @@ typedef struct {
     int count; /* lanes wanted */
 } NAME(fc_window);
 
-FC_INLINE void NAME(fc_pool_finish)(const int kind, const int keep, const int wide,
-                                    const fc_pool *g, REAL scale, VEC best, VECI argmax_at, REAL *y,
-                                    uint8_t *argmax, int count) {
-    if (kind == FC_AVERAGE) best *= NAME(fc_splat)(scale);
+/* Whether no sum of these means or norms can have left the range of the type. */
+FC_INLINE int NAME(fc_pool_in_range)(const int kind, VEC y) {
+    const REAL least = kind == FC_L2 ? LEAST_NORM : -LARGEST;
+    return NAME(fc_all)((y >= NAME(fc_splat)(least)) & (y <= NAME(fc_splat)(LARGEST)));
+}
+
+/* Means and norms again, by numbers that the largest of their window is divided out of, where
+ * their sums were too large or too small.  Zeros, infinities and NaNs stay. */
+FC_LEAF void NAME(fc_pool_again)(int kind, int rows, int columns, const fc_pool *g,
+                                 NAME(fc_window) w) {
+    ptrdiff_t line = (ptrdiff_t)g->width * g->channels;
+    int count = w.count < g->channels ? w.count : g->channels;
+    VEC largest = {0};
+    for (int i = 0; i < rows; i++)
+        for (int j = 0; j < columns; j++) {
+            ptrdiff_t at = i * line + (ptrdiff_t)j * g->channels;
+            VEC v = NAME(fc_load_left)(0, w.x + at, w.left - at);
+            largest = NAME(fc_max)(largest, NAME(fc_max)(v, -v));
+        }
+    for (int c = 0; c < count; c++) {
+        int in_range = w.y[c] >= (kind == FC_L2 ? LEAST_NORM : -LARGEST) && w.y[c] <= LARGEST;
+        if (in_range || !(largest[c] > 0 && largest[c] <= LARGEST)) continue;
+        double sum = 0;
+        int exponent;
+        (void)frexp((double)largest[c], &exponent);
+        for (int i = 0; i < rows; i++)
+            for (int j = 0; j < columns; j++) {
+                REAL value = w.x[i * line + (ptrdiff_t)j * g->channels + c];
+                double v = ldexp((double)value, -exponent);
+                sum += kind == FC_L2 ? v * v : v;
+            }
+        sum = kind == FC_L2 ? sqrt(sum) : sum / ((double)rows * columns);
+        w.y[c] = (REAL)ldexp(sum, exponent);
+    }
+}
+
+FC_INLINE void NAME(fc_pool_finish)(const int kind, const int keep, const int wide, int rows,
+                                    int columns, const fc_pool *g, NAME(fc_window) w, VEC best,
+                                    VECI argmax_at) {
+    if (kind == FC_AVERAGE) best *= NAME(fc_splat)(w.scale);
     if (kind == FC_L2)
         for (int l = 0; l < LANES; l++) best[l] = (REAL)__builtin_sqrt((double)best[l]);
-    NAME(fc_store_some)(y, best, wide ? LANES : count);
+    NAME(fc_store_some)(w.y, best, wide ? LANES : w.count);
     if (keep) {
         if (g->relu_input)
             argmax_at = NAME(fc_select)(best > (VEC){0}, argmax_at, (VECI){0} + FC_NO_ARGMAX);
-        NAME(fc_store_some_bytes)(argmax, argmax_at, wide ? LANES : count);
+        NAME(fc_store_some_bytes)(w.argmax, argmax_at, wide ? LANES : w.count);
     }
+    if (kind != FC_MAX && !NAME(fc_pool_in_range)(kind, best))
+        NAME(fc_pool_again)(kind, rows, columns, g, w);
 }
 
 FC_INLINE void NAME(fc_pool_vector)(const int kind, const int keep, const int wide,
@@ -80,7 +124,7 @@ FC_INLINE void NAME(fc_pool_vector)(const int kind, const int keep, const int wi
             }
         }
     }
-    NAME(fc_pool_finish)(kind, keep, wide, g, w.scale, best, argmax_at, w.y, w.argmax, w.count);
+    NAME(fc_pool_finish)(kind, keep, wide, rows, columns, g, w, best, argmax_at);
 }
 
 /* The same for four vectors of a large window at once: one would wait for its own sums, and walk
@@ -119,9 +163,15 @@ FC_INLINE void NAME(fc_pool_vectors)(const int kind, const int keep, int rows, i
         }
     }
     FC_UNROLL
-    for (int k = 0; k < COUNT; k++)
-        NAME(fc_pool_finish)(kind, keep, 1, g, w.scale, best[k], argmax_at[k], w.y + k * LANES,
-                             w.argmax + (keep ? k * LANES : 0), LANES);
+    for (int k = 0; k < COUNT; k++) {
+        NAME(fc_window) part = w;
+        part.x += k * LANES;
+        part.left -= k * LANES;
+        part.y += k * LANES;
+        part.argmax += keep ? k * LANES : 0;
+        part.count = LANES;
+        NAME(fc_pool_finish)(kind, keep, 1, rows, columns, g, part, best[k], argmax_at[k]);
+    }
 }
 
 FC_INLINE void NAME(fc_pool_row_body)(const int kind, const int keep, const int wide,
@@ -132,15 +182,18 @@ FC_INLINE void NAME(fc_pool_row_body)(const int kind, const int keep, const int 
     fc_clip(row, g->row_stride, g->top, g->window_rows, g->height, &top, &bottom);
     for (int column = 0; column < g->columns; column++) {
         fc_clip(column, g->column_stride, g->left, g->window_columns, g->width, &left, &right);
-        int rows = bottom - top, columns = right - left;
-        int position = (top - (row * g->row_stride - g->top)) * g->window_columns + left -
+        int rows = bottom - top, columns = right - left, position = 0;
+        ptrdiff_t pixels = (ptrdiff_t)rows * columns;
+        /* Of a window of more places than a byte has numbers nobody asks. */
+        if (keep)
+            position = (top - (row * g->row_stride - g->top)) * g->window_columns + left -
                        (column * g->column_stride - g->left);
-        REAL scale = kind == FC_AVERAGE ? (REAL)1 / (REAL)(rows * columns) : (REAL)1;
+        REAL scale = kind == FC_AVERAGE ? (REAL)1 / (REAL)pixels : (REAL)1;
         ptrdiff_t base = ((ptrdiff_t)top * g->width + left) * channels;
         ptrdiff_t place = (ptrdiff_t)column * channels;
         ptrdiff_t room = (ptrdiff_t)g->columns * channels - place; /* to the row's end */
         for (int begin = 0; begin < channels;) {
-            int several = wide && rows * columns >= FC_LARGE_WINDOW &&
+            int several = wide && pixels >= FC_LARGE_WINDOW &&
                           begin + FC_POOL_VECTORS * LANES <= channels;
             int c = wide && begin + LANES > channels ? channels - LANES : begin;
             NAME(fc_window) w = {x + base + c, size - base - c, position, scale, y + place + c,
@@ -187,13 +240,16 @@ FC_LEAF void NAME(fc_pool_row)(const fc_pool *g, const REAL *x, REAL *y, uint8_t
  * end of the row of dx. */
 FC_INLINE void NAME(fc_pool_gradient_pixel)(const int kind, const int wide, const int rows,
                                             const int columns, const fc_pool *g, const REAL *dy,
-                                            const uint8_t *argmax, const REAL *x, REAL *dx,
-                                            ptrdiff_t at, int position, ptrdiff_t room) {
+                                            const uint8_t *argmax, const REAL *norm,
+                                            const REAL *x, REAL *dx, ptrdiff_t at, int position,
+                                            ptrdiff_t room) {
     int channels = g->channels;
     ptrdiff_t line = (ptrdiff_t)g->columns * channels, size = g->rows * line;
     for (int begin = 0; begin < channels; begin += LANES) {
         int c = wide && begin + LANES > channels ? channels - LANES : begin;
-        VEC sum = {0};
+        int count = wide || room >= LANES ? LANES : (int)room;
+        VEC sum = {0}, pixel = {0};
+        if (kind == FC_L2_APART) pixel = NAME(fc_load_left)(wide, x + c, count);
         for (int i = 0; i < rows; i++) {
             for (int j = 0; j < columns; j++) {
                 ptrdiff_t from = at + c + i * line + (ptrdiff_t)j * channels;
@@ -204,10 +260,13 @@ FC_INLINE void NAME(fc_pool_gradient_pixel)(const int kind, const int wide, cons
                                  j * g->column_stride;
                     v = (VEC)((VECI)v & (place == (VECI){0} + wanted));
                 }
+                if (kind == FC_L2_APART) {
+                    VEC n = NAME(fc_load_left)(wide, norm + from, size - from);
+                    v = (VEC)((VECI)(v * (pixel / n)) & (n != (VEC){0}));
+                }
                 sum += v;
             }
         }
-        int count = wide || room >= LANES ? LANES : (int)room;
         if (kind == FC_L2) sum *= NAME(fc_load_left)(wide, x + c, count);
         NAME(fc_store_some)(dx + c, sum, count);
     }
@@ -215,14 +274,14 @@ FC_INLINE void NAME(fc_pool_gradient_pixel)(const int kind, const int wide, cons
 
 #define FC_WINDOWS_CASE(i, j)                                                                  \
     if (rows == i && columns == j)                                                             \
-        NAME(fc_pool_gradient_pixel)(kind, wide, i, j, g, dy, argmax, x + place, dx + place,  \
-                                     at, position, room);                                      \
+        NAME(fc_pool_gradient_pixel)(kind, wide, i, j, g, dy, argmax, norm, x + place,        \
+                                     dx + place, at, position, room);                          \
     else
 
 FC_INLINE void NAME(fc_pool_gradient_body)(const int kind, const int wide, const fc_pool *g,
                                            const REAL *dy, const uint8_t *argmax,
-                                           const REAL *x, REAL *dx, int first_row, int rows,
-                                           int row_position) {
+                                           const REAL *norm, const REAL *x, REAL *dx,
+                                           int first_row, int rows, int row_position) {
     int begin = 0, end = 0; /* the windows that cover the pixel, as it moves along the row */
     for (int column = 0; column < g->width; column++) {
         int shifted = column + g->left;
@@ -230,7 +289,9 @@ FC_INLINE void NAME(fc_pool_gradient_body)(const int kind, const int wide, const
             begin++;
         while (end < g->columns && end * g->column_stride <= shifted) end++;
         int columns = end > begin ? end - begin : 0;
-        int position = row_position * g->window_columns + shifted - begin * g->column_stride;
+        int position = 0;
+        if (kind == FC_MAX)
+            position = row_position * g->window_columns + shifted - begin * g->column_stride;
         ptrdiff_t place = (ptrdiff_t)column * g->channels;
         ptrdiff_t room = (ptrdiff_t)(g->width - column) * g->channels;
         ptrdiff_t at = ((ptrdiff_t)first_row * g->columns + begin) * g->channels;
@@ -238,7 +299,7 @@ FC_INLINE void NAME(fc_pool_gradient_body)(const int kind, const int wide, const
         FC_WINDOWS_CASE(1, 2)
         FC_WINDOWS_CASE(2, 1)
         FC_WINDOWS_CASE(2, 2)
-        NAME(fc_pool_gradient_pixel)(kind, wide, rows, columns, g, dy, argmax, x + place,
+        NAME(fc_pool_gradient_pixel)(kind, wide, rows, columns, g, dy, argmax, norm, x + place,
                                      dx + place, at, position, room);
     }
 }
@@ -246,14 +307,16 @@ FC_INLINE void NAME(fc_pool_gradient_body)(const int kind, const int wide, const
 
 #define FC_GRADIENT_ROW(kind)                                                                  \
     if (g->channels >= LANES)                                                                  \
-        NAME(fc_pool_gradient_body)(kind, 1, g, dy, argmax, x, dx, first, rows, position);    \
+        NAME(fc_pool_gradient_body)(kind, 1, g, dy, argmax, norm, x, dx, first, rows,         \
+                                    position);                                                 \
     else                                                                                       \
-        NAME(fc_pool_gradient_body)(kind, 0, g, dy, argmax, x, dx, first, rows, position);
+        NAME(fc_pool_gradient_body)(kind, 0, g, dy, argmax, norm, x, dx, first, rows, position);
 
 /* One row of dx.  `dy` is an image's gradient, for average and L2 pooling already divided by the
- * number of pixels or the norm; `x` and `dx` are the rows, x for L2 pooling alone. */
+ * number of pixels or the norm; but not for FC_L2_APART, which takes the `norm`.  `x` and `dx` are
+ * the rows, x for L2 pooling alone. */
 FC_LEAF void NAME(fc_pool_gradient_row)(const fc_pool *g, const REAL *dy, const uint8_t *argmax,
-                                        const REAL *x, REAL *dx, int row) {
+                                        const REAL *norm, const REAL *x, REAL *dx, int row) {
     int shifted = row + g->top, first = shifted - g->window_rows + 1, last;
     first = first > 0 ? (first + g->row_stride - 1) / g->row_stride : 0;
     last = shifted / g->row_stride + 1 < g->rows ? shifted / g->row_stride + 1 : g->rows;
@@ -262,8 +325,10 @@ FC_LEAF void NAME(fc_pool_gradient_row)(const fc_pool *g, const REAL *dy, const 
         FC_GRADIENT_ROW(FC_MAX)
     } else if (g->kind == FC_AVERAGE) {
         FC_GRADIENT_ROW(FC_AVERAGE)
-    } else {
+    } else if (g->kind == FC_L2) {
         FC_GRADIENT_ROW(FC_L2)
+    } else {
+        FC_GRADIENT_ROW(FC_L2_APART)
     }
 }
 #undef FC_GRADIENT_ROW
@@ -297,25 +362,34 @@ FC_LEAF void NAME(fc_pool_scatter)(const fc_pool *g, const REAL *dy, const uint8
     }
 }
 
-/* dy over the number of pixels of its window (average) or over its norm y, 0 where that is. */
-FC_LEAF void NAME(fc_pool_share_row)(const fc_pool *g, const REAL *dy, const REAL *y,
-                                     REAL *shares, int row) {
-    int top, bottom, left, right, channels = g->channels;
+/* dy over the number of pixels of its window (average) or over its norm y, 0 where that is; return
+ * how many are out of the range of the type though dy is not. */
+FC_LEAF int NAME(fc_pool_share_row)(const fc_pool *g, const REAL *dy, const REAL *y, REAL *shares,
+                                    int row) {
+    int top, bottom, left, right, channels = g->channels, strayed = 0;
     if (g->kind == FC_L2) {
-        for (ptrdiff_t i = 0; i < (ptrdiff_t)g->columns * channels; i++)
-            shares[i] = y[i] != 0 ? dy[i] / y[i] : (REAL)0;
-        return;
+        for (ptrdiff_t i = 0; i < (ptrdiff_t)g->columns * channels; i++) {
+            REAL share = y[i] != 0 ? dy[i] / y[i] : (REAL)0, size = share < 0 ? -share : share;
+            shares[i] = share;
+            strayed += ((size < LEAST) & (dy[i] != 0) & (y[i] != 0)) | (size > LARGEST);
+        }
+        return strayed;
     }
     fc_clip(row, g->row_stride, g->top, g->window_rows, g->height, &top, &bottom);
     for (int column = 0; column < g->columns; column++) {
         fc_clip(column, g->column_stride, g->left, g->window_columns, g->width, &left, &right);
-        REAL scale = (REAL)1 / (REAL)((bottom - top) * (right - left));
+        REAL scale = (REAL)1 / (REAL)((ptrdiff_t)(bottom - top) * (right - left));
         for (int c = 0; c < channels; c++)
             shares[(ptrdiff_t)column * channels + c] =
                 dy[(ptrdiff_t)column * channels + c] * scale;
     }
+    return 0;
 }
 
 #undef VEC
 #undef VECI
 #undef LANES
+#undef IS_FLOAT
+#undef LARGEST
+#undef LEAST
+#undef LEAST_NORM

@@ -1,0 +1,314 @@
+"""Arrays that end, or begin, at a page of memory that nobody may touch; see test_bounds.py.
+
+    python tests/fences.py ALGORITHM SEED CASES
+
+runs drawn convolutions, or poolings, by one algorithm on such arrays, tables and scratch, and
+compares them with `fastconv.reference`.  A step out of bounds ends the process by SIGSEGV; the last
+case printed is the one.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import sys
+from collections.abc import Sequence
+from typing import Any
+from unittest import mock
+
+import numpy as np
+
+PAGE = mmap.PAGESIZE
+_library = ctypes.CDLL(None, use_errno=True)
+_kept: list[mmap.mmap] = []
+"""Memory stays until `release`: an array of it may be held by a plan."""
+
+
+def fenced_empty(shape: Any, dtype: Any, *, before: bool = False, align: int = 1) -> np.ndarray:
+    """Return memory right before a page that cannot be touched, or right behind one.
+
+    Before one, it starts at a multiple of `align` bytes, and may end so much earlier.
+    """
+    dtype = np.dtype(dtype)
+    size = int(np.prod(shape, dtype=np.int64)) * dtype.itemsize
+    room = -(-max(size, 1) // PAGE) * PAGE
+    memory = mmap.mmap(-1, room + PAGE)
+    _kept.append(memory)
+    start = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+    if _library.mprotect(ctypes.c_void_p(start + (0 if before else room)), PAGE, 0):
+        raise OSError(ctypes.get_errno(), "mprotect")
+    offset = PAGE if before else (room - size) // align * align
+    return np.frombuffer(memory, dtype, size // dtype.itemsize, offset).reshape(shape)
+
+
+def fenced(array: np.ndarray, *, before: bool = False) -> np.ndarray:
+    """Return a copy of `array` at such a place."""
+    copy = fenced_empty(array.shape, array.dtype, before=before)
+    copy[...] = array
+    return copy
+
+
+def release() -> None:
+    """Forget all memory; no array of it may be used again."""
+    _kept.clear()
+
+
+def fence_tables(value: Any, before: bool, seen: set[int] | None = None) -> None:
+    """Put the index tables of a plan, and of the plans and tables in it, at such places."""
+    seen = set() if seen is None else seen
+    if id(value) in seen or not type(value).__module__.startswith("fastconv.ops.plans"):
+        return
+    seen.add(id(value))
+    for name, part in list(getattr(value, "__dict__", {}).items()):
+        if isinstance(part, np.ndarray) and part.dtype.kind == "i" and part.size:
+            object.__setattr__(value, name, fenced(part, before=before))
+        elif isinstance(part, (list, tuple)):
+            for item in part:
+                fence_tables(item, before, seen)
+        else:
+            fence_tables(part, before, seen)
+
+
+def draw(rng: np.random.Generator) -> tuple[tuple, tuple, dict[str, Any], type]:
+    """Return shapes and options of a convolution, often with taps or groups that reach nothing."""
+    groups = int(rng.choice([1, 1, 1, 2, 3, 8, 17]))
+    channels = groups * int(rng.choice([1, 2, 3, 5, 8, 17, 33] if groups < 8 else [1, 2, 3]))
+    filters = groups * int(rng.choice([1, 2, 3, 7, 16, 18, 33] if groups < 8 else [1, 2, 5]))
+    size, strides, dilation, pads, image = [], [], [], [], []
+    square, between = rng.random() < 0.4, rng.random() < 0.2
+    for axis in range(2):
+        if between:
+            # The few outputs, far apart, read padding alone: the image is between them.
+            before, stride, side = (int(n) for n in rng.integers((1, 6, 1), (4, 9, 5)))
+            size.append(1), strides.append(stride), dilation.append(1), image.append(side)
+            pads.append((before, max(0, stride + 1 - before - side)))
+            continue
+        if square and axis:
+            values = size[0], strides[0], dilation[0]
+        else:
+            values = tuple(int(rng.choice([1, 1, 2, 3, 3, 4, 5, 7][:most])) for most in (8, 7, 5))
+        size.append(values[0])
+        strides.append(values[1])
+        dilation.append(values[2])
+        reach = (values[0] - 1) * values[2] + 1
+        # Up to whole windows of padding: their outputs read nothing of the image.
+        pads.append(tuple(int(rng.choice([0, 0, 1, 2, reach - 1, reach, reach + 2])) for _ in "ab"))
+        image.append(max(int(rng.choice([1, 1, 2, 3, 5, 9, 14])), reach - sum(pads[-1])))
+    x = (int(rng.choice([1, 1, 2, 5, 13])), *image, channels)
+    options = {
+        "strides": tuple(strides),
+        "padding": tuple(pads),
+        "dilation_rate": tuple(dilation),
+        "groups": groups,
+    }
+    dtype = np.float64 if rng.random() < 0.3 else np.float32
+    return x, (*size, channels // groups, filters), options, dtype
+
+
+def force(algorithm: str, stack: Any) -> None:
+    """Take `algorithm` for every direction that it can compute."""
+    from fastconv.ops.plans import choice, convolution, direct, positions
+    from fastconv.ops.plans.kernel_gradient import KernelGradientPlan
+    from fastconv.ops.plans.overlap_add import OverlapAddPlan
+    from fastconv.ops.plans.packing import pad_channels
+    from fastconv.ops.plans.patch_gradient import PatchGradientPlan
+
+    def take(module: Any, name: str, function: Any) -> None:
+        stack.enter_context(mock.patch.object(module, name, function))
+
+    def by_position(gather, images, dtype):
+        usable = algorithm == "positions" and images and gather.spans_images
+        return positions.PositionsPlan(gather, images, dtype) if usable else None
+
+    def depthwise(*arguments, **options):
+        if algorithm != "depthwise" or arguments[3] == 1:
+            return choice.Grouped()
+        return choice.Grouped(*3 * [choice.DepthwisePlan(*arguments, **options)])
+
+    def overlapping(*arguments):
+        fits = algorithm == "overlap-add" and arguments[2].columns.dilation == 1
+        return OverlapAddPlan(*arguments) if fits else None
+
+    def dots(outputs, run, runs, dtype):
+        return algorithm == "dots" and run >= pad_channels(1, dtype)
+
+    if algorithm == "as chosen":
+        return
+    take(direct, "by_position", by_position)
+    take(direct, "dot_products", dots)
+    take(convolution, "depthwise", depthwise)
+    take(convolution, "overlapping_input_gradient", overlapping)
+    if algorithm.startswith("winograd"):
+        narrow = algorithm == "winograd of few channels"
+        number = int(algorithm[-1]) if algorithm[-1].isdigit() else 0
+        take(choice, "_pays", lambda *_, **__: True)
+        take(choice, "_gradient_pays", lambda *_: True)
+        take(choice, "_shallow", lambda *_: False)
+        take(choice, "_small", lambda cuts, *_: cuts)
+        take(choice, "_cheapest", lambda cuts, *_: (0, cuts[number % len(cuts)]))
+        take(choice, "_narrow", lambda x, window, **_: narrow and choice._is_plain(window))
+        take(choice, "_narrow_gradient", lambda x, _, w: narrow and choice._is_plain(w))
+    else:
+        take(choice, "_transforms", lambda dtype: False)
+        patch = algorithm in ("patch", "overlap-add")
+        kind = PatchGradientPlan if patch else KernelGradientPlan
+        take(convolution, "kernel_gradient", lambda *arguments: kind(*arguments))
+
+
+ALGORITHMS = (
+    "as chosen",
+    "panels",
+    "patch",
+    "dots",
+    "positions",
+    "overlap-add",
+    "depthwise",
+    "winograd 0",
+    "winograd 1",
+    "winograd of few channels",
+)
+
+
+OTHERS = ("fused with pooling", "max", "average", "l2")
+
+
+class Fenced:
+    """Makes arrays for one case, all before a fence or all behind one."""
+
+    def __init__(self, rng: np.random.Generator, dtype: type) -> None:
+        self.rng, self.dtype = rng, dtype
+        self.before = bool(rng.random() < 0.5)
+
+    def normal(self, shape: tuple[int, ...]) -> np.ndarray:
+        return fenced(self.rng.standard_normal(shape).astype(self.dtype), before=self.before)
+
+    def empty(self, shape: tuple[int, ...]) -> np.ndarray:
+        array = fenced_empty(shape, self.dtype, before=self.before)
+        array.fill(np.nan)
+        return array
+
+    def bytes(self, shape: tuple[int, ...]) -> np.ndarray:
+        return fenced_empty(shape, np.uint8, before=self.before)
+
+    def fence_tables(self, plan: Any) -> None:
+        fence_tables(plan, self.before)
+
+
+def agree(found: Sequence[np.ndarray], right: Sequence[np.ndarray], usual: float) -> None:
+    """Compare what a plan wrote with the reference's; sums may cancel, of sizes like `usual`."""
+    from oracle import assert_close
+
+    for number, (array, wanted) in enumerate(zip(found, right, strict=True)):
+        assert_close(array, wanted, usual=usual, what=f"result {number}")
+
+
+def check_convolution(rng: np.random.Generator) -> None:
+    """Compare one drawn convolution and its gradients with the reference."""
+    from fastconv import reference
+    from fastconv.ops.plans import Conv2DPlan
+
+    x_shape, kernel_shape, options, dtype = draw(rng)
+    make, relu = Fenced(rng, dtype), bool(rng.random() < 0.3)
+    print(x_shape, kernel_shape, options, dtype.__name__, make.before, flush=True)
+    plan = Conv2DPlan(x_shape, kernel_shape, dtype=dtype, relu=relu, **options)
+    x, kernel, bias = map(make.normal, (x_shape, kernel_shape, kernel_shape[3:]))
+    dy, y = make.normal(plan.output_shape), make.empty(plan.output_shape)
+    gradients = [make.empty(array.shape) for array in (x, kernel, bias)]
+    expected = reference.conv2d(x, kernel, bias, **options)
+    for _ in range(2):  # the plans of the gradients are made with their first use
+        make.fence_tables(plan)
+        plan.forward(x, kernel, bias, y)
+        plan.backward(dy, x, kernel, *gradients)
+    agree([y], [np.maximum(expected, 0) if relu else expected], np.prod(kernel_shape[:3]) ** 0.5)
+    right = reference.conv2d_backward(dy, x, kernel, **options)
+    agree(gradients, right, (dy.size + kernel.size) ** 0.5)
+
+
+def check_fused(rng: np.random.Generator) -> None:
+    """The same for a convolution with ReLU and pooling."""
+    from fastconv import reference
+    from fastconv.ops.plans import ConvPoolPlan
+
+    x_shape, kernel_shape, options, dtype = draw(rng)
+    height, width, channels = x_shape[1] + 9, x_shape[2] + 9, kernel_shape[2]
+    x_shape = (x_shape[0], height, width, channels)
+    options = {name: options[name] for name in ("strides", "padding")}
+    make = Fenced(rng, dtype)
+    print(x_shape, kernel_shape, options, dtype.__name__, make.before, flush=True)
+    try:
+        plan = ConvPoolPlan(x_shape, kernel_shape, dtype=dtype, **options)
+    except ValueError as error:
+        assert "too small for 2x2 pooling" in str(error)
+        return
+    x, kernel, bias = map(make.normal, (x_shape, kernel_shape, kernel_shape[3:]))
+    dy, y = make.normal(plan.output_shape), make.empty(plan.output_shape)
+    winners = make.bytes(plan.output_shape)
+    gradients = [make.empty(array.shape) for array in (x, kernel, bias)]
+    for _ in range(2):
+        make.fence_tables(plan)
+        plan.forward(x, kernel, bias, y, winners)
+        plan.backward(dy, winners, x, kernel, *gradients)
+    agree(
+        [y], reference.conv_pool(x, kernel, bias, **options)[:1], np.prod(kernel_shape[:3]) ** 0.5
+    )
+    right = reference.conv_pool_backward(dy, winners, x, kernel, **options)
+    agree(gradients, right, (dy.size + kernel.size) ** 0.5)
+
+
+def check_pooling(rng: np.random.Generator, kind: str) -> None:
+    """The same for pooling, windows of more places than a byte has numbers among them."""
+    from fastconv import reference
+    from fastconv.ops.plans import Pool2DPlan
+
+    size = tuple(int(n) for n in rng.choice([1, 2, 2, 3, 5, 17, 40], 2))
+    pads = tuple(tuple(int(n) for n in rng.integers(0, most, 2)) for most in size)
+    image = [max(int(rng.integers(1, 12)), n - sum(pad)) for n, pad in zip(size, pads, strict=True)]
+    x_shape = (int(rng.integers(1, 4)), *image, int(rng.choice([1, 2, 3, 8, 16, 17, 65, 130])))
+    strides = tuple(int(n) for n in rng.choice([1, 2, 3, 9], 2))
+    options = {"pool_size": size, "strides": strides, "padding": pads}
+    make = Fenced(rng, rng.choice([np.float32, np.float64]))
+    print(x_shape, options, make.dtype.__name__, make.before, flush=True)
+    plan = Pool2DPlan(kind, x_shape, dtype=make.dtype, **options)
+    x, dx, y = make.normal(x_shape), make.empty(x_shape), make.empty(plan.output_shape)
+    winners = make.bytes(y.shape) if plan.keeps_winners else None
+    dy = make.normal(y.shape)
+    make.fence_tables(plan)
+    plan.forward(x, y, winners)
+    plan.backward(dy, x, dx, winners)
+    agree([y], [getattr(reference, f"{kind}_pool2d")(x, **options)], 1.0)
+    right = getattr(reference, f"{kind}_pool2d_backward")(dy, x, **options)
+    agree([dx], [right], 10.0)
+
+
+def main(algorithm: str, seed: str, cases: str) -> None:
+    """Check so many cases, scratch memory fenced, too."""
+    import contextlib
+    import faulthandler
+
+    from fastconv import _memory
+
+    faulthandler.enable()
+    rng = np.random.default_rng([int(seed), *algorithm.encode()])
+
+    def aligned_empty(shape, dtype=np.float32):
+        return fenced_empty(tuple(shape), dtype, align=_memory.ALIGNMENT)
+
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(mock.patch.object(_memory, "aligned_empty", aligned_empty))
+        from fastconv.ops.plans import scratch
+
+        stack.enter_context(mock.patch.object(scratch, "GAP", 0))
+        if algorithm in ALGORITHMS:
+            force(algorithm, stack)
+        for _ in range(int(cases)):
+            if algorithm in ALGORITHMS:
+                check_convolution(rng)
+            elif algorithm == OTHERS[0]:
+                check_fused(rng)
+            else:
+                check_pooling(rng, algorithm)
+            release()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
