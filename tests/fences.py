@@ -3,7 +3,7 @@
     python tests/fences.py ALGORITHM SEED CASES
 
 runs drawn convolutions, or poolings, by one algorithm on such arrays, tables and scratch, and
-compares them with `fastconv.reference`.  A step out of bounds ends the process by SIGSEGV; the last
+compares them with `fastconv.ops.reference`.  A step out of bounds ends the process by SIGSEGV; the last
 case printed is the one.
 """
 

@@ -144,7 +144,7 @@ class GatedPool:
             pool_size=pooling.pool_size,
             strides=pooling.strides,
             padding=pooling.padding,
-            gated=True,
+            relu_input=True,
             owner=pooling.label,
         )
 
@@ -216,7 +216,7 @@ def _is_relu(layer: Layer) -> bool:
 def _gates(pooling: Layer) -> bool:
     return (
         type(pooling) is MaxPooling2D
-        and pooling.pool_size[0] * pooling.pool_size[1] <= runtime.kernels.pool.MOST_WINNERS
+        and pooling.pool_size[0] * pooling.pool_size[1] <= runtime.kernels.pool.MOST_ARGMAX
     )
 
 

@@ -35,7 +35,7 @@ class _GlobalPooling2D(Layer):
         plan = self.plan((x.shape,), lambda: self._new_plan(x.shape))
         out = self.buffer("output", plan.output_shape)
         winners = None
-        if training and plan.keeps_winners:
+        if training and plan.keeps_argmax:
             winners = self.buffer("winners", plan.output_shape, np.uint8)
         plan.forward(x, out, winners)
         self._workspace.kept = (plan, x, winners) if training else None

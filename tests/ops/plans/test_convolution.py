@@ -13,7 +13,7 @@ import fastconv
 from fastconv import ops
 from fastconv.ops import reference
 from fastconv.ops.plans import Conv2DPlan, Pool2DPlan
-from fastconv.ops.plans.gather import Gather
+from fastconv.ops.plans.direct_tables import DirectTables
 
 pytestmark = pytest.mark.usefixtures("algorithms")
 
@@ -134,11 +134,11 @@ def test_a_stage_in_the_cache_changes_no_bit(shapes, options, threads, monkeypat
     plan = Conv2DPlan(x.shape, kernel.shape, **options)
     dy = rng.random(plan.output_shape, np.float32) - 0.5
     results, staged = [], []
-    stage_pixels = Gather.stage_pixels
-    for count, pixels in ((1, stage_pixels), (3, stage_pixels), (1, lambda *_: 0)):
+    buffer_pixels = DirectTables.buffer_pixels
+    for count, pixels in ((1, buffer_pixels), (3, buffer_pixels), (1, lambda *_: 0)):
         threads(count)
         monkeypatch.setattr(
-            Gather, "stage_pixels", lambda *a, p=pixels: staged.append(p(*a)) or staged[-1]
+            DirectTables, "buffer_pixels", lambda *a, p=pixels: staged.append(p(*a)) or staged[-1]
         )
         y, dx = np.full_like(dy, np.nan), np.full_like(x, np.nan)
         plan.forward(x, kernel, None, y)
