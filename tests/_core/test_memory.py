@@ -56,7 +56,7 @@ def only_aligned(monkeypatch):
         return wrapper
 
     found = []
-    for kernels in (runtime.kernels, runtime.kernels.shorter):
+    for kernels in (runtime.kernels, runtime.kernels.half_width):
         for module in vars(kernels).values() if kernels else ():
             if isinstance(module, ModuleType) and module.__name__.startswith("_fastconv."):
                 for name, function in vars(module).copy().items():
