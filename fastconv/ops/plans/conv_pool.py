@@ -19,7 +19,7 @@ from .kernel_gradient import SPLIT_K, SPLIT_K_BYTES
 from .packing import PackedKernel, pad_channels, padded_bias
 from .pooling import Pool2DPlan
 from .scratch import Scratch
-from .select import DIRECT, wanted
+from .select import wanted
 from .structs import padded_image, struct
 
 _kernels = runtime.kernels.fused
@@ -230,10 +230,8 @@ class ConvPoolPlan:
         """Return a plan of the whole activation where its few filters leave vectors idle."""
         images, rows, columns, filters = self.output_shape
         runs = self._kernel_shape[0]
-        dots = dot_products(filters, self._forward.run_length, runs, self._dtype, pooled=True)
-        if self._wanted in DIRECT:
-            dots = self._wanted == "dot_products"
-        if not dots:
+        run_length, wanted = self._forward.run_length, self._wanted
+        if not dot_products(filters, run_length, runs, self._dtype, pooled=True, wanted=wanted):
             return None
         unpooled = (2 * rows, 2 * columns, filters)
         self._pooling = Pool2DPlan("max", (images, *unpooled), relu_input=True, dtype=self._dtype)

@@ -13,7 +13,6 @@ from .direct_costs import dot_products
 from .direct_tables import Taps, direct_tables, run_of
 from .packing import kernels_for, pad_channels
 from .scratch import Scratch
-from .select import DIRECT
 
 FETCHED_DEPTH, FETCHED_BYTES = 128, 8 * 1024 * 1024
 """Values summed for an output at most, and the least target, where outputs are fetched before they
@@ -47,9 +46,7 @@ class DirectPlan:
         run = run_of(column_taps, source[2], groups)
         depth, outputs = source[2] // groups, target[2] // groups
         values = len(row_taps) * len(column_taps) * depth
-        dots = dot_products(outputs, run, values // run, dtype)
-        if wanted in DIRECT:
-            dots = wanted == "dot_products"
+        dots = dot_products(outputs, run, values // run, dtype, wanted=wanted)
         kernels = runtime.kernels if dots else kernels_for(outputs, dtype)
         target_bytes = images * math.prod(target) * dtype.itemsize
         self._kernels = kernels.conv

@@ -14,6 +14,7 @@ from ..._core.geometry import Window
 from .costs import COSTS
 from .depthwise_layout import DepthwiseLayout
 from .packing import kernels_for, pad_channels
+from .select import DIRECT, unserved
 
 
 def panels_over_planes(
@@ -80,16 +81,27 @@ def _panel_cost(vectors: int) -> float:
 
 
 def dot_products(
-    outputs: int, run: int, runs: int, dtype: np.dtype, *, pooled: bool = False
+    outputs: int,
+    run: int,
+    runs: int,
+    dtype: np.dtype,
+    *,
+    pooled: bool = False,
+    wanted: str | None = None,
 ) -> bool:
     """Whether a group's `outputs` are cheaper as dot products than as lanes of one vector.
 
     They are sums over `runs` runs of contiguous values.  A vector along the outputs costs a step a
     value, however few lanes are used; along a run it costs a fraction of one for each output, and
     in the end a sum of its lanes.  `pooled`: lanes of one vector need no pass for the pooling.
+    `wanted` is the direct algorithm that is asked for; dot products need a whole vector of a run.
     """
     if run < pad_channels(1, dtype):
+        if wanted == "dot_products":
+            raise unserved(wanted)
         return False
+    if wanted in DIRECT:
+        return wanted == "dot_products"
     return dots_cost(outputs, run, runs, dtype) + COSTS.dot_pool * pooled < run * runs
 
 

@@ -10,7 +10,7 @@ from fastconv.ops.plans import Conv2DPlan, ConvPoolPlan, DensePlan, Normalizatio
 from fastconv.ops.plans.select import ALGORITHMS, forced
 
 SHAPES = [
-    ((3, 14, 15, 4), (3, 3, 4, 20), {"padding": "same"}),
+    ((3, 14, 15, 6), (3, 3, 6, 20), {"padding": "same"}),
     ((2, 9, 9, 64), (3, 3, 4, 64), {"groups": 16, "strides": 2}),
 ]
 
@@ -66,8 +66,13 @@ def test_forcing_ends_with_its_block_and_holds_for_plans_made_inside():
 @pytest.mark.parametrize("algorithm", ["panels", "dot_products", "winograd", "winograd_narrow"])
 def test_a_pooled_output_can_be_forced(algorithm):
     with forced(algorithm, "output"):
-        plan = ConvPoolPlan((2, 12, 12, 3), (3, 3, 3, 9))
+        plan = ConvPoolPlan((2, 12, 12, 8), (3, 3, 8, 9))
     assert taken(plan)["output"] == algorithm
+
+
+def test_dot_products_need_a_whole_vector_of_values():
+    with forced("dot_products", "output"), pytest.raises(ValueError, match="does not serve"):
+        Conv2DPlan((2, 12, 12, 1), (3, 3, 1, 9))
 
 
 def test_what_is_unknown_is_refused():
