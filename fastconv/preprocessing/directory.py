@@ -6,7 +6,7 @@ import itertools
 import os
 import warnings
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -21,9 +21,7 @@ from .listing import (
     shortened,
     skipped_folders,
 )
-
-if TYPE_CHECKING:
-    from .generator import ImageDataGenerator
+from .transform import ImageTransform
 
 
 class DirectoryIterator(FileIterator):
@@ -61,7 +59,7 @@ class DirectoryIterator(FileIterator):
     def __init__(
         self,
         directory: str | os.PathLike[str],
-        image_data_generator: ImageDataGenerator,
+        image_data_generator: ImageTransform,
         target_size: tuple[int, int] = (256, 256),
         color_mode: str = "rgb",
         classes: Sequence[str] | None = None,

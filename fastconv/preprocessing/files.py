@@ -6,7 +6,7 @@ import os
 import threading
 import warnings
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -17,9 +17,7 @@ from .iterators import Iterator, described
 from .listing import in_threads, report_unreadable, shortened
 from .pixel_cache import DiskPixelCache, PixelCache, cache_key
 from .saved_batches import SavedBatches
-
-if TYPE_CHECKING:
-    from .generator import ImageDataGenerator
+from .transform import ImageTransform
 
 CLASS_MODES = ("categorical", "binary", "sparse", "input", None)
 _CACHES = ("memory", "disk", None)
@@ -71,7 +69,7 @@ class FileIterator(Iterator):
 
     def __init__(
         self,
-        image_data_generator: ImageDataGenerator,
+        image_data_generator: ImageTransform,
         *,
         target_size: tuple[int, int],
         color_mode: str,

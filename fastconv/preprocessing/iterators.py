@@ -6,19 +6,18 @@ import operator
 import os
 import threading
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from .._core import random
 from .._core.runtime import get_num_threads
 from .arrays import check_same_classes, column, image_array
 from .assignable import Assignable
 from .batching import is_one_pass, process_batch
 from .prefetch import Prefetcher
 from .saved_batches import SavedBatches
-
-if TYPE_CHECKING:
-    from .generator import ImageDataGenerator
+from .transform import ImageTransform
 
 # Which random stream of an epoch: the order of the images, or their changes.
 _ORDER_STREAM, _IMAGE_STREAM = 0, 1
@@ -66,8 +65,6 @@ class Iterator(Assignable):
         self._places = n  # in an epoch; an image that breaks later leaves its own empty
         self.batch_size, self.shuffle = batch_size, bool(shuffle)
         if seed is None:
-            from .._core import random
-
             seed = random.next_seed()
         self.seed = seed
         self._epoch = 0
@@ -301,7 +298,7 @@ class NumpyArrayIterator(Iterator):
         self,
         x: np.ndarray,
         y: np.ndarray | None,
-        image_data_generator: ImageDataGenerator,
+        image_data_generator: ImageTransform,
         batch_size: int = 32,
         shuffle: bool = True,
         sample_weight: np.ndarray | None = None,
@@ -367,7 +364,7 @@ class NumpyArrayIterator(Iterator):
         return batch, targets, self.sample_weight[indices]
 
 
-def described(shape: tuple[int, ...], generator: ImageDataGenerator) -> str:
+def described(shape: tuple[int, ...], generator: ImageTransform) -> str:
     """Say, for `repr`, how large images are and what is done to them."""
     return f" of {' x '.join(map(str, shape))} by {generator!r}"
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from .._core import random
 from .._core.options import Option, truth
 from .ranges import OWNER, checked, number, signed_number
 
@@ -109,8 +110,6 @@ class Normalization:
             )
         if augment:
             if seed is None:
-                from .._core import random
-
                 seed = random.next_seed()
             draw = np.random.default_rng(seed)
             change = self.random_transform

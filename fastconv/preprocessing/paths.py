@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from .files import CLASS_MODES, FileIterator, check_one_of, targets_of
 from .iterators import subset_bounds
 from .labels import class_labels, raw_targets
-
-if TYPE_CHECKING:
-    from .generator import ImageDataGenerator
+from .transform import ImageTransform
 
 _CLASS_MODES = ("raw", *CLASS_MODES)
 
@@ -47,7 +45,7 @@ class PathsIterator(FileIterator):
         self,
         paths: Sequence[str | os.PathLike[str]],
         labels: Sequence[Any] | np.ndarray | None,
-        image_data_generator: ImageDataGenerator,
+        image_data_generator: ImageTransform,
         directory: str | os.PathLike[str] | None = None,
         target_size: tuple[int, int] = (256, 256),
         color_mode: str = "rgb",
