@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from .directory import DirectoryIterator
-from .files import check_one_of
 from .generator import ImageDataGenerator
+from .ranges import one_of
 
 _OWNER = "image_dataset_from_directory"
 _NO_CLASSES = ("",)  # all images of the folder, at any depth
@@ -69,19 +69,19 @@ def image_dataset_from_directory(
         validation_split: the fraction that is for validation.
         subset: "training", "validation", or "both" for a pair.
         crop_to_aspect_ratio: cut instead of stretching.
-        options: those of FileIterator: `cache`, `on_error`, `prefetch` ...
+        options: others of FileOptions: `cache`, `on_error`, `prefetch` ...
 
     >>> train, validation = image_dataset_from_directory(
     ...     "photos", image_size=(100, 100), validation_split=0.2, subset="both"
     ... )  # doctest: +SKIP
     """
-    check_one_of(labels, ("inferred", None), "labels", _OWNER)
+    one_of(labels, ("inferred", None), "labels", _OWNER)
     if labels is None and class_names is not None:
         raise ValueError(
             f"{_OWNER}: class_names is {class_names!r} and labels is None; give one of them"
         )
-    check_one_of(label_mode, tuple(_CLASS_MODES), "label_mode", _OWNER)
-    check_one_of(subset, ("training", "validation", "both", None), "subset", _OWNER)
+    one_of(label_mode, tuple(_CLASS_MODES), "label_mode", _OWNER)
+    one_of(subset, ("training", "validation", "both", None), "subset", _OWNER)
     if (validation_split is None) != (subset is None):
         raise ValueError(
             f"{_OWNER}: validation_split is {validation_split!r} and subset is {subset!r}; give "

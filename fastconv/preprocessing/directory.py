@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from .files import CLASS_MODES, FileIterator, check_one_of, targets_of
+from .file_options import FileOptions
+from .files import FileIterator, targets_of
 from .iterators import subset_bounds
 from .listing import (
     ENDINGS,
@@ -46,7 +47,7 @@ class DirectoryIterator(FileIterator):
             label: links to photos of another class are left out with a warning.
         subset: "training" or "validation": by the generator's
             validation_split, validation is the first part of each class.
-        others: see FileIterator.
+        others: see FileOptions.
 
     Attributes:
         samples, n: number of images. classes: their class numbers, int32.
@@ -67,41 +68,22 @@ class DirectoryIterator(FileIterator):
         batch_size: int = 32,
         shuffle: bool = True,
         seed: int | None = None,
-        save_to_dir: str | os.PathLike[str] | None = None,
-        save_prefix: str = "",
-        save_format: str = "png",
+        *,
         follow_links: bool = False,
         subset: str | None = None,
-        interpolation: str = "nearest",
-        keep_aspect_ratio: bool = False,
-        cache: str | None = "memory",
-        cache_limit_mb: float = 1024,
-        cache_dir: str | os.PathLike[str] | None = None,
-        on_error: str = "skip",
-        prefetch: int | str = "auto",
-        draft: bool = False,
-        progress: bool = True,
+        **options: Any,
     ) -> None:
-        super().__init__(
-            image_data_generator,
+        given = FileOptions.checked(
+            self.owner,
             target_size=target_size,
             color_mode=color_mode,
-            interpolation=interpolation,
-            keep_aspect_ratio=keep_aspect_ratio,
-            draft=draft,
-            save_to_dir=save_to_dir,
-            save_prefix=save_prefix,
-            save_format=save_format,
-            on_error=on_error,
-            cache=cache,
-            cache_limit_mb=cache_limit_mb,
-            cache_dir=cache_dir,
-            progress=progress,
+            batch_size=batch_size,
+            shuffle=shuffle,
+            seed=seed,
+            **options,
         )
+        super().__init__(image_data_generator, given, class_mode, subset)
         self.directory = os.fspath(directory)
-        self.class_mode = class_mode
-        self.subset = subset
-        check_one_of(class_mode, CLASS_MODES, "class_mode", self.owner)
         folders = self._folders(classes)
         names = [name for name in folders if name]
         if class_mode == "binary" and len(names) > 2:
@@ -113,7 +95,7 @@ class DirectoryIterator(FileIterator):
         self.num_classes = len(names)
         listing, numbers, listed = self._list_files(list(folders.values()), follow_links)
         self._warn_of_classes(listing["classes"], chosen=bool(classes))
-        self._take_files(listing, numbers, listed, batch_size, shuffle, seed, prefetch)
+        self._take_files(listing, numbers, listed)
 
     @property
     def labels(self) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import warnings
 from collections.abc import Sequence
@@ -10,18 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from .._core.validation import positive_pair
+from .._core.options import Once, Option
 from . import image_files
 from .batching import is_one_pass, process_batch
+from .file_options import ON_ERROR, FileOptions
 from .iterators import Iterator, described
 from .listing import in_threads, report_unreadable, shortened
 from .pixel_cache import DiskPixelCache, PixelCache, cache_key
+from .ranges import one_of
 from .saved_batches import SavedBatches
 from .transform import ImageTransform
 
 CLASS_MODES = ("categorical", "binary", "sparse", "input", None)
-_CACHES = ("memory", "disk", None)
-_ON_ERROR = ("skip", "raise")
 
 
 class FileIterator(Iterator):
@@ -34,26 +33,8 @@ class FileIterator(Iterator):
 
     Args:
         image_data_generator: changes and normalizes the images.
-        target_size: (height, width) that every image is brought to, in pixels.
-        color_mode: "rgb", "grayscale" or "rgba".
-        interpolation, keep_aspect_ratio, draft: see `load_img`.
-        save_to_dir, save_prefix, save_format: write every batch to this folder.
-        on_error: "skip" leaves out what is no image together with its label,
-            with one warning that counts and names the files; "raise" is an
-            OSError, also in every batch that a file belongs to which breaks
-            later. Without labels (class_mode=None) only its place says which
-            image a row is, so there "skip" leaves none out: the row of a file
-            that cannot be read is NaN. Rows of `predict` and `filenames` agree
-            either way, and so do images and masks of two iterators of one seed
-            with class_mode=None.
-        cache: "memory" keeps decoded pixels across epochs; "disk" keeps them
-            in a file across runs; None decodes again in every epoch.
-        cache_limit_mb: megabytes of pixels to keep at most; images beyond are
-            decoded again in every epoch.
-        cache_dir: the folder for "disk"; by default `pixels` beside the
-            downloaded data sets.
-        progress: show a bar while decoding.
-        batch_size, shuffle, seed, prefetch: see Iterator.
+        options: of reading and serving the files.
+        class_mode, subset: see DirectoryIterator and PathsIterator.
 
     An image keeps the number that it has in the listing, whatever cannot be
     read: its random changes, and its place among the others in every epoch, are
@@ -66,42 +47,37 @@ class FileIterator(Iterator):
     """
 
     owner = "FileIterator"
+    class_modes: tuple[str | None, ...] = CLASS_MODES
+
+    # How the pixels came about that are kept: another choice takes another iterator.
+    target_size, color_mode, interpolation = Once(), Once(), Once()
+    keep_aspect_ratio, draft = Once(), Once()
+    on_error = Option(lambda value, name, owner: one_of(value, ON_ERROR, name, owner))
+
+    directory: str
+    num_classes: int
+    class_indices: dict[str, int]
 
     def __init__(
         self,
         image_data_generator: ImageTransform,
-        *,
-        target_size: tuple[int, int],
-        color_mode: str,
-        interpolation: str,
-        keep_aspect_ratio: bool,
-        draft: bool,
-        save_to_dir: str | os.PathLike[str] | None,
-        save_prefix: str,
-        save_format: str,
-        on_error: str,
-        cache: str | None,
-        cache_limit_mb: float,
-        cache_dir: str | os.PathLike[str] | None,
-        progress: bool,
+        options: FileOptions,
+        class_mode: str | None,
+        subset: str | None,
     ) -> None:
+        one_of(class_mode, self.class_modes, "class_mode", self.owner)
+        self.class_mode = class_mode
+        self.subset = subset
         self.image_data_generator = image_data_generator
-        self.target_size = positive_pair(target_size, "target_size", self.owner)
-        self.color_mode = color_mode
-        self.image_shape = (*self.target_size, image_files.channels_of(color_mode, self.owner))
-        image_files.check_interpolation(interpolation, self.owner)
-        self.interpolation = interpolation
-        self.keep_aspect_ratio = bool(keep_aspect_ratio)
-        self.draft = bool(draft)
-        check_one_of(on_error, _ON_ERROR, "on_error", self.owner)
-        self.on_error = on_error
-        check_one_of(cache, _CACHES, "cache", self.owner)
-        self._cache_options = (cache, cache_limit_mb, cache_dir)
-        self._progress = progress
-        self._saved = (
-            None if save_to_dir is None else SavedBatches(save_to_dir, save_prefix, save_format)
+        self._options = options
+        self.target_size, self.color_mode = options.target_size, options.color_mode
+        self.interpolation, self.draft = options.interpolation, options.draft
+        self.keep_aspect_ratio = options.keep_aspect_ratio
+        self.on_error = options.on_error
+        self.image_shape = options.image_shape
+        self._saved = SavedBatches.where(
+            options.save_to_dir, options.save_prefix, options.save_format
         )
-
         self._broken: dict[int, str] = {}  # the image's index, and what to say of it
         self._broken_lock = threading.Lock()
         self._decoded_all = False
@@ -127,16 +103,7 @@ class FileIterator(Iterator):
         outcome = "their rows are NaN" if self._rows_stay else "skipped"
         report_unreadable(faults, self.on_error, self.owner, stacklevel, outcome)
 
-    def _take_files(
-        self,
-        listing: dict[str, Any],
-        numbers: Sequence[int],
-        listed: int,
-        batch_size: int,
-        shuffle: bool,
-        seed: int | None,
-        prefetch: int | str,
-    ) -> None:
+    def _take_files(self, listing: dict[str, Any], numbers: Sequence[int], listed: int) -> None:
         """Serve the files; the second half of the construction.
 
         Args:
@@ -149,9 +116,12 @@ class FileIterator(Iterator):
         self._numbers = np.asarray(numbers)
         self._index_of = np.full(listed, -1)
         self._index_of[self._numbers] = np.arange(len(self._numbers))
-        super().__init__(len(self._paths), batch_size, shuffle, seed, prefetch)
+        options = self._options
+        super().__init__(
+            len(self._paths), options.batch_size, options.shuffle, options.seed, options.prefetch
+        )
         self._show()
-        self._cache = self._make_cache(*self._cache_options)
+        self._cache = self._make_cache()
 
     def _show(self) -> None:
         """Set the attributes that speak of the images: those that are served, in their order."""
@@ -172,21 +142,22 @@ class FileIterator(Iterator):
         order = self._index_of[draw.permutation(len(self._index_of))]
         return order[order >= 0]
 
-    def _make_cache(
-        self, cache: str | None, limit: float, folder: str | os.PathLike[str] | None
-    ) -> PixelCache:
-        if cache != "disk":
-            return PixelCache(len(self._paths), self.image_shape, limit if cache else 0)
-        options = {
+    def _make_cache(self) -> PixelCache:
+        options, count = self._options, len(self._paths)
+        if options.cache != "disk":
+            limit = options.cache_limit_mb if options.cache else 0
+            return PixelCache(count, self.image_shape, limit)
+        decoding = {
             "shape": self.image_shape,
-            "color_mode": self.color_mode,
-            "interpolation": self.interpolation,
-            "keep_aspect_ratio": self.keep_aspect_ratio,
-            "draft": self.draft,
+            "color_mode": options.color_mode,
+            "interpolation": options.interpolation,
+            "keep_aspect_ratio": options.keep_aspect_ratio,
+            "draft": options.draft,
             "decoding": image_files.decoding_version(),
         }
-        key = cache_key(self._paths, options)
-        return DiskPixelCache(len(self._paths), self.image_shape, limit, key, folder)
+        key = cache_key(self._paths, decoding)
+        limit, folder = options.cache_limit_mb, options.cache_dir
+        return DiskPixelCache(count, self.image_shape, limit, key, folder)
 
     def __getstate__(self) -> dict[str, Any]:
         # Pixels stay behind: the copy decodes again, or finds them on the disk.
@@ -199,7 +170,7 @@ class FileIterator(Iterator):
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         self._broken_lock = threading.Lock()
-        self._cache = self._make_cache(*self._cache_options)
+        self._cache = self._make_cache()
 
     def decode(self) -> None:
         """Decode, now and in parallel, all images that the cache has room for.
@@ -211,7 +182,7 @@ class FileIterator(Iterator):
                 return
             missing = [index for index in self._cache.missing() if index not in self._broken]
             faults = in_threads(
-                self._decode_into_cache, missing, "Decoding" if self._progress else None
+                self._decode_into_cache, missing, "Decoding" if self._options.progress else None
             )
             self._decoded_all = True
             self._cache.complete()
@@ -335,15 +306,6 @@ def report_remarks(
     if remarks:
         count = "1 file is" if len(remarks) == 1 else f"{len(remarks)} files are"
         warnings.warn(f"{owner}: {count} nearly black: {shortened(remarks)}", stacklevel=stacklevel)
-
-
-def check_one_of(value: Any, accepted: Sequence[Any], argument: str, owner: str) -> None:
-    """Raise ValueError unless `value` is among the `accepted`."""
-    if value not in accepted:
-        raise ValueError(
-            f"{owner}: {argument} is {value!r}; {', '.join(map(repr, accepted[:-1]))} and "
-            f"{accepted[-1]!r} are accepted"
-        )
 
 
 def targets_of(

@@ -131,8 +131,9 @@ class ImageDataGenerator(ImageTransform):
     ) -> DirectoryIterator:
         """Return batches of the image files in `directory`, one sub-folder per class.
 
-        Prints how many were found. See DirectoryIterator and FileIterator for
-        the arguments; those from `cache` on are fastconv's own.
+        Prints how many were found. See DirectoryIterator and, in
+        `fastconv.preprocessing.file_options`, FileOptions for the arguments; those
+        from `cache` on are fastconv's own.
         """
         return DirectoryIterator(
             directory,
@@ -169,7 +170,8 @@ class ImageDataGenerator(ImageTransform):
         """Return batches of the image files named in `paths`, such as a column of a table.
 
         Prints how many were found. See PathsIterator for `labels` and the
-        options: `directory`, `classes`, `subset` and those of FileIterator.
+        options: `directory`, `classes`, `class_mode`, `subset` and
+        those of FileOptions.
 
         >>> table = {"file": ["a.jpg", "b.jpg"], "kind": ["cat", "dog"]}
         >>> ImageDataGenerator(rescale=1 / 255).flow_from_paths(

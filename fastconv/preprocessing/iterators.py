@@ -326,9 +326,7 @@ class NumpyArrayIterator(Iterator):
             raise ValueError("flow: x has no images; at least one is needed")
         self.x, self.y, self.sample_weight = x, y, sample_weight
         self.image_data_generator = image_data_generator
-        self._saved = (
-            None if save_to_dir is None else SavedBatches(save_to_dir, save_prefix, save_format)
-        )
+        self._saved = SavedBatches.where(save_to_dir, save_prefix, save_format)
         super().__init__(len(x), batch_size, shuffle, seed, prefetch)
 
     @property

@@ -8,12 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from .files import CLASS_MODES, FileIterator, check_one_of, targets_of
+from .file_options import FileOptions
+from .files import CLASS_MODES, FileIterator, targets_of
 from .iterators import subset_bounds
 from .labels import class_labels, raw_targets
 from .transform import ImageTransform
-
-_CLASS_MODES = ("raw", *CLASS_MODES)
 
 
 class PathsIterator(FileIterator):
@@ -33,13 +32,14 @@ class PathsIterator(FileIterator):
             DirectoryIterator; "raw" gives the labels as they are, float32.
         subset: as in DirectoryIterator; validation is the first part of each
             class, of the list with class_mode="raw" or without labels.
-        others: see FileIterator.
+        others: see FileOptions.
 
     Attributes: those of DirectoryIterator; with class_mode="raw", `labels` are
     the targets and there are no `classes`.
     """
 
     owner = "flow_from_paths"
+    class_modes = ("raw", *CLASS_MODES)
 
     def __init__(
         self,
@@ -55,45 +55,25 @@ class PathsIterator(FileIterator):
         shuffle: bool = True,
         seed: int | None = None,
         subset: str | None = None,
-        save_to_dir: str | os.PathLike[str] | None = None,
-        save_prefix: str = "",
-        save_format: str = "png",
-        interpolation: str = "nearest",
-        keep_aspect_ratio: bool = False,
-        cache: str | None = "memory",
-        cache_limit_mb: float = 1024,
-        cache_dir: str | os.PathLike[str] | None = None,
-        on_error: str = "skip",
-        prefetch: int | str = "auto",
-        draft: bool = False,
-        progress: bool = True,
+        **options: Any,
     ) -> None:
-        super().__init__(
-            image_data_generator,
+        given = FileOptions.checked(
+            self.owner,
             target_size=target_size,
             color_mode=color_mode,
-            interpolation=interpolation,
-            keep_aspect_ratio=keep_aspect_ratio,
-            draft=draft,
-            save_to_dir=save_to_dir,
-            save_prefix=save_prefix,
-            save_format=save_format,
-            on_error=on_error,
-            cache=cache,
-            cache_limit_mb=cache_limit_mb,
-            cache_dir=cache_dir,
-            progress=progress,
+            batch_size=batch_size,
+            shuffle=shuffle,
+            seed=seed,
+            **options,
         )
-        check_one_of(class_mode, _CLASS_MODES, "class_mode", self.owner)
-        self.class_mode = class_mode
-        self.subset = subset
+        super().__init__(image_data_generator, given, class_mode, subset)
         self.directory = "" if directory is None else os.fspath(directory)
         names = [os.fspath(path) for path in paths]
         if not names:
             raise ValueError(f"{self.owner}: paths is empty; at least one file is needed")
         self._label(labels, classes, len(names))
         listing, numbers, listed = self._choose(names)
-        self._take_files(listing, numbers, listed, batch_size, shuffle, seed, prefetch)
+        self._take_files(listing, numbers, listed)
 
     def _label(
         self, labels: Sequence[Any] | np.ndarray | None, classes: Sequence[Any] | None, count: int

@@ -74,11 +74,11 @@ def amounts(value: Any, argument: str) -> float | tuple[float, ...]:
     return number(value, argument)
 
 
-def one_of(value: Any, accepted: Sequence[Any], argument: str) -> Any:
+def one_of(value: Any, accepted: Sequence[Any], argument: str, owner: str = OWNER) -> Any:
     """Return `value` if it is among the `accepted`."""
     if value not in accepted:
         raise ValueError(
-            f"{OWNER}: {argument} is {value!r}; one of {', '.join(map(repr, accepted))} is accepted"
+            f"{owner}: {argument} is {value!r}; it must be one of {', '.join(map(repr, accepted))}"
         )
     return value
 

@@ -24,6 +24,13 @@ class SavedBatches:
         self._written: dict[tuple[int, ...], object] = {}
         os.makedirs(self.folder, exist_ok=True)
 
+    @classmethod
+    def where(
+        cls, folder: str | os.PathLike[str] | None, prefix: str, file_format: str
+    ) -> SavedBatches | None:
+        """Return what writes batches to `folder`, or None where there is none to write to."""
+        return None if folder is None else cls(folder, prefix, file_format)
+
     def write(self, batch: np.ndarray, numbers: np.ndarray, place: tuple[int, int]) -> None:
         """Write each image as `<prefix>_<image number>_<epoch>.<format>`.
 

@@ -171,7 +171,7 @@ def test_normalizing_before_fit_warns():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"fill_mode": "mirror"}, "fill_mode is 'mirror'; one of 'nearest', 'reflect'"),
+        ({"fill_mode": "mirror"}, "fill_mode is 'mirror'; it must be one of 'nearest', 'reflect'"),
         ({"zoom_range": 1.5}, "zoom_range is 1.5; the smallest factor must stay above 0"),
         ({"zoom_range": (1.2, 0.8)}, "zoom_range is .* the lowest comes first"),
         ({"zoom_range": (1, 2, 3)}, "zoom_range is .* a pair"),
@@ -179,7 +179,7 @@ def test_normalizing_before_fit_warns():
         ({"rotation_range": -5}, "rotation_range is -5; a number of at least 0"),
         ({"rotation_range": float("nan")}, "rotation_range is nan; a finite number"),
         ({"validation_split": 1.0}, "validation_split is 1.0; a fraction between 0 and 1"),
-        ({"interpolation_order": 2}, "interpolation_order is 2; one of 0, 1, 3"),
+        ({"interpolation_order": 2}, "interpolation_order is 2; it must be one of 0, 1, 3"),
         ({"data_format": "channels_first"}, "data_format='channels_first' is not supported"),
         ({"zca_whitening": True, "featurewise_std_normalization": True}, "leave out"),
     ],
