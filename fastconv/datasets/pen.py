@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from PIL.ImageDraw import ImageDraw
 
-Color = tuple[int, int, int]
+Color = tuple[int, ...]  # red, green, blue
 Point = tuple[float, float]
 _CORNERS = 26
 _CIRCLE = [

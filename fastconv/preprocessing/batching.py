@@ -78,7 +78,9 @@ def _by_kernel(
     threads: int | None,
 ) -> np.ndarray:
     """Return the batch after the random changes, and normalized where the kernel does it all."""
-    factor, offset, center, scale = 1.0, 0.0, False, False
+    factor: np.ndarray | float = 1.0
+    offset: np.ndarray | float = 0.0
+    center = scale = False
     if _normalizes_in_kernel(generator):
         factor, offset = generator.channel_scale()
         center, scale = generator.samplewise_center, generator.samplewise_std_normalization

@@ -8,7 +8,6 @@ import threading
 import warnings
 import zlib
 from collections.abc import Iterator
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 if TYPE_CHECKING:
@@ -22,7 +21,8 @@ NOT_THE_FILES_FAULT = (MemoryError, RecursionError, ImportError)
 _PNG_START = b"\x89PNG\r\n\x1a\n"
 _BYTES_PER_PIXEL = 8  # 16 bits of four channels: no picture takes more, whatever its format
 _ORIENTATION_TAG = 0x0112
-# What to do to the stored picture, by EXIF orientation; 1 is upright.
+_UPRIGHT = 1
+# What to do to the stored picture, by EXIF orientation.
 _TURNS = {
     2: "FLIP_LEFT_RIGHT",
     3: "ROTATE_180",
@@ -93,7 +93,7 @@ def orientation_turn(image: Image) -> str | None:
         return None
     # Damaged EXIF data says nothing about the pixels, which may be fine.
     try:
-        return _TURNS.get(image.getexif().get(_ORIENTATION_TAG))
+        return _TURNS.get(image.getexif().get(_ORIENTATION_TAG, _UPRIGHT))
     except NOT_THE_FILES_FAULT:
         raise
     except Exception:
@@ -183,7 +183,7 @@ _named_warnings = _NamedWarnings()
 warnings_name = _named_warnings.of
 
 
-def name_files_in_warnings(module: ModuleType) -> None:
+def name_files_in_warnings(module: Any) -> None:
     """Let what a module of Pillow warns of, inside `warnings_name`, name the file."""
     if getattr(module, "warnings", None) is warnings:
         module.warnings = _named_warnings

@@ -56,6 +56,7 @@ class DirectoryIterator(FileIterator):
     """
 
     owner = "flow_from_directory"
+    classes: np.ndarray
 
     def __init__(
         self,

@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from .._core.options import Once, Option
+from .._core.options import Once
 from . import image_files
 from .batching import is_one_pass, process_batch
 from .file_options import ON_ERROR, FileOptions
 from .iterators import Iterator, described
 from .listing import in_threads, report_unreadable, shortened
 from .pixel_cache import DiskPixelCache, PixelCache, cache_key
-from .ranges import one_of
+from .ranges import choice, one_of
 from .saved_batches import SavedBatches
 from .transform import ImageTransform
 
@@ -52,7 +52,7 @@ class FileIterator(Iterator):
     # How the pixels came about that are kept: another choice takes another iterator.
     target_size, color_mode, interpolation = Once(), Once(), Once()
     keep_aspect_ratio, draft = Once(), Once()
-    on_error = Option(lambda value, name, owner: one_of(value, ON_ERROR, name, owner))
+    on_error = choice(ON_ERROR)
 
     directory: str
     num_classes: int

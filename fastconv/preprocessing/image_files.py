@@ -27,6 +27,7 @@ from .decoding import (
     whole_pictures,
 )
 from .grey_levels import Remark, eight_bit, is_deep, remark_on
+from .ranges import one_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -43,20 +44,12 @@ _DECODING = 2  # raised with every change of the pixels that `load_img` gives
 
 def channels_of(color_mode: str, owner: str) -> int:
     """Return the number of channels of "rgb", "grayscale" or "rgba"."""
-    if color_mode not in _CHANNELS:
-        raise ValueError(
-            f"{owner}: color_mode is {color_mode!r}; 'rgb', 'grayscale' and 'rgba' are accepted"
-        )
-    return _CHANNELS[color_mode]
+    return _CHANNELS[one_of(color_mode, tuple(_CHANNELS), "color_mode", owner)]
 
 
 def check_interpolation(interpolation: str, owner: str) -> None:
     """Refuse any resampling filter that Pillow does not have."""
-    if interpolation not in INTERPOLATIONS:
-        raise ValueError(
-            f"{owner}: interpolation is {interpolation!r}; one of "
-            f"{', '.join(map(repr, INTERPOLATIONS))} is accepted"
-        )
+    one_of(interpolation, INTERPOLATIONS, "interpolation", owner)
 
 
 def load_img(

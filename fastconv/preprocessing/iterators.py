@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 import os
 import threading
+from collections import abc
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -16,6 +17,7 @@ from .arrays import check_same_classes, column, image_array
 from .assignable import Assignable
 from .batching import is_one_pass, process_batch
 from .prefetch import Prefetcher
+from .ranges import one_of
 from .saved_batches import SavedBatches
 from .transform import ImageTransform
 
@@ -101,7 +103,7 @@ class Iterator(Assignable):
         epoch = self._epoch
         return self._serve(epoch, step, ((epoch, after) for after in range(step + 1, len(self))))
 
-    def __iter__(self) -> Iterator:
+    def __iter__(self) -> abc.Iterator[Any]:
         return self
 
     def __next__(self) -> Any:
@@ -134,20 +136,23 @@ class Iterator(Assignable):
         looked, self._looked = self._looked, True
         if looked:
             self._prepare()
-        if not (looked and self._makes_ahead()):
+        prefetcher = self._active_prefetcher() if looked else None
+        if prefetcher is None:
             return self.batch(epoch, step)
         if self._settings_changed():
-            self._prefetcher.forget()
-        ready = self._prefetcher.take((epoch, step))
+            prefetcher.forget()
+        ready = prefetcher.take((epoch, step))
         batch = self.batch(epoch, step) if ready is None else None
-        self._prefetcher.expect(following, self._make_ahead)
+        prefetcher.expect(following, self._make_ahead)
         if ready is not None:
             batch = ready.result()
             self._save(batch, epoch, step)
         return batch
 
-    def _makes_ahead(self) -> bool:
-        return self._prefetcher is not None and (self._always_ahead or self._waits())
+    def _active_prefetcher(self) -> Prefetcher | None:
+        """Return what makes batches ahead, if they are to be made ahead."""
+        ahead = self._prefetcher is not None and (self._always_ahead or self._waits())
+        return self._prefetcher if ahead else None
 
     def _waits(self) -> bool:
         """Whether a batch takes more than a compiled pass over pixels that are there."""
@@ -186,8 +191,9 @@ class Iterator(Assignable):
             )
         with self._position_lock:
             self._epoch, self._step = int(epoch), int(step)
-        if self._looked and self._makes_ahead():
-            self._prefetcher.expect(self._from(int(epoch), int(step)), self._make_ahead)
+        prefetcher = self._active_prefetcher() if self._looked else None
+        if prefetcher is not None:
+            prefetcher.expect(self._from(int(epoch), int(step)), self._make_ahead)
 
     def set_epoch(self, epoch: int) -> None:
         """Serve `epoch` (from 0) from its beginning."""
@@ -273,8 +279,7 @@ def prefetch_depth(prefetch: int | str, owner: str) -> int:
         return 2 if get_num_threads() > 1 else 0
     if isinstance(prefetch, bool) or not isinstance(prefetch, (int, np.integer)) or prefetch < 0:
         raise ValueError(
-            f"{owner}: prefetch is {prefetch!r}; 'auto' and a whole number of at least 0 are "
-            "accepted"
+            f"{owner}: prefetch is {prefetch!r}; it must be 'auto' or a whole number of at least 0"
         )
     return int(prefetch)
 
@@ -369,10 +374,7 @@ def described(shape: tuple[int, ...], generator: ImageTransform) -> str:
 
 def subset_bounds(count: int, subset: str, validation_split: float, owner: str) -> tuple[int, int]:
     """Return the first and the end of a subset; validation takes the front."""
-    if subset not in ("training", "validation"):
-        raise ValueError(
-            f"{owner}: subset is {subset!r}; 'training', 'validation' and None are accepted"
-        )
+    one_of(subset, ("training", "validation", None), "subset", owner)
     if not validation_split:
         raise ValueError(
             f"{owner}: subset={subset!r} needs ImageDataGenerator(validation_split=...), a "

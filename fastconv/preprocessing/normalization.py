@@ -11,22 +11,22 @@ import numpy as np
 
 from .._core import random
 from .._core.options import Option, truth
-from .ranges import OWNER, checked, number, signed_number
+from .._core.validation import real_number
+from .ranges import at_least_zero, optional
 
+OWNER = "ImageDataGenerator"
 # Keeps a division by the standard deviation of a flat image finite, as in Keras.
 EPSILON = 1e-6
 
 
-def _function(value: Any, argument: str) -> Callable[[np.ndarray], np.ndarray] | None:
-    if value is not None and not callable(value):
-        raise TypeError(f"{OWNER}: {argument} is {value!r}; it must be a function of one image")
+def _function(value: Any, argument: str, owner: str) -> Callable[[np.ndarray], np.ndarray]:
+    if not callable(value):
+        raise TypeError(f"{owner}: {argument} is {value!r}; it must be a function of one image")
     return value
 
 
-def _measured(value: Any, argument: str) -> np.ndarray | None:
-    """Return numbers by channel, (1, 1, channels), as `fit` measures them; or by pixel, or None."""
-    if value is None:
-        return None
+def _measured(value: Any, argument: str, owner: str) -> np.ndarray:
+    """Return numbers by channel, (1, 1, channels), as `fit` measures them; or by pixel."""
     array = np.array(value, np.float32)
     by_channel = array.ndim == 0 or array.size == array.shape[-1]
     return array.reshape(1, 1, -1) if by_channel else array
@@ -40,11 +40,12 @@ class Normalization:
     featurewise_center, samplewise_center = Option(truth), Option(truth)
     featurewise_std_normalization = Option(truth)
     samplewise_std_normalization, zca_whitening = Option(truth), Option(truth)
-    rescale = checked(lambda value, name: None if value is None else signed_number(value, name))
-    preprocessing_function = checked(_function)
-    mean, std = checked(_measured), checked(_measured)
+    zca_epsilon = Option(at_least_zero)
+    rescale = optional(real_number)
+    preprocessing_function = optional(_function)
+    mean, std = optional(_measured), optional(_measured)
 
-    def _set_normalization(
+    def __init__(
         self,
         *,
         featurewise_center: bool,
@@ -69,11 +70,10 @@ class Normalization:
         self.featurewise_std_normalization = bool(featurewise_std_normalization)
         self.samplewise_std_normalization = bool(samplewise_std_normalization)
         self.zca_whitening = bool(zca_whitening)
-        self.zca_epsilon = number(zca_epsilon, "zca_epsilon")
-        self.rescale = None if rescale is None else signed_number(rescale, "rescale")
+        self.zca_epsilon = zca_epsilon
+        self.rescale = rescale
         self.preprocessing_function = preprocessing_function
-        self.mean: np.ndarray | None = None
-        self.std: np.ndarray | None = None
+        self.mean = self.std = None
         self._principal_axes: tuple[np.ndarray, np.ndarray] | None = None
 
     def standardize(self, x: np.ndarray) -> np.ndarray:
@@ -164,8 +164,9 @@ class Normalization:
             self.std, "featurewise_std_normalization"
         ):
             x /= self.std + np.float32(EPSILON)
-        if self.zca_whitening and self._fitted(self._principal_axes, "zca_whitening"):
-            axes, weight = self._principal_axes
+        whitening = self._principal_axes
+        if self.zca_whitening and self._fitted(whitening, "zca_whitening") and whitening:
+            axes, weight = whitening
             flat = x.reshape(-1, math.prod(x.shape[-3:]))
             x = (((flat @ axes) * weight) @ axes.T).reshape(x.shape).astype(self.dtype, copy=False)
         return x

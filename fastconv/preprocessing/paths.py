@@ -162,7 +162,7 @@ class PathsIterator(FileIterator):
         if self.class_mode is None:
             return batch
         labels = self._listing.get("labels")
-        if self.class_mode == "raw":
-            return batch, labels[used]
         numbers = np.zeros(len(used), np.int32) if labels is None else labels[used]
+        if self.class_mode == "raw":
+            return batch, numbers
         return batch, targets_of(self.class_mode, batch, numbers, self.num_classes)

@@ -22,6 +22,7 @@ from ..datasets.scratch import claimed_file, remove_abandoned
 MEGABYTE = 1 << 20
 _MAGIC = b"fastconv pixels 2\n"
 _HEADER = 64
+_NO_FILE = -1
 _SUM = np.dtype("<u4")
 
 
@@ -61,7 +62,7 @@ class PixelCache:
             pixels: (n, height, width, channels), uint8.
         """
         kept = self.has(indices)
-        if kept.any():
+        if self._pixels is not None and kept.any():
             pixels[kept] = self._pixels[indices[kept]]
         return kept
 
@@ -119,7 +120,7 @@ class DiskPixelCache(PixelCache):
         self._image_bytes = int(np.prod(image_shape))
         self._pixels_at = _HEADER + self.capacity * (1 + _SUM.itemsize)
         self._sums = np.zeros(self.capacity, _SUM)
-        self._file: int | None = None  # the open file's descriptor, to read or to write
+        self._file = _NO_FILE  # the open file's descriptor, to read or to write
         self._part: str | None = None  # its name while it is unfinished
         self._in_memory = False
         if self.capacity:
@@ -178,7 +179,7 @@ class DiskPixelCache(PixelCache):
         if index >= self.capacity or self._present[index]:
             return
         with self._allocating:
-            if self._file is None and not self._in_memory:
+            if self._file == _NO_FILE and not self._in_memory:
                 self._create()
         if self._in_memory:
             super().put(index, pixels)

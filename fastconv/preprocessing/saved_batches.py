@@ -8,6 +8,8 @@ import os
 
 import numpy as np
 
+from .image_files import save_img
+
 
 class SavedBatches:
     """Writes the batches of an iterator as image files, to look at what a model is given.
@@ -47,8 +49,6 @@ class SavedBatches:
             self._write_one(image, f"{self.prefix}_{number}_{place[1]}")
 
     def _write_one(self, image: np.ndarray, name: str) -> None:
-        from .image_files import save_img
-
         for ending in itertools.chain([""], (f"_{count}" for count in itertools.count(1))):
             path = os.path.join(self.folder, f"{name}{ending}.{self.file_format}")
             try:

@@ -10,25 +10,22 @@ import numpy as np
 
 from .._core import random
 from .._core.options import Once, Option, truth
-from .._core.validation import channels_last
+from .._core.validation import channels_last, real_number
 from . import augmentation
-from .normalization import Normalization
+from .normalization import OWNER, Normalization
 from .ranges import (
-    OWNER,
     amounts,
+    at_least_zero,
     between,
-    checked,
+    choice,
     either_way,
-    number,
-    one_of,
+    fraction,
+    optional,
     pair,
-    plain,
     shifts,
-    signed_number,
     zoom_pair,
 )
 
-_ORDERS = (0, 1, 3)
 # Random numbers that one image takes, each with its own place.
 DRAWS = 12
 _MEASURED = ("mean", "std", "_principal_axes")  # by `fit`, too long to be shown
@@ -40,15 +37,16 @@ class ImageTransform(Normalization):
     Iterators know this class alone, and ImageDataGenerator, on top of them, makes them.
     """
 
-    rotation_range, shear_range = checked(number), checked(number)
-    width_shift_range, height_shift_range = checked(amounts), checked(amounts)
-    zoom_range = checked(lambda value, argument: zoom_pair(value))
-    channel_shift_range = checked(number)
-    brightness_range = checked(lambda value, name: None if value is None else pair(value, name))
+    rotation_range, shear_range = Option(at_least_zero), Option(at_least_zero)
+    width_shift_range, height_shift_range = Option(amounts), Option(amounts)
+    zoom_range = Option(zoom_pair)
+    channel_shift_range = Option(at_least_zero)
+    brightness_range = optional(pair)
     horizontal_flip, vertical_flip = Option(truth), Option(truth)
-    fill_mode = checked(lambda value, name: one_of(value, augmentation.FILL_MODES, name))
-    cval = checked(signed_number)
-    interpolation_order = checked(lambda value, name: one_of(value, _ORDERS, name))
+    fill_mode = choice(augmentation.FILL_MODES)
+    cval = Option(real_number)
+    interpolation_order = choice((0, 1, 3))
+    validation_split = Option(fraction)
     data_format = Once()
 
     def __init__(
@@ -81,7 +79,7 @@ class ImageTransform(Normalization):
         self.data_format = "channels_last"
         if dtype is not None and np.dtype(dtype) != np.float32:
             raise TypeError(f"{OWNER}: dtype is {dtype!r}; batches are always 'float32'")
-        self._set_normalization(
+        super().__init__(
             featurewise_center=featurewise_center,
             samplewise_center=samplewise_center,
             featurewise_std_normalization=featurewise_std_normalization,
@@ -91,26 +89,16 @@ class ImageTransform(Normalization):
             rescale=rescale,
             preprocessing_function=preprocessing_function,
         )
-        self.rotation_range = number(rotation_range, "rotation_range")
-        self.width_shift_range = amounts(width_shift_range, "width_shift_range")
-        self.height_shift_range = amounts(height_shift_range, "height_shift_range")
-        self.shear_range = number(shear_range, "shear_range")
-        self.zoom_range = zoom_pair(zoom_range)
-        self.channel_shift_range = number(channel_shift_range, "channel_shift_range")
-        self.brightness_range = (
-            None if brightness_range is None else pair(brightness_range, "brightness_range")
-        )
-        self.horizontal_flip = bool(horizontal_flip)
-        self.vertical_flip = bool(vertical_flip)
-        self.fill_mode = one_of(fill_mode, augmentation.FILL_MODES, "fill_mode")
-        self.cval = signed_number(cval, "cval")
-        self.interpolation_order = one_of(interpolation_order, _ORDERS, "interpolation_order")
-        if not 0 <= number(validation_split, "validation_split") < 1:
-            raise ValueError(
-                f"{OWNER}: validation_split is {validation_split}; a fraction between 0 and 1 "
-                "is accepted"
-            )
-        self.validation_split = plain(validation_split)
+        self.rotation_range, self.shear_range = rotation_range, shear_range
+        self.width_shift_range = width_shift_range
+        self.height_shift_range = height_shift_range
+        self.zoom_range = zoom_range
+        self.channel_shift_range = channel_shift_range
+        self.brightness_range = brightness_range
+        self.horizontal_flip, self.vertical_flip = bool(horizontal_flip), bool(vertical_flip)
+        self.fill_mode, self.cval = fill_mode, cval
+        self.interpolation_order = interpolation_order
+        self.validation_split = validation_split
 
     def __repr__(self) -> str:
         usual = vars(ImageTransform())
@@ -164,12 +152,12 @@ class ImageTransform(Normalization):
             "tx": shifts(self.width_shift_range, width, draw[1], draw[10]),
             "ty": shifts(self.height_shift_range, height, draw[2], draw[11]),
             "shear": either_way(shear_limit, draw[3]),
-            "zx": between(*zoom, draw[4]),
-            "zy": between(*zoom, draw[5]),
+            "zx": between(zoom, draw[4]),
+            "zy": between(zoom, draw[5]),
             "flip_horizontal": (draw[6] < 0.5) & self.horizontal_flip,
             "flip_vertical": (draw[7] < 0.5) & self.vertical_flip,
             "channel_shift_intensity": either_way(self.channel_shift_range, draw[8]),
-            "brightness": between(*brightness, draw[9]),
+            "brightness": between(brightness, draw[9]),
         }
 
     def apply_transform(self, x: np.ndarray, transform_parameters: Mapping[str, Any]) -> np.ndarray:
