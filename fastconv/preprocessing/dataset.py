@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -75,6 +76,35 @@ def image_dataset_from_directory(
     ...     "photos", image_size=(100, 100), validation_split=0.2, subset="both"
     ... )  # doctest: +SKIP
     """
+    _check(labels, label_mode, class_names, validation_split, subset)
+    part = functools.partial(
+        ImageDataset,
+        directory,
+        ImageDataGenerator(validation_split=validation_split or 0.0),
+        target_size=image_size,
+        color_mode=color_mode,
+        classes=_NO_CLASSES if labels is None else class_names,
+        class_mode=None if labels is None else _CLASS_MODES[label_mode],
+        batch_size=batch_size,
+        seed=seed,
+        follow_links=follow_links,
+        interpolation=interpolation,
+        keep_aspect_ratio=crop_to_aspect_ratio,
+        **options,
+    )
+    if subset == "both":
+        return part(subset="training", shuffle=shuffle), part(subset="validation", shuffle=False)
+    return part(subset=subset, shuffle=shuffle)
+
+
+def _check(
+    labels: str | None,
+    label_mode: str | None,
+    class_names: Sequence[str] | None,
+    validation_split: float | None,
+    subset: str | None,
+) -> None:
+    """Refuse what is no choice, and arguments that contradict one another."""
     one_of(labels, ("inferred", None), "labels", _OWNER)
     if labels is None and class_names is not None:
         raise ValueError(
@@ -87,26 +117,3 @@ def image_dataset_from_directory(
             f"{_OWNER}: validation_split is {validation_split!r} and subset is {subset!r}; give "
             "both or neither"
         )
-    generator = ImageDataGenerator(validation_split=validation_split or 0.0)
-
-    def part(subset: str | None, shuffle: bool) -> ImageDataset:
-        return ImageDataset(
-            directory,
-            generator,
-            target_size=image_size,
-            color_mode=color_mode,
-            classes=_NO_CLASSES if labels is None else class_names,
-            class_mode=None if labels is None else _CLASS_MODES[label_mode],
-            batch_size=batch_size,
-            shuffle=shuffle,
-            seed=seed,
-            follow_links=follow_links,
-            subset=subset,
-            interpolation=interpolation,
-            keep_aspect_ratio=crop_to_aspect_ratio,
-            **options,
-        )
-
-    if subset == "both":
-        return part("training", shuffle), part("validation", False)
-    return part(subset, shuffle)

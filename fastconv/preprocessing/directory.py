@@ -138,22 +138,22 @@ class DirectoryIterator(FileIterator):
             filenames += found
             classes += [number] * len(found)
         paths = [os.path.join(self.directory, name) for name in filenames]
-        sound = self._readable(paths)
+        valid = self._readable(paths)
         listing = {
-            "filenames": [filenames[i] for i in sound],
-            "filepaths": [paths[i] for i in sound],
-            "classes": np.array([classes[i] for i in sound], np.int32),
+            "filenames": [filenames[i] for i in valid],
+            "filepaths": [paths[i] for i in valid],
+            "classes": np.array([classes[i] for i in valid], np.int32),
         }
         belonging = f" belonging to {self.num_classes} classes" if self.num_classes else ""
-        print(f"Found {len(sound)} images{belonging}.")
+        print(f"Found {len(valid)} images{belonging}.")
         self._warn_of_skipped(sorted(set(skipped)))
-        if not sound:
+        if not valid:
             part = f" for subset={self.subset!r}" if self.subset else ""
             raise ValueError(
                 f"{self.owner}: {self.directory!r} has no images{part}; one sub-folder per class "
                 f"with files ending in {', '.join(ENDINGS)} is expected"
             )
-        return listing, sound, len(paths)
+        return listing, valid, len(paths)
 
     def _leave_out_other_labels(self, listed: list[list[str]]) -> None:
         """Take out of the classes' files, with a warning, links to photos of another class."""

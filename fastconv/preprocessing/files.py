@@ -93,11 +93,11 @@ class FileIterator(Iterator):
         faults = {i: f"{paths[i]} ({look.fault})" for i, look in enumerate(looks) if look.fault}
         self._report(list(faults.values()), stacklevel=7)
         report_remarks(paths, looks, self.owner, stacklevel=6)
-        sound = [i for i in range(len(paths)) if i not in faults]
-        if self._rows_stay and sound:
+        valid = [i for i in range(len(paths)) if i not in faults]
+        if self._rows_stay and valid:
             self._broken.update(faults)
             return list(range(len(paths)))
-        return sound
+        return valid
 
     def _report(self, faults: Sequence[str], stacklevel: int) -> None:
         outcome = "their rows are NaN" if self._rows_stay else "skipped"
@@ -224,13 +224,13 @@ class FileIterator(Iterator):
             return
         images = batch[0] if isinstance(batch, tuple) else batch
         indices = self._indices(epoch, step)
-        sound = ~np.isin(indices, list(self._broken))
+        valid = ~np.isin(indices, list(self._broken))
         if self._rows_stay:
-            images = images[sound]
+            images = images[valid]
         # Of a batch made ahead, before another one of its images broke, nobody knows which is
         # which any more.
-        if len(images) == np.count_nonzero(sound):
-            self._saved.write(images, self._numbers[indices[sound]], (self.seed, epoch))
+        if len(images) == np.count_nonzero(valid):
+            self._saved.write(images, self._numbers[indices[valid]], (self.seed, epoch))
 
     def _images(
         self, indices: np.ndarray, epoch: int, threads: int | None
@@ -264,7 +264,7 @@ class FileIterator(Iterator):
         if pixels is not None:
             return pixels, used, used
         pixels = np.empty((len(used), *self.image_shape), np.uint8)
-        sound = self._cache.read(used, pixels)
+        valid = self._cache.read(used, pixels)
 
         def decode(i: int) -> tuple[int, str] | None:
             index = int(used[i])
@@ -273,12 +273,12 @@ class FileIterator(Iterator):
             except OSError as error:
                 return index, self._fault(index, error)
             self._cache.put(index, pixels[i])
-            sound[i] = True
+            valid[i] = True
             return None
 
-        faults = in_threads(decode, np.flatnonzero(~sound).tolist())
+        faults = in_threads(decode, np.flatnonzero(~valid).tolist())
         self._report_broken([fault for fault in faults if fault is not None], stacklevel=3)
-        return pixels, np.flatnonzero(sound), used[sound]
+        return pixels, np.flatnonzero(valid), used[valid]
 
     def _report_broken(self, faults: Sequence[tuple[int, str]], stacklevel: int) -> None:
         """Serve no more, and report at once, the images that broke since they were listed."""

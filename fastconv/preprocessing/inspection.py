@@ -109,7 +109,7 @@ class Inspection:
         return [picture for part in self.parts for picture in part.readable]
 
     @property
-    def sound(self) -> bool:
+    def valid(self) -> bool:
         """Whether the user has nothing to do."""
         return not any(finding.act for finding in self.findings)
 
@@ -310,7 +310,7 @@ def as_dict(inspection: Inspection) -> dict[str, Any]:
     pictures = inspection.pictures
     return {
         "directory": inspection.directory,
-        "ok": inspection.sound,
+        "ok": inspection.valid,
         "kept_for_validation": inspection.kept,
         "findings": [vars(finding) for finding in inspection.findings],
         "parts": [

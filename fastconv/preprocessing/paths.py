@@ -141,21 +141,21 @@ class PathsIterator(FileIterator):
                 parts.append(members[first:last])
             chosen = np.sort(np.concatenate(parts))
         paths = [os.path.join(self.directory, names[i]) for i in chosen]
-        sound = self._readable(paths)
+        valid = self._readable(paths)
         listing: dict[str, Any] = {
-            "filenames": [names[chosen[i]] for i in sound],
-            "filepaths": [paths[i] for i in sound],
+            "filenames": [names[chosen[i]] for i in valid],
+            "filepaths": [paths[i] for i in valid],
         }
         if self.labels is not None:
-            listing["labels"] = self.labels[chosen[sound]]
+            listing["labels"] = self.labels[chosen[valid]]
         if self.num_classes:
             listing["classes"] = listing["labels"]
-            print(f"Found {len(sound)} images belonging to {self.num_classes} classes.")
+            print(f"Found {len(valid)} images belonging to {self.num_classes} classes.")
         else:
-            print(f"Found {len(sound)} images.")
-        if not sound:
+            print(f"Found {len(valid)} images.")
+        if not valid:
             raise ValueError(f"{self.owner}: none of the {len(names)} paths is a readable image")
-        return listing, sound, len(paths)
+        return listing, valid, len(paths)
 
     def _assemble(self, indices: np.ndarray, epoch: int, threads: int | None) -> Any:
         batch, used = self._images(indices, epoch, threads)
