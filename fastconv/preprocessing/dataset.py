@@ -54,11 +54,10 @@ def image_dataset_from_directory(
 ) -> ImageDataset | tuple[ImageDataset, ImageDataset]:
     """Return the images in the sub-folders of `directory` in batches, values of 0-255.
 
-    As in Keras; what differs: labels are (n,) in every mode but "categorical",
-    float32, and validation is the first part of each class rather than of the
-    shuffled whole, so that it does not depend on the seed. Larger pictures are
-    made smaller by Pillow, which averages over all their pixels (antialiasing)
-    where Keras looks at a few.
+    As in Keras; what differs: labels are (n,) in every mode but "categorical", float32, and
+    validation is the first part of each class rather than of the shuffled whole, so that it does
+    not depend on the seed. Larger pictures are made smaller by Pillow, which averages over all
+    their pixels (antialiasing) where Keras looks at a few.
 
     Args:
         directory: the folder, one sub-folder per class.

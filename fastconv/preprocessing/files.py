@@ -49,7 +49,7 @@ class FileIterator(Iterator):
     owner = "FileIterator"
     class_modes: tuple[str | None, ...] = CLASS_MODES
 
-    # How the pixels came about that are kept: another choice takes another iterator.
+    # The pixels that are kept were made with these options; others take another iterator.
     target_size, color_mode, interpolation = Once(), Once(), Once()
     keep_aspect_ratio, draft = Once(), Once()
     on_error = choice(ON_ERROR)
@@ -138,7 +138,8 @@ class FileIterator(Iterator):
         return classes + place + described(self.image_shape, self.image_data_generator)
 
     def _shuffled(self, draw: np.random.Generator) -> np.ndarray:
-        # Of all that were listed, so that each one's place does not depend on the others.
+        # All that were listed are permuted, broken ones too, so that the place of an image in the
+        # epoch does not depend on the others.
         order = self._index_of[draw.permutation(len(self._index_of))]
         return order[order >= 0]
 
@@ -160,7 +161,7 @@ class FileIterator(Iterator):
         return DiskPixelCache(count, self.image_shape, limit, key, folder)
 
     def __getstate__(self) -> dict[str, Any]:
-        # Pixels stay behind: the copy decodes again, or finds them on the disk.
+        # Pixels are not copied: the copy decodes again, or finds them on the disk.
         return super().__getstate__() | {
             "_cache": None,
             "_broken_lock": None,
@@ -227,8 +228,8 @@ class FileIterator(Iterator):
         valid = ~np.isin(indices, list(self._broken))
         if self._rows_stay:
             images = images[valid]
-        # Of a batch made ahead, before another one of its images broke, nobody knows which is
-        # which any more.
+        # If an image broke after its batch was made ahead, the rows cannot be told apart any more,
+        # and the batch is not written.
         if len(images) == np.count_nonzero(valid):
             self._saved.write(images, self._numbers[indices[valid]], (self.seed, epoch))
 

@@ -188,7 +188,7 @@ def _read(picture: Picture) -> Picture:
         return Picture(*known, fault=look.fault)
     try:
         digest = hashlib.sha256(read_bytes(picture.path)).digest()
-        # Draft: a fingerprint needs no more pixels than this, and it is twice as fast.
+        # A draft has enough pixels for a fingerprint and is decoded twice as fast.
         small = image_files.load_img(picture.path, "rgb", (SIDE, SIDE), "box", draft=True)
     except OSError as error:
         return Picture(*known, fault=str(error.__cause__ or error.strerror or error))

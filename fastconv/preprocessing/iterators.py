@@ -21,9 +21,9 @@ from .ranges import one_of
 from .saved_batches import SavedBatches
 from .transform import ImageTransform
 
-# Which random stream of an epoch: the order of the images, or their changes.
+# The random streams of an epoch: one for the order of the images, one for their changes.
 _ORDER_STREAM, _IMAGE_STREAM = 0, 1
-# Random numbers set aside for one image: more than any change of it draws.
+# How many random numbers are set aside for an image, more than its changes ever draw.
 _DRAWS_PER_IMAGE = 1 << 32
 
 
@@ -127,8 +127,8 @@ class Iterator(Assignable):
         return self._order(epoch)[first : first + self.batch_size]
 
     def _make_ahead(self, epoch: int, step: int) -> Any:
-        # Few threads: the others are the model's, and every thread that calls
-        # OpenMP with more than one gets a team of its own.
+        # A quarter of the threads: the model needs the others, and every thread that calls OpenMP
+        # with more than one gets a team of its own.
         return self._make(epoch, step, max(1, get_num_threads() // 4))
 
     def _serve(self, epoch: int, step: int, following: Iterable[tuple[int, int]]) -> Any:

@@ -62,7 +62,7 @@ class Normalization:
                 f"{OWNER}: zca_whitening=True already evens out the spread; leave out "
                 "featurewise_std_normalization"
             )
-        # Each of these is about the mean, so asking for one asks for the centring too.
+        # Dividing by the deviation and whitening are about the mean, so both ask for centring too.
         self.featurewise_center = bool(
             featurewise_center or featurewise_std_normalization or zca_whitening
         )
@@ -118,7 +118,7 @@ class Normalization:
             x = np.stack([self.preprocessing_function(image) for image in x]).astype(self.dtype)
         if self.rescale:
             x *= np.float32(self.rescale)
-        # Sums over thousands of images need more digits than the images have.
+        # Sums over thousands of images need more digits than float32 has.
         if self.featurewise_center:
             mean = x.mean(axis=(0, 1, 2), dtype=np.float64)
             self.mean = mean.astype(np.float32).reshape(1, 1, -1)
@@ -128,7 +128,7 @@ class Normalization:
             self.std = std.astype(np.float32).reshape(1, 1, -1)
         if self.zca_whitening:
             axes, spread, _ = np.linalg.svd(x.reshape(len(x), -1).T, full_matrices=False)
-            # The whitening matrix axes · diag · axesᵀ has (pixels)² numbers: it stays in factors.
+            # Only factors are kept: the whole matrix, axes · diag · axesᵀ, has (pixels)² numbers.
             self._principal_axes = (axes, np.sqrt(len(x)) / (spread + self.zca_epsilon))
 
     def channel_scale(self) -> tuple[np.ndarray | float, np.ndarray | float]:

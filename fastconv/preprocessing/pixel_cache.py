@@ -206,7 +206,7 @@ class DiskPixelCache(PixelCache):
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             remove_abandoned(self._folder, "*.part")
-            # Locked for as long as it is open.
+            # The file is locked for as long as it is open.
             file, part = claimed_file(self._folder, self.path.stem + ".", ".part")
             closing = weakref.finalize(self, os.close, file)
             self._cleaning = weakref.finalize(self, _remove_own, part, os.getpid())
@@ -214,7 +214,7 @@ class DiskPixelCache(PixelCache):
             self._stay_in_memory(self._folder, error)
             return
         try:
-            # A full disk had better show now than when half the images are decoded.
+            # Reserving the room shows a full disk now, not when half the images are decoded.
             if hasattr(os, "posix_fallocate"):
                 os.posix_fallocate(file, 0, self._file_size)
             else:

@@ -42,7 +42,7 @@ class SavedBatches:
             place: seed and epoch, which make the images together with their numbers.
         """
         for image, number in zip(batch, numbers.tolist(), strict=True):
-            # In one step, so that of several threads one writes the image.
+            # `setdefault` is one step, so that only one of several threads writes the image.
             mine = object()
             if self._written.setdefault((*place, number), mine) is not mine:
                 continue
@@ -52,7 +52,7 @@ class SavedBatches:
         for ending in itertools.chain([""], (f"_{count}" for count in itertools.count(1))):
             path = os.path.join(self.folder, f"{name}{ending}.{self.file_format}")
             try:
-                # Made here, so that of several writers one gets the name.
+                # Mode "x" makes the file, so that only one of several writers gets the name.
                 with open(path, "xb") as file:
                     save_img(file, image, file_format=self.file_format)
             except FileExistsError:

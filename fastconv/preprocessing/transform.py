@@ -26,7 +26,7 @@ from .ranges import (
     zoom_pair,
 )
 
-# Random numbers that one image takes, each with its own place.
+# How many random numbers an image takes; each has its own place.
 DRAWS = 12
 _MEASURED = ("mean", "std", "_principal_axes")  # by `fit`, too long to be shown
 
