@@ -47,7 +47,7 @@ class FileIterator(Iterator):
     """
 
     owner = "FileIterator"
-    class_modes: tuple[str | None, ...] = CLASS_MODES
+    _class_modes: tuple[str | None, ...] = CLASS_MODES
 
     # The pixels that are kept were made with these options; others take another iterator.
     target_size, color_mode, interpolation = Once(), Once(), Once()
@@ -65,7 +65,7 @@ class FileIterator(Iterator):
         class_mode: str | None,
         subset: str | None,
     ) -> None:
-        one_of(class_mode, self.class_modes, "class_mode", self.owner)
+        one_of(class_mode, self._class_modes, "class_mode", self.owner)
         self.class_mode = class_mode
         self.subset = subset
         self.image_data_generator = image_data_generator

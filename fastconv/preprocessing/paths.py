@@ -39,7 +39,7 @@ class PathsIterator(FileIterator):
     """
 
     owner = "flow_from_paths"
-    class_modes = ("raw", *CLASS_MODES)
+    _class_modes = ("raw", *CLASS_MODES)
 
     def __init__(
         self,

@@ -89,9 +89,10 @@ class ImageTransform(Normalization):
             rescale=rescale,
             preprocessing_function=preprocessing_function,
         )
-        self.rotation_range, self.shear_range = rotation_range, shear_range
+        self.rotation_range = rotation_range
         self.width_shift_range = width_shift_range
         self.height_shift_range = height_shift_range
+        self.shear_range = shear_range
         self.zoom_range = zoom_range
         self.channel_shift_range = channel_shift_range
         self.brightness_range = brightness_range
