@@ -66,7 +66,7 @@ def check(arguments: argparse.Namespace) -> int:
         print(_as_json(as_dict(inspection)))
     else:
         _print(inspection)
-    return 0 if inspection.sound else 1
+    return 0 if inspection.valid else 1
 
 
 def _as_json(values: dict[str, Any]) -> str:

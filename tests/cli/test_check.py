@@ -33,7 +33,7 @@ def found(root, **options):
     return {finding.code: finding for finding in inspect(root, **options).findings}
 
 
-def test_a_sound_data_set(data, capsys):
+def test_a_valid_data_set(data, capsys):
     assert main([str(data)]) == 0
     output = capsys.readouterr().out
     assert "train: 9 images of 2 classes" in output and "validation: 6 images" in output
