@@ -38,11 +38,11 @@ class _GlobalPooling2D(Layer):
         if training and plan.keeps_winners:
             winners = self.buffer("winners", plan.output_shape, np.uint8)
         plan.forward(x, out, winners)
-        self._workspace.kept = (plan, x, winners) if training else None
+        self._workspace.saved_for_backward = (plan, x, winners) if training else None
         return out if self.keepdims else out.reshape(len(x), x.shape[3])
 
     def backward(self, dy: np.ndarray) -> np.ndarray | None:
-        plan, x, winners = self._recall()
+        plan, x, winners = self._saved_for_backward()
         output_shape = plan.output_shape if self.keepdims else (len(x), x.shape[3])
         dy = self.checked_gradient(dy, output_shape)
         if not self.needs_input_gradient:
