@@ -192,7 +192,7 @@ class Sequential(Trainer):
         batch = contiguous(number_array(x, "x", f"{self.owner}: call"), np.float32)
         with self._lock:
             self._prepare_input(batch.shape, "call")
-            return np.array(self._network().forward(batch, training))
+            return np.array(self._executor().forward(batch, training))
 
     # Weights
 

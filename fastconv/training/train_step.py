@@ -15,7 +15,7 @@ from .._core.locks import Group
 from .._core.memory import contiguous
 from .._core.options import truth
 from ..callbacks import History
-from ..graph.executor import Network, same, signature
+from ..graph.executor import Executor, ExecutorCache
 from ..layers import revision
 from ..layers.workspace import Pass
 from ..utils import of_model
@@ -54,8 +54,7 @@ class BatchModel:
         #: Facts worth keeping with the model, saved in its checkpoints: JSON values.
         self.metadata: dict[str, Any] = {}
         self._fuse = True
-        # Its signature, and the revision for which that was looked at.
-        self._network_cache: tuple[Network, list[Any], object] | None = None
+        self._executors = ExecutorCache()
         self._run: Run | None = None
         self._run_state: dict[str, Any] | None = None
         self._group = Group()
@@ -68,7 +67,7 @@ class BatchModel:
     def __getstate__(self) -> dict[str, Any]:
         # Locks and what is arranged of the layers come anew; a run goes on from its state.
         run_state = self._run_state if self._run is None else self._run.get_state()
-        left = {"_network_cache": None, "_run": None, "_run_state": run_state}
+        left = {"_run": None, "_run_state": run_state}
         return {k: v for k, v in (self.__dict__ | left).items() if k != "_group"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -236,49 +235,34 @@ class BatchModel:
 
     def train_step(self, batch: Batch) -> tuple[float, np.ndarray]:
         """Learn from one batch; return its mean loss and the model's output for it."""
-        network = self._network()
-        folded = self._folds(network)
-        prediction = network.forward(batch.x, training=True, logits=folded)
-        output = network.activate(prediction) if folded else prediction
+        executor = self._executor()
+        fused = executor.fuses_loss(self.loss)
+        prediction = executor.forward(batch.x, training=True, logits=fused)
+        output = executor.activate(prediction) if fused else prediction
         loss, gradient = self.loss.value_and_gradient(
-            batch.y, prediction, batch.sample_weight, logits=folded
+            batch.y, prediction, batch.sample_weight, logits=fused
         )
-        network.backward(gradient, logits=folded)
-        self.optimizer.apply(network.trainable)
+        executor.backward(gradient, logits=fused)
+        self.optimizer.apply(executor.trainable)
         return loss, output
 
     def test_step(self, batch: Batch) -> tuple[float, np.ndarray]:
         """Return one batch's mean loss and the model's output for it."""
-        network = self._network()
-        folded = self._folds(network)
-        prediction = network.forward(batch.x, logits=folded)
-        output = network.activate(prediction) if folded else prediction
+        executor = self._executor()
+        fused = executor.fuses_loss(self.loss)
+        prediction = executor.forward(batch.x, logits=fused)
+        output = executor.activate(prediction) if fused else prediction
         loss, _ = self.loss.value_and_gradient(
-            batch.y, prediction, batch.sample_weight, logits=folded
+            batch.y, prediction, batch.sample_weight, logits=fused
         )
         return loss, output
 
     def predict_step(self, x: np.ndarray) -> np.ndarray:
         """Return the model's output for one batch, in memory that the next call overwrites."""
-        return self._network().forward(x)
+        return self._executor().forward(x)
 
-    def _network(self) -> Network:
-        cache, now = self._network_cache, revision.current()
-        layers = self.layers
-        # Layers are equal where they are the same.
-        known = cache is not None and cache[2] is now and cache[0].fuse is self._fuse
-        if known and cache[0].layers == layers:
-            return cache[0]
-        key = signature(layers, self._fuse, self._trainable)
-        if cache is not None and same(cache[1], key):
-            network = cache[0]
-        else:
-            network = Network(layers, self._fuse, self._trainable)
-        self._network_cache = (network, key, now)
-        return network
-
-    def _folds(self, network: Network) -> bool:
-        return network.foldable is not None and network.foldable == self.loss.activation
+    def _executor(self) -> Executor:
+        return self._executors.get(self.layers, self._fuse, self._trainable)
 
     # Batches by hand
 
@@ -370,7 +354,7 @@ class BatchModel:
         classes = self._classes()
         if classes is not None:
             check_weighed_classes(class_weight, classes, owner)
-        logits = self._folds(self._network())
+        logits = self._executor().fuses_loss(self.loss)
         row_shape = self.output_shape[1:]
         # So many rows at a time: a row of labels may be as large as an image.
         step = max(1, _VALUES_CHECKED // max(1, math.prod(row_shape)))
