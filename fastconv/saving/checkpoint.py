@@ -55,7 +55,7 @@ def save_model(model: SavableModel, path: str | os.PathLike, overwrite: bool = T
     written, where a configuration or a state is no JSON.
     """
     path = _checked_target(model, path, overwrite)
-    with model._lock:
+    with model.layers_lock:
         slots = _optimizer_state(model, path)
         npz.write(path, _contents(model, {**slots, **_state(model, with_run=bool(slots))}))
 
@@ -63,7 +63,7 @@ def save_model(model: SavableModel, path: str | os.PathLike, overwrite: bool = T
 def save_weights(model: SavableModel, path: str | os.PathLike, overwrite: bool = True) -> None:
     """Write architecture and weights, atomically; `path` must end in ".npz"."""
     path = _checked_target(model, path, overwrite)
-    with model._lock:
+    with model.layers_lock:
         npz.write(path, _contents(model, {}))
 
 
@@ -156,7 +156,7 @@ def _optimizer_state(model: SavableModel, path: str) -> dict[str, np.ndarray]:
 
 
 def _state(model: SavableModel, with_run: bool) -> dict[str, np.ndarray]:
-    run = model._run_state if model._run is None else model._run.get_state()
+    run = model.fit_state
     run = run if with_run else None
     states: dict[str, Any] = {}
     for layer in model.layers:

@@ -120,7 +120,7 @@ class CheckpointFile:
                     f"it has {name.removeprefix('weights/')} of shape {array.shape} where "
                     f"{layer.label} has {parameter.name} of shape {parameter.shape}",
                 )
-        with model._lock:
+        with model.layers_lock:
             for (_, parameter), array in zip(pairs, self.weights.values(), strict=True):
                 parameter.assign(array)
 

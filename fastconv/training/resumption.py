@@ -10,10 +10,10 @@ from .._core import random
 from ..saving.checkpoint_file import CheckpointFile
 from ..saving.npz import reading
 from .fit_state import Run
-from .train_step import BatchModel
+from .model import TrainableModel
 
 # What `fit` and a run set on a model, besides weights and states.
-_ATTRIBUTES = ("_run", "_run_state", "history", "stop_training", "class_names")
+_ATTRIBUTES = ("_run", "_fit_state", "history", "stop_training", "class_names")
 
 
 class NothingLeftWarning(UserWarning):
@@ -27,7 +27,7 @@ class Resumption:
     on from; nothing is changed.
     """
 
-    def __init__(self, model: BatchModel, path: str | os.PathLike) -> None:
+    def __init__(self, model: TrainableModel, path: str | os.PathLike) -> None:
         self._drawn = random.get_state()
         self._model = model
         self._file = CheckpointFile(path)
@@ -89,7 +89,7 @@ class Resumption:
 class _Snapshot:
     """A model, its optimizer, a run's callbacks and its data, as they are."""
 
-    def __init__(self, model: BatchModel, run: Run) -> None:
+    def __init__(self, model: TrainableModel, run: Run) -> None:
         self._model = model
         self._weights = model.get_weights()
         self._layers = [layer.get_state() for layer in model.layers]
