@@ -94,8 +94,9 @@ class Sequential(Model):
             )
         with self._group.held():  # passes hold it, too
             shape = self._shape if self._layers else self._shape or layer.input_shape
-            if shape is not None:
-                layer.build(self._output_shape if self._layers else shape)
+            incoming = self._output_shape if self._layers else shape
+            if shape is not None and incoming is not None:
+                layer.build(incoming)
                 self._output_shape = layer.output_shape
             self._shape = shape
             self._layers.append(layer)
@@ -104,7 +105,7 @@ class Sequential(Model):
         if self._layers or self._input_layer is not None:
             raise ValueError(f"{self.owner}: {layer.label} must be the first layer")
         self._input_layer = layer
-        self._shape = tuple(layer.output_shape)
+        self._shape = layer.output_shape
 
     def pop(self) -> Layer:
         """Take the last layer off and return it."""
@@ -136,21 +137,22 @@ class Sequential(Model):
 
     def build(self, input_shape: Sequence[int | None] | None = None) -> None:
         """Build all layers for inputs of `input_shape`, batch first: (None, height, width, ...)."""
+        given = None if input_shape is None else (None, *tuple(input_shape)[1:])
+        shape = self._shape if given is None else given
         if self.built:
-            if input_shape is not None and tuple(input_shape)[1:] != tuple(self._shape)[1:]:
+            if given is not None and self._shape is not None and given[1:] != self._shape[1:]:
                 raise ValueError(
                     f"{self.owner}: already built for inputs of shape {self._shape}; "
-                    f"make a new model for {tuple(input_shape)}"
+                    f"make a new model for {given}"
                 )
             return
-        if input_shape is None and self._shape is None:
+        if shape is None:
             raise ValueError(
                 f"{self.owner}: the input's shape is unknown; give build((None, ...)) or "
                 "input_shape= in the first layer"
             )
         with self._group.held():
-            shape = self._shape if input_shape is None else (None, *tuple(input_shape)[1:])
-            incoming = shape
+            incoming: Any = shape
             for layer in self._layers:
                 layer.build(incoming)
                 incoming = layer.output_shape
@@ -174,7 +176,7 @@ class Sequential(Model):
     @property
     def output_shape(self) -> Shape:
         """The shape of the output for a batch, (None, ...)."""
-        if not self.built:
+        if not self.built or self._output_shape is None:
             raise AttributeError(f"{self.owner}: the output's shape is unknown before build()")
         return self._output_shape
 
@@ -246,7 +248,7 @@ class Sequential(Model):
                 f"{self.owner}: the constructor takes {', '.join(lost)}, so the class must define "
                 "get_config() and from_config() to be saved"
             )
-        if kind.from_config.__func__ is not Sequential.from_config.__func__:
+        if inspect.getattr_static(kind, "from_config") is not vars(Sequential)["from_config"]:
             return
         try:
             inspect.signature(kind).bind([], name=self.name)

@@ -115,9 +115,9 @@ class FitLoop:
     def _check_classes(self) -> None:
         known = None if self._resumption is None else self.model.class_names
         mine = class_indices_of(self._data)
-        check_same_classes(known, mine, self.owner, "resumed run")
+        check_same_classes(known, mine, self.owner, "resumed run", stacklevel=5)
         theirs = class_indices_of(self._validation_data)
-        check_same_classes(mine, theirs, f"{self.owner}: validation_data")
+        check_same_classes(mine, theirs, f"{self.owner}: validation_data", stacklevel=5)
 
     def _log_names(self) -> LogNames:
         names = LogNames(("loss", *self.step.meters().names))
@@ -237,7 +237,7 @@ def evaluate(
     model = step.model
     step.require_compiled("evaluate")
     owner = f"{model.owner}: evaluate"
-    check_same_classes(model.class_names, class_indices_of(x), owner)
+    check_same_classes(model.class_names, class_indices_of(x), owner, stacklevel=4)
     x = step.only_input(x, owner)
     stream = stream_of(x, y, sample_weight, batch_size=batch_size, steps=steps, owner=owner)
     callback_list = _callbacks_for(model, callbacks, verbose, stream.steps, owner)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import warnings
+from typing import Any
 
 from .._core import random
 from ..saving.checkpoint_file import CheckpointFile
@@ -60,7 +61,7 @@ class Resumption:
         file.put_layer_states(model)
         file.put_optimizer(model)
         with reading(file.path, "the file is damaged; the random numbers"):
-            random.set_state(file.state["random"])
+            random.set_state((file.state or {})["random"])
         model._run, model.history, model.stop_training = run, run.history, False
         run.callbacks.call("on_train_begin", {})
         with reading(file.path, "the run cannot go on from this file"):
@@ -82,7 +83,7 @@ class Resumption:
         warnings.warn(
             f"{self._model.owner}: fit: nothing is trained: the run in {path!r} {text}",
             NothingLeftWarning,
-            stacklevel=4,
+            stacklevel=6,  # of the user's call of `fit`
         )
 
 
@@ -93,11 +94,15 @@ class _Snapshot:
         self._model = model
         self._weights = model.get_weights()
         self._layers = [layer.get_state() for layer in model.layers]
-        self._optimizer = model.optimizer.get_state()
+        assert model.optimizer is not None, "fit asks for a compiled model"
+        self._optimizer = model.optimizer
+        self._optimizer_state = self._optimizer.get_state()
         self._attributes = {name: getattr(model, name) for name in _ATTRIBUTES}
         self._callbacks = [(callback, dict(vars(callback))) for callback in run.callbacks.callbacks]
         # Streams are the run's own, but what they go over is the caller's.
-        data = [getattr(stream, "sequence", None) for stream in (run.train, run.validation)]
+        data: list[Any] = [
+            getattr(stream, "sequence", None) for stream in (run.train, run.validation)
+        ]
         self._data = [(one, one.get_state()) for one in data if hasattr(one, "get_state")]
 
     def restore(self) -> None:
@@ -108,7 +113,7 @@ class _Snapshot:
             with contextlib.suppress(Exception):
                 layer.set_state(state)
         with contextlib.suppress(Exception):
-            model.optimizer.set_state(self._optimizer, model.trainable_weights)
+            self._optimizer.set_state(self._optimizer_state, model.trainable_weights)
         for name, value in self._attributes.items():
             setattr(model, name, value)
         for callback, attributes in self._callbacks:
