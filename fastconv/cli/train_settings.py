@@ -197,7 +197,7 @@ def check_model(model: Any, settings: Mapping[str, Any], where: str) -> None:
     if not model.compiled or model.input_shape != (None, size, size, 3):
         raise Mistake(f"{where}: its image_size is {size}, which its model does not take")
     names = metric_names(model)
-    history = (model._run_state or {}).get("history", {}).get("history", {})
+    history = (model.fit_state or {}).get("history", {}).get("history", {})
     for name in (*names, *history):
         if not isinstance(name, str) or not _WORD.fullmatch(name):
             raise Mistake(f"{where}: its metric {reprlib.repr(name)} must be a word")
@@ -208,4 +208,4 @@ def check_model(model: Any, settings: Mapping[str, Any], where: str) -> None:
 
 def metric_names(model: Any) -> list[str]:
     """Return what an epoch of training `model` tells, without the validation's."""
-    return list(model._meters().logs())
+    return model.metrics_names

@@ -126,7 +126,7 @@ def test_three_classes_are_learnt(tmp_path):
                 Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{number}.png")
     arguments = ["--epochs", "12", "--patience", "0", "--learning-rate", "0.01", "--quiet"]
     assert trained(tmp_path / "set", *arguments) == 0
-    history = load_model("model1.npz")._run_state["history"]["history"]
+    history = load_model("model1.npz").fit_state["history"]["history"]
     assert max(history["val_accuracy"]) > 0.9  # a third by chance
 
 
