@@ -191,10 +191,10 @@ def test_auto_goes_on_with_a_run_of_the_model_that_is_said(stopped, data, here, 
 
 
 def test_a_run_that_was_killed_behind_its_last_epoch_has_nothing_to_do(data, here, capsys):
-    from fastconv.cli.main import last_state as _last_state
+    from fastconv.cli import last_state
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_last_state.LastState, "remove", lambda self: None)
+        patch.setattr(last_state.LastState, "remove", lambda self: None)
         assert train.main([*_arguments(data, "--epochs", "2"), "--history", "h.csv"]) == 0
     capsys.readouterr()
     assert train.main(["--resume", "auto"]) == 0
@@ -206,7 +206,7 @@ def test_a_run_that_was_killed_behind_its_last_epoch_has_nothing_to_do(data, her
 
 def test_a_second_signal_ends_at_once():
     """The first waits for the running step; the second does not, wherever it comes."""
-    from fastconv.cli.main.interruption import Interrupted, StopOnSignal
+    from fastconv.cli.interruption import Interrupted, StopOnSignal
 
     before = signal.getsignal(signal.SIGTERM)
     with StopOnSignal() as stop:
@@ -227,7 +227,7 @@ def test_a_second_signal_ends_at_once():
 def test_signals_that_are_ignored_stay_so_and_other_threads_take_none():
     import threading
 
-    from fastconv.cli.main.interruption import StopOnSignal
+    from fastconv.cli.interruption import StopOnSignal
 
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:

@@ -11,7 +11,7 @@ from zips import make_raw_zip
 
 from fastconv import architectures
 from fastconv.cli import check, evaluate, predict, train
-from fastconv.cli.main import main as cli
+from fastconv.cli import main as cli
 from fastconv.models import load_model
 
 
