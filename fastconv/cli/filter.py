@@ -114,7 +114,8 @@ def apply_kernel(pixels: np.ndarray, kernel: np.ndarray) -> np.ndarray:
     response = filter2d(padded, kernel)
     if abs(float(kernel.sum())) < 1e-6:
         response = np.abs(response)
-    return np.clip(np.rint(response), 0, 255).astype(np.uint8)
+    levels: np.ndarray = np.clip(np.rint(response), 0, 255).astype(np.uint8)
+    return levels
 
 
 def _read(path: str) -> np.ndarray:
