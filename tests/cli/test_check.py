@@ -15,7 +15,7 @@ from image_folders import write_folder, write_image
 from PIL import Image, ImageEnhance
 
 from fastconv.check import main
-from fastconv.cli import main as cli
+from fastconv.cli.main import main as cli
 from fastconv.preprocessing.duplicates import SIDE, find_duplicates, fingerprint
 from fastconv.preprocessing.inspection import inspect
 
@@ -41,7 +41,7 @@ def test_a_sound_data_set(data, capsys):
     assert "width: 30 to 30 pixels, median 30" in output
     assert output.endswith("Nothing needs you.\n")
     assert main([str(data / "train")]) == 0
-    assert cli.main(["check", str(data)]) == 0
+    assert cli(["check", str(data)]) == 0
 
 
 def test_json(data, capsys):
