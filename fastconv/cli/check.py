@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from .common import Mistake, Parser, add_threads, image_folder, natural_int, run, use_threads
+from .common import (
+    Parser,
+    UsageError,
+    add_threads,
+    as_json,
+    image_folder,
+    natural_int,
+    run,
+    use_threads,
+)
 
 if TYPE_CHECKING:
     from ..preprocessing.inspection import Inspection, Part
@@ -61,22 +69,12 @@ def check(arguments: argparse.Namespace) -> int:
     try:
         inspection = inspect(image_folder(arguments.directory), near, progress=not arguments.json)
     except (FileNotFoundError, NotADirectoryError, PermissionError, ValueError) as error:
-        raise Mistake(f"{error}") from None
+        raise UsageError(f"{error}") from None
     if arguments.json:
-        print(_as_json(as_dict(inspection)))
+        print(as_json(as_dict(inspection)))
     else:
         _print(inspection)
     return 0 if inspection.valid else 1
-
-
-def _as_json(values: dict[str, Any]) -> str:
-    """Return JSON with names as they are, or escaped where they cannot be written so."""
-    text = json.dumps(values, ensure_ascii=False, indent=2)
-    try:
-        text.encode(sys.stdout.encoding or "ascii")
-    except UnicodeEncodeError:
-        return json.dumps(values, indent=2)
-    return text
 
 
 def _print(inspection: Inspection) -> None:

@@ -13,8 +13,8 @@ from typing import Any
 
 from .common import (
     Failure,
-    Mistake,
     Parser,
+    UsageError,
     add_threads,
     as_json,
     image_folder,
@@ -61,10 +61,10 @@ def evaluate(arguments: argparse.Namespace) -> int:
     use_threads(arguments)
     directory = image_folder(arguments.directory)
     if not os.path.isdir(directory):
-        raise Mistake(f"there is no folder {directory!r}; give one with a sub-folder per class")
+        raise UsageError(f"there is no folder {directory!r}; give one with a sub-folder per class")
     model = load_model(arguments.model)
     if not model.compiled:
-        raise Mistake(f"{arguments.model} holds no loss to measure; save it with model.save()")
+        raise UsageError(f"{arguments.model} holds no loss to measure; save it with model.save()")
     directory = _classes_in(directory)
     left_out = _check_classes(model, directory, arguments.model)
     data = _images(model, directory, arguments)
@@ -92,7 +92,7 @@ def _classes_in(directory: str) -> str:
     try:
         return find_data_set(directory).evaluation
     except ValueError as error:
-        raise Mistake(f"{error}") from None
+        raise UsageError(f"{error}") from None
 
 
 def _check_classes(model: Any, directory: str, path: str) -> list[str]:
@@ -106,13 +106,13 @@ def _check_classes(model: Any, directory: str, path: str) -> list[str]:
     if known is None:
         expected = 2 if units == 1 else units
         if len(found) != expected:
-            raise Mistake(
+            raise UsageError(
                 f"{directory} has {len(found)} classes ({_listed(found)}); {path} knows "
                 f"{expected}: give a folder with as many sub-folders"
             )
         return []
     if missing := _without(known, found):
-        raise Mistake(
+        raise UsageError(
             f"{directory} has no folder for {_listed(missing)}; {path} knows {_listed(known)}"
         )
     left_out = [
@@ -149,6 +149,7 @@ def _images(model: Any, directory: str, arguments: argparse.Namespace) -> Any:
         expected = ImageInput.of(model)
         # In JSON mode nothing but JSON is printed.
         with contextlib.redirect_stdout(io.StringIO() if arguments.json else sys.stdout):
+            options: dict[str, Any] = dict(expected.options)
             return expected.generator.flow_from_directory(
                 directory,
                 target_size=expected.size,
@@ -158,10 +159,10 @@ def _images(model: Any, directory: str, arguments: argparse.Namespace) -> Any:
                 class_mode=_class_mode(model),
                 batch_size=arguments.batch_size,
                 shuffle=False,
-                **expected.options,
+                **options,
             )
     except (FileNotFoundError, ValueError) as error:
-        raise Mistake(f"{directory}: {error}") from None
+        raise UsageError(f"{directory}: {error}") from None
 
 
 def _class_mode(model: Any) -> str:

@@ -9,10 +9,10 @@ import json
 import os
 import sys
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .common import Failure, Mistake, Parser, add_threads, run, use_threads
+from .common import Failure, Parser, UsageError, add_threads, run, use_threads
 from .train_settings import ARCHITECTURES, CHANGEABLE, FIXED, OPTIMIZERS, RULES
 
 if TYPE_CHECKING:
@@ -51,6 +51,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="height and width of the images in pixels (default: 100)",
     )
+    _add_recipe_arguments(add)
+    _add_file_arguments(add)
+    add_threads(parser)
+    add(
+        "--seed",
+        type=RULES["seed"].parse,
+        metavar="N",
+        help="seed of all random numbers (default: random)",
+    )
+    add("--quiet", action="store_true", help="print warnings and errors only (default: off)")
+
+
+def _add_recipe_arguments(add: Callable[..., Any]) -> None:
     add("--optimizer", choices=OPTIMIZERS, help="default: adam; model4: rmsprop")
     add(
         "--learning-rate",
@@ -70,6 +83,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="stop after N epochs without a lower validation loss, 0: never (default: 2; "
         "model4: 0)",
     )
+
+
+def _add_file_arguments(add: Callable[..., Any]) -> None:
     add(
         "--checkpoint",
         metavar="PATTERN",
@@ -92,14 +108,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--log-dir", metavar="DIR", help="write logs for TensorBoard (default: none)")
     add("--history", metavar="FILE.csv", help="write a row per epoch (default: none)")
     add("--plot", metavar="FILE.png", help="draw the losses and accuracies (default: none)")
-    add_threads(parser)
-    add(
-        "--seed",
-        type=RULES["seed"].parse,
-        metavar="N",
-        help="seed of all random numbers (default: random)",
-    )
-    add("--quiet", action="store_true", help="print warnings and errors only (default: off)")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -141,15 +149,15 @@ def _check_folders(settings: Mapping[str, Any]) -> None:
         while not os.path.lexists(folder):  # missing folders are made
             folder = os.path.dirname(folder)
         if not os.path.isdir(folder):
-            raise Mistake(f"--{option} {path!r}: {folder!r} is no folder")
+            raise UsageError(f"--{option} {path!r}: {folder!r} is no folder")
         if not os.access(folder, os.W_OK | os.X_OK):
-            raise Mistake(f"--{option} {path!r}: no right to write in {folder!r}")
+            raise UsageError(f"--{option} {path!r}: no right to write in {folder!r}")
 
 
 def _new_model(arguments: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
     """Return a new compiled model, and all settings of the run."""
     if arguments.arch is None:
-        raise Mistake(f"give --arch, one of {', '.join(ARCHITECTURES)}, or --resume FILE")
+        raise UsageError(f"give --arch, one of {', '.join(ARCHITECTURES)}, or --resume FILE")
     from .. import architectures, optimizers, utils
 
     architecture = architectures.get(arguments.arch)
@@ -178,7 +186,9 @@ def _new_model(arguments: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
     try:
         model = architecture((size, size, 3))
     except ValueError as error:
-        raise Mistake(f"--image-size {size} is too small for {arguments.arch}: {error}") from None
+        raise UsageError(
+            f"--image-size {size} is too small for {arguments.arch}: {error}"
+        ) from None
     model.compile(optimizer=optimizer, loss=recipe.loss, metrics=list(recipe.metrics))
     return model, settings
 
@@ -203,7 +213,7 @@ def _saved_model(arguments: argparse.Namespace) -> tuple[Any, dict[str, Any], An
     where = f"--resume {path}"
     saved = model.metadata.get("training")
     if saved is None:
-        raise Mistake(
+        raise UsageError(
             f"{where}: the file was not written by fastconv.train; go on in Python, with "
             "model.fit(..., resume_from=...)"
         )
@@ -213,7 +223,7 @@ def _saved_model(arguments: argparse.Namespace) -> tuple[Any, dict[str, Any], An
     for name, value in _said(arguments, FIXED, given_only=True).items():
         if value != saved[name]:
             option = name.replace("_", "-")
-            raise Mistake(
+            raise UsageError(
                 f"--{option}: the run in {path} has {saved[name]!r}, not {value!r}; leave "
                 f"--{option} out, or start anew without --resume"
             )
@@ -304,7 +314,7 @@ def _find_data(settings: dict[str, Any], progress: bool) -> DataSet:
             return open_data_set(drawn)
         data = open_data_set(wanted, progress)
     except (FileNotFoundError, NotADirectoryError, PermissionError, ValueError) as error:
-        raise Mistake(f"--data {wanted}: {error}" if wanted else f"data: {error}") from None
+        raise UsageError(f"--data {wanted}: {error}" if wanted else f"data: {error}") from None
     settings["data"] = os.path.abspath(wanted)
     print(f"Data: {data.folder}", flush=True)
     return data
@@ -339,7 +349,7 @@ def _iterators(data: DataSet, settings: dict[str, Any], progress: bool) -> tuple
             progress=progress,
         )
     except (FileNotFoundError, ValueError) as error:
-        raise Mistake(f"data in {data.folder}: {error}") from None
+        raise UsageError(f"data in {data.folder}: {error}") from None
     if said is not None:
         print(f"Data: {said}", flush=True)
     if data.left_out:
@@ -357,7 +367,7 @@ def _match_classes(model: Any, train_data: Any, resumed: Any) -> None:
     names = list(train_data.class_indices)
     known = [normalized(name) for name in model.class_names or names]
     if resumed and known != names:
-        raise Mistake(
+        raise UsageError(
             f"--resume {resumed.path}: its run has the classes {', '.join(known)}, the data "
             f"has {', '.join(names)}; name the same data with --data, or start anew"
         )
@@ -379,7 +389,7 @@ def _callbacks(settings: dict[str, Any]) -> tuple[Any, list[Any]]:
         try:
             callbacks.append(TensorBoard(settings["log_dir"]))
         except ImportError as error:
-            raise Mistake(f"--log-dir: {error}") from None
+            raise UsageError(f"--log-dir: {error}") from None
     return checkpoint, callbacks
 
 
