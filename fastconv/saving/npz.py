@@ -7,7 +7,7 @@ import math
 import os
 import re
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import BinaryIO
 
 import numpy as np
@@ -62,7 +62,7 @@ def write(path: str | os.PathLike, arrays: Mapping[str, np.ndarray]) -> None:
     """Write `arrays` by name to `path`, so that `numpy.load(path)` gives them back.
 
     A reader, or a crash at any moment, finds the old file or the new one; see
-    `_files.replacing`. Raises ValueError, before anything is written, for what
+    `_core.files.replacing`. Raises ValueError, before anything is written, for what
     `read` would refuse: Python objects, names that a zip cannot hold.
     """
     arrays = {name: np.asarray(array) for name, array in arrays.items()}
@@ -92,12 +92,13 @@ def _write_zip(file: BinaryIO, arrays: Mapping[str, np.ndarray]) -> None:
                 np.lib.format.write_array(member, array, allow_pickle=False)
 
 
-def read(path: str | os.PathLike) -> dict[str, np.ndarray]:
-    """Return all arrays of an archive by name, in the order they were written.
+def read(path: str | os.PathLike, only: Collection[str] | None = None) -> dict[str, np.ndarray]:
+    """Return the arrays of an archive by name, in the order they were written.
 
-    Every member's checksum is verified and nothing is unpickled. All sizes are
-    known before anything is inflated: 64 MB and 16 times the file's size bound
-    what the arrays take together.
+    With `only`, those of these names that are there. The checksums of what is
+    read are verified and nothing is unpickled. All sizes are known before
+    anything is inflated: 64 MB and 16 times the file's size bound what all
+    arrays take together.
 
     Raises FileNotFoundError, IsADirectoryError or PermissionError for a path
     that cannot be opened, and CheckpointError for a file that is damaged, too
@@ -116,8 +117,11 @@ def read(path: str | os.PathLike) -> dict[str, np.ndarray]:
         with zipfile.ZipFile(file) as archive:
             members = archive.infolist()
             _check_members(members, os.fstat(file.fileno()).st_size)
+            named = {info.filename.removesuffix(_SUFFIX): info for info in members}
             return {
-                info.filename.removesuffix(_SUFFIX): _read_member(archive, info) for info in members
+                name: _read_member(archive, info)
+                for name, info in named.items()
+                if only is None or name in only
             }
 
 
