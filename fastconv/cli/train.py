@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import io
 import json
+import math
 import os
 import sys
 import warnings
@@ -217,10 +218,17 @@ def _saved_model(arguments: argparse.Namespace) -> tuple[Any, dict[str, Any], An
                 f"--{option}: the run in {path} has {saved[name]!r}, not {value!r}; leave "
                 f"--{option} out, or start anew without --resume"
             )
+    done = model.epochs_done
+    if said.get("epochs", math.inf) <= done < saved["epochs"]:
+        # Nothing would be trained, and the state that holds these epochs would count as done with.
+        raise Mistake(
+            f"--epochs {said['epochs']}: the run in {path} has {done} of its {saved['epochs']} "
+            f"epochs behind it; give more than {done}, or leave --epochs out"
+        )
     settings = {**saved, **said}
     run_files.check_inside(settings, said, path)
     if path != arguments.resume:
-        print(f"Going on with {path}, after epoch {model.epochs_done}")
+        print(f"Going on with {path}, after epoch {done}")
         arguments.resume = path
     return model, settings, run_files.Resumed(path, saved)
 
@@ -295,6 +303,8 @@ def _find_data(settings: dict[str, Any], progress: bool) -> DataSet:
     from ..datasets.opening import open_data_set
 
     wanted = settings["data"]
+    if wanted == "":
+        raise Mistake("--data is ''; it must be a folder, a zip or 'synthetic'")
     try:
         if wanted is None:
             wanted = settings["data"] = _usual_data()

@@ -116,7 +116,7 @@ def test_a_killed_run_leaves_no_lock_in_the_way(data, here):
 
 
 def test_a_run_that_was_stopped_in_its_first_epoch_gives_its_name_away(data, here, monkeypatch):
-    from fastconv.cli.main import last_state as _last_state
+    from fastconv.cli import last_state as _last_state
 
     with monkeypatch.context() as patch:
         patch.setattr(_last_state.LastState, "on_epoch_end", _interrupt)
@@ -130,7 +130,7 @@ def test_a_run_that_was_stopped_in_its_first_epoch_gives_its_name_away(data, her
 def _interrupt(*arguments):
     import signal
 
-    from fastconv.cli.main.interruption import Interrupted
+    from fastconv.cli.interruption import Interrupted
 
     raise Interrupted(signal.SIGINT)
 
@@ -155,7 +155,7 @@ def test_a_refused_run_leaves_no_folder(here, data, capsys):
     ],
 )
 def test_names_of_the_last_state_and_of_the_second_run(pattern, last, second):
-    from fastconv.cli.main.run_files import last_path, numbered
+    from fastconv.cli.run_files import last_path, numbered
 
     assert last_path(pattern) == last
     assert numbered(pattern, 2, is_pattern=True) == second

@@ -191,7 +191,7 @@ def test_auto_goes_on_with_a_run_of_the_model_that_is_said(stopped, data, here, 
 
 
 def test_a_run_that_was_killed_behind_its_last_epoch_has_nothing_to_do(data, here, capsys):
-    from fastconv.cli.main import last_state as _last_state
+    from fastconv.cli import last_state as _last_state
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_last_state.LastState, "remove", lambda self: None)
@@ -206,7 +206,7 @@ def test_a_run_that_was_killed_behind_its_last_epoch_has_nothing_to_do(data, her
 
 def test_a_second_signal_ends_at_once():
     """The first waits for the running step; the second does not, wherever it comes."""
-    from fastconv.cli.main.interruption import Interrupted, StopOnSignal
+    from fastconv.cli.interruption import Interrupted, StopOnSignal
 
     before = signal.getsignal(signal.SIGTERM)
     with StopOnSignal() as stop:
@@ -227,7 +227,7 @@ def test_a_second_signal_ends_at_once():
 def test_signals_that_are_ignored_stay_so_and_other_threads_take_none():
     import threading
 
-    from fastconv.cli.main.interruption import StopOnSignal
+    from fastconv.cli.interruption import StopOnSignal
 
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
@@ -245,3 +245,14 @@ def test_signals_that_are_ignored_stay_so_and_other_threads_take_none():
     thread.start()
     thread.join()
     assert seen == [signal.getsignal(signal.SIGTERM)]
+
+
+def test_fewer_epochs_than_a_stopped_run_has_done_are_refused_and_its_state_stays(
+    stopped, here, capsys
+):
+    """Nothing would be trained, and a run with nothing left to do has its last state removed."""
+    epochs = str(stopped - 1)
+    assert train.main(["--resume", "out/m.last.npz", "--epochs", epochs]) == 2
+    err = capsys.readouterr().err
+    assert f"has {stopped} of its 100000 epochs behind it; give more than {stopped}" in err
+    assert _epochs(here / "out/m.last.npz") == stopped
