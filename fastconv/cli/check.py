@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from .common import Mistake, Parser, add_threads, image_folder, natural_int, run, use_threads
+from .common import (
+    Mistake,
+    Parser,
+    add_threads,
+    as_json,
+    image_folder,
+    natural_int,
+    run,
+    shown,
+    use_threads,
+)
 
 if TYPE_CHECKING:
     from ..preprocessing.inspection import Inspection, Part
@@ -63,20 +72,10 @@ def check(arguments: argparse.Namespace) -> int:
     except (FileNotFoundError, NotADirectoryError, PermissionError, ValueError) as error:
         raise Mistake(f"{error}") from None
     if arguments.json:
-        print(_as_json(as_dict(inspection)))
+        print(as_json(as_dict(inspection)))
     else:
         _print(inspection)
     return 0 if inspection.sound else 1
-
-
-def _as_json(values: dict[str, Any]) -> str:
-    """Return JSON with names as they are, or escaped where they cannot be written so."""
-    text = json.dumps(values, ensure_ascii=False, indent=2)
-    try:
-        text.encode(sys.stdout.encoding or "ascii")
-    except UnicodeEncodeError:
-        return json.dumps(values, indent=2)
-    return text
 
 
 def _print(inspection: Inspection) -> None:
@@ -90,7 +89,7 @@ def _print(inspection: Inspection) -> None:
         if texts:
             print(f"{title}:")
             for text in texts:
-                print(f"  - {text}")
+                print(f"  - {shown(text)}")
     if not needs:
         print("Nothing needs you.")
 
@@ -101,9 +100,10 @@ def _print_part(part: Part) -> None:
     counts = part.counts
     name = f"{part.name}: " if part.name else ""
     classes = "1 class" if len(counts) == 1 else f"{len(counts)} classes"
-    print(f"{name}{sum(counts.values())} images of {classes}, in {part.folder}")
-    width = max(map(len, counts), default=0)
-    for number, (class_name, count) in enumerate(counts.items()):
+    print(f"{name}{sum(counts.values())} images of {classes}, in {shown(part.folder)}")
+    names = list(map(shown, counts))
+    width = max(map(len, names), default=0)
+    for number, (class_name, count) in enumerate(zip(names, counts.values(), strict=True)):
         print(f"  {number}  {class_name:<{width}}  {count}")
     sizes = sizes_of(part)
     if sizes is not None:

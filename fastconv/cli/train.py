@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .common import Failure, Mistake, Parser, add_threads, run, use_threads
+from .common import Failure, Mistake, Parser, add_threads, run, shown, use_threads
 from .train_settings import ARCHITECTURES, CHANGEABLE, FIXED, OPTIMIZERS, RULES
 
 if TYPE_CHECKING:
@@ -265,7 +265,7 @@ def _train(
             settings["run"] = settings.get("run") or _run_name(settings)
             model.metadata["training"] = settings
             size = f"{model.count_params():,} parameters"
-            print(f"Training {settings['arch']}, {size}, on {data.folder}")
+            print(f"Training {settings['arch']}, {size}, on {shown(str(data.folder))}")
             before = model.epochs_done
             if before < settings["epochs"]:
                 images = train_data.n + validation_data.n
@@ -316,7 +316,7 @@ def _find_data(settings: dict[str, Any], progress: bool) -> DataSet:
     except (FileNotFoundError, NotADirectoryError, PermissionError, ValueError) as error:
         raise Mistake(f"--data {wanted}: {error}" if wanted else f"data: {error}") from None
     settings["data"] = os.path.abspath(wanted)
-    print(f"Data: {data.folder}", flush=True)
+    print(f"Data: {shown(str(data.folder))}", flush=True)
     return data
 
 
@@ -353,7 +353,8 @@ def _iterators(data: DataSet, settings: dict[str, Any], progress: bool) -> tuple
     if said is not None:
         print(f"Data: {said}", flush=True)
     if data.left_out:
-        print(f"Data: left out, belonging to no part: {', '.join(data.left_out)}", flush=True)
+        left_out = shown(", ".join(data.left_out))
+        print(f"Data: left out, belonging to no part: {left_out}", flush=True)
     if data.doubt is not None:
         warnings.warn(data.doubt, stacklevel=2)
     return train_data, validation_data

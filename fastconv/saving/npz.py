@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from .._core.files import replacing
+from .._core.files import open_regular, replacing
 from .._core.json_values import ARRAY_KINDS
 
 _ZIP_START = b"PK\x03\x04"
@@ -101,15 +101,15 @@ def read(path: str | os.PathLike, only: Collection[str] | None = None) -> dict[s
     arrays take together.
 
     Raises FileNotFoundError, IsADirectoryError or PermissionError for a path
-    that cannot be opened, and CheckpointError for a file that is damaged, too
-    large when inflated, or no NumPy archive.
+    that cannot be opened, OSError for a pipe or a device, and CheckpointError
+    for a file that is damaged, too large when inflated, or no NumPy archive.
     """
     path = os.fsdecode(path)
     if not os.path.exists(path):
         raise FileNotFoundError(f"checkpoint {path!r} does not exist")
     if os.path.isdir(path):
         raise IsADirectoryError(f"checkpoint {path!r} is a folder; give a .npz file")
-    with open(path, "rb") as file, reading(path):
+    with open_regular(path) as file, reading(path):
         start = file.read(len(_ZIP_START))
         if start != _ZIP_START:
             what = "is empty" if not start else "is not a fastconv checkpoint (no NumPy archive)"
