@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import re
@@ -31,7 +32,8 @@ def replacing(path: str | os.PathLike) -> Iterator[BinaryIO]:
     of the same target is removed first.
 
     Raises FileNotFoundError if the folder is missing, IsADirectoryError if
-    `path` is a folder; an OSError names `path`.
+    `path` is a folder, OSError if it is a device or the like, which would be
+    lost; an OSError names `path`.
     """
     path = os.path.realpath(os.fsdecode(path))
     folder, name = os.path.split(path)
@@ -41,6 +43,8 @@ def replacing(path: str | os.PathLike) -> Iterator[BinaryIO]:
         )
     if os.path.isdir(path):
         raise IsADirectoryError(f"{path!r} cannot be written: it is a folder; give a file's name")
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise OSError(f"{path!r} cannot be replaced: it is a device or a pipe; give a file's name")
     try:
         _remove_abandoned(folder, _stem(name))
         done = False
@@ -67,6 +71,34 @@ def replacing(path: str | os.PathLike) -> Iterator[BinaryIO]:
         # "No space left on device" alone helps nobody, nor does the name of the file beside.
         raise OSError(error.errno, error.strerror, path) from error
     _sync_folder(folder)
+
+
+def open_regular(path: str | os.PathLike) -> BinaryIO:
+    """Open a file to read; raise OSError for a pipe or a device, whose bytes may never come or end.
+
+    Whoever means one can hand over an open file.
+    """
+    file = open(path, "rb", opener=_open_at_once)  # noqa: SIM115 - the caller closes it
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise OSError(errno.EINVAL, "not a regular file", os.fspath(path))
+    return file
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    # To open a pipe would wait for its writer.
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+@contextlib.contextmanager
+def named_in_errors(path: str | os.PathLike) -> Iterator[None]:
+    """Name the file in an OSError that does not: a full disk does not say of which file."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None and error.filename is None:
+            error.filename = os.fspath(path)
+        raise
 
 
 def _stem(name: str) -> str:

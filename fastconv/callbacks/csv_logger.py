@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
-import uuid
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from .._core.files import named_in_errors, replacing
 from ..metrics import is_name
 from .base import Callback
 from .names import LogNames, Logs
@@ -77,8 +78,9 @@ class CSVLogger(Callback):
             self._file.close()
             # What was written has no value for the new columns; it is written again with them.
             self._write(self._read(), sorted(logs))
-        self._row(csv.writer(self._file, delimiter=self.separator), {**logs, "epoch": epoch})
-        self._file.flush()
+        with named_in_errors(self.filename):
+            self._row(csv.writer(self._file, delimiter=self.separator), {**logs, "epoch": epoch})
+            self._file.flush()
         self._last_epoch = epoch
 
     def _begin(self, names: Iterable[str]) -> None:
@@ -117,25 +119,23 @@ class CSVLogger(Callback):
         for name in names:
             if name != "epoch" and name not in Logs.fromkeys(self._columns):
                 self._columns.append(name)
-        path = os.path.realpath(self.filename)
-        # Rows that were kept are written beside the old ones, until all are there.
-        target = f"{path}.{uuid.uuid4().hex[:12]}.tmp" if rows else path
+        if rows:
+            # The table there was stays until all of it is written again.
+            text = io.StringIO()
+            self._table(text, rows)
+            with replacing(self.filename) as file:
+                file.write(text.getvalue().encode("utf-8"))
         # Closed in close(), which fit calls however the run ends.
-        self._file = open(target, "w", newline="", encoding="utf-8")  # noqa: SIM115
-        try:
-            writer = csv.writer(self._file, delimiter=self.separator)
-            writer.writerow(["epoch", *self._columns])
-            for row in rows:
-                self._row(writer, row)
-            self._file.flush()
-            if target != path:
-                os.chmod(target, os.stat(path).st_mode & 0o777)
-                os.replace(target, path)
-        except BaseException:
-            self.close()
-            if target != path:
-                os.unlink(target)
-            raise
+        self._file = open(self.filename, "a" if rows else "w", newline="", encoding="utf-8")  # noqa: SIM115
+        if not rows:
+            self._table(self._file, rows)
+
+    def _table(self, file: Any, rows: list[dict[str, str]]) -> None:
+        """Write the columns' names and rows."""
+        writer = csv.writer(file, delimiter=self.separator)
+        writer.writerow(["epoch", *self._columns])
+        for row in rows:
+            self._row(writer, row)
 
     def _row(self, writer: Any, row: Mapping[str, Any]) -> None:
         values = Logs(row)

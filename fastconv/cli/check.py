@@ -15,6 +15,7 @@ from .common import (
     image_folder,
     natural_int,
     run,
+    shown,
     use_threads,
 )
 
@@ -88,7 +89,7 @@ def _print(inspection: Inspection) -> None:
         if texts:
             print(f"{title}:")
             for text in texts:
-                print(f"  - {text}")
+                print(f"  - {shown(text)}")
     if not needs:
         print("Nothing needs you.")
 
@@ -99,9 +100,10 @@ def _print_part(part: Part) -> None:
     counts = part.counts
     name = f"{part.name}: " if part.name else ""
     classes = "1 class" if len(counts) == 1 else f"{len(counts)} classes"
-    print(f"{name}{sum(counts.values())} images of {classes}, in {part.folder}")
-    width = max(map(len, counts), default=0)
-    for number, (class_name, count) in enumerate(counts.items()):
+    print(f"{name}{sum(counts.values())} images of {classes}, in {shown(part.folder)}")
+    names = list(map(shown, counts))
+    width = max(map(len, names), default=0)
+    for number, (class_name, count) in enumerate(zip(names, counts.values(), strict=True)):
         print(f"  {number}  {class_name:<{width}}  {count}")
     sizes = sizes_of(part)
     if sizes is not None:

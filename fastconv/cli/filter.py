@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 import numpy as np
 
+from .._core.files import replacing
 from .common import Parser, UsageError, run
 
 DESCRIPTION = "Run one 2-D filter over an image."
@@ -69,13 +70,13 @@ def filter_image(arguments: argparse.Namespace) -> int:
         raise UsageError(f"-o {arguments.output!r} is a folder; give a file's name")
     pixels = _read(arguments.image)
     filtered = apply_kernel(pixels, kernel)
-    # Made before the file is opened: what cannot be written as such a picture leaves it as it was.
+    # What cannot be written as such a picture is a mistake, unlike a disk that is full.
     encoded = io.BytesIO()
     try:
         Image.fromarray(filtered).save(encoded, kind)
     except (OSError, ValueError) as error:
         raise UsageError(f"-o {arguments.output!r}: {error}; give another ending") from None
-    with open(arguments.output, "wb") as file:
+    with replacing(arguments.output) as file:
         file.write(encoded.getbuffer())
     print(f"Wrote {arguments.output}, {filtered.shape[1]} x {filtered.shape[0]} pixels")
     return 0

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import json
-import math
 import os
-import zipfile
-import zlib
 from typing import Any, NamedTuple
 
-import numpy as np
-
-# Settings and history have some kilobytes; what claims far more is no checkpoint of a run.
-_MOST_BYTES = 64 << 20
+from ..saving import npz
+from ..saving.checkpoint_file import text_of
 
 
 class Summary(NamedTuple):
@@ -38,29 +32,13 @@ def summary_of(path: str | os.PathLike[str]) -> Summary | None:
     try:
         if not os.path.isfile(path):
             return None
-        with zipfile.ZipFile(path) as archive:
-            if not _text(archive, "format").startswith("fastconv/"):
+        with npz.reading(os.fsdecode(path)):
+            parts = npz.read(path, only=("format", "config", "state"))
+            if not text_of(parts.get("format"), path).startswith("fastconv/"):
                 return None
-            config = json.loads(_text(archive, "config"))
-            state = json.loads(_text(archive, "state")) if "state.npy" in archive.NameToInfo else {}
-        settings = (config.get("metadata") or {}).get("training") or {}
-        return Summary(dict(settings), int(state.get("epoch", 0)))
-    # Whatever the reader of a damaged zip or text raises, it means one thing.
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError, TypeError,
-            AttributeError, KeyError, OSError, OverflowError, SyntaxError):  # fmt: skip
+            config = json.loads(text_of(parts.get("config"), path))
+            state = json.loads(text_of(parts["state"], path)) if "state" in parts else {}
+            settings = (config.get("metadata") or {}).get("training") or {}
+            return Summary(dict(settings), int(state.get("epoch", 0)))
+    except (npz.CheckpointError, OSError):
         return None
-
-
-def _text(archive: zipfile.ZipFile, name: str) -> str:
-    """Return the string in a member; raise ValueError unless it holds one of a sound size."""
-    info = archive.getinfo(f"{name}.npy")
-    if info.file_size > _MOST_BYTES:
-        raise ValueError(f"{name} is too large")
-    with archive.open(info) as member:
-        stream = io.BytesIO(member.read(_MOST_BYTES + 1))
-    np.lib.format.read_magic(stream)
-    shape, _, dtype = np.lib.format.read_array_header_1_0(stream)
-    data = stream.read()
-    if dtype.kind != "U" or math.prod(shape) != 1 or dtype.itemsize != len(data):
-        raise ValueError(f"{name} is no text")
-    return str(np.frombuffer(data, dtype)[0])

@@ -6,13 +6,14 @@ import argparse
 import contextlib
 import io
 import json
+import math
 import os
 import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .common import Failure, Parser, UsageError, add_threads, run, use_threads
+from .common import Failure, Parser, UsageError, add_threads, run, shown, use_threads
 from .train_settings import ARCHITECTURES, CHANGEABLE, FIXED, OPTIMIZERS, RULES
 
 if TYPE_CHECKING:
@@ -227,10 +228,17 @@ def _saved_model(arguments: argparse.Namespace) -> tuple[Any, dict[str, Any], An
                 f"--{option}: the run in {path} has {saved[name]!r}, not {value!r}; leave "
                 f"--{option} out, or start anew without --resume"
             )
+    done = model.epochs_done
+    if said.get("epochs", math.inf) <= done < saved["epochs"]:
+        # Nothing would be trained, and the state that holds these epochs would count as done with.
+        raise UsageError(
+            f"--epochs {said['epochs']}: the run in {path} has {done} of its {saved['epochs']} "
+            f"epochs behind it; give more than {done}, or leave --epochs out"
+        )
     settings = {**saved, **said}
     run_files.check_inside(settings, said, path)
     if path != arguments.resume:
-        print(f"Going on with {path}, after epoch {model.epochs_done}")
+        print(f"Going on with {path}, after epoch {done}")
         arguments.resume = path
     return model, settings, run_files.Resumed(path, saved)
 
@@ -267,7 +275,7 @@ def _train(
             settings["run"] = settings.get("run") or _run_name(settings)
             model.metadata["training"] = settings
             size = f"{model.count_params():,} parameters"
-            print(f"Training {settings['arch']}, {size}, on {data.folder}")
+            print(f"Training {settings['arch']}, {size}, on {shown(str(data.folder))}")
             before = model.epochs_done
             if before < settings["epochs"]:
                 images = train_data.n + validation_data.n
@@ -305,6 +313,8 @@ def _find_data(settings: dict[str, Any], progress: bool) -> DataSet:
     from ..datasets.opening import open_data_set
 
     wanted = settings["data"]
+    if wanted == "":
+        raise UsageError("--data is ''; it must be a folder, a zip or 'synthetic'")
     try:
         if wanted is None:
             wanted = settings["data"] = _usual_data()
@@ -316,7 +326,7 @@ def _find_data(settings: dict[str, Any], progress: bool) -> DataSet:
     except (FileNotFoundError, NotADirectoryError, PermissionError, ValueError) as error:
         raise UsageError(f"--data {wanted}: {error}" if wanted else f"data: {error}") from None
     settings["data"] = os.path.abspath(wanted)
-    print(f"Data: {data.folder}", flush=True)
+    print(f"Data: {shown(str(data.folder))}", flush=True)
     return data
 
 
@@ -353,7 +363,8 @@ def _iterators(data: DataSet, settings: dict[str, Any], progress: bool) -> tuple
     if said is not None:
         print(f"Data: {said}", flush=True)
     if data.left_out:
-        print(f"Data: left out, belonging to no part: {', '.join(data.left_out)}", flush=True)
+        left_out = shown(", ".join(data.left_out))
+        print(f"Data: left out, belonging to no part: {left_out}", flush=True)
     if data.doubt is not None:
         warnings.warn(data.doubt, stacklevel=2)
     return train_data, validation_data

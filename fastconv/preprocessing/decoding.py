@@ -10,6 +10,8 @@ import zlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from .._core.files import open_regular
+
 if TYPE_CHECKING:
     import os
 
@@ -43,8 +45,8 @@ def read_bytes(file: str | os.PathLike[str] | BinaryIO) -> bytes:
     that writes to it changes the picture.
 
     Raises:
-        OSError: the file cannot be read, or is larger than any picture that Pillow would open
-            (its limit of pixels, twice, at 8 bytes each).
+        OSError: the file cannot be read, is a pipe or a device, or is larger than any picture that
+            Pillow would open (its limit of pixels, twice, at 8 bytes each).
     """
     from PIL import Image
 
@@ -53,7 +55,7 @@ def read_bytes(file: str | os.PathLike[str] | BinaryIO) -> bytes:
     if hasattr(file, "read"):
         data = file.read()
     else:
-        with open(file, "rb") as opened:
+        with open_regular(file) as opened:
             data = opened.read(limit + 1 if limit >= 0 else -1)
     if 0 <= limit < len(data):
         raise OSError(f"more than {limit} bytes, which no picture of an accepted size has")

@@ -71,8 +71,9 @@ def load_img(
     be a changed picture that nobody can tell.
 
     Args:
-        path: the file, or an open binary file; its bytes are read first, and
-            what happens to the file later does not change the picture.
+        path: the file, or an open binary file, which alone may be a pipe; its
+            bytes are read first, and what happens to the file later does not
+            change the picture.
         color_mode: "rgb", "grayscale" or "rgba"; transparency is dropped for
             the first two.
         target_size: (height, width) in pixels; None keeps the picture's own.
@@ -156,11 +157,11 @@ def look_at(path: str) -> Look:
                 if file.read(2) == _JPEG_END:
                     file.seek(0)
                     with warnings_name(_name(path)):
-                        return Look(size=upright_size(_open(file, _name(path))))
+                        return Look(size=upright_size(_open(file)))
             file.seek(0)
             data = read_bytes(file)
         with whole_pictures, warnings_name(_name(path)):
-            image = _open(io.BytesIO(data), _name(path))
+            image = _open(io.BytesIO(data))
             check_png(data)
             image.load()
             bits = data[_PNG_DEPTH_AT] if image.format == "PNG" else None
@@ -246,26 +247,15 @@ def save_img(
         raise
 
 
-def _open(file: BinaryIO, name: str) -> Image:
-    """Open an image file; its pixels are decoded when they are first asked for."""
+def _open(file: BinaryIO) -> Image:
+    """Open an image file, within `warnings_name`; its pixels are decoded when first asked for."""
     from PIL import Image
 
     # Pillow does not load the readers that `formats` names; they must have been imported.
     for reader in _READERS:
         name_files_in_warnings(importlib.import_module(f"PIL.{reader}ImagePlugin"))
-    image = Image.open(file, formats=[reader.upper() for reader in _READERS])
-    width, height = image.size
-    limit = Image.MAX_IMAGE_PIXELS
-    if limit is not None and width * height > limit:
-        # Pillow has warned of the size without naming the file. This warning always comes from
-        # the same line, so that a file is named once however often it is opened.
-        warnings.warn(
-            f"{name} has {width} x {height} pixels, more than the {limit} above which Pillow "
-            "warns of a decompression bomb; it is read nevertheless",
-            Image.DecompressionBombWarning,
-            stacklevel=1,
-        )
-    return image
+    name_files_in_warnings(Image)
+    return Image.open(file, formats=[reader.upper() for reader in _READERS])
 
 
 def _load(path: str | os.PathLike[str] | BinaryIO, draft: int | None = None) -> Image:
@@ -277,7 +267,7 @@ def _load(path: str | os.PathLike[str] | BinaryIO, draft: int | None = None) -> 
     try:
         data = read_bytes(path)
         with whole_pictures, warnings_name(name):
-            image = _open(io.BytesIO(data), name)
+            image = _open(io.BytesIO(data))
             check_png(data)
             if draft is not None:
                 image.draft(None, (draft, draft))

@@ -98,6 +98,8 @@ def _found_in(directory: str, wrappings: int) -> DataSet:
 def _wrapped(directory: str, folders: Sequence[str]) -> str | None:
     """Return the sub-folder that looks like one around the data set, rather than like a class."""
     sets = [name for name in folders if _has_parts(os.path.join(directory, name))]
+    if len(sets) > 1:  # logs have parts of these names, too
+        sets = [name for name in sets if holds_images(directory, name)]
     if len(sets) > 1:
         raise ValueError(f"{directory!r} holds several data sets, {_list(sets)}; name one of them")
     if not sets and len(folders) == 1 and _is_collection(os.path.join(directory, folders[0])):

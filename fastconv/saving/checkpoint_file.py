@@ -55,7 +55,7 @@ class CheckpointFile:
 
     def _check_format(self) -> None:
         array = self.arrays.get("format")
-        found = self._text("format") if array is not None and array.ndim == 0 else ""
+        found = text_of(array, self.path) if array is not None and array.ndim == 0 else ""
         if not found.startswith("fastconv/"):
             raise CheckpointError(f"{self.path}: the file is not a fastconv checkpoint")
         if found != FORMAT:
@@ -64,20 +64,11 @@ class CheckpointFile:
                 f"({__version__}) reads {FORMAT}; update fastconv"
             )
 
-    def _text(self, name: str) -> str:
-        array = self.arrays.get(name)
-        if array is None or array.ndim or array.dtype.kind != "U":
-            raise ValueError("it is no text")
-        allowed = _TEXT_ALWAYS_ALLOWED + _TEXT_LARGEST_RATIO * os.path.getsize(self.path)
-        if array.nbytes > allowed:
-            raise ValueError(f"it has {array.nbytes:,} bytes; at most {allowed:,} are read")
-        return str(array)
-
     def _json(
         self, name: str, arrays: Mapping[str, np.ndarray], tags: tuple[str, ...]
     ) -> dict[str, Any]:
         with reading(self.path, f"the file is damaged; its part {name!r} cannot be read"):
-            return mapping(loads(self._text(name), arrays, tags), name)
+            return mapping(loads(text_of(self.arrays.get(name), self.path), arrays, tags), name)
 
     def _check_members(self, members: list[str]) -> None:
         """Compare the members with those the writer listed, and take them in its order."""
@@ -195,6 +186,16 @@ class CheckpointFile:
                 "(save_freq='epoch')"
             )
         return run
+
+
+def text_of(array: np.ndarray | None, path: str | os.PathLike) -> str:
+    """Return the text that a member of the file at `path` holds; raise ValueError for others."""
+    if array is None or array.ndim or array.dtype.kind != "U":
+        raise ValueError("it is no text")
+    allowed = _TEXT_ALWAYS_ALLOWED + _TEXT_LARGEST_RATIO * os.path.getsize(path)
+    if array.nbytes > allowed:
+        raise ValueError(f"it has {array.nbytes:,} bytes; at most {allowed:,} are read")
+    return str(array)
 
 
 def is_weight(saved: str, array: np.ndarray, name: str, shape: tuple[int, ...]) -> bool:

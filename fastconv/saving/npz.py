@@ -7,12 +7,12 @@ import math
 import os
 import re
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import BinaryIO, cast
 
 import numpy as np
 
-from .._core.files import replacing
+from .._core.files import open_regular, replacing
 from .._core.json_values import ARRAY_KINDS
 
 _ZIP_START = b"PK\x03\x04"
@@ -92,23 +92,24 @@ def _write_zip(file: BinaryIO, arrays: Mapping[str, np.ndarray]) -> None:
                 np.lib.format.write_array(member, array, allow_pickle=False)
 
 
-def read(path: str | os.PathLike) -> dict[str, np.ndarray]:
-    """Return all arrays of an archive by name, in the order they were written.
+def read(path: str | os.PathLike, only: Collection[str] | None = None) -> dict[str, np.ndarray]:
+    """Return the arrays of an archive by name, in the order they were written.
 
-    Every member's checksum is verified and nothing is unpickled. All sizes are
-    known before anything is inflated: 64 MB and 16 times the file's size bound
-    what the arrays take together.
+    With `only`, those of these names that are there. The checksums of what is
+    read are verified and nothing is unpickled. All sizes are known before
+    anything is inflated: 64 MB and 16 times the file's size bound what all
+    arrays take together.
 
     Raises FileNotFoundError, IsADirectoryError or PermissionError for a path
-    that cannot be opened, and CheckpointError for a file that is damaged, too
-    large when inflated, or no NumPy archive.
+    that cannot be opened, OSError for a pipe or a device, and CheckpointError
+    for a file that is damaged, too large when inflated, or no NumPy archive.
     """
     path = os.fsdecode(path)
     if not os.path.exists(path):
         raise FileNotFoundError(f"checkpoint {path!r} does not exist")
     if os.path.isdir(path):
         raise IsADirectoryError(f"checkpoint {path!r} is a folder; give a .npz file")
-    with open(path, "rb") as file, reading(path):
+    with open_regular(path) as file, reading(path):
         start = file.read(len(_ZIP_START))
         if start != _ZIP_START:
             what = "is empty" if not start else "is not a fastconv checkpoint (no NumPy archive)"
@@ -116,8 +117,11 @@ def read(path: str | os.PathLike) -> dict[str, np.ndarray]:
         with zipfile.ZipFile(file) as archive:
             members = archive.infolist()
             _check_members(members, os.fstat(file.fileno()).st_size)
+            named = {info.filename.removesuffix(_SUFFIX): info for info in members}
             return {
-                info.filename.removesuffix(_SUFFIX): _read_member(archive, info) for info in members
+                name: _read_member(archive, info)
+                for name, info in named.items()
+                if only is None or name in only
             }
 
 

@@ -7,6 +7,8 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from .._core.files import replacing
+
 
 def check_plot(path: str | os.PathLike[str]) -> None:
     """Raise ImportError without matplotlib, ValueError for an ending it does not write."""
@@ -20,7 +22,7 @@ def plot_history(history: Mapping[str, Sequence[float]], path: str | os.PathLike
     """Draw every metric of a `History.history` by epoch, training and validation together.
 
     Raises ValueError if the history is empty. A file that is there is replaced
-    once the picture is made.
+    once the picture is on the disk.
     """
     canvas_class = _figure_canvas()
     from matplotlib.figure import Figure
@@ -42,7 +44,7 @@ def plot_history(history: Mapping[str, Sequence[float]], path: str | os.PathLike
         os.makedirs(folder, exist_ok=True)
     picture = io.BytesIO()
     figure.savefig(picture, format=os.path.splitext(path)[1].removeprefix("."))
-    with open(path, "wb") as file:
+    with replacing(path) as file:
         file.write(picture.getbuffer())
 
 

@@ -156,3 +156,13 @@ def test_errors_name_the_file_and_not_the_one_beside_it(tmp_path, monkeypatch):
     with pytest.raises(IsADirectoryError, match="it is a folder"):
         archive.write(tmp_path, ARRAYS)
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs a pipe with a name")
+def test_what_is_no_file_is_not_replaced_by_one(tmp_path):
+    """Renamed over, a device would be lost to all programs."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "m.npz").symlink_to("pipe")
+    with pytest.raises(OSError, match="it is a device or a pipe"):
+        archive.write(tmp_path / "m.npz", ARRAYS)
+    assert (tmp_path / "pipe").is_fifo()

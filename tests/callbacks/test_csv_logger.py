@@ -146,3 +146,9 @@ def test_what_cannot_be_written_is_found_before_training(tmp_path):
 def test_a_device_takes_the_rows_and_stays_one():
     fit(os.devnull)
     assert stat.S_ISCHR(os.stat(os.devnull).st_mode)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is full")
+def test_a_full_disk_is_told_with_the_files_name():
+    with pytest.raises(OSError, match=r"No space left on device: '/dev/full'"):
+        fit("/dev/full")

@@ -15,7 +15,7 @@ from image_folders import write_folder, write_image
 from PIL import Image, ImageEnhance
 
 from fastconv.check import main
-from fastconv.cli.main import main as cli
+from fastconv.cli import main as cli
 from fastconv.preprocessing.duplicates import SIDE, find_duplicates, fingerprint
 from fastconv.preprocessing.inspection import inspect
 
@@ -215,3 +215,14 @@ def test_groups_join_what_is_connected():
     groups = find_duplicates(digests, prints, near_bits=-1)
     assert [(group.members, group.exact) for group in groups] == [((0, 2), True)]
     assert find_duplicates([], []) == []
+
+
+def test_control_characters_of_names_are_escaped(data, capsys):
+    """A terminal would obey them."""
+    (data / "train" / "cat" / "\x1b[31mbad\n.jpg").write_bytes(b"")
+    for part in ("train", "validation"):
+        (data / part / "dog").rename(data / part / "d\x1b[2Jog")
+    assert main([str(data)]) == 1
+    output = capsys.readouterr().out
+    assert "\x1b" not in output and "bad\n" not in output
+    assert "\\x1b[31mbad\\n.jpg" in output and "1  d\\x1b[2Jog  4" in output

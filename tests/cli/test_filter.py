@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -54,3 +56,16 @@ def test_a_picture_that_cannot_be_written_leaves_the_file_as_it_was(here, capsys
     assert filter.main(["in.png", "--kernel", "blur", "-o", "out.png"]) == 2
     assert "encoder error" in capsys.readouterr().err
     assert (here / "out.png").read_bytes() == b"before"
+
+
+def test_a_full_disk_leaves_the_picture_that_was_there(here, capsys, monkeypatch):
+    def full(handle):
+        raise OSError(28, "No space left on device")
+
+    Image.fromarray(np.eye(6, dtype=np.uint8)).save("in.png")
+    (here / "out.png").write_bytes(b"as it was")
+    monkeypatch.setattr(os, "fsync", full)
+    assert filter.main(["in.png", "--kernel", "blur", "-o", "out.png"]) == 1
+    assert "No space left on device: " in capsys.readouterr().err
+    assert (here / "out.png").read_bytes() == b"as it was"
+    assert sorted(os.listdir(here)) == ["in.png", "out.png"]

@@ -245,3 +245,14 @@ def test_signals_that_are_ignored_stay_so_and_other_threads_take_none():
     thread.start()
     thread.join()
     assert seen == [signal.getsignal(signal.SIGTERM)]
+
+
+def test_fewer_epochs_than_a_stopped_run_has_done_are_refused_and_its_state_stays(
+    stopped, here, capsys
+):
+    """Nothing would be trained, and a run with nothing left to do has its last state removed."""
+    epochs = str(stopped - 1)
+    assert train.main(["--resume", "out/m.last.npz", "--epochs", epochs]) == 2
+    err = capsys.readouterr().err
+    assert f"has {stopped} of its 100000 epochs behind it; give more than {stopped}" in err
+    assert _epochs(here / "out/m.last.npz") == stopped

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import warnings
 
 import numpy as np
@@ -155,6 +156,15 @@ def test_special_files_are_found_out(tmp_path):
     (tmp_path / "loop.jpg").symlink_to(tmp_path / "loop.jpg")
     for name in ("folder.jpg", "dangling.jpg", "loop.jpg"):
         assert find_fault(str(tmp_path / name)) is not None
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs a pipe with a name")
+def test_a_pipe_and_a_device_are_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.jpg")
+    (tmp_path / "endless.jpg").symlink_to("/dev/zero")
+    for name in ("pipe.jpg", "endless.jpg"):
+        with pytest.raises(OSError, match=f"{name}' cannot be read as an image: not a regular"):
+            load_img(tmp_path / name)
 
 
 def test_a_decompression_bomb_is_refused(tmp_path):

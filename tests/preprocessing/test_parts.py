@@ -110,6 +110,14 @@ def test_folders_with_images_beside_a_data_set_are_left_out_and_told(tmp_path):
         find_data_set(tmp_path)
 
 
+def test_logs_with_parts_of_these_names_are_no_data_set(tmp_path):
+    layout(tmp_path, "set/train/a/1.jpg", "set/validation/a/1.jpg")
+    for part in ("train", "validation"):
+        (tmp_path / "logs" / part).mkdir(parents=True)
+        (tmp_path / "logs" / part / "events.out.tfevents.1").touch()
+    assert find_data_set(tmp_path).folder == str(tmp_path / "set")
+
+
 def test_one_class_is_not_looked_through(tmp_path):
     assert find_data_set(layout(tmp_path, "all/1.jpg")).folder == str(tmp_path)
 

@@ -139,3 +139,10 @@ def test_a_member_that_announces_more_than_it_has(tmp_path):
 def test_a_missing_folder_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"there is no folder '.*none'; make it"):
         archive.write(tmp_path / "none" / "a.npz", ARRAYS)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs a pipe with a name")
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "m.npz")
+    with pytest.raises(OSError, match=r"not a regular file: .*m\.npz"):
+        archive.read(tmp_path / "m.npz")
