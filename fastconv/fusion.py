@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from . import activations, runtime
+from ._memory import contiguous
 from .geometry import pool2d_window
 from .layers import (
     Activation,
@@ -60,6 +61,7 @@ class FusedConvPool:
 
     def call(self, x: np.ndarray, training: bool = False) -> np.ndarray:
         """Return the pooled output in the pooling layer's own buffer."""
+        x = contiguous(x, np.float32)
         convolution, pooling = self._convolution, self._pooling
         plan = convolution.plan(("fused", x.shape), lambda: self._make_plan(x.shape))
         out = pooling.buffer("output", plan.output_shape)
