@@ -78,15 +78,16 @@ def test(level: str, options: list[str]) -> int:
     paths = [folder_of(level) / "lib", ROOT / "tests"]
     settings = {
         "LD_PRELOAD": " ".join(libraries),
-        "ASAN_OPTIONS": "detect_leaks=0",
-        "UBSAN_OPTIONS": "print_stacktrace=1",
+        # An abort is what pytest shows the test's own stack of.
+        "ASAN_OPTIONS": "detect_leaks=0:abort_on_error=1",
+        "UBSAN_OPTIONS": "print_stacktrace=1:abort_on_error=1",
         "PYTHONPATH": os.pathsep.join(map(str, paths)),
         "FASTCONV_SIMD": level,
     }
     command = [sys.executable, "-m", "pytest", "-p", "sanitize", "-p", "no:cacheprovider"]
-    return subprocess.call(
-        [*command, "--benchmark-skip", *options], cwd=ROOT, env={**os.environ, **settings}
-    )
+    # What is printed by C would be lost with the process if pytest held it back.
+    command += ["--capture=sys", "--benchmark-skip", *options]
+    return subprocess.call(command, cwd=ROOT, env={**os.environ, **settings})
 
 
 def pytest_configure() -> None:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from oracle import TOLERANCE, conv_cases, run_direct
 
+from fastconv._core.memory import contiguous
 from fastconv.ops import reference
 from fastconv.ops.plans import Conv2DPlan, direct
 from fastconv.ops.plans.batch_tiles import BatchTilesPlan
@@ -38,8 +39,8 @@ def test_agrees_with_the_reference(case, monkeypatch):
     memory = np.full(np.prod(shape) + 256, np.nan, case.dtype)
     x = memory[128:-128].reshape(shape)
     x[...] = case.random(shape)
-    dy = np.ascontiguousarray(case.random(plan.output_shape, 1))
-    kernel = np.ascontiguousarray(case.random(case.window, 2))
+    dy = contiguous(case.random(plan.output_shape, 1))
+    kernel = contiguous(case.random(case.window, 2))
     y, dx = both_ways(plan, x, dy, kernel)
     expected = reference.conv2d(x, kernel, **case.options)
     expected_dx, *_ = reference.conv2d_backward(dy, x, kernel, **case.options)

@@ -9,6 +9,7 @@ from oracle import TOLERANCE, conv_cases
 
 from fastconv._core import runtime
 from fastconv._core.geometry import conv2d_window
+from fastconv._core.memory import contiguous
 from fastconv.ops import reference
 from fastconv.ops.plans import Conv2DPlan, kernel_gradient
 from fastconv.ops.plans.kernel_gradient import KernelGradientPlan
@@ -38,7 +39,7 @@ def test_agrees_with_the_reference(kind, packed, case, monkeypatch):
     memory = np.full(np.prod(case.x) + 256, np.nan, case.dtype)
     x = memory[128:-128].reshape(case.x)
     x[...] = case.random(case.x)
-    dy = np.ascontiguousarray(case.random(shape, 1))
+    dy = contiguous(case.random(shape, 1))
     kernel = case.random(case.window, 2)
     _, expected, bias = reference.conv2d_backward(dy, x, kernel, **case.options)
     for _ in range(2):

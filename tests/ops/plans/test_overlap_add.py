@@ -8,6 +8,7 @@ from hypothesis import assume, given, settings
 from oracle import TOLERANCE, conv_cases
 
 from fastconv._core.geometry import conv2d_window
+from fastconv._core.memory import contiguous
 from fastconv.ops import reference
 from fastconv.ops.plans import Conv2DPlan
 from fastconv.ops.plans.overlap_add import OverlapAddPlan
@@ -38,7 +39,7 @@ def test_agrees_with_the_reference(case):
     dy, _ = surrounded(shape, case.dtype)
     dx, around = surrounded(case.x, case.dtype)
     dy[...] = case.random(shape, 1)
-    x, kernel = case.random(case.x), np.ascontiguousarray(case.random(case.window, 2))
+    x, kernel = case.random(case.x), contiguous(case.random(case.window, 2))
     expected = reference.conv2d_backward(dy, x, kernel, **case.options)[0]
     plan = OverlapAddPlan(*arguments)
     for _ in range(2):
