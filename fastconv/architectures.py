@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import Any
 
 from . import optimizers
+from ._core.registry import unknown
 from .callbacks import Callback, EarlyStopping, ModelCheckpoint
 from .layers import Conv2D, Dense, Dropout, Flatten, Layer, MaxPooling2D
 from .models import Sequential
@@ -160,7 +161,5 @@ ARCHITECTURES: Mapping[str, Architecture] = MappingProxyType(
 def get(name: str) -> Architecture:
     """Return the architecture of that name, or raise ValueError."""
     if name not in ARCHITECTURES:
-        raise ValueError(
-            f"architectures: {name!r} is unknown; there are {', '.join(ARCHITECTURES)}"
-        )
+        raise unknown("architecture", name, ARCHITECTURES, "architectures")
     return ARCHITECTURES[name]

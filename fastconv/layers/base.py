@@ -27,9 +27,9 @@ import numpy as np
 from .. import initializers
 from .._core.json_values import Configured
 from .._core.memory import contiguous
+from .._core.naming import automatic_name
 from .._core.options import Strict, truth
 from .._core.validation import channels_last, number_array
-from ..utils import automatic_name
 from .arguments import (
     Shape,
     check_call_takes_training,
@@ -196,11 +196,6 @@ class Layer(Strict, Configured):
         if self._given_shape is not None:
             config["input_shape"] = list(self._given_shape)
         return config
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Layer:
-        """Make a layer from what `get_config` returned."""
-        return cls(**config)
 
     def get_state(self) -> dict[str, Any]:
         """Return what the layer remembers besides its weights; it fits JSON."""

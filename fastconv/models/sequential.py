@@ -13,7 +13,9 @@ import numpy as np
 from .. import layers as layer_classes
 from .._core.json_values import free_name
 from .._core.memory import contiguous
+from .._core.naming import automatic_name
 from .._core.options import truth
+from .._core.registry import class_name, custom_object_scope
 from .._core.validation import number_array
 from ..layers.arguments import lost_arguments
 from ..layers.base import Layer
@@ -21,7 +23,6 @@ from ..layers.input_layer import InputLayer
 from ..layers.parameter import Parameter
 from ..saving import checkpoint
 from ..training.trainer import Trainer
-from ..utils import automatic_name, class_name, custom_object_scope
 from .summary import summary_lines
 
 __all__ = ["Sequential"]
@@ -355,7 +356,7 @@ class Sequential(Trainer):
     @property
     def saved_as(self) -> str:
         """The name by which files tell the model's class."""
-        return class_name(self, {"Sequential": Sequential})
+        return class_name(self, Sequential if type(self).__name__ == "Sequential" else None)
 
     def check_saving(self) -> None:
         """Raise what `save` would raise because of what the model is, such as a missing method."""

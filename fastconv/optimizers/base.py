@@ -107,11 +107,6 @@ class Optimizer(Strict, Configured):
 
     # What users and models call.
 
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Optimizer:
-        """Make an optimizer from what `get_config` returned."""
-        return cls(**config)
-
     @property
     def learning_rate(self) -> float:
         """The rate of the next step; it can be set unless it comes from a schedule."""

@@ -9,8 +9,8 @@ from itertools import pairwise
 from typing import Any
 
 from .._core.json_values import Configured
+from .._core.registry import Registry
 from .._core.validation import real_number
-from ..utils import class_name, custom_object
 
 
 class LearningRateSchedule(Configured):
@@ -26,14 +26,9 @@ class LearningRateSchedule(Configured):
             f"{type(self).__name__} must define get_config() to be saved with its optimizer"
         )
 
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> LearningRateSchedule:
-        """Make a schedule from what `get_config` returned."""
-        return cls(**config)
-
     def serialize(self) -> dict[str, Any]:
         """Return {"class_name", "config"}, which `get` turns into the same schedule again."""
-        return {"class_name": class_name(self, _CLASSES), "config": self.get_config()}
+        return _registry.serialize(self)
 
 
 class ExponentialDecay(LearningRateSchedule):
@@ -156,17 +151,11 @@ class PiecewiseConstantDecay(LearningRateSchedule):
 
 
 def get(identifier: Any) -> LearningRateSchedule:
-    """Return a schedule from what `serialize` returned, or itself."""
-    if isinstance(identifier, LearningRateSchedule):
-        return identifier
-    name = identifier.get("class_name") if isinstance(identifier, dict) else None
-    found = (custom_object(name) or _CLASSES.get(name)) if isinstance(name, str) else None
-    if found is None:
-        raise ValueError(
-            f"schedules: {identifier!r} is no learning-rate schedule; known are "
-            f"{', '.join(_CLASSES)}"
-        )
-    return found.from_config(identifier.get("config") or {})
+    """Return a schedule from what `serialize` returned, or itself.
+
+    Raises ValueError for an unknown name and TypeError for anything else.
+    """
+    return _registry.get(identifier)
 
 
 def _positive(value: Any, argument: str, owner: str) -> float:
@@ -176,4 +165,8 @@ def _positive(value: Any, argument: str, owner: str) -> float:
     return value
 
 
-_CLASSES = {cls.__name__: cls for cls in (ExponentialDecay, CosineDecay, PiecewiseConstantDecay)}
+_registry: Registry[LearningRateSchedule] = Registry(
+    LearningRateSchedule,
+    {cls.__name__: cls for cls in (ExponentialDecay, CosineDecay, PiecewiseConstantDecay)},
+    words=("schedules", "learning-rate schedule", "a LearningRateSchedule"),
+)

@@ -192,7 +192,7 @@ class TestMistakes:
             schedules.PiecewiseConstantDecay([2, 1], [1, 2, 3])
         with pytest.raises(ValueError, match="decay_steps is 0"):
             schedules.CosineDecay(0.1, 0)
-        with pytest.raises(ValueError, match="no learning-rate schedule"):
+        with pytest.raises(ValueError, match="unknown learning-rate schedule 'StepDecay'"):
             schedules.get({"class_name": "StepDecay"})
 
     def test_other_parameters(self):
