@@ -12,6 +12,7 @@ import numpy as np
 
 from ._core.json_values import Configured
 from ._core.registry import Registry
+from ._core.validation import at_least_zero, optional
 from .ops import elementwise
 
 
@@ -93,16 +94,9 @@ class Relu(Activation):
         negative_slope: float = 0.0,
         threshold: float = 0.0,
     ) -> None:
-        for argument, value in {
-            "max_value": max_value,
-            "negative_slope": negative_slope,
-            "threshold": threshold,
-        }.items():
-            if value is not None and not value >= 0:
-                raise ValueError(f"relu: {argument} is {value!r}; it must be at least 0")
-        self.max_value = None if max_value is None else float(max_value)
-        self.negative_slope = float(negative_slope)
-        self.threshold = float(threshold)
+        self.max_value = optional(at_least_zero)(max_value, "max_value", "relu")
+        self.negative_slope = at_least_zero(negative_slope, "negative_slope", "relu")
+        self.threshold = at_least_zero(threshold, "threshold", "relu")
 
     @property
     def plain(self) -> bool:
@@ -152,11 +146,7 @@ class LeakyRelu(Activation):
     _numbers = ("negative_slope",)
 
     def __init__(self, negative_slope: float = 0.2) -> None:
-        if not negative_slope >= 0:
-            raise ValueError(
-                f"leaky_relu: negative_slope is {negative_slope!r}; it must be at least 0"
-            )
-        self.negative_slope = float(negative_slope)
+        self.negative_slope = at_least_zero(negative_slope, "negative_slope", "leaky_relu")
 
     def forward(self, z, out):
         if out is not z:

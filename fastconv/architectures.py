@@ -17,6 +17,7 @@ from typing import Any
 
 from . import optimizers
 from ._core.registry import unknown
+from ._core.validation import wrong_value
 from .callbacks import Callback, EarlyStopping, ModelCheckpoint
 from .layers import Conv2D, Dense, Dropout, Flatten, Layer, MaxPooling2D
 from .models import Sequential
@@ -95,7 +96,7 @@ class Architecture:
         self, input_shape: tuple[int, int, int] = (100, 100, 3), classes: int = 2
     ) -> Sequential:
         if classes < 2:
-            raise ValueError(f"{self.name}: classes is {classes!r}; it must be at least 2")
+            raise wrong_value(classes, "classes", self.name, "at least 2")
         return Sequential([*self.layers(input_shape), _head(classes)], name=self.name)
 
 

@@ -14,7 +14,7 @@ from ._core import random
 from ._core.json_values import Configured
 from ._core.naming import snake_case
 from ._core.registry import Registry
-from ._core.validation import real_number
+from ._core.validation import finite
 
 #: Where the weights of a model that is being rebuilt come from: (name, shape) to the array.
 Source = Callable[[str, tuple[int, ...]], np.ndarray]
@@ -78,8 +78,8 @@ class RandomNormal(_Random):
 
     def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: int | None = None) -> None:
         super().__init__(seed)
-        self.mean = real_number(mean, "mean", "RandomNormal")
-        self.stddev = real_number(stddev, "stddev", "RandomNormal")
+        self.mean = finite(mean, "mean", "RandomNormal")
+        self.stddev = finite(stddev, "stddev", "RandomNormal")
 
     def __call__(self, shape):
         values = random.generator(self.seed).standard_normal(shape, np.float32)
@@ -96,8 +96,8 @@ class RandomUniform(_Random):
         self, minval: float = -0.05, maxval: float = 0.05, seed: int | None = None
     ) -> None:
         super().__init__(seed)
-        self.minval = real_number(minval, "minval", "RandomUniform")
-        self.maxval = real_number(maxval, "maxval", "RandomUniform")
+        self.minval = finite(minval, "minval", "RandomUniform")
+        self.maxval = finite(maxval, "maxval", "RandomUniform")
 
     def __call__(self, shape):
         return _uniform(random.generator(self.seed), self.minval, self.maxval, shape)

@@ -11,7 +11,7 @@ from ._core.json_values import Configured
 from ._core.naming import describe, snake_case
 from ._core.options import Once, Option
 from ._core.registry import Registry
-from ._core.validation import positive_integer, real_number
+from ._core.validation import finite, integer, wrong_value
 from .losses.base import broadcast_weights, match_rank
 
 # Words, which single spaces or marks may join: "val accuracy", "top-5", "f1@0.5", "head/loss".
@@ -105,7 +105,7 @@ class BinaryAccuracy(MeanMetric):
     """The share of predictions on the target's side of `threshold`; exactly on it counts as 0."""
 
     larger_is_better = True
-    threshold = Option(real_number)
+    threshold = Option(finite)
 
     def __init__(self, name: str | None = None, threshold: float = 0.5) -> None:
         super().__init__(name)
@@ -172,6 +172,13 @@ class _Accuracy(Metric):
         self._metric = None
 
 
+def _thresholds(value: Any, argument: str, owner: str) -> int:
+    if not 2 <= integer(value, argument, owner) <= _MOST_THRESHOLDS:
+        condition = f"at least 2 and at most {_MOST_THRESHOLDS}"
+        raise wrong_value(value, argument, owner, condition)
+    return int(value)
+
+
 class AUC(Metric):
     """Area under the ROC curve, from counts at `num_thresholds` evenly spaced thresholds.
 
@@ -179,16 +186,11 @@ class AUC(Metric):
     """
 
     larger_is_better = True
-    num_thresholds = Once()
+    num_thresholds = Once(_thresholds)
 
     def __init__(self, num_thresholds: int = 200, name: str | None = None) -> None:
         super().__init__(name)
-        self.num_thresholds = positive_integer(num_thresholds, "num_thresholds", self.name)
-        if not 2 <= self.num_thresholds <= _MOST_THRESHOLDS:
-            raise ValueError(
-                f"{self.name}: num_thresholds is {num_thresholds!r}; it must be at least 2 and at "
-                f"most {_MOST_THRESHOLDS}"
-            )
+        self.num_thresholds = num_thresholds
         self.reset()
 
     def update(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:

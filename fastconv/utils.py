@@ -9,6 +9,7 @@ import numpy as np
 from ._core import random
 from ._core.naming import automatic_names
 from ._core.registry import custom_object_scope
+from ._core.validation import integer, wrong_value
 
 __all__ = ["clear_session", "custom_object_scope", "set_random_seed"]
 
@@ -26,13 +27,12 @@ def set_random_seed(seed: int) -> None:
 
     Raises TypeError or ValueError unless `seed` is an int in [0, 2**32).
     """
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)):
-        raise TypeError(f"set_random_seed: seed is {seed!r}; give a whole number")
-    if not 0 <= seed < 2**32:
-        raise ValueError(f"set_random_seed: seed is {seed}; it must be in [0, 2**32)")
-    random.seed(int(seed))
-    np.random.seed(int(seed))
-    python_random.seed(int(seed))
+    number = integer(seed, "seed", "set_random_seed")
+    if not 0 <= number < 2**32:
+        raise wrong_value(seed, "seed", "set_random_seed", "in [0, 2**32)")
+    random.seed(number)
+    np.random.seed(number)
+    python_random.seed(number)
 
 
 def clear_session() -> None:

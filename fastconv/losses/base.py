@@ -123,7 +123,7 @@ def broadcast_weights(sample_weight: Any, shape: tuple[int, ...], owner: str) ->
     except ValueError:
         accepted = " or ".join(map(str, dict.fromkeys((shape[:1], shape))))
         raise ValueError(
-            f"{owner}: sample_weight has shape {weights.shape}; {accepted} is expected"
+            f"{owner}: sample_weight has shape {weights.shape}; it must be {accepted}"
         ) from None
 
 
@@ -131,4 +131,4 @@ def check_finite(values: np.ndarray, what: str, owner: str) -> None:
     """Refuse float64 values that would make the loss, and then every weight, NaN."""
     low, high = kernels.extremes(values) if values.size else (0.0, 0.0)
     if not (math.isfinite(low) and math.isfinite(high)):
-        raise ValueError(f"{owner}: {what} from {low:g} to {high:g}; finite numbers are needed")
+        raise ValueError(f"{owner}: {what} from {low:g} to {high:g}; they must be finite")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from .._core.options import Option, truth
-from .._core.validation import share, zero
+from .._core.options import Option
+from .._core.validation import fraction, truth, wrong_value
 from ..ops import losses as kernels
 from .base import Loss, broadcast_weights, check_finite
 
@@ -17,7 +19,7 @@ class _CrossEntropy(Loss):
     """A cross-entropy, of probabilities or (`from_logits`) of logits."""
 
     from_logits = Option(truth)
-    label_smoothing = Option(share)
+    label_smoothing = Option(fraction)
     _activation: str | None = None
 
     @property
@@ -133,10 +135,17 @@ class CategoricalCrossentropy(_CrossEntropy):
         return losses, (along - pull) / total
 
 
+def _no_smoothing(value: Any, argument: str, owner: str) -> float:
+    if value != 0:
+        remedy = "smooth one-hot targets, with 'categorical_crossentropy'"
+        raise wrong_value(value, argument, owner, "0", remedy)
+    return 0.0
+
+
 class SparseCategoricalCrossentropy(CategoricalCrossentropy):
     """`CategoricalCrossentropy` of class numbers from 0, (batch,) or (batch, 1)."""
 
-    label_smoothing = Option(zero)  # one-hot targets are smoothed
+    label_smoothing = Option(_no_smoothing)
 
     def __init__(self, from_logits: bool = False, *, name: str | None = None) -> None:
         super().__init__(from_logits, name=name)

@@ -94,12 +94,12 @@ class Sequential(Trainer):
         if layer.name in names:
             if any(other is layer for other in self._layers):
                 raise ValueError(
-                    f"{self.owner}: {layer.label} cannot be added; it is in the model already, and "
+                    f"{self.owner}: {layer.owner} cannot be added; it is in the model already, and "
                     "a Sequential goes through a layer once; add another, copy.deepcopy(layer) "
                     "with a name of its own, if it need not share the weights"
                 )
             raise ValueError(
-                f"{self.owner}: {layer.label} cannot be added; another layer has that name: "
+                f"{self.owner}: {layer.owner} cannot be added; another layer has that name: "
                 "names must differ, give name=..."
             )
         with self._group.held():  # passes hold it, too
@@ -112,7 +112,7 @@ class Sequential(Trainer):
 
     def _add_input(self, layer: InputLayer) -> None:
         if self._layers or self._input_layer is not None:
-            raise ValueError(f"{self.owner}: {layer.label} must be the first layer")
+            raise ValueError(f"{self.owner}: {layer.owner} must be the first layer")
         self._input_layer = layer
         self._shape = tuple(layer.output_shape)
 
@@ -291,7 +291,7 @@ class Sequential(Trainer):
             if name != layer.name:
                 saved["config"]["name"] = name
                 warnings.warn(
-                    f"{self.owner}: {layer.label} is saved as {name!r}, since names must differ "
+                    f"{self.owner}: {layer.owner} is saved as {name!r}, since names must differ "
                     "and have no '/'; set layer.name",
                     stacklevel=2,
                 )

@@ -50,7 +50,7 @@ def test_keras_spellings_mean_the_same(get, spellings):
 
 
 def test_a_layer_has_one_spelling():
-    with pytest.raises(ValueError, match="unknown layer 'dense'; .*mean 'Dense'"):
+    with pytest.raises(ValueError, match=r"unknown layer 'dense'; .*mean 'Dense'"):
         layers.get("dense")
 
 
@@ -66,7 +66,7 @@ def test_own_classes_come_first_and_are_of_the_kind():
 
     with custom_object_scope({"Adam": Adam, "mse": Adam}):
         assert type(optimizers.get("Adam")) is Adam
-        with pytest.raises(TypeError, match="'mse' stands for .*, which is no Loss class"):
+        with pytest.raises(TypeError, match=r"'mse' stands for .*, which is no Loss class"):
             losses.get("mse")
     assert type(optimizers.get("Adam")) is optimizers.Adam
     assert optimizers.serialize(Adam())["class_name"] == "Custom>Adam"
