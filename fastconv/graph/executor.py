@@ -189,7 +189,7 @@ def _plain_array(array: Any, layer: Any, method: str) -> np.ndarray:
             found = f"an array of {array.dtype}"
         owed = "" if method.startswith("call") else _OWED
         raise TypeError(
-            f"{layer.label}: {method} returned {found}; return an array of numbers, (batch, ...)"
+            f"{layer.owner}: {method} returned {found}; return an array of numbers, (batch, ...)"
             f"{owed}"
         )
     return contiguous(array, np.float32)
