@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from ._core.json_values import Configured
+from ._core.registry import Registry
+from ._core.validation import at_least_zero, optional
 from .ops import elementwise
-from .utils import class_name, custom_object, snake_case
 
 
 class Activation(Configured):
@@ -38,7 +39,7 @@ class Activation(Configured):
 
     def __reduce_ex__(self, protocol: int) -> Any:
         """Copy to the one of that name, which layers know by sight."""
-        if _NAMES.get(self.name) is self:
+        if _registry.known.get(self.name) is self:
             return get, (self.name,)
         return super().__reduce_ex__(protocol)
 
@@ -60,10 +61,6 @@ class Activation(Configured):
         """Return the activation of `x` as a new float32 array."""
         z = np.array(x, np.float32, order="C")
         return self.forward(z, z)
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make this activation again."""
-        return {}
 
     def __repr__(self) -> str:
         arguments = ", ".join(f"{key}={value!r}" for key, value in self.get_config().items())
@@ -97,16 +94,9 @@ class Relu(Activation):
         negative_slope: float = 0.0,
         threshold: float = 0.0,
     ) -> None:
-        for argument, value in {
-            "max_value": max_value,
-            "negative_slope": negative_slope,
-            "threshold": threshold,
-        }.items():
-            if value is not None and not value >= 0:
-                raise ValueError(f"relu: {argument} is {value!r}; it must be at least 0")
-        self.max_value = None if max_value is None else float(max_value)
-        self.negative_slope = float(negative_slope)
-        self.threshold = float(threshold)
+        self.max_value = optional(at_least_zero)(max_value, "max_value", "relu")
+        self.negative_slope = at_least_zero(negative_slope, "negative_slope", "relu")
+        self.threshold = at_least_zero(threshold, "threshold", "relu")
 
     @property
     def plain(self) -> bool:
@@ -156,11 +146,7 @@ class LeakyRelu(Activation):
     _numbers = ("negative_slope",)
 
     def __init__(self, negative_slope: float = 0.2) -> None:
-        if not negative_slope >= 0:
-            raise ValueError(
-                f"leaky_relu: negative_slope is {negative_slope!r}; it must be at least 0"
-            )
-        self.negative_slope = float(negative_slope)
+        self.negative_slope = at_least_zero(negative_slope, "negative_slope", "leaky_relu")
 
     def forward(self, z, out):
         if out is not z:
@@ -228,35 +214,20 @@ sigmoid = Sigmoid()
 tanh = Tanh()
 softmax = Softmax()
 
-_NAMES = {a.name: a for a in (linear, relu, sigmoid, tanh, softmax, leaky_relu)}
+_registry = Registry(
+    Activation,
+    {a.name: a for a in (linear, relu, sigmoid, tanh, softmax, leaky_relu)},
+    words=("activations", "activation", "an Activation"),
+)
 
 
 def get(identifier: Any, *, owner: str = "activations") -> Activation:
-    """Return the activation of a name, a config, None (linear) or itself.
+    """Return the activation of a name, a class, a config, None (linear) or itself.
 
     Raises ValueError for an unknown name and TypeError for anything else,
     naming `owner`.
     """
-    if identifier is None:
-        return linear
-    if isinstance(identifier, Activation):
-        return identifier
-    config = {}
-    name = identifier
-    if isinstance(identifier, dict):
-        name, config = identifier.get("class_name"), identifier.get("config") or {}
-    if not isinstance(name, str):
-        raise TypeError(
-            f"{owner}: {identifier!r} is no activation; give a name ({', '.join(_NAMES)}) or an "
-            "Activation"
-        )
-    own = custom_object(name)
-    if own is not None:
-        return own(**config) if isinstance(own, type) else own
-    found = _NAMES.get(name) or _NAMES.get(snake_case(name))
-    if found is None:
-        raise ValueError(f"{owner}: unknown activation {name!r}; known are {', '.join(_NAMES)}")
-    return type(found)(**config) if config else found
+    return linear if identifier is None else _registry.get(identifier, owner)
 
 
 def is_relu(activation: Activation) -> bool:
@@ -266,9 +237,7 @@ def is_relu(activation: Activation) -> bool:
 
 def serialize(activation: Activation) -> str | dict[str, Any]:
     """Return what `get` turns into the same activation again: a name where that is enough."""
-    config = activation.get_config()
-    known = _NAMES.get(activation.name)
-    if type(known) is type(activation) and config == known.get_config():
+    known = _registry.known.get(activation.name)
+    if type(known) is type(activation) and known.get_config() == activation.get_config():
         return activation.name
-    classes = {type(one).__name__: type(one) for one in _NAMES.values()}
-    return {"class_name": class_name(activation, classes), "config": config}
+    return _registry.serialize(activation)

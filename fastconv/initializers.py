@@ -12,8 +12,9 @@ import numpy as np
 
 from ._core import random
 from ._core.json_values import Configured
-from ._core.validation import real_number
-from .utils import class_name, custom_object, snake_case
+from ._core.naming import snake_case
+from ._core.registry import Registry
+from ._core.validation import finite
 
 #: Where the weights of a model that is being rebuilt come from: (name, shape) to the array.
 Source = Callable[[str, tuple[int, ...]], np.ndarray]
@@ -27,10 +28,6 @@ class Initializer(Configured):
     def __call__(self, shape: tuple[int, ...]) -> np.ndarray:
         """Return the initial value of a weight of `shape`."""
         raise NotImplementedError(f"{type(self).__name__} does not define __call__")
-
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make this initializer again."""
-        return {}
 
 
 class Zeros(Initializer):
@@ -81,8 +78,8 @@ class RandomNormal(_Random):
 
     def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: int | None = None) -> None:
         super().__init__(seed)
-        self.mean = real_number(mean, "mean", "RandomNormal")
-        self.stddev = real_number(stddev, "stddev", "RandomNormal")
+        self.mean = finite(mean, "mean", "RandomNormal")
+        self.stddev = finite(stddev, "stddev", "RandomNormal")
 
     def __call__(self, shape):
         values = random.generator(self.seed).standard_normal(shape, np.float32)
@@ -99,8 +96,8 @@ class RandomUniform(_Random):
         self, minval: float = -0.05, maxval: float = 0.05, seed: int | None = None
     ) -> None:
         super().__init__(seed)
-        self.minval = real_number(minval, "minval", "RandomUniform")
-        self.maxval = real_number(maxval, "maxval", "RandomUniform")
+        self.minval = finite(minval, "minval", "RandomUniform")
+        self.maxval = finite(maxval, "maxval", "RandomUniform")
 
     def __call__(self, shape):
         return _uniform(random.generator(self.seed), self.minval, self.maxval, shape)
@@ -192,35 +189,17 @@ def fans(shape: tuple[int, ...]) -> tuple[int, int]:
 
 
 def get(identifier: Any, *, owner: str = "initializers") -> Initializer:
-    """Return the initializer of a name, a config ({"class_name", "config"}) or itself.
+    """Return the initializer of a name, a class, a config ({"class_name", "config"}) or itself.
 
     Raises ValueError for an unknown name and TypeError for anything else,
     naming `owner`.
     """
-    if isinstance(identifier, Initializer):
-        return identifier
-    if isinstance(identifier, type) and issubclass(identifier, Initializer):
-        return identifier()
-    config = {}
-    name = identifier
-    if isinstance(identifier, dict):
-        name, config = identifier.get("class_name"), identifier.get("config") or {}
-    if not isinstance(name, str):
-        raise TypeError(
-            f"{owner}: {identifier!r} is no initializer; give a name ({', '.join(sorted(_NAMES))}) "
-            "or an Initializer"
-        )
-    found = custom_object(name) or _NAMES.get(name) or _CLASSES.get(name)
-    if found is None:
-        raise ValueError(
-            f"{owner}: unknown initializer {name!r}; known are {', '.join(sorted(_NAMES))}"
-        )
-    return found(**config)
+    return _registry.get(identifier, owner)
 
 
 def serialize(initializer: Initializer) -> dict[str, Any]:
     """Return what `get` turns into the same initializer again; it fits JSON."""
-    return {"class_name": class_name(initializer, _CLASSES), "config": initializer.get_config()}
+    return _registry.serialize(initializer)
 
 
 def _uniform(generator, low, high, shape):
@@ -236,11 +215,14 @@ def _truncated_normal(generator, stddev, shape):
     return values.reshape(shape) * np.float32(stddev)
 
 
-_CLASSES = {
-    cls.__name__: cls
-    for cls in (
-        Zeros, Ones, Constant, RandomNormal, RandomUniform, GlorotUniform, GlorotNormal,
-        HeUniform, HeNormal, LecunUniform, LecunNormal,
-    )
-}  # fmt: skip
-_NAMES = {snake_case(name): cls for name, cls in _CLASSES.items()}
+_registry = Registry(
+    Initializer,
+    {
+        snake_case(cls.__name__): cls
+        for cls in (
+            Zeros, Ones, Constant, RandomNormal, RandomUniform, GlorotUniform, GlorotNormal,
+            HeUniform, HeNormal, LecunUniform, LecunNormal,
+        )
+    },
+    words=("initializers", "initializer", "an Initializer"),
+)  # fmt: skip

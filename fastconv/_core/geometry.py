@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from .validation import _is_integer, positive_integer, positive_pair
+from .validation import is_integer, positive_integer, positive_pair
 
 LARGEST = 1 << 24
 """Pixels that a padded side may have: far more than any image, far less than an int holds."""
@@ -208,7 +208,7 @@ def plain_padding(padding: Any, argument: str, owner: str) -> Any:
     pads = _padding((1, 1), (1, 1), (1, 1), padding, (1, 1), owner)
     if isinstance(padding, str):
         return padding
-    return int(padding) if _is_integer(padding) else pads
+    return int(padding) if is_integer(padding) else pads
 
 
 def _padding(image, size, strides, padding, dilation, owner):
@@ -219,7 +219,7 @@ def _padding(image, size, strides, padding, dilation, owner):
             return tuple(
                 _same(image[axis], size[axis], strides[axis], dilation[axis]) for axis in range(2)
             )
-    elif _is_integer(padding) and padding >= 0:
+    elif is_integer(padding) and padding >= 0:
         return ((int(padding),) * 2,) * 2
     else:
         try:
@@ -228,7 +228,7 @@ def _padding(image, size, strides, padding, dilation, owner):
             pass
         else:
             numbers = (top, bottom, left, right)
-            if all(_is_integer(number) and number >= 0 for number in numbers):
+            if all(is_integer(number) and number >= 0 for number in numbers):
                 return (int(top), int(bottom)), (int(left), int(right))
     raise ValueError(
         f"{owner}: padding is {padding!r}; give 'valid', 'same', a whole number of at least 0 or "

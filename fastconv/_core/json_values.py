@@ -16,7 +16,7 @@ import json
 import math
 import os
 from collections.abc import Callable, Mapping, MutableMapping
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -28,16 +28,28 @@ _NUMBERS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 _LONGEST_NAME = 100
 
 
+ConfiguredType = TypeVar("ConfiguredType", bound="Configured")
+
+
 class Configured:
     """A class with a `get_config`, a subclass's own too, that returns JSON values.
 
     NumPy's numbers become Python's, arrays and tuples lists, paths texts.
     """
 
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments; they fit JSON."""
+        return {}
+
+    @classmethod
+    def from_config(cls: type[ConfiguredType], config: dict[str, Any]) -> ConfiguredType:
+        """Make an object from what `get_config` returned."""
+        return cls(**config)
+
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         if "get_config" in cls.__dict__:
-            cls.get_config = _converted(cls.get_config)
+            cls.get_config = _converted(cls.get_config)  # type: ignore[method-assign]
 
 
 def _converted(get_config: Callable[[Any], dict[str, Any]]) -> Callable[[Any], dict[str, Any]]:

@@ -146,7 +146,7 @@ def _plain_array(array: Any, layer: Layer, method: str) -> np.ndarray:
         if isinstance(array, np.ndarray):
             found = f"an array of {array.dtype}"
         raise TypeError(
-            f"{layer.label}: {method} returned {found}; return an array of numbers, (batch, ...)"
+            f"{layer.owner}: {method} returned {found}; return an array of numbers, (batch, ...)"
             + (
                 ""
                 if method.startswith("call")

@@ -100,7 +100,7 @@ class FusedConvPool:
             convolution.kernel.shape,
             strides=convolution.strides,
             padding=convolution.padding,
-            owner=convolution.label,
+            owner=convolution.owner,
         )
 
 
@@ -145,7 +145,7 @@ class GatedPool:
             strides=pooling.strides,
             padding=pooling.padding,
             gated=True,
-            owner=pooling.label,
+            owner=pooling.owner,
         )
 
 
@@ -255,10 +255,10 @@ def _fuses(convolution: Conv2D, pooling: Layer) -> bool:
     if type(pooling) is not MaxPooling2D or (pooling.pool_size, pooling.strides) != ((2, 2),) * 2:
         return False
     shape = (1, *convolution.output_shape[1:])
-    window = pool2d_window(shape, 2, 2, pooling.padding, owner=pooling.label)
+    window = pool2d_window(shape, 2, 2, pooling.padding, owner=pooling.owner)
     # However it is spelt: "same" pads only where the size is odd.
     return not window.padded
 
 
 def _no_forward_pass(layer: Layer) -> RuntimeError:
-    return RuntimeError(f"{layer.label}: backward(dy) needs call(x, training=True) before it")
+    return RuntimeError(f"{layer.owner}: backward(dy) needs call(x, training=True) before it")

@@ -27,9 +27,9 @@ import numpy as np
 from .. import initializers
 from .._core.json_values import Configured
 from .._core.memory import contiguous
-from .._core.options import Strict, truth
-from .._core.validation import channels_last, number_array
-from ..utils import automatic_name
+from .._core.naming import automatic_name
+from .._core.options import Strict
+from .._core.validation import channels_last, number_array, truth
 from .arguments import (
     Shape,
     check_call_takes_training,
@@ -106,12 +106,12 @@ class Layer(Strict, Configured):
                 f"accepted are {', '.join(constructor_arguments(type(self)))}"
             )
         self.name = automatic_name(kind) if name is None else name
-        channels_last(data_format, self.label)
-        check_dtype(dtype, self.label)
+        channels_last(data_format, self.owner)
+        check_dtype(dtype, self.owner)
         self.trainable = trainable
         self.built = False
         self._given_shape = (
-            None if input_shape is None else checked_input_shape(input_shape, self.label)
+            None if input_shape is None else checked_input_shape(input_shape, self.owner)
         )
         self._input_shape: Shape | None = None
         self._shapes: tuple[Shape, Shape] | None = None
@@ -125,13 +125,18 @@ class Layer(Strict, Configured):
             cls.build = _built_once(cls.build)
 
     def __repr__(self) -> str:
-        return f"<{self.label}>"
+        return f"<{self.owner}>"
 
     @property
-    def label(self) -> str:
+    def owner(self) -> str:
         """The layer as error messages name it, for example "Conv2D 'conv2d_1'"."""
         name = self.__dict__.get("name")
         return type(self).__name__ + (f" '{name}'" if name else "")
+
+    @property
+    def label(self) -> str:
+        """The same as `owner`, which it was called before."""
+        return self.owner
 
     def __getstate__(self) -> dict[str, Any]:
         # Locks stay behind, and so do buffers and plans, which come anew with the next call.
@@ -153,7 +158,7 @@ class Layer(Strict, Configured):
 
     def call(self, x: np.ndarray, training: bool = False) -> np.ndarray:
         """Return the layer's output; keep what `backward` needs if `training`."""
-        raise NotImplementedError(f"{self.label} does not define call(x, training)")
+        raise NotImplementedError(f"{self.owner} does not define call(x, training)")
 
     def backward(self, dy: np.ndarray) -> np.ndarray | None:
         """Turn the gradient of the output into that of the input.
@@ -162,7 +167,7 @@ class Layer(Strict, Configured):
         `needs_input_gradient` is False.
         """
         raise NotImplementedError(
-            f"{self.label} does not define backward(dy), so it cannot be trained"
+            f"{self.owner} does not define backward(dy), so it cannot be trained"
         )
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
@@ -172,16 +177,16 @@ class Layer(Strict, Configured):
         """
         if None in input_shape[1:]:
             raise ValueError(
-                f"{self.label}: the output shape cannot be told from the input shape "
+                f"{self.owner}: the output shape cannot be told from the input shape "
                 f"{tuple(input_shape)}; define compute_output_shape or give every size"
             )
         if not self.built:
             self.build(input_shape)
-        check_call_takes_training(self.call, self.label)
+        check_call_takes_training(self.call, self.owner)
         output = self._call(np.zeros((1, *input_shape[1:]), np.float32), training=False)
         if not isinstance(output, np.ndarray) or output.ndim == 0:
             raise TypeError(
-                f"{self.label}: call(x, training) returned {output!r}; return an array (batch, ...)"
+                f"{self.owner}: call(x, training) returned {output!r}; return an array (batch, ...)"
             )
         return (None, *output.shape[1:])
 
@@ -189,18 +194,13 @@ class Layer(Strict, Configured):
         """Return the constructor's arguments; they fit JSON."""
         if lost := lost_arguments(type(self)):
             raise NotImplementedError(
-                f"{self.label}: the constructor takes {', '.join(lost)}, so the class "
+                f"{self.owner}: the constructor takes {', '.join(lost)}, so the class "
                 "must define get_config() to be saved"
             )
         config: dict[str, Any] = {"name": self.name, "trainable": self.trainable}
         if self._given_shape is not None:
             config["input_shape"] = list(self._given_shape)
         return config
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Layer:
-        """Make a layer from what `get_config` returned."""
-        return cls(**config)
 
     def get_state(self) -> dict[str, Any]:
         """Return what the layer remembers besides its weights; it fits JSON."""
@@ -209,15 +209,15 @@ class Layer(Strict, Configured):
     def set_state(self, state: dict[str, Any]) -> None:
         """Restore what `get_state` returned."""
         if state:
-            raise ValueError(f"{self.label} has no state, but was given {sorted(state)}")
+            raise ValueError(f"{self.owner} has no state, but was given {sorted(state)}")
 
     # What users and models call.
 
     def __call__(self, x: Any, training: bool = False) -> np.ndarray:
         """Return the output for `x`, (batch, ...), as a new array; build the layer if need be."""
-        array = number_array(x, "the input", self.label)
+        array = number_array(x, "the input", self.owner)
         if array.ndim == 0:
-            raise ValueError(f"{self.label}: the input is one number; give an array (batch, ...)")
+            raise ValueError(f"{self.owner}: the input is one number; give an array (batch, ...)")
         if not self.built:
             self.build((None, *array.shape[1:]))
         return np.asarray(self._call(contiguous(array, np.float32), training), np.float32)
@@ -280,11 +280,11 @@ class Layer(Strict, Configured):
         arrays = [np.asarray(weight) for weight in weights]
         if len(arrays) != len(self._parameters):
             raise ValueError(
-                f"{self.label}: {len(arrays)} arrays were given for {len(self._parameters)} "
+                f"{self.owner}: {len(arrays)} arrays were given for {len(self._parameters)} "
                 "weights" + ("" if self.built else "; the layer is not built yet")
             )
         for parameter, array in zip(self._parameters, arrays, strict=True):
-            parameter.check(array, owner=self.label)
+            parameter.check(array, owner=self.owner)
         with self._workspaces.locked():
             for parameter, array in zip(self._parameters, arrays, strict=True):
                 parameter.assign(array)
@@ -308,10 +308,10 @@ class Layer(Strict, Configured):
             name = next(candidate for candidate in free if candidate not in taken)
         if name in taken or "/" in name:
             raise ValueError(
-                f"{self.label}: a weight cannot be named {name!r}; give a name without '/' "
+                f"{self.owner}: a weight cannot be named {name!r}; give a name without '/' "
                 "that no other weight of the layer has"
             )
-        chosen = initializers.get(initializer, owner=self.label)
+        chosen = initializers.get(initializer, owner=self.owner)
         value = initializers.initial_value(chosen, name, tuple(shape))
         parameter = Parameter(name, value, trainable=trainable)
         self._parameters.append(parameter)
@@ -343,14 +343,14 @@ class Layer(Strict, Configured):
         """Return what `call` kept for `backward`."""
         kept = self._workspace.kept
         if kept is None:
-            raise RuntimeError(f"{self.label}: backward(dy) needs call(x, training=True) before it")
+            raise RuntimeError(f"{self.owner}: backward(dy) needs call(x, training=True) before it")
         return kept
 
     def checked_gradient(self, dy: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
         """Return `dy` as the kernels need it, after checking it against the output's `shape`."""
         if dy.shape != tuple(shape):
             raise ValueError(
-                f"{self.label}: the output's gradient has shape {dy.shape}; the output has "
+                f"{self.owner}: the output's gradient has shape {dy.shape}; the output has "
                 f"{tuple(shape)}"
             )
         return contiguous(dy, np.float32)
@@ -359,12 +359,12 @@ class Layer(Strict, Configured):
         """Refuse an input shape that is not of images of a known size."""
         if len(input_shape) != 4:
             raise ValueError(
-                f"{self.label}: the input has shape {tuple(input_shape)}; four axes are needed, "
+                f"{self.owner}: the input has shape {tuple(input_shape)}; four axes are needed, "
                 "(batch, height, width, channels)"
             )
         if None in input_shape[1:]:
             raise ValueError(
-                f"{self.label}: the input has shape {tuple(input_shape)}; every size but the "
+                f"{self.owner}: the input has shape {tuple(input_shape)}; every size but the "
                 "batch must be known"
             )
 
@@ -380,7 +380,7 @@ def _built_once(build: Callable[[Any, Shape], None]) -> Callable[[Any, Shape], N
                 if input_shape == self._input_shape:
                     return
                 raise ValueError(
-                    f"{self.label}: already built for inputs of shape {self._input_shape}; "
+                    f"{self.owner}: already built for inputs of shape {self._input_shape}; "
                     f"make a new layer for {input_shape}"
                 )
             before = len(self._parameters)

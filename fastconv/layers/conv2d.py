@@ -9,8 +9,7 @@ import numpy as np
 from .. import activations, initializers
 from .._core.geometry import conv2d_window, plain_padding
 from .._core.memory import contiguous
-from .._core.options import truth
-from .._core.validation import positive_integer, positive_pair
+from .._core.validation import positive_integer, positive_pair, truth
 from ..ops.plans import Conv2DPlan
 from .activated import ActivatedLayer
 from .base import Shape
@@ -71,7 +70,7 @@ class Conv2D(ActivatedLayer):
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         self._check_images(input_shape)
         window, _ = conv2d_window(
-            input_shape, self._kernel_shape(input_shape), owner=self.label, **self._geometry()
+            input_shape, self._kernel_shape(input_shape), owner=self.owner, **self._geometry()
         )
         return (None, window.rows.output, window.columns.output, self.filters)
 
@@ -120,7 +119,7 @@ class Conv2D(ActivatedLayer):
         def make() -> Conv2DPlan:
             self._check_images(shape)
             return Conv2DPlan(
-                shape, self.kernel.shape, relu=relu, owner=self.label, **self._geometry()
+                shape, self.kernel.shape, relu=relu, owner=self.owner, **self._geometry()
             )
 
         return self.plan((shape, relu), make)

@@ -10,29 +10,17 @@ import numpy as np
 
 from .._core import random
 from .._core.memory import contiguous
-from .._core.validation import positive_integer, share, whole
+from .._core.validation import fraction, natural, optional, positive_integer, wrong_type
 from ..ops import elementwise
 from .base import Layer, Shape
 from .options import FixedOption, LayerOption
 
 
-def _checked_noise_shape(value: Any, argument: str, owner: str) -> tuple[int | None, ...] | None:
-    if value is None:
-        return None
+def _noise_shape(value: Any, argument: str, owner: str) -> tuple[int | None, ...]:
     if isinstance(value, str) or not isinstance(value, Sequence):
-        raise TypeError(
-            f"{owner}: {argument} is {value!r}; give 1, None or the input's size for each axis, "
-            "for example (None, 1, 1, 8)"
-        )
-    return tuple(
-        None if size is None else positive_integer(size, argument, owner) for size in value
-    )
-
-
-def _checked_seed(value: Any, argument: str, owner: str) -> int | None:
-    if value is not None and whole(value, argument, owner) < 0:
-        raise ValueError(f"{owner}: {argument} is {value!r}; it must be at least 0")
-    return None if value is None else int(value)
+        condition = "1, None or the input's size for each axis, for example (None, 1, 1, 8)"
+        raise wrong_type(value, argument, owner, condition)
+    return tuple(optional(positive_integer)(size, argument, owner) for size in value)
 
 
 class Dropout(Layer):
@@ -46,8 +34,8 @@ class Dropout(Layer):
     any time.
     """
 
-    rate = LayerOption(share)
-    noise_shape, seed = FixedOption(_checked_noise_shape), FixedOption(_checked_seed)
+    rate = LayerOption(fraction)
+    noise_shape, seed = FixedOption(optional(_noise_shape)), FixedOption(optional(natural))
 
     def __init__(
         self,
@@ -102,7 +90,7 @@ class Dropout(Layer):
             generator.bit_generator.state = state["generator"]
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(
-                f"{self.label}: the state is not one of a PCG64 generator ({error})"
+                f"{self.owner}: the state is not one of a PCG64 generator ({error})"
             ) from None
         self._generator = generator
 
@@ -132,7 +120,7 @@ class Dropout(Layer):
         fits = all(noise in (None, 1, size) or size is None for size, noise in pairs)
         if not fits or len(self.noise_shape) != len(shape):
             raise ValueError(
-                f"{self.label}: noise_shape is {self.noise_shape}; it must have a number for each "
+                f"{self.owner}: noise_shape is {self.noise_shape}; it must have a number for each "
                 f"axis of the input, {tuple(shape)}, None, 1 or the axis's size"
             )
         return tuple(size if noise is None else noise for size, noise in pairs)

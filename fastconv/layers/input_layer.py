@@ -30,7 +30,7 @@ class InputLayer(Layer):
             options["input_shape"] = shape
         super().__init__(**options)
         if self._given_shape is None:
-            raise ValueError(f"{self.label}: give the shape of one sample, e.g. (100, 100, 3)")
+            raise ValueError(f"{self.owner}: give the shape of one sample, e.g. (100, 100, 3)")
 
     def build(self, input_shape: Shape) -> None:
         self._check(input_shape)
@@ -57,7 +57,7 @@ class InputLayer(Layer):
         )
         if not fits:
             raise ValueError(
-                f"{self.label}: the input has shape {tuple(input_shape)}; "
+                f"{self.owner}: the input has shape {tuple(input_shape)}; "
                 f"{(None, *self._given_shape)} is expected"
             )
 

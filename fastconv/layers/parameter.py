@@ -8,7 +8,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from .._core.memory import aligned_empty
-from .._core.options import Option, Strict, truth
+from .._core.options import Option, Strict
+from .._core.validation import truth
 from . import revision
 
 
@@ -56,7 +57,7 @@ class Parameter(Strict):
         return f"<Parameter {self.name!r} of shape {self.shape}>"
 
     @property
-    def label(self) -> str:
+    def owner(self) -> str:
         """The parameter as error messages name it."""
         return f"Parameter '{self.name}'"
 

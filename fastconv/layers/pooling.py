@@ -41,7 +41,7 @@ class _Pooling2D(Layer):
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         self._check_images(input_shape)
-        window = pool2d_window(input_shape, owner=self.label, **self._geometry())
+        window = pool2d_window(input_shape, owner=self.owner, **self._geometry())
         return (None, window.rows.output, window.columns.output, input_shape[3])
 
     def call(self, x: np.ndarray, training: bool = False) -> np.ndarray:
@@ -69,7 +69,7 @@ class _Pooling2D(Layer):
 
     def _new_plan(self, shape: tuple[int, ...]) -> Pool2DPlan:
         self._check_images(shape)
-        return Pool2DPlan(self._kind, shape, dtype=np.float32, owner=self.label, **self._geometry())
+        return Pool2DPlan(self._kind, shape, dtype=np.float32, owner=self.owner, **self._geometry())
 
     def _geometry(self) -> dict[str, Any]:
         return {"pool_size": self.pool_size, "strides": self.strides, "padding": self.padding}

@@ -13,7 +13,9 @@ import numpy as np
 from .. import layers as layer_classes
 from .._core.json_values import free_name
 from .._core.memory import contiguous
+from .._core.naming import automatic_name
 from .._core.options import truth
+from .._core.registry import class_name, custom_object_scope
 from .._core.validation import number_array
 from ..layers.arguments import lost_arguments
 from ..layers.base import Layer
@@ -21,7 +23,6 @@ from ..layers.input_layer import InputLayer
 from ..layers.parameter import Parameter
 from ..saving import checkpoint
 from ..training.trainer import Trainer
-from ..utils import automatic_name, class_name, custom_object_scope
 from .summary import summary_lines
 
 __all__ = ["Sequential"]
@@ -93,12 +94,12 @@ class Sequential(Trainer):
         if layer.name in names:
             if any(other is layer for other in self._layers):
                 raise ValueError(
-                    f"{self.owner}: {layer.label} cannot be added; it is in the model already, and "
+                    f"{self.owner}: {layer.owner} cannot be added; it is in the model already, and "
                     "a Sequential goes through a layer once; add another, copy.deepcopy(layer) "
                     "with a name of its own, if it need not share the weights"
                 )
             raise ValueError(
-                f"{self.owner}: {layer.label} cannot be added; another layer has that name: "
+                f"{self.owner}: {layer.owner} cannot be added; another layer has that name: "
                 "names must differ, give name=..."
             )
         with self._group.held():  # passes hold it, too
@@ -111,7 +112,7 @@ class Sequential(Trainer):
 
     def _add_input(self, layer: InputLayer) -> None:
         if self._layers or self._input_layer is not None:
-            raise ValueError(f"{self.owner}: {layer.label} must be the first layer")
+            raise ValueError(f"{self.owner}: {layer.owner} must be the first layer")
         self._input_layer = layer
         self._shape = tuple(layer.output_shape)
 
@@ -290,7 +291,7 @@ class Sequential(Trainer):
             if name != layer.name:
                 saved["config"]["name"] = name
                 warnings.warn(
-                    f"{self.owner}: {layer.label} is saved as {name!r}, since names must differ "
+                    f"{self.owner}: {layer.owner} is saved as {name!r}, since names must differ "
                     "and have no '/'; set layer.name",
                     stacklevel=2,
                 )
@@ -355,7 +356,7 @@ class Sequential(Trainer):
     @property
     def saved_as(self) -> str:
         """The name by which files tell the model's class."""
-        return class_name(self, {"Sequential": Sequential})
+        return class_name(self, Sequential if type(self).__name__ == "Sequential" else None)
 
     def check_saving(self) -> None:
         """Raise what `save` would raise because of what the model is, such as a missing method."""

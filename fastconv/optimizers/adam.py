@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from .._core.options import Option
+from .._core.validation import at_least_zero, fraction_below_one
 from ..ops import optim
 from .base import Optimizer, latest_gradient
-from .options import at_least_zero, number
 
 
 class Adam(Optimizer):
@@ -16,7 +16,7 @@ class Adam(Optimizer):
     A parameter that joins later has its bias corrected from its own first step on.
     """
 
-    beta_1, beta_2 = Option(number(highest=1, below=1)), Option(number(highest=1, below=1))
+    beta_1, beta_2 = Option(fraction_below_one), Option(fraction_below_one)
     epsilon = Option(at_least_zero)
 
     def __init__(

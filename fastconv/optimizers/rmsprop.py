@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from .._core.options import Option, truth
+from .._core.options import Option
+from .._core.validation import at_least_zero, fraction, truth
 from ..ops import optim
 from .base import Optimizer, latest_gradient
-from .options import at_least_zero, number
 
 
 class RMSprop(Optimizer):
@@ -16,7 +16,7 @@ class RMSprop(Optimizer):
     `centered` takes the mean gradient's square off the mean square.
     """
 
-    rho, momentum = Option(number(highest=1)), Option(number(highest=1))
+    rho, momentum = Option(fraction), Option(fraction)
     epsilon, centered = Option(at_least_zero), Option(truth)
 
     def __init__(

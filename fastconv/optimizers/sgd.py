@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from .._core.options import Option, truth
+from .._core.options import Option
+from .._core.validation import fraction, truth
 from ..ops import optim
 from .base import Optimizer, latest_gradient
-from .options import number
 
 
 class SGD(Optimizer):
     """v = momentum v - rate g; value += v, or += momentum v - rate g with `nesterov`."""
 
-    momentum, nesterov = Option(number(highest=1)), Option(truth)
+    momentum, nesterov = Option(fraction), Option(truth)
 
     def __init__(
         self,

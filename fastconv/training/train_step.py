@@ -13,12 +13,12 @@ from .. import losses, optimizers
 from .. import metrics as metrics_module
 from .._core.locks import Group
 from .._core.memory import contiguous
+from .._core.naming import of_model
 from .._core.options import truth
 from ..callbacks import History
 from ..graph.executor import Network, same, signature
 from ..layers import revision
 from ..layers.workspace import Pass
-from ..utils import of_model
 from .batches import Batch, as_batch, check_arrays, only_input
 from .fit_state import Meters, Run
 from .labels import (

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from .._core.naming import of_model
 from .._core.random import next_seed
 from ..callbacks import Callback, CallbackList, History
 from ..callbacks.base import note
 from ..callbacks.monitor import whole_number
 from ..callbacks.names import LogNames, Logs
 from ..preprocessing.image_input import ImageInput
-from ..utils import of_model
 from .batches import Batch
 from .fit_arguments import (
     ValidationEpochs,
