@@ -6,7 +6,7 @@ and can be called on an array like a function: `activations.relu(x)`.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, SupportsIndex
 
 import numpy as np
 
@@ -37,7 +37,7 @@ class Activation(Configured):
             )
         object.__setattr__(self, name, value)
 
-    def __reduce_ex__(self, protocol: int) -> Any:
+    def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
         """Copy to the one of that name, which layers know by sight."""
         if _registry.known.get(self.name) is self:
             return get, (self.name,)

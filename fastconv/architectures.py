@@ -67,7 +67,7 @@ class Recipe:
         model.compile(optimizer=optimizer, loss=loss, metrics=list(self.metrics))
         return model
 
-    def loss_for(self, units: int) -> str:
+    def loss_for(self, units: int | None) -> str:
         """Return the loss of a model whose last layer has so many units."""
         return self.loss if units == 1 else "categorical_crossentropy"
 

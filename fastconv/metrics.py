@@ -187,6 +187,7 @@ class AUC(Metric):
 
     larger_is_better = True
     num_thresholds = Once(_thresholds)
+    _counts: np.ndarray | None = None  # made with the first batch
 
     def __init__(self, num_thresholds: int = 200, name: str | None = None) -> None:
         super().__init__(name)
@@ -227,7 +228,7 @@ class AUC(Metric):
         return float(((false_rate[:-1] - false_rate[1:]) * heights).sum())
 
     def reset(self) -> None:
-        self._counts: np.ndarray | None = None  # made with the first batch
+        self._counts = None
 
     def get_config(self):
         return {"num_thresholds": self.num_thresholds, **super().get_config()}

@@ -14,7 +14,7 @@ from typing import BinaryIO
 try:
     import fcntl
 except ImportError:  # no POSIX: what a killed writer leaves then stays
-    fcntl = None
+    fcntl = None  # type: ignore[assignment]
 
 # A name in a folder may have 255 bytes: a temporary file's is far below, whatever the target's.
 _LONGEST_STEM = 120

@@ -46,6 +46,7 @@ class ActivatedLayer(Layer):
     def backward(self, dy: np.ndarray) -> np.ndarray | None:
         self._recall()
         y = self._workspace.output
+        assert y is not None  # kept beside what `_recall` has found
         dy = self.checked_gradient(dy, y.shape)
         dz = self.activation.backward(dy, y, self.buffer("dz", dy.shape))
         return self.pre_activation_backward(dz)

@@ -70,7 +70,7 @@ def constructor_arguments(cls: type) -> list[str]:
     names: dict[str, None] = {}
     for parent in cls.__mro__:
         if "__init__" in parent.__dict__ and parent is not object:
-            for argument in inspect.signature(parent.__init__).parameters.values():
+            for argument in inspect.signature(parent.__dict__["__init__"]).parameters.values():
                 if argument.name != "self" and argument.kind not in (
                     argument.VAR_KEYWORD,
                     argument.VAR_POSITIONAL,

@@ -20,7 +20,7 @@ from __future__ import annotations
 import copy
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
@@ -42,6 +42,9 @@ from .arguments import (
 from .options import LayerOption
 from .parameter import Parameter
 from .workspace import OfWorkspace, Plan, Workspace, Workspaces
+
+Build = TypeVar("Build", bound=Callable[..., None])
+Images = tuple[int, int, int, int]
 
 
 class Layer(Strict, Configured):
@@ -122,7 +125,7 @@ class Layer(Strict, Configured):
         super().__init_subclass__(**options)
         # A user's `build` need not call its parent's: the bookkeeping is put around it.
         if "build" in cls.__dict__:
-            cls.build = _built_once(cls.build)
+            cls.build = _built_once(cls.build)  # type: ignore[method-assign]
 
     def __repr__(self) -> str:
         return f"<{self.owner}>"
@@ -175,7 +178,8 @@ class Layer(Strict, Configured):
 
         Unless a subclass knows better, one sample of zeros is sent through.
         """
-        if None in input_shape[1:]:
+        sizes = [size for size in input_shape[1:] if size is not None]
+        if len(sizes) != len(input_shape) - 1:
             raise ValueError(
                 f"{self.owner}: the output shape cannot be told from the input shape "
                 f"{tuple(input_shape)}; define compute_output_shape or give every size"
@@ -183,7 +187,7 @@ class Layer(Strict, Configured):
         if not self.built:
             self.build(input_shape)
         check_call_takes_training(self.call, self.owner)
-        output = self._call(np.zeros((1, *input_shape[1:]), np.float32), training=False)
+        output = self._call(np.zeros((1, *sizes), np.float32), training=False)
         if not isinstance(output, np.ndarray) or output.ndim == 0:
             raise TypeError(
                 f"{self.owner}: call(x, training) returned {output!r}; return an array (batch, ...)"
@@ -355,8 +359,8 @@ class Layer(Strict, Configured):
             )
         return contiguous(dy, np.float32)
 
-    def _check_images(self, input_shape: Shape) -> None:
-        """Refuse an input shape that is not of images of a known size."""
+    def _check_images(self, input_shape: Shape) -> Images:
+        """Return a shape of images of a known size (in any number), or raise."""
         if len(input_shape) != 4:
             raise ValueError(
                 f"{self.owner}: the input has shape {tuple(input_shape)}; four axes are needed, "
@@ -367,9 +371,10 @@ class Layer(Strict, Configured):
                 f"{self.owner}: the input has shape {tuple(input_shape)}; every size but the "
                 "batch must be known"
             )
+        return cast(Images, input_shape)
 
 
-def _built_once(build: Callable[[Any, Shape], None]) -> Callable[[Any, Shape], None]:
+def _built_once(build: Build) -> Build:
     """Wrap a subclass's `build`: shape as a tuple, `built` set, nothing left by a failure."""
 
     @functools.wraps(build)
@@ -392,4 +397,4 @@ def _built_once(build: Callable[[Any, Shape], None]) -> Callable[[Any, Shape], N
                 raise
             Layer.build(self, input_shape)
 
-    return wrapper
+    return cast(Build, wrapper)

@@ -78,11 +78,11 @@ class BatchNormalization(Layer):
                 "with a known number of channels is needed"
             )
         if self.scale:
-            self.gamma = self._add("gamma", input_shape)
+            self.gamma = self._add("gamma", input_shape[-1])
         if self.center:
-            self.beta = self._add("beta", input_shape)
-        self.moving_mean = self._add("moving_mean", input_shape, trainable=False)
-        self.moving_variance = self._add("moving_variance", input_shape, trainable=False)
+            self.beta = self._add("beta", input_shape[-1])
+        self.moving_mean = self._add("moving_mean", input_shape[-1], trainable=False)
+        self.moving_variance = self._add("moving_variance", input_shape[-1], trainable=False)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (None, *input_shape[1:])
@@ -146,9 +146,9 @@ class BatchNormalization(Layer):
             **{name: initializers.serialize(getattr(self, name)) for name in _INITIALIZERS},
         }
 
-    def _add(self, name: str, input_shape: Shape, trainable: bool = True) -> Parameter:
+    def _add(self, name: str, channels: int, trainable: bool = True) -> Parameter:
         initializer = getattr(self, f"{name}_initializer")
-        return self.add_weight((input_shape[-1],), initializer, trainable=trainable, name=name)
+        return self.add_weight((channels,), initializer, trainable=trainable, name=name)
 
     def _move_averages(self, mean: np.ndarray, variance: np.ndarray) -> None:
         with self._workspaces.locked():  # no thread's batch is lost

@@ -64,6 +64,7 @@ class Dropout(Layer):
         if self.rate == 0:
             self._workspace.kept = (x.shape, None, 0.0)
             return x
+        assert self._generator is not None  # `build` has made it
         x = contiguous(x, np.float32)
         self._workspace.kept = (x.shape, self._generator.bit_generator.random_raw(), self.rate)
         return self._dropped(x, "output")
@@ -116,9 +117,10 @@ class Dropout(Layer):
 
     def _noise_sizes(self, shape: Shape) -> tuple[int, ...]:
         """Return `noise_shape` with the sizes of an input of `shape` in the place of None."""
-        pairs = list(zip(shape, self.noise_shape, strict=False))
+        wanted = self.noise_shape or ()
+        pairs: list[tuple[Any, int | None]] = list(zip(shape, wanted, strict=False))
         fits = all(noise in (None, 1, size) or size is None for size, noise in pairs)
-        if not fits or len(self.noise_shape) != len(shape):
+        if not fits or len(wanted) != len(shape):
             raise ValueError(
                 f"{self.owner}: noise_shape is {self.noise_shape}; it must have a number for each "
                 f"axis of the input, {tuple(shape)}, None, 1 or the axis's size"

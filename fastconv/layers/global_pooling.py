@@ -55,9 +55,9 @@ class _GlobalPooling2D(Layer):
         return {**super().get_config(), "keepdims": self.keepdims}
 
     def _new_plan(self, shape: tuple[int, ...]) -> Pool2DPlan:
-        self._check_images(shape)
+        images = self._check_images(shape)
         return Pool2DPlan(
-            self._kind, shape, pool_size=shape[1:3], dtype=np.float32, owner=self.owner
+            self._kind, images, pool_size=shape[1:3], dtype=np.float32, owner=self.owner
         )
 
 

@@ -68,7 +68,7 @@ class Parameter(Strict):
         return {**state, "value": self._value, "gradient": self.gradient if has_gradient else None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(state["name"], state["value"], trainable=state["trainable"])
+        Parameter.__init__(self, state["name"], state["value"], trainable=state["trainable"])
         if state["gradient"] is not None:
             self.gradient = state["gradient"]
 

@@ -40,9 +40,9 @@ class _Pooling2D(Layer):
         self.compute_output_shape(input_shape)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        self._check_images(input_shape)
-        window = pool2d_window(input_shape, owner=self.owner, **self._geometry())
-        return (None, window.rows.output, window.columns.output, input_shape[3])
+        images = self._check_images(input_shape)
+        window = pool2d_window(images, owner=self.owner, **self._geometry())
+        return (None, window.rows.output, window.columns.output, images[3])
 
     def call(self, x: np.ndarray, training: bool = False) -> np.ndarray:
         x = contiguous(x, np.float32)
@@ -68,8 +68,8 @@ class _Pooling2D(Layer):
         return {**super().get_config(), **self._geometry()}
 
     def _new_plan(self, shape: tuple[int, ...]) -> Pool2DPlan:
-        self._check_images(shape)
-        return Pool2DPlan(self._kind, shape, dtype=np.float32, owner=self.owner, **self._geometry())
+        images, geometry = self._check_images(shape), self._geometry()
+        return Pool2DPlan(self._kind, images, dtype=np.float32, owner=self.owner, **geometry)
 
     def _geometry(self) -> dict[str, Any]:
         return {"pool_size": self.pool_size, "strides": self.strides, "padding": self.padding}

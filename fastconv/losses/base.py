@@ -21,10 +21,13 @@ class Loss(Configured):
     that the loss can take in with `logits=True`, if there is one.
     """
 
-    activation: str | None = None
-
     def __init__(self, *, name: str | None = None) -> None:
         self.name = name or snake_case(type(self).__name__)
+
+    @property
+    def activation(self) -> str | None:
+        """The activation to take in, if there is one."""
+        return None
 
     def prepare(self, y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
         """Return the targets in the form that `losses_and_gradient` takes, or raise."""

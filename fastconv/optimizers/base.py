@@ -97,10 +97,9 @@ class Optimizer(Strict, Configured):
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments; they fit JSON."""
         rate = self._learning_rate
-        scheduled = isinstance(rate, LearningRateSchedule)
         return {
             "name": self.name,
-            "learning_rate": rate.serialize() if scheduled else rate,
+            "learning_rate": rate.serialize() if isinstance(rate, LearningRateSchedule) else rate,
             "weight_decay": self.weight_decay,
             "clipnorm": self.clipnorm,
             "clipvalue": self.clipvalue,

@@ -95,13 +95,13 @@ class CosineDecay(LearningRateSchedule):
         self.warmup_steps = finite(warmup_steps, "warmup_steps", owner)
 
     def __call__(self, step: int) -> float:
-        top = self.initial_learning_rate
+        top, decayed = self.initial_learning_rate, float(step)
         if self.warmup_target is not None:
             if step < self.warmup_steps:
                 return top + (self.warmup_target - top) * step / self.warmup_steps
             top = self.warmup_target
-            step = step - self.warmup_steps
-        done = min(step, self.decay_steps) / self.decay_steps
+            decayed = step - self.warmup_steps
+        done = min(decayed, self.decay_steps) / self.decay_steps
         cosine = 0.5 * (1 + math.cos(math.pi * done))
         return top * ((1 - self.alpha) * cosine + self.alpha)
 
@@ -126,17 +126,15 @@ class PiecewiseConstantDecay(LearningRateSchedule):
         name: str = "PiecewiseConstant",
     ) -> None:
         owner = "PiecewiseConstantDecay"
-        boundaries = [finite(step, "boundaries", owner) for step in boundaries]
-        values = [finite(value, "values", owner) for value in values]
-        if len(boundaries) != len(values) - 1:
+        self.boundaries = [finite(step, "boundaries", owner) for step in boundaries]
+        self.values = [finite(value, "values", owner) for value in values]
+        if len(self.boundaries) != len(self.values) - 1:
             raise ValueError(
-                f"{owner}: {len(boundaries)} boundaries and {len(values)} values "
+                f"{owner}: {len(self.boundaries)} boundaries and {len(self.values)} values "
                 "were given; there must be one value more than boundaries"
             )
-        if any(low >= high for low, high in pairwise(boundaries)):
-            raise ValueError(f"{owner}: boundaries are {boundaries}; they must increase")
-        self.boundaries = boundaries
-        self.values = values
+        if any(low >= high for low, high in pairwise(self.boundaries)):
+            raise ValueError(f"{owner}: boundaries are {self.boundaries}; they must increase")
         self.name = name
 
     def __call__(self, step: int) -> float:
