@@ -249,15 +249,15 @@ def _open(file: BinaryIO, name: str) -> Image:
     """Open an image file; its pixels are decoded when they are first asked for."""
     from PIL import Image
 
-    # Pillow does not load the readers that `formats` names; they must have been imported.
+    # Pillow loads readers as it needs them, but takes those it is told of for loaded.
     for reader in _READERS:
         name_files_in_warnings(importlib.import_module(f"PIL.{reader}ImagePlugin"))
     image = Image.open(file, formats=[reader.upper() for reader in _READERS])
     width, height = image.size
     limit = Image.MAX_IMAGE_PIXELS
     if limit is not None and width * height > limit:
-        # Pillow has warned of the size without naming the file. This warning always comes from
-        # the same line, so that a file is named once however often it is opened.
+        # Pillow has warned of the size, but does not say which file has it. From this very line,
+        # so that a file is named once however often it is opened.
         warnings.warn(
             f"{name} has {width} x {height} pixels, more than the {limit} above which Pillow "
             "warns of a decompression bomb; it is read nevertheless",
