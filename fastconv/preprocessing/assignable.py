@@ -7,17 +7,11 @@ import threading
 from operator import is_
 from typing import Any
 
-from .._core.options import Option, truth
-from .._core.validation import positive_integer, whole
+from .._core.options import Option
+from .._core.validation import natural, positive_integer, truth
 
 
-def _seed(value: Any, argument: str, owner: str) -> int:
-    if whole(value, argument, owner) < 0:
-        raise ValueError(f"{owner}: {argument} is {value!r}; it must be at least 0")
-    return int(value)
-
-
-class _BatchSize(Option):
+class _BatchSize(Option[int]):
     """The images in a batch; it can change where an epoch begins."""
 
     def __set__(self, instance: Any, value: Any) -> None:
@@ -34,7 +28,7 @@ class Assignable:
 
     batch_size = _BatchSize(positive_integer)
     shuffle = Option(truth)
-    seed = Option(_seed)
+    seed = Option(natural)
 
     _position_lock: threading.Lock
     _made_by: tuple[Any, ...] = ()

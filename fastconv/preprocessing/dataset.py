@@ -7,13 +7,13 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from .._core.validation import one_of, optional
 from .directory import DirectoryIterator
 from .generator import ImageDataGenerator
-from .ranges import one_of
 
 _OWNER = "image_dataset_from_directory"
 _NO_CLASSES = ("",)  # all images of the folder, at any depth
-_CLASS_MODES = {"int": "sparse", "categorical": "categorical", "binary": "binary", None: None}
+_CLASS_MODES = {"int": "sparse", "categorical": "categorical", "binary": "binary"}
 
 
 class ImageDataset(DirectoryIterator):
@@ -83,7 +83,7 @@ def image_dataset_from_directory(
         target_size=image_size,
         color_mode=color_mode,
         classes=_NO_CLASSES if labels is None else class_names,
-        class_mode=None if labels is None else _CLASS_MODES[label_mode],
+        class_mode=_CLASS_MODES[label_mode] if labels and label_mode else None,
         batch_size=batch_size,
         seed=seed,
         follow_links=follow_links,
@@ -104,13 +104,13 @@ def _check(
     subset: str | None,
 ) -> None:
     """Refuse what is no choice, and arguments that contradict one another."""
-    one_of(labels, ("inferred", None), "labels", _OWNER)
+    optional(one_of("inferred"))(labels, "labels", _OWNER)
     if labels is None and class_names is not None:
         raise ValueError(
             f"{_OWNER}: class_names is {class_names!r} and labels is None; give one of them"
         )
-    one_of(label_mode, tuple(_CLASS_MODES), "label_mode", _OWNER)
-    one_of(subset, ("training", "validation", "both", None), "subset", _OWNER)
+    optional(one_of(*_CLASS_MODES))(label_mode, "label_mode", _OWNER)
+    optional(one_of("training", "validation", "both"))(subset, "subset", _OWNER)
     if (validation_split is None) != (subset is None):
         raise ValueError(
             f"{_OWNER}: validation_split is {validation_split!r} and subset is {subset!r}; give "

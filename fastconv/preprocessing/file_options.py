@@ -6,12 +6,11 @@ import os
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from .._core.validation import positive_pair
+from .._core.validation import one_of, optional, positive_pair
 from .image_files import channels_of, check_interpolation
-from .ranges import one_of
 
 ON_ERROR = ("skip", "raise")
-_CACHES = ("memory", "disk", None)
+_CACHES = ("memory", "disk")
 
 
 @dataclass(frozen=True)
@@ -70,8 +69,8 @@ class FileOptions:
         given = cls(**options)
         channels_of(given.color_mode, owner)
         check_interpolation(given.interpolation, owner)
-        one_of(given.on_error, ON_ERROR, "on_error", owner)
-        one_of(given.cache, _CACHES, "cache", owner)
+        one_of(*ON_ERROR)(given.on_error, "on_error", owner)
+        optional(one_of(*_CACHES))(given.cache, "cache", owner)
         return replace(
             given,
             target_size=positive_pair(given.target_size, "target_size", owner),

@@ -9,18 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from .._core.options import Once
+from .._core.options import Once, Option
+from .._core.validation import one_of, optional
 from . import image_files
 from .batching import is_one_pass, process_batch
 from .file_options import ON_ERROR, FileOptions
 from .iterators import Iterator, described
 from .listing import in_threads, report_unreadable, shortened
 from .pixel_cache import DiskPixelCache, PixelCache, cache_key
-from .ranges import choice, one_of
 from .saved_batches import SavedBatches
 from .transform import ImageTransform
 
-CLASS_MODES = ("categorical", "binary", "sparse", "input", None)
+CLASS_MODES = ("categorical", "binary", "sparse", "input")  # and None
 
 
 class FileIterator(Iterator):
@@ -47,12 +47,13 @@ class FileIterator(Iterator):
     """
 
     owner = "FileIterator"
-    _class_modes: tuple[str | None, ...] = CLASS_MODES
+    _class_modes: tuple[str, ...] = CLASS_MODES
 
     # The pixels that are kept were made with these options; others take another iterator.
-    target_size, color_mode, interpolation = Once(), Once(), Once()
-    keep_aspect_ratio, draft = Once(), Once()
-    on_error = choice(ON_ERROR)
+    target_size = Once[tuple[int, int]]()
+    color_mode, interpolation = Once[str](), Once[str]()
+    keep_aspect_ratio, draft = Once[bool](), Once[bool]()
+    on_error = Option(one_of(*ON_ERROR))
 
     directory: str
     num_classes: int
@@ -65,7 +66,7 @@ class FileIterator(Iterator):
         class_mode: str | None,
         subset: str | None,
     ) -> None:
-        one_of(class_mode, self._class_modes, "class_mode", self.owner)
+        optional(one_of(*self._class_modes))(class_mode, "class_mode", self.owner)
         self.class_mode = class_mode
         self.subset = subset
         self.image_data_generator = image_data_generator

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 import numpy as np
 
-from .._core.validation import channels_last, positive_pair
+from .._core.validation import channels_last, one_of, positive_pair
 from .decoding import (
     NOT_THE_FILES_FAULT,
     check_png,
@@ -27,7 +27,6 @@ from .decoding import (
     whole_pictures,
 )
 from .grey_levels import Remark, eight_bit, is_deep, remark_on
-from .ranges import one_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -44,12 +43,12 @@ _DECODING = 2  # raised with every change of the pixels that `load_img` gives
 
 def channels_of(color_mode: str, owner: str) -> int:
     """Return the number of channels of "rgb", "grayscale" or "rgba"."""
-    return _CHANNELS[one_of(color_mode, tuple(_CHANNELS), "color_mode", owner)]
+    return _CHANNELS[one_of(*_CHANNELS)(color_mode, "color_mode", owner)]
 
 
 def check_interpolation(interpolation: str, owner: str) -> None:
     """Refuse any resampling filter that Pillow does not have."""
-    one_of(interpolation, INTERPOLATIONS, "interpolation", owner)
+    one_of(*INTERPOLATIONS)(interpolation, "interpolation", owner)
 
 
 def load_img(
@@ -251,7 +250,7 @@ def _open(file: BinaryIO) -> Image:
     """Open an image file, within `warnings_name`; its pixels are decoded when first asked for."""
     from PIL import Image
 
-    # Pillow does not load the readers that `formats` names; they must have been imported.
+    # Pillow loads readers as it needs them, but takes those it is told of for loaded.
     for reader in _READERS:
         name_files_in_warnings(importlib.import_module(f"PIL.{reader}ImagePlugin"))
     name_files_in_warnings(Image)

@@ -13,11 +13,11 @@ import numpy as np
 
 from .._core import random
 from .._core.runtime import get_num_threads
+from .._core.validation import is_integer, one_of, wrong_value
 from .arrays import check_same_classes, column, image_array
 from .assignable import Assignable
 from .batching import is_one_pass, process_batch
 from .prefetch import Prefetcher
-from .ranges import one_of
 from .saved_batches import SavedBatches
 from .transform import ImageTransform
 
@@ -277,10 +277,8 @@ def prefetch_depth(prefetch: int | str, owner: str) -> int:
     """Return how many batches are made ahead."""
     if prefetch == "auto":
         return 2 if get_num_threads() > 1 else 0
-    if isinstance(prefetch, bool) or not isinstance(prefetch, (int, np.integer)) or prefetch < 0:
-        raise ValueError(
-            f"{owner}: prefetch is {prefetch!r}; it must be 'auto' or a whole number of at least 0"
-        )
+    if not is_integer(prefetch) or int(prefetch) < 0:
+        raise wrong_value(prefetch, "prefetch", owner, "'auto' or a whole number of at least 0")
     return int(prefetch)
 
 
@@ -374,7 +372,7 @@ def described(shape: tuple[int, ...], generator: ImageTransform) -> str:
 
 def subset_bounds(count: int, subset: str, validation_split: float, owner: str) -> tuple[int, int]:
     """Return the first and the end of a subset; validation takes the front."""
-    one_of(subset, ("training", "validation", None), "subset", owner)
+    one_of("training", "validation")(subset, "subset", owner)
     if not validation_split:
         raise ValueError(
             f"{owner}: subset={subset!r} needs ImageDataGenerator(validation_split=...), a "

@@ -5,23 +5,24 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from .._core import random
-from .._core.options import Option, truth
-from .._core.validation import real_number
-from .ranges import at_least_zero, optional
+from .._core.options import Option
+from .._core.validation import finite, optional, truth, wrong_type
+from .ranges import magnitude
 
 OWNER = "ImageDataGenerator"
+T = TypeVar("T")
 # Keeps a division by the standard deviation of a flat image finite, as in Keras.
 EPSILON = 1e-6
 
 
 def _function(value: Any, argument: str, owner: str) -> Callable[[np.ndarray], np.ndarray]:
     if not callable(value):
-        raise TypeError(f"{owner}: {argument} is {value!r}; it must be a function of one image")
+        raise wrong_type(value, argument, owner, "a function of one image")
     return value
 
 
@@ -40,10 +41,10 @@ class Normalization:
     featurewise_center, samplewise_center = Option(truth), Option(truth)
     featurewise_std_normalization = Option(truth)
     samplewise_std_normalization, zca_whitening = Option(truth), Option(truth)
-    zca_epsilon = Option(at_least_zero)
-    rescale = optional(real_number)
-    preprocessing_function = optional(_function)
-    mean, std = optional(_measured), optional(_measured)
+    zca_epsilon = Option(magnitude)
+    rescale = Option(optional(finite))
+    preprocessing_function = Option(optional(_function))
+    mean, std = Option(optional(_measured)), Option(optional(_measured))
 
     def __init__(
         self,
@@ -139,12 +140,10 @@ class Normalization:
         """
         factor: np.ndarray | float = self.rescale or 1.0
         offset: np.ndarray | float = 0.0
-        if self.featurewise_center and self._fitted(self.mean, "featurewise_center"):
-            offset = -self.mean.ravel()
-        if self.featurewise_std_normalization and self._fitted(
-            self.std, "featurewise_std_normalization"
-        ):
-            divisor = self.std.ravel() + np.float32(EPSILON)
+        if (mean := self._wanted("featurewise_center", self.mean)) is not None:
+            offset = -mean.ravel()
+        if (std := self._wanted("featurewise_std_normalization", self.std)) is not None:
+            divisor = std.ravel() + np.float32(EPSILON)
             factor, offset = factor / divisor, offset / divisor
         return factor, offset
 
@@ -158,24 +157,24 @@ class Normalization:
             x -= x.mean(keepdims=True)
         if self.samplewise_std_normalization:
             x /= x.std(keepdims=True) + np.float32(EPSILON)
-        if self.featurewise_center and self._fitted(self.mean, "featurewise_center"):
-            x -= self.mean
-        if self.featurewise_std_normalization and self._fitted(
-            self.std, "featurewise_std_normalization"
-        ):
-            x /= self.std + np.float32(EPSILON)
-        whitening = self._principal_axes
-        if self.zca_whitening and self._fitted(whitening, "zca_whitening") and whitening:
-            axes, weight = whitening
+        if (mean := self._wanted("featurewise_center", self.mean)) is not None:
+            x -= mean
+        if (std := self._wanted("featurewise_std_normalization", self.std)) is not None:
+            x /= std + np.float32(EPSILON)
+        if (factors := self._wanted("zca_whitening", self._principal_axes)) is not None:
+            axes, weight = factors
             flat = x.reshape(-1, math.prod(x.shape[-3:]))
             x = (((flat @ axes) * weight) @ axes.T).reshape(x.shape).astype(self.dtype, copy=False)
         return x
 
-    def _fitted(self, measured: Any, option: str) -> bool:
+    def _wanted(self, option: str, measured: T | None) -> T | None:
+        """Return what was measured for an `option` that is on; None, with a warning, if nothing."""
+        if not getattr(self, option):
+            return None
         if measured is None:
             warnings.warn(
                 f"{OWNER}: {option}=True, but nothing was measured yet; it is left out until "
                 "fit(x) is called with sample images",
                 stacklevel=4,
             )
-        return measured is not None
+        return measured

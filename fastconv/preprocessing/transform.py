@@ -9,26 +9,30 @@ from typing import Any
 import numpy as np
 
 from .._core import random
-from .._core.options import Once, Option, truth
-from .._core.validation import channels_last, real_number
+from .._core.options import Once, Option
+from .._core.validation import (
+    channels_last,
+    finite,
+    fraction_below_one,
+    one_of,
+    optional,
+    truth,
+    wrong_value,
+)
 from . import augmentation
 from .normalization import OWNER, Normalization
-from .ranges import (
-    amounts,
-    at_least_zero,
-    between,
-    choice,
-    either_way,
-    fraction,
-    optional,
-    pair,
-    shifts,
-    zoom_pair,
-)
+from .ranges import amounts, between, either_way, magnitude, pair, shifts, zoom_pair
 
 # How many random numbers an image takes; each has its own place.
 DRAWS = 12
 _MEASURED = ("mean", "std", "_principal_axes")  # by `fit`, too long to be shown
+
+
+def _order(value: Any, argument: str, owner: str) -> int:
+    """Return `value` if it is an order of interpolation."""
+    if value not in (0, 1, 3):
+        raise wrong_value(value, argument, owner, "0, 1 or 3")
+    return value
 
 
 class ImageTransform(Normalization):
@@ -37,17 +41,17 @@ class ImageTransform(Normalization):
     Iterators know this class alone, and ImageDataGenerator, on top of them, makes them.
     """
 
-    rotation_range, shear_range = Option(at_least_zero), Option(at_least_zero)
+    rotation_range, shear_range = Option(magnitude), Option(magnitude)
     width_shift_range, height_shift_range = Option(amounts), Option(amounts)
     zoom_range = Option(zoom_pair)
-    channel_shift_range = Option(at_least_zero)
-    brightness_range = optional(pair)
+    channel_shift_range = Option(magnitude)
+    brightness_range = Option(optional(pair))
     horizontal_flip, vertical_flip = Option(truth), Option(truth)
-    fill_mode = choice(augmentation.FILL_MODES)
-    cval = Option(real_number)
-    interpolation_order = choice((0, 1, 3))
-    validation_split = Option(fraction)
-    data_format = Once()
+    fill_mode = Option(one_of(*augmentation.FILL_MODES))
+    cval = Option(finite)
+    interpolation_order = Option(_order)
+    validation_split = Option(fraction_below_one)
+    data_format = Once[str]()
 
     def __init__(
         self,

@@ -171,16 +171,19 @@ def test_normalizing_before_fit_warns():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"fill_mode": "mirror"}, "fill_mode is 'mirror'; it must be one of 'nearest', 'reflect'"),
-        ({"zoom_range": 1.5}, "zoom_range is 1.5; the smallest factor must stay above 0"),
+        ({"fill_mode": "mirror"}, "fill_mode is 'mirror'; it must be 'nearest' or 'reflect'"),
+        ({"zoom_range": 1.5}, "zoom_range is 1.5; it must be a number below 1"),
         ({"zoom_range": (1.2, 0.8)}, "zoom_range is .* the lowest comes first"),
         ({"zoom_range": (1, 2, 3)}, "zoom_range is .* a pair"),
         ({"brightness_range": 0.5}, "brightness_range is 0.5; it must be a pair"),
         ({"rotation_range": -5}, "rotation_range is -5; .* at least 0"),
         ({"rotation_range": float("nan")}, "rotation_range is nan; .* finite number"),
-        ({"validation_split": 1.0}, "validation_split is 1.0; it must be from 0 to below 1"),
-        ({"interpolation_order": 2}, "interpolation_order is 2; it must be one of 0, 1, 3"),
-        ({"data_format": "channels_first"}, "data_format='channels_first' is not supported"),
+        ({"validation_split": 1.0}, "validation_split is 1.0; it must be at least 0 and below 1"),
+        ({"interpolation_order": 2}, "interpolation_order is 2; it must be 0, 1 or 3"),
+        (
+            {"data_format": "channels_first"},
+            "data_format is 'channels_first'; it must be 'channels_last'",
+        ),
         ({"zca_whitening": True, "featurewise_std_normalization": True}, "leave out"),
     ],
 )
