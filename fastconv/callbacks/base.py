@@ -122,8 +122,10 @@ class CallbackList:
         self.callbacks = list(callbacks)
         for callback in self.callbacks:
             if not isinstance(callback, Callback):
-                hint = " (give an instance: add parentheses)" if isinstance(callback, type) else ""
-                raise TypeError(f"callbacks: {callback!r} is no fastconv.callbacks.Callback{hint}")
+                hint = "; give an instance: add parentheses" if isinstance(callback, type) else ""
+                raise TypeError(
+                    f"callbacks has {callback!r}; it must be a fastconv.callbacks.Callback{hint}"
+                )
         if logs is not None:
             params["logs"] = self._all_names(logs)
         for callback in self.callbacks:

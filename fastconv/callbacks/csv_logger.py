@@ -108,7 +108,7 @@ class CSVLogger(Callback):
         header, *rows = table
         if header[0] != "epoch" or any(len(row) > len(header) for row in rows):
             raise ValueError(
-                f"CSVLogger: filename is {self.filename!r}, a file that is no table of epochs with "
+                f"CSVLogger: filename is {self.filename!r}; it must be a table of epochs with "
                 f"{self.separator!r} between its columns; give another filename or separator"
             )
         self._columns = header[1:]

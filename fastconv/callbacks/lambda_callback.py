@@ -37,7 +37,10 @@ class LambdaCallback(Callback):
         }
         for name, function in functions.items():
             if not (name.startswith("on_") and hasattr(Callback, name)):
-                raise TypeError(f"LambdaCallback: there is no moment named {name!r}")
+                raise TypeError(
+                    f"LambdaCallback: an argument is {name!r}; it must be a moment's name, such as "
+                    "on_epoch_end"
+                )
             if function is None:
                 continue
             if not callable(function):

@@ -26,8 +26,8 @@ class LearningRateScheduler(Callback):
         super().__init__()
         if not callable(schedule):
             raise TypeError(
-                f"LearningRateScheduler: schedule is {schedule!r}; give a function of the epoch "
-                "and the current learning rate"
+                f"LearningRateScheduler: schedule is {schedule!r}; it must be a function of the "
+                "epoch and the current learning rate"
             )
         self.schedule = schedule
         self.verbose = verbose
@@ -40,7 +40,7 @@ class LearningRateScheduler(Callback):
             rate = float(rate)
         except (TypeError, ValueError):
             raise TypeError(
-                f"LearningRateScheduler: schedule returned {rate!r}; a float is expected"
+                f"LearningRateScheduler: schedule returned {rate!r}; it must be a float"
             ) from None
         if not (math.isfinite(rate) and rate >= 0):
             raise ValueError(

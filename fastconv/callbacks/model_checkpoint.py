@@ -60,15 +60,14 @@ class ModelCheckpoint(MonitorCallback):
         self.filepath = os.fspath(filepath)
         if not self.filepath.endswith(".npz"):
             raise ValueError(
-                f"ModelCheckpoint: filepath is {self.filepath!r}; fastconv writes NumPy archives: "
-                f"give a name that ends in '.npz', such as "
-                f"{os.path.splitext(self.filepath)[0] + '.npz'!r}"
+                f"{self._owner}: filepath is {self.filepath!r}; it must end in '.npz', since NumPy "
+                f"archives are written; give {os.path.splitext(self.filepath)[0] + '.npz'!r}"
             )
         if save_freq != "epoch":
             save_freq = whole_number(save_freq, "save_freq", self._owner, minimum=1)
             if period != 1:
                 raise ValueError(
-                    f"{self._owner}: period is {period!r}; leave it out with save_freq"
+                    f"{self._owner}: period is {period!r}; it must be left out with save_freq"
                 )
         if initial_value_threshold is not None and math.isnan(initial_value_threshold):
             raise ValueError(f"{self._owner}: initial_value_threshold is nan; it must be a number")
@@ -111,8 +110,8 @@ class ModelCheckpoint(MonitorCallback):
         for name in names.sometimes:
             if re.search(rf"{{{re.escape(name)}\W", self.filepath):
                 raise ValueError(
-                    f"{self._owner}: filepath is {self.filepath!r}, and with validation_freq not "
-                    f"every epoch has {name}; leave it out of the name"
+                    f"{self._owner}: filepath is {self.filepath!r}; it must be without {name}, "
+                    "which with validation_freq not every epoch has"
                 )
 
     # Saving
@@ -178,8 +177,8 @@ class ModelCheckpoint(MonitorCallback):
             return self.filepath.format_map(values)
         except (KeyError, IndexError, ValueError, TypeError, AttributeError) as error:
             raise ValueError(
-                f"ModelCheckpoint: filepath {self.filepath!r} cannot be filled in ({error}); "
-                f"this run has {', '.join(values)}"
+                f"{self._owner}: filepath is {self.filepath!r}; it must be one that this run can "
+                f"fill in, with {', '.join(values)} ({error})"
             ) from None
 
     def _save(self, path: str, message: str) -> None:

@@ -61,8 +61,8 @@ class MonitorCallback(Callback):
         larger = known(self.monitor.removeprefix("val_"))
         if larger is None:
             raise ValueError(
-                f"{self._owner}: monitor is {self.monitor!r}, and whether more of it is better is "
-                "not known; give mode='max' or mode='min'"
+                f"{self._owner}: monitor is {self.monitor!r}; it must be a metric of which more is "
+                "known to be better or worse; give mode='max' or mode='min'"
             )
         return larger
 
@@ -129,7 +129,7 @@ def whole_number(value: Any, argument: str, owner: str, *, minimum: int = 0) -> 
     whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
     if not whole or value < minimum:
         raise ValueError(
-            f"{owner}: {argument} is {value!r}; give a whole number of at least {minimum}"
+            f"{owner}: {argument} is {value!r}; it must be a whole number of at least {minimum}"
         )
     return int(value)
 

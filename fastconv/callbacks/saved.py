@@ -13,14 +13,14 @@ def saved_number(state: Mapping[str, Any], name: str) -> float | None:
     value = state[name]
     if value is None or (isinstance(value, (int, float)) and not isinstance(value, bool)):
         return value
-    raise ValueError(f"{name} is {value!r}; a number is expected")
+    raise ValueError(f"{name} is {value!r}; it must be a number")
 
 
 def saved_count(state: Mapping[str, Any], name: str) -> int:
     """Return the whole number of at least 0 that a state has as `name`."""
     value = state[name]
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise ValueError(f"{name} is {value!r}; a whole number of at least 0 is expected")
+        raise ValueError(f"{name} is {value!r}; it must be a whole number of at least 0")
     return value
 
 
@@ -29,7 +29,7 @@ def saved_texts(state: Mapping[str, Any], name: str) -> list[str]:
     values = state[name]
     if isinstance(values, (list, tuple)) and all(isinstance(value, str) for value in values):
         return list(values)
-    raise ValueError(f"{name} is a {type(values).__name__}; a list of texts is expected")
+    raise ValueError(f"{name} is a {type(values).__name__}; it must be a list of texts")
 
 
 def saved_weights(state: Mapping[str, Any], name: str, model: Any) -> list[np.ndarray] | None:
@@ -38,7 +38,7 @@ def saved_weights(state: Mapping[str, Any], name: str, model: Any) -> list[np.nd
     if arrays is None:
         return None
     if not isinstance(arrays, list) or not all(isinstance(array, np.ndarray) for array in arrays):
-        raise ValueError(f"{name} is a {type(arrays).__name__}; a list of arrays is expected")
+        raise ValueError(f"{name} is a {type(arrays).__name__}; it must be a list of arrays")
     for parameter, array in zip(model.weights, arrays, strict=True):
         parameter.check(array, owner=name)
     return arrays

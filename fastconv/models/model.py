@@ -168,7 +168,7 @@ class Model(Trainer):
         parameters, arrays = self.weights, [np.asarray(weight) for weight in weights]
         if len(arrays) != len(parameters):
             raise ValueError(
-                f"{self.owner}: {len(arrays)} arrays were given for {len(parameters)} weights"
+                f"{self.owner}: weights has {len(arrays)} arrays; it must have {len(parameters)}"
                 + ("" if self.built else "; the model is not built yet")
             )
         for parameter, array in zip(parameters, arrays, strict=True):

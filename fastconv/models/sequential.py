@@ -72,8 +72,8 @@ class Sequential(Model):
     def _put(self, layer: Layer, names: Collection[str]) -> None:
         """Put a layer on top of those that have `names`."""
         if not isinstance(layer, Layer):
-            hint = " (give an instance: add parentheses)" if isinstance(layer, type) else ""
-            raise TypeError(f"{self.owner}: {layer!r} is no fastconv layer{hint}")
+            hint = "; give an instance: add parentheses" if isinstance(layer, type) else ""
+            raise TypeError(f"{self.owner}: layer is {layer!r}; it must be a fastconv layer{hint}")
         if not hasattr(layer, "_workspaces"):
             raise TypeError(
                 f"{self.owner}: {type(layer).__name__}.__init__ does not call super().__init__(); "
@@ -127,14 +127,15 @@ class Sequential(Model):
         if index is not None:
             if not -len(self._layers) <= index < len(self._layers):
                 raise ValueError(
-                    f"{self.owner}: there is no layer {index}; there are {len(self._layers)}"
+                    f"{self.owner}: index is {index!r}; it must be that of one of the "
+                    f"{len(self._layers)} layers"
                 )
             return self._layers[index]
         for layer in self._layers:
             if layer.name == name:
                 return layer
         names = ", ".join(layer.name for layer in self._layers)
-        raise ValueError(f"{self.owner}: there is no layer {name!r}; there are: {names}")
+        raise ValueError(f"{self.owner}: name is {name!r}; it must be one of {names}")
 
     def build(self, input_shape: Sequence[int | None] | None = None) -> None:
         """Build all layers for inputs of `input_shape`, batch first: (None, height, width, ...)."""

@@ -76,15 +76,17 @@ def _checked_target(model: SavableModel, path: str | os.PathLike, overwrite: boo
     path = os.fsdecode(path)
     if not path.endswith(SUFFIX):
         raise ValueError(
-            f"{model.owner}: cannot save to {path!r}; fastconv writes NumPy archives: give a name "
-            f"that ends in '{SUFFIX}', such as {os.path.splitext(path)[0] + SUFFIX!r}"
+            f"{model.owner}: path is {path!r}; it must end in '{SUFFIX}', since NumPy archives are "
+            f"written; give {os.path.splitext(path)[0] + SUFFIX!r}"
         )
     if not model.built:
         raise ValueError(
             f"{model.owner}: cannot save a model that is not built; call build() or fit() first"
         )
     if not overwrite and os.path.exists(path):
-        raise FileExistsError(f"{model.owner}: {path!r} exists; give overwrite=True or remove it")
+        raise FileExistsError(
+            f"{model.owner}: path is {path!r}; it must be new; give overwrite=True or remove it"
+        )
     return path
 
 

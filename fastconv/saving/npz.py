@@ -75,12 +75,12 @@ def write(path: str | os.PathLike, arrays: Mapping[str, np.ndarray]) -> None:
 def _check(name: str, array: np.ndarray) -> None:
     if array.dtype.kind not in ARRAY_KINDS:
         raise ValueError(
-            f"archive: {name!r} is an array of {array.dtype}; numbers and texts are written, "
+            f"archive: {name!r} is an array of {array.dtype}; it must be of numbers or text: "
             "nothing is pickled"
         )
     size = len(name.encode("utf-8", "replace"))
     if "\0" in name or size > _LONGEST_NAME or any("\ud800" <= c <= "\udfff" for c in name):
-        raise ValueError(f"archive: a zip cannot hold the name {name[:99]!r}; give another")
+        raise ValueError(f"archive: a name is {name[:99]!r}; it must be one that a zip can hold")
 
 
 def _write_zip(file: BinaryIO, arrays: Mapping[str, np.ndarray]) -> None:

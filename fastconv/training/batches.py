@@ -95,7 +95,7 @@ class SequenceStream:
 
     def __init__(self, sequence: Any, steps: int | None, owner: str, start: int = 0) -> None:
         if len(sequence) < 1:
-            raise ValueError(f"{owner}: the data is empty; at least one batch is needed")
+            raise ValueError(f"{owner}: the data is empty; it must have at least one batch")
         self.sequence = sequence
         self._steps = steps
         self._owner = owner
@@ -206,7 +206,7 @@ def check_kind(state: Mapping[str, Any], mine: str) -> None:
 def check_arrays(x: Any, y: Any, sample_weight: Any, owner: str) -> tuple:
     """Return the three as arrays of one length, or raise; None stays None."""
     if x is None:
-        raise ValueError(f"{owner}: there is no data; give arrays x and y or a batch iterator")
+        raise ValueError(f"{owner}: x is None; it must be an array, with y, or a batch iterator")
     x = number_array(_unwrapped(x, y), "x", owner)
     if y is not None:  # of any dtype: a prediction ignores the labels that an iterator brings
         y = any_array(_unwrapped(y, x), "y", owner)
@@ -216,7 +216,9 @@ def check_arrays(x: Any, y: Any, sample_weight: Any, owner: str) -> tuple:
         if array is None:
             continue
         if array.ndim < 1 or len(array) == 0:
-            raise ValueError(f"{owner}: {name} has shape {array.shape}; at least one row is needed")
+            raise ValueError(
+                f"{owner}: {name} has shape {array.shape}; it must have at least one row"
+            )
         if len(array) != len(x):
             raise ValueError(
                 f"{owner}: x has {len(x)} rows and {name} has {len(array)}; they must be as many"
@@ -249,7 +251,9 @@ def only_input(x: Any, shape: tuple | None, owner: str) -> Any:
     if shape is None or not is_list or len(x[0].shape) != len(shape):
         return x
     if len(x) > 1:
-        raise ValueError(f"{owner}: x is a list of {len(x)} arrays; the model has one input")
+        raise ValueError(
+            f"{owner}: x is a list of {len(x)} arrays; it must be one: the model has one input"
+        )
     return x[0]
 
 
@@ -262,14 +266,14 @@ def as_batch(item: Any, owner: str) -> Batch:
     if isinstance(item, Mapping):
         raise TypeError(
             f"{owner}: the iterator gave a {type(item).__name__} with {', '.join(map(str, item))}; "
-            "(x, y) or (x, y, sample_weight) are accepted"
+            "it must give (x, y) or (x, y, sample_weight)"
         )
     of_parts = isinstance(item, list) and 1 <= len(item) <= 3 and hasattr(item[0], "shape")
     parts = tuple(item) if of_parts or isinstance(item, tuple) else (item,)
     if not 1 <= len(parts) <= 3:
         raise ValueError(
-            f"{owner}: the iterator gave {len(parts)} values; (x, y) or (x, y, sample_weight) "
-            "are accepted"
+            f"{owner}: the iterator gave {len(parts)} values; it must give (x, y) or "
+            "(x, y, sample_weight)"
         )
     x, y, weight = (*parts, None, None)[:3]
     x, y, weight = check_arrays(x, y, weight, owner)

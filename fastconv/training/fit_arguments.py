@@ -21,21 +21,28 @@ def validation_stream(
     if data is None:
         for name, value in options.items():
             if value is not None:
-                raise ValueError(f"{owner}: {name} is {value!r}, but there is no validation_data")
+                raise ValueError(
+                    f"{owner}: {name} is {value!r}; it must be left out without validation_data"
+                )
         return None
     owner = f"{owner}: validation_data"
     parts = data if isinstance(data, (tuple, list)) else (data,)
     if parts is data and len(data) not in (2, 3):
-        raise ValueError(f"{owner} has {len(data)} parts; give (x, y) or (x, y, sample_weight)")
+        raise ValueError(
+            f"{owner} has {len(data)} parts; it must be (x, y) or (x, y, sample_weight)"
+        )
     if not is_batch_iterator(parts[0]):
         batch_size = default_batch_size if batch_size is None else batch_size
     elif batch_size is not None:
-        raise ValueError(f"{owner} brings its own batches; leave out validation_batch_size")
+        raise ValueError(
+            f"{owner} brings its own batches; validation_batch_size is {batch_size!r}; it must be "
+            "left out"
+        )
     stream = stream_of(
         *parts, batch_size=batch_size, steps=steps, owner=owner, steps_argument="validation_steps"
     )
     if stream.needs_steps:
-        raise ValueError(f"{owner} is a generator; give validation_steps as well")
+        raise ValueError(f"{owner} is a generator; validation_steps must be given as well")
     return stream
 
 
@@ -78,9 +85,10 @@ def callback_sequence(callbacks: Any, owner: str) -> list[Any]:
         found.extend(callback if isinstance(callback, (list, tuple)) else [callback])
     for callback in found:
         if not isinstance(callback, Callback):
-            hint = " (give an instance: add parentheses)" if isinstance(callback, type) else ""
+            hint = "; give an instance: add parentheses" if isinstance(callback, type) else ""
             raise TypeError(
-                f"{owner}: callbacks: {callback!r} is no fastconv.callbacks.Callback{hint}"
+                f"{owner}: callbacks has {callback!r}; it must be a fastconv.callbacks.Callback"
+                f"{hint}"
             )
     return found
 
@@ -104,7 +112,7 @@ def verbosity(verbose: Any, owner: str) -> int:
     if isinstance(verbose, str) and verbose == "auto":
         return 1
     if not isinstance(verbose, (int, np.integer)) or verbose not in (0, 1, 2):
-        raise ValueError(f"{owner}: verbose is {verbose!r}; 0, 1, 2 and 'auto' are accepted")
+        raise ValueError(f"{owner}: verbose is {verbose!r}; it must be 0, 1, 2 or 'auto'")
     return int(verbose)
 
 

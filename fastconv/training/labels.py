@@ -19,7 +19,7 @@ def check_label_dtype(y: np.ndarray, owner: str) -> None:
     """Refuse labels that are no numbers, such as the classes' names."""
     if y.dtype.kind not in NUMBER_KINDS:
         raise TypeError(
-            f"{owner}: y has dtype {y.dtype}; numbers are needed: for names of classes give "
+            f"{owner}: y has dtype {y.dtype}; it must be of numbers; for names of classes give "
             "numpy.unique(y, return_inverse=True)[1]"
         )
 
@@ -45,14 +45,15 @@ def check_class_weight(class_weight: Any, owner: str) -> dict[int, float] | None
         return None
     if not isinstance(class_weight, Mapping):
         raise TypeError(
-            f"{owner}: class_weight is {class_weight!r}; give a dict such as {{0: 1.0, 1: 2.0}}"
+            f"{owner}: class_weight is {class_weight!r}; it must be a dict such as "
+            "{0: 1.0, 1: 2.0}"
         )
     weights = {}
     for index, weight in class_weight.items():
         if not (_is_class(index) and _is_finite(weight)):
             raise ValueError(
-                f"{owner}: class_weight is {class_weight!r}; its keys are class indices "
-                "(0, 1, ...) and its values finite numbers"
+                f"{owner}: class_weight is {class_weight!r}; it must have class indices "
+                "(0, 1, ...) for keys and finite numbers for values"
             )
         weights[int(index)] = float(weight)
     return weights
@@ -73,8 +74,8 @@ def check_weighed_classes(
     for index in class_weight or ():
         if index >= classes:
             raise ValueError(
-                f"{owner}: class_weight has the class {index}; the model's {classes} classes are "
-                f"0 to {classes - 1}"
+                f"{owner}: class_weight has the class {index}; it must be one of the model's "
+                f"{classes} classes, 0 to {classes - 1}"
             )
 
 
@@ -99,7 +100,7 @@ def weigh_classes(
         if batch.sample_weight.size != len(classes):
             raise ValueError(
                 f"{owner}: sample_weight has shape {batch.sample_weight.shape}; together with "
-                f"class_weight {classes.shape} is expected"
+                f"class_weight it must be {classes.shape}"
             )
         weight *= batch.sample_weight.reshape(len(classes))
     return batch._replace(sample_weight=weight)

@@ -106,7 +106,10 @@ class FitLoop:
             steps_argument="steps_per_epoch",
         )
         if self.train.needs_steps:
-            raise ValueError(f"{owner}: give steps_per_epoch with a generator; it has no length")
+            raise ValueError(
+                f"{owner}: steps_per_epoch is None; it must be given with a generator, which has "
+                "no length"
+            )
         self.validation = validation_stream(
             validation_data, validation_batch_size, validation_steps, owner, batch_size
         )

@@ -157,8 +157,8 @@ def stream_of(
         for name, value in (("y", y), ("sample_weight", sample_weight), ("batch_size", batch_size)):
             if value is not None:
                 raise ValueError(
-                    f"{owner}: {name} is given together with a batch iterator, which brings its "
-                    "own; leave it out"
+                    f"{owner}: {name} is given with a batch iterator; it must be left out: the "
+                    "iterator brings its own"
                 )
         if _is_sequence(x):
             return SequenceStream(x, steps, owner, start)
@@ -172,33 +172,36 @@ def stream_of(
 def _refuse_what_is_no_data(x: Any, owner: str) -> None:
     kind = type(x).__name__
     if isinstance(x, Mapping):
-        raise TypeError(f"{owner}: x is a {kind}; a model has one input: an array")
+        raise TypeError(f"{owner}: x is a {kind}; it must be an array: a model has one input")
     if isinstance(x, (str, bytes, os.PathLike)):
         raise TypeError(
-            f"{owner}: x is {x!r}; it must be arrays or batches: for a folder of images give "
+            f"{owner}: x is {x!r}; it must be arrays or batches; for a folder of images give "
             "ImageDataGenerator().flow_from_directory(...)"
         )
     if isinstance(x, type) or (callable(x) and not (_is_array(x) or is_batch_iterator(x))):
         name = getattr(x, "__name__", kind)
-        raise TypeError(f"{owner}: x is {name} itself, not its batches; call it: {name}(...)")
+        raise TypeError(
+            f"{owner}: x is {name} itself; it must be its batches; call it: {name}(...)"
+        )
 
 
 def split_validation(fraction: float, x: Any, y: Any, sample_weight: Any, owner: str) -> tuple:
     """Split the last `fraction` of the rows off: `(x, y, w), (x, y, w)`."""
     if not (isinstance(fraction, Real) and 0 < fraction < 1):
         raise ValueError(
-            f"{owner}: validation_split is {fraction!r}; give a number between 0 and 1"
+            f"{owner}: validation_split is {fraction!r}; it must be a number between 0 and 1"
         )
     if is_batch_iterator(x):
         raise ValueError(
-            f"{owner}: validation_split works on arrays; give a batch iterator's validation part "
-            "as validation_data"
+            f"{owner}: validation_split is {fraction!r}; it must be left out with a batch "
+            "iterator; give its validation part as validation_data"
         )
     arrays = check_arrays(x, y, sample_weight, owner)
     at = int(len(arrays[0]) * (1 - fraction))
     if at in (0, len(arrays[0])):
         raise ValueError(
-            f"{owner}: validation_split={fraction} of {len(arrays[0])} rows leaves an empty part"
+            f"{owner}: validation_split is {fraction!r}; it must leave rows in both parts, of "
+            f"{len(arrays[0])}"
         )
     first = tuple(None if a is None else a[:at] for a in arrays)
     return first, tuple(None if a is None else a[at:] for a in arrays)

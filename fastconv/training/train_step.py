@@ -214,7 +214,7 @@ class TrainStep:
         """Raise what the loss would raise on these labels, whatever the prediction."""
         owner = f"{self.model.owner}: {method}"
         if y is None:
-            raise ValueError(f"{owner} needs the labels y")
+            raise ValueError(f"{owner}: y is None; it must be the labels")
         check_label_dtype(y, owner)
         _, loss = self.require_compiled(method)
         classes = self._classes()
@@ -278,7 +278,7 @@ class TrainStep:
             elif len(shape) == 4 and (*shape[2:], shape[1]) == tuple(wanted[1:]):
                 hint = "; move the channel axis to the end: numpy.moveaxis(x, 1, -1)"
             raise ValueError(
-                f"{model.owner}: {method}: x has shape {tuple(shape)}; the model takes "
+                f"{model.owner}: {method}: x has shape {tuple(shape)}; it must be "
                 f"{tuple(wanted)}{hint}"
             )
 

@@ -95,7 +95,8 @@ class Trainer:
         owner = self._train_step.model.owner
         if loss is None:
             raise ValueError(
-                f"{owner}: compile() needs a loss, for example loss='binary_crossentropy'"
+                f"{owner}: compile: loss is None; it must be a name or a loss, for example "
+                "loss='binary_crossentropy'"
             )
         check_loss_weights(loss_weights, weighted_metrics, owner)
         self._train_step.compile(optimizer, loss, metrics)

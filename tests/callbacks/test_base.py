@@ -231,16 +231,16 @@ def test_callbacks_of_a_run_know_what_it_will_log():
 @pytest.mark.parametrize(
     ("given", "text"),
     [
-        (EarlyStopping, r"fit: callbacks: <class .*EarlyStopping'> is no .* add parentheses"),
+        (EarlyStopping, r"fit: callbacks has <class .*EarlyStopping'>; .* add parentheses"),
         ([EarlyStopping], "add parentheses"),
-        (5, r"fit: callbacks: 5 is no fastconv\.callbacks\.Callback"),
-        ([None], "callbacks: None is no"),
+        (5, r"fit: callbacks has 5; it must be a fastconv\.callbacks\.Callback"),
+        ([None], "callbacks has None; it"),
     ],
 )
 def test_what_is_no_callback_is_named(given, text):
     with pytest.raises(TypeError, match=text):
         convnet().fit(X, Y, callbacks=given, verbose=0)
-    with pytest.raises(TypeError, match="is no fastconv"):
+    with pytest.raises(TypeError, match="must be a fastconv"):
         CallbackList([None], None)
 
 

@@ -85,7 +85,7 @@ def test_a_file_that_is_no_such_table_is_refused_before_training(content, tmp_pa
     path = tmp_path / "mine.csv"
     path.write_bytes(content)
     model = convnet()
-    with pytest.raises(ValueError, match=r"CSVLogger: filename is '.*mine.csv', a file that is no"):
+    with pytest.raises(ValueError, match=r"CSVLogger: filename is '.*mine.csv'; it must be a"):
         fit(path, model=model, append=True)
     assert path.read_bytes() == content and model.optimizer.iterations == 0
 
@@ -94,7 +94,7 @@ def test_a_resumed_run_does_not_overwrite_what_is_no_table(tmp_path):
     path, saved = tmp_path / "log.csv", tmp_path / "m.npz"
     fit(path, epochs=1, callbacks=[ModelCheckpoint(saved)])
     path.write_text("something else\n")
-    with pytest.raises(ValueError, match="no table of epochs"):
+    with pytest.raises(ValueError, match="must be a table of epochs"):
         fit(path, epochs=2, resume_from=saved)
     assert path.read_text() == "something else\n"
 

@@ -207,7 +207,7 @@ def test_what_callbacks_log_can_be_watched():
     log = LambdaCallback(on_epoch_end=lambda epoch, logs: logs.update(iou=float(epoch)))
     stop = EarlyStopping("iou", mode="min")
     assert convnet().fit(X, Y, epochs=5, callbacks=[log, stop], verbose=0).epoch == [0, 1]
-    with pytest.raises(ValueError, match="'iou', and whether more of it is better is not known"):
+    with pytest.raises(ValueError, match=r"'iou'; .* of which more is known to be better"):
         convnet().fit(X, Y, callbacks=[log, EarlyStopping("iou")], verbose=0)
 
 

@@ -121,7 +121,7 @@ def test_generators_are_drawn_from_as_needed():
 @pytest.mark.parametrize(
     ("arguments", "options", "error", "text"),
     [
-        ((None,), {}, ValueError, "there is no data"),
+        ((None,), {}, ValueError, "x is None; it must be an array, with y, or a"),
         ((X, Y[:3]), {}, ValueError, "x has 10 rows and y has 3"),
         ((np.zeros((0, 2)),), {}, ValueError, "at least one row"),
         ((np.array(["a"]),), {}, TypeError, "it must be of numbers"),
@@ -136,7 +136,7 @@ def test_generators_are_drawn_from_as_needed():
         ((X, Y, [[1], [2, 3]]), {}, ValueError, "m: sample_weight is a list whose rows differ"),
         ((X, Y), {"batch_size": 0}, ValueError, "batch_size is 0"),
         ((X, Y), {"steps": 1.5}, TypeError, "steps is 1.5"),
-        ((Passes(), Y), {}, ValueError, "y is given together with a batch iterator"),
+        ((Passes(), Y), {}, ValueError, "y is given with a batch iterator; it must be left out"),
         (({"x": X},), {}, TypeError, "one input"),
     ],
 )
@@ -155,10 +155,13 @@ def test_validation_is_the_last_rows():
     (x, y, w), (vx, vy, vw) = split_validation(0.3, X, Y, None, "m")
     assert y.tolist() == list(range(7)) and vy.tolist() == [7, 8, 9]
     assert len(x) == 7 and len(vx) == 3 and w is vw is None
-    for fraction, text in ((1.5, "between 0 and 1"), (0.999, "empty part")):
+    for fraction, text in (
+        (1.5, "between 0 and 1"),
+        (0.999, "it must leave rows in both parts, of 5"),
+    ):
         with pytest.raises(ValueError, match=text):
             split_validation(fraction, X[:5], Y[:5], None, "m")
-    with pytest.raises(ValueError, match="works on arrays"):
+    with pytest.raises(ValueError, match="it must be left out with a batch iterator"):
         split_validation(0.2, Passes(), None, None, "m")
 
 

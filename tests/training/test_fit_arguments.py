@@ -57,8 +57,12 @@ def test_old_keras_arguments_change_nothing():
 @pytest.mark.parametrize(
     ("arguments", "error", "text"),
     [
-        ({"validation_steps": 3}, ValueError, "validation_steps is 3, but there is no validation_"),
-        ({"validation_batch_size": 3}, ValueError, "validation_batch_size is 3, but there is no"),
+        ({"validation_steps": 3}, ValueError, "validation_steps is 3; it must be left out without"),
+        (
+            {"validation_batch_size": 3},
+            ValueError,
+            "validation_batch_size is 3; it must be left out",
+        ),
         (
             {"validation_data": (X, Y), "validation_steps": 1.5},
             TypeError,
@@ -66,24 +70,28 @@ def test_old_keras_arguments_change_nothing():
         ),
         ({"validation_data": (X, Y), "validation_batch_size": 0}, ValueError, "batch_size is 0"),
         ({"validation_data": [X]}, ValueError, "validation_data has 1 parts"),
-        ({"validation_data": X}, ValueError, "fit: validation_data needs the labels y"),
-        ({"validation_data": _batches}, TypeError, "validation_data: x is _batches itself, .*call"),
+        ({"validation_data": X}, ValueError, "fit: validation_data: y is None; it must be"),
+        ({"validation_data": _batches}, TypeError, "validation_data: x is _batches itself; .*call"),
         ({"validation_data": {"x": X}}, TypeError, "validation_data: x is a dict"),
-        ({"validation_data": iter([])}, ValueError, "give validation_steps as well"),
+        ({"validation_data": iter([])}, ValueError, "a generator; validation_steps must be given"),
         (
             {"validation_data": iter([]), "validation_steps": 1},
             ValueError,
             "validation_data: the list_iterator gave no batch",
         ),
         ({"validation_data": (X, Y, Y, Y)}, ValueError, "validation_data has 4 parts"),
-        ({"validation_data": iter([(X, Y)])}, ValueError, "give validation_steps as well"),
-        ({"validation_split": "0.2"}, ValueError, "validation_split is '0.2'; give a number"),
-        ({"validation_split": 1}, ValueError, "validation_split is 1; give a number between"),
+        (
+            {"validation_data": iter([(X, Y)])},
+            ValueError,
+            "a generator; validation_steps must be given",
+        ),
+        ({"validation_split": "0.2"}, ValueError, "validation_split is '0.2'; it must be a number"),
+        ({"validation_split": 1}, ValueError, "validation_split is 1; it must be a number"),
         ({"validation_split": float("nan")}, ValueError, "validation_split is nan"),
         ({"shuffle": "batch"}, ValueError, "shuffle is 'batch'; it must be True or False"),
         ({"verbose": "loud"}, ValueError, "verbose is 'loud'"),
-        ({"verbose": [1]}, ValueError, "verbose is .1.; 0, 1, 2"),
-        ({"epochs": 2.0}, ValueError, r"epochs is 2\.0; give a whole number"),
+        ({"verbose": [1]}, ValueError, "verbose is .1.; it must be 0, 1, 2"),
+        ({"epochs": 2.0}, ValueError, r"epochs is 2\.0; it must be a whole number"),
         ({"initial_epoch": -1}, ValueError, "initial_epoch is -1"),
         ({"batch_size": 2.5}, TypeError, r"batch_size is 2\.5"),
         ({"steps_per_epoch": "3"}, TypeError, "steps_per_epoch is '3'"),
@@ -103,6 +111,6 @@ def test_mistakes_are_named_before_training(arguments, error, text):
 
 def test_an_iterator_brings_its_own_batches():
     iterator = ImageDataGenerator().flow(X, Y, batch_size=5)
-    with pytest.raises(ValueError, match="brings its own batches; leave out validation_batch_size"):
+    with pytest.raises(ValueError, match="validation_batch_size is 2; it must be left out"):
         convnet().fit(X, Y, validation_data=iterator, validation_batch_size=2, verbose=0)
     convnet().fit(X, Y, batch_size=4, validation_data=iterator, verbose=0)

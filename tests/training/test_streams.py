@@ -194,7 +194,7 @@ def test_lists_of_the_one_input():
     model.fit([X], Y, sample_weight=[np.ones(12)], verbose=0)
     assert model.evaluate([X], Y, verbose=0) == model.evaluate(X, Y, verbose=0)
     model.train_on_batch([X], [Y])
-    with pytest.raises(ValueError, match="predict: x is a list of 2 arrays; the model has one"):
+    with pytest.raises(ValueError, match="predict: x is a list of 2 arrays; it must be one"):
         model.predict([X, X], verbose=0)
 
 
@@ -240,21 +240,31 @@ class _Parts:
 @pytest.mark.parametrize(
     ("data", "arguments", "error", "text"),
     [
-        (_batches, {}, TypeError, r"x is _batches itself, not its batches; call it: _batches\("),
-        (Loader, {}, TypeError, r"x is Loader itself, .* call it: Loader\("),
+        (
+            _batches,
+            {},
+            TypeError,
+            r"x is _batches itself; it must be its batches; call it: _batches\(",
+        ),
+        (Loader, {}, TypeError, r"x is Loader itself; .* call it: Loader\("),
         (_none(), {"steps_per_epoch": 1}, ValueError, "the generator gave no batch"),
         (iter([]), {"steps_per_epoch": 1}, ValueError, "gave no batch"),
         (set(), {}, ValueError, "the set gave no batch"),
-        (_batches(), {}, ValueError, "give steps_per_epoch with a generator"),
+        (_batches(), {}, ValueError, "steps_per_epoch is None; it must be given with"),
         (_batches(), {"steps_per_epoch": 2}, ValueError, "ended after 1 of 2 batches"),
         (_Once(), {"epochs": 2}, ValueError, "_Once gave no batch"),
-        ("photos", {}, TypeError, "x is 'photos'; it must be arrays or batches: for a folder"),
+        ("photos", {}, TypeError, "x is 'photos'; it must be arrays or batches; for a folder"),
         (b"photos", {}, TypeError, "x is b'photos'; it must be arrays or batches"),
-        ({"x": X}, {}, TypeError, "x is a dict; a model has one input"),
+        ({"x": X}, {}, TypeError, "x is a dict; it must be an array"),
         (_Parts(), {}, TypeError, "the iterator gave a dict with image, label"),
-        (OldIterator(), {"batch_size": 4}, ValueError, "batch_size is given together with a batch"),
-        (Loader(), {"y": Y}, ValueError, "y is given together with a batch iterator"),
-        (Loader(), {"validation_split": 0.5}, ValueError, "validation_split works on arrays"),
+        (OldIterator(), {"batch_size": 4}, ValueError, "batch_size is given with a batch iterator"),
+        (Loader(), {"y": Y}, ValueError, "y is given with a batch iterator"),
+        (
+            Loader(),
+            {"validation_split": 0.5},
+            ValueError,
+            "validation_split is 0.5; it must be left out",
+        ),
         (Loader(), {"steps_per_epoch": 1.5}, TypeError, "steps_per_epoch is 1.5"),
         (Loader(), {"steps_per_epoch": 0}, ValueError, "steps_per_epoch is 0"),
     ],

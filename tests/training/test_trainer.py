@@ -132,7 +132,7 @@ def test_fit_generator_takes_iterators_and_generators():
 
     model.fit_generator(endless(), steps_per_epoch=3, epochs=2, verbose=0, workers=4)
     assert model.optimizer.iterations == 12
-    with pytest.raises(ValueError, match="give steps_per_epoch with a generator"):
+    with pytest.raises(ValueError, match="steps_per_epoch is None; it must be given"):
         model.fit_generator(endless(), verbose=0)
 
 
@@ -171,11 +171,15 @@ def test_batches_by_hand():
 @pytest.mark.parametrize(
     ("call", "error", "text"),
     [
-        (lambda m, x, y: m.fit(x[:, :5], y), ValueError, r"x has shape .* takes \(None, 12, 12, 3"),
+        (
+            lambda m, x, y: m.fit(x[:, :5], y),
+            ValueError,
+            r"x has shape .* it must be \(None, 12, 12, 3",
+        ),
         (lambda m, x, y: m.fit(x[0], y[:12]), ValueError, "x has shape"),
         (lambda m, x, y: m.predict_on_batch(x[0]), ValueError, r"add the batch axis: x\[None\]"),
         (lambda m, x, y: m.fit(x, np.eye(2)[y.astype(int)]), ValueError, "targets have shape"),
-        (lambda m, x, y: m.fit(x), ValueError, "needs the labels y"),
+        (lambda m, x, y: m.fit(x), ValueError, "y is None; it must be the labels"),
         (lambda m, x, y: m.fit(x, y, validation_data=(x[:, :5], y)), ValueError, "validation_data"),
         (lambda m, x, y: m.fit(x, y, validation_data=[x]), ValueError, "has 1 parts"),
         (lambda m, x, y: m.fit(x, y, epochs=-1), ValueError, "epochs is -1"),
@@ -210,7 +214,7 @@ def test_batches_by_hand():
             r"fit: .* sample_weight has shape \(20, 3\); \(20,\) is expected$",
         ),
         (lambda m, x, y: m.evaluate(x, y[:-1]), ValueError, "20 rows and y has 19"),
-        (lambda m, x, y: m.compile("adam"), ValueError, "needs a loss"),
+        (lambda m, x, y: m.compile("adam"), ValueError, "loss is None; it must be"),
         (lambda m, x, y: m.compile("adam", "hinge"), ValueError, "unknown loss"),
         (lambda m, x, y: m.compile("adamw", "mse"), ValueError, "unknown optimizer"),
         (lambda m, x, y: m.compile("adam", "mse", ["f1"]), ValueError, "unknown metric"),
