@@ -72,10 +72,10 @@ class Linear(Activation):
 
     name = "linear"
 
-    def forward(self, z, out):
+    def forward(self, z: np.ndarray, out: np.ndarray) -> np.ndarray:
         return z
 
-    def backward(self, dy, y, out):
+    def backward(self, dy: np.ndarray, y: np.ndarray, out: np.ndarray) -> np.ndarray:
         return dy
 
 
@@ -103,7 +103,7 @@ class Relu(Activation):
         """Whether this is max(z, 0) and nothing more."""
         return self.max_value is None and not self.negative_slope and not self.threshold
 
-    def forward(self, z, out):
+    def forward(self, z: np.ndarray, out: np.ndarray) -> np.ndarray:
         if self.plain:
             elementwise.relu(z, out)
             return out
@@ -118,7 +118,7 @@ class Relu(Activation):
             np.copyto(out, 0, where=below)
         return out if self.max_value is None else np.minimum(out, self.max_value, out=out)
 
-    def backward(self, dy, y, out):
+    def backward(self, dy: np.ndarray, y: np.ndarray, out: np.ndarray) -> np.ndarray:
         if self.plain:
             elementwise.relu_backward(dy, y, out)
             return out
@@ -131,7 +131,7 @@ class Relu(Activation):
             np.multiply(dy, np.float32(self.negative_slope), out=out, where=y < 0)
         return out
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             "max_value": self.max_value,
             "negative_slope": self.negative_slope,
@@ -148,18 +148,18 @@ class LeakyRelu(Activation):
     def __init__(self, negative_slope: float = 0.2) -> None:
         self.negative_slope = at_least_zero(negative_slope, "negative_slope", "leaky_relu")
 
-    def forward(self, z, out):
+    def forward(self, z: np.ndarray, out: np.ndarray) -> np.ndarray:
         if out is not z:
             np.copyto(out, z)
         np.multiply(out, np.float32(self.negative_slope), out=out, where=out < 0)
         return out
 
-    def backward(self, dy, y, out):
+    def backward(self, dy: np.ndarray, y: np.ndarray, out: np.ndarray) -> np.ndarray:
         np.copyto(out, dy)
         np.multiply(out, np.float32(self.negative_slope), out=out, where=y <= 0)
         return out
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"negative_slope": self.negative_slope}
 
 
@@ -168,14 +168,15 @@ class Sigmoid(Activation):
 
     name = "sigmoid"
 
-    def forward(self, z, out):
+    def forward(self, z: np.ndarray, out: np.ndarray) -> np.ndarray:
         elementwise.sigmoid(z, out)
         return out
 
-    def backward(self, dy, y, out):
+    def backward(self, dy: np.ndarray, y: np.ndarray, out: np.ndarray) -> np.ndarray:
         np.subtract(1, y, out=out)
         np.multiply(out, y, out=out)
-        return np.multiply(out, dy, out=out)
+        np.multiply(out, dy, out=out)
+        return out
 
 
 class Tanh(Activation):
@@ -183,13 +184,15 @@ class Tanh(Activation):
 
     name = "tanh"
 
-    def forward(self, z, out):
-        return np.tanh(z, out=out)
+    def forward(self, z: np.ndarray, out: np.ndarray) -> np.ndarray:
+        np.tanh(z, out=out)
+        return out
 
-    def backward(self, dy, y, out):
+    def backward(self, dy: np.ndarray, y: np.ndarray, out: np.ndarray) -> np.ndarray:
         np.multiply(y, y, out=out)
         np.subtract(1, out, out=out)
-        return np.multiply(out, dy, out=out)
+        np.multiply(out, dy, out=out)
+        return out
 
 
 class Softmax(Activation):
@@ -197,14 +200,15 @@ class Softmax(Activation):
 
     name = "softmax"
 
-    def forward(self, z, out):
+    def forward(self, z: np.ndarray, out: np.ndarray) -> np.ndarray:
         elementwise.softmax(z, out)
         return out
 
-    def backward(self, dy, y, out):
+    def backward(self, dy: np.ndarray, y: np.ndarray, out: np.ndarray) -> np.ndarray:
         np.multiply(dy, y, out=out)
         np.subtract(dy, out.sum(axis=-1, keepdims=True), out=out)
-        return np.multiply(out, y, out=out)
+        np.multiply(out, y, out=out)
+        return out
 
 
 linear = Linear()

@@ -35,14 +35,14 @@ class Initializer(Configured):
 class Zeros(Initializer):
     """All zeros."""
 
-    def __call__(self, shape):
+    def __call__(self, shape: tuple[int, ...]) -> np.ndarray:
         return np.zeros(shape, np.float32)
 
 
 class Ones(Initializer):
     """All ones."""
 
-    def __call__(self, shape):
+    def __call__(self, shape: tuple[int, ...]) -> np.ndarray:
         return np.ones(shape, np.float32)
 
 
@@ -52,7 +52,7 @@ class Constant(Initializer):
     def __init__(self, value: Any = 0.0) -> None:
         self.value = np.asarray(value, np.float32)
 
-    def __call__(self, shape):
+    def __call__(self, shape: tuple[int, ...]) -> np.ndarray:
         try:
             return np.broadcast_to(self.value, shape).copy()
         except ValueError:
@@ -61,7 +61,7 @@ class Constant(Initializer):
                 f"weight's shape {tuple(shape)}"
             ) from None
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"value": self.value.tolist()}
 
 
@@ -71,7 +71,7 @@ class _Random(Initializer):
     def __init__(self, seed: int | None = None) -> None:
         self.seed = seed
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"seed": self.seed}
 
 
@@ -83,11 +83,11 @@ class RandomNormal(_Random):
         self.mean = finite(mean, "mean", "RandomNormal")
         self.stddev = finite(stddev, "stddev", "RandomNormal")
 
-    def __call__(self, shape):
+    def __call__(self, shape: tuple[int, ...]) -> np.ndarray:
         values = random.generator(self.seed).standard_normal(shape, np.float32)
         return values * np.float32(self.stddev) + np.float32(self.mean)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"mean": self.mean, "stddev": self.stddev, "seed": self.seed}
 
 
@@ -101,10 +101,10 @@ class RandomUniform(_Random):
         self.minval = finite(minval, "minval", "RandomUniform")
         self.maxval = finite(maxval, "maxval", "RandomUniform")
 
-    def __call__(self, shape):
+    def __call__(self, shape: tuple[int, ...]) -> np.ndarray:
         return _uniform(random.generator(self.seed), self.minval, self.maxval, shape)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"minval": self.minval, "maxval": self.maxval, "seed": self.seed}
 
 
@@ -115,7 +115,7 @@ class _VarianceScaling(_Random):
     mode = "fan_in"
     normal = False
 
-    def __call__(self, shape):
+    def __call__(self, shape: tuple[int, ...]) -> np.ndarray:
         fan_in, fan_out = fans(shape)
         count = fan_in if self.mode == "fan_in" else (fan_in + fan_out) / 2
         variance = self.scale / max(1.0, count)
@@ -204,12 +204,16 @@ def serialize(initializer: Initializer) -> dict[str, Any]:
     return _registry.serialize(initializer)
 
 
-def _uniform(generator, low, high, shape):
+def _uniform(
+    generator: np.random.Generator, low: float, high: float, shape: tuple[int, ...]
+) -> np.ndarray:
     values = generator.random(shape, np.float32)
     return values * np.float32(high - low) + np.float32(low)
 
 
-def _truncated_normal(generator, stddev, shape):
+def _truncated_normal(
+    generator: np.random.Generator, stddev: float, shape: tuple[int, ...]
+) -> np.ndarray:
     """Draw normal numbers again and again where they are beyond two deviations."""
     values = generator.standard_normal(math.prod(shape), np.float32)
     while (outside := np.flatnonzero(np.abs(values) > 2)).size:

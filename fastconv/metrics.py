@@ -36,7 +36,7 @@ def check_name(name: Any) -> str:
             f"metrics: the name {str(name)[:_LONGEST_NAME]!r} is not made of words; give letters, "
             f"digits and '_', at most {_LONGEST_NAME}, such as 'accuracy' or 'top_5'"
         )
-    return name
+    return str(name)
 
 
 class Metric(Configured):
@@ -111,13 +111,14 @@ class BinaryAccuracy(MeanMetric):
         super().__init__(name)
         self.threshold = threshold
 
-    def values(self, y_true, y_pred):
+    def values(self, y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
         targets = match_rank(y_true, y_pred.shape)
         if targets.shape != y_pred.shape:
             raise _mismatch(self.name, y_true, y_pred)
-        return (y_pred > self.threshold) == targets
+        right: np.ndarray = (y_pred > self.threshold) == targets
+        return right
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "threshold": self.threshold}
 
 
@@ -126,10 +127,11 @@ class CategoricalAccuracy(MeanMetric):
 
     larger_is_better = True
 
-    def values(self, y_true, y_pred):
+    def values(self, y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
         if y_true.shape != y_pred.shape:
             raise _mismatch(self.name, y_true, y_pred)
-        return y_true.argmax(axis=-1) == y_pred.argmax(axis=-1)
+        right: np.ndarray = y_true.argmax(axis=-1) == y_pred.argmax(axis=-1)
+        return right
 
 
 class SparseCategoricalAccuracy(MeanMetric):
@@ -137,11 +139,12 @@ class SparseCategoricalAccuracy(MeanMetric):
 
     larger_is_better = True
 
-    def values(self, y_true, y_pred):
+    def values(self, y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
         shape = y_pred.shape[:-1]
         if y_true.shape not in (shape, (*shape, 1)):
             raise _mismatch(self.name, y_true, y_pred)
-        return y_true.reshape(shape) == y_pred.argmax(axis=-1)
+        right: np.ndarray = y_true.reshape(shape) == y_pred.argmax(axis=-1)
+        return right
 
 
 class _Accuracy(Metric):
@@ -230,7 +233,7 @@ class AUC(Metric):
     def reset(self) -> None:
         self._counts = None
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"num_thresholds": self.num_thresholds, **super().get_config()}
 
 

@@ -22,7 +22,7 @@ _LONGEST_STEM = 120
 
 
 @contextlib.contextmanager
-def replacing(path: str | os.PathLike) -> Iterator[BinaryIO]:
+def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """Give a file to write; when the block ends without an error it takes `path`'s place.
 
     A reader, or a crash at any moment, finds the old file or the new one: the

@@ -55,7 +55,7 @@ class Configured:
 
 def _converted(get_config: Method) -> Method:
     @functools.wraps(get_config)
-    def wrapper(self: Any) -> dict[str, Any]:
+    def wrapper(self: Any) -> Any:
         return plain(get_config(self), f"{type(self).__name__}: get_config()")
 
     return cast(Method, wrapper)

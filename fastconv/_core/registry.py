@@ -84,7 +84,7 @@ class Registry(Generic[T]):
 
         Raises ValueError for an unknown name, TypeError for a user's object of another kind.
         """
-        found = custom_object(name)
+        found: type[T] | T | None = custom_object(name)
         if found is None:
             found = self._found.get(self._spell(name))
         if found is None:
@@ -137,5 +137,5 @@ def _fold(name: str) -> str:
     return name.replace("_", "").lower()
 
 
-def _class_of(thing: Any) -> Any:
+def _class_of(thing: type[T] | T) -> type[T]:
     return thing if isinstance(thing, type) else type(thing)

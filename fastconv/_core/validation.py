@@ -151,7 +151,8 @@ def finite(value: Any, argument: str, owner: str) -> float:
     """Return `value`, Python's or NumPy's, as a finite Python number; an int stays one."""
     if not np.isfinite(real(value, argument, owner)):
         raise wrong_value(value, argument, owner, "a finite number")
-    return value.item() if isinstance(value, np.generic) else value
+    number: float = value.item() if isinstance(value, np.generic) else value
+    return number
 
 
 def at_least_zero(value: Any, argument: str, owner: str) -> float:

@@ -33,7 +33,7 @@ class ActivatedLayer(Layer):
         raise NotImplementedError
 
     def pre_activation_backward(self, dz: np.ndarray) -> np.ndarray | None:
-        """Turn the gradient of `pre_activation`'s result into that of the input."""
+        """Return the gradient of the input for `dz`, that of `pre_activation`'s result."""
         raise NotImplementedError
 
     def call(self, x: np.ndarray, training: bool = False) -> np.ndarray:

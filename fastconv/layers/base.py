@@ -63,7 +63,7 @@ class Layer(Strict, Configured):
 
     Threads: what `layer(x)` and models return is right from any number of threads at once,
     and so are `call` and `backward` by hand, except that the gradients of the parameters
-    are the layer's: threads that go back at once overwrite each other's.  Attributes in
+    are the layer's: backward passes at once overwrite each other's.  Attributes in
     which a layer of your own keeps something for `backward` are safe in a model.
 
     Attributes: `name`, `trainable` and what a class says may be assigned at any time and
@@ -80,16 +80,17 @@ class Layer(Strict, Configured):
     trainable = LayerOption(truth)
     built: bool = False
 
-    #: Whether `backward` has to return the input's gradient; a model sets False, while it
-    #: goes back, on a layer that has nothing to train before it.
+    #: Whether `backward` has to return the input's gradient.  During its backward pass
+    #: a model sets False on a layer that has nothing to train before it.
     needs_input_gradient = OfWorkspace()
 
-    #: Whether that gradient counts where the input is 0; a model sets False, while it goes
-    #: back, where the layers before stop it there, and a layer may then leave it 0.
+    #: Whether that gradient counts where the input is 0.  During its backward pass a model
+    #: sets False where the layers before stop it there; a layer may then leave it 0.
     needs_gradient_at_zeros = OfWorkspace()
 
-    #: Whether `backward` may write that gradient over the input; a model sets True while
-    #: it goes back and nobody reads the input any more: half the memory is touched.
+    #: Whether `backward` may write that gradient over the input, which halves the memory
+    #: touched.  During its backward pass a model sets True where nobody reads the input
+    #: any more.
     may_overwrite_input = OfWorkspace()
 
     def __init__(
@@ -164,7 +165,7 @@ class Layer(Strict, Configured):
         raise NotImplementedError(f"{self.owner} does not define call(x, training)")
 
     def backward(self, dy: np.ndarray) -> np.ndarray | None:
-        """Turn the gradient of the output into that of the input.
+        """Return the gradient of the input for `dy`, that of the output.
 
         Overwrites `gradient` of each parameter.  May return None where
         `needs_input_gradient` is False.
@@ -335,7 +336,7 @@ class Layer(Strict, Configured):
             return None
         return x if self.may_overwrite_input else self.buffer("dx", x.shape)
 
-    def plan(self, key: tuple, make: Callable[[], Plan]) -> Plan:
+    def plan(self, key: tuple[Any, ...], make: Callable[[], Plan]) -> Plan:
         """Return the plan made before for `key` and the runtime's settings, or a new one."""
         return self._workspace.plan(key, make)
 

@@ -10,7 +10,8 @@ from .. import initializers
 from .._core.memory import contiguous
 from .._core.validation import above_zero, fraction, integer, truth
 from ..ops.plans import NormalizationPlan
-from .base import Layer, Shape
+from .arguments import Shape
+from .base import Layer
 from .options import FixedOption, LayerOption, Weight, initializer_option
 from .parameter import Parameter
 

@@ -12,7 +12,8 @@ from .._core.memory import contiguous
 from .._core.validation import positive_integer, positive_pair, truth
 from ..ops.plans import Conv2DPlan
 from .activated import ActivatedLayer
-from .base import Images, Shape
+from .arguments import Shape
+from .base import Images
 from .options import FixedOption, Weight, initializer_option
 
 

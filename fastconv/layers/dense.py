@@ -11,7 +11,7 @@ from .._core.memory import contiguous
 from .._core.validation import positive_integer, truth
 from ..ops.plans import DensePlan
 from .activated import ActivatedLayer
-from .base import Shape
+from .arguments import Shape
 from .options import FixedOption, Weight, initializer_option
 
 

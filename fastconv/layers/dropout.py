@@ -12,7 +12,8 @@ from .._core import random
 from .._core.memory import contiguous
 from .._core.validation import fraction, natural, optional, positive_integer, wrong_type
 from ..ops import elementwise
-from .base import Layer, Shape
+from .arguments import Shape
+from .base import Layer
 from .options import FixedOption, LayerOption
 
 
@@ -114,7 +115,8 @@ class Dropout(Layer):
         factors = self.buffer("factors", self._noise_sizes(x.shape))
         factors.fill(1)
         elementwise.dropout(factors, seed, rate, factors)
-        return np.multiply(x, factors, out=out)
+        np.multiply(x, factors, out=out)
+        return out
 
     def _noise_sizes(self, shape: Shape) -> tuple[int, ...]:
         """Return `noise_shape` with the sizes of an input of `shape` in the place of None."""

@@ -6,7 +6,8 @@ import math
 
 import numpy as np
 
-from .base import Layer, Shape
+from .arguments import Shape
+from .base import Layer
 
 
 class Flatten(Layer):

@@ -9,7 +9,8 @@ import numpy as np
 from .._core.memory import contiguous
 from .._core.validation import truth
 from ..ops.plans import Pool2DPlan
-from .base import Layer, Shape
+from .arguments import Shape
+from .base import Layer
 from .options import FixedOption
 
 

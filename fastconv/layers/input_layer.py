@@ -7,7 +7,8 @@ from typing import Any, cast
 
 import numpy as np
 
-from .base import Layer, Shape
+from .arguments import Shape
+from .base import Layer
 
 
 class InputLayer(Layer):

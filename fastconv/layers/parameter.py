@@ -19,11 +19,11 @@ class DeferredGradient(Protocol):
     def write(self, out: np.ndarray) -> None:
         """Write the gradient to `out`."""
 
-    def update(self, rule: dict, value: np.ndarray, slots: tuple) -> None:
+    def update(self, rule: dict[str, Any], value: np.ndarray, slots: tuple[Any, ...]) -> None:
         """Take an optimizer's step, see `ops.optim`."""
 
 
-class _Trainable(Option):
+class _Trainable(Option[bool]):
     """Whether a parameter is trained; models look again when it changes."""
 
     def __set__(self, instance: Any, value: Any) -> None:

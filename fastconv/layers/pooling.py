@@ -10,7 +10,8 @@ from .._core.geometry import plain_padding, pool2d_window
 from .._core.memory import contiguous
 from .._core.validation import positive_pair
 from ..ops.plans import Pool2DPlan
-from .base import Layer, Shape
+from .arguments import Shape
+from .base import Layer
 from .options import FixedOption
 
 

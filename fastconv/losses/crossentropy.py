@@ -37,7 +37,9 @@ class _CrossEntropy(Loss):
         super().__init__(name=name)
         self.from_logits, self.label_smoothing = from_logits, label_smoothing
 
-    def check(self, y_true, shape, sample_weight=None, logits=False):
+    def check(
+        self, y_true: Any, shape: tuple[int, ...], sample_weight: Any = None, logits: bool = False
+    ) -> None:
         if type(self).losses_and_gradient is not _CrossEntropy.losses_and_gradient:
             super().check(y_true, shape, sample_weight, logits)
             return
@@ -46,22 +48,26 @@ class _CrossEntropy(Loss):
         if sample_weight is not None:
             broadcast_weights(sample_weight, shape[:-1], self.name)
 
-    def losses_and_gradient(self, targets, predictions, logits):
+    def losses_and_gradient(
+        self, targets: np.ndarray, predictions: np.ndarray, logits: bool
+    ) -> tuple[np.ndarray, np.ndarray]:
         if logits or self.from_logits:
             return self._of_logits(targets, predictions)
         return self._of_probabilities(targets, predictions)
 
-    def _smoothed(self, targets, classes):
+    def _smoothed(self, targets: np.ndarray, classes: int) -> np.ndarray:
         smoothing = self.label_smoothing
         return targets * (1 - smoothing) + smoothing / classes if smoothing else targets
 
-    def _of_logits(self, targets, logits):
+    def _of_logits(self, targets: np.ndarray, logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         raise NotImplementedError
 
-    def _of_probabilities(self, targets, probabilities):
+    def _of_probabilities(
+        self, targets: np.ndarray, probabilities: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
         raise NotImplementedError
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "from_logits": self.from_logits,
@@ -77,7 +83,7 @@ class BinaryCrossentropy(_CrossEntropy):
 
     _activation = "sigmoid"
 
-    def prepare(self, y_true, y_pred):
+    def prepare(self, y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
         targets = super().prepare(y_true, y_pred)
         low, high = kernels.extremes(targets) if targets.size else (0, 1)
         if not (low >= 0 and high <= 1):
@@ -86,10 +92,12 @@ class BinaryCrossentropy(_CrossEntropy):
             )
         return self._smoothed(targets, 2)
 
-    def _of_logits(self, targets, logits):
+    def _of_logits(self, targets: np.ndarray, logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return kernels.sigmoid_cross_entropy(logits, targets)
 
-    def _of_probabilities(self, targets, probabilities):
+    def _of_probabilities(
+        self, targets: np.ndarray, probabilities: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
         p, inside = _clip(probabilities)
         losses = -targets * np.log(p) - (1 - targets) * np.log1p(-p)
         gradient = inside * (p - targets) / (p * (1 - p))
@@ -104,7 +112,7 @@ class CategoricalCrossentropy(_CrossEntropy):
 
     _activation = "softmax"
 
-    def prepare(self, y_true, y_pred):
+    def prepare(self, y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
         self._check_classes(y_pred)
         if y_true.shape != y_pred.shape and y_true.size == y_pred[..., 0].size:
             raise ValueError(
@@ -115,17 +123,19 @@ class CategoricalCrossentropy(_CrossEntropy):
         check_finite(targets, "the targets run", self.name)
         return self._smoothed(targets, targets.shape[-1])
 
-    def _check_classes(self, y_pred):
+    def _check_classes(self, y_pred: np.ndarray) -> None:
         if y_pred.shape[-1] < 2:
             raise ValueError(
                 f"{self.name}: the predictions have shape {y_pred.shape}, one output, which is "
                 "always 1 of 1; for two classes use 'binary_crossentropy' after a 'sigmoid'"
             )
 
-    def _of_logits(self, targets, logits):
+    def _of_logits(self, targets: np.ndarray, logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return kernels.softmax_cross_entropy(logits, targets)
 
-    def _of_probabilities(self, targets, probabilities):
+    def _of_probabilities(
+        self, targets: np.ndarray, probabilities: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
         # Keras divides by the sum first, so that what need not be a softmax becomes one.
         total = probabilities.sum(axis=-1, keepdims=True, dtype=np.float64)
         p, inside = _clip(probabilities / total)
@@ -150,7 +160,7 @@ class SparseCategoricalCrossentropy(CategoricalCrossentropy):
     def __init__(self, from_logits: bool = False, *, name: str | None = None) -> None:
         super().__init__(from_logits, name=name)
 
-    def prepare(self, y_true, y_pred):
+    def prepare(self, y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
         self._check_classes(y_pred)
         shape, classes = y_pred.shape[:-1], y_pred.shape[-1]
         if y_true.shape not in (shape, (*shape, 1)):
@@ -180,7 +190,7 @@ class SparseCategoricalCrossentropy(CategoricalCrossentropy):
         targets[np.arange(numbers.size), numbers.reshape(-1)] = 1
         return targets.reshape(y_pred.shape)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"name": self.name, "from_logits": self.from_logits}
 
 

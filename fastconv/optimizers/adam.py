@@ -8,6 +8,7 @@ from .._core.options import Option
 from .._core.validation import at_least_zero, fraction_below_one
 from ..ops import optim
 from .base import Optimizer, latest_gradient
+from .slots import Slots, Trainable
 
 
 class Adam(Optimizer):
@@ -33,7 +34,9 @@ class Adam(Optimizer):
     def slot_names(self) -> tuple[str, ...]:
         return ("momentum", "velocity")
 
-    def update(self, parameter, slots, learning_rate, **common):
+    def update(
+        self, parameter: Trainable, slots: Slots, learning_rate: float, **common: float
+    ) -> None:
         optim.adam(
             parameter.value,
             latest_gradient(parameter),

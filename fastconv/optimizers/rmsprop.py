@@ -8,6 +8,7 @@ from .._core.options import Option
 from .._core.validation import at_least_zero, fraction, truth
 from ..ops import optim
 from .base import Optimizer, latest_gradient
+from .slots import Slots, Trainable
 
 
 class RMSprop(Optimizer):
@@ -36,7 +37,9 @@ class RMSprop(Optimizer):
         momentum = ("momentum",) if self.momentum else ()
         return ("velocity", *momentum, *(("average_gradient",) if self.centered else ()))
 
-    def update(self, parameter, slots, learning_rate, **common):
+    def update(
+        self, parameter: Trainable, slots: Slots, learning_rate: float, **common: float
+    ) -> None:
         optim.rmsprop(
             parameter.value,
             latest_gradient(parameter),

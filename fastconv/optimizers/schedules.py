@@ -59,7 +59,8 @@ class ExponentialDecay(LearningRateSchedule):
         exponent = step / self.decay_steps
         if self.staircase:
             exponent = math.floor(exponent)
-        return self.initial_learning_rate * self.decay_rate**exponent
+        rate: float = self.initial_learning_rate * self.decay_rate**exponent
+        return rate
 
     def get_config(self) -> dict[str, Any]:
         return {

@@ -8,6 +8,7 @@ from .._core.options import Option
 from .._core.validation import fraction, truth
 from ..ops import optim
 from .base import Optimizer, latest_gradient
+from .slots import Slots, Trainable
 
 
 class SGD(Optimizer):
@@ -28,7 +29,9 @@ class SGD(Optimizer):
     def slot_names(self) -> tuple[str, ...]:
         return ("momentum",) if self.momentum else ()
 
-    def update(self, parameter, slots, learning_rate, **common):
+    def update(
+        self, parameter: Trainable, slots: Slots, learning_rate: float, **common: float
+    ) -> None:
         optim.sgd(
             parameter.value,
             latest_gradient(parameter),

@@ -218,7 +218,7 @@ def test_mistakes_in_arrays(arguments, error, message):
         ({"groups": 0}, ValueError, "groups is 0"),
         ({"groups": 1.0}, TypeError, "groups is 1.0"),
         ({"groups": 2}, ValueError, "groups=2 does not divide 3 input channels and 4 filters"),
-        ({"padding": "full"}, ValueError, "padding is 'full'; give 'valid', 'same', a whole"),
+        ({"padding": "full"}, ValueError, "padding is 'full'; it must be 'valid', 'same'"),
         ({"padding": -1}, ValueError, "padding is -1"),
         ({"padding": (1, 1)}, ValueError, r"padding is \(1, 1\)"),
         ({"padding": ((0, 1), (1, -1))}, ValueError, "padding is"),
