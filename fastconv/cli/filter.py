@@ -124,7 +124,7 @@ def _read(path: str) -> np.ndarray:
     try:
         return np.asarray(load_grey_or_rgb(path))
     except OSError as error:
-        raise Mistake(f"{path} cannot be read as an image: {error}") from None
+        raise Mistake(f"{error}") from None
 
 
 if __name__ == "__main__":

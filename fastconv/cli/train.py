@@ -283,7 +283,8 @@ def _train(
         except FloatingPointError as error:
             last.remove()  # to go on from it would come to the same
             raise Failure(f"{error}; {report.advice()}") from None
-    report.tell(history, before, data.folder, arguments.plot)
+    given = settings["data"] if os.path.isfile(settings["data"]) else data.folder  # a zip, or not
+    report.tell(history, before, given, arguments.plot)
     last.remove()
 
 
