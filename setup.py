@@ -23,7 +23,8 @@ from setuptools.command.build import build
 from setuptools.command.build_ext import build_ext
 
 SOURCES = Path("pyx/_fastconv")
-KERNELS = sorted(path.stem for path in SOURCES.glob("*.pyx") if path.stem != "cpu")
+COMMON_MODULES = ("cpu", "structs")  # the same on every level
+KERNELS = sorted({path.stem for path in SOURCES.glob("*.pyx")} - set(COMMON_MODULES))
 SHARED = "_fastconv._shared"
 COMMON = ["-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast", "-g0"]
 LEVELS = {"baseline": []}
@@ -233,7 +234,7 @@ def extensions() -> list[Extension]:
                 ),
                 f"build/cython/{level or 'common'}",
             )
-            for name in (KERNELS if level else ("cpu",))
+            for name in (KERNELS if level else COMMON_MODULES)
         ]
     return built
 

@@ -19,28 +19,28 @@ SHAPES = {
 
 @pytest.fixture(params=SHAPES.values(), ids=SHAPES)
 def block(request, normal):
-    """Return the stage that a model runs, and its input."""
+    """Return the fused op that a model runs, and its input."""
     batch, size, channels, filters = request.param
     convolution = Conv2D(filters, 3, activation="relu", input_shape=(size, size, channels))
-    (stage,) = fusion.plan(Sequential([convolution, MaxPooling2D()]).layers)
-    return stage, normal((batch, size, size, channels))
+    (fused_op,) = fusion.fuse(Sequential([convolution, MaxPooling2D()]).layers)
+    return fused_op, normal((batch, size, size, channels))
 
 
 def test_forward(benchmark, block):
-    stage, x = block
-    benchmark(stage.call, x, False)
+    fused_op, x = block
+    benchmark(fused_op.call, x, False)
 
 
 def test_forward_in_training(benchmark, block):
-    stage, x = block
-    benchmark(stage.call, x, True)
+    fused_op, x = block
+    benchmark(fused_op.call, x, True)
 
 
 @pytest.mark.parametrize("needs_dx", [False, True], ids=["kernel gradient", "all gradients"])
 def test_backward(benchmark, block, normal, needs_dx):
-    stage, x = block
-    stage.layers[0].needs_input_gradient = needs_dx
-    y = stage.call(x, True)
+    fused_op, x = block
+    fused_op.layers[0].needs_input_gradient = needs_dx
+    y = fused_op.call(x, True)
     # The time depends on it: the gradients skip outputs that are 0.
     benchmark.extra_info["living units"] = float((y > 0).mean())
-    benchmark(stage.backward, normal(y.shape))
+    benchmark(fused_op.backward, normal(y.shape))

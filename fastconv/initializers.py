@@ -13,7 +13,7 @@ import numpy as np
 from ._core import random
 from ._core.json_values import Configured
 from ._core.validation import real_number
-from .utils import class_name, custom_object, snake_case
+from .utils import class_name, custom_object, describe, snake_case
 
 #: Where the weights of a model that is being rebuilt come from: (name, shape) to the array.
 Source = Callable[[str, tuple[int, ...]], np.ndarray]
@@ -31,6 +31,8 @@ class Initializer(Configured):
     def get_config(self) -> dict[str, Any]:
         """Return the arguments that make this initializer again."""
         return {}
+
+    __repr__ = describe
 
 
 class Zeros(Initializer):

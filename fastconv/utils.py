@@ -119,10 +119,11 @@ _short = reprlib.Repr()
 _short.maxstring = _short.maxother = 80
 
 
-def describe(thing: Any) -> str:
+def describe(thing: Any, **values: Any) -> str:
     """Return `Class(argument=value)` of what differs from the defaults: a `repr` that says what.
 
-    Read from the attributes that are named as the constructor's arguments.
+    Read from the attributes that are named as the constructor's arguments, unless `values`
+    has them; what `values` has beyond those follows where it is not None.
 
     >>> from fastconv.callbacks import EarlyStopping
     >>> EarlyStopping(patience=2)
@@ -133,9 +134,11 @@ def describe(thing: Any) -> str:
     for name, parameter in inspect.signature(type(thing).__init__).parameters.items():
         if name == "self":
             continue
-        value = getattr(thing, name, parameter.default)
+        value = values.pop(name) if name in values else getattr(thing, name, parameter.default)
         shown = _short.repr(value)
         usual = shown == _short.repr(parameter.default) or (name == "name" and value == own_name)
         if not (usual or parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)):
             parts.append(f"{name}={shown}")
+    more = ((name, value) for name, value in values.items() if value is not None)
+    parts += [f"{name}={_short.repr(value)}" for name, value in more]
     return f"{type(thing).__name__}({', '.join(parts)})"

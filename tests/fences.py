@@ -3,12 +3,13 @@
     python tests/fences.py ALGORITHM SEED CASES
 
 runs drawn convolutions, or poolings, by one algorithm on such arrays, tables and scratch, and
-compares them with `fastconv.reference`.  A step out of bounds ends the process by SIGSEGV; the last
-case printed is the one.
+compares them with `fastconv.ops.reference`.  A step out of bounds ends the process by SIGSEGV; the
+last case printed is the one.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import mmap
 import sys
@@ -105,68 +106,48 @@ def draw(rng: np.random.Generator) -> tuple[tuple, tuple, dict[str, Any], type]:
     return x, (*size, channels // groups, filters), options, dtype
 
 
-def force(algorithm: str, stack: Any) -> None:
-    """Take `algorithm` for every direction that it can compute."""
-    from fastconv.ops.plans import choice, convolution, direct, positions
-    from fastconv.ops.plans.kernel_gradient import KernelGradientPlan
-    from fastconv.ops.plans.overlap_add import OverlapAddPlan
-    from fastconv.ops.plans.packing import pad_channels
-    from fastconv.ops.plans.patch_gradient import PatchGradientPlan
-
-    def take(module: Any, name: str, function: Any) -> None:
-        stack.enter_context(mock.patch.object(module, name, function))
-
-    def by_position(gather, images, dtype):
-        usable = algorithm == "positions" and images and gather.spans_images
-        return positions.PositionsPlan(gather, images, dtype) if usable else None
-
-    def depthwise(*arguments, **options):
-        if algorithm != "depthwise" or arguments[3] == 1:
-            return choice.Grouped()
-        return choice.Grouped(*3 * [choice.DepthwisePlan(*arguments, **options)])
-
-    def overlapping(*arguments):
-        fits = algorithm == "overlap-add" and arguments[2].columns.dilation == 1
-        return OverlapAddPlan(*arguments) if fits else None
-
-    def dots(outputs, run, runs, dtype):
-        return algorithm == "dots" and run >= pad_channels(1, dtype)
-
-    if algorithm == "as chosen":
-        return
-    take(direct, "by_position", by_position)
-    take(direct, "dot_products", dots)
-    take(convolution, "depthwise", depthwise)
-    take(convolution, "overlapping_input_gradient", overlapping)
-    if algorithm.startswith("winograd"):
-        narrow = algorithm == "winograd of few channels"
-        number = int(algorithm[-1]) if algorithm[-1].isdigit() else 0
-        take(choice, "_pays", lambda *_, **__: True)
-        take(choice, "_gradient_pays", lambda *_: True)
-        take(choice, "_shallow", lambda *_: False)
-        take(choice, "_small", lambda cuts, *_: cuts)
-        take(choice, "_cheapest", lambda cuts, *_: (0, cuts[number % len(cuts)]))
-        take(choice, "_narrow", lambda x, window, **_: narrow and choice._is_plain(window))
-        take(choice, "_narrow_gradient", lambda x, _, w: narrow and choice._is_plain(w))
-    else:
-        take(choice, "_transforms", lambda dtype: False)
-        patch = algorithm in ("patch", "overlap-add")
-        kind = PatchGradientPlan if patch else KernelGradientPlan
-        take(convolution, "kernel_gradient", lambda *arguments: kind(*arguments))
-
-
+#: "as chosen" and the names that plans can be told, Winograd's with its first and second scheme.
 ALGORITHMS = (
     "as chosen",
     "panels",
-    "patch",
-    "dots",
-    "positions",
-    "overlap-add",
+    "dot_products",
+    "batch_tiles",
+    "overlap_add",
     "depthwise",
-    "winograd 0",
-    "winograd 1",
-    "winograd of few channels",
+    "product",
+    "patch",
+    "winograd first",
+    "winograd second",
+    "winograd_narrow",
 )
+
+
+def convolution_by(algorithm: str, *arguments: Any, **options: Any) -> Any:
+    """Return a plan that takes `algorithm` for every direction in which it serves the shape."""
+    from fastconv.ops.plans import Conv2DPlan, choice
+    from fastconv.ops.plans.select import ALGORITHMS as BY_DIRECTION
+    from fastconv.ops.plans.select import forced
+
+    name, _, place = algorithm.partition(" ")
+    number = ("first", "second").index(place) if place in ("first", "second") else None
+
+    def scheme(schemes: Sequence[Any], *_: Any) -> tuple[float, Any]:
+        return 0.0, schemes[number % len(schemes)]
+
+    with contextlib.ExitStack() as stack:
+        if number is not None:
+            stack.enter_context(mock.patch.object(choice, "_cheapest", scheme))
+        served = []
+        for direction, names in BY_DIRECTION.items():
+            if name in names:
+                with contextlib.suppress(ValueError), forced(name, direction):
+                    Conv2DPlan(*arguments, **options).describe()
+                    served.append(direction)
+        if served:
+            stack.enter_context(forced(name, *served))
+        plan = Conv2DPlan(*arguments, **options)
+        plan.describe()  # makes the gradients' plans, too
+        return plan
 
 
 OTHERS = ("fused with pooling", "max", "average", "l2")
@@ -202,15 +183,14 @@ def agree(found: Sequence[np.ndarray], right: Sequence[np.ndarray], usual: float
         assert_close(array, wanted, usual=usual, what=f"result {number}")
 
 
-def check_convolution(rng: np.random.Generator) -> None:
+def check_convolution(rng: np.random.Generator, algorithm: str) -> None:
     """Compare one drawn convolution and its gradients with the reference."""
     from fastconv.ops import reference
-    from fastconv.ops.plans import Conv2DPlan
 
     x_shape, kernel_shape, options, dtype = draw(rng)
     make, relu = Fenced(rng, dtype), bool(rng.random() < 0.3)
     print(x_shape, kernel_shape, options, dtype.__name__, make.before, flush=True)
-    plan = Conv2DPlan(x_shape, kernel_shape, dtype=dtype, relu=relu, **options)
+    plan = convolution_by(algorithm, x_shape, kernel_shape, dtype=dtype, relu=relu, **options)
     x, kernel, bias = map(make.normal, (x_shape, kernel_shape, kernel_shape[3:]))
     dy, y = make.normal(plan.output_shape), make.empty(plan.output_shape)
     gradients = [make.empty(array.shape) for array in (x, kernel, bias)]
@@ -242,16 +222,16 @@ def check_fused(rng: np.random.Generator) -> None:
         return
     x, kernel, bias = map(make.normal, (x_shape, kernel_shape, kernel_shape[3:]))
     dy, y = make.normal(plan.output_shape), make.empty(plan.output_shape)
-    winners = make.bytes(plan.output_shape)
+    argmax = make.bytes(plan.output_shape)
     gradients = [make.empty(array.shape) for array in (x, kernel, bias)]
     for _ in range(2):
         make.fence_tables(plan)
-        plan.forward(x, kernel, bias, y, winners)
-        plan.backward(dy, winners, x, kernel, *gradients)
+        plan.forward(x, kernel, bias, y, argmax)
+        plan.backward(dy, argmax, x, kernel, *gradients)
     agree(
         [y], reference.conv_pool(x, kernel, bias, **options)[:1], np.prod(kernel_shape[:3]) ** 0.5
     )
-    right = reference.conv_pool_backward(dy, winners, x, kernel, **options)
+    right = reference.conv_pool_backward(dy, argmax, x, kernel, **options)
     agree(gradients, right, (dy.size + kernel.size) ** 0.5)
 
 
@@ -270,11 +250,11 @@ def check_pooling(rng: np.random.Generator, kind: str) -> None:
     print(x_shape, options, make.dtype.__name__, make.before, flush=True)
     plan = Pool2DPlan(kind, x_shape, dtype=make.dtype, **options)
     x, dx, y = make.normal(x_shape), make.empty(x_shape), make.empty(plan.output_shape)
-    winners = make.bytes(y.shape) if plan.keeps_winners else None
+    argmax = make.bytes(y.shape) if plan.keeps_argmax else None
     dy = make.normal(y.shape)
     make.fence_tables(plan)
-    plan.forward(x, y, winners)
-    plan.backward(dy, x, dx, winners)
+    plan.forward(x, y, argmax)
+    plan.backward(dy, x, dx, argmax)
     agree([y], [getattr(reference, f"{kind}_pool2d")(x, **options)], 1.0)
     right = getattr(reference, f"{kind}_pool2d_backward")(dy, x, **options)
     agree([dx], [right], 10.0)
@@ -282,7 +262,6 @@ def check_pooling(rng: np.random.Generator, kind: str) -> None:
 
 def main(algorithm: str, seed: str, cases: str) -> None:
     """Check so many cases, scratch memory fenced, too."""
-    import contextlib
     import faulthandler
 
     from fastconv._core import memory as _memory
@@ -298,11 +277,9 @@ def main(algorithm: str, seed: str, cases: str) -> None:
         from fastconv.ops.plans import scratch
 
         stack.enter_context(mock.patch.object(scratch, "GAP", 0))
-        if algorithm in ALGORITHMS:
-            force(algorithm, stack)
         for _ in range(int(cases)):
             if algorithm in ALGORITHMS:
-                check_convolution(rng)
+                check_convolution(rng, algorithm)
             elif algorithm == OTHERS[0]:
                 check_fused(rng)
             else:

@@ -1,4 +1,4 @@
-"""How the tests of operations draw their cases and compare with `fastconv.reference`."""
+"""How the tests of operations draw their cases and compare with `fastconv.ops.reference`."""
 
 from __future__ import annotations
 
@@ -8,11 +8,17 @@ import numpy as np
 from hypothesis import strategies as st
 
 from fastconv._core.memory import aligned_empty
+from fastconv.ops.plans import structs
 from fastconv.ops.plans.direct import DirectPlan
 
 #: Relative to the largest value: float32 rounds at 6e-8, float64 at 1e-16, and sums of
 #: thousands of terms lose about a factor of their root.
 TOLERANCE = {np.dtype(np.float32): 1e-5, np.dtype(np.float64): 1e-12}
+
+
+def fields_of(kind: str, record: bytes) -> np.void:
+    """Return the fields, by name, of a struct that goes to the kernels."""
+    return np.frombuffer(record, structs.DTYPES[kind])[0]
 
 
 class Case(NamedTuple):

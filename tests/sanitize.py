@@ -1,7 +1,7 @@
 """Tests of the kernels under GCC's AddressSanitizer and UndefinedBehaviorSanitizer.
 
     python tests/sanitize.py                   # every SIMD level that this CPU runs
-    python tests/sanitize.py avx2 -- -x -k winograd tests/test_ops_convolution.py
+    python tests/sanitize.py avx2 -- -x -k winograd tests/ops/test_convolution.py
 
 The kernels are built for it in build/sanitized/, beside the ordinary ones.  The first finding ends
 the run with its stack.  Leaks are Python's own business.  What is behind scratch memory and in the
@@ -36,9 +36,8 @@ def main(arguments: list[str]) -> int:
         from _fastconv import cpu
 
         levels = list(cpu.supported_levels())
-    if not any(option.endswith(".py") or ".py::" in option for option in options):
-        tests = sorted(str(path) for path in ROOT.glob("tests/test_ops_*.py"))
-        options += [*tests, str(ROOT / "tests/test_fusion.py")]
+    if not any(Path(ROOT, option.partition("::")[0]).exists() for option in options):
+        options += [str(ROOT / "tests" / name) for name in ("ops", "graph/test_fusion.py")]
     for level in levels:
         print(f"== {level}", flush=True)
         code = build(level) or test(level, options)
@@ -79,15 +78,16 @@ def test(level: str, options: list[str]) -> int:
     paths = [folder_of(level) / "lib", ROOT / "tests"]
     settings = {
         "LD_PRELOAD": " ".join(libraries),
-        "ASAN_OPTIONS": "detect_leaks=0",
-        "UBSAN_OPTIONS": "print_stacktrace=1",
+        # An abort is what pytest shows the test's own stack of.
+        "ASAN_OPTIONS": "detect_leaks=0:abort_on_error=1",
+        "UBSAN_OPTIONS": "print_stacktrace=1:abort_on_error=1",
         "PYTHONPATH": os.pathsep.join(map(str, paths)),
         "FASTCONV_SIMD": level,
     }
     command = [sys.executable, "-m", "pytest", "-p", "sanitize", "-p", "no:cacheprovider"]
-    return subprocess.call(
-        [*command, "--benchmark-skip", *options], cwd=ROOT, env={**os.environ, **settings}
-    )
+    # What is printed by C would be lost with the process if pytest held it back.
+    command += ["--capture=sys", "--benchmark-skip", *options]
+    return subprocess.call(command, cwd=ROOT, env={**os.environ, **settings})
 
 
 def pytest_configure() -> None:

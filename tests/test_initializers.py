@@ -98,3 +98,8 @@ def test_fans():
     assert initializers.fans((5, 7)) == (5, 7)
     assert initializers.fans((6,)) == (6, 6)
     assert initializers.fans(()) == (1, 1)
+
+
+def test_reprs_say_what_an_initializer_is():
+    assert repr(initializers.GlorotUniform()) == "GlorotUniform()"
+    assert repr(initializers.RandomNormal(stddev=0.1, seed=3)) == "RandomNormal(stddev=0.1, seed=3)"

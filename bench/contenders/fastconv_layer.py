@@ -1,4 +1,4 @@
-"""fastconv in the sweep: the stages of a `Sequential`, which is what a user's model runs."""
+"""fastconv in the sweep: the operations of a `Sequential`, which is what a user's model runs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 import fastconv
-from fastconv.graph.executor import Network
+from fastconv.graph.executor import Executor
 from fastconv.layers import Conv2D, MaxPooling2D
 from fastconv.models import Sequential
 
@@ -28,23 +28,23 @@ class FastconvLayer:
         self.operations.clear()
         data = arrays(case)
         data.dy.reshape(-1)[undecided] = 0
-        predicting, training = _network(case, data), _network(case, data)
+        predicting, training = _executor(case, data), _executor(case, data)
 
         def forward() -> np.ndarray:
             y = data.x
-            for stage in predicting.stages:
-                y = stage.call(y, False)
+            for operation in predicting.operations:
+                y = operation.call(y, False)
             return y
 
         def backward() -> np.ndarray | None:
             dy = data.dy
-            for stage in reversed(training.stages):
-                dy = stage.backward(dy)
+            for operation in reversed(training.operations):
+                dy = operation.backward(dy)
             return dy
 
         y = data.x
-        for stage in training.stages:
-            y = stage.call(y, True)
+        for operation in training.operations:
+            y = operation.call(y, True)
         self.operations = {FORWARD: forward, BACKWARD: backward}
         samples = {"output": sample(forward())}
         dx = backward()
@@ -58,7 +58,7 @@ class FastconvLayer:
         """Nothing changes."""
 
 
-def _network(case: Case, data: Arrays) -> Network:
+def _executor(case: Case, data: Arrays) -> Executor:
     # The very argument a user would give where TensorFlow's padding is the same.
     same = case.stride == 1 and 0 < case.padding == case.kernel // 2
     layers = [
@@ -77,8 +77,8 @@ def _network(case: Case, data: Arrays) -> Network:
         layers.append(MaxPooling2D(window, stride, padding))
     model = Sequential(layers)
     model.set_weights([data.kernel, data.bias])
-    network = Network(model.layers)
+    executor = Executor(model.layers)
     for index, layer in enumerate(model.layers):
         # As behind other trained layers, unless the case is a network's first.
         layer.needs_input_gradient = index > 0 or case.input_gradient
-    return network
+    return executor

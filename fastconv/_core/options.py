@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -37,6 +37,10 @@ class Option:
 
     def __set_name__(self, cls: type, name: str) -> None:
         self.name = name
+
+    if TYPE_CHECKING:  # what is read is the value, whose type the check knows
+
+        def __get__(self, instance: Any, cls: type | None = None) -> Any: ...
 
     def __set__(self, instance: Any, value: Any) -> None:
         instance.__dict__[self.name] = self.check(value, self.name, owner_of(instance))

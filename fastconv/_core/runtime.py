@@ -12,7 +12,7 @@ from .._version import __version__
 from .startup import is_command
 from .validation import positive_integer
 
-KERNEL_API = 10
+KERNEL_API = 11
 """The kernels' calling convention that this source was written for."""
 
 # OpenMP ends the process, without a word, where it cannot make so many threads.

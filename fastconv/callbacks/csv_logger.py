@@ -50,8 +50,8 @@ class CSVLogger(Callback):
     def _reset(self) -> None:
         self._file: Any = None
         self._columns: list[str] = []
-        self._resumed_after: int | None = None
-        self._last_epoch = -1
+        self._resumed_after: float | None = None
+        self._last_epoch: float | None = -1
 
     def set_params(self, params: Mapping[str, Any]) -> None:
         """Keep the run's facts; raise if the file cannot take its rows."""

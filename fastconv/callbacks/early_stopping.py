@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from .monitor import MonitorCallback, finite_number, whole_number
 from .output import say
 from .saved import saved_count, saved_weights
@@ -55,7 +57,7 @@ class EarlyStopping(MonitorCallback):
         self.wait = 0
         self.stopped_epoch = 0
         self.best = None
-        self.best_weights = None
+        self.best_weights: list[np.ndarray] | None = None
         self.best_epoch = 0
 
     def on_train_begin(self, logs=None) -> None:

@@ -126,7 +126,7 @@ class ModelCheckpoint(MonitorCallback):
         self._epoch = epoch
 
     def on_train_batch_end(self, batch: int, logs=None) -> None:
-        if self.save_freq == "epoch":
+        if isinstance(self.save_freq, str):
             return
         self._batches_since_save += 1
         if self._batches_since_save >= self.save_freq:
@@ -149,7 +149,7 @@ class ModelCheckpoint(MonitorCallback):
                 stacklevel=2,
             )
 
-    def _save_if_wanted(self, epoch: int, logs: Mapping[str, float], **batch: int) -> None:
+    def _save_if_wanted(self, epoch: int, logs: dict[str, float], **batch: int) -> None:
         if not self.save_best_only:
             path = self._path(epoch, logs, batch)
             self._save(path, f"Epoch {epoch + 1}: saving the model to {path}")
@@ -171,7 +171,7 @@ class ModelCheckpoint(MonitorCallback):
             what = "is missing" if current is None else f"did not improve from {before}"
             say(f"Epoch {epoch + 1}: {self.monitor} {what}")
 
-    def _path(self, epoch: int, logs: Mapping[str, float], batch: Mapping[str, int]) -> str:
+    def _path(self, epoch: int, logs: dict[str, float], batch: Mapping[str, int]) -> str:
         # format_map, not format(**logs): only a look-up finds "acc" for "accuracy".
         values = type(logs)({**logs, "epoch": epoch + 1, **batch})
         try:

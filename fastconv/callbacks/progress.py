@@ -175,7 +175,7 @@ def _bar_width(stream: TextIO | None) -> int:
     return max(5, min(_BAR_WIDTH, shutil.get_terminal_size().columns - 90))
 
 
-def _live_bar(steps: int | None, stream: TextIO) -> Any:
+def _live_bar(steps: int | None, stream: TextIO | None) -> Any:
     """Return a tqdm bar that looks like the line that will replace it."""
     from tqdm import tqdm
 

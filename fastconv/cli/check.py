@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from .common import (
-    Mistake,
     Parser,
+    UsageError,
     add_threads,
     as_json,
     image_folder,
@@ -70,12 +70,12 @@ def check(arguments: argparse.Namespace) -> int:
     try:
         inspection = inspect(image_folder(arguments.directory), near, progress=not arguments.json)
     except (FileNotFoundError, NotADirectoryError, PermissionError, ValueError) as error:
-        raise Mistake(f"{error}") from None
+        raise UsageError(f"{error}") from None
     if arguments.json:
         print(as_json(as_dict(inspection)))
     else:
         _print(inspection)
-    return 0 if inspection.sound else 1
+    return 0 if inspection.valid else 1
 
 
 def _print(inspection: Inspection) -> None:

@@ -11,11 +11,12 @@ import re
 import sys
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from .._core.startup import take_interrupts
 
-MISTAKE, FAILURE, INTERRUPTED = 2, 1, 130
+USAGE_ERROR, FAILURE, INTERRUPTED = 2, 1, 130
+T = TypeVar("T")
 # What errors of the library begin with: who raised them.
 _PYTHON_NAMES = re.compile(
     r"(^|: )(?:flow_from_(?:directory|paths|dataframe)|dog_vs_cat|synthetic|load_img|load_model|"
@@ -24,19 +25,19 @@ _PYTHON_NAMES = re.compile(
 )
 
 
-class Mistake(Exception):
+class UsageError(Exception):
     """What the user can mend: ends the command with this line and exit code 2."""
 
 
 class Failure(Exception):
-    """What went wrong without a mistake: ends the command with this line and exit code 1."""
+    """What went wrong with a right command: ends it with this line and exit code 1."""
 
 
 class Parser(argparse.ArgumentParser):
     """An argument parser whose errors are one line, as all errors here are."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(MISTAKE, f"{self.prog}: error: {message}; see --help\n")
+        self.exit(USAGE_ERROR, f"{self.prog}: error: {message}; see --help\n")
 
 
 def run(
@@ -67,8 +68,8 @@ def run(
         except BrokenPipeError:
             _drop_output()
             return FAILURE
-        except Mistake as mistake:
-            return _end(parser, f"error: {mistake}", MISTAKE)
+        except UsageError as error:
+            return _end(parser, f"error: {error}", USAGE_ERROR)
         except Failure as failure:
             return _end(parser, f"failed: {failure}", FAILURE)
         except Exception as error:
@@ -181,7 +182,7 @@ def image_folder(path: str) -> str:
     try:
         return open_data_set(path).folder
     except (FileNotFoundError, ValueError) as error:
-        raise Mistake(f"{error}") from None
+        raise UsageError(f"{error}") from None
 
 
 def positive_int(text: str) -> int:
@@ -194,15 +195,16 @@ def natural_int(text: str) -> int:
     return number(text, int, lambda value: value >= 0, "a whole number of at least 0")
 
 
-def number(text: str, kind: type, accepts: Callable[[Any], bool], wanted: str) -> Any:
+def number(text: str, kind: Callable[[str], T], accepts: Callable[[T], object], wanted: str) -> T:
     """Parse an argument as a number of a kind; the error says what is wanted."""
     try:
         value = kind(text)
     except ValueError:
-        value = None
-    if value is None or not accepts(value):
-        raise argparse.ArgumentTypeError(f"{text!r} is not {wanted}")
-    return value
+        pass
+    else:
+        if accepts(value):
+            return value
+    raise argparse.ArgumentTypeError(f"{text!r} is not {wanted}")
 
 
 def add_threads(parser: argparse.ArgumentParser) -> None:
@@ -221,15 +223,15 @@ def use_threads(arguments: argparse.Namespace) -> None:
         from .._core.runtime import MOST_THREADS, set_num_threads
 
         if arguments.threads > MOST_THREADS:
-            raise Mistake(f"--threads is {arguments.threads}; it must be at most {MOST_THREADS}")
+            raise UsageError(f"--threads is {arguments.threads}; it must be at most {MOST_THREADS}")
         set_num_threads(arguments.threads)
 
 
 def load_model(path: str) -> Any:
-    """Return the model in a file; a wrong path is a mistake, a bad file a failure."""
+    """Return the model in a file; a wrong path is a usage error, a bad file a failure."""
     from ..models import load_model
 
     try:
         return load_model(path)
     except (FileNotFoundError, IsADirectoryError) as error:
-        raise Mistake(f"{error}; give a file that fastconv.train or model.save wrote") from None
+        raise UsageError(f"{error}; give a file that fastconv.train or model.save wrote") from None

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from .common import (
     Failure,
-    Mistake,
     Parser,
+    UsageError,
     add_threads,
     as_json,
     image_folder,
@@ -65,10 +65,10 @@ def evaluate(arguments: argparse.Namespace) -> int:
     use_threads(arguments)
     folder = image_folder(arguments.directory)
     if not os.path.isdir(folder):
-        raise Mistake(f"there is no folder {folder!r}; give one with a sub-folder per class")
+        raise UsageError(f"there is no folder {folder!r}; give one with a sub-folder per class")
     model = load_model(arguments.model)
     if not model.compiled:
-        raise Mistake(f"{arguments.model} holds no loss to measure; save it with model.save()")
+        raise UsageError(f"{arguments.model} holds no loss to measure; save it with model.save()")
     found = _data_set(folder)
     left_out = _check_classes(model, found.evaluation, arguments.model)
     learnt = found.is_shared and _has_learnt(model, found, arguments.directory)
@@ -94,7 +94,7 @@ def _data_set(directory: str) -> DataSet:
     try:
         return find_data_set(directory)
     except ValueError as error:
-        raise Mistake(f"{error}") from None
+        raise UsageError(f"{error}") from None
 
 
 def _has_learnt(model: Any, found: DataSet, given: str) -> bool:
@@ -107,7 +107,7 @@ def _has_learnt(model: Any, found: DataSet, given: str) -> bool:
         return os.path.realpath(data) == os.path.realpath(given)
     try:
         learnt = _data_set(data).folder
-    except (Mistake, OSError):
+    except (UsageError, OSError):
         return False
     return os.path.realpath(learnt) == os.path.realpath(found.folder)
 
@@ -123,13 +123,13 @@ def _check_classes(model: Any, directory: str, path: str) -> list[str]:
     if known is None:
         expected = 2 if units == 1 else units
         if len(found) != expected:
-            raise Mistake(
+            raise UsageError(
                 f"{directory} has {len(found)} classes ({_listed(found)}); {path} knows "
                 f"{expected}: give a folder with as many sub-folders"
             )
         return []
     if missing := _without(known, found):
-        raise Mistake(
+        raise UsageError(
             f"{directory} has no folder for {_listed(missing)}; {path} knows {_listed(known)}"
         )
     left_out = [
@@ -170,9 +170,11 @@ def _images(model: Any, directory: str, learnt: bool, arguments: argparse.Namesp
         expected = ImageInput.of(model)
         # In JSON mode nothing but JSON is printed.
         with contextlib.redirect_stdout(io.StringIO() if arguments.json else sys.stdout):
+            options: dict[str, Any] = dict(expected.options)
             if learnt:
                 share = validation_share(listed_images(directory))
                 expected.generator.validation_split = share
+                options["subset"] = "validation"
                 print(f"Data: the model was trained on it, but for {kept_text(share)}")
             return expected.generator.flow_from_directory(
                 directory,
@@ -183,11 +185,10 @@ def _images(model: Any, directory: str, learnt: bool, arguments: argparse.Namesp
                 class_mode=_class_mode(model),
                 batch_size=arguments.batch_size,
                 shuffle=False,
-                subset="validation" if learnt else None,
-                **expected.options,
+                **options,
             )
     except (FileNotFoundError, ValueError) as error:
-        raise Mistake(f"{directory}: {error}") from None
+        raise UsageError(f"{directory}: {error}") from None
 
 
 def _class_mode(model: Any) -> str:

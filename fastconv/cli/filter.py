@@ -12,7 +12,7 @@ from types import MappingProxyType
 import numpy as np
 
 from .._core.files import replacing
-from .common import Mistake, Parser, run
+from .common import Parser, UsageError, run
 
 DESCRIPTION = "Run one 2-D filter over an image."
 
@@ -61,11 +61,13 @@ def filter_image(arguments: argparse.Namespace) -> int:
     folder, name = os.path.split(arguments.output)
     kind = Image.registered_extensions().get(os.path.splitext(name)[1].lower())
     if kind not in Image.SAVE:
-        raise Mistake(f"-o {arguments.output!r}: give a name that ends in .png, .jpg or the like")
+        raise UsageError(
+            f"-o {arguments.output!r}: give a name that ends in .png, .jpg or the like"
+        )
     if folder and not os.path.isdir(folder):
-        raise Mistake(f"-o {arguments.output!r}: there is no folder {folder!r}")
+        raise UsageError(f"-o {arguments.output!r}: there is no folder {folder!r}")
     if os.path.isdir(arguments.output):
-        raise Mistake(f"-o {arguments.output!r} is a folder; give a file's name")
+        raise UsageError(f"-o {arguments.output!r} is a folder; give a file's name")
     pixels = _read(arguments.image)
     filtered = apply_kernel(pixels, kernel)
     # What cannot be written as such a picture is a mistake, unlike a disk that is full.
@@ -73,7 +75,7 @@ def filter_image(arguments: argparse.Namespace) -> int:
     try:
         Image.fromarray(filtered).save(encoded, kind)
     except (OSError, ValueError) as error:
-        raise Mistake(f"-o {arguments.output!r}: {error}; give another ending") from None
+        raise UsageError(f"-o {arguments.output!r}: {error}; give another ending") from None
     with replacing(arguments.output) as file:
         file.write(encoded.getbuffer())
     print(f"Wrote {arguments.output}, {filtered.shape[1]} x {filtered.shape[0]} pixels")
@@ -91,7 +93,7 @@ def parse_kernel(text: str) -> np.ndarray:
     except ValueError:
         good = False
     if not good:
-        raise Mistake(
+        raise UsageError(
             f"--kernel {text!r} is unknown; give {', '.join(KERNELS)}, or rows of numbers of one "
             "length, such as '1 -1; 1 -1'"
         )
@@ -113,18 +115,19 @@ def apply_kernel(pixels: np.ndarray, kernel: np.ndarray) -> np.ndarray:
     response = filter2d(padded, kernel)
     if abs(float(kernel.sum())) < 1e-6:
         response = np.abs(response)
-    return np.clip(np.rint(response), 0, 255).astype(np.uint8)
+    levels: np.ndarray = np.clip(np.rint(response), 0, 255).astype(np.uint8)
+    return levels
 
 
 def _read(path: str) -> np.ndarray:
     from ..preprocessing.image_files import load_grey_or_rgb
 
     if not os.path.isfile(path):
-        raise Mistake(f"there is no image file {path!r}")
+        raise UsageError(f"there is no image file {path!r}")
     try:
         return np.asarray(load_grey_or_rgb(path))
     except OSError as error:
-        raise Mistake(f"{error}") from None
+        raise UsageError(f"{error}") from None
 
 
 if __name__ == "__main__":

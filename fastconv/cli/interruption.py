@@ -59,16 +59,16 @@ class StopOnSignal(Callback):
         if self._received is not None:
             raise Interrupted(self._received)
 
-    def on_train_batch_begin(self, batch: int, logs=None) -> None:
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         self._busy = True
 
-    def on_train_batch_end(self, batch: int, logs=None) -> None:
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         self._free()
 
-    def on_test_end(self, logs=None) -> None:
+    def on_test_end(self, logs: Any = None) -> None:
         self._busy = True  # the epoch's rows and files belong together
 
-    def on_epoch_end(self, epoch: int, logs=None) -> None:
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self._free()
 
 
@@ -82,13 +82,13 @@ class StopOnNaN(Callback):
         super().__init__()
         self._epoch = 0
 
-    def on_epoch_begin(self, epoch: int, logs=None) -> None:
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self._epoch = epoch
 
-    def on_train_batch_end(self, batch: int, logs=None) -> None:
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         self._check("loss", logs, f", batch {batch + 1}")
 
-    def on_epoch_end(self, epoch: int, logs=None) -> None:
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         self._check("loss", logs, "")
         self._check("val_loss", logs, "")
 

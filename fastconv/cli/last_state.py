@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..callbacks import Callback
-from .common import Mistake, load_model, print_warning
+from .common import UsageError, load_model, print_warning
 from .run_files import is_inside, last_path, locked, matches, trusted_folders
 from .run_summary import Summary, summary_of
 from .train_settings import FIXED, check_path
@@ -43,15 +43,15 @@ class LastState(Callback):
         self._checkpoint = checkpoint
         self._best: float | None = None
 
-    def on_train_begin(self, logs=None) -> None:
+    def on_train_begin(self, logs: Any = None) -> None:
         # A resumed run has not taken up its state yet, and has its file already.
         if self.resumable is None:
             self._save()
 
-    def on_epoch_begin(self, epoch: int, logs=None) -> None:
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         self._best = self._checkpoint.best
 
-    def on_epoch_end(self, epoch: int, logs=None) -> None:
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         if self._checkpoint.best != self._best:
             path = self._checkpoint.saved_paths[-1]
             self.best_paths = [*(p for p in self.best_paths if p != path), path]
@@ -82,7 +82,7 @@ def load_state(arguments: argparse.Namespace) -> tuple[str, Any] | None:
         if model is not None:
             return path, model
     if not os.path.exists(given) and _is_pattern(given):
-        raise Mistake(f"--resume {given}: no file of this name's pattern is there")
+        raise UsageError(f"--resume {given}: no file of this name's pattern is there")
     return given, load_model(given)
 
 
@@ -105,7 +105,7 @@ def _load_newest(arguments: argparse.Namespace) -> tuple[str, Any] | None:
             if model is not None:
                 return candidate, model
     if arguments.arch is None:
-        raise Mistake(
+        raise UsageError(
             "--resume auto: the working folder holds no whole state of a run that was stopped "
             "(*.last.npz); give a file, or --arch to start anew"
         )
@@ -128,7 +128,7 @@ def _load_or_skip(path: str) -> Any:
     """Return the model in a file, or None, with a word, where it is damaged."""
     try:
         return load_model(path)
-    except (Mistake, ValueError, OSError) as error:
+    except (UsageError, ValueError, OSError) as error:
         print_warning(f"{path} is skipped: {error}")
         return None
 

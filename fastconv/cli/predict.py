@@ -14,8 +14,8 @@ import numpy as np
 from .common import (
     FAILURE,
     Failure,
-    Mistake,
     Parser,
+    UsageError,
     add_threads,
     as_json,
     load_model,
@@ -58,7 +58,7 @@ def predict(arguments: argparse.Namespace) -> int:
     try:
         expected = ImageInput.of(model)
     except ValueError as error:
-        raise Mistake(f"{arguments.model}: {error}") from None
+        raise UsageError(f"{arguments.model}: {error}") from None
     results = []
     for paths, batch in _batches(images, expected):
         for path, output in zip(paths, model.predict_on_batch(batch), strict=True):
@@ -84,12 +84,12 @@ def _image_files(paths: Sequence[str]) -> list[str]:
         if os.path.isdir(path):
             inside = [os.path.join(path, name) for name in image_names(path, "")]
             if not inside:
-                raise Mistake(f"the folder {path!r} holds no images")
+                raise UsageError(f"the folder {path!r} holds no images")
             found += inside
         elif os.path.isfile(path):
             found.append(path)
         else:
-            raise Mistake(f"there is no image file {path!r}")
+            raise UsageError(f"there is no image file {path!r}")
     return found
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
 
-from .common import Mistake, print_warning
+from .common import UsageError, print_warning
 from .run_summary import summary_of
 from .train_settings import example_name, metric_names
 
@@ -69,6 +69,27 @@ def matches(pattern: str) -> list[str]:
             "".join(glob.escape(text) + ("" if field is None else "*") for text, field, *_ in parts)
         )
     )
+
+
+# Folders
+
+
+def check_folders(settings: Mapping[str, Any]) -> None:
+    """Refuse, before any work, folders that nothing could be written to."""
+    for option, path, is_file in (
+        ("checkpoint", example_name(settings["checkpoint"]), True),
+        ("history", settings["history"], True),
+        ("log-dir", settings["log_dir"], False),
+    ):
+        if not path:
+            continue
+        folder = os.path.dirname(os.path.abspath(path)) if is_file else os.path.abspath(path)
+        while not os.path.lexists(folder):  # missing folders are made
+            folder = os.path.dirname(folder)
+        if not os.path.isdir(folder):
+            raise UsageError(f"--{option} {path!r}: {folder!r} is no folder")
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise UsageError(f"--{option} {path!r}: no right to write in {folder!r}")
 
 
 # Locks
@@ -255,13 +276,13 @@ def _claim(outputs: _Outputs, name: str, wanted: str, stack: ExitStack) -> str:
                     print_warning(f"{option}: {why}; this run writes to {path!r}")
                 return path
             elif outputs.overwrite:
-                raise Mistake(
+                raise UsageError(
                     f"{option}: {in_the_way!r} was not written by a training and is not "
                     "overwritten; remove it or give another name"
                 )
             else:
                 why = why or f"{in_the_way!r} is there already and kept without --overwrite"
-    raise Mistake(f"{option}: {why}, as are all names to {path!r}; give another")
+    raise UsageError(f"{option}: {why}, as are all names to {path!r}; give another")
 
 
 def _claim_noted(
@@ -271,9 +292,11 @@ def _claim_noted(
     remedy = f"give --{name.replace('_', '-')}"
     where = f"--resume {resumed.path}"
     if not stack.enter_context(locked(_lock_of(name, path))):
-        raise Mistake(f"{where}: another training is writing to {path!r} now; {remedy}")
+        raise UsageError(f"{where}: another training is writing to {path!r} now; {remedy}")
     if in_the_way := outputs.foreign(name, path):
-        raise Mistake(f"{where}: its {name} is {in_the_way!r}, which is not this run's; {remedy}")
+        raise UsageError(
+            f"{where}: its {name} is {in_the_way!r}, which is not this run's; {remedy}"
+        )
 
 
 def _lock_of(name: str, path: str) -> str:
@@ -292,7 +315,7 @@ def check_inside(settings: Mapping[str, Any], said: Mapping[str, Any], resumed: 
             continue
         for written in _all_written(name, path):
             if not is_inside(written, folders):
-                raise Mistake(
+                raise UsageError(
                     f"--resume {resumed}: its {name} is {path!r}, which leads to "
                     f"{os.path.realpath(written)!r}, outside of the working folder and the "
                     f"checkpoint's; if it is meant, give --{name.replace('_', '-')}"

@@ -23,7 +23,7 @@ class Summary(NamedTuple):
         return run if isinstance(run, str) else None
 
 
-def summary_of(path: str | os.PathLike) -> Summary | None:
+def summary_of(path: str | os.PathLike[str]) -> Summary | None:
     """Return the summary of a checkpoint, None for anything else.
 
     Reads little, so that it can be asked of many files; that the rest of the

@@ -10,10 +10,10 @@ import math
 import os
 import sys
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .common import Failure, Mistake, Parser, add_threads, run, shown, use_threads
+from .common import Failure, Parser, UsageError, add_threads, run, shown, use_threads
 from .train_settings import ARCHITECTURES, CHANGEABLE, FIXED, OPTIMIZERS, RULES
 
 if TYPE_CHECKING:
@@ -52,6 +52,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="height and width of the images in pixels (default: 100)",
     )
+    _add_recipe_arguments(add)
+    _add_file_arguments(add)
+    add_threads(parser)
+    add(
+        "--seed",
+        type=RULES["seed"].parse,
+        metavar="N",
+        help="seed of all random numbers (default: random)",
+    )
+    add("--quiet", action="store_true", help="print warnings and errors only (default: off)")
+
+
+def _add_recipe_arguments(add: Callable[..., Any]) -> None:
     add("--optimizer", choices=OPTIMIZERS, help="default: adam; model4: rmsprop")
     add(
         "--learning-rate",
@@ -71,6 +84,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="stop after N epochs without a lower validation loss, 0: never (default: 2; "
         "model4: 0)",
     )
+
+
+def _add_file_arguments(add: Callable[..., Any]) -> None:
     add(
         "--checkpoint",
         metavar="PATTERN",
@@ -93,14 +109,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--log-dir", metavar="DIR", help="write logs for TensorBoard (default: none)")
     add("--history", metavar="FILE.csv", help="write a row per epoch (default: none)")
     add("--plot", metavar="FILE.png", help="draw the losses and accuracies (default: none)")
-    add_threads(parser)
-    add(
-        "--seed",
-        type=RULES["seed"].parse,
-        metavar="N",
-        help="seed of all random numbers (default: random)",
-    )
-    add("--quiet", action="store_true", help="print warnings and errors only (default: off)")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -112,7 +120,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def train(arguments: argparse.Namespace) -> int:
     """Train as the arguments say."""
-    from .run_files import claimed_outputs
+    from .run_files import check_folders, claimed_outputs
     from .train_settings import check_said
 
     use_threads(arguments)
@@ -121,36 +129,16 @@ def train(arguments: argparse.Namespace) -> int:
         model, settings, resumed = _saved_model(arguments)
         if model is None:
             model, settings = _new_model(arguments)
-        _check_folders(settings)
+        check_folders(settings)
         with claimed_outputs(model, settings, arguments, resumed):
             _train(model, settings, arguments, resumed)
     return 0
 
 
-def _check_folders(settings: Mapping[str, Any]) -> None:
-    """Refuse, before any work, folders that nothing could be written to."""
-    from .train_settings import example_name
-
-    for option, path, is_file in (
-        ("checkpoint", example_name(settings["checkpoint"]), True),
-        ("history", settings["history"], True),
-        ("log-dir", settings["log_dir"], False),
-    ):
-        if not path:
-            continue
-        folder = os.path.dirname(os.path.abspath(path)) if is_file else os.path.abspath(path)
-        while not os.path.lexists(folder):  # missing folders are made
-            folder = os.path.dirname(folder)
-        if not os.path.isdir(folder):
-            raise Mistake(f"--{option} {path!r}: {folder!r} is no folder")
-        if not os.access(folder, os.W_OK | os.X_OK):
-            raise Mistake(f"--{option} {path!r}: no right to write in {folder!r}")
-
-
 def _new_model(arguments: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
     """Return a new compiled model, and all settings of the run."""
     if arguments.arch is None:
-        raise Mistake(f"give --arch, one of {', '.join(ARCHITECTURES)}, or --resume FILE")
+        raise UsageError(f"give --arch, one of {', '.join(ARCHITECTURES)}, or --resume FILE")
     from .. import architectures, optimizers, utils
 
     architecture = architectures.get(arguments.arch)
@@ -179,7 +167,9 @@ def _new_model(arguments: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
     try:
         model = architecture((size, size, 3))
     except ValueError as error:
-        raise Mistake(f"--image-size {size} is too small for {arguments.arch}: {error}") from None
+        raise UsageError(
+            f"--image-size {size} is too small for {arguments.arch}: {error}"
+        ) from None
     model.compile(optimizer=optimizer, loss=recipe.loss, metrics=list(recipe.metrics))
     return model, settings
 
@@ -204,7 +194,7 @@ def _saved_model(arguments: argparse.Namespace) -> tuple[Any, dict[str, Any], An
     where = f"--resume {path}"
     saved = model.metadata.get("training")
     if saved is None:
-        raise Mistake(
+        raise UsageError(
             f"{where}: the file was not written by fastconv.train; go on in Python, with "
             "model.fit(..., resume_from=...)"
         )
@@ -214,14 +204,14 @@ def _saved_model(arguments: argparse.Namespace) -> tuple[Any, dict[str, Any], An
     for name, value in _said(arguments, FIXED, given_only=True).items():
         if value != saved[name]:
             option = name.replace("_", "-")
-            raise Mistake(
+            raise UsageError(
                 f"--{option}: the run in {path} has {saved[name]!r}, not {value!r}; leave "
                 f"--{option} out, or start anew without --resume"
             )
     done = model.epochs_done
     if said.get("epochs", math.inf) <= done < saved["epochs"]:
         # Nothing would be trained, and the state that holds these epochs would count as done with.
-        raise Mistake(
+        raise UsageError(
             f"--epochs {said['epochs']}: the run in {path} has {done} of its {saved['epochs']} "
             f"epochs behind it; give more than {done}, or leave --epochs out"
         )
@@ -305,7 +295,7 @@ def _find_data(settings: dict[str, Any], progress: bool) -> DataSet:
 
     wanted = settings["data"]
     if wanted == "":
-        raise Mistake("--data is ''; it must be a folder, a zip or 'synthetic'")
+        raise UsageError("--data is ''; it must be a folder, a zip or 'synthetic'")
     try:
         if wanted is None:
             wanted = settings["data"] = _usual_data()
@@ -315,7 +305,7 @@ def _find_data(settings: dict[str, Any], progress: bool) -> DataSet:
             return open_data_set(drawn)
         data = open_data_set(wanted, progress)
     except (FileNotFoundError, NotADirectoryError, PermissionError, ValueError) as error:
-        raise Mistake(f"--data {wanted}: {error}" if wanted else f"data: {error}") from None
+        raise UsageError(f"--data {wanted}: {error}" if wanted else f"data: {error}") from None
     settings["data"] = os.path.abspath(wanted)
     print(f"Data: {shown(str(data.folder))}", flush=True)
     return data
@@ -350,7 +340,7 @@ def _iterators(data: DataSet, settings: dict[str, Any], progress: bool) -> tuple
             progress=progress,
         )
     except (FileNotFoundError, ValueError) as error:
-        raise Mistake(f"data in {data.folder}: {error}") from None
+        raise UsageError(f"data in {data.folder}: {error}") from None
     if said is not None:
         print(f"Data: {said}", flush=True)
     if data.left_out:
@@ -369,7 +359,7 @@ def _match_classes(model: Any, train_data: Any, resumed: Any) -> None:
     names = list(train_data.class_indices)
     known = [normalized(name) for name in model.class_names or names]
     if resumed and known != names:
-        raise Mistake(
+        raise UsageError(
             f"--resume {resumed.path}: its run has the classes {', '.join(known)}, the data "
             f"has {', '.join(names)}; name the same data with --data, or start anew"
         )
@@ -391,7 +381,7 @@ def _callbacks(settings: dict[str, Any]) -> tuple[Any, list[Any]]:
         try:
             callbacks.append(TensorBoard(settings["log_dir"]))
         except ImportError as error:
-            raise Mistake(f"--log-dir: {error}") from None
+            raise UsageError(f"--log-dir: {error}") from None
     return checkpoint, callbacks
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from .common import Mistake, number
+from .common import UsageError, number
 
 ARCHITECTURES = ("model1", "model2", "model3", "model4")
 OPTIMIZERS = ("sgd", "adam", "rmsprop")
@@ -37,7 +37,8 @@ class Rule:
     """What a setting may be; `wanted` says it in words."""
 
     kind: type
-    accepts: Callable[[Any], bool]
+    accepts: Callable[[Any], object]
+    """Returns something true for what may be."""
     wanted: str
     optional: bool = False
 
@@ -98,14 +99,14 @@ def check_said(arguments: argparse.Namespace) -> None:
             try:
                 check_path(name, path)
             except ValueError as error:
-                raise Mistake(f"--{name.replace('_', '-')} {error}") from None
+                raise UsageError(f"--{name.replace('_', '-')} {error}") from None
     if arguments.plot is not None:
         from ..visualization.history import check_plot
 
         try:
             check_plot(arguments.plot)
         except (ImportError, ValueError) as error:
-            raise Mistake(f"--plot: {error}") from None
+            raise UsageError(f"--plot: {error}") from None
 
 
 def check_saved(settings: Any, where: str, said: Mapping[str, Any]) -> dict[str, Any]:
@@ -113,12 +114,14 @@ def check_saved(settings: Any, where: str, said: Mapping[str, Any]) -> dict[str,
 
     `where` begins the errors: "--resume model1.npz". What is `said` on the
     command line takes the place of the file's, which is None if it is no good.
-    Raises Mistake.
+    Raises UsageError.
     """
     if not isinstance(settings, dict):
-        raise Mistake(f"{where}: its settings are {reprlib.repr(settings)}; they must be an object")
+        raise UsageError(
+            f"{where}: its settings are {reprlib.repr(settings)}; they must be an object"
+        )
     if unknown := sorted(settings.keys() - RULES.keys()):
-        raise Mistake(
+        raise UsageError(
             f"{where}: its settings have {reprlib.repr(unknown)}, which this fastconv does not "
             "know; update fastconv"
         )
@@ -130,7 +133,7 @@ def check_saved(settings: Any, where: str, said: Mapping[str, Any]) -> dict[str,
         except ValueError as error:
             if name not in said:
                 remedy = f"; give --{name.replace('_', '-')}" if name in CHANGEABLE else ""
-                raise Mistake(f"{where}: its {name} {error}{remedy}") from None
+                raise UsageError(f"{where}: its {name} {error}{remedy}") from None
             checked[name] = None
     return checked
 
@@ -173,7 +176,7 @@ def _check_fields(pattern: str) -> None:
                 continue
             if field not in FIELDS:
                 raise KeyError(field)
-            if conversion or not _SPECIFICATION.fullmatch(specification):
+            if conversion or not _SPECIFICATION.fullmatch(specification or ""):
                 raise ValueError(f"{field}: {specification!r} is no plain format of a number")
         example_name(pattern)
     except (KeyError, IndexError, ValueError) as error:
@@ -195,17 +198,17 @@ def check_model(model: Any, settings: Mapping[str, Any], where: str) -> None:
     """
     size = settings["image_size"]
     if not model.compiled or model.input_shape != (None, size, size, 3):
-        raise Mistake(f"{where}: its image_size is {size}, which its model does not take")
+        raise UsageError(f"{where}: its image_size is {size}, which its model does not take")
     names = metric_names(model)
-    history = (model._run_state or {}).get("history", {}).get("history", {})
+    history = (model.fit_state or {}).get("history", {}).get("history", {})
     for name in (*names, *history):
         if not isinstance(name, str) or not _WORD.fullmatch(name):
-            raise Mistake(f"{where}: its metric {reprlib.repr(name)} must be a word")
+            raise UsageError(f"{where}: its metric {reprlib.repr(name)} must be a word")
     for name, values in history.items():
         if not isinstance(values, list) or not all(isinstance(v, (int, float)) for v in values):
-            raise Mistake(f"{where}: its history of {name} must be a list of numbers")
+            raise UsageError(f"{where}: its history of {name} must be a list of numbers")
 
 
 def metric_names(model: Any) -> list[str]:
     """Return what an epoch of training `model` tells, without the validation's."""
-    return list(model._meters().logs())
+    return model.metrics_names

@@ -18,13 +18,13 @@ from typing import IO
 from .folders import naming_full_disks
 from .names import LeadsOut, decode_names, destination, shown
 
-# The real set has 64 MB in 2,800 files; what goes far beyond is not a set of photos to learn on.
+# The real set has 64 MB in 2,800 files; far larger zips are not sets of photos to learn on.
 MAX_BYTES = 4 << 30
 MAX_FILES = 200_000
-# Photos hardly shrink, flat drawings in BMP a hundredfold; beyond that it is a bomb.
+# Photos hardly shrink and flat drawings in BMP shrink a hundredfold; what shrinks more is a bomb.
 MAX_RATIO = 200
 _RATIO_COUNTS_FROM = 100 << 20
-# The table of contents is read at once and becomes ten times as large in memory.
+# `zipfile` reads the whole table of contents, which takes ten times its size in memory.
 _MAX_TABLE_BYTES = 32 << 20
 _BLOCK_BYTES, _SMALL_BLOCK_BYTES = 1 << 20, 1 << 12
 _METHODS = {9: "Deflate64", 93: "Zstandard", 95: "xz", 96: "JPEG", 99: "AES"}
@@ -188,7 +188,7 @@ def _check_sizes(
         )
     free = shutil.disk_usage(folder).free
     if total > free:
-        # The folder is a passing one; who made it knows what to call it.
+        # The folder is temporary, so the caller, who knows the final one, names it.
         raise OSError(errno.ENOSPC, f"{_shown(path)} unpacks to {total:,} bytes, {free:,} are free")
 
 
@@ -220,7 +220,7 @@ def _write(
         return
     with source, file, naming_full_disks(target):
         while block := _read(source, member, path):
-            # The table of contents was believed when the total was checked; it may lie.
+            # The total was checked by the table of contents, which may lie.
             left -= len(block)
             if left < 0:
                 raise ValueError(
@@ -230,7 +230,7 @@ def _write(
 
 
 def _read(source: IO[bytes], member: zipfile.ZipInfo, path: str | os.PathLike[str]) -> bytes:
-    # The other decompressors unpack at once, into memory, whatever was asked for.
+    # The other decompressors unpack a whole input block into memory, however little is asked for.
     bounded = member.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
     with _naming_damage(path, member):
         return source.read(_BLOCK_BYTES if bounded else _SMALL_BLOCK_BYTES)
@@ -246,7 +246,7 @@ def _naming_damage(
     except (MemoryError, _TooLarge):
         raise
     except Exception as error:
-        # Errors of the disk have a number; EINVAL comes from places that the zip names.
+        # Errors of the disk have a number; EINVAL comes from offsets that a damaged zip names.
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
             raise
         reason = str(error) or type(error).__name__

@@ -16,7 +16,7 @@ from .scratch import scratch_folder
 
 ADDRESS = "http://doc.mindscale.kr/km/unstructured/dog-vs-cat.zip"
 NAME = "dog-vs-cat"
-# To be raised when the same zip becomes other files or names than before.
+# Raise this number when the same zip is unpacked to other files or names than before.
 _UNPACKING_VERSION = b"2"
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from .folders import naming_full_disks
@@ -27,38 +29,48 @@ def download(
         OSError: it cannot be reached (at once, or within `timeout`), or ends too early.
         ValueError: it is larger than `max_bytes`.
     """
-    from http.client import HTTPException
-    from urllib.error import HTTPError, URLError
     from urllib.request import urlopen
 
     from tqdm import tqdm
 
-    try:
+    with _naming(address, timeout), urlopen(address, timeout=timeout) as response:
+        length = response.headers.get("Content-Length", "")
+        total = int(length) if length.isdigit() else None
+        received = 0
         with (
-            urlopen(address, timeout=timeout) as response,
             naming_full_disks(target),
             open(target, "wb") as file,
-        ):
-            length = response.headers.get("Content-Length", "")
-            total = int(length) if length.isdigit() else None
-            bar = tqdm(
+            tqdm(
                 total=total,
                 unit="B",
                 unit_scale=True,
                 desc=address.rsplit("/", 1)[-1],
                 file=sys.stderr,
                 disable=None,
-            )
-            with bar:
-                received = 0
-                while block := response.read(_BLOCK_BYTES):
-                    received += len(block)
-                    if received > max_bytes:
-                        raise ValueError(
-                            f"{address} is larger than {max_bytes:,} bytes; it is not fetched"
-                        )
-                    file.write(block)
-                    bar.update(len(block))
+            ) as bar,
+        ):
+            while block := response.read(_BLOCK_BYTES):
+                received += len(block)
+                if received > max_bytes:
+                    raise ValueError(
+                        f"{address} is larger than {max_bytes:,} bytes; it is not fetched"
+                    )
+                file.write(block)
+                bar.update(len(block))
+    if total is not None and received < total:
+        raise ConnectionError(
+            f"{address}: the connection ended after {received:,} of {total:,} bytes"
+        )
+
+
+@contextlib.contextmanager
+def _naming(address: str, timeout: float) -> Iterator[None]:
+    """Raise what goes wrong on the way to an address as a ConnectionError that names it."""
+    from http.client import HTTPException
+    from urllib.error import HTTPError, URLError
+
+    try:
+        yield
     except HTTPError as error:
         error.close()
         raise ConnectionError(f"{address}: {error.code} {error.reason}") from error
@@ -68,7 +80,3 @@ def download(
         raise ConnectionError(f"{address}: nothing came for {timeout:g} seconds") from error
     except HTTPException as error:
         raise ConnectionError(f"{address}: {error!r}") from error
-    if total is not None and received < total:
-        raise ConnectionError(
-            f"{address}: the connection ended after {received:,} of {total:,} bytes"
-        )

@@ -111,7 +111,7 @@ def _own_folder(parent: Path) -> Path:
     folder = parent / f"fastconv-{user}"
     with contextlib.suppress(OSError):
         folder.mkdir(mode=0o700)
-    # Everybody may write beside it: what somebody else put there under that name is not used.
+    # Everybody may write to the parent, so a folder of that name that is not ours is not used.
     try:
         status = folder.lstat()
     except OSError:
@@ -142,7 +142,7 @@ def filled_at_once(
         OSError: the disk is full, or the like; the message names the folder.
     """
     with naming_full_disks(target), scratch_folder(target.parent, target.name) as outer:
-        # Only its owner may enter a scratch folder; the inner one is like any other.
+        # Only its owner may enter a scratch folder; the inner folder has the usual permissions.
         inner = outer / target.name
         inner.mkdir()
         yield inner

@@ -55,8 +55,8 @@ def _said_name(member: zipfile.ZipInfo) -> str | None:
     while len(extra) >= 4:
         kind, length = struct.unpack_from("<HH", extra)
         field, extra = extra[4 : 4 + length], extra[4 + length :]
-        # Version 1, and the checksum of the name that it stands for: another tool may have
-        # renamed the member and left the field.
+        # The field has version 1 and the checksum of the name that it stands for; another tool
+        # may have renamed the member without changing the field.
         expected = struct.pack("<BL", 1, zlib.crc32(_raw(member)))
         if kind == _UNICODE_PATH and field[:5] == expected:
             return _utf8(field[5:]) or None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from PIL.ImageDraw import ImageDraw
 
-Color = tuple[int, int, int]
+Color = tuple[int, ...]  # red, green, blue
 Point = tuple[float, float]
 _CORNERS = 26
 _CIRCLE = [
@@ -29,38 +29,38 @@ def mix(first: Color, second: Color, share: float) -> Color:
 
 
 class Pen:
-    """Draws in coordinates of its own: x to the right, y down, moved, turned and scaled.
+    """Draws in coordinates of its own: x to the right, y down, moved, rotated and scaled.
 
     Args:
         draw: where to draw.
         x, y: where the origin lies, in pixels.
         scale: pixels per unit.
-        turn: rotation of the axes, in radians.
+        rotation: of the axes, in radians.
         mirror: whether x points to the left.
     """
 
     def __init__(
-        self, draw: ImageDraw, x: float, y: float, scale: float, turn: float, mirror: bool
+        self, draw: ImageDraw, x: float, y: float, scale: float, rotation: float, mirror: bool
     ) -> None:
         self.draw, self.x, self.y, self.scale = draw, x, y, scale
-        self.turn, self.mirror = turn, mirror
-        self._cos, self._sin = math.cos(turn), math.sin(turn)
+        self.rotation, self.mirror = rotation, mirror
+        self._cos, self._sin = math.cos(rotation), math.sin(rotation)
 
-    def moved(self, x: float, y: float, scale: float = 1.0, turn: float = 0.0) -> Pen:
+    def moved(self, x: float, y: float, scale: float = 1.0, rotation: float = 0.0) -> Pen:
         """Return a pen with its origin at (x, y) of this one."""
         (px, py) = self._pixel((x, y))
-        turn = self.turn + (-turn if self.mirror else turn)
-        return Pen(self.draw, px, py, self.scale * scale, turn, self.mirror)
+        rotation = self.rotation + (-rotation if self.mirror else rotation)
+        return Pen(self.draw, px, py, self.scale * scale, rotation, self.mirror)
 
     def shape(self, points: Sequence[Point], color: Color) -> None:
         """Fill the polygon."""
         self.draw.polygon([self._pixel(point) for point in points], fill=color)
 
     def blob(
-        self, x: float, y: float, rx: float, ry: float, color: Color, turn: float = 0.0
+        self, x: float, y: float, rx: float, ry: float, color: Color, rotation: float = 0.0
     ) -> None:
         """Fill an ellipse about (x, y) with half-axes rx and ry."""
-        cos, sin = math.cos(turn), math.sin(turn)
+        cos, sin = math.cos(rotation), math.sin(rotation)
         self.shape(
             [
                 (x + rx * cx * cos - ry * cy * sin, y + rx * cx * sin + ry * cy * cos)

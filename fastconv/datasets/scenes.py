@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from PIL.ImageDraw import ImageDraw
 
-# Drawn at twice the size and halved: Pillow's shapes have hard edges.
+# Pillow's shapes have hard edges, so scenes are drawn at twice the size and halved.
 _OVERSAMPLING = 2
 _SCENES = ("outdoors", "room", "cloth", "blurred")
 

@@ -20,9 +20,9 @@ try:
 except ImportError:  # no POSIX: age decides
     fcntl = None  # type: ignore[assignment]
 
-#: Ends the names of unfinished folders: what is removed must not be another program's.
+#: The ending of unfinished folders' names, by which no other program's folder is removed.
 FOLDER_ENDING = ".fastconv-part"
-# Where a file system has no locks, nobody unpacks for longer than that.
+# Where a file system has no locks, what is older than this is taken for abandoned.
 _ABANDONED_SECONDS = 24 * 3600.0
 _NAME_CHARACTERS = 40  # of the target's name, which may be as long as names may be
 
@@ -80,7 +80,7 @@ def remove_abandoned(folder: Path, pattern: str) -> None:
     """Remove the entries of `folder`, files and folders, that match and that nobody holds."""
     for path in folder.glob(pattern):
         with contextlib.suppress(OSError):
-            # Whatever another user put there under such a name is neither followed nor waited for.
+            # Another user's link of such a name is not followed, and a pipe is not waited for.
             handle = os.open(path, os.O_RDONLY | _flag("O_NOFOLLOW") | _flag("O_NONBLOCK"))
             try:
                 if _is_abandoned(handle):

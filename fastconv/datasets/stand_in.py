@@ -11,7 +11,7 @@ from .scenes import draw_scene
 
 COUNTS = {"train": 1000, "validation": 400}
 KINDS = ("cat", "dog")
-# Says which drawings a folder holds; to be raised when their look changes.
+# The version of the drawings in a folder; raise it when their look changes.
 _MARK, _VERSION = "fastconv-synthetic.txt", "1"
 _SEED = 20180501
 _JPEG_QUALITY = 85
@@ -56,7 +56,7 @@ def _draw_all(folder: Path, progress: bool) -> None:
     """Write every picture, with `progress` under a bar on a terminal."""
     from tqdm import tqdm
 
-    # Numbers go on through both parts, so that no picture is in both.
+    # The second part goes on counting where the first ends, so that no picture is in both.
     jobs = []
     first = 0
     for part, count in COUNTS.items():

@@ -44,7 +44,7 @@ class ActivatedLayer(Layer):
         return y
 
     def backward(self, dy: np.ndarray) -> np.ndarray | None:
-        self._recall()
+        self._saved_for_backward()
         y = self._workspace.output
         dy = self.checked_gradient(dy, y.shape)
         dz = self.activation.backward(dy, y, self.buffer("dz", dy.shape))

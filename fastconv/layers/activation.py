@@ -23,11 +23,11 @@ class _ActivationLayer(ActivatedLayer):
 
     def pre_activation(self, x: np.ndarray, training: bool = False) -> np.ndarray:
         x = contiguous(x, np.float32)
-        self._workspace.kept = x.shape if training else None
+        self._workspace.saved_for_backward = x.shape if training else None
         return x
 
     def pre_activation_backward(self, dz: np.ndarray) -> np.ndarray | None:
-        dz = self.checked_gradient(dz, self._recall())
+        dz = self.checked_gradient(dz, self._saved_for_backward())
         return dz if self.needs_input_gradient else None
 
 

@@ -339,12 +339,12 @@ class Layer(Strict, Configured):
     def _workspace(self) -> Workspace:
         return self._workspaces.of_thread.workspace
 
-    def _recall(self) -> Any:
-        """Return what `call` kept for `backward`."""
-        kept = self._workspace.kept
-        if kept is None:
+    def _saved_for_backward(self) -> Any:
+        """Return what `call` saved for `backward`."""
+        saved = self._workspace.saved_for_backward
+        if saved is None:
             raise RuntimeError(f"{self.label}: backward(dy) needs call(x, training=True) before it")
-        return kept
+        return saved
 
     def checked_gradient(self, dy: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
         """Return `dy` as the kernels need it, after checking it against the output's `shape`."""

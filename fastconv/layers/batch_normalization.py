@@ -112,12 +112,12 @@ class BatchNormalization(Layer):
         plan.set_affine(mean, scale, self.beta.value if self.center else 0.0)
         out = self.buffer("output", rows.shape)
         plan.forward(rows, out)
-        kept = (plan, x, inverse, scale, from_batch)
-        self._workspace.kept = kept if training else None
+        saved = (plan, x, inverse, scale, from_batch)
+        self._workspace.saved_for_backward = saved if training else None
         return out.reshape(x.shape)
 
     def backward(self, dy: np.ndarray) -> np.ndarray | None:
-        plan, x, inverse, scale, from_batch = self._recall()
+        plan, x, inverse, scale, from_batch = self._saved_for_backward()
         dy = self.checked_gradient(dy, x.shape).reshape(-1, x.shape[-1])
         rows = x.reshape(dy.shape)
         total, along = plan.sums(dy, rows)

@@ -90,7 +90,7 @@ class Conv2D(ActivatedLayer):
         return y
 
     def pre_activation_backward(self, dz: np.ndarray) -> np.ndarray | None:
-        plan, x = self._recall()
+        plan, x = self._saved_for_backward()
         dz = self.checked_gradient(dz, plan.output_shape)
         dx = self.buffer("dx", x.shape) if self.needs_input_gradient else None
         bias_gradient = self.bias.gradient if self.use_bias else None
@@ -113,7 +113,7 @@ class Conv2D(ActivatedLayer):
         plan = self._plan(x.shape, relu)
         out = self.buffer("output", plan.output_shape)
         plan.forward(x, self.kernel.value, self.bias.value if self.use_bias else None, out)
-        self._workspace.kept = (plan, x) if training else None
+        self._workspace.saved_for_backward = (plan, x) if training else None
         return out
 
     def _plan(self, shape: tuple[int, ...], relu: bool) -> Conv2DPlan:

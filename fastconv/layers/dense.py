@@ -76,11 +76,11 @@ class Dense(ActivatedLayer):
         )
         out = self.buffer("output", (len(rows), self.units))
         plan.forward(rows, self.kernel.value, self.bias.value if self.use_bias else None, out)
-        self._workspace.kept = (plan, x) if training else None
+        self._workspace.saved_for_backward = (plan, x) if training else None
         return out.reshape(*x.shape[:-1], self.units)
 
     def pre_activation_backward(self, dz: np.ndarray) -> np.ndarray | None:
-        plan, x = self._recall()
+        plan, x = self._saved_for_backward()
         dz = self.checked_gradient(dz, (*x.shape[:-1], self.units))
         dx = self.input_gradient_buffer(x)
         defers = plan.defers and self.kernel.can_defer

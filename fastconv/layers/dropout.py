@@ -70,18 +70,19 @@ class Dropout(Layer):
         return (None, *input_shape[1:])
 
     def call(self, x: np.ndarray, training: bool = False) -> np.ndarray:
-        self._workspace.kept = None
+        self._workspace.saved_for_backward = None
         if not training:
             return x
         if self.rate == 0:
-            self._workspace.kept = (x.shape, None, 0.0)
+            self._workspace.saved_for_backward = (x.shape, None, 0.0)
             return x
         x = contiguous(x, np.float32)
-        self._workspace.kept = (x.shape, self._generator.bit_generator.random_raw(), self.rate)
+        seed = self._generator.bit_generator.random_raw()
+        self._workspace.saved_for_backward = (x.shape, seed, self.rate)
         return self._dropped(x, "output")
 
     def backward(self, dy: np.ndarray) -> np.ndarray | None:
-        shape, seed, _ = self._recall()
+        shape, seed, _ = self._saved_for_backward()
         dy = self.checked_gradient(dy, shape)
         if not self.needs_input_gradient:
             return None
@@ -116,7 +117,7 @@ class Dropout(Layer):
 
     def _dropped(self, x: np.ndarray, key: str) -> np.ndarray:
         """Return x with the values that the call's seed chooses dropped, the others scaled."""
-        _, seed, rate = self._recall()
+        _, seed, rate = self._saved_for_backward()
         out = self.buffer(key, x.shape)
         if self.noise_shape is None:
             elementwise.dropout(x, seed, rate, out)

@@ -17,9 +17,9 @@ class Flatten(Layer):
         return (None, None if None in sizes else math.prod(sizes))
 
     def call(self, x: np.ndarray, training: bool = False) -> np.ndarray:
-        self._workspace.kept = x.shape if training else None
+        self._workspace.saved_for_backward = x.shape if training else None
         return x.reshape(len(x), math.prod(x.shape[1:]))
 
     def backward(self, dy: np.ndarray) -> np.ndarray | None:
-        shape = self._recall()
+        shape = self._saved_for_backward()
         return dy.reshape(shape) if self.needs_input_gradient else None

@@ -34,21 +34,21 @@ class _GlobalPooling2D(Layer):
         x = contiguous(x, np.float32)
         plan = self.plan((x.shape,), lambda: self._new_plan(x.shape))
         out = self.buffer("output", plan.output_shape)
-        winners = None
-        if training and plan.keeps_winners:
-            winners = self.buffer("winners", plan.output_shape, np.uint8)
-        plan.forward(x, out, winners)
-        self._workspace.kept = (plan, x, winners) if training else None
+        argmax = None
+        if training and plan.keeps_argmax:
+            argmax = self.buffer("argmax", plan.output_shape, np.uint8)
+        plan.forward(x, out, argmax)
+        self._workspace.saved_for_backward = (plan, x, argmax) if training else None
         return out if self.keepdims else out.reshape(len(x), x.shape[3])
 
     def backward(self, dy: np.ndarray) -> np.ndarray | None:
-        plan, x, winners = self._recall()
+        plan, x, argmax = self._saved_for_backward()
         output_shape = plan.output_shape if self.keepdims else (len(x), x.shape[3])
         dy = self.checked_gradient(dy, output_shape)
         if not self.needs_input_gradient:
             return None
         dx = self.buffer("dx", x.shape)
-        plan.backward(dy.reshape(plan.output_shape), x, dx, winners)
+        plan.backward(dy.reshape(plan.output_shape), x, dx, argmax)
         return dx
 
     def get_config(self) -> dict[str, Any]:

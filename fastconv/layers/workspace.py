@@ -27,10 +27,10 @@ PLANS_KEPT = 8
 
 
 class Workspace:
-    """A layer's buffers and plans, and what its `call` keeps for `backward`, for one thread."""
+    """A layer's buffers and plans, and what its `call` saved for `backward`, for one thread."""
 
     def __init__(self) -> None:
-        self.kept: Any = None
+        self.saved_for_backward: Any = None
         self.output: np.ndarray | None = None
         self.needs_input_gradient = True
         self.needs_gradient_at_zeros = True

@@ -56,7 +56,7 @@ def _model_of(file: CheckpointFile, compile: bool) -> Sequential:
         file.put_layer_states(model)
     if model.compiled:
         file.put_optimizer(model)
-        model._run_state = file.run_state()
+        model.fit_state = file.run_state()
     return model
 
 

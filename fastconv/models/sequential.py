@@ -3,33 +3,24 @@
 from __future__ import annotations
 
 import inspect
-import os
 import warnings
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from .. import layers as layer_classes
 from .._core.json_values import free_name
-from .._core.memory import contiguous
 from .._core.options import truth
-from .._core.validation import number_array
 from ..layers.arguments import lost_arguments
 from ..layers.base import Layer
 from ..layers.input_layer import InputLayer
-from ..layers.parameter import Parameter
-from ..saving import checkpoint
-from ..training.trainer import Trainer
 from ..utils import automatic_name, class_name, custom_object_scope
+from .model import Model, Shape
 from .summary import summary_lines
 
 __all__ = ["Sequential"]
 
-Shape = tuple[int | None, ...]
 
-
-class Sequential(Trainer):
+class Sequential(Model):
     """A stack of layers: the output of each is the input of the next.
 
     Where the first layer tells its `input_shape` (or is an `Input`), every
@@ -103,8 +94,9 @@ class Sequential(Trainer):
             )
         with self._group.held():  # passes hold it, too
             shape = self._shape if self._layers else self._shape or layer.input_shape
-            if shape is not None:
-                layer.build(self._output_shape if self._layers else shape)
+            incoming = self._output_shape if self._layers else shape
+            if shape is not None and incoming is not None:
+                layer.build(incoming)
                 self._output_shape = layer.output_shape
             self._shape = shape
             self._layers.append(layer)
@@ -113,7 +105,7 @@ class Sequential(Trainer):
         if self._layers or self._input_layer is not None:
             raise ValueError(f"{self.owner}: {layer.label} must be the first layer")
         self._input_layer = layer
-        self._shape = tuple(layer.output_shape)
+        self._shape = layer.output_shape
 
     def pop(self) -> Layer:
         """Take the last layer off and return it."""
@@ -145,21 +137,22 @@ class Sequential(Trainer):
 
     def build(self, input_shape: Sequence[int | None] | None = None) -> None:
         """Build all layers for inputs of `input_shape`, batch first: (None, height, width, ...)."""
+        given = None if input_shape is None else (None, *tuple(input_shape)[1:])
+        shape = self._shape if given is None else given
         if self.built:
-            if input_shape is not None and tuple(input_shape)[1:] != tuple(self._shape)[1:]:
+            if given is not None and self._shape is not None and given[1:] != self._shape[1:]:
                 raise ValueError(
                     f"{self.owner}: already built for inputs of shape {self._shape}; "
-                    f"make a new model for {tuple(input_shape)}"
+                    f"make a new model for {given}"
                 )
             return
-        if input_shape is None and self._shape is None:
+        if shape is None:
             raise ValueError(
                 f"{self.owner}: the input's shape is unknown; give build((None, ...)) or "
                 "input_shape= in the first layer"
             )
         with self._group.held():
-            shape = self._shape if input_shape is None else (None, *tuple(input_shape)[1:])
-            incoming = shape
+            incoming: Any = shape
             for layer in self._layers:
                 layer.build(incoming)
                 incoming = layer.output_shape
@@ -183,65 +176,9 @@ class Sequential(Trainer):
     @property
     def output_shape(self) -> Shape:
         """The shape of the output for a batch, (None, ...)."""
-        if not self.built:
+        if not self.built or self._output_shape is None:
             raise AttributeError(f"{self.owner}: the output's shape is unknown before build()")
         return self._output_shape
-
-    def __call__(self, x: Any, training: bool = False) -> np.ndarray:
-        """Return the output for one batch; with `training`, layers act as in training."""
-        batch = contiguous(number_array(x, "x", f"{self.owner}: call"), np.float32)
-        with self._lock:
-            self._prepare_input(batch.shape, "call")
-            return np.array(self._network().forward(batch, training))
-
-    # Weights
-
-    @property
-    def weights(self) -> list[Parameter]:
-        """All parameters, layer after layer."""
-        return [p for layer in self._layers for p in layer.weights]
-
-    @property
-    def trainable_weights(self) -> list[Parameter]:
-        """The parameters that an optimizer changes: none if `trainable` is False."""
-        if not self.trainable:
-            return []
-        return [p for layer in self._layers for p in layer.trainable_weights]
-
-    @property
-    def non_trainable_weights(self) -> list[Parameter]:
-        """The parameters that an optimizer leaves alone."""
-        if not self.trainable:
-            return self.weights
-        return [p for layer in self._layers for p in layer.non_trainable_weights]
-
-    def get_weights(self) -> list[np.ndarray]:
-        """Return copies of all weights, layer after layer."""
-        with self._lock:
-            return [parameter.value.copy() for parameter in self.weights]
-
-    def set_weights(self, weights: Sequence[Any]) -> None:
-        """Copy arrays as `get_weights` gives them into the weights; all or, on an error, none."""
-        parameters, arrays = self.weights, [np.asarray(weight) for weight in weights]
-        if len(arrays) != len(parameters):
-            raise ValueError(
-                f"{self.owner}: {len(arrays)} arrays were given for {len(parameters)} weights"
-                + ("" if self.built else "; the model is not built yet")
-            )
-        for parameter, array in zip(parameters, arrays, strict=True):
-            parameter.check(array, owner=self.owner)
-        with self._lock:
-            for parameter, array in zip(parameters, arrays, strict=True):
-                parameter.assign(array)
-
-    def count_params(self) -> int:
-        """Return how many numbers the weights hold."""
-        if not self.built:
-            raise ValueError(
-                f"{self.owner}: the weights are unknown before build(); give the first layer an "
-                "input_shape"
-            )
-        return sum(parameter.size for parameter in self.weights)
 
     def summary(
         self,
@@ -311,7 +248,7 @@ class Sequential(Trainer):
                 f"{self.owner}: the constructor takes {', '.join(lost)}, so the class must define "
                 "get_config() and from_config() to be saved"
             )
-        if kind.from_config.__func__ is not Sequential.from_config.__func__:
+        if inspect.getattr_static(kind, "from_config") is not vars(Sequential)["from_config"]:
             return
         try:
             inspect.signature(kind).bind([], name=self.name)
@@ -341,34 +278,7 @@ class Sequential(Trainer):
         model._trainable = truth(trainable, "trainable", model.owner)
         return model
 
-    def save(self, path: str | os.PathLike, overwrite: bool = True) -> None:
-        """Write the whole model to `path`, an .npz file: see `fastconv.saving.checkpoint`.
-
-        Architecture, weights, compile arguments, optimizer and, during or
-        after `fit`, the state of the run, from which it can go on. Where
-        layers were frozen, added or taken off since, what no longer fits is
-        left out, with a warning that says so. A file that is replaced keeps
-        its mode.
-        """
-        checkpoint.save_model(self, path, overwrite=overwrite)
-
     @property
     def saved_as(self) -> str:
         """The name by which files tell the model's class."""
         return class_name(self, {"Sequential": Sequential})
-
-    def check_saving(self) -> None:
-        """Raise what `save` would raise because of what the model is, such as a missing method."""
-        checkpoint.check_configuration(self)
-
-    def save_weights(self, path: str | os.PathLike, overwrite: bool = True) -> None:
-        """Write architecture and weights alone to `path`, an .npz file."""
-        checkpoint.save_weights(self, path, overwrite=overwrite)
-
-    def load_weights(self, path: str | os.PathLike) -> None:
-        """Take the weights of a file that `save` or `save_weights` wrote.
-
-        Layers are matched by their order. Raises CheckpointError, and leaves
-        the model as it was, if the file is damaged or does not fit.
-        """
-        checkpoint.load_weights(self, path)

@@ -12,7 +12,7 @@ from .._core import runtime
 from .._core.memory import contiguous
 from .._core.validation import FLOAT_DTYPES, expect_shape
 
-_kernels = runtime.kernels.optim
+_kernels = runtime.kernels.elementwise
 _FLOAT32 = FLOAT_DTYPES[:1]
 
 

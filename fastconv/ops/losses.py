@@ -10,7 +10,7 @@ from .._core import runtime
 from .._core.memory import contiguous
 from .._core.validation import expect_shape
 
-_kernels = runtime.kernels.optim
+_kernels = runtime.kernels.losses
 
 EXPONENTIAL_WORK = 16
 """Multiply-adds that take as long as one value's exponential and logarithm."""

@@ -14,7 +14,7 @@ import numpy as np
 from .._core import runtime
 from .._core.memory import contiguous
 
-_kernels = runtime.kernels.optim
+_kernels = runtime.kernels.optimizers
 
 
 _SGD, _ADAM, _RMSPROP = range(3)
@@ -49,6 +49,9 @@ def sgd(
         "rate": learning_rate,
         "momentum": momentum,
         "nesterov": nesterov,
+        "first": 0.0,
+        "second": 0.0,
+        "epsilon": 0.0,
         "scale": gradient_scale,
         "clip": clip_value,
         "decay": weight_decay * learning_rate,
@@ -74,6 +77,8 @@ def adam(
     rule = {
         "kind": _ADAM,
         "rate": learning_rate * math.sqrt(1 - beta_2**step) / (1 - beta_1**step),
+        "momentum": 0.0,
+        "nesterov": False,
         "first": beta_1,
         "second": beta_2,
         "epsilon": epsilon,
@@ -105,8 +110,10 @@ def rmsprop(
     rule = {
         "kind": _RMSPROP,
         "rate": learning_rate,
-        "first": rho,
         "momentum": momentum,
+        "nesterov": False,
+        "first": rho,
+        "second": 0.0,
         "epsilon": epsilon,
         "scale": gradient_scale,
         "clip": clip_value,

@@ -14,6 +14,7 @@ import numpy as np
 from .._core.json_values import Configured
 from .._core.options import Option, Strict, anything
 from ..ops import optim
+from ..utils import describe
 from .options import ClipOption, at_least_zero, count, optional
 from .schedules import LearningRateSchedule
 from .schedules import get as get_schedule
@@ -80,6 +81,12 @@ class Optimizer(Strict, Configured):
         self._copied = False
         self._learning_rate: float | LearningRateSchedule = 0.0
         self.learning_rate = learning_rate
+
+    def __repr__(self) -> str:
+        kept = vars(self)
+        shared = {name: kept.get(name) for name in ("weight_decay", "clipnorm", "clipvalue")}
+        # A schedule says more than the rate of the next step.
+        return describe(self, learning_rate=kept.get("_learning_rate"), **shared)
 
     # What a subclass defines.
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from .._core.json_values import Configured
 from .._core.validation import real_number
-from ..utils import class_name, custom_object
+from ..utils import class_name, custom_object, describe
 
 
 class LearningRateSchedule(Configured):
@@ -25,6 +25,8 @@ class LearningRateSchedule(Configured):
         raise NotImplementedError(
             f"{type(self).__name__} must define get_config() to be saved with its optimizer"
         )
+
+    __repr__ = describe
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> LearningRateSchedule:

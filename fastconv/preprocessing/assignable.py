@@ -7,17 +7,13 @@ import threading
 from operator import is_
 from typing import Any
 
-import numpy as np
-
 from .._core.options import Option, truth
-from .._core.validation import positive_integer
+from .._core.validation import positive_integer, whole
 
 
 def _seed(value: Any, argument: str, owner: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 0:
-        raise ValueError(
-            f"{owner}: {argument} is {value!r}; a whole number of at least 0 is accepted"
-        )
+    if whole(value, argument, owner) < 0:
+        raise ValueError(f"{owner}: {argument} is {value!r}; it must be at least 0")
     return int(value)
 
 

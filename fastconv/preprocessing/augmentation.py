@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-# The names of Keras and the names of scikit-image for what lies outside the picture.
+# Keras's names for the values outside the picture, and scikit-image's names for the same.
 _WARP_MODES = {"nearest": "edge", "reflect": "symmetric", "wrap": "wrap", "constant": "constant"}
 FILL_MODES = tuple(_WARP_MODES)
 
@@ -33,7 +33,7 @@ def inverse_matrix(parameters: Mapping[str, Any], height: int, width: int) -> np
     theta = math.radians(parameters.get("theta") or 0)
     shear = math.radians(parameters.get("shear") or 0)
     center = ((width - 1) / 2, (height - 1) / 2)
-    # AffineTransform's own `shear` slants differently, so that one is given as a matrix.
+    # AffineTransform's own `shear` slants differently, so the shear is given as a matrix.
     slant = np.array([[1, -math.sin(shear), 0], [0, math.cos(shear), 0], [0, 0, 1]])
     shift = (parameters.get("tx", 0), parameters.get("ty", 0))
     zoom = (parameters.get("zx", 1), parameters.get("zy", 1))
@@ -63,7 +63,7 @@ def inverse_matrices(parameters: Mapping[str, np.ndarray], height: int, width: i
     """
     theta, shear = np.radians(parameters["theta"]), np.radians(parameters["shear"])
     cosine, sine = np.cos(theta), np.sin(theta)
-    # A flip is the outermost step, about the same centre: a negative zoom.
+    # A flip is the outermost step. About the same centre it is a negative zoom.
     zx = np.where(parameters["flip_horizontal"], -parameters["zx"], parameters["zx"])
     zy = np.where(parameters["flip_vertical"], -parameters["zy"], parameters["zy"])
     lean, rise = np.sin(shear), np.cos(shear)
@@ -105,7 +105,7 @@ def warp(
         mode=_WARP_MODES[fill_mode],
         cval=cval,
         preserve_range=True,
-        # Linear interpolation stays in range by itself; only cubic overshoots.
+        # Only cubic interpolation overshoots the range of its values.
         clip=order > 1,
     )
 

@@ -14,15 +14,15 @@ import numpy as np
 
 from ..ops.augmentation import transform_images
 from . import augmentation
-from .generator import DRAWS, ImageDataGenerator
 from .normalization import EPSILON
+from .transform import DRAWS, ImageTransform
 
 _STEPS = ("get_random_transform", "apply_transform", "random_transform", "standardize")
 _NO_CHANGE = np.eye(3)[:2]
 
 
 def process_batch(
-    generator: ImageDataGenerator,
+    generator: ImageTransform,
     source: np.ndarray,
     rows: np.ndarray,
     draws: Callable[[int], np.random.Generator],
@@ -65,20 +65,22 @@ def process_batch(
     return batch
 
 
-def is_one_pass(generator: ImageDataGenerator) -> bool:
+def is_one_pass(generator: ImageTransform) -> bool:
     """Whether its batches are compiled code from pixels to floats."""
     return _changes_in_kernel(generator) and _normalizes_in_kernel(generator)
 
 
 def _by_kernel(
-    generator: ImageDataGenerator,
+    generator: ImageTransform,
     source: np.ndarray,
     rows: np.ndarray,
     draws: Callable[[int], np.random.Generator],
     threads: int | None,
 ) -> np.ndarray:
     """Return the batch after the random changes, and normalized where the kernel does it all."""
-    factor, offset, center, scale = 1.0, 0.0, False, False
+    factor: np.ndarray | float = 1.0
+    offset: np.ndarray | float = 0.0
+    center = scale = False
     if _normalizes_in_kernel(generator):
         factor, offset = generator.channel_scale()
         center, scale = generator.samplewise_center, generator.samplewise_std_normalization
@@ -109,22 +111,22 @@ def _by_kernel(
     )
 
 
-def _has_own_steps(generator: ImageDataGenerator) -> bool:
+def _has_own_steps(generator: ImageTransform) -> bool:
     """Whether a subclass, or whoever set an attribute, replaced what the kernel stands for."""
     return any(
-        getattr(type(generator), step) is not getattr(ImageDataGenerator, step)
+        getattr(type(generator), step) is not getattr(ImageTransform, step)
         or step in vars(generator)
         for step in _STEPS
     )
 
 
-def _changes_in_kernel(generator: ImageDataGenerator) -> bool:
+def _changes_in_kernel(generator: ImageTransform) -> bool:
     """Whether the random changes are the kernel's."""
     linear = generator.interpolation_order == 1 or not _changes_geometry(generator)
     return linear and not _has_own_steps(generator)
 
 
-def _changes_geometry(generator: ImageDataGenerator) -> bool:
+def _changes_geometry(generator: ImageTransform) -> bool:
     """Whether pixels may move."""
     return bool(
         generator.rotation_range
@@ -137,12 +139,12 @@ def _changes_geometry(generator: ImageDataGenerator) -> bool:
     )
 
 
-def _changes_values(generator: ImageDataGenerator) -> bool:
+def _changes_values(generator: ImageTransform) -> bool:
     """Whether values may change at random."""
     return bool(generator.channel_shift_range or generator.brightness_range is not None)
 
 
-def _normalizes_in_kernel(generator: ImageDataGenerator) -> bool:
+def _normalizes_in_kernel(generator: ImageTransform) -> bool:
     """Whether the normalizations are of the kernel's kind."""
     return not (
         generator.preprocessing_function

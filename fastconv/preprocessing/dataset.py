@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from .directory import DirectoryIterator
-from .files import check_one_of
 from .generator import ImageDataGenerator
+from .ranges import one_of
 
 _OWNER = "image_dataset_from_directory"
 _NO_CLASSES = ("",)  # all images of the folder, at any depth
@@ -53,11 +54,10 @@ def image_dataset_from_directory(
 ) -> ImageDataset | tuple[ImageDataset, ImageDataset]:
     """Return the images in the sub-folders of `directory` in batches, values of 0-255.
 
-    As in Keras; what differs: labels are (n,) in every mode but "categorical",
-    float32, and validation is the first part of each class rather than of the
-    shuffled whole, so that it does not depend on the seed. Larger pictures are
-    made smaller by Pillow, which averages over all their pixels (antialiasing)
-    where Keras looks at a few.
+    As in Keras; what differs: labels are (n,) in every mode but "categorical", float32, and
+    validation is the first part of each class rather than of the shuffled whole, so that it does
+    not depend on the seed. Larger pictures are made smaller by Pillow, which averages over all
+    their pixels (antialiasing) where Keras looks at a few.
 
     Args:
         directory: the folder, one sub-folder per class.
@@ -69,44 +69,50 @@ def image_dataset_from_directory(
         validation_split: the fraction that is for validation.
         subset: "training", "validation", or "both" for a pair.
         crop_to_aspect_ratio: cut instead of stretching.
-        options: those of FileIterator: `cache`, `on_error`, `prefetch` ...
+        options: others of FileOptions: `cache`, `on_error`, `prefetch` ...
 
     >>> train, validation = image_dataset_from_directory(
     ...     "photos", image_size=(100, 100), validation_split=0.2, subset="both"
     ... )  # doctest: +SKIP
     """
-    check_one_of(labels, ("inferred", None), "labels", _OWNER)
+    _check(labels, label_mode, class_names, validation_split, subset)
+    part = functools.partial(
+        ImageDataset,
+        directory,
+        ImageDataGenerator(validation_split=validation_split or 0.0),
+        target_size=image_size,
+        color_mode=color_mode,
+        classes=_NO_CLASSES if labels is None else class_names,
+        class_mode=None if labels is None else _CLASS_MODES[label_mode],
+        batch_size=batch_size,
+        seed=seed,
+        follow_links=follow_links,
+        interpolation=interpolation,
+        keep_aspect_ratio=crop_to_aspect_ratio,
+        **options,
+    )
+    if subset == "both":
+        return part(subset="training", shuffle=shuffle), part(subset="validation", shuffle=False)
+    return part(subset=subset, shuffle=shuffle)
+
+
+def _check(
+    labels: str | None,
+    label_mode: str | None,
+    class_names: Sequence[str] | None,
+    validation_split: float | None,
+    subset: str | None,
+) -> None:
+    """Refuse what is no choice, and arguments that contradict one another."""
+    one_of(labels, ("inferred", None), "labels", _OWNER)
     if labels is None and class_names is not None:
         raise ValueError(
             f"{_OWNER}: class_names is {class_names!r} and labels is None; give one of them"
         )
-    check_one_of(label_mode, tuple(_CLASS_MODES), "label_mode", _OWNER)
-    check_one_of(subset, ("training", "validation", "both", None), "subset", _OWNER)
+    one_of(label_mode, tuple(_CLASS_MODES), "label_mode", _OWNER)
+    one_of(subset, ("training", "validation", "both", None), "subset", _OWNER)
     if (validation_split is None) != (subset is None):
         raise ValueError(
             f"{_OWNER}: validation_split is {validation_split!r} and subset is {subset!r}; give "
             "both or neither"
         )
-    generator = ImageDataGenerator(validation_split=validation_split or 0.0)
-
-    def part(subset: str | None, shuffle: bool) -> ImageDataset:
-        return ImageDataset(
-            directory,
-            generator,
-            target_size=image_size,
-            color_mode=color_mode,
-            classes=_NO_CLASSES if labels is None else class_names,
-            class_mode=None if labels is None else _CLASS_MODES[label_mode],
-            batch_size=batch_size,
-            shuffle=shuffle,
-            seed=seed,
-            follow_links=follow_links,
-            subset=subset,
-            interpolation=interpolation,
-            keep_aspect_ratio=crop_to_aspect_ratio,
-            **options,
-        )
-
-    if subset == "both":
-        return part("training", shuffle), part("validation", False)
-    return part(subset, shuffle)

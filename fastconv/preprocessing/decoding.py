@@ -8,7 +8,6 @@ import threading
 import warnings
 import zlib
 from collections.abc import Iterator
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from .._core.files import open_regular
@@ -18,14 +17,15 @@ if TYPE_CHECKING:
 
     from PIL.Image import Image
 
-#: What no reader may turn into "a broken file": it says nothing about the file.
+#: Errors that say nothing about the file, so that no reader may report it as broken.
 NOT_THE_FILES_FAULT = (MemoryError, RecursionError, ImportError)
 
 _PNG_START = b"\x89PNG\r\n\x1a\n"
 _BYTES_PER_PIXEL = 8  # 16 bits of four channels: no picture takes more, whatever its format
 _ORIENTATION_TAG = 0x0112
-# What to do to the stored picture, by EXIF orientation; 1 is upright.
-_TURNS = {
+_UPRIGHT = 1
+# How Pillow transposes the stored picture to set it upright, by EXIF orientation.
+_TRANSPOSES = {
     2: "FLIP_LEFT_RIGHT",
     3: "ROTATE_180",
     4: "FLIP_TOP_BOTTOM",
@@ -34,7 +34,7 @@ _TURNS = {
     7: "TRANSVERSE",
     8: "ROTATE_90",
 }
-_SIDEWAYS = tuple(_TURNS[orientation] for orientation in (5, 6, 7, 8))
+_SIDEWAYS = tuple(_TRANSPOSES[orientation] for orientation in (5, 6, 7, 8))
 
 
 def read_bytes(file: str | os.PathLike[str] | BinaryIO) -> bytes:
@@ -84,36 +84,36 @@ def check_png(data: bytes) -> None:
         at = end + 4
 
 
-def orientation_turn(image: Image) -> str | None:
-    """Return the name, in Pillow's `Transpose`, of the turn that sets a picture upright.
+def upright_transpose(image: Image) -> str | None:
+    """Return the name, in Pillow's `Transpose`, of what sets a picture upright.
 
     It must be decoded, unless it is a JPEG: some of Pillow's readers (PNG) decode the pixels to
     get at the metadata, where what is wrong with them must not pass for damaged metadata. That
-    of TIFF turns the picture while it decodes it; not all versions then say that it is upright.
+    of TIFF sets it upright while it decodes it; not all versions then say that it is upright.
     """
     if image.format == "TIFF":
         return None
     # Damaged EXIF data says nothing about the pixels, which may be fine.
     try:
-        return _TURNS.get(image.getexif().get(_ORIENTATION_TAG))
+        return _TRANSPOSES.get(image.getexif().get(_ORIENTATION_TAG, _UPRIGHT))
     except NOT_THE_FILES_FAULT:
         raise
     except Exception:
         return None
 
 
-def turned(image: Image, turn: str | None) -> Image:
-    """Return the picture turned as `orientation_turn` says."""
-    if turn is None:
+def transposed(image: Image, transpose: str | None) -> Image:
+    """Return the picture transposed as `upright_transpose` says."""
+    if transpose is None:
         return image
     from PIL import Image
 
-    return image.transpose(Image.Transpose[turn])
+    return image.transpose(Image.Transpose[transpose])
 
 
 def upright_size(image: Image) -> tuple[int, int]:
-    """Return (width, height) of the picture turned upright; as in `orientation_turn`."""
-    return image.size[::-1] if orientation_turn(image) in _SIDEWAYS else image.size
+    """Return (width, height) of the picture when it is upright; as in `upright_transpose`."""
+    return image.size[::-1] if upright_transpose(image) in _SIDEWAYS else image.size
 
 
 class _WholePictures:
@@ -185,7 +185,7 @@ _named_warnings = _NamedWarnings()
 warnings_name = _named_warnings.of
 
 
-def name_files_in_warnings(module: ModuleType) -> None:
+def name_files_in_warnings(module: Any) -> None:
     """Let what a module of Pillow warns of, inside `warnings_name`, name the file."""
     if getattr(module, "warnings", None) is warnings:
         module.warnings = _named_warnings

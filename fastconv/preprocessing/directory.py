@@ -6,11 +6,12 @@ import itertools
 import os
 import warnings
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from .files import CLASS_MODES, FileIterator, check_one_of, targets_of
+from .file_options import FileOptions
+from .files import FileIterator, targets_of
 from .iterators import subset_bounds
 from .listing import (
     ENDINGS,
@@ -21,9 +22,7 @@ from .listing import (
     shortened,
     skipped_folders,
 )
-
-if TYPE_CHECKING:
-    from .generator import ImageDataGenerator
+from .transform import ImageTransform
 
 
 class DirectoryIterator(FileIterator):
@@ -48,7 +47,7 @@ class DirectoryIterator(FileIterator):
             label: links to photos of another class are left out with a warning.
         subset: "training" or "validation": by the generator's
             validation_split, validation is the first part of each class.
-        others: see FileIterator.
+        others: see FileOptions.
 
     Attributes:
         samples, n: number of images. classes: their class numbers, int32.
@@ -57,11 +56,12 @@ class DirectoryIterator(FileIterator):
     """
 
     owner = "flow_from_directory"
+    classes: np.ndarray
 
     def __init__(
         self,
         directory: str | os.PathLike[str],
-        image_data_generator: ImageDataGenerator,
+        image_data_generator: ImageTransform,
         target_size: tuple[int, int] = (256, 256),
         color_mode: str = "rgb",
         classes: Sequence[str] | None = None,
@@ -69,41 +69,22 @@ class DirectoryIterator(FileIterator):
         batch_size: int = 32,
         shuffle: bool = True,
         seed: int | None = None,
-        save_to_dir: str | os.PathLike[str] | None = None,
-        save_prefix: str = "",
-        save_format: str = "png",
+        *,
         follow_links: bool = False,
         subset: str | None = None,
-        interpolation: str = "nearest",
-        keep_aspect_ratio: bool = False,
-        cache: str | None = "memory",
-        cache_limit_mb: float = 1024,
-        cache_dir: str | os.PathLike[str] | None = None,
-        on_error: str = "skip",
-        prefetch: int | str = "auto",
-        draft: bool = False,
-        progress: bool = True,
+        **options: Any,
     ) -> None:
-        super().__init__(
-            image_data_generator,
+        given = FileOptions.checked(
+            self.owner,
             target_size=target_size,
             color_mode=color_mode,
-            interpolation=interpolation,
-            keep_aspect_ratio=keep_aspect_ratio,
-            draft=draft,
-            save_to_dir=save_to_dir,
-            save_prefix=save_prefix,
-            save_format=save_format,
-            on_error=on_error,
-            cache=cache,
-            cache_limit_mb=cache_limit_mb,
-            cache_dir=cache_dir,
-            progress=progress,
+            batch_size=batch_size,
+            shuffle=shuffle,
+            seed=seed,
+            **options,
         )
+        super().__init__(image_data_generator, given, class_mode, subset)
         self.directory = os.fspath(directory)
-        self.class_mode = class_mode
-        self.subset = subset
-        check_one_of(class_mode, CLASS_MODES, "class_mode", self.owner)
         folders = self._folders(classes)
         names = [name for name in folders if name]
         if class_mode == "binary" and len(names) > 2:
@@ -115,7 +96,7 @@ class DirectoryIterator(FileIterator):
         self.num_classes = len(names)
         listing, numbers, listed = self._list_files(list(folders.values()), follow_links)
         self._warn_of_classes(listing["classes"], chosen=bool(classes))
-        self._take_files(listing, numbers, listed, batch_size, shuffle, seed, prefetch)
+        self._take_files(listing, numbers, listed)
 
     @property
     def labels(self) -> np.ndarray:
@@ -157,22 +138,22 @@ class DirectoryIterator(FileIterator):
             filenames += found
             classes += [number] * len(found)
         paths = [os.path.join(self.directory, name) for name in filenames]
-        sound = self._readable(paths)
+        valid = self._readable(paths)
         listing = {
-            "filenames": [filenames[i] for i in sound],
-            "filepaths": [paths[i] for i in sound],
-            "classes": np.array([classes[i] for i in sound], np.int32),
+            "filenames": [filenames[i] for i in valid],
+            "filepaths": [paths[i] for i in valid],
+            "classes": np.array([classes[i] for i in valid], np.int32),
         }
         belonging = f" belonging to {self.num_classes} classes" if self.num_classes else ""
-        print(f"Found {len(sound)} images{belonging}.")
+        print(f"Found {len(valid)} images{belonging}.")
         self._warn_of_skipped(sorted(set(skipped)))
-        if not sound:
+        if not valid:
             part = f" for subset={self.subset!r}" if self.subset else ""
             raise ValueError(
                 f"{self.owner}: {self.directory!r} has no images{part}; one sub-folder per class "
                 f"with files ending in {', '.join(ENDINGS)} is expected"
             )
-        return listing, sound, len(paths)
+        return listing, valid, len(paths)
 
     def _leave_out_other_labels(self, listed: list[list[str]]) -> None:
         """Take out of the classes' files, with a warning, links to photos of another class."""

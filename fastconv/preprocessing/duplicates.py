@@ -79,7 +79,7 @@ def find_duplicates(
         if first.setdefault(digest, number) != number
     ]
     if near_bits >= 0:
-        # One of each file: the others follow it.
+        # One picture of each identical group is enough: the others are in its group already.
         pairs += _near_pairs(sorted(first.values()), fingerprints, near_bits)
     return [
         DuplicateGroup(tuple(members), len({digests[m] for m in members}) == 1)
@@ -99,7 +99,7 @@ def _near_pairs(
         return
     bits = np.stack([fingerprints[number].bits for number in numbers])
     for start in range(0, len(numbers), _BLOCK):
-        # Of n signs, a product of n - 2 d means that d differ.
+        # The product of two vectors of n signs is n - 2 d where d of them differ.
         agreement = bits[start : start + _BLOCK] @ bits[start:].T
         rows, columns = np.nonzero(agreement >= bits.shape[1] - 2 * near_bits)
         for i, j in zip(rows[rows < columns], columns[rows < columns], strict=True):

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import warnings
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from .._core.validation import positive_pair
+from .._core.options import Once
 from . import image_files
 from .batching import is_one_pass, process_batch
+from .file_options import ON_ERROR, FileOptions
 from .iterators import Iterator, described
 from .listing import in_threads, report_unreadable, shortened
 from .pixel_cache import DiskPixelCache, PixelCache, cache_key
+from .ranges import choice, one_of
 from .saved_batches import SavedBatches
-
-if TYPE_CHECKING:
-    from .generator import ImageDataGenerator
+from .transform import ImageTransform
 
 CLASS_MODES = ("categorical", "binary", "sparse", "input", None)
-_CACHES = ("memory", "disk", None)
-_ON_ERROR = ("skip", "raise")
 
 
 class FileIterator(Iterator):
@@ -36,26 +33,8 @@ class FileIterator(Iterator):
 
     Args:
         image_data_generator: changes and normalizes the images.
-        target_size: (height, width) that every image is brought to, in pixels.
-        color_mode: "rgb", "grayscale" or "rgba".
-        interpolation, keep_aspect_ratio, draft: see `load_img`.
-        save_to_dir, save_prefix, save_format: write every batch to this folder.
-        on_error: "skip" leaves out what is no image together with its label,
-            with one warning that counts and names the files; "raise" is an
-            OSError, also in every batch that a file belongs to which breaks
-            later. Without labels (class_mode=None) only its place says which
-            image a row is, so there "skip" leaves none out: the row of a file
-            that cannot be read is NaN. Rows of `predict` and `filenames` agree
-            either way, and so do images and masks of two iterators of one seed
-            with class_mode=None.
-        cache: "memory" keeps decoded pixels across epochs; "disk" keeps them
-            in a file across runs; None decodes again in every epoch.
-        cache_limit_mb: megabytes of pixels to keep at most; images beyond are
-            decoded again in every epoch.
-        cache_dir: the folder for "disk"; by default `pixels` beside the
-            downloaded data sets.
-        progress: show a bar while decoding.
-        batch_size, shuffle, seed, prefetch: see Iterator.
+        options: of reading and serving the files.
+        class_mode, subset: see DirectoryIterator and PathsIterator.
 
     An image keeps the number that it has in the listing, whatever cannot be
     read: its random changes, and its place among the others in every epoch, are
@@ -68,42 +47,37 @@ class FileIterator(Iterator):
     """
 
     owner = "FileIterator"
+    _class_modes: tuple[str | None, ...] = CLASS_MODES
+
+    # The pixels that are kept were made with these options; others take another iterator.
+    target_size, color_mode, interpolation = Once(), Once(), Once()
+    keep_aspect_ratio, draft = Once(), Once()
+    on_error = choice(ON_ERROR)
+
+    directory: str
+    num_classes: int
+    class_indices: dict[str, int]
 
     def __init__(
         self,
-        image_data_generator: ImageDataGenerator,
-        *,
-        target_size: tuple[int, int],
-        color_mode: str,
-        interpolation: str,
-        keep_aspect_ratio: bool,
-        draft: bool,
-        save_to_dir: str | os.PathLike[str] | None,
-        save_prefix: str,
-        save_format: str,
-        on_error: str,
-        cache: str | None,
-        cache_limit_mb: float,
-        cache_dir: str | os.PathLike[str] | None,
-        progress: bool,
+        image_data_generator: ImageTransform,
+        options: FileOptions,
+        class_mode: str | None,
+        subset: str | None,
     ) -> None:
+        one_of(class_mode, self._class_modes, "class_mode", self.owner)
+        self.class_mode = class_mode
+        self.subset = subset
         self.image_data_generator = image_data_generator
-        self.target_size = positive_pair(target_size, "target_size", self.owner)
-        self.color_mode = color_mode
-        self.image_shape = (*self.target_size, image_files.channels_of(color_mode, self.owner))
-        image_files.check_interpolation(interpolation, self.owner)
-        self.interpolation = interpolation
-        self.keep_aspect_ratio = bool(keep_aspect_ratio)
-        self.draft = bool(draft)
-        check_one_of(on_error, _ON_ERROR, "on_error", self.owner)
-        self.on_error = on_error
-        check_one_of(cache, _CACHES, "cache", self.owner)
-        self._cache_options = (cache, cache_limit_mb, cache_dir)
-        self._progress = progress
-        self._saved = (
-            None if save_to_dir is None else SavedBatches(save_to_dir, save_prefix, save_format)
+        self._options = options
+        self.target_size, self.color_mode = options.target_size, options.color_mode
+        self.interpolation, self.draft = options.interpolation, options.draft
+        self.keep_aspect_ratio = options.keep_aspect_ratio
+        self.on_error = options.on_error
+        self.image_shape = options.image_shape
+        self._saved = SavedBatches.where(
+            options.save_to_dir, options.save_prefix, options.save_format
         )
-
         self._broken: dict[int, str] = {}  # the image's index, and what to say of it
         self._broken_lock = threading.Lock()
         self._decoded_all = False
@@ -119,26 +93,17 @@ class FileIterator(Iterator):
         faults = {i: f"{paths[i]} ({look.fault})" for i, look in enumerate(looks) if look.fault}
         self._report(list(faults.values()), stacklevel=7)
         report_remarks(paths, looks, self.owner, stacklevel=6)
-        sound = [i for i in range(len(paths)) if i not in faults]
-        if self._rows_stay and sound:
+        valid = [i for i in range(len(paths)) if i not in faults]
+        if self._rows_stay and valid:
             self._broken.update(faults)
             return list(range(len(paths)))
-        return sound
+        return valid
 
     def _report(self, faults: Sequence[str], stacklevel: int) -> None:
         outcome = "their rows are NaN" if self._rows_stay else "skipped"
         report_unreadable(faults, self.on_error, self.owner, stacklevel, outcome)
 
-    def _take_files(
-        self,
-        listing: dict[str, Any],
-        numbers: Sequence[int],
-        listed: int,
-        batch_size: int,
-        shuffle: bool,
-        seed: int | None,
-        prefetch: int | str,
-    ) -> None:
+    def _take_files(self, listing: dict[str, Any], numbers: Sequence[int], listed: int) -> None:
         """Serve the files; the second half of the construction.
 
         Args:
@@ -151,9 +116,12 @@ class FileIterator(Iterator):
         self._numbers = np.asarray(numbers)
         self._index_of = np.full(listed, -1)
         self._index_of[self._numbers] = np.arange(len(self._numbers))
-        super().__init__(len(self._paths), batch_size, shuffle, seed, prefetch)
+        options = self._options
+        super().__init__(
+            len(self._paths), options.batch_size, options.shuffle, options.seed, options.prefetch
+        )
         self._show()
-        self._cache = self._make_cache(*self._cache_options)
+        self._cache = self._make_cache()
 
     def _show(self) -> None:
         """Set the attributes that speak of the images: those that are served, in their order."""
@@ -170,28 +138,30 @@ class FileIterator(Iterator):
         return classes + place + described(self.image_shape, self.image_data_generator)
 
     def _shuffled(self, draw: np.random.Generator) -> np.ndarray:
-        # Of all that were listed, so that each one's place does not depend on the others.
+        # All that were listed are permuted, broken ones too, so that the place of an image in the
+        # epoch does not depend on the others.
         order = self._index_of[draw.permutation(len(self._index_of))]
         return order[order >= 0]
 
-    def _make_cache(
-        self, cache: str | None, limit: float, folder: str | os.PathLike[str] | None
-    ) -> PixelCache:
-        if cache != "disk":
-            return PixelCache(len(self._paths), self.image_shape, limit if cache else 0)
-        options = {
+    def _make_cache(self) -> PixelCache:
+        options, count = self._options, len(self._paths)
+        if options.cache != "disk":
+            limit = options.cache_limit_mb if options.cache else 0
+            return PixelCache(count, self.image_shape, limit)
+        decoding = {
             "shape": self.image_shape,
-            "color_mode": self.color_mode,
-            "interpolation": self.interpolation,
-            "keep_aspect_ratio": self.keep_aspect_ratio,
-            "draft": self.draft,
+            "color_mode": options.color_mode,
+            "interpolation": options.interpolation,
+            "keep_aspect_ratio": options.keep_aspect_ratio,
+            "draft": options.draft,
             "decoding": image_files.decoding_version(),
         }
-        key = cache_key(self._paths, options)
-        return DiskPixelCache(len(self._paths), self.image_shape, limit, key, folder)
+        key = cache_key(self._paths, decoding)
+        limit, folder = options.cache_limit_mb, options.cache_dir
+        return DiskPixelCache(count, self.image_shape, limit, key, folder)
 
     def __getstate__(self) -> dict[str, Any]:
-        # Pixels stay behind: the copy decodes again, or finds them on the disk.
+        # Pixels are not copied: the copy decodes again, or finds them on the disk.
         return super().__getstate__() | {
             "_cache": None,
             "_broken_lock": None,
@@ -201,7 +171,7 @@ class FileIterator(Iterator):
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         self._broken_lock = threading.Lock()
-        self._cache = self._make_cache(*self._cache_options)
+        self._cache = self._make_cache()
 
     def decode(self) -> None:
         """Decode, now and in parallel, all images that the cache has room for.
@@ -213,7 +183,7 @@ class FileIterator(Iterator):
                 return
             missing = [index for index in self._cache.missing() if index not in self._broken]
             faults = in_threads(
-                self._decode_into_cache, missing, "Decoding" if self._progress else None
+                self._decode_into_cache, missing, "Decoding" if self._options.progress else None
             )
             self._decoded_all = True
             self._cache.complete()
@@ -255,13 +225,13 @@ class FileIterator(Iterator):
             return
         images = batch[0] if isinstance(batch, tuple) else batch
         indices = self._indices(epoch, step)
-        sound = ~np.isin(indices, list(self._broken))
+        valid = ~np.isin(indices, list(self._broken))
         if self._rows_stay:
-            images = images[sound]
-        # Of a batch made ahead, before another one of its images broke, nobody knows which is
-        # which any more.
-        if len(images) == np.count_nonzero(sound):
-            self._saved.write(images, self._numbers[indices[sound]], (self.seed, epoch))
+            images = images[valid]
+        # If an image broke after its batch was made ahead, the rows cannot be told apart any more,
+        # and the batch is not written.
+        if len(images) == np.count_nonzero(valid):
+            self._saved.write(images, self._numbers[indices[valid]], (self.seed, epoch))
 
     def _images(
         self, indices: np.ndarray, epoch: int, threads: int | None
@@ -295,7 +265,7 @@ class FileIterator(Iterator):
         if pixels is not None:
             return pixels, used, used
         pixels = np.empty((len(used), *self.image_shape), np.uint8)
-        sound = self._cache.read(used, pixels)
+        valid = self._cache.read(used, pixels)
 
         def decode(i: int) -> tuple[int, str] | None:
             index = int(used[i])
@@ -304,12 +274,12 @@ class FileIterator(Iterator):
             except OSError as error:
                 return index, self._fault(index, error)
             self._cache.put(index, pixels[i])
-            sound[i] = True
+            valid[i] = True
             return None
 
-        faults = in_threads(decode, np.flatnonzero(~sound).tolist())
+        faults = in_threads(decode, np.flatnonzero(~valid).tolist())
         self._report_broken([fault for fault in faults if fault is not None], stacklevel=3)
-        return pixels, np.flatnonzero(sound), used[sound]
+        return pixels, np.flatnonzero(valid), used[valid]
 
     def _report_broken(self, faults: Sequence[tuple[int, str]], stacklevel: int) -> None:
         """Serve no more, and report at once, the images that broke since they were listed."""
@@ -337,15 +307,6 @@ def report_remarks(
     if remarks:
         count = "1 file is" if len(remarks) == 1 else f"{len(remarks)} files are"
         warnings.warn(f"{owner}: {count} nearly black: {shortened(remarks)}", stacklevel=stacklevel)
-
-
-def check_one_of(value: Any, accepted: Sequence[Any], argument: str, owner: str) -> None:
-    """Raise ValueError unless `value` is among the `accepted`."""
-    if value not in accepted:
-        raise ValueError(
-            f"{owner}: {argument} is {value!r}; {', '.join(map(repr, accepted[:-1]))} and "
-            f"{accepted[-1]!r} are accepted"
-        )
 
 
 def targets_of(

@@ -1,45 +1,20 @@
-"""ImageDataGenerator: random augmentation and normalization of images."""
+"""ImageDataGenerator: random augmentation and normalization of images, in batches."""
 
 from __future__ import annotations
 
-import math
 import os
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-from .._core.options import Once, Option, truth
-from .._core.validation import channels_last
-from . import augmentation
-from .normalization import Normalization
-from .ranges import (
-    OWNER,
-    amounts,
-    between,
-    checked,
-    either_way,
-    number,
-    one_of,
-    pair,
-    plain,
-    shifts,
-    signed_number,
-    zoom_pair,
-)
-
-if TYPE_CHECKING:
-    from .directory import DirectoryIterator
-    from .iterators import NumpyArrayIterator
-    from .paths import PathsIterator
-
-_ORDERS = (0, 1, 3)
-# Random numbers that one image takes, each with its own place.
-DRAWS = 12
-_MEASURED = ("mean", "std", "_principal_axes")  # by `fit`, too long to be shown
+from .directory import DirectoryIterator
+from .iterators import NumpyArrayIterator
+from .paths import PathsIterator
+from .transform import ImageTransform
 
 
-class ImageDataGenerator(Normalization):
+class ImageDataGenerator(ImageTransform):
     """Serves images in batches, changed at random and normalized.
 
     Every image goes through the geometry (one resampling), the channel shift,
@@ -93,89 +68,6 @@ class ImageDataGenerator(Normalization):
     Each may be assigned, too, and counts from the next batch on.
     """
 
-    rotation_range, shear_range = checked(number), checked(number)
-    width_shift_range, height_shift_range = checked(amounts), checked(amounts)
-    zoom_range = checked(lambda value, argument: zoom_pair(value))
-    channel_shift_range = checked(number)
-    brightness_range = checked(lambda value, name: None if value is None else pair(value, name))
-    horizontal_flip, vertical_flip = Option(truth), Option(truth)
-    fill_mode = checked(lambda value, name: one_of(value, augmentation.FILL_MODES, name))
-    cval = checked(signed_number)
-    interpolation_order = checked(lambda value, name: one_of(value, _ORDERS, name))
-    data_format = Once()
-
-    def __init__(
-        self,
-        featurewise_center: bool = False,
-        samplewise_center: bool = False,
-        featurewise_std_normalization: bool = False,
-        samplewise_std_normalization: bool = False,
-        zca_whitening: bool = False,
-        zca_epsilon: float = 1e-6,
-        rotation_range: float = 0,
-        width_shift_range: float | Sequence[float] = 0.0,
-        height_shift_range: float | Sequence[float] = 0.0,
-        brightness_range: Sequence[float] | None = None,
-        shear_range: float = 0.0,
-        zoom_range: float | Sequence[float] = 0.0,
-        channel_shift_range: float = 0.0,
-        fill_mode: str = "nearest",
-        cval: float = 0.0,
-        horizontal_flip: bool = False,
-        vertical_flip: bool = False,
-        rescale: float | None = None,
-        preprocessing_function: Callable[[np.ndarray], np.ndarray] | None = None,
-        data_format: str | None = None,
-        validation_split: float = 0.0,
-        interpolation_order: int = 1,
-        dtype: Any = None,
-    ) -> None:
-        channels_last(data_format, OWNER)
-        self.data_format = "channels_last"
-        if dtype is not None and np.dtype(dtype) != np.float32:
-            raise TypeError(f"{OWNER}: dtype is {dtype!r}; batches are always 'float32'")
-        self._set_normalization(
-            featurewise_center=featurewise_center,
-            samplewise_center=samplewise_center,
-            featurewise_std_normalization=featurewise_std_normalization,
-            samplewise_std_normalization=samplewise_std_normalization,
-            zca_whitening=zca_whitening,
-            zca_epsilon=zca_epsilon,
-            rescale=rescale,
-            preprocessing_function=preprocessing_function,
-        )
-        self.rotation_range = number(rotation_range, "rotation_range")
-        self.width_shift_range = amounts(width_shift_range, "width_shift_range")
-        self.height_shift_range = amounts(height_shift_range, "height_shift_range")
-        self.shear_range = number(shear_range, "shear_range")
-        self.zoom_range = zoom_pair(zoom_range)
-        self.channel_shift_range = number(channel_shift_range, "channel_shift_range")
-        self.brightness_range = (
-            None if brightness_range is None else pair(brightness_range, "brightness_range")
-        )
-        self.horizontal_flip = bool(horizontal_flip)
-        self.vertical_flip = bool(vertical_flip)
-        self.fill_mode = one_of(fill_mode, augmentation.FILL_MODES, "fill_mode")
-        self.cval = signed_number(cval, "cval")
-        self.interpolation_order = one_of(interpolation_order, _ORDERS, "interpolation_order")
-        if not 0 <= number(validation_split, "validation_split") < 1:
-            raise ValueError(
-                f"{OWNER}: validation_split is {validation_split}; a fraction between 0 and 1 "
-                "is accepted"
-            )
-        self.validation_split = plain(validation_split)
-
-    def __repr__(self) -> str:
-        usual = vars(ImageDataGenerator())
-        chosen = [
-            f"{name}={getattr(value, '__qualname__', None) or repr(value)}"
-            for name, value in vars(self).items()
-            if name in usual and name not in _MEASURED and value != usual[name]
-        ]
-        if self.mean is not None:
-            chosen.append("fitted")
-        return f"{type(self).__name__}({', '.join(chosen)})"
-
     def flow(
         self,
         x: np.ndarray,
@@ -196,8 +88,6 @@ class ImageDataGenerator(Normalization):
         Batches are `x`, `(x, y)` or `(x, y, sample_weight)`; see
         NumpyArrayIterator for the arguments.
         """
-        from .iterators import NumpyArrayIterator
-
         return NumpyArrayIterator(
             x,
             y,
@@ -241,11 +131,10 @@ class ImageDataGenerator(Normalization):
     ) -> DirectoryIterator:
         """Return batches of the image files in `directory`, one sub-folder per class.
 
-        Prints how many were found. See DirectoryIterator and FileIterator for
-        the arguments; those from `cache` on are fastconv's own.
+        Prints how many were found. See DirectoryIterator and, in
+        `fastconv.preprocessing.file_options`, FileOptions for the arguments; those
+        from `cache` on are fastconv's own.
         """
-        from .directory import DirectoryIterator
-
         return DirectoryIterator(
             directory,
             self,
@@ -281,105 +170,12 @@ class ImageDataGenerator(Normalization):
         """Return batches of the image files named in `paths`, such as a column of a table.
 
         Prints how many were found. See PathsIterator for `labels` and the
-        options: `directory`, `classes`, `subset` and those of FileIterator.
+        options: `directory`, `classes`, `class_mode`, `subset` and
+        those of FileOptions.
 
         >>> table = {"file": ["a.jpg", "b.jpg"], "kind": ["cat", "dog"]}
         >>> ImageDataGenerator(rescale=1 / 255).flow_from_paths(
         ...     table["file"], table["kind"], directory="photos", class_mode="binary"
         ... )  # doctest: +SKIP
         """
-        from .paths import PathsIterator
-
         return PathsIterator(paths, labels, self, **options)
-
-    def get_random_transform(
-        self, img_shape: tuple[int, ...], seed: int | np.random.Generator | None = None
-    ) -> dict[str, Any]:
-        """Return random parameters for `apply_transform`.
-
-        `theta` and `shear` are degrees, `tx` (columns) and `ty` (rows) pixels.
-        Each parameter has its own place in the random stream: switching one
-        option on or off does not change what the others draw.
-
-        Args:
-            img_shape: (height, width, channels) of the image.
-            seed: a number, or the generator to draw from; None takes the next
-                seed of `fastconv.utils.set_random_seed`.
-        """
-        if seed is None:
-            from .._core import random
-
-            seed = random.next_seed()
-        drawn = self.draw_parameters(
-            np.random.default_rng(seed).random((1, DRAWS)), img_shape[0], img_shape[1]
-        )
-        parameters = {name: values[0].item() for name, values in drawn.items()}
-        if not self.channel_shift_range:
-            parameters["channel_shift_intensity"] = None
-        if self.brightness_range is None:
-            parameters["brightness"] = None
-        return parameters
-
-    def draw_parameters(self, draws: np.ndarray, height: int, width: int) -> dict[str, np.ndarray]:
-        """Return the parameters of n images, arrays of n, from `draws`, (n, DRAWS) of 0 to 1.
-
-        Channel shift and brightness that are not asked for come as 0 and 1.
-        """
-        shear_limit = self.shear_range
-        if shear_limit < 1:
-            shear_limit = math.degrees(math.atan(shear_limit))
-        zoom, brightness = self.zoom_range, self.brightness_range or (1.0, 1.0)
-        draw = draws.T
-        return {
-            "theta": either_way(self.rotation_range, draw[0]),
-            "tx": shifts(self.width_shift_range, width, draw[1], draw[10]),
-            "ty": shifts(self.height_shift_range, height, draw[2], draw[11]),
-            "shear": either_way(shear_limit, draw[3]),
-            "zx": between(*zoom, draw[4]),
-            "zy": between(*zoom, draw[5]),
-            "flip_horizontal": (draw[6] < 0.5) & self.horizontal_flip,
-            "flip_vertical": (draw[7] < 0.5) & self.vertical_flip,
-            "channel_shift_intensity": either_way(self.channel_shift_range, draw[8]),
-            "brightness": between(*brightness, draw[9]),
-        }
-
-    def apply_transform(self, x: np.ndarray, transform_parameters: Mapping[str, Any]) -> np.ndarray:
-        """Return the image `x`, (height, width, channels), changed by the given parameters.
-
-        Args:
-            x: the image, values of 0-255; it is not written to.
-            transform_parameters: any of `theta` and `shear` (degrees), `tx`
-                (shift along the columns) and `ty` (along the rows) in pixels,
-                `zx` and `zy` (below 1 magnifies), `flip_horizontal`,
-                `flip_vertical`, `channel_shift_intensity`, `brightness`. What
-                is missing changes nothing.
-        """
-        x = _image(x, "apply_transform")
-        if augmentation.moves_pixels(transform_parameters):
-            matrix = augmentation.inverse_matrix(transform_parameters, x.shape[0], x.shape[1])
-            x = augmentation.warp(x, matrix, self.fill_mode, self.cval, self.interpolation_order)
-        if transform_parameters.get("channel_shift_intensity") is not None:
-            x = augmentation.shift_channels(x, transform_parameters["channel_shift_intensity"])
-        if transform_parameters.get("flip_horizontal"):
-            x = x[:, ::-1]
-        if transform_parameters.get("flip_vertical"):
-            x = x[::-1]
-        if transform_parameters.get("brightness") is not None:
-            x = augmentation.change_brightness(x, transform_parameters["brightness"])
-        return x
-
-    def random_transform(
-        self, x: np.ndarray, seed: int | np.random.Generator | None = None
-    ) -> np.ndarray:
-        """Return the image `x`, (height, width, channels), changed at random."""
-        return self.apply_transform(x, self.get_random_transform(np.shape(x), seed))
-
-
-def _image(x: np.ndarray, function: str) -> np.ndarray:
-    x = np.asarray(x, dtype=np.float32)
-    if x.ndim != 3:
-        raise ValueError(
-            f"{OWNER}.{function}: x has shape {x.shape}; one image, (height, width, channels), "
-            "is needed"
-        )
-    return x

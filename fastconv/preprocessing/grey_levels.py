@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _BITS_TAG, _PHOTOMETRIC_TAG = 258, 262  # of TIFF: bits per sample, and whether 0 is white
 _SCALED = ("PNG", "PPM")  # formats whose "I" is always of 0-65535
-# Of the values above black: up to so many may lie above white, from so many on white is higher.
+# Shares of the values above black: at most _FEW may exceed white; from _MANY on, white is higher.
 _FEW, _MANY = 0.02, 0.1
 _DARK = 1 << 14  # 16-bit values all below: 10 to 14 bits of a camera or a scanner
 
@@ -44,7 +44,7 @@ def eight_bit(image: Image) -> Image:
     if _tag(image, _PHOTOMETRIC_TAG) == 0:
         values = white - values
     values *= 255 / white
-    # NaN, and infinities, are for the cut to decide.
+    # NaN becomes 0 and infinities become large numbers, which the clipping brings to 0 or 255.
     return Image.fromarray(np.clip(np.nan_to_num(values) + 0.5, 0, 255).astype(np.uint8))
 
 

@@ -19,19 +19,20 @@ from .decoding import (
     NOT_THE_FILES_FAULT,
     check_png,
     name_files_in_warnings,
-    orientation_turn,
     read_bytes,
-    turned,
+    transposed,
     upright_size,
+    upright_transpose,
     warnings_name,
     whole_pictures,
 )
 from .grey_levels import Remark, eight_bit, is_deep, remark_on
+from .ranges import one_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-# Only raster formats: Pillow would hand an EPS file named .jpg to Ghostscript.
+# Only raster formats are read: Pillow would hand an EPS file named .jpg to Ghostscript.
 _READERS = ("Bmp", "Gif", "Jpeg", "Png", "Ppm", "Tiff", "WebP")
 _MODES = {"rgb": "RGB", "grayscale": "L", "rgba": "RGBA"}
 _CHANNELS = {"rgb": 3, "grayscale": 1, "rgba": 4}
@@ -43,20 +44,12 @@ _DECODING = 2  # raised with every change of the pixels that `load_img` gives
 
 def channels_of(color_mode: str, owner: str) -> int:
     """Return the number of channels of "rgb", "grayscale" or "rgba"."""
-    if color_mode not in _CHANNELS:
-        raise ValueError(
-            f"{owner}: color_mode is {color_mode!r}; 'rgb', 'grayscale' and 'rgba' are accepted"
-        )
-    return _CHANNELS[color_mode]
+    return _CHANNELS[one_of(color_mode, tuple(_CHANNELS), "color_mode", owner)]
 
 
 def check_interpolation(interpolation: str, owner: str) -> None:
     """Refuse any resampling filter that Pillow does not have."""
-    if interpolation not in INTERPOLATIONS:
-        raise ValueError(
-            f"{owner}: interpolation is {interpolation!r}; one of "
-            f"{', '.join(map(repr, INTERPOLATIONS))} is accepted"
-        )
+    one_of(interpolation, INTERPOLATIONS, "interpolation", owner)
 
 
 def load_img(
@@ -105,7 +98,7 @@ def load_img(
     check_interpolation(interpolation, "load_img")
     if target_size is not None:
         target_size = positive_pair(target_size, "target_size", "load_img")
-    # Before it is turned upright either side may be the longer one.
+    # The draft is made before the picture is set upright, when either side may be the longer one.
     side = max(target_size) if draft and target_size is not None else None
     image = _convert(_load(path, side), _MODES[color_mode])
     if target_size is not None:
@@ -258,7 +251,7 @@ def _open(file: BinaryIO) -> Image:
     """Open an image file, within `warnings_name`; its pixels are decoded when first asked for."""
     from PIL import Image
 
-    # Pillow loads readers as it needs them, but takes those it is told of for loaded.
+    # Pillow does not load the readers that `formats` names; they must have been imported.
     for reader in _READERS:
         name_files_in_warnings(importlib.import_module(f"PIL.{reader}ImagePlugin"))
     name_files_in_warnings(Image)
@@ -279,9 +272,9 @@ def _load(path: str | os.PathLike[str] | BinaryIO, draft: int | None = None) -> 
             if draft is not None:
                 image.draft(None, (draft, draft))
             image.load()
-            # Turned first, the picture would not know any more what its file says of it.
-            turn = orientation_turn(image)
-            return turned(eight_bit(image) if is_deep(image) else image, turn)
+            # A transposed picture has lost the tags of its file, which `eight_bit` needs first.
+            transpose = upright_transpose(image)
+            return transposed(eight_bit(image) if is_deep(image) else image, transpose)
     except (FileNotFoundError, PermissionError, IsADirectoryError, *NOT_THE_FILES_FAULT):
         raise
     # A damaged file makes Pillow's readers raise nearly anything (SyntaxError, struct.error ...).
@@ -294,7 +287,7 @@ def _convert(image: Image, mode: str) -> Image:
     if image.mode == mode:
         return image
     if image.mode in ("P", "PA"):
-        # By way of RGBA, or Pillow warns of a palette's transparency.
+        # Converted directly, a palette with transparency makes Pillow warn.
         image = image.convert("RGBA")
     elif image.mode not in ("1", "L", "LA", "RGB", "RGBA"):
         image = image.convert("RGB")

@@ -109,7 +109,7 @@ class Inspection:
         return [picture for part in self.parts for picture in part.readable]
 
     @property
-    def sound(self) -> bool:
+    def valid(self) -> bool:
         """Whether the user has nothing to do."""
         return not any(finding.act for finding in self.findings)
 
@@ -188,7 +188,7 @@ def _read(picture: Picture) -> Picture:
         return Picture(*known, fault=look.fault)
     try:
         digest = hashlib.sha256(read_bytes(picture.path)).digest()
-        # Draft: a fingerprint needs no more pixels than this, and it is twice as fast.
+        # A draft has enough pixels for a fingerprint and is decoded twice as fast.
         small = image_files.load_img(picture.path, "rgb", (SIDE, SIDE), "box", draft=True)
     except OSError as error:
         return Picture(*known, fault=str(error.__cause__ or error.strerror or error))
@@ -310,7 +310,7 @@ def as_dict(inspection: Inspection) -> dict[str, Any]:
     pictures = inspection.pictures
     return {
         "directory": inspection.directory,
-        "ok": inspection.sound,
+        "ok": inspection.valid,
         "kept_for_validation": inspection.kept,
         "findings": [vars(finding) for finding in inspection.findings],
         "parts": [

@@ -5,24 +5,25 @@ from __future__ import annotations
 import operator
 import os
 import threading
+from collections import abc
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from .._core import random
 from .._core.runtime import get_num_threads
 from .arrays import check_same_classes, column, image_array
 from .assignable import Assignable
 from .batching import is_one_pass, process_batch
 from .prefetch import Prefetcher
+from .ranges import one_of
 from .saved_batches import SavedBatches
+from .transform import ImageTransform
 
-if TYPE_CHECKING:
-    from .generator import ImageDataGenerator
-
-# Which random stream of an epoch: the order of the images, or their changes.
+# The random streams of an epoch: one for the order of the images, one for their changes.
 _ORDER_STREAM, _IMAGE_STREAM = 0, 1
-# Random numbers set aside for one image: more than any change of it draws.
+# How many random numbers are set aside for an image, more than its changes ever draw.
 _DRAWS_PER_IMAGE = 1 << 32
 
 
@@ -66,8 +67,6 @@ class Iterator(Assignable):
         self._places = n  # in an epoch; an image that breaks later leaves its own empty
         self.batch_size, self.shuffle = batch_size, bool(shuffle)
         if seed is None:
-            from .._core import random
-
             seed = random.next_seed()
         self.seed = seed
         self._epoch = 0
@@ -104,7 +103,7 @@ class Iterator(Assignable):
         epoch = self._epoch
         return self._serve(epoch, step, ((epoch, after) for after in range(step + 1, len(self))))
 
-    def __iter__(self) -> Iterator:
+    def __iter__(self) -> abc.Iterator[Any]:
         return self
 
     def __next__(self) -> Any:
@@ -128,8 +127,8 @@ class Iterator(Assignable):
         return self._order(epoch)[first : first + self.batch_size]
 
     def _make_ahead(self, epoch: int, step: int) -> Any:
-        # Few threads: the others are the model's, and every thread that calls
-        # OpenMP with more than one gets a team of its own.
+        # A quarter of the threads: the model needs the others, and every thread that calls OpenMP
+        # with more than one gets a team of its own.
         return self._make(epoch, step, max(1, get_num_threads() // 4))
 
     def _serve(self, epoch: int, step: int, following: Iterable[tuple[int, int]]) -> Any:
@@ -137,20 +136,23 @@ class Iterator(Assignable):
         looked, self._looked = self._looked, True
         if looked:
             self._prepare()
-        if not (looked and self._makes_ahead()):
+        prefetcher = self._active_prefetcher() if looked else None
+        if prefetcher is None:
             return self.batch(epoch, step)
         if self._settings_changed():
-            self._prefetcher.forget()
-        ready = self._prefetcher.take((epoch, step))
+            prefetcher.forget()
+        ready = prefetcher.take((epoch, step))
         batch = self.batch(epoch, step) if ready is None else None
-        self._prefetcher.expect(following, self._make_ahead)
+        prefetcher.expect(following, self._make_ahead)
         if ready is not None:
             batch = ready.result()
             self._save(batch, epoch, step)
         return batch
 
-    def _makes_ahead(self) -> bool:
-        return self._prefetcher is not None and (self._always_ahead or self._waits())
+    def _active_prefetcher(self) -> Prefetcher | None:
+        """Return what makes batches ahead, if they are to be made ahead."""
+        ahead = self._prefetcher is not None and (self._always_ahead or self._waits())
+        return self._prefetcher if ahead else None
 
     def _waits(self) -> bool:
         """Whether a batch takes more than a compiled pass over pixels that are there."""
@@ -189,8 +191,9 @@ class Iterator(Assignable):
             )
         with self._position_lock:
             self._epoch, self._step = int(epoch), int(step)
-        if self._looked and self._makes_ahead():
-            self._prefetcher.expect(self._from(int(epoch), int(step)), self._make_ahead)
+        prefetcher = self._active_prefetcher() if self._looked else None
+        if prefetcher is not None:
+            prefetcher.expect(self._from(int(epoch), int(step)), self._make_ahead)
 
     def set_epoch(self, epoch: int) -> None:
         """Serve `epoch` (from 0) from its beginning."""
@@ -276,8 +279,7 @@ def prefetch_depth(prefetch: int | str, owner: str) -> int:
         return 2 if get_num_threads() > 1 else 0
     if isinstance(prefetch, bool) or not isinstance(prefetch, (int, np.integer)) or prefetch < 0:
         raise ValueError(
-            f"{owner}: prefetch is {prefetch!r}; 'auto' and a whole number of at least 0 are "
-            "accepted"
+            f"{owner}: prefetch is {prefetch!r}; it must be 'auto' or a whole number of at least 0"
         )
     return int(prefetch)
 
@@ -301,7 +303,7 @@ class NumpyArrayIterator(Iterator):
         self,
         x: np.ndarray,
         y: np.ndarray | None,
-        image_data_generator: ImageDataGenerator,
+        image_data_generator: ImageTransform,
         batch_size: int = 32,
         shuffle: bool = True,
         sample_weight: np.ndarray | None = None,
@@ -329,9 +331,7 @@ class NumpyArrayIterator(Iterator):
             raise ValueError("flow: x has no images; at least one is needed")
         self.x, self.y, self.sample_weight = x, y, sample_weight
         self.image_data_generator = image_data_generator
-        self._saved = (
-            None if save_to_dir is None else SavedBatches(save_to_dir, save_prefix, save_format)
-        )
+        self._saved = SavedBatches.where(save_to_dir, save_prefix, save_format)
         super().__init__(len(x), batch_size, shuffle, seed, prefetch)
 
     @property
@@ -367,17 +367,14 @@ class NumpyArrayIterator(Iterator):
         return batch, targets, self.sample_weight[indices]
 
 
-def described(shape: tuple[int, ...], generator: ImageDataGenerator) -> str:
+def described(shape: tuple[int, ...], generator: ImageTransform) -> str:
     """Say, for `repr`, how large images are and what is done to them."""
     return f" of {' x '.join(map(str, shape))} by {generator!r}"
 
 
 def subset_bounds(count: int, subset: str, validation_split: float, owner: str) -> tuple[int, int]:
     """Return the first and the end of a subset; validation takes the front."""
-    if subset not in ("training", "validation"):
-        raise ValueError(
-            f"{owner}: subset is {subset!r}; 'training', 'validation' and None are accepted"
-        )
+    one_of(subset, ("training", "validation", None), "subset", owner)
     if not validation_split:
         raise ValueError(
             f"{owner}: subset={subset!r} needs ImageDataGenerator(validation_split=...), a "

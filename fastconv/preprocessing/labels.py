@@ -54,7 +54,9 @@ def raw_targets(labels: Sequence[Any] | np.ndarray, owner: str) -> np.ndarray:
     return targets
 
 
-def _refuse(rows: Sequence[int], values: Sequence[Any], what: str, accepted: str) -> None:
+def _refuse(
+    rows: Sequence[int], values: Sequence[Any] | np.ndarray, what: str, accepted: str
+) -> None:
     if rows:
         named = shortened([f"row {row} is {values[row]!r}" for row in rows])
         raise ValueError(f"{what}: {named}; {accepted}; correct these rows or leave them out")

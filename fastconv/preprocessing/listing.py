@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-# Resource forks of macOS, previews of Synology, the recycle bins of Windows and Samba, what a file
-# system's repair found.
+# Folders of resource forks (macOS), previews (Synology), recycle bins (Windows, Samba) and files
+# that a repair of the file system found.
 _SYSTEM_FOLDERS = frozenset(
     (
         "__macosx",
@@ -186,7 +186,7 @@ def in_threads(
         if progress is not None:
             from tqdm.auto import tqdm
 
-            # Without a terminal there is no bar; that of a notebook needs none.
+            # None shows a bar on a terminal alone; a notebook shows its bar without one.
             kinds = (kind.__module__ for kind in getattr(tqdm, "__mro__", ()))
             disable = False if any("notebook" in kind for kind in kinds) else None
             results = tqdm(

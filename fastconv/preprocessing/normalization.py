@@ -9,23 +9,24 @@ from typing import Any
 
 import numpy as np
 
+from .._core import random
 from .._core.options import Option, truth
-from .ranges import OWNER, checked, number, signed_number
+from .._core.validation import real_number
+from .ranges import at_least_zero, optional
 
+OWNER = "ImageDataGenerator"
 # Keeps a division by the standard deviation of a flat image finite, as in Keras.
 EPSILON = 1e-6
 
 
-def _function(value: Any, argument: str) -> Callable[[np.ndarray], np.ndarray] | None:
-    if value is not None and not callable(value):
-        raise TypeError(f"{OWNER}: {argument} is {value!r}; it must be a function of one image")
+def _function(value: Any, argument: str, owner: str) -> Callable[[np.ndarray], np.ndarray]:
+    if not callable(value):
+        raise TypeError(f"{owner}: {argument} is {value!r}; it must be a function of one image")
     return value
 
 
-def _measured(value: Any, argument: str) -> np.ndarray | None:
-    """Return numbers by channel, (1, 1, channels), as `fit` measures them; or by pixel, or None."""
-    if value is None:
-        return None
+def _measured(value: Any, argument: str, owner: str) -> np.ndarray:
+    """Return numbers by channel, (1, 1, channels), as `fit` measures them; or by pixel."""
     array = np.array(value, np.float32)
     by_channel = array.ndim == 0 or array.size == array.shape[-1]
     return array.reshape(1, 1, -1) if by_channel else array
@@ -39,11 +40,12 @@ class Normalization:
     featurewise_center, samplewise_center = Option(truth), Option(truth)
     featurewise_std_normalization = Option(truth)
     samplewise_std_normalization, zca_whitening = Option(truth), Option(truth)
-    rescale = checked(lambda value, name: None if value is None else signed_number(value, name))
-    preprocessing_function = checked(_function)
-    mean, std = checked(_measured), checked(_measured)
+    zca_epsilon = Option(at_least_zero)
+    rescale = optional(real_number)
+    preprocessing_function = optional(_function)
+    mean, std = optional(_measured), optional(_measured)
 
-    def _set_normalization(
+    def __init__(
         self,
         *,
         featurewise_center: bool,
@@ -60,7 +62,7 @@ class Normalization:
                 f"{OWNER}: zca_whitening=True already evens out the spread; leave out "
                 "featurewise_std_normalization"
             )
-        # Each of these is about the mean, so asking for one asks for the centring too.
+        # Dividing by the deviation and whitening are about the mean, so both ask for centring too.
         self.featurewise_center = bool(
             featurewise_center or featurewise_std_normalization or zca_whitening
         )
@@ -68,11 +70,10 @@ class Normalization:
         self.featurewise_std_normalization = bool(featurewise_std_normalization)
         self.samplewise_std_normalization = bool(samplewise_std_normalization)
         self.zca_whitening = bool(zca_whitening)
-        self.zca_epsilon = number(zca_epsilon, "zca_epsilon")
-        self.rescale = None if rescale is None else signed_number(rescale, "rescale")
+        self.zca_epsilon = zca_epsilon
+        self.rescale = rescale
         self.preprocessing_function = preprocessing_function
-        self.mean: np.ndarray | None = None
-        self.std: np.ndarray | None = None
+        self.mean = self.std = None
         self._principal_axes: tuple[np.ndarray, np.ndarray] | None = None
 
     def standardize(self, x: np.ndarray) -> np.ndarray:
@@ -109,8 +110,6 @@ class Normalization:
             )
         if augment:
             if seed is None:
-                from .._core import random
-
                 seed = random.next_seed()
             draw = np.random.default_rng(seed)
             change = self.random_transform
@@ -119,7 +118,7 @@ class Normalization:
             x = np.stack([self.preprocessing_function(image) for image in x]).astype(self.dtype)
         if self.rescale:
             x *= np.float32(self.rescale)
-        # Sums over thousands of images need more digits than the images have.
+        # Sums over thousands of images need more digits than float32 has.
         if self.featurewise_center:
             mean = x.mean(axis=(0, 1, 2), dtype=np.float64)
             self.mean = mean.astype(np.float32).reshape(1, 1, -1)
@@ -129,7 +128,7 @@ class Normalization:
             self.std = std.astype(np.float32).reshape(1, 1, -1)
         if self.zca_whitening:
             axes, spread, _ = np.linalg.svd(x.reshape(len(x), -1).T, full_matrices=False)
-            # The whitening matrix axes · diag · axesᵀ has (pixels)² numbers: it stays in factors.
+            # Only factors are kept: the whole matrix, axes · diag · axesᵀ, has (pixels)² numbers.
             self._principal_axes = (axes, np.sqrt(len(x)) / (spread + self.zca_epsilon))
 
     def channel_scale(self) -> tuple[np.ndarray | float, np.ndarray | float]:
@@ -165,8 +164,9 @@ class Normalization:
             self.std, "featurewise_std_normalization"
         ):
             x /= self.std + np.float32(EPSILON)
-        if self.zca_whitening and self._fitted(self._principal_axes, "zca_whitening"):
-            axes, weight = self._principal_axes
+        whitening = self._principal_axes
+        if self.zca_whitening and self._fitted(whitening, "zca_whitening") and whitening:
+            axes, weight = whitening
             flat = x.reshape(-1, math.prod(x.shape[-3:]))
             x = (((flat @ axes) * weight) @ axes.T).reshape(x.shape).astype(self.dtype, copy=False)
         return x

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from .files import CLASS_MODES, FileIterator, check_one_of, targets_of
+from .file_options import FileOptions
+from .files import CLASS_MODES, FileIterator, targets_of
 from .iterators import subset_bounds
 from .labels import class_labels, raw_targets
-
-if TYPE_CHECKING:
-    from .generator import ImageDataGenerator
-
-_CLASS_MODES = ("raw", *CLASS_MODES)
+from .transform import ImageTransform
 
 
 class PathsIterator(FileIterator):
@@ -35,19 +32,20 @@ class PathsIterator(FileIterator):
             DirectoryIterator; "raw" gives the labels as they are, float32.
         subset: as in DirectoryIterator; validation is the first part of each
             class, of the list with class_mode="raw" or without labels.
-        others: see FileIterator.
+        others: see FileOptions.
 
     Attributes: those of DirectoryIterator; with class_mode="raw", `labels` are
     the targets and there are no `classes`.
     """
 
     owner = "flow_from_paths"
+    _class_modes = ("raw", *CLASS_MODES)
 
     def __init__(
         self,
         paths: Sequence[str | os.PathLike[str]],
         labels: Sequence[Any] | np.ndarray | None,
-        image_data_generator: ImageDataGenerator,
+        image_data_generator: ImageTransform,
         directory: str | os.PathLike[str] | None = None,
         target_size: tuple[int, int] = (256, 256),
         color_mode: str = "rgb",
@@ -57,45 +55,25 @@ class PathsIterator(FileIterator):
         shuffle: bool = True,
         seed: int | None = None,
         subset: str | None = None,
-        save_to_dir: str | os.PathLike[str] | None = None,
-        save_prefix: str = "",
-        save_format: str = "png",
-        interpolation: str = "nearest",
-        keep_aspect_ratio: bool = False,
-        cache: str | None = "memory",
-        cache_limit_mb: float = 1024,
-        cache_dir: str | os.PathLike[str] | None = None,
-        on_error: str = "skip",
-        prefetch: int | str = "auto",
-        draft: bool = False,
-        progress: bool = True,
+        **options: Any,
     ) -> None:
-        super().__init__(
-            image_data_generator,
+        given = FileOptions.checked(
+            self.owner,
             target_size=target_size,
             color_mode=color_mode,
-            interpolation=interpolation,
-            keep_aspect_ratio=keep_aspect_ratio,
-            draft=draft,
-            save_to_dir=save_to_dir,
-            save_prefix=save_prefix,
-            save_format=save_format,
-            on_error=on_error,
-            cache=cache,
-            cache_limit_mb=cache_limit_mb,
-            cache_dir=cache_dir,
-            progress=progress,
+            batch_size=batch_size,
+            shuffle=shuffle,
+            seed=seed,
+            **options,
         )
-        check_one_of(class_mode, _CLASS_MODES, "class_mode", self.owner)
-        self.class_mode = class_mode
-        self.subset = subset
+        super().__init__(image_data_generator, given, class_mode, subset)
         self.directory = "" if directory is None else os.fspath(directory)
         names = [os.fspath(path) for path in paths]
         if not names:
             raise ValueError(f"{self.owner}: paths is empty; at least one file is needed")
         self._label(labels, classes, len(names))
         listing, numbers, listed = self._choose(names)
-        self._take_files(listing, numbers, listed, batch_size, shuffle, seed, prefetch)
+        self._take_files(listing, numbers, listed)
 
     def _label(
         self, labels: Sequence[Any] | np.ndarray | None, classes: Sequence[Any] | None, count: int
@@ -163,28 +141,28 @@ class PathsIterator(FileIterator):
                 parts.append(members[first:last])
             chosen = np.sort(np.concatenate(parts))
         paths = [os.path.join(self.directory, names[i]) for i in chosen]
-        sound = self._readable(paths)
+        valid = self._readable(paths)
         listing: dict[str, Any] = {
-            "filenames": [names[chosen[i]] for i in sound],
-            "filepaths": [paths[i] for i in sound],
+            "filenames": [names[chosen[i]] for i in valid],
+            "filepaths": [paths[i] for i in valid],
         }
         if self.labels is not None:
-            listing["labels"] = self.labels[chosen[sound]]
+            listing["labels"] = self.labels[chosen[valid]]
         if self.num_classes:
             listing["classes"] = listing["labels"]
-            print(f"Found {len(sound)} images belonging to {self.num_classes} classes.")
+            print(f"Found {len(valid)} images belonging to {self.num_classes} classes.")
         else:
-            print(f"Found {len(sound)} images.")
-        if not sound:
+            print(f"Found {len(valid)} images.")
+        if not valid:
             raise ValueError(f"{self.owner}: none of the {len(names)} paths is a readable image")
-        return listing, sound, len(paths)
+        return listing, valid, len(paths)
 
     def _assemble(self, indices: np.ndarray, epoch: int, threads: int | None) -> Any:
         batch, used = self._images(indices, epoch, threads)
         if self.class_mode is None:
             return batch
         labels = self._listing.get("labels")
-        if self.class_mode == "raw":
-            return batch, labels[used]
         numbers = np.zeros(len(used), np.int32) if labels is None else labels[used]
+        if self.class_mode == "raw":
+            return batch, numbers
         return batch, targets_of(self.class_mode, batch, numbers, self.num_classes)

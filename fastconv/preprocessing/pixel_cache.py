@@ -22,6 +22,7 @@ from ..datasets.scratch import claimed_file, remove_abandoned
 MEGABYTE = 1 << 20
 _MAGIC = b"fastconv pixels 2\n"
 _HEADER = 64
+_NO_FILE = -1
 _SUM = np.dtype("<u4")
 
 
@@ -61,7 +62,7 @@ class PixelCache:
             pixels: (n, height, width, channels), uint8.
         """
         kept = self.has(indices)
-        if kept.any():
+        if self._pixels is not None and kept.any():
             pixels[kept] = self._pixels[indices[kept]]
         return kept
 
@@ -119,7 +120,7 @@ class DiskPixelCache(PixelCache):
         self._image_bytes = int(np.prod(image_shape))
         self._pixels_at = _HEADER + self.capacity * (1 + _SUM.itemsize)
         self._sums = np.zeros(self.capacity, _SUM)
-        self._file: int | None = None  # the open file's descriptor, to read or to write
+        self._file = _NO_FILE  # the open file's descriptor, to read or to write
         self._part: str | None = None  # its name while it is unfinished
         self._in_memory = False
         if self.capacity:
@@ -178,7 +179,7 @@ class DiskPixelCache(PixelCache):
         if index >= self.capacity or self._present[index]:
             return
         with self._allocating:
-            if self._file is None and not self._in_memory:
+            if self._file == _NO_FILE and not self._in_memory:
                 self._create()
         if self._in_memory:
             super().put(index, pixels)
@@ -205,7 +206,7 @@ class DiskPixelCache(PixelCache):
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             remove_abandoned(self._folder, "*.part")
-            # Locked for as long as it is open.
+            # The file is locked for as long as it is open.
             file, part = claimed_file(self._folder, self.path.stem + ".", ".part")
             closing = weakref.finalize(self, os.close, file)
             self._cleaning = weakref.finalize(self, _remove_own, part, os.getpid())
@@ -213,7 +214,7 @@ class DiskPixelCache(PixelCache):
             self._stay_in_memory(self._folder, error)
             return
         try:
-            # A full disk had better show now than when half the images are decoded.
+            # Reserving the room shows a full disk now, not when half the images are decoded.
             if hasattr(os, "posix_fallocate"):
                 os.posix_fallocate(file, 0, self._file_size)
             else:

@@ -8,6 +8,8 @@ import os
 
 import numpy as np
 
+from .image_files import save_img
+
 
 class SavedBatches:
     """Writes the batches of an iterator as image files, to look at what a model is given.
@@ -24,6 +26,13 @@ class SavedBatches:
         self._written: dict[tuple[int, ...], object] = {}
         os.makedirs(self.folder, exist_ok=True)
 
+    @classmethod
+    def where(
+        cls, folder: str | os.PathLike[str] | None, prefix: str, file_format: str
+    ) -> SavedBatches | None:
+        """Return what writes batches to `folder`, or None where there is none to write to."""
+        return None if folder is None else cls(folder, prefix, file_format)
+
     def write(self, batch: np.ndarray, numbers: np.ndarray, place: tuple[int, int]) -> None:
         """Write each image as `<prefix>_<image number>_<epoch>.<format>`.
 
@@ -33,19 +42,17 @@ class SavedBatches:
             place: seed and epoch, which make the images together with their numbers.
         """
         for image, number in zip(batch, numbers.tolist(), strict=True):
-            # In one step, so that of several threads one writes the image.
+            # `setdefault` is one step, so that only one of several threads writes the image.
             mine = object()
             if self._written.setdefault((*place, number), mine) is not mine:
                 continue
             self._write_one(image, f"{self.prefix}_{number}_{place[1]}")
 
     def _write_one(self, image: np.ndarray, name: str) -> None:
-        from .image_files import save_img
-
         for ending in itertools.chain([""], (f"_{count}" for count in itertools.count(1))):
             path = os.path.join(self.folder, f"{name}{ending}.{self.file_format}")
             try:
-                # Made here, so that of several writers one gets the name.
+                # Mode "x" makes the file, so that only one of several writers gets the name.
                 with open(path, "xb") as file:
                     save_img(file, image, file_format=self.file_format)
             except FileExistsError:

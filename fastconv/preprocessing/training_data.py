@@ -30,7 +30,7 @@ def training_iterators(
     counts = {role: listed_images(folder) for role, folder in folders.items()}
     for _, text in training_faults(counts):
         raise ValueError(text)
-    # The part to train on comes first, and `training_faults` saw to it that there is one.
+    # `class_folders` lists the part to train on first, and without one `training_faults` raised.
     training, classes = next(iter(folders.values())), next(iter(counts.values()))
     validation = folders.get("validation")
     options["class_mode"] = "binary" if len(classes) == 2 else "categorical"

@@ -55,7 +55,7 @@ def save_model(model: SavableModel, path: str | os.PathLike, overwrite: bool = T
     written, where a configuration or a state is no JSON.
     """
     path = _checked_target(model, path, overwrite)
-    with model._lock:
+    with model.layers_lock:
         slots = _optimizer_state(model, path)
         npz.write(path, _contents(model, {**slots, **_state(model, with_run=bool(slots))}))
 
@@ -63,7 +63,7 @@ def save_model(model: SavableModel, path: str | os.PathLike, overwrite: bool = T
 def save_weights(model: SavableModel, path: str | os.PathLike, overwrite: bool = True) -> None:
     """Write architecture and weights, atomically; `path` must end in ".npz"."""
     path = _checked_target(model, path, overwrite)
-    with model._lock:
+    with model.layers_lock:
         npz.write(path, _contents(model, {}))
 
 
@@ -116,7 +116,7 @@ def _configuration(model: SavableModel, members: list[str]) -> str:
         "config": model.get_config(),
         "input_shape": model.input_shape,
         "frozen": [place for place, p in enumerate(model.weights) if not p.trainable],
-        "compile": _compile_config(model) if model.compiled else None,
+        "compile": _compile_config(model),
         "class_names": None if model.class_names is None else list(model.class_names),
         "metadata": dict(model.metadata),
         "fastconv_version": __version__,
@@ -126,7 +126,9 @@ def _configuration(model: SavableModel, members: list[str]) -> str:
     return dumps(config, f"{model.owner}: cannot be saved: config", "config")
 
 
-def _compile_config(model: SavableModel) -> dict[str, Any]:
+def _compile_config(model: SavableModel) -> dict[str, Any] | None:
+    if model.optimizer is None or model.loss is None:
+        return None
     return {
         "optimizer": optimizers.serialize(model.optimizer),
         "loss": losses.serialize(model.loss),
@@ -136,14 +138,15 @@ def _compile_config(model: SavableModel) -> dict[str, Any]:
 
 def _optimizer_state(model: SavableModel, path: str) -> dict[str, np.ndarray]:
     """Return the optimizer's state by member; nothing, with a warning, where it does not fit."""
-    if not model.compiled:
+    optimizer = model.optimizer
+    if optimizer is None or model.loss is None:
         return {}
-    state = model.optimizer.get_state()
+    state = optimizer.get_state()
     # Whoever loads the file will do the same; the rate, perhaps by a schedule, plays no part in it.
-    config = model.optimizer.get_config()
+    config = optimizer.get_config()
     config |= {"learning_rate": 0.0} if "learning_rate" in config else {}
     try:
-        type(model.optimizer).from_config(config).set_state(state, model.trainable_weights)
+        type(optimizer).from_config(config).set_state(state, model.trainable_weights)
     except Exception as error:
         warnings.warn(
             f"{model.owner}: the optimizer's state no longer fits the layers ({error}) and is "
@@ -156,14 +159,14 @@ def _optimizer_state(model: SavableModel, path: str) -> dict[str, np.ndarray]:
 
 
 def _state(model: SavableModel, with_run: bool) -> dict[str, np.ndarray]:
-    run = model._run_state if model._run is None else model._run.get_state()
-    run = run if with_run else None
+    run = model.fit_state if with_run else None
+    steps: Any = 0 if model.optimizer is None or model.loss is None else model.optimizer.iterations
     states: dict[str, Any] = {}
     for layer in model.layers:
         states[free_name(str(layer.name), states)] = layer.get_state()
     state = {
         "epoch": 0 if run is None else run["epoch"],
-        "step": int(model.optimizer.iterations) if model.compiled else 0,
+        "step": int(steps),
         "history": {} if run is None else run["history"]["history"],
         "random": random.get_state(),
         "layers": states,

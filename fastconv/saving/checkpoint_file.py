@@ -111,7 +111,7 @@ class CheckpointFile:
                     f"it has {name.removeprefix('weights/')} of shape {array.shape} where "
                     f"{layer.label} has {parameter.name} of shape {parameter.shape}",
                 )
-        with model._lock:
+        with model.layers_lock:
             for (_, parameter), array in zip(pairs, self.weights.values(), strict=True):
                 parameter.assign(array)
 
@@ -121,7 +121,8 @@ class CheckpointFile:
         On an error some layers have theirs already.
         """
         with reading(self.path, f"the file does not fit {model.owner}"):
-            states = list(mapping(self.state.get("layers", {}), "layers").values())
+            saved = (self.state or {}).get("layers", {})
+            states = list(mapping(saved, "layers").values())
             if len(states) != len(model.layers):
                 raise ValueError(f"it has {len(states)} layers, not {len(model.layers)}")
             for layer, state in zip(model.layers, states, strict=True):
@@ -138,11 +139,12 @@ class CheckpointFile:
             return
         with reading(self.path, f"the file does not fit {model.owner}"):
             saved = self.config["compile"]["optimizer"]["class_name"]
-            mine = type(model.optimizer).__name__
+            optimizer: Any = model.optimizer
+            mine = type(optimizer).__name__
             if saved.rpartition(">")[2] != mine:
                 raise ValueError(f"its optimizer is {saved}, the model's is {mine}")
             state = {name: _optimizer_value(name, array) for name, array in state.items()}
-            model.optimizer.set_state(state, model.trainable_weights)
+            optimizer.set_state(state, model.trainable_weights)
 
     # The run
 

@@ -11,32 +11,33 @@ from ..layers.parameter import Parameter
 from ..losses import Loss
 from ..optimizers import Optimizer
 
+Shape = tuple[int | None, ...]
+
 
 class SavableModel(Protocol):
-    """A built model; `saved_as` is the name by which its class is found again."""
+    """A built model."""
 
     class_names: list[str] | None
     metadata: dict[str, Any]
     optimizer: Optimizer | None
     loss: Loss | None
     metrics: list[Any]
-    _run: Any
-    _run_state: dict[str, Any] | None
+    #: Where the running, last or loaded training stands.
+    fit_state: dict[str, Any] | None
 
     @property
-    def owner(self) -> str: ...
+    def owner(self) -> str:
+        """How errors name the model."""
 
     @property
-    def saved_as(self) -> str: ...
+    def saved_as(self) -> str:
+        """The name by which the model's class is found again."""
 
     @property
     def built(self) -> bool: ...
 
     @property
-    def compiled(self) -> bool: ...
-
-    @property
-    def input_shape(self) -> tuple[int | None, ...]: ...
+    def input_shape(self) -> Shape: ...
 
     @property
     def layers(self) -> Sequence[Layer]: ...
@@ -48,6 +49,7 @@ class SavableModel(Protocol):
     def trainable_weights(self) -> list[Parameter]: ...
 
     @property
-    def _lock(self) -> AbstractContextManager[None]: ...
+    def layers_lock(self) -> AbstractContextManager[None]:
+        """What a thread holds while it goes through the layers, or half a step would be seen."""
 
     def get_config(self) -> dict[str, Any]: ...

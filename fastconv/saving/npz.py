@@ -8,7 +8,7 @@ import os
 import re
 import zipfile
 from collections.abc import Collection, Iterator, Mapping
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import numpy as np
 
@@ -143,14 +143,14 @@ def _check_members(members: list[zipfile.ZipInfo], file_size: int) -> None:
 
 def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> np.ndarray:
     """Return the array of a .npy member; raise ValueError unless it is whole."""
-    with archive.open(info) as member:
+    with cast(zipfile.ZipExtFile, archive.open(info)) as member:
         dtype, fortran_order, shape = _read_header(member, info.filename)
         size = math.prod(shape) * dtype.itemsize
         if size != info.file_size - member.tell():
             raise ValueError(f"{info.filename!r} does not hold the {shape} array it announces")
         memory = np.empty(size, np.uint8)
         for at in range(0, size, _CHUNK):
-            chunk = memory[at : at + _CHUNK]
+            chunk = memory.data[at : at + _CHUNK]
             if member.readinto(chunk) != len(chunk):
                 raise ValueError(f"{info.filename!r} ends early")
         member.read(1)  # at the end the checksum is verified, of an array of no numbers too

@@ -53,7 +53,7 @@ class ArrayBatches:
             self._order = np.random.default_rng([self.seed, epoch]).permutation(len(self.x))
 
     def __getitem__(self, index: int) -> tuple:
-        rows = slice(index * self.batch_size, (index + 1) * self.batch_size)
+        rows: Any = slice(index * self.batch_size, (index + 1) * self.batch_size)
         if self._order is None:
             x = self.x[rows]
         else:
@@ -265,13 +265,14 @@ def as_batch(item: Any, owner: str) -> Batch:
             "(x, y) or (x, y, sample_weight) are accepted"
         )
     of_parts = isinstance(item, list) and 1 <= len(item) <= 3 and hasattr(item[0], "shape")
-    parts = item if of_parts or isinstance(item, tuple) else (item,)
+    parts = tuple(item) if of_parts or isinstance(item, tuple) else (item,)
     if not 1 <= len(parts) <= 3:
         raise ValueError(
             f"{owner}: the iterator gave {len(parts)} values; (x, y) or (x, y, sample_weight) "
             "are accepted"
         )
-    x, y, weight = check_arrays(*parts, *(None,) * (3 - len(parts)), owner)
+    x, y, weight = (*parts, None, None)[:3]
+    x, y, weight = check_arrays(x, y, weight, owner)
     return Batch(contiguous(x, np.float32), y, weight)
 
 

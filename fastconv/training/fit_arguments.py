@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -113,3 +113,18 @@ def truth(value: Any, argument: str, owner: str) -> bool:
     if not isinstance(value, (bool, np.bool_, int)) or value not in (0, 1):
         raise ValueError(f"{owner}: {argument} is {value!r}; it must be True or False")
     return bool(value)
+
+
+def check_loss_weights(weights: Any, weighted_metrics: Any, owner: str) -> None:
+    """Refuse what Keras's `compile` takes for several outputs and for weighed metrics."""
+    values = list(weights.values()) if isinstance(weights, Mapping) else weights
+    if values is not None and np.ravel(values).tolist() not in ([], [1]):
+        raise ValueError(
+            f"{owner}: compile: loss_weights is {weights!r}; it must be 1 or left out: there is "
+            "one loss, which learning_rate scales"
+        )
+    if weighted_metrics not in (None, [], ()):
+        raise ValueError(
+            f"{owner}: compile: weighted_metrics is {weighted_metrics!r}; it must be left out: "
+            "metrics do not regard sample weights"
+        )

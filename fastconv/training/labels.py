@@ -59,7 +59,7 @@ def check_class_weight(class_weight: Any, owner: str) -> dict[int, float] | None
 
 
 def _is_class(index: Any) -> bool:
-    return isinstance(index, Real) and float(index).is_integer() and index >= 0
+    return isinstance(index, Real) and float(index).is_integer() and float(index) >= 0
 
 
 def _is_finite(weight: Any) -> bool:
@@ -145,12 +145,14 @@ def class_indices_of(data: Any) -> Any:
     return getattr(data, "class_indices", None)
 
 
-def check_same_classes(known: Any, given: Any, owner: str, role: str = "training") -> None:
+def check_same_classes(
+    known: Any, given: Any, owner: str, role: str = "training", *, stacklevel: int = 2
+) -> None:
     """Refuse data whose classes' numbers mean something else than the `role`'s.
 
     `known` and `given` are `class_indices`, lists of names, or None where names
     are not told. Where no name is common to both it may be another way of
-    naming the same: a warning says which name is taken for which.
+    naming the same: a warning says which name is taken for which, at `stacklevel`.
     """
     mine, theirs = numbered(known), numbered(given)
     if not mine or not theirs or mine == theirs:
@@ -167,7 +169,7 @@ def check_same_classes(known: Any, given: Any, owner: str, role: str = "training
         said += "; there is no data of " + ", ".join(name for name in mine if name not in shared)
     else:
         said += "; they are taken for the same classes by their numbers"
-    warnings.warn(said, stacklevel=3)
+    warnings.warn(said, stacklevel=stacklevel)
 
 
 def _listed(classes: Mapping[str, int]) -> str:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import contextlib
 import os
 import warnings
+from typing import Any
 
 from .._core import random
 from ..saving.checkpoint_file import CheckpointFile
 from ..saving.npz import reading
 from .fit_state import Run
-from .train_step import BatchModel
+from .model import TrainableModel
 
 # What `fit` and a run set on a model, besides weights and states.
-_ATTRIBUTES = ("_run", "_run_state", "history", "stop_training", "class_names")
+_ATTRIBUTES = ("_run", "_fit_state", "history", "stop_training", "class_names")
 
 
 class NothingLeftWarning(UserWarning):
@@ -27,7 +28,7 @@ class Resumption:
     on from; nothing is changed.
     """
 
-    def __init__(self, model: BatchModel, path: str | os.PathLike) -> None:
+    def __init__(self, model: TrainableModel, path: str | os.PathLike) -> None:
         self._drawn = random.get_state()
         self._model = model
         self._file = CheckpointFile(path)
@@ -60,7 +61,7 @@ class Resumption:
         file.put_layer_states(model)
         file.put_optimizer(model)
         with reading(file.path, "the file is damaged; the random numbers"):
-            random.set_state(file.state["random"])
+            random.set_state((file.state or {})["random"])
         model._run, model.history, model.stop_training = run, run.history, False
         run.callbacks.call("on_train_begin", {})
         with reading(file.path, "the run cannot go on from this file"):
@@ -82,22 +83,26 @@ class Resumption:
         warnings.warn(
             f"{self._model.owner}: fit: nothing is trained: the run in {path!r} {text}",
             NothingLeftWarning,
-            stacklevel=4,
+            stacklevel=6,  # of the user's call of `fit`
         )
 
 
 class _Snapshot:
     """A model, its optimizer, a run's callbacks and its data, as they are."""
 
-    def __init__(self, model: BatchModel, run: Run) -> None:
+    def __init__(self, model: TrainableModel, run: Run) -> None:
         self._model = model
         self._weights = model.get_weights()
         self._layers = [layer.get_state() for layer in model.layers]
-        self._optimizer = model.optimizer.get_state()
+        assert model.optimizer is not None, "fit asks for a compiled model"
+        self._optimizer = model.optimizer
+        self._optimizer_state = self._optimizer.get_state()
         self._attributes = {name: getattr(model, name) for name in _ATTRIBUTES}
         self._callbacks = [(callback, dict(vars(callback))) for callback in run.callbacks.callbacks]
         # Streams are the run's own, but what they go over is the caller's.
-        data = [getattr(stream, "sequence", None) for stream in (run.train, run.validation)]
+        data: list[Any] = [
+            getattr(stream, "sequence", None) for stream in (run.train, run.validation)
+        ]
         self._data = [(one, one.get_state()) for one in data if hasattr(one, "get_state")]
 
     def restore(self) -> None:
@@ -108,7 +113,7 @@ class _Snapshot:
             with contextlib.suppress(Exception):
                 layer.set_state(state)
         with contextlib.suppress(Exception):
-            model.optimizer.set_state(self._optimizer, model.trainable_weights)
+            self._optimizer.set_state(self._optimizer_state, model.trainable_weights)
         for name, value in self._attributes.items():
             setattr(model, name, value)
         for callback, attributes in self._callbacks:

@@ -1,46 +1,177 @@
-"""Training, evaluation and prediction: batch -> epoch -> fit."""
+"""Training, evaluation and prediction, as a user calls them on a model."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import numpy as np
 
-from .._core.random import next_seed
-from ..callbacks import Callback, CallbackList, History
-from ..callbacks.base import note
-from ..callbacks.monitor import whole_number
-from ..callbacks.names import LogNames, Logs
-from ..preprocessing.image_input import ImageInput
+from .. import losses, optimizers
+from ..callbacks import Callback, History
 from ..utils import of_model
+from . import loops
 from .batches import Batch
-from .fit_arguments import (
-    ValidationEpochs,
-    callback_sequence,
-    progress,
-    truth,
-    validation_stream,
-    verbosity,
-    with_history,
-)
-from .fit_state import Meters, Run
-from .labels import (
-    check_class_weight,
-    check_label_dtype,
-    check_same_classes,
-    class_indices_of,
-    weigh_classes,
-)
-from .resumption import Resumption
-from .streams import Stream, is_batch_iterator, split_validation, stream_of
-from .train_step import BatchModel, as_result
+from .fit_arguments import check_loss_weights
+from .fit_state import Run
+from .train_step import TrainStep, as_result
 
 
-class Trainer(BatchModel):
-    """A model that goes through data, batch after batch."""
+class Trainer:
+    """The half of a model that is trained.
 
-    # Training
+    `train_step`, `test_step` and `predict_step` may be overridden. The other half, a
+    `models.model.Model`, has the name, the layers and the `TrainStep`.
+    """
+
+    _train_step: TrainStep
+
+    def __init__(self) -> None:
+        self.history: History | None = None
+        self.stop_training = self.stop_evaluating = self.stop_predicting = False
+        self._run: Run | None = None
+        self._fit_state: dict[str, Any] | None = None
+
+    # Compiling
+
+    @property
+    def optimizer(self) -> optimizers.Optimizer | None:
+        """What trains the model; it may be assigned, as a name or an object."""
+        return self._train_step.optimizer
+
+    @optimizer.setter
+    def optimizer(self, value: Any) -> None:
+        self._train_step.set_optimizer(value)
+
+    @property
+    def loss(self) -> losses.Loss | None:
+        """What training makes smaller; it may be assigned, as a name or an object."""
+        return self._train_step.loss
+
+    @loss.setter
+    def loss(self, value: Any) -> None:
+        self._train_step.loss = losses.get(value)
+
+    @property
+    def metrics(self) -> list[Any]:
+        """Names and objects of what is reported; it may be assigned, and changed in place."""
+        return self._train_step.metrics
+
+    @metrics.setter
+    def metrics(self, value: Iterable[Any] | str | None) -> None:
+        self._train_step.metrics = self._train_step.metrics_of(value)
+
+    @of_model
+    def compile(
+        self,
+        optimizer: Any = "rmsprop",
+        loss: Any = None,
+        metrics: Iterable | None = None,
+        *,
+        loss_weights: Any = None,
+        weighted_metrics: Iterable | None = None,
+        run_eagerly: bool = False,
+        jit_compile: bool | str = "auto",
+        steps_per_execution: int = 1,
+        auto_scale_loss: bool = True,
+    ) -> None:
+        """Choose how the model is trained.
+
+        Args:
+            optimizer: a name ("sgd", "adam", "rmsprop") or an object of
+                `fastconv.optimizers`, which must not have trained another model.
+            loss: a name ("binary_crossentropy", ...) or an object of
+                `fastconv.losses`. After a last layer with "sigmoid" or
+                "softmax" the matching cross-entropy is computed from logits.
+            metrics: names or objects; a name is what the logs and the history
+                call it. They do not regard sample weights. "accuracy" is of the
+                kind that the shapes of targets and outputs ask for, as in Keras 3.
+            loss_weights, weighted_metrics: for Keras's calls that say what is
+                so anyway (None, 1, []); anything else is refused.
+            run_eagerly, jit_compile, steps_per_execution, auto_scale_loss:
+                accepted as Keras's, and without effect: there is nothing to
+                trace or to translate.
+        """
+        owner = self._train_step.model.owner
+        if loss is None:
+            raise ValueError(
+                f"{owner}: compile() needs a loss, for example loss='binary_crossentropy'"
+            )
+        check_loss_weights(loss_weights, weighted_metrics, owner)
+        self._train_step.compile(optimizer, loss, metrics)
+        self._fit_state = None
+
+    @property
+    def compiled(self) -> bool:
+        """Whether `compile` was called."""
+        return self._train_step.compiled
+
+    @property
+    def metrics_names(self) -> list[str]:
+        """What `evaluate` returns, in its order: "loss" and the metrics."""
+        return ["loss", *self._train_step.meters().names] if self.compiled else []
+
+    def larger_is_better(self, name: str) -> bool | None:
+        """Return whether more of the logged `name` is better, None where that is not known."""
+        if name in (f"{output}_loss" for output in getattr(self, "output_names", ())):
+            return False
+        return self._train_step.meters().larger_is_better(name)
+
+    @property
+    def epochs_done(self) -> int:
+        """How many epochs the running, last or loaded training has behind it."""
+        if self._run is not None:
+            return self._run.epoch
+        return 0 if self._fit_state is None else self._fit_state["epoch"]
+
+    @property
+    def fit_state(self) -> dict[str, Any] | None:
+        """Where the running, last or loaded training stands, as checkpoints keep it."""
+        return self._fit_state if self._run is None else self._run.get_state()
+
+    @fit_state.setter
+    def fit_state(self, state: dict[str, Any] | None) -> None:
+        self._fit_state = state
+
+    # One batch
+
+    def train_step(self, batch: Batch) -> tuple[float, np.ndarray]:
+        """Learn from one batch; return its mean loss and the model's output for it."""
+        return self._train_step.train(batch)
+
+    def test_step(self, batch: Batch) -> tuple[float, np.ndarray]:
+        """Return one batch's mean loss and the model's output for it."""
+        return self._train_step.test(batch)
+
+    def predict_step(self, x: np.ndarray) -> np.ndarray:
+        """Return the model's output for one batch, in memory that the next call overwrites."""
+        return self._train_step.predict(x)
+
+    @of_model
+    def train_on_batch(
+        self,
+        x: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        class_weight: dict[int, float] | None = None,
+        return_dict: bool = False,
+    ) -> Any:
+        """Learn from one batch; return its loss, or [loss, metrics...], or a dict."""
+        return self._train_step.train_alone(x, y, sample_weight, class_weight, return_dict)
+
+    @of_model
+    def test_on_batch(
+        self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False
+    ) -> Any:
+        """Return the loss of one batch, or [loss, metrics...], or a dict."""
+        return self._train_step.test_alone(x, y, sample_weight, return_dict)
+
+    @of_model
+    def predict_on_batch(self, x: Any) -> np.ndarray:
+        """Return the output for one batch as a new array."""
+        return self._train_step.predict_alone(x)
+
+    # All batches
 
     @of_model
     def fit(
@@ -114,157 +245,28 @@ class Trainer(BatchModel):
         if `resume_from` does not: model, callbacks, data and random numbers are
         then as before.
         """
-        owner = f"{self.owner}: fit"
-        self._require_compiled("fit")
-        self._check_no_other(None)
-        self.optimizer.claim(self)
-        class_weight = check_class_weight(class_weight, owner)
-        epochs = whole_number(epochs, "epochs", owner)
-        initial_epoch = whole_number(initial_epoch, "initial_epoch", owner)
-        validated = ValidationEpochs(validation_freq, owner)
-        level = verbosity(verbose, owner)
-        shuffle = truth(shuffle, "shuffle", owner)
-        x = self._only_input(x, owner)
-        resumption = None if resume_from is None else self._resumption(resume_from)
-        if validation_split and validation_data is None:
-            (x, y, sample_weight), validation_data = split_validation(
-                validation_split, x, y, sample_weight, owner
-            )
-        train = stream_of(
+        loop = loops.FitLoop(
+            self._train_step,
+            epochs=epochs,
+            initial_epoch=initial_epoch,
+            class_weight=class_weight,
+            validation_freq=validation_freq,
+            verbose=verbose,
+            resume_from=resume_from,
+        )
+        loop.open_data(
             x,
             y,
             sample_weight,
             batch_size=batch_size,
-            seed=next_seed() if shuffle and not is_batch_iterator(x) else None,
             steps=steps_per_epoch,
-            start=initial_epoch,
-            owner=owner,
-            steps_argument="steps_per_epoch",
+            shuffle=shuffle,
+            validation_data=validation_data,
+            validation_split=validation_split,
+            validation_steps=validation_steps,
+            validation_batch_size=validation_batch_size,
         )
-        if train.needs_steps:
-            raise ValueError(f"{owner}: give steps_per_epoch with a generator; it has no length")
-        validation = validation_stream(
-            validation_data, validation_batch_size, validation_steps, owner, batch_size
-        )
-        known = None if resume_from is None else self.class_names
-        check_same_classes(known, class_indices_of(x), owner, "resumed run")
-        check_same_classes(
-            class_indices_of(x), class_indices_of(validation_data), f"{owner}: validation_data"
-        )
-        names = LogNames(("loss", *self._meters().names))
-        if validation is not None:
-            names = validated.log_names(names.always, initial_epoch, epochs)
-        given, history = with_history(callback_sequence(callbacks, owner))
-        params = {"epochs": epochs, "steps": train.steps, "verbose": level}
-        callback_list = CallbackList([*progress(level), *given], self, names, **params)
-        self._check_stream(train, "fit", class_weight)
-        if validation is not None:
-            self._check_stream(validation, "fit: validation_data")
-        run = Run(train, validation, callback_list, history, epoch=initial_epoch)
-        if resumption is not None:
-            resumption.begin(run, epochs)
-        self._learn_from_iterator(x)
-        return self._fit_run(run, epochs, class_weight, validated, resumption is not None)
-
-    def _check_stream(self, stream: Stream, method: str, class_weight: Any = None) -> None:
-        """Raise, before anything is changed, unless the data fit the model and its loss."""
-        with self._lock:
-            self._prepare(stream.peek(), method, class_weight, stream.all_labels())
-
-    def _check_no_other(self, run: Run | None) -> None:
-        if self._run not in (None, run):
-            raise RuntimeError(
-                f"{self.owner}: fit: the model is being trained already; wait for the end of "
-                "that fit(), or train a copy.deepcopy(model)"
-            )
-
-    def _fit_run(self, run: Run, *arguments: Any) -> History:
-        """Go through the run's epochs; the callbacks are closed however it ends."""
-        with self._lock:
-            self._check_no_other(run)
-            self._run = run
-        self.history = run.history
-        self.stop_training = run.stopped
-        with run.callbacks.closing():
-            try:
-                self._run_epochs(run, *arguments)
-            except BaseException as error:
-                self._keep_state(run, error)
-                raise
-            self._keep_state(run)
-        return run.history
-
-    def _keep_state(self, run: Run, error: BaseException | None = None) -> None:
-        """Keep where an ended run stands; a failure of that does not hide the run's own `error`."""
-        self._run = self._run_state = None
-        try:
-            self._run_state = run.get_state()
-        except Exception as failure:
-            if error is None:
-                raise
-            note(error, f"the state of the run could not be kept: {failure!r}")
-
-    def _run_epochs(
-        self,
-        run: Run,
-        epochs: int,
-        class_weight: dict[int, float] | None,
-        validated: ValidationEpochs,
-        begun: bool,
-    ) -> None:
-        callbacks = run.callbacks
-        if not begun:
-            callbacks.call("on_train_begin", {})
-        logs = Logs()
-        # As in Keras a stop counts after the next batch, whenever it is asked for.
-        while run.epoch < epochs and not run.stopped:
-            epoch = run.epoch
-            run.train.begin()
-            callbacks.call("on_epoch_begin", epoch, {})
-            logs = self._train_epoch(run, class_weight)
-            if run.validation is not None and epoch in validated:
-                batches = run.validation.one_pass()
-                result = self._test_batches(batches, callbacks, self._meters())
-                logs.update({f"val_{name}": value for name, value in result.items()})
-            # The state that a checkpoint at the epoch's end holds is the next one's.
-            run.epoch, run.batch = epoch + 1, 0
-            callbacks.call("on_epoch_end", epoch, logs)
-            run.stopped = bool(self.stop_training)
-        callbacks.call("on_train_end", logs)
-
-    def _train_epoch(self, run: Run, class_weight: dict[int, float] | None):
-        """Train on every batch of an epoch; return the epoch's logs."""
-        meters = self._meters()
-        owner = f"{self.owner}: the iterator's batch"
-        for index, batch in enumerate(run.train.take()):
-            run.callbacks.call("on_train_batch_begin", index, {})
-            batch = weigh_classes(batch, class_weight, owner)
-            with self._lock:
-                self._check_batch(batch)
-                meters.update(batch, *self.train_step(batch))
-            run.batch = index + 1
-            run.callbacks.call("on_train_batch_end", index, meters.logs())
-            if self.stop_training:
-                break
-        return meters.logs()
-
-    def _check_batch(self, batch: Batch) -> None:
-        """Check what may differ between an iterator's batches; the first was checked in full."""
-        self._prepare_input(batch.x.shape, "the iterator's batch")
-        if batch.y is None:
-            raise ValueError(f"{self.owner}: the iterator gave no labels; it must give (x, y)")
-        check_label_dtype(batch.y, f"{self.owner}: the iterator's batch")
-        self._try_metrics(batch.y, "the iterator's batch")
-
-    def _resumption(self, path: Any) -> Resumption:
-        return Resumption(self, path)
-
-    def _learn_from_iterator(self, data: Any) -> None:
-        """Keep the classes' names, and how the images are made, for predictions."""
-        indices = getattr(data, "class_indices", None)
-        if isinstance(indices, Mapping) and indices:
-            self.class_names = sorted(indices, key=indices.get)
-        ImageInput.note(self, data)
+        return loop.run(callbacks)
 
     @of_model
     def fit_generator(
@@ -303,8 +305,6 @@ class Trainer(BatchModel):
             validation_freq=validation_freq,
         )
 
-    # Evaluation and prediction
-
     @of_model
     def evaluate(
         self,
@@ -331,32 +331,17 @@ class Trainer(BatchModel):
         Raises ValueError if an iterator's classes are not those that the model
         was trained on.
         """
-        self._require_compiled("evaluate")
-        owner = f"{self.owner}: evaluate"
-        check_same_classes(self.class_names, class_indices_of(x), owner)
-        x = self._only_input(x, owner)
-        stream = stream_of(x, y, sample_weight, batch_size=batch_size, steps=steps, owner=owner)
-        callback_list = self._callbacks_for(callbacks, verbose, stream.steps, owner)
-        with self._lock:
-            self._prepare(stream.peek(), "evaluate")
-        with callback_list.closing():
-            logs = self._test_batches(stream.one_pass(), callback_list, self._meters())
+        logs = loops.evaluate(
+            self._train_step,
+            x,
+            y,
+            sample_weight,
+            batch_size=batch_size,
+            steps=steps,
+            callbacks=callbacks,
+            verbose=verbose,
+        )
         return as_result(logs, return_dict)
-
-    def _test_batches(self, batches: Iterable[Batch], callbacks: CallbackList, meters: Meters):
-        self.stop_evaluating = False
-        callbacks.call("on_test_begin", {})
-        for index, batch in enumerate(batches):
-            callbacks.call("on_test_batch_begin", index, {})
-            with self._lock:
-                self._check_batch(batch)
-                meters.update(batch, *self.test_step(batch))
-            callbacks.call("on_test_batch_end", index, meters.logs())
-            if self.stop_evaluating:
-                break
-        logs = meters.logs()
-        callbacks.call("on_test_end", logs)
-        return logs
 
     @of_model
     def predict(
@@ -377,26 +362,11 @@ class Trainer(BatchModel):
         the other arguments are those of `evaluate`. Set `model.stop_predicting`
         in a callback to end it after the batch.
         """
-        owner = f"{self.owner}: predict"
-        x = self._only_input(x, owner)
-        stream = stream_of(x, batch_size=batch_size, steps=steps, owner=owner)
-        callback_list = self._callbacks_for(callbacks, verbose, stream.steps, owner)
-        outputs = []
-        self.stop_predicting = False
-        with callback_list.closing():
-            callback_list.call("on_predict_begin", {})
-            for index, batch in enumerate(stream.one_pass()):
-                callback_list.call("on_predict_batch_begin", index, {})
-                with self._lock:
-                    self._prepare_input(batch.x.shape, "predict")
-                    outputs.append(np.array(self.predict_step(batch.x)))
-                callback_list.call("on_predict_batch_end", index, {"outputs": outputs[-1]})
-                if self.stop_predicting:
-                    break
-            callback_list.call("on_predict_end", {})
-        return np.concatenate(outputs)
-
-    def _callbacks_for(self, callbacks, verbose, steps: int | None, owner: str) -> CallbackList:
-        level = verbosity(verbose, owner)
-        given = [*progress(level), *callback_sequence(callbacks, owner)]
-        return CallbackList(given, self, epochs=1, steps=steps, verbose=level)
+        return loops.predict(
+            self._train_step,
+            x,
+            batch_size=batch_size,
+            steps=steps,
+            callbacks=callbacks,
+            verbose=verbose,
+        )

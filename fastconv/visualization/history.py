@@ -5,11 +5,12 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from .._core.files import replacing
 
 
-def check_plot(path: str | os.PathLike) -> None:
+def check_plot(path: str | os.PathLike[str]) -> None:
     """Raise ImportError without matplotlib, ValueError for an ending it does not write."""
     endings = _figure_canvas().get_supported_filetypes()
     ending = os.path.splitext(path)[1].removeprefix(".").lower()
@@ -17,7 +18,7 @@ def check_plot(path: str | os.PathLike) -> None:
         raise ValueError(f"{os.fspath(path)!r} must end in one of .{', .'.join(sorted(endings))}")
 
 
-def plot_history(history: Mapping[str, Sequence[float]], path: str | os.PathLike) -> None:
+def plot_history(history: Mapping[str, Sequence[float]], path: str | os.PathLike[str]) -> None:
     """Draw every metric of a `History.history` by epoch, training and validation together.
 
     Raises ValueError if the history is empty. A file that is there is replaced
@@ -47,7 +48,8 @@ def plot_history(history: Mapping[str, Sequence[float]], path: str | os.PathLike
         file.write(picture.getbuffer())
 
 
-def _figure_canvas() -> type:
+def _figure_canvas() -> Any:
+    """Return the class that draws without a window."""
     try:
         # Not pyplot: it would choose a window system, and keep every figure.
         from matplotlib.backends.backend_agg import FigureCanvasAgg

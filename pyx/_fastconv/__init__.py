@@ -11,9 +11,10 @@ from importlib.machinery import PathFinder
 from types import SimpleNamespace
 
 from . import cpu
+from . import structs as structs
 
 # Raised whenever a kernel's signature changes, so that a stale build is noticed.
-KERNEL_API = 10
+KERNEL_API = 11
 _MODULES = (
     "conv",
     "conv_gradient",
@@ -26,15 +27,18 @@ _MODULES = (
     "sparse",
     "dense",
     "dense_narrow",
-    "optim",
+    "optimizers",
+    "elementwise",
+    "losses",
+    "normalization",
     "augment",
 )
 
 
 # Where channels would leave half of a long vector idle and a short one takes half the time; nowhere
 # if a level is forced.
-_SHORTER = {"avx512": "avx2"}
-_SHORTER_MODULES = ("conv", "conv_gradient")
+_HALF_WIDTH = {"avx512": "avx2"}
+_HALF_WIDTH_MODULES = ("conv", "conv_gradient")
 
 
 def _usable_levels() -> list[str]:
@@ -59,13 +63,13 @@ def _choose_level() -> str:
     return wanted
 
 
-def _load_shorter() -> SimpleNamespace | None:
-    level = _SHORTER.get(simd_level)
+def _load_half_width() -> SimpleNamespace | None:
+    level = _HALF_WIDTH.get(simd_level)
     if level not in _usable_levels() or os.environ.get("FASTCONV_SIMD"):
         return None
     if not cpu.halves_vectors():
         return None
-    modules = {name: f"{__name__}.{level}.{name}" for name in _SHORTER_MODULES}
+    modules = {name: f"{__name__}.{level}.{name}" for name in _HALF_WIDTH_MODULES}
     return SimpleNamespace(
         **{name: importlib.import_module(module) for name, module in modules.items()}
     )
@@ -74,4 +78,4 @@ def _load_shorter() -> SimpleNamespace | None:
 simd_level = _choose_level()
 for _name in _MODULES:
     globals()[_name] = importlib.import_module(f"{__name__}.{simd_level}.{_name}")
-shorter = _load_shorter()
+half_width = _load_half_width()

@@ -11,17 +11,17 @@ cdef extern from "simd/dense.h" nogil:
     enum:
         PANEL_VECTORS "FC_PANEL_VECTORS"
         BLOCK "FC_BLOCK_INPUTS"
-    void fc_fill_front() noexcept
+    void fc_fill_compress_table() noexcept
     int fc_list_inputs_f32(const float*, int, int32_t*, float*) noexcept
     int fc_list_rest_f64(const double*, int, int, int, int32_t*, double*) noexcept
-    void fc_find_living_f32(const float*, ptrdiff_t, ptrdiff_t, int, int32_t*) noexcept
-    void fc_find_living_f64(const double*, ptrdiff_t, ptrdiff_t, int, int32_t*) noexcept
+    void fc_find_active_f32(const float*, ptrdiff_t, ptrdiff_t, int, int32_t*) noexcept
+    void fc_find_active_f64(const double*, ptrdiff_t, ptrdiff_t, int, int32_t*) noexcept
     void fc_list_samples_f32(const float*, ptrdiff_t, int, int, int32_t*, int32_t*,
                              float*) noexcept
     void fc_list_samples_rest_f64(const double*, ptrdiff_t, int, int, int, int, int32_t*,
                                   int32_t*, double*) noexcept
-    void fc_deal_row_f32(const float*, ptrdiff_t, int, float*, ptrdiff_t) noexcept
-    void fc_deal_row_f64(const double*, ptrdiff_t, int, double*, ptrdiff_t) noexcept
+    void fc_pack_row_f32(const float*, ptrdiff_t, int, float*, ptrdiff_t) noexcept
+    void fc_pack_row_f64(const double*, ptrdiff_t, int, double*, ptrdiff_t) noexcept
     void fc_sum_rows_f32(int, const float*, const int32_t*, const float*, int, float*,
                          int) noexcept
     void fc_sum_rows_f64(int, const double*, const int32_t*, const double*, int, double*,
@@ -44,12 +44,12 @@ cdef inline int list_inputs(const real* x, int length, int32_t* rows,
         return fc_list_rest_f64(x, 0, length, 0, rows, factors)
 
 
-cdef inline void find_living(const real* x, ptrdiff_t step, ptrdiff_t batch, int length,
-                             int32_t* living) noexcept nogil:
+cdef inline void find_active(const real* x, ptrdiff_t step, ptrdiff_t batch, int length,
+                             int32_t* active) noexcept nogil:
     if real is float:
-        fc_find_living_f32(x, step, batch, length, living)
+        fc_find_active_f32(x, step, batch, length, active)
     else:
-        fc_find_living_f64(x, step, batch, length, living)
+        fc_find_active_f64(x, step, batch, length, active)
 
 
 cdef inline void list_samples(const real* x, ptrdiff_t step, int batch, int length,
@@ -61,21 +61,20 @@ cdef inline void list_samples(const real* x, ptrdiff_t step, int batch, int leng
         fc_list_samples_rest_f64(x, step, 0, 0, batch, length, counts, samples, factors)
 
 
-cdef inline void deal_row(const real* row, ptrdiff_t width, int vectors, real* panel,
+cdef inline void pack_row(const real* row, ptrdiff_t width, int vectors, real* panel,
                           ptrdiff_t panel_step) noexcept nogil:
     if real is float:
-        fc_deal_row_f32(row, width, vectors, panel, panel_step)
+        fc_pack_row_f32(row, width, vectors, panel, panel_step)
     else:
-        fc_deal_row_f64(row, width, vectors, panel, panel_step)
+        fc_pack_row_f64(row, width, vectors, panel, panel_step)
 
 
-cdef inline void sum_rows(int vectors, const real* panel, const int32_t* rows,
-                          const real* factors, int count, real* sums,
-                          int overwrite) noexcept nogil:
+cdef inline void sum_rows(int vectors, const real* panel, const int32_t* rows, const real* factors,
+                          int count, real* sums, int accumulate) noexcept nogil:
     if real is float:
-        fc_sum_rows_f32(vectors, panel, rows, factors, count, sums, overwrite)
+        fc_sum_rows_f32(vectors, panel, rows, factors, count, sums, accumulate)
     else:
-        fc_sum_rows_f64(vectors, panel, rows, factors, count, sums, overwrite)
+        fc_sum_rows_f64(vectors, panel, rows, factors, count, sums, accumulate)
 
 
 cdef inline void pass_rows(const real* weights, ptrdiff_t step, const int32_t* rows,

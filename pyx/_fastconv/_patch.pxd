@@ -4,7 +4,7 @@ In NHWC a row of the patch (or, with dilation or groups, each of its taps) is co
 that vectors of it are loaded where they lie; a run's last vector overlaps the one before it.
 A register tile is up to FC_FILTERS filters of dY, broadcast, by as many vectors of the patch as
 registers hold.  Loops, outermost first: parts (private sums) x splits of the pieces (parallel) -
-blocks of rows of an image, copied with their padding as a strip - groups - pieces of a few
+blocks of rows of an image, copied with their padding - groups - pieces of a few
 vectors - tiles of filters - lines - pixels.
 Parts are added in order, so that results do not depend on the threads.
 """
@@ -13,33 +13,18 @@ from libc.stddef cimport ptrdiff_t
 from libc.string cimport memset
 
 from _fastconv._tiles cimport add_filters, copy_pixels, lanes, patch_tile, real
-from _fastconv._window cimport Strip, load_strip
+from _fastconv._window cimport load_rows
+from _fastconv.structs cimport GradientPatch, PaddedImage
 
-cdef struct Patch:
-    int rows              # of dy
-    int columns
-    int filters
-    int row_stride
-    int column_stride
-    int reach             # rows that one output reads
-    int groups
-    int source_group      # channels of one group
-    int target_group      # filters of one group
-    int width             # filters of a tile, but the last
-    int most              # vectors of a piece, but the last
-    int vectors           # of the patch
-    int block_rows
-
-
-cdef inline int patch_pieces(const Patch* g) noexcept nogil:
+cdef inline int patch_pieces(const GradientPatch* g) noexcept nogil:
     return (g.vectors + g.most - 1) // g.most
 
 
-cdef inline int tile_count(const Patch* g) noexcept nogil:
+cdef inline int tile_count(const GradientPatch* g) noexcept nogil:
     return (g.target_group + g.width - 1) // g.width
 
 
-cdef inline void pack_tiles(const Patch* g, const real* dy, int pixels, real* to,
+cdef inline void pack_tiles(const GradientPatch* g, const real* dy, int pixels, real* to,
                             real* bias_sums) noexcept nogil:
     """All tiles of one group's filters, one after the other; add them to `bias_sums`."""
     cdef int start = 0, count
@@ -52,25 +37,24 @@ cdef inline void pack_tiles(const Patch* g, const real* dy, int pixels, real* to
         start += count
 
 
-cdef inline void multiply_vectors(const Patch* g, const real* x, const ptrdiff_t* offset,
-                                  ptrdiff_t line, ptrdiff_t step, int vectors,
-                                  const real* filters, int rows, real* sums,
-                                  int fresh) noexcept nogil:
+cdef inline void multiply_vectors(const GradientPatch* g, const real* x, const ptrdiff_t* offset,
+                                  ptrdiff_t line, ptrdiff_t step, int vectors, const real* filters,
+                                  int rows, real* sums, int accumulate) noexcept nogil:
     """sums (+)= some vectors of the patch times all filters of a group."""
     cdef int start = 0, count
     while start < g.target_group:
         count = min(g.width, g.target_group - start)
         patch_tile(count, vectors, x, offset, step, line, filters, rows, g.columns, sums,
-                   fresh)
+                   accumulate)
         filters += <ptrdiff_t> rows * g.columns * count
         sums += <ptrdiff_t> g.width * g.most * lanes(x)
         start += count
 
 
-cdef inline void patch_part(const Patch* g, const Strip* s, const real* x, const real* dy,
-                            const ptrdiff_t* offset, ptrdiff_t first, ptrdiff_t last,
-                            int first_piece, int last_piece, real* sums, real* bias_sums,
-                            real* strip, real* filters) noexcept nogil:
+cdef inline void patch_part(const GradientPatch* g, const PaddedImage* s, const real* x,
+                            const real* dy, const ptrdiff_t* offset, ptrdiff_t first,
+                            ptrdiff_t last, int first_piece, int last_piece, real* sums,
+                            real* bias_sums, real* copy, real* filters) noexcept nogil:
     """Sums of pieces [first_piece, last_piece), counted over all groups, over some blocks."""
     cdef int blocks = (g.rows + g.block_rows - 1) // g.block_rows, pieces = patch_pieces(g)
     cdef int row, rows, piece, group, packed, at
@@ -81,8 +65,8 @@ cdef inline void patch_part(const Patch* g, const Strip* s, const real* x, const
         image = block // blocks
         row = <int> (block % blocks) * g.block_rows
         rows = min(g.block_rows, g.rows - row)
-        base = load_strip(s, x + image * s.height * s.width * s.channels, row * g.row_stride,
-                          (rows - 1) * g.row_stride + g.reach, strip)
+        base = load_rows(s, x + image * s.height * s.width * s.channels, row * g.row_stride,
+                          (rows - 1) * g.row_stride + g.reach, copy)
         packed = -1
         for piece in range(first_piece, last_piece):
             group = piece // pieces
@@ -98,10 +82,10 @@ cdef inline void patch_part(const Patch* g, const Strip* s, const real* x, const
             multiply_vectors(g, base + group * g.source_group, offset + at,
                            g.row_stride * s.row_step, <ptrdiff_t> g.column_stride * s.channels,
                            min(g.most, g.vectors - at), filters, rows, sums + piece * size,
-                           block == first)
+                           block != first)
 
 
-cdef inline void reduce_vector(const Patch* g, const real* sums, ptrdiff_t parts,
+cdef inline void reduce_vector(const GradientPatch* g, const real* sums, ptrdiff_t parts,
                                ptrdiff_t part_size, int group, int vector, int row, int begin,
                                int count, real* dkernel) noexcept nogil:
     """Rows [row, row + count) of dkernel = the parts' sums of a vector's lanes, in order."""
@@ -121,13 +105,3 @@ cdef inline void reduce_vector(const Patch* g, const real* sums, ptrdiff_t parts
         for part in range(1, parts):
             for j in range(count):
                 target[<ptrdiff_t> j * g.filters] += source[part * part_size + j]
-
-
-cdef inline Patch patch_of(const int[::1] fields):
-    cdef Patch g
-    g.rows, g.columns, g.filters = fields[0], fields[1], fields[2]
-    g.row_stride, g.column_stride, g.reach = fields[3], fields[4], fields[5]
-    g.groups, g.source_group, g.target_group = fields[6], fields[7], fields[8]
-    g.width, g.most, g.vectors = fields[9], fields[10], fields[11]
-    g.block_rows = fields[12]
-    return g

@@ -1,6 +1,6 @@
 """Planes of the channels that a depthwise kernel multiplies alike, shared by its directions.
 
-Plane i holds, for every output channel, the i-th input channel of its group.  A strip of rows
+Plane i holds, for every output channel, the i-th input channel of its group.  A block of rows
 is copied with its zeros into the thread's scratch, a row as [plane][phase][pixel][channel]:
 with a stride s, phase p holds every s-th pixel from the p-th.
 """
@@ -10,6 +10,7 @@ from libc.stdint cimport int32_t
 from libc.string cimport memcpy, memset
 
 from _fastconv._tiles cimport real
+from _fastconv.structs cimport DepthwiseLayout
 
 cdef extern from "simd/depthwise.h" nogil:
     ctypedef struct Taps "fc_taps":
@@ -29,47 +30,10 @@ cdef extern from "simd/depthwise.h" nogil:
         int lines
         int pixels
 
-    void fc_spread_row_f32(const float*, ptrdiff_t, int, int, const int32_t*, int, int, int,
+    void fc_load_plane_row_f32(const float*, ptrdiff_t, int, int, const int32_t*, int, int, int,
                            float*, ptrdiff_t, ptrdiff_t, int, int, int) noexcept
-    void fc_spread_row_f64(const double*, ptrdiff_t, int, int, const int32_t*, int, int, int,
+    void fc_load_plane_row_f64(const double*, ptrdiff_t, int, int, const int32_t*, int, int, int,
                            double*, ptrdiff_t, ptrdiff_t, int, int, int) noexcept
-
-cdef struct Lanes:
-    # What one pass computes; see the fields of `plans.depthwise.Lanes`.
-    int height            # of the source
-    int width
-    int source_channels
-    int rows              # of outputs
-    int columns
-    int row_stride
-    int column_stride
-    int channels          # of an output pixel
-    int planes
-    int copied
-    int narrow
-    int shuffled          # vectors of the source out of which one of a plane is permuted; 0: none
-    int together          # pixels of one such vector; 0: one pixel's channels fill it
-    int units             # of an output row: its pixels, or several pixels' channels at a time
-    int unit_channels
-    int unit_step         # source values from one unit to the next
-    int tap_step          # from one tap of a row to the next, if unit_step is 1 or 2 such; else 0
-    int top               # rows of zeros above the image, of a copy
-    int left
-    int reach             # rows that one output reads
-    int padded_width
-    int phases
-    int phase_width       # pixels
-    int row_taps          # all planes'
-    int column_taps
-    int inner_begin       # columns whose taps are all inside the image
-    int inner_end
-    int target_row        # where the outputs lie in the target
-    int target_column
-    int target_row_step
-    int target_column_step
-    int target_width
-    int relu
-
 
 cdef struct Tables:
     # Of row taps and of column taps: source row or column, from an output's (clipping).
@@ -80,11 +44,11 @@ cdef struct Tables:
     const int32_t* index
 
 
-cdef inline ptrdiff_t plane_size(const Lanes* g) noexcept nogil:
+cdef inline ptrdiff_t plane_size(const DepthwiseLayout* g) noexcept nogil:
     return <ptrdiff_t> g.phases * g.phase_width * g.channels
 
 
-cdef inline void clear_edges(const Lanes* g, real* row, int width) noexcept nogil:
+cdef inline void clear_edges(const DepthwiseLayout* g, real* row, int width) noexcept nogil:
     """Write the zeros left and right of `width` pixels of one row, in every plane and phase."""
     cdef int plane, phase
     cdef ptrdiff_t before, after
@@ -101,9 +65,9 @@ cdef inline void clear_edges(const Lanes* g, real* row, int width) noexcept nogi
                    <size_t> (g.phase_width - after) * g.channels * sizeof(real))
 
 
-cdef inline const real* load_planes(const Lanes* g, const Tables* t, const real* image, int first,
-                             int count, real* scratch) noexcept nogil:
-    """Copy padded rows [first, first + count) into `scratch`, spread over planes and phases."""
+cdef inline const real* load_planes(const DepthwiseLayout* g, const Tables* t, const real* image,
+                                    int first, int count, real* scratch) noexcept nogil:
+    """Copy padded rows [first, first + count) into `scratch`, over planes and phases."""
     cdef ptrdiff_t line = g.planes * plane_size(g)
     cdef int width = max(0, min(g.width, g.padded_width - g.left))
     cdef int row, source
@@ -128,11 +92,11 @@ cdef inline const real* load_planes(const Lanes* g, const Tables* t, const real*
         # Vectors may end in the next rows.
         readable = <ptrdiff_t> (g.height - source) * g.width * g.source_channels
         if real is float:
-            fc_spread_row_f32(from_row, readable, width, g.source_channels, t.index, g.channels,
+            fc_load_plane_row_f32(from_row, readable, width, g.source_channels, t.index, g.channels,
                               g.planes, g.together, target, plane_size(g),
                               <ptrdiff_t> g.phase_width * g.channels, g.phases, g.left, g.shuffled)
         else:
-            fc_spread_row_f64(from_row, readable, width, g.source_channels, t.index, g.channels,
+            fc_load_plane_row_f64(from_row, readable, width, g.source_channels, t.index, g.channels,
                               g.planes, g.together, target, plane_size(g),
                               <ptrdiff_t> g.phase_width * g.channels, g.phases, g.left, g.shuffled)
         clear_edges(g, target, width)
@@ -157,25 +121,19 @@ cdef inline void clip(int at, int size, const ptrdiff_t* source, int* begin,
         end[0] -= 1
 
 
-cdef inline int taps_width(const Lanes* g) noexcept nogil:
+cdef inline int taps_width(const DepthwiseLayout* g) noexcept nogil:
     """Return how many pixels of the source an output's taps span."""
     return g.padded_width - (g.columns - 1) * g.column_stride
 
 
-cdef inline bint is_whole(const Lanes* g, const Tables* t, int row) noexcept nogil:
+cdef inline bint is_whole(const DepthwiseLayout* g, const Tables* t, int row) noexcept nogil:
     """Whether all of a row's taps are inside the image."""
     return (row * g.row_stride + t.row_source[0] >= 0
             and row * g.row_stride + t.row_source[g.row_taps - 1] < g.height)
 
 
-cdef inline Lanes lanes_of(const int[::1] fields):
-    cdef Lanes g
-    memcpy(&g, &fields[0], sizeof(Lanes))
-    return g
-
-
-cdef inline Tables tables_of(const Lanes* g, const ptrdiff_t[:, ::1] rows,
-                      const ptrdiff_t[:, ::1] columns, const int32_t[::1] index):
+cdef inline Tables tables_of(const DepthwiseLayout* g, const ptrdiff_t[:, ::1] rows,
+                             const ptrdiff_t[:, ::1] columns, const int32_t[::1] index):
     """Take apart tables whose lines are: offset, place of the weights, source row or column."""
     cdef Tables t
     t.taps.row_offset, t.taps.row_place, t.row_source = &rows[0, 0], &rows[1, 0], &rows[2, 0]

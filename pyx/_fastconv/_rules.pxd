@@ -6,6 +6,7 @@ cdef extern from "simd/rules.h" nogil:
     enum:
         RULE_VALUES "FC_RULE_VALUES"
         RULE_SLOTS "FC_RULE_SLOTS"
+        RULE_FIELDS "FC_RULE_FIELDS"
     ctypedef struct Rule "fc_rule":
         int kind
         float rate
@@ -23,18 +24,10 @@ cdef extern from "simd/rules.h" nogil:
 
 
 cdef inline Rule rule_from(dict fields):
-    """Return the struct of a dict of its fields; what is not in it is 0."""
-    cdef Rule rule
-    rule.kind = fields["kind"]
-    rule.rate = fields["rate"]
-    rule.momentum = fields.get("momentum", 0)
-    rule.nesterov = fields.get("nesterov", 0)
-    rule.first = fields.get("first", 0)
-    rule.second = fields.get("second", 0)
-    rule.epsilon = fields.get("epsilon", 0)
-    rule.scale = fields["scale"]
-    rule.clip = fields["clip"]
-    rule.decay = fields["decay"]
+    """Return the struct of a dict of its fields, all of them and no others."""
+    cdef Rule rule = fields
+    if len(fields) != RULE_FIELDS:
+        raise TypeError(f"the rule has {RULE_FIELDS} fields, not {', '.join(fields)}")
     return rule
 
 

@@ -57,8 +57,8 @@ cdef extern from "simd/tile.h" nogil:
                             double*) noexcept
     void fc_copy_pixels_f32(const float*, ptrdiff_t, int, int, float*, int) noexcept
     void fc_copy_pixels_f64(const double*, ptrdiff_t, int, int, double*, int) noexcept
-    void fc_turn_f32(const float*, ptrdiff_t, int, int, float*, ptrdiff_t) noexcept
-    void fc_turn_f64(const double*, ptrdiff_t, int, int, double*, ptrdiff_t) noexcept
+    void fc_transpose_f32(const float*, ptrdiff_t, int, int, float*, ptrdiff_t) noexcept
+    void fc_transpose_f64(const double*, ptrdiff_t, int, int, double*, ptrdiff_t) noexcept
     void fc_zero_pixels_f32(float*, int, int, int) noexcept
     void fc_zero_pixels_f64(double*, int, int, int) noexcept
     void fc_add_pixels_f32(const float*, int, int, float*, int) noexcept
@@ -81,49 +81,48 @@ cdef inline void prefetch(const real* start, ptrdiff_t count) noexcept nogil:
 
 
 cdef inline void conv_tile(int rows, int vectors, const real** pixel, real** out,
-                           const ptrdiff_t* run_offset, int runs, int length,
-                           const real* weights, ptrdiff_t weights_step, ptrdiff_t run_step,
-                           const real* start, int start_is_target, int channels,
-                           int relu) noexcept nogil:
+                           const ptrdiff_t* run_offset, int runs, int length, const real* weights,
+                           ptrdiff_t weights_step, ptrdiff_t run_step, const real* start,
+                           int accumulate, int channels, int relu) noexcept nogil:
     if real is float:
         fc_conv_tile_f32(rows, vectors, pixel, out, run_offset, runs, length, weights,
-                         weights_step, run_step, start, start_is_target, channels, relu)
+                         weights_step, run_step, start, accumulate, channels, relu)
     else:
         fc_conv_tile_f64(rows, vectors, pixel, out, run_offset, runs, length, weights,
-                         weights_step, run_step, start, start_is_target, channels, relu)
+                         weights_step, run_step, start, accumulate, channels, relu)
 
 
 cdef inline void conv_pool_row(int windows, int vectors, const real* corner, ptrdiff_t step,
-                               ptrdiff_t right, ptrdiff_t down, real* out, uint8_t* winners,
+                               ptrdiff_t right, ptrdiff_t down, real* out, uint8_t* argmax,
                                ptrdiff_t out_step, const ptrdiff_t* run_offset, int runs,
                                int length, const real* weights, const real* bias,
                                int channels) noexcept nogil:
     if real is float:
-        fc_conv_pool_row_f32(windows, vectors, corner, step, right, down, out, winners, out_step,
+        fc_conv_pool_row_f32(windows, vectors, corner, step, right, down, out, argmax, out_step,
                              run_offset, runs, length, weights, bias, channels)
     else:
-        fc_conv_pool_row_f64(windows, vectors, corner, step, right, down, out, winners, out_step,
+        fc_conv_pool_row_f64(windows, vectors, corner, step, right, down, out, argmax, out_step,
                              run_offset, runs, length, weights, bias, channels)
 
 
 cdef inline void gradient_tile(int rows, int vectors, const real* x, ptrdiff_t x_step,
-                               const real* dy, const ptrdiff_t* stretch, int stretches,
-                               real* sums, int overwrite) noexcept nogil:
+                               const real* dy, const ptrdiff_t* stretch, int stretches, real* sums,
+                               int accumulate) noexcept nogil:
     if real is float:
-        fc_gradient_tile_f32(rows, vectors, x, x_step, dy, stretch, stretches, sums, overwrite)
+        fc_gradient_tile_f32(rows, vectors, x, x_step, dy, stretch, stretches, sums, accumulate)
     else:
-        fc_gradient_tile_f64(rows, vectors, x, x_step, dy, stretch, stretches, sums, overwrite)
+        fc_gradient_tile_f64(rows, vectors, x, x_step, dy, stretch, stretches, sums, accumulate)
 
 
 cdef inline void patch_tile(int filters, int vectors, const real* x, const ptrdiff_t* offset,
                             ptrdiff_t x_step, ptrdiff_t x_line, const real* dy, int lines,
-                            int pixels, real* sums, int overwrite) noexcept nogil:
+                            int pixels, real* sums, int accumulate) noexcept nogil:
     if real is float:
         fc_patch_tile_f32(filters, vectors, x, offset, x_step, x_line, dy, lines, pixels, sums,
-                          overwrite)
+                          accumulate)
     else:
         fc_patch_tile_f64(filters, vectors, x, offset, x_step, x_line, dy, lines, pixels, sums,
-                          overwrite)
+                          accumulate)
 
 
 cdef inline void add_filters(const real* source, int count, int pixels,
@@ -146,12 +145,12 @@ cdef inline void conv_dots(int rows, int columns, const real* pixel, ptrdiff_t s
                          out, out_step)
 
 
-cdef inline void turn(const real* source, ptrdiff_t source_step, int rows, int columns, real* to,
-                      ptrdiff_t to_step) noexcept nogil:
+cdef inline void transpose(const real* source, ptrdiff_t source_step, int rows, int columns,
+                           real* to, ptrdiff_t to_step) noexcept nogil:
     if real is float:
-        fc_turn_f32(source, source_step, rows, columns, to, to_step)
+        fc_transpose_f32(source, source_step, rows, columns, to, to_step)
     else:
-        fc_turn_f64(source, source_step, rows, columns, to, to_step)
+        fc_transpose_f64(source, source_step, rows, columns, to, to_step)
 
 
 cdef inline void copy_pixels(const real* source, ptrdiff_t step, int pixels, int count,

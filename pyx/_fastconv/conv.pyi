@@ -4,49 +4,50 @@ LANES: dict[str, int]
 TILE: int
 NARROW_TILE: int
 
-def gather(
+def direct(
     source: np.ndarray,
     packed: np.ndarray,
     bias: np.ndarray,
     target: np.ndarray,
     run_offset: np.ndarray,
     run_row: np.ndarray,
-    strip: np.ndarray,
-    grid: np.ndarray,
-    strip_rows: int,
+    padded_image: bytes,
+    grid: bytes,
+    block_rows: int,
     splits: int,
     scratch: np.ndarray,
-    stage: np.ndarray,
-    stage_pixels: int,
+    buffer: np.ndarray,
+    buffer_pixels: int,
     num_threads: int,
 ) -> None: ...
-def gather_images(
+def direct_batch(
     source: np.ndarray,
     packed: np.ndarray,
     bias: np.ndarray,
     target: np.ndarray,
     row_offset: np.ndarray,
-    strip: np.ndarray,
-    grid: np.ndarray,
-    positions: np.ndarray,
+    padded_image: bytes,
+    grid: bytes,
+    tiles: bytes,
     image_step: int,
-    strip_rows: int,
+    block_rows: int,
     splits: int,
     scratch: np.ndarray,
     num_threads: int,
 ) -> None: ...
-def gather_overlapping(
+def direct_overlap_add(
     source: np.ndarray,
     packed: np.ndarray,
     zeros: np.ndarray,
     target: np.ndarray,
     run_offset: np.ndarray,
-    strip: np.ndarray,
-    grid: np.ndarray,
-    overlap: np.ndarray,
-    strip_rows: int,
+    padded_image: bytes,
+    grid: bytes,
+    overlap: bytes,
+    block_rows: int,
+    buffer_rows: int,
     scratch: np.ndarray,
-    stage: np.ndarray,
+    buffer: np.ndarray,
     num_threads: int,
 ) -> None: ...
 def pack(

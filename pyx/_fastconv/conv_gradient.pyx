@@ -21,38 +21,19 @@ from cython.parallel cimport parallel, prange, threadid
 from libc.stddef cimport ptrdiff_t
 from libc.string cimport memset
 
-from _fastconv._patch cimport Patch, patch_of, patch_part, patch_pieces, reduce_vector
+from _fastconv._patch cimport patch_part, patch_pieces, reduce_vector
 from _fastconv._tiles cimport (
     MOST_PATCH_SUMS, MOST_PATCH_VECTORS, TILE_FILTERS, add_pixels, copy_pixels,
     float_mode, flush_denormals, gradient_tile, lanes, real, restore_denormals, zero_pixels,
 )
-from _fastconv._window cimport Strip, strip_of
 from _fastconv._work cimport Work, next_task, share_work, wait_for_all
+from _fastconv.structs cimport GradientPatch, GradientProduct, PaddedImage, load_struct
 
 PATCH_FILTERS = TILE_FILTERS
 PATCH_VECTORS = MOST_PATCH_VECTORS
 PATCH_SUMS = MOST_PATCH_SUMS
 
 cdef int SHARED_FILTERS = 64  # of a row of dkernel, added up by one task: some cache lines
-
-cdef struct Shape:
-    int height            # of x
-    int width
-    int channels
-    int rows              # of dy
-    int columns
-    int filters
-    int row_stride
-    int column_stride
-    int groups
-    int source_group      # channels of one group
-    int target_group      # filters of one group
-    int run_length        # values of the patch that are contiguous in x
-    int runs
-    int piece             # values of the patch in one piece
-    int in_place          # x is read where it lies; only by_tap
-    int by_tap            # a piece is of one run; the runs pass by for the same values
-
 
 cdef inline int filter_width(const real* kind) noexcept nogil:
     """Filters in one piece of dY."""
@@ -69,7 +50,7 @@ cdef struct Columns:      # of the outputs for which a tap lies in the image's c
     int end
 
 
-cdef inline Columns columns_of(const Shape* g, int column_offset) noexcept nogil:
+cdef inline Columns columns_of(const GradientProduct* g, int column_offset) noexcept nogil:
     cdef Columns c
     c.begin, c.end = 0, g.columns
     if column_offset < 0:
@@ -82,14 +63,14 @@ cdef inline Columns columns_of(const Shape* g, int column_offset) noexcept nogil
     return c
 
 
-cdef inline int source_row(const Shape* g, ptrdiff_t row, int row_offset) noexcept nogil:
+cdef inline int source_row(const GradientProduct* g, ptrdiff_t row, int row_offset) noexcept nogil:
     """Return the image's row where an output row's tap lies, or -1."""
     cdef int source = <int> (row % g.rows) * g.row_stride + row_offset
     return source if source < g.height else -1
 
 
-cdef void pack_run(const Shape* g, const real* x, int row_offset, int column_offset, int channel,
-                   ptrdiff_t first, ptrdiff_t last, int count, real* to,
+cdef void pack_run(const GradientProduct* g, const real* x, int row_offset, int column_offset,
+                   int channel, ptrdiff_t first, ptrdiff_t last, int count, real* to,
                    int pitch) noexcept nogil:
     """`count` values of one run, for output rows [first, last) counted over all images.
 
@@ -116,8 +97,9 @@ cdef void pack_run(const Shape* g, const real* x, int row_offset, int column_off
         to += <ptrdiff_t> after * pitch
 
 
-cdef int tap_stretches(const Shape* g, int row_offset, int column_offset, int channel, int count,
-                       ptrdiff_t first, ptrdiff_t last, ptrdiff_t* stretch) noexcept nogil:
+cdef int tap_stretches(const GradientProduct* g, int row_offset, int column_offset, int channel,
+                       int count, ptrdiff_t first, ptrdiff_t last,
+                       ptrdiff_t* stretch) noexcept nogil:
     """Write the stretches of a block's pixels that a tap finds in the image; return how many.
 
     Each is what a tile takes: the first of dY's pixels, their number, and where x's values begin,
@@ -146,13 +128,13 @@ cdef int tap_stretches(const Shape* g, int row_offset, int column_offset, int ch
     return stretches
 
 
-cdef inline ptrdiff_t piece_count(const Shape* g) noexcept nogil:
+cdef inline ptrdiff_t piece_count(const GradientProduct* g) noexcept nogil:
     if g.by_tap:
         return <ptrdiff_t> (g.run_length + g.piece - 1) // g.piece * g.runs
     return (g.runs * g.run_length + g.piece - 1) // g.piece
 
 
-cdef inline int piece_start(const Shape* g, ptrdiff_t piece, int* count) noexcept nogil:
+cdef inline int piece_start(const GradientProduct* g, ptrdiff_t piece, int* count) noexcept nogil:
     """Return the first value of a piece, and how many it has."""
     cdef int start
     if g.by_tap:
@@ -164,8 +146,9 @@ cdef inline int piece_start(const Shape* g, ptrdiff_t piece, int* count) noexcep
     return start
 
 
-cdef void pack_patch(const Shape* g, const real* x, const int* runs, int group, ptrdiff_t first,
-                     ptrdiff_t last, int start, int count, real* to) noexcept nogil:
+cdef void pack_patch(const GradientProduct* g, const real* x, const int* runs, int group,
+                     ptrdiff_t first, ptrdiff_t last, int start, int count,
+                     real* to) noexcept nogil:
     """Values [start, start + count) of the patch, pixel by pixel."""
     cdef int at = 0, run, value, some
     while at < count:
@@ -177,7 +160,7 @@ cdef void pack_patch(const Shape* g, const real* x, const int* runs, int group, 
         at += some
 
 
-cdef void pack_filters(const Shape* g, const real* dy, int group, ptrdiff_t first,
+cdef void pack_filters(const GradientProduct* g, const real* dy, int group, ptrdiff_t first,
                        ptrdiff_t last, real* to, real* bias_sums) noexcept nogil:
     """All pieces of dY of one group, one after the other; add them to `bias_sums`."""
     cdef int pixels = <int> (last - first) * g.columns
@@ -197,25 +180,25 @@ cdef void pack_filters(const Shape* g, const real* dy, int group, ptrdiff_t firs
         start += count
 
 
-cdef void multiply_piece(const Shape* g, const real* patch, int patch_count,
+cdef void multiply_piece(const GradientProduct* g, const real* patch, int patch_count,
                          ptrdiff_t patch_step, const real* filters, int pixels,
                          const ptrdiff_t* stretch, int stretches, real* sums,
-                         int fresh) noexcept nogil:
+                         int accumulate) noexcept nogil:
     """sums (+)= one piece of the patch times all pieces of dY, a tile of sums for each."""
     cdef int start = 0, pitch
     while start < g.target_group:
         pitch = vector_pitch(g.target_group - start, patch)
         gradient_tile(patch_count, pitch // lanes(patch), patch, patch_step, filters, stretch,
-                      stretches, sums, fresh)
+                      stretches, sums, accumulate)
         filters += <ptrdiff_t> pixels * pitch
         sums += g.piece * filter_width(patch)
         start += filter_width(patch)
 
 
-cdef void gradient_part(const Shape* g, const real* x, const real* dy, const int* runs,
+cdef void gradient_part(const GradientProduct* g, const real* x, const real* dy, const int* runs,
                         ptrdiff_t first, ptrdiff_t last, int block_rows, int first_piece,
-                        int last_piece, real* sums, real* bias_sums, real* patch,
-                        real* filters, ptrdiff_t* stretch) noexcept nogil:
+                        int last_piece, real* sums, real* bias_sums, real* patch, real* filters,
+                        ptrdiff_t* stretch) noexcept nogil:
     """Sums of pieces [first_piece, last_piece) over output rows [first, last)."""
     cdef int group, piece, start, count, run, pixels, stretches
     cdef ptrdiff_t step = <ptrdiff_t> g.column_stride * g.channels
@@ -242,12 +225,12 @@ cdef void gradient_part(const Shape* g, const real* x, const real* dy, const int
                     pack_patch(g, x, runs, group, row, end, start, count, patch)
                 multiply_piece(g, x if g.in_place else patch, count, step if g.in_place else count,
                                filters, pixels, stretch, stretches,
-                               sums + (group * pieces + piece) * tiles * tile, row == first)
+                               sums + (group * pieces + piece) * tiles * tile, row != first)
         row = end
 
 
-cdef void reduce_row(const Shape* g, const real* sums, ptrdiff_t parts, ptrdiff_t part_size,
-                     int row, real* target) noexcept nogil:
+cdef void reduce_row(const GradientProduct* g, const real* sums, ptrdiff_t parts,
+                     ptrdiff_t part_size, int row, real* target) noexcept nogil:
     """target (filters) = the parts' sums for one value of the patch, in order."""
     cdef int wide = filter_width(sums), group, k, start, filters, offset, value = row
     cdef ptrdiff_t pieces = piece_count(g), piece, part
@@ -277,7 +260,7 @@ cdef void reduce_row(const Shape* g, const real* sums, ptrdiff_t parts, ptrdiff_
 def kernel_gradient(const real[:, :, :, ::1] x,     # IN
                     const real[:, :, :, ::1] dy,    # IN (images, rows, columns, filters)
                     const int[:, ::1] runs,         # IN (runs, 2): row and column of x's pixel
-                    const int[::1] shape,           # IN the fields of Shape that arrays lack
+                    bytes product,                  # IN GradientProduct
                     int block_rows, int splits,
                     real[:, ::1] sums,              # SCRATCH (parts, tiles)
                     real[:, ::1] bias_sums,         # SCRATCH (parts, filters)
@@ -288,8 +271,8 @@ def kernel_gradient(const real[:, :, :, ::1] x,     # IN
                     real[::1] dbias,                # OUT or None
                     int num_threads):
     """dkernel = X' dY and dbias = the pixels' sum of dY."""
-    cdef Shape g = shape_of(x.shape[1], x.shape[2], x.shape[3], dy.shape[1], dy.shape[2],
-                            dy.shape[3], shape, runs.shape[0])
+    cdef GradientProduct g
+    load_struct(product, &g, sizeof(g))
     cdef ptrdiff_t parts = sums.shape[0], rows = x.shape[0] * g.rows, task, part, split
     cdef int row, depth = g.runs * g.run_length
     cdef ptrdiff_t pieces = piece_count(&g)
@@ -325,19 +308,21 @@ def patch_gradient(const real[:, :, :, ::1] x,     # IN
                    const ptrdiff_t[::1] offset,    # IN (vectors,), in values from an output's base
                    const int[:, ::1] places,       # IN (vectors, 3): row of dkernel, first lane
                                                    # that counts, lanes that do
-                   const int[::1] strip,           # IN the fields of Strip but row_step
-                   const int[::1] shape,           # IN the fields of _patch.pxd's Patch
+                   bytes padded_image,             # IN PaddedImage
+                   bytes tiles,                    # IN GradientPatch
                    int splits,                     # of the pieces
                    real[:, ::1] sums,              # SCRATCH (parts, tiles)
                    real[:, ::1] bias_sums,         # SCRATCH (parts, filters)
-                   real[:, ::1] strips,            # SCRATCH one row a thread, a vector longer
+                   real[:, ::1] copies,            # SCRATCH one row a thread, a vector longer
                    real[:, ::1] filters,           # SCRATCH one row a thread
                    real[:, :, :, ::1] dkernel,     # OUT
                    real[::1] dbias,                # OUT or None
                    int parts, int num_threads):
     """dkernel = X' dY and dbias = the pixels' sum of dY."""
-    cdef Patch g = patch_of(shape)
-    cdef Strip s = strip_of(strip)
+    cdef GradientPatch g
+    load_struct(tiles, &g, sizeof(g))
+    cdef PaddedImage s
+    load_struct(padded_image, &s, sizeof(s))
     cdef ptrdiff_t blocks = x.shape[0] * ((g.rows + g.block_rows - 1) // g.block_rows)
     cdef ptrdiff_t pieces = <ptrdiff_t> patch_pieces(&g) * g.groups, task, part, split, vector
     cdef ptrdiff_t shares = max(1, min(g.groups, g.filters // SHARED_FILTERS)), block
@@ -353,7 +338,7 @@ def patch_gradient(const real[:, :, :, ::1] x,     # IN
             patch_part(&g, &s, &x[0, 0, 0, 0], &dy[0, 0, 0, 0], &offset[0],
                        part * blocks // parts, (part + 1) * blocks // parts,
                        <int> (split * pieces // splits), <int> ((split + 1) * pieces // splits),
-                       &sums[part, 0], &bias_sums[part, 0], &strips[threadid(), 0],
+                       &sums[part, 0], &bias_sums[part, 0], &copies[threadid(), 0],
                        &filters[threadid(), 0])
         wait_for_all()
         # Groups share cache lines of dkernel, which threads would take from each other.
@@ -370,16 +355,3 @@ def patch_gradient(const real[:, :, :, ::1] x,     # IN
             dbias[k] = bias_sums[0, k]
             for part in range(1, parts):
                 dbias[k] += bias_sums[part, k]
-
-
-cdef Shape shape_of(ptrdiff_t height, ptrdiff_t width, ptrdiff_t channels, ptrdiff_t rows,
-                    ptrdiff_t columns, ptrdiff_t filters, const int[::1] fields,
-                    ptrdiff_t runs):
-    cdef Shape g
-    g.height, g.width, g.channels = <int> height, <int> width, <int> channels
-    g.rows, g.columns, g.filters = <int> rows, <int> columns, <int> filters
-    g.row_stride, g.column_stride, g.groups = fields[0], fields[1], fields[2]
-    g.run_length, g.piece, g.by_tap, g.in_place, g.runs = (
-        fields[3], fields[4], fields[5], fields[6], <int> runs)
-    g.source_group, g.target_group = g.channels // g.groups, g.filters // g.groups
-    return g

@@ -8,12 +8,12 @@ because rows of 2 KB, where they lie, would all fall into the same few sets of L
 *Groups* of panels keep a task's working set inside L2 however many outputs there are.
 
 Output: the inputs are cut into a fixed number of parts (parallel, times groups); a part
-walks its rows of W once, BLOCK inputs at a time: list each sample's inputs, deal the rows that
+walks its rows of W once, BLOCK inputs at a time: list each sample's inputs, pack the rows that
 any of them needs to panels, then panels - samples - inputs.  One sample has no use for panels: the
 rows of W it needs pass by once.  The parts' private sums are then added in order.
 Gradients, ROWS inputs at a time (parallel): list the samples of each input; dx are dots
 of a row of W with dy, all of them or the listed ones, or, where samples fill vectors and
-less than 60 % of x is 0, tiles of W's values and dy turned, samples as lanes.  Lists and
+less than 60 % of x is 0, tiles of W's values and dy transposed, samples as lanes.  Lists and
 dy are kept: from them `kernel_gradient` makes dkernel, group by group in scratch, and
 `update` makes the same without writing it: an optimizer's rule takes it from L2.
 Layers of few outputs are `dense_narrow`'s.
@@ -25,14 +25,14 @@ from libc.stdint cimport int32_t
 from libc.string cimport memcpy, memmove, memset
 
 from _fastconv._dense cimport (
-    BLOCK, PANEL_VECTORS, Dense, add_parts, bias_gradient, deal_row, dense_of, dot_list,
-    fc_fill_front, find_living, group_outputs, group_padded, list_inputs, list_samples,
+    BLOCK, PANEL_VECTORS, Dense, add_parts, bias_gradient, pack_row, dense_of, dot_list,
+    fc_fill_compress_table, find_active, group_outputs, group_padded, list_inputs, list_samples,
     pass_rows, sum_rows,
 )
 from _fastconv._rules cimport RULE_SLOTS, Rule, apply_rule, rule_from, slots_from
 from _fastconv._tiles cimport (
     DOT_COLUMNS, DOT_ROWS, TILE_ROWS, conv_tile, dot_tile, float_mode, flush_denormals, lanes,
-    prefetch, real, restore_denormals, turn,
+    prefetch, real, restore_denormals, transpose,
 )
 from _fastconv._work cimport Work, next_task, share_work, wait_for_all
 
@@ -40,19 +40,19 @@ cdef enum:
     PANEL_ROWS = BLOCK + 1  # rows of the panels 16 KB apart would fall into one set of L1
     LIST = BLOCK + 1      # numbers of a list with its length
     ROWS = 32             # inputs of a gradient task: with 512 outputs 64 KB of scratch
-    TURN = 128            # outputs that are turned at a time
+    SAMPLES = 128            # outputs that are transposed at a time
 
 BLOCK_INPUTS = BLOCK
 PACKED_ROWS = PANEL_ROWS
 GRADIENT_ROWS = ROWS
 MOST_PANEL_VECTORS = PANEL_VECTORS
 
-fc_fill_front()
+fc_fill_compress_table()
 
 
 cdef void tile_rows(const Dense* d, const real* factors, ptrdiff_t factors_step, ptrdiff_t rows,
                     const real* panel, ptrdiff_t length, real* sums, ptrdiff_t sums_step,
-                    bint overwrite) noexcept nogil:
+                    bint accumulate) noexcept nogil:
     """sums (rows, width of a panel) (+)= factors (rows, length) panel, zeros and all."""
     cdef ptrdiff_t row = 0, no_offset = 0
     cdef int vector, vectors, i, count
@@ -68,7 +68,7 @@ cdef void tile_rows(const Dense* d, const real* factors, ptrdiff_t factors_step,
             for i in range(count):
                 out[i] = sums + (row + i) * sums_step + vector * lanes(panel)
             conv_tile(count, vectors, pixel, out, &no_offset, 1, <int> length,
-                      panel + vector * lanes(panel), d.width, 0, <const real*> NULL, not overwrite,
+                      panel + vector * lanes(panel), d.width, 0, <const real*> NULL, accumulate,
                       vectors * lanes(panel), 0)
             vector += 2
         row += count
@@ -84,12 +84,12 @@ cdef void output_part(const Dense* d, const real* x, const real* kernel, real* s
     cdef const real* panel
     cdef const real* following_rows
     cdef int32_t* list
-    cdef int32_t living[BLOCK]  # whether a row of W is needed at all
+    cdef int32_t active[BLOCK]  # whether a row of W is needed at all
     for sample in range(d.batch):
         memset(sums + sample * d.padded + column, 0, <size_t> width * sizeof(real))
-    memset(living, 1, sizeof(living))
+    memset(active, 1, sizeof(active))
     if not few:
-        find_living(x + block, d.inputs, d.batch, <int> min(BLOCK, last - block), living)
+        find_active(x + block, d.inputs, d.batch, <int> min(BLOCK, last - block), active)
     while block < last:
         length = min(BLOCK, last - block)
         # Few outputs are summed in less time than it takes to list what they are sums of.
@@ -102,34 +102,34 @@ cdef void output_part(const Dense* d, const real* x, const real* kernel, real* s
         # A tile shares each load of W between samples: no slower than lists this long.
         tiled = 4 * listed > 3 * length * d.batch
         for i in range(length):
-            if tiled or living[i]:
-                deal_row(kernel + (block + i) * d.outputs + column, group_outputs(d, group),
+            if tiled or active[i]:
+                pack_row(kernel + (block + i) * d.outputs + column, group_outputs(d, group),
                          d.vectors, packed + i * d.width, PANEL_ROWS * d.width)
         following = min(BLOCK, last - block - length)
         if not few:
-            find_living(x + block + length, d.inputs, d.batch, <int> following, living)
+            find_active(x + block + length, d.inputs, d.batch, <int> following, active)
         start = 0
         while start < width:
             panel = packed + start * PANEL_ROWS
             following_rows = kernel + (block + length) * d.outputs + column + start
             if tiled:
                 for i in range(following):
-                    if living[i]:
+                    if active[i]:
                         prefetch(following_rows + i * d.outputs, d.width)
                 tile_rows(d, x + block, d.inputs, d.batch, panel, length, sums + column + start,
-                          d.padded, 0)
+                          d.padded, 1)
                 start += d.width
                 continue
             ahead = 0
             for sample in range(d.batch):
                 # Each sample's share of the rows that come next; a division here would be felt.
                 while ahead * d.batch < (sample + 1) * following:
-                    if living[ahead]:
+                    if active[ahead]:
                         prefetch(following_rows + ahead * d.outputs, d.width)
                     ahead += 1
                 list = rows + sample * LIST
                 sum_rows(d.vectors, panel, list + 1, factors + sample * BLOCK, list[0],
-                         sums + sample * d.padded + column + start, 0)
+                         sums + sample * d.padded + column + start, 1)
             start += d.width
         block += length
 
@@ -181,7 +181,7 @@ def output(const real[:, ::1] x,             # IN (batch, inputs)
         restore_denormals(mode)
 
 
-cdef ptrdiff_t living(const int32_t* counts, ptrdiff_t length) noexcept nogil:
+cdef ptrdiff_t active_count(const int32_t* counts, ptrdiff_t length) noexcept nogil:
     """Return how many values are listed for some inputs."""
     cdef ptrdiff_t i, total = 0
     for i in range(length):
@@ -194,16 +194,16 @@ cdef void kernel_gradient_rows(const Dense* d, const real* panels, const int32_t
                                ptrdiff_t group, real* out) noexcept nogil:
     """out (length, padded group) = the kernel gradient of one group, from the inputs' lists."""
     cdef ptrdiff_t start = 0, i, width = group_padded(d, group)
-    cdef bint all = living(counts, length) == length * d.batch
+    cdef bint all = active_count(counts, length) == length * d.batch
     cdef const real* panel
     while start < width:
         panel = panels + (group * d.group + start) * d.batch
         if all:
-            tile_rows(d, factors, d.batch, length, panel, d.batch, out + start, width, 1)
+            tile_rows(d, factors, d.batch, length, panel, d.batch, out + start, width, 0)
         else:
             for i in range(length):
                 sum_rows(d.vectors, panel, samples + i * d.batch, factors + i * d.batch,
-                         counts[i], out + i * width + start, 1)
+                         counts[i], out + i * width + start, 0)
         start += d.width
 
 
@@ -221,14 +221,15 @@ cdef void input_gradient_rows(const Dense* d, const real* dy, const real* kernel
         i += DOT_COLUMNS
 
 
-cdef void turned_input_gradient_rows(const Dense* d, const Dense* by_sample, const real* turned,
-                                     const real* kernel, real* dx, ptrdiff_t first,
-                                     ptrdiff_t length, real* columns) noexcept nogil:
-    """The same with samples as lanes: a tile of W's values times rows of dy turned."""
+cdef void transposed_input_gradient_rows(const Dense* d, const Dense* by_sample,
+                                         const real* transposed, const real* kernel, real* dx,
+                                         ptrdiff_t first, ptrdiff_t length,
+                                         real* columns) noexcept nogil:
+    """The same with samples as lanes: a tile of W's values times rows of dy transposed."""
     cdef ptrdiff_t sample, width = by_sample.width
-    tile_rows(by_sample, kernel + first * d.outputs, d.outputs, length, turned, d.outputs, columns,
-              width, 1)
-    turn(columns, width, <int> length, <int> d.batch, columns + ROWS * width, ROWS)
+    tile_rows(by_sample, kernel + first * d.outputs, d.outputs, length, transposed, d.outputs,
+              columns, width, 0)
+    transpose(columns, width, <int> length, <int> d.batch, columns + ROWS * width, ROWS)
     for sample in range(d.batch):
         memcpy(dx + sample * d.inputs + first, columns + (ROWS * width + sample * ROWS),
                <size_t> length * sizeof(real))
@@ -257,22 +258,22 @@ def gradients(const real[:, ::1] dy,         # IN (batch, outputs)
               int32_t[:, ::1] counts,        # OUT (blocks, ROWS): the samples of each input,
               int32_t[:, ::1] samples,       # OUT (blocks, ROWS * batch), ... which they are,
               real[:, ::1] factors,          # OUT the same: ... and its values in them
-              real[::1] dealt,               # OUT (padded outputs * batch): dy as panels
-              real[::1] turned,              # SCRATCH (outputs * whole vectors of samples) or None
-              real[:, ::1] scratch,          # SCRATCH (threads, ROWS * batch; turned: twice that,
+              real[::1] packed_dy,               # OUT (padded outputs * batch): dy as panels
+              real[::1] transposed,          # SCRATCH (outputs * whole vectors of samples), None
+              real[:, ::1] scratch,          # SCRATCH (threads, ROWS * batch; transposed: twice that,
                                              # of whole vectors of samples)
               bint at_zeros, int vectors, int panels, int num_threads):
     """dx = dy kernel', dbias = the samples' sum of dy, and what makes the kernel's gradient.
 
-    Without `at_zeros` dx may be 0 where x is.  With `turned` samples may be lanes.
+    Without `at_zeros` dx may be 0 where x is.  With `transposed` samples may be lanes.
     """
-    cdef Dense d = dense_of(x.shape[0], x.shape[1], dy.shape[1], vectors, panels, &dealt[0])
-    cdef int step = lanes(&dealt[0])
+    cdef Dense d = dense_of(x.shape[0], x.shape[1], dy.shape[1], vectors, panels, &packed_dy[0])
+    cdef int step = lanes(&packed_dy[0])
     cdef Dense by_sample = dense_of(x.shape[0], x.shape[1], dy.shape[1],
-                                    <int> (x.shape[0] + step - 1) // step, 1, &dealt[0])
+                                    <int> (x.shape[0] + step - 1) // step, 1, &packed_dy[0])
     cdef real* input_gradient = NULL if dx is None else &dx[0, 0]
-    cdef bint by_turns = turned is not None and dx is not None
-    cdef ptrdiff_t task, first, length, alive, sample, block
+    cdef bint transposes = transposed is not None and dx is not None
+    cdef ptrdiff_t task, first, length, active, sample, block
     cdef Work work
     cdef float_mode mode = 0
     if dbias is not None:
@@ -281,13 +282,13 @@ def gradients(const real[:, ::1] dy,         # IN (batch, outputs)
     with nogil, parallel(num_threads=num_threads):
         mode = flush_denormals()
         for sample in prange(d.batch, schedule="static"):
-            deal_row(&dy[sample, 0], d.outputs, d.vectors, &dealt[sample * d.width],
+            pack_row(&dy[sample, 0], d.outputs, d.vectors, &packed_dy[sample * d.width],
                      d.batch * d.width)
-        if by_turns:
-            for block in prange((d.outputs + TURN - 1) // TURN, schedule="static"):
-                turn(&dy[0, block * TURN], d.outputs, <int> d.batch,
-                     <int> min(TURN, d.outputs - block * TURN),
-                     &turned[block * TURN * by_sample.width], by_sample.width)
+        if transposes:
+            for block in prange((d.outputs + SAMPLES - 1) // SAMPLES, schedule="static"):
+                transpose(&dy[0, block * SAMPLES], d.outputs, <int> d.batch,
+                     <int> min(SAMPLES, d.outputs - block * SAMPLES),
+                     &transposed[block * SAMPLES * by_sample.width], by_sample.width)
         wait_for_all()
         while (task := next_task(&work, threadid())) >= 0:
             first = task * ROWS
@@ -296,13 +297,13 @@ def gradients(const real[:, ::1] dy,         # IN (batch, outputs)
                          &samples[task, 0], &factors[task, 0])
             if input_gradient == NULL:
                 continue
-            alive = living(&counts[task, 0], length)
-            # Dots one by one cost half as much again as in tiles, and twice the turned tiles or
-            # more.  Whether tiles are turned must not depend on `at_zeros`: that changes no bits.
-            if by_turns and 5 * alive > 2 * length * d.batch:
-                turned_input_gradient_rows(&d, &by_sample, &turned[0], &kernel[0, 0],
+            active = active_count(&counts[task, 0], length)
+            # Dots one by one cost half as much again as in tiles, and twice the transposed tiles or
+            # more.  Whether they are transposed must not depend on `at_zeros`, which changes no bits.
+            if transposes and 5 * active > 2 * length * d.batch:
+                transposed_input_gradient_rows(&d, &by_sample, &transposed[0], &kernel[0, 0],
                                            input_gradient, first, length, &scratch[threadid(), 0])
-            elif not at_zeros and 3 * alive <= 2 * length * d.batch:
+            elif not at_zeros and 3 * active <= 2 * length * d.batch:
                 listed_input_gradient_rows(&d, &dy[0, 0], &kernel[0, 0], input_gradient, first,
                                            length, &counts[task, 0], &samples[task, 0],
                                            &scratch[threadid(), 0])
@@ -315,11 +316,12 @@ def kernel_gradient(real[:, ::1] dkernel,          # OUT (inputs, outputs)
                     const int32_t[:, ::1] counts,  # IN what `gradients` wrote
                     const int32_t[:, ::1] samples, # IN
                     const real[:, ::1] factors,    # IN
-                    const real[::1] dealt,         # IN
+                    const real[::1] packed_dy,         # IN
                     real[:, ::1] scratch,          # SCRATCH (threads, ROWS * group outputs)
                     ptrdiff_t batch, int vectors, int panels, int num_threads):
     """dkernel = x' dy."""
-    cdef Dense d = dense_of(batch, dkernel.shape[0], dkernel.shape[1], vectors, panels, &dealt[0])
+    cdef Dense d = dense_of(batch, dkernel.shape[0], dkernel.shape[1], vectors, panels,
+                            &packed_dy[0])
     cdef ptrdiff_t task, group, first, length, i
     cdef Work work
     cdef float_mode mode = 0
@@ -330,7 +332,7 @@ def kernel_gradient(real[:, ::1] dkernel,          # OUT (inputs, outputs)
             first = task * ROWS
             length = min(ROWS, d.inputs - first)
             for group in range(d.groups):
-                kernel_gradient_rows(&d, &dealt[0], &counts[task, 0], &samples[task, 0],
+                kernel_gradient_rows(&d, &packed_dy[0], &counts[task, 0], &samples[task, 0],
                                      &factors[task, 0], length, group, &scratch[threadid(), 0])
                 for i in range(length):
                     memcpy(&dkernel[first + i, group * d.group],
@@ -362,11 +364,11 @@ def update(dict rule,                        # IN as for optim.update
            const int32_t[:, ::1] counts,     # IN what `gradients` wrote
            const int32_t[:, ::1] samples,    # IN
            const float[:, ::1] factors,      # IN
-           const float[::1] dealt,           # IN
+           const float[::1] packed_dy,           # IN
            float[:, ::1] scratch,            # SCRATCH (threads, ROWS * group outputs)
            ptrdiff_t batch, int vectors, int panels, int num_threads):
     """One step of an optimizer by the gradient that `kernel_gradient` would write."""
-    cdef Dense d = dense_of(batch, value.shape[0], value.shape[1], vectors, panels, &dealt[0])
+    cdef Dense d = dense_of(batch, value.shape[0], value.shape[1], vectors, panels, &packed_dy[0])
     cdef Rule fields = rule_from(rule)
     cdef float* kept[RULE_SLOTS]
     cdef ptrdiff_t task, group, first, length
@@ -380,7 +382,7 @@ def update(dict rule,                        # IN as for optim.update
             first = task * ROWS
             length = min(ROWS, d.inputs - first)
             for group in range(d.groups):
-                kernel_gradient_rows(&d, &dealt[0], &counts[task, 0], &samples[task, 0],
+                kernel_gradient_rows(&d, &packed_dy[0], &counts[task, 0], &samples[task, 0],
                                      &factors[task, 0], length, group, &scratch[threadid(), 0])
                 update_rows(&d, &fields, &value[0, 0], kept, first, length, group,
                             &scratch[threadid(), 0])

@@ -2,26 +2,26 @@
 
 A depthwise layer multiplies like with like: output channel c of a tap is input
 channel c times a weight, so vectors run along the channels and there is nothing
-to broadcast.  A grouped layer becomes one of these when its input is spread
+to broadcast.  A grouped layer becomes one of these when its input is laid out
 over *planes*: plane i holds, for every output channel, the i-th input channel
 of its group, so that a tap of a plane is a tap of a depthwise layer, and the
 kernel (HWIO) already lies as [tap][plane][output channel].  The input gradient
-is the same sum over dy with the kernel's taps turned round.
+is the same sum over dy with the kernel rotated.
 
-Loops of the output, outermost first: strips of output rows of each image
+Loops of the output, outermost first: row_blocks of output rows of each image
 (parallel) - columns and channels whose lines of the source fit the L1 cache - rows,
 downwards - tiles of pixels - one vector of channels - rows of taps.  A tile loads a
 line's vectors once for all the outputs that read them.  Where `copied` is 0 the
 image is read in place and a window that leaves it is clipped to the taps inside.
 Columns at the image's edges are computed as rows are, downwards.  Else, or where
-an image is little but edges, a strip is copied, spread over planes and the phases
+an image is little but edges, a row block is copied, over planes and the phases
 of a stride (see _planes.pxd).  Fewer channels than a vector are read as one, padded
 by the next pixel's; far fewer (`narrow`) count as one: neighbouring pixels are one
 *unit* of several pixels' channels, since along a phase every tap is as far from its
 output.
 
 The kernel gradient keeps one vector of channels of up to FC_TAPS taps in
-registers over a block of rows.  Blocks are dealt to a fixed number of parts,
+registers over a block of rows.  Blocks are packed_dy to a fixed number of parts,
 each with private sums, which the caller adds in order.
 """
 
@@ -31,13 +31,13 @@ from libc.stdint cimport int32_t
 from libc.string cimport memcpy, memset
 
 from _fastconv._planes cimport (
-    Area, Lanes, Tables, Taps, clip, is_whole, lanes_of, load_planes, piece_of, plane_size,
-    tables_of, taps_width,
+    Area, Tables, Taps, clip, is_whole, load_planes, piece_of, plane_size, tables_of, taps_width,
 )
 from _fastconv._tiles cimport (
     NARROW_TILE_ROWS, copy_pixels, float_mode, flush_denormals, lanes, real, restore_denormals,
 )
 from _fastconv._work cimport Work, next_task, share_work
+from _fastconv.structs cimport DepthwiseLayout, load_struct
 
 cdef extern from "simd/depthwise.h" nogil:
     const int PIXEL_VECTORS "FC_PIXEL_VECTORS"
@@ -56,7 +56,7 @@ cdef extern from "simd/depthwise.h" nogil:
 cdef int TILE_BYTES = 20 * 1024  # of x, that rows of outputs share: most of a usual L1 cache
 
 
-cdef inline void compute(const Lanes* g, int pixels, const real* x, ptrdiff_t x_step,
+cdef inline void compute(const DepthwiseLayout* g, int pixels, const real* x, ptrdiff_t x_step,
                          ptrdiff_t tap_step, const Taps* taps, const real* weights,
                          const real* bias, real* out, ptrdiff_t out_step,
                          int channels) noexcept nogil:
@@ -74,7 +74,7 @@ cdef struct Tile:
     int channels
 
 
-cdef inline Tile tile_of(const Lanes* g, const real* kind) noexcept nogil:
+cdef inline Tile tile_of(const DepthwiseLayout* g, const real* kind) noexcept nogil:
     """Return as many channels as fit with a register tile's pixels, and then as many pixels."""
     cdef Tile tile
     cdef int line = TILE_BYTES // (<int> sizeof(real) * g.reach)
@@ -85,9 +85,9 @@ cdef inline Tile tile_of(const Lanes* g, const real* kind) noexcept nogil:
     return tile
 
 
-cdef void output_row(const Lanes* g, const Taps* taps, const real* x, const real* weights,
-                     const real* bias, real* out, ptrdiff_t out_step, int units,
-                     int channels) noexcept nogil:
+cdef void output_row(const DepthwiseLayout* g, const Taps* taps, const real* x,
+                     const real* weights, const real* bias, real* out, ptrdiff_t out_step,
+                     int units, int channels) noexcept nogil:
     cdef int unit = 0, count
     while unit < units:
         count = piece_of(units - unit, NARROW_TILE_ROWS)
@@ -96,8 +96,8 @@ cdef void output_row(const Lanes* g, const Taps* taps, const real* x, const real
         unit += count
 
 
-cdef inline void prefetch_lines(const Lanes* g, const Taps* taps, const real* x, int columns,
-                                int channels) noexcept nogil:
+cdef inline void prefetch_lines(const DepthwiseLayout* g, const Taps* taps, const real* x,
+                                int columns, int channels) noexcept nogil:
     """Ask for those lines of an image that the next row of outputs reads and this one does not."""
     cdef int line, pixels = (columns - 1) * g.column_stride + taps_width(g)
     if taps.row_begin == taps.row_end or taps.column_begin == taps.column_end:
@@ -112,9 +112,9 @@ cdef inline void prefetch_lines(const Lanes* g, const Taps* taps, const real* x,
                                    channels)
 
 
-cdef void output_columns(const Lanes* g, const Tables* t, const real* x, const real* weights,
-                         const real* bias, real* out, int first, int last, int column, int columns,
-                         int most) noexcept nogil:
+cdef void output_columns(const DepthwiseLayout* g, const Tables* t, const real* x,
+                         const real* weights, const real* bias, real* out, int first, int last,
+                         int column, int columns, int most) noexcept nogil:
     """Some columns, `most` channels at a time, downwards: rows find what they share in L1."""
     cdef Taps taps = t.taps
     cdef ptrdiff_t out_step = <ptrdiff_t> g.target_column_step * g.channels
@@ -138,8 +138,8 @@ cdef void output_columns(const Lanes* g, const Tables* t, const real* x, const r
         c += some
 
 
-cdef void output_edge(const Lanes* g, const Tables* t, const real* x, const real* weights,
-                      const real* bias, real* out, int first, int last,
+cdef void output_edge(const DepthwiseLayout* g, const Tables* t, const real* x,
+                      const real* weights, const real* bias, real* out, int first, int last,
                       int column) noexcept nogil:
     """A column whose window leaves the image: its outputs, one below the other, lack the same taps.
 
@@ -163,7 +163,7 @@ cdef void output_edge(const Lanes* g, const Tables* t, const real* x, const real
         c += some
 
 
-cdef void output_down(const Lanes* g, const Tables* t, Taps* down, const real* x,
+cdef void output_down(const DepthwiseLayout* g, const Tables* t, Taps* down, const real* x,
                       const real* weights, const real* bias, real* out, int first, int last,
                       int channels) noexcept nogil:
     """Some channels of one column; `down` has rows and columns exchanged."""
@@ -184,8 +184,8 @@ cdef void output_down(const Lanes* g, const Tables* t, Taps* down, const real* x
         row += count
 
 
-cdef void output_narrow(const Lanes* g, const Tables* t, const real* x, const real* weights,
-                        const real* bias, real* out, int first, int last,
+cdef void output_narrow(const DepthwiseLayout* g, const Tables* t, const real* x,
+                        const real* weights, const real* bias, real* out, int first, int last,
                         real* whole_row) noexcept nogil:
     """Row by row: the last unit may end behind the last pixel."""
     cdef ptrdiff_t out_step = <ptrdiff_t> g.target_column_step * g.channels
@@ -202,9 +202,9 @@ cdef void output_narrow(const Lanes* g, const Tables* t, const real* x, const re
             copy_pixels(whole_row, g.channels, g.columns, g.channels, row_out, <int> out_step)
 
 
-cdef void output_strip(const Lanes* g, const Tables* t, const real* image, const real* weights,
-                       const real* bias, real* target, int first, int last, real* scratch,
-                       real* whole_row) noexcept nogil:
+cdef void output_block(const DepthwiseLayout* g, const Tables* t, const real* image,
+                       const real* weights, const real* bias, real* target, int first, int last,
+                       real* scratch, real* whole_row) noexcept nogil:
     cdef const real* x = image
     cdef real* out = target + (
         <ptrdiff_t> g.target_row * g.target_width + g.target_column) * g.channels
@@ -236,30 +236,31 @@ def output(const real[:, :, :, ::1] source,     # IN (images, height, width, cha
            real[:, :, :, ::1] target,           # OUT
            const ptrdiff_t[:, ::1] row_tables, const ptrdiff_t[:, ::1] column_tables,
            const int32_t[::1] index,            # IN source channel of each channel of plane 0
-           const int[::1] fields,               # IN the fields of Lanes
-           int strip_rows,
-           real[:, ::1] scratch,                # SCRATCH one row a thread: a copied strip
+           bytes layout,                        # IN DepthwiseLayout
+           int block_rows,
+           real[:, ::1] scratch,                # SCRATCH one row a thread: a copied row block
            real[:, ::1] whole_row,              # SCRATCH one row a thread: an output row
            int num_threads):
-    """target = [relu](bias + sum over taps and planes of source), on the grid's positions."""
-    cdef Lanes g = lanes_of(fields)
+    """target = [relu](bias + sum over taps and planes of source), on the grid."""
+    cdef DepthwiseLayout g
+    load_struct(layout, &g, sizeof(g))
     cdef Tables t = tables_of(&g, row_tables, column_tables, index)
-    cdef int strips = (g.rows + strip_rows - 1) // strip_rows
+    cdef int row_blocks = (g.rows + block_rows - 1) // block_rows
     cdef ptrdiff_t task
     cdef Work work
     cdef float_mode mode = 0
-    share_work(&work, source.shape[0] * strips, num_threads)
+    share_work(&work, source.shape[0] * row_blocks, num_threads)
     with nogil, parallel(num_threads=num_threads):
         mode = flush_denormals()
         while (task := next_task(&work, threadid())) >= 0:
-            output_strip(&g, &t, &source[task // strips, 0, 0, 0], &weights[0, 0], &bias[0],
-                         &target[task // strips, 0, 0, 0], (task % strips) * strip_rows,
-                         min((task % strips + 1) * strip_rows, g.rows), &scratch[threadid(), 0],
+            output_block(&g, &t, &source[task // row_blocks, 0, 0, 0], &weights[0, 0], &bias[0],
+                         &target[task // row_blocks, 0, 0, 0], (task % row_blocks) * block_rows,
+                         min((task % row_blocks + 1) * block_rows, g.rows), &scratch[threadid(), 0],
                          &whole_row[threadid(), 0])
         restore_denormals(mode)
 
 
-cdef void gradient_area(const Lanes* g, const Taps* taps, const real* x, const real* dy,
+cdef void gradient_area(const DepthwiseLayout* g, const Taps* taps, const real* x, const real* dy,
                         const Area* area, real* sums, real* bias_sums, ptrdiff_t* offset,
                         ptrdiff_t* place) noexcept nogil:
     """Add one rectangle, whose outputs have the same taps, to the sums."""
@@ -277,7 +278,7 @@ cdef void gradient_area(const Lanes* g, const Taps* taps, const real* x, const r
                                   bias_sums)
 
 
-cdef void clipped_block(const Lanes* g, const Tables* t, const real* x, const real* dy,
+cdef void clipped_block(const DepthwiseLayout* g, const Tables* t, const real* x, const real* dy,
                         real* sums, real* bias_sums, int first, int last, ptrdiff_t* offset,
                         ptrdiff_t* place) noexcept nogil:
     """A block read in place: cut into rectangles of outputs with the same taps inside."""
@@ -317,9 +318,10 @@ cdef void clipped_block(const Lanes* g, const Tables* t, const real* x, const re
         row += area.lines
 
 
-cdef void copied_block(const Lanes* g, const Tables* t, const real* image, const real* dy,
-                       real* sums, real* bias_sums, int first, int last, ptrdiff_t* offset,
-                       ptrdiff_t* place, real* scratch, real* whole_rows) noexcept nogil:
+cdef void copied_block(const DepthwiseLayout* g, const Tables* t, const real* image,
+                       const real* dy, real* sums, real* bias_sums, int first, int last,
+                       ptrdiff_t* offset, ptrdiff_t* place, real* scratch,
+                       real* whole_rows) noexcept nogil:
     cdef Area area
     cdef ptrdiff_t line = g.planes * plane_size(g), used = <ptrdiff_t> g.columns * g.channels
     cdef const real* x = load_planes(g, t, image, first * g.row_stride,
@@ -348,14 +350,15 @@ def kernel_gradient(const real[:, :, :, ::1] x,     # IN
                     real[:, ::1] sums,              # OUT (parts, taps * planes * unit channels)
                     real[:, ::1] bias_sums,         # OUT (parts, channels of a unit)
                     const ptrdiff_t[:, ::1] row_tables, const ptrdiff_t[:, ::1] column_tables,
-                    const int32_t[::1] index, const int[::1] fields,
+                    const int32_t[::1] index, bytes layout,
                     int parts, int block_rows,
                     ptrdiff_t[:, ::1] taps,         # SCRATCH (threads, 2 * taps * planes)
-                    real[:, ::1] scratch,           # SCRATCH one row a thread: a copied strip
+                    real[:, ::1] scratch,           # SCRATCH one row a thread: a copied row block
                     real[:, ::1] whole_rows,        # SCRATCH one row a thread: a block of dy
                     int num_threads):
     """sums[part] and bias_sums[part] = the gradients of that part's blocks of rows."""
-    cdef Lanes g = lanes_of(fields)
+    cdef DepthwiseLayout g
+    load_struct(layout, &g, sizeof(g))
     cdef Tables t = tables_of(&g, row_tables, column_tables, index)
     cdef ptrdiff_t blocks = (g.rows + block_rows - 1) // block_rows
     cdef ptrdiff_t total = x.shape[0] * blocks
@@ -376,7 +379,7 @@ def kernel_gradient(const real[:, :, :, ::1] x,     # IN
         restore_denormals(mode)
 
 
-cdef void gradient_part(const Lanes* g, const Tables* t, const real* x, const real* dy,
+cdef void gradient_part(const DepthwiseLayout* g, const Tables* t, const real* x, const real* dy,
                         real* sums, real* bias_sums, ptrdiff_t begin, ptrdiff_t end,
                         ptrdiff_t blocks, int block_rows, ptrdiff_t* taps, real* scratch,
                         real* whole_rows) noexcept nogil:

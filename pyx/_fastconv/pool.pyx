@@ -6,7 +6,7 @@ from what surrounds it and written once, so that rows are independent.
 
 Max pooling notes each maximum's place in its window (row by row, uint8) when
 the gradient will be asked for; the gradient of an input pixel is then the sum of
-dy over the windows that cover it and whose winner it is.  Average and L2 pooling
+dy over the windows that cover it and whose maximum it is.  Average and L2 pooling
 first divide dy by the number of pixels or by the norm, once a window.  Windows
 are clipped to the image: padding is never read, and an average counts the
 pixels that are there.  `max_scatter` serves windows of more places than a byte
@@ -19,27 +19,14 @@ from libc.stdint cimport uint8_t
 
 from _fastconv._tiles cimport float_mode, flush_denormals, lanes, real, restore_denormals
 from _fastconv._work cimport Work, next_task, share_work
+from _fastconv.structs cimport Pool, load_struct
 
 cdef extern from "simd/pool.h" nogil:
     const int MAX "FC_MAX"
     const int AVERAGE "FC_AVERAGE"
     const int L2 "FC_L2"
     const int L2_APART "FC_L2_APART"
-    const int NO_WINNER "FC_NO_WINNER"
-    ctypedef struct Pool "fc_pool":
-        int kind
-        int height
-        int width
-        int channels
-        int rows
-        int columns
-        int window_rows
-        int window_columns
-        int row_stride
-        int column_stride
-        int top
-        int left
-        int gated
+    const int NO_ARGMAX "FC_NO_ARGMAX"
 
     void raise_flag "fc_raise_flag"(int* flag) noexcept
     void fc_pool_row_f32(const Pool*, const float*, float*, uint8_t*, int) noexcept
@@ -60,19 +47,19 @@ cdef enum:
     TASKS = 16            # a thread's, so that none waits long for another
 
 KINDS = {"max": MAX, "average": AVERAGE, "l2": L2}
-MOST_WINNERS = NO_WINNER
+MOST_ARGMAX = NO_ARGMAX
 
 
 cdef inline int chunk_of(ptrdiff_t rows, int num_threads) noexcept nogil:
     return <int> max(1, rows // (TASKS * num_threads))
 
 
-cdef inline void pool_row(const Pool* p, const real* x, real* y, uint8_t* winners,
+cdef inline void pool_row(const Pool* p, const real* x, real* y, uint8_t* argmax,
                           int row) noexcept nogil:
     if real is float:
-        fc_pool_row_f32(p, x, y, winners, row)
+        fc_pool_row_f32(p, x, y, argmax, row)
     else:
-        fc_pool_row_f64(p, x, y, winners, row)
+        fc_pool_row_f64(p, x, y, argmax, row)
 
 
 cdef inline int share_row(const Pool* p, const real* dy, const real* y, real* shares,
@@ -85,12 +72,13 @@ cdef inline int share_row(const Pool* p, const real* dy, const real* y, real* sh
 
 def pool(const real[:, :, :, ::1] x,        # IN
          real[:, :, :, ::1] y,              # OUT
-         uint8_t[:, :, :, ::1] winners,     # OUT like y, or None; max pooling alone
-         const int[::1] fields,             # IN the fields of Pool
+         uint8_t[:, :, :, ::1] argmax,     # OUT like y, or None; max pooling alone
+         bytes fields,                      # IN Pool
          int num_threads):
     """y = x pooled over each window."""
-    cdef Pool p = pool_of(fields)
-    cdef uint8_t* kept = NULL if winners is None else &winners[0, 0, 0, 0]
+    cdef Pool p
+    load_struct(fields, &p, sizeof(p))
+    cdef uint8_t* kept = NULL if argmax is None else &argmax[0, 0, 0, 0]
     cdef ptrdiff_t line = <ptrdiff_t> p.columns * p.channels
     cdef ptrdiff_t rows = x.shape[0] * p.rows, row, task
     cdef int chunk = chunk_of(rows, num_threads)
@@ -106,36 +94,37 @@ def pool(const real[:, :, :, ::1] x,        # IN
         restore_denormals(mode)
 
 
-cdef void gradient_rows(const Pool* p, const real* dy, const uint8_t* winners, const real* norm,
+cdef void gradient_rows(const Pool* p, const real* dy, const uint8_t* argmax, const real* norm,
                         const real* x, real* dx, int first, int last) noexcept nogil:
     """Rows [first, last) of one image's dx."""
     cdef ptrdiff_t line = <ptrdiff_t> p.width * p.channels
     cdef int row
     if p.kind == MAX and p.channels < lanes(dy):
         if real is float:
-            fc_pool_scatter_f32(p, dy, winners, dx, first, last)
+            fc_pool_scatter_f32(p, dy, argmax, dx, first, last)
         else:
-            fc_pool_scatter_f64(p, dy, winners, dx, first, last)
+            fc_pool_scatter_f64(p, dy, argmax, dx, first, last)
         return
     for row in range(first, last):
         if real is float:
-            fc_pool_gradient_row_f32(p, dy, winners, norm, x + row * line, dx + row * line, row)
+            fc_pool_gradient_row_f32(p, dy, argmax, norm, x + row * line, dx + row * line, row)
         else:
-            fc_pool_gradient_row_f64(p, dy, winners, norm, x + row * line, dx + row * line, row)
+            fc_pool_gradient_row_f64(p, dy, argmax, norm, x + row * line, dx + row * line, row)
 
 
 def pool_gradient(const real[:, :, :, ::1] dy,          # IN; but for max: the result of `shares`
-                  const uint8_t[:, :, :, ::1] winners,  # IN like dy; max pooling alone
+                  const uint8_t[:, :, :, ::1] argmax,  # IN like dy; max pooling alone
                   const real[:, :, :, ::1] norm,        # IN like dy, which is no result of
                                                         # `shares` then, or None; L2 pooling alone
                   const real[:, :, :, ::1] x,           # IN; L2 pooling alone
                   real[:, :, :, ::1] dx,                # OUT
-                  const int[::1] fields,                # IN the fields of Pool
+                  bytes fields,                         # IN Pool
                   int num_threads):
     """dx = gradient of the pooled sum weighted with dy."""
-    cdef Pool p = pool_of(fields)
+    cdef Pool p
+    load_struct(fields, &p, sizeof(p))
     cdef const real* norms = &dy[0, 0, 0, 0] if norm is None else &norm[0, 0, 0, 0]
-    cdef const uint8_t* kept = NULL if winners is None else &winners[0, 0, 0, 0]
+    cdef const uint8_t* kept = NULL if argmax is None else &argmax[0, 0, 0, 0]
     cdef const real* source = &dx[0, 0, 0, 0] if x is None else &x[0, 0, 0, 0]
     cdef ptrdiff_t x_size = <ptrdiff_t> p.height * p.width * p.channels
     cdef ptrdiff_t size = <ptrdiff_t> p.rows * p.columns * p.channels
@@ -163,13 +152,14 @@ def pool_gradient(const real[:, :, :, ::1] dy,          # IN; but for max: the r
 def shares(const real[:, :, :, ::1] dy,       # IN
            const real[:, :, :, ::1] y,        # IN; L2 pooling alone
            real[:, :, :, ::1] out,            # OUT
-           const int[::1] fields,             # IN the fields of Pool
+           bytes fields,                      # IN Pool
            int num_threads):
     """out = dy / pixels of the window (average), or dy / y, 0 where y is (L2).
 
     Return whether all of these are in the range of their type, as dy and y are.
     """
-    cdef Pool p = pool_of(fields)
+    cdef Pool p
+    load_struct(fields, &p, sizeof(p))
     cdef ptrdiff_t line = <ptrdiff_t> p.columns * p.channels
     cdef ptrdiff_t rows = dy.shape[0] * p.rows, row, task
     cdef const real* norm = &dy[0, 0, 0, 0] if y is None else &y[0, 0, 0, 0]
@@ -214,7 +204,7 @@ cdef void scatter_window(const Pool* p, const real* x, const real* dy, real* dx,
                     best[c] = v[c]
                     where[c] = at
     for c in range(channels):
-        if not p.gated or best[c] > 0:
+        if not p.relu_input or best[c] > 0:
             dx[where[c] + c] += dy[c]
 
 
@@ -234,10 +224,11 @@ cdef void scatter_task(const Pool* p, const real* x, const real* dy, real* dx,
 def max_scatter(const real[:, :, :, ::1] dy,    # IN
                 const real[:, :, :, ::1] x,     # IN
                 real[:, :, :, ::1] dx,          # OUT
-                const int[::1] fields,          # IN the fields of Pool
+                bytes fields,                   # IN Pool
                 int num_threads):
     """dx = gradient of max pooling over windows of any size; a task owns its channels."""
-    cdef Pool p = pool_of(fields)
+    cdef Pool p
+    load_struct(fields, &p, sizeof(p))
     cdef int blocks = (p.channels + CHANNELS - 1) // CHANNELS
     cdef ptrdiff_t task
     cdef int start
@@ -252,13 +243,3 @@ def max_scatter(const real[:, :, :, ::1] dy,    # IN
                 &p, &x[task // blocks, 0, 0, start], &dy[task // blocks, 0, 0, start],
                 &dx[task // blocks, 0, 0, start], min(CHANNELS, p.channels - start))
         restore_denormals(mode)
-
-
-cdef Pool pool_of(const int[::1] fields):
-    cdef Pool p
-    p.kind, p.height, p.width, p.channels = fields[0], fields[1], fields[2], fields[3]
-    p.rows, p.columns, p.window_rows, p.window_columns = (
-        fields[4], fields[5], fields[6], fields[7])
-    p.row_stride, p.column_stride, p.top, p.left = fields[8], fields[9], fields[10], fields[11]
-    p.gated = fields[12]
-    return p

@@ -1,23 +1,23 @@
 import numpy as np
 
-SLAB: int
+WEIGHT_BLOCK: int
 ROLL: int
-DEAD: int
+INACTIVE: int
 MASK_FILTERS: int
 LIST_ROOM: int
 
 def kernel_gradient(
     x: np.ndarray,
     dy: np.ndarray,
-    winners: np.ndarray,
+    argmax: np.ndarray,
     origin: np.ndarray,
     shift: np.ndarray,
     sums: np.ndarray,
     bias_sums: np.ndarray,
-    strip: np.ndarray,
-    block: np.ndarray,
+    padded_image: bytes,
+    pooled: bytes,
     filter_block: int,
-    strip_rows: int,
+    block_rows: int,
     scratch: np.ndarray,
     offsets: np.ndarray,
     gradients: np.ndarray,
@@ -27,15 +27,15 @@ def kernel_gradient(
 ) -> None: ...
 def input_gradient(
     dy: np.ndarray,
-    winners: np.ndarray,
+    argmax: np.ndarray,
     kernel: np.ndarray,
     dx: np.ndarray,
     packed: np.ndarray,
-    strip: np.ndarray,
-    block: np.ndarray,
-    slab: np.ndarray,
+    padded_image: bytes,
+    pooled: bytes,
+    walked: bytes,
     filter_block: int,
-    strip_rows: int,
+    block_rows: int,
     scratch: np.ndarray,
     masks: np.ndarray,
     num_threads: int,

@@ -1,16 +1,16 @@
-"""Gradients of convolution + bias + ReLU + 2x2 max pooling, from the living winners alone.
+"""Gradients of convolution + bias + ReLU + 2x2 max pooling, from active maxima alone.
 
-A window has a gradient at the pixel that won it, and none if it is dead: one multiply-add
-in four of the dense gradients, less the dead ones.
+A window has a gradient at the pixel that won it, and none if it is inactive: one multiply-add
+in four of the dense gradients, less the inactive ones.
 
-`kernel_gradient`: for some rows of windows, list per filter (offset of the winner's patch,
-gradient); then, per kernel row (or three short ones) and slab of up to SLAB_VECTORS vectors,
+`kernel_gradient`: for some rows of windows, list per filter (offset of the maximum's patch,
+gradient); then, per kernel row (or three short ones) and block of up to BLOCK_VECTORS vectors,
 per filter: add g * patch to sums in registers over the whole list.  So many rows are listed
 at once that lists are long and their pixels still near while all filters pass by.  A task has
 some filters and a part of the rows, with private sums that are added in order.
 
 `input_gradient`: for a row of windows, a bit mask over up to 64 filters per position; then,
-per row of their pixels and slab of weights, per position: add g * weights to a stretch of
+per row of their pixels and block of weights, per position: add g * weights to a stretch of
 dx, in registers over the set bits.  Where pixels are whole vectors and the kernel is 3 or 5
 wide, of stride 1, dx rolls through the registers from window to window.  A task owns some
 rows of dx and walks all windows that reach them, so that every value is one sum in one
@@ -20,57 +20,59 @@ order, however dx is cut.
 from cython.parallel cimport parallel, prange, threadid
 from libc.stddef cimport ptrdiff_t
 from libc.stdint cimport int32_t, uint8_t, uint64_t
-from libc.string cimport memcpy, memset
+from libc.string cimport memset
 
-from _fastconv._tiles cimport float_mode, flush_denormals, lanes, real, restore_denormals, turn
-from _fastconv._window cimport Block, Slab, Strip, block_of, load_strip, slab_of, strip_of
+from _fastconv._crop cimport clear_rows, crop_row
+from _fastconv._tiles cimport float_mode, flush_denormals, lanes, real, restore_denormals, transpose
+from _fastconv._window cimport load_rows
 from _fastconv._work cimport Work, next_task, share_work, wait_for_all
+from _fastconv.structs cimport ConvPool, PaddedImage, WeightBlock, load_struct
 
 cdef extern from "simd/sparse.h" nogil:
-    const int SLAB_VECTORS "FC_SLAB_VECTORS"
+    const int BLOCK_VECTORS "FC_BLOCK_VECTORS"
     const int LINE_VECTORS "FC_LINE_VECTORS"
     const int ROLL_VECTORS "FC_ROLL_VECTORS"
-    void fc_fill_front() noexcept
+    void fc_fill_compress_table() noexcept
     void fc_list_f32(const float*, const uint8_t*, ptrdiff_t, int, int, const int32_t*,
                      const int32_t*, int, int32_t*, float*, int32_t*, float*) noexcept
     void fc_list_bits_f64(const double*, const uint8_t*, ptrdiff_t, int, int, const int32_t*,
                           const int32_t*, int, int32_t*, double*, int32_t*, double*) noexcept
-    void fc_collect_f32(int, int, const float*, ptrdiff_t, const int32_t*, const float*, int,
+    void fc_gather_f32(int, int, const float*, ptrdiff_t, const int32_t*, const float*, int,
                         float*, ptrdiff_t) noexcept
-    void fc_collect_f64(int, int, const double*, ptrdiff_t, const int32_t*, const double*, int,
+    void fc_gather_f64(int, int, const double*, ptrdiff_t, const int32_t*, const double*, int,
                         double*, ptrdiff_t) noexcept
     void fc_mask_row_f32(const float*, const uint8_t*, ptrdiff_t, int, int, uint64_t*) noexcept
     void fc_mask_row_f64(const double*, const uint8_t*, ptrdiff_t, int, int, uint64_t*) noexcept
-    void fc_spread_row_f32(int, int, int, const float*, ptrdiff_t, const uint64_t*, const float*,
-                           ptrdiff_t, int, float*, ptrdiff_t, ptrdiff_t) noexcept
-    void fc_spread_row_f64(int, int, int, const double*, ptrdiff_t, const uint64_t*,
-                           const double*, ptrdiff_t, int, double*, ptrdiff_t, ptrdiff_t) noexcept
+    void fc_scatter_add_row_f32(int, int, int, const float*, ptrdiff_t, const uint64_t*,
+                                const float*, ptrdiff_t, int, float*, ptrdiff_t,
+                                ptrdiff_t) noexcept
+    void fc_scatter_add_row_f64(int, int, int, const double*, ptrdiff_t, const uint64_t*,
+                                const double*, ptrdiff_t, int, double*, ptrdiff_t,
+                                ptrdiff_t) noexcept
 
-SLAB = SLAB_VECTORS
-ROLL = ROLL_VECTORS
-DEAD = 4
+WEIGHT_BLOCK, ROLL = BLOCK_VECTORS, ROLL_VECTORS
+INACTIVE = 4
 cdef enum:
-    WORD = 64             # filters of one mask, window positions of one turn of the lists
+    WORD = 64             # filters of one mask, windows that are listed at a time
     ROOM = 8              # values that may be written past a list's end
     LINE = 16             # filters that are summed up together: a cache line of dkernel
 
-MASK_FILTERS = WORD
-LIST_ROOM = ROOM
+MASK_FILTERS, LIST_ROOM = WORD, ROOM
 
-fc_fill_front()
+fc_fill_compress_table()
 
 
-cdef inline int line_vectors(const Block* b, const real* kind) noexcept nogil:
+cdef inline int line_vectors(const ConvPool* b, const real* kind) noexcept nogil:
     return (b.line + lanes(kind) - 1) // lanes(kind)
 
 
 # ---- kernel gradient ----
 
-cdef void list_rows(const Block* b, const real* dy, const uint8_t* winners, int filters,
+cdef void list_rows(const ConvPool* b, const real* dy, const uint8_t* argmax, int filters,
                     const int32_t* origin, const int32_t* shift, int positions, int capacity,
                     int32_t* offsets, real* gradients, int32_t* counts,
                     real* totals) noexcept nogil:
-    """List the living of `positions` windows filter by filter; add them to `totals`."""
+    """List the active of `positions` windows filter by filter; add them to `totals`."""
     cdef int first = 0, filter = 0, some, count
     memset(counts, 0, filters * sizeof(int32_t))
     while first < positions:
@@ -79,30 +81,30 @@ cdef void list_rows(const Block* b, const real* dy, const uint8_t* winners, int 
         while filter < filters:
             count = min(WORD, filters - filter)
             if real is float:
-                fc_list_f32(dy + filter, winners + filter, b.filters, some, count,
+                fc_list_f32(dy + filter, argmax + filter, b.filters, some, count,
                             origin + first, shift, capacity, offsets + filter * capacity,
                             gradients + filter * capacity, counts + filter, totals + filter)
             else:
-                fc_list_bits_f64(dy + filter, winners + filter, b.filters, some, count,
+                fc_list_bits_f64(dy + filter, argmax + filter, b.filters, some, count,
                                  origin + first, shift, capacity, offsets + filter * capacity,
                                  gradients + filter * capacity, counts + filter, totals + filter)
             filter += WORD
         dy += <ptrdiff_t> WORD * b.filters
-        winners += <ptrdiff_t> WORD * b.filters
+        argmax += <ptrdiff_t> WORD * b.filters
         first += WORD
 
 
-cdef void collect(int lines, int vectors, const real* x, ptrdiff_t x_line, const int32_t* offset,
-                  const real* g, int count, real* sums, ptrdiff_t sums_line) noexcept nogil:
+cdef void gather(int lines, int vectors, const real* x, ptrdiff_t x_line, const int32_t* offset,
+                 const real* g, int count, real* sums, ptrdiff_t sums_line) noexcept nogil:
     if real is float:
-        fc_collect_f32(lines, vectors, x, x_line, offset, g, count, sums, sums_line)
+        fc_gather_f32(lines, vectors, x, x_line, offset, g, count, sums, sums_line)
     else:
-        fc_collect_f64(lines, vectors, x, x_line, offset, g, count, sums, sums_line)
+        fc_gather_f64(lines, vectors, x, x_line, offset, g, count, sums, sums_line)
 
 
-cdef void collect_rows(const Block* b, int filters, const real* base, ptrdiff_t row_step,
-                       int capacity, const int32_t* offsets, const real* gradients,
-                       const int32_t* counts, real* sums) noexcept nogil:
+cdef void gather_rows(const ConvPool* b, int filters, const real* base, ptrdiff_t row_step,
+                      int capacity, const int32_t* offsets, const real* gradients,
+                      const int32_t* counts, real* sums) noexcept nogil:
     """Add all lists to the filters' sums (kernel rows, padded line)."""
     cdef int vectors = line_vectors(b, base)
     cdef ptrdiff_t padded = <ptrdiff_t> vectors * lanes(base)
@@ -113,27 +115,27 @@ cdef void collect_rows(const Block* b, int filters, const real* base, ptrdiff_t 
         while start < vectors:
             for k in range(filters):
                 if counts[k]:
-                    collect(lines, min(SLAB_VECTORS, vectors - start),
+                    gather(lines, min(BLOCK_VECTORS, vectors - start),
                             base + row * row_step + start * lanes(base), row_step,
                             offsets + <ptrdiff_t> k * capacity,
                             gradients + <ptrdiff_t> k * capacity, counts[k],
                             sums + (k * b.kernel_rows + row) * padded + start * lanes(base),
                             padded)
-            start += SLAB_VECTORS
+            start += BLOCK_VECTORS
         row += lines
 
 
-cdef void kernel_gradient_part(const Block* b, const Strip* s, const real* x, const real* dy,
-                               const uint8_t* winners, int filters, const int32_t* origin,
-                               const int32_t* shift, ptrdiff_t first, ptrdiff_t last,
-                               int strip_rows, real* sums, real* bias_sums, real* scratch,
-                               int32_t* offsets, real* gradients,
+cdef void kernel_gradient_part(const ConvPool* b, const PaddedImage* s, const real* x,
+                               const real* dy, const uint8_t* argmax, int filters,
+                               const int32_t* origin, const int32_t* shift, ptrdiff_t first,
+                               ptrdiff_t last, int block_rows, real* sums, real* bias_sums,
+                               real* scratch, int32_t* offsets, real* gradients,
                                int32_t* counts) noexcept nogil:
     """Sums of `filters` over the rows of windows [first, last), counted over all images."""
     cdef ptrdiff_t image
     cdef ptrdiff_t row_size = <ptrdiff_t> b.columns * b.filters
     cdef int row, rows
-    cdef int capacity = strip_rows * b.columns + ROOM
+    cdef int capacity = block_rows * b.columns + ROOM
     cdef const real* base
     memset(sums, 0, <size_t> filters * b.kernel_rows * line_vectors(b, x) * lanes(x)
            * sizeof(real))
@@ -141,18 +143,18 @@ cdef void kernel_gradient_part(const Block* b, const Strip* s, const real* x, co
     while first < last:
         image = first // b.rows
         row = <int> (first - image * b.rows)
-        rows = <int> min(min(strip_rows, b.rows - row), last - first)
-        base = load_strip(s, x + image * s.height * s.width * s.channels, 2 * row * b.row_stride,
+        rows = <int> min(min(block_rows, b.rows - row), last - first)
+        base = load_rows(s, x + image * s.height * s.width * s.channels, 2 * row * b.row_stride,
                           (2 * rows - 1) * b.row_stride + b.kernel_rows, scratch)
-        list_rows(b, dy + first * row_size, winners + first * row_size, filters, origin, shift,
+        list_rows(b, dy + first * row_size, argmax + first * row_size, filters, origin, shift,
                   rows * b.columns, capacity, offsets, gradients, counts, bias_sums)
-        collect_rows(b, filters, base, s.row_step, capacity, offsets, gradients, counts, sums)
+        gather_rows(b, filters, base, s.row_step, capacity, offsets, gradients, counts, sums)
         first += rows
 
 
-cdef void reduce_filters(const Block* b, real* sums, ptrdiff_t parts, ptrdiff_t part_size,
+cdef void reduce_filters(const ConvPool* b, real* sums, ptrdiff_t parts, ptrdiff_t part_size,
                          int kernel_row, int first, int last, real* target) noexcept nogil:
-    """One kernel row of dkernel for some filters: the parts' sums, in order, turned to face it."""
+    """One kernel row of dkernel for some filters: the parts' sums, in order, transposed."""
     cdef ptrdiff_t padded = <ptrdiff_t> line_vectors(b, sums) * lanes(sums), part, i
     cdef real* line
     cdef const real* other
@@ -166,7 +168,7 @@ cdef void reduce_filters(const Block* b, real* sums, ptrdiff_t parts, ptrdiff_t 
     sums += (<ptrdiff_t> first * b.kernel_rows + kernel_row) * padded
     target += <ptrdiff_t> kernel_row * b.line * b.filters + first
     if (last - first) % lanes(sums) == 0:
-        turn(sums, b.kernel_rows * padded, last - first, b.line, target, b.filters)
+        transpose(sums, b.kernel_rows * padded, last - first, b.line, target, b.filters)
         return
     for i in range(b.line):
         for k in range(last - first):
@@ -175,12 +177,12 @@ cdef void reduce_filters(const Block* b, real* sums, ptrdiff_t parts, ptrdiff_t 
 
 def kernel_gradient(const real[:, :, :, ::1] x,             # IN
                     const real[:, :, :, ::1] dy,            # IN pooled
-                    const uint8_t[:, :, :, ::1] winners,    # IN pooled
-                    const int32_t[::1] origin,  # IN patch offsets of a strip's windows
+                    const uint8_t[:, :, :, ::1] argmax,    # IN pooled
+                    const int32_t[::1] origin,  # IN patch offsets of a row block's windows
                     const int32_t[::1] shift,   # IN from them, to those of the four pixels
                     real[:, ::1] sums,          # SCRATCH (parts, filters * kernel rows * line)
                     real[:, ::1] bias_sums,     # SCRATCH (parts, filters)
-                    const int[::1] strip, const int[::1] block, int filter_block, int strip_rows,
+                    bytes padded_image, bytes pooled, int filter_block, int block_rows,
                     real[:, ::1] scratch,       # SCRATCH one row a thread
                     int32_t[:, ::1] offsets,    # SCRATCH (threads, filter_block *
                                                 #          (windows + ROOM + 1))
@@ -188,14 +190,16 @@ def kernel_gradient(const real[:, :, :, ::1] x,             # IN
                     real[:, :, :, ::1] dkernel, # OUT
                     real[::1] dbias,            # OUT or None
                     int num_threads):
-    """dkernel and dbias from the pixels that won their windows and are alive."""
-    cdef Strip s = strip_of(strip)
-    cdef Block b = block_of(block)
+    """dkernel and dbias from the pixels that won their windows and are active."""
+    cdef PaddedImage s
+    load_struct(padded_image, &s, sizeof(s))
+    cdef ConvPool b
+    load_struct(pooled, &b, sizeof(b))
     cdef ptrdiff_t rows = x.shape[0] * b.rows, part, parts = sums.shape[0], task
-    cdef ptrdiff_t filter_size = <ptrdiff_t> b.kernel_rows * line_vectors(&b, &sums[0, 0]) * lanes(
-        &sums[0, 0])
+    cdef ptrdiff_t filter_size = (
+        <ptrdiff_t> b.kernel_rows * line_vectors(&b, &sums[0, 0]) * lanes(&sums[0, 0]))
     cdef int filter, line, start, blocks = (b.filters + filter_block - 1) // filter_block
-    cdef ptrdiff_t entries = <ptrdiff_t> filter_block * (strip_rows * b.columns + ROOM)
+    cdef ptrdiff_t entries = <ptrdiff_t> filter_block * (block_rows * b.columns + ROOM)
     cdef Work work
     cdef float_mode mode = 0
     share_work(&work, parts * blocks, num_threads)
@@ -205,9 +209,9 @@ def kernel_gradient(const real[:, :, :, ::1] x,             # IN
             part = task // blocks
             filter = <int> (task % blocks) * filter_block
             kernel_gradient_part(&b, &s, &x[0, 0, 0, 0], &dy[0, 0, 0, filter],
-                                 &winners[0, 0, 0, filter], min(filter_block, b.filters - filter),
+                                 &argmax[0, 0, 0, filter], min(filter_block, b.filters - filter),
                                  &origin[0], &shift[0], part * rows // parts,
-                                 (part + 1) * rows // parts, strip_rows,
+                                 (part + 1) * rows // parts, block_rows,
                                  &sums[part, filter * filter_size], &bias_sums[part, filter],
                                  &scratch[threadid(), 0], &offsets[threadid(), 0],
                                  &gradients[threadid(), 0], &offsets[threadid(), 0] + entries)
@@ -226,78 +230,71 @@ def kernel_gradient(const real[:, :, :, ::1] x,             # IN
 
 # ---- input gradient ----
 
-cdef inline int stretch(const Block* b, const Slab* slab) noexcept nogil:
-    """Values of which a slab has `vectors` vectors."""
-    return b.line if slab.taps == 1 else b.channels
+cdef inline int stretch(const ConvPool* b, const WeightBlock* block) noexcept nogil:
+    """Values of which a block has `vectors` vectors."""
+    return b.line if block.taps == 1 else b.channels
 
 
-cdef inline int stretch_vectors(const Block* b, const Slab* slab, const real* kind) noexcept nogil:
-    return (stretch(b, slab) + lanes(kind) - 1) // lanes(kind)
+cdef inline int stretch_vectors(const ConvPool* b, const WeightBlock* block,
+                                const real* kind) noexcept nogil:
+    return (stretch(b, block) + lanes(kind) - 1) // lanes(kind)
 
 
-cdef void spread(int lines, const Slab* slab, int vectors, const real* weights, ptrdiff_t step,
-                 const uint64_t* masks, const real* dy, const Block* b, real* target,
-                 ptrdiff_t row_step) noexcept nogil:
+cdef void scatter_add(int lines, const WeightBlock* block, int vectors, const real* weights,
+                      ptrdiff_t step, const uint64_t* masks, const real* dy, const ConvPool* b,
+                      real* target, ptrdiff_t row_step) noexcept nogil:
     cdef ptrdiff_t right = <ptrdiff_t> b.column_stride * b.channels
     if real is float:
-        fc_spread_row_f32(lines, slab.taps, vectors, weights, step, masks, dy, b.filters,
+        fc_scatter_add_row_f32(lines, block.taps, vectors, weights, step, masks, dy, b.filters,
                           b.columns, target, right, row_step)
     else:
-        fc_spread_row_f64(lines, slab.taps, vectors, weights, step, masks, dy, b.filters,
+        fc_scatter_add_row_f64(lines, block.taps, vectors, weights, step, masks, dy, b.filters,
                           b.columns, target, right, row_step)
 
 
-cdef void spread_half(const Block* b, const Slab* slab, int vectors, const real* weights,
-                      ptrdiff_t step, const uint64_t* masks, const real* dy, int top, int rows,
-                      real* target, ptrdiff_t row_step) noexcept nogil:
+cdef void scatter_add_half(const ConvPool* b, const WeightBlock* block, int vectors,
+                           const real* weights, ptrdiff_t step, const uint64_t* masks,
+                           const real* dy, int top, int rows, real* target,
+                           ptrdiff_t row_step) noexcept nogil:
     """Add one pixel row of a row of windows to those rows of dx from `top` on that lie in
     [0, rows); `target` is row 0."""
-    cdef ptrdiff_t line_size = <ptrdiff_t> slab.taps * vectors * lanes(dy)
+    cdef ptrdiff_t line_size = <ptrdiff_t> block.taps * vectors * lanes(dy)
     cdef int line
-    if 0 <= top and top + slab.lines <= rows:
-        spread(slab.lines, slab, vectors, weights, step, masks, dy, b, target + top * row_step,
-               row_step)
+    if 0 <= top and top + block.lines <= rows:
+        scatter_add(block.lines, block, vectors, weights, step, masks, dy, b,
+                    target + top * row_step, row_step)
         return
-    for line in range(slab.lines):
+    for line in range(block.lines):
         if 0 <= top + line < rows:
-            spread(1, slab, vectors, weights + line * line_size, step, masks, dy, b,
+            scatter_add(1, block, vectors, weights + line * line_size, step, masks, dy, b,
                    target + (top + line) * row_step, row_step)
 
 
-cdef void spread_windows(const Block* b, const Slab* slab, const real* weights,
-                         const uint64_t* masks, const real* dy, int filters, int row, int first,
-                         int last, real* target, ptrdiff_t row_step) noexcept nogil:
+cdef void scatter_add_windows(const ConvPool* b, const WeightBlock* block, const real* weights,
+                              const uint64_t* masks, const real* dy, int filters, int row,
+                              int first, int last, real* target,
+                              ptrdiff_t row_step) noexcept nogil:
     """Add one row of windows to padded rows [first, last) of dx; `target` is row `first`."""
-    cdef int vectors = stretch_vectors(b, slab, dy)
+    cdef int vectors = stretch_vectors(b, block, dy)
     cdef int group, start, half, count
     cdef ptrdiff_t step
-    for group in range(b.kernel_rows // slab.lines):
+    for group in range(b.kernel_rows // block.lines):
         start = 0
         while start < vectors:
-            count = min(slab.vectors, vectors - start)
-            step = <ptrdiff_t> slab.lines * slab.taps * count * lanes(dy)
+            count = min(block.vectors, vectors - start)
+            step = <ptrdiff_t> block.lines * block.taps * count * lanes(dy)
             # Both halves walk the weights while these are in the cache.
             for half in range(2):
-                spread_half(b, slab, count, weights, step, masks + 2 * half, dy,
-                            (2 * row + half) * b.row_stride + group * slab.lines - first,
-                            last - first, target + start * lanes(dy), row_step)
+                scatter_add_half(b, block, count, weights, step, masks + 2 * half, dy,
+                                 (2 * row + half) * b.row_stride + group * block.lines - first,
+                                 last - first, target + start * lanes(dy), row_step)
             weights += filters * step
             start += count
 
 
-cdef void crop_row(const Strip* s, const real* padded, real* row) noexcept nogil:
-    cdef int used = max(0, min(s.width, s.padded_width - s.left))
-    memcpy(row, padded + s.left * s.channels, <size_t> used * s.channels * sizeof(real))
-    memset(row + used * s.channels, 0, <size_t> (s.width - used) * s.channels * sizeof(real))
-
-
-cdef void clear_rows(const Strip* s, real* target, int first, int last) noexcept nogil:
-    memset(target + first * s.row_step, 0, <size_t> (last - first) * s.row_step * sizeof(real))
-
-
-cdef void input_gradient_rows(const Block* b, const Strip* s, const Slab* slab, const real* dy,
-                              const uint8_t* winners, const real* weights, int filter_block,
-                              int first, int last, real* dx, real* scratch,
+cdef void input_gradient_rows(const ConvPool* b, const PaddedImage* s, const WeightBlock* block,
+                              const real* dy, const uint8_t* argmax, const real* weights,
+                              int filter_block, int first, int last, real* dx, real* scratch,
                               uint64_t* masks) noexcept nogil:
     """Rows [first, last) of one image's dx, summed in place or in a padded copy and cropped."""
     cdef ptrdiff_t filter_size = (
@@ -308,7 +305,7 @@ cdef void input_gradient_rows(const Block* b, const Strip* s, const Slab* slab, 
     cdef int begin = max(0, (first + s.top - span) // step + 1 if first + s.top >= span else 0)
     cdef int end = min(b.rows, (last + s.top - 1) // step + 1)
     cdef int row, filter, filters
-    cdef real* target = dx + <ptrdiff_t> first * s.row_step if s.direct else scratch
+    cdef real* target = dx + <ptrdiff_t> first * s.row_step if s.in_place else scratch
     cdef int cleared = 0, reached
     for row in range(begin, end):
         # Cleared just before they are added to, rows are still in the cache then.
@@ -319,58 +316,62 @@ cdef void input_gradient_rows(const Block* b, const Strip* s, const Slab* slab, 
         while filter < b.filters:
             filters = min(filter_block, b.filters - filter)
             if real is float:
-                fc_mask_row_f32(dy + row * row_size + filter, winners + row * row_size + filter,
+                fc_mask_row_f32(dy + row * row_size + filter, argmax + row * row_size + filter,
                                 b.filters, b.columns, filters, masks)
             else:
-                fc_mask_row_f64(dy + row * row_size + filter, winners + row * row_size + filter,
+                fc_mask_row_f64(dy + row * row_size + filter, argmax + row * row_size + filter,
                                 b.filters, b.columns, filters, masks)
-            spread_windows(b, slab, weights + filter * filter_size, masks,
-                           dy + row * row_size + filter, filters, row, first + s.top,
-                           last + s.top, target, s.row_step)
+            scatter_add_windows(b, block, weights + filter * filter_size, masks,
+                                dy + row * row_size + filter, filters, row, first + s.top,
+                                last + s.top, target, s.row_step)
             filter += filters
     clear_rows(s, target, cleared, last - first)
-    if not s.direct:
+    if not s.in_place:
         for row in range(last - first):
             crop_row(s, scratch + row * s.row_step,
                      dx + <ptrdiff_t> (first + row) * s.width * s.channels)
 
 
-cdef void pack_filters(const Block* b, const Slab* slab, const real* kernel, real* packed,
-                       int row, int first, int last) noexcept nogil:
+cdef void pack_filters(const ConvPool* b, const WeightBlock* block, const real* kernel,
+                       real* packed, int row, int first, int last) noexcept nogil:
     """Weights of kernel rows [row, row + lines) and filters [first, last) for one walk each:
     (part of the stretch, filter, line, tap, value)."""
-    cdef int size = stretch(b, slab), part = slab.vectors * lanes(kernel)
-    cdef int padded = stretch_vectors(b, slab, kernel) * lanes(kernel)
+    cdef int size = stretch(b, block), part = block.vectors * lanes(kernel)
+    cdef int padded = stretch_vectors(b, block, kernel) * lanes(kernel)
     cdef int start = 0, end, line, tap
-    cdef ptrdiff_t filter_size
+    cdef ptrdiff_t filter_size, at
     while start < padded:
         end = min(start + part, padded)
-        filter_size = <ptrdiff_t> slab.lines * slab.taps * (end - start)
-        for line in range(slab.lines):
-            for tap in range(slab.taps):
-                turn(kernel + b.filters * ((row + line) * <ptrdiff_t> b.line + tap * size + start)
-                     + first, b.filters, min(end, size) - start, last - first,
-                     packed + (line * slab.taps + tap) * (end - start), filter_size)
+        filter_size = <ptrdiff_t> block.lines * block.taps * (end - start)
+        for line in range(block.lines):
+            for tap in range(block.taps):
+                at = (row + line) * <ptrdiff_t> b.line + tap * size + start
+                transpose(kernel + b.filters * at + first, b.filters, min(end, size) - start,
+                          last - first, packed + (line * block.taps + tap) * (end - start),
+                          filter_size)
         packed += (last - first) * filter_size
         start = end
 
 
 def input_gradient(const real[:, :, :, ::1] dy,             # IN pooled
-                   const uint8_t[:, :, :, ::1] winners,     # IN pooled
+                   const uint8_t[:, :, :, ::1] argmax,     # IN pooled
                    const real[:, :, :, ::1] kernel,         # IN
                    real[:, :, :, ::1] dx,                   # OUT
                    real[::1] packed,            # SCRATCH filters * kernel rows * padded line
-                   const int[::1] strip, const int[::1] block,
-                   const int[::1] slab,         # IN kernel rows, taps, vectors
-                   int filter_block, int strip_rows,
-                   real[:, ::1] scratch,        # SCRATCH (threads, strip rows + 16 vectors)
+                   bytes padded_image, bytes pooled,
+                   bytes walked,
+                   int filter_block, int block_rows,
+                   real[:, ::1] scratch,        # SCRATCH (threads, block rows + 16 vectors)
                    uint64_t[:, ::1] masks,      # SCRATCH (threads, 4 columns)
                    int num_threads):
-    """dx from the windows' winners that are alive."""
-    cdef Strip s = strip_of(strip)
-    cdef Block b = block_of(block)
-    cdef Slab walk = slab_of(slab)
-    cdef int strips = (s.height + strip_rows - 1) // strip_rows
+    """dx from the windows' argmax that are active."""
+    cdef PaddedImage s
+    load_struct(padded_image, &s, sizeof(s))
+    cdef ConvPool b
+    load_struct(pooled, &b, sizeof(b))
+    cdef WeightBlock walk
+    load_struct(walked, &walk, sizeof(walk))
+    cdef int row_blocks = (s.height + block_rows - 1) // block_rows
     cdef int blocks = (b.filters + filter_block - 1) // filter_block
     cdef int groups = b.kernel_rows // walk.lines
     cdef ptrdiff_t image, task
@@ -378,7 +379,7 @@ def input_gradient(const real[:, :, :, ::1] dy,             # IN pooled
     cdef int piece, first, last, row, top
     cdef Work work
     cdef float_mode mode = 0
-    share_work(&work, dx.shape[0] * strips, num_threads)
+    share_work(&work, dx.shape[0] * row_blocks, num_threads)
     with nogil, parallel(num_threads=num_threads):
         mode = flush_denormals()
         for piece in prange(blocks * groups, schedule="static"):
@@ -390,10 +391,10 @@ def input_gradient(const real[:, :, :, ::1] dy,             # IN pooled
                          row, first, last)
         wait_for_all()
         while (task := next_task(&work, threadid())) >= 0:
-            image = task // strips
-            top = <int> (task % strips) * strip_rows
-            input_gradient_rows(&b, &s, &walk, &dy[image, 0, 0, 0], &winners[image, 0, 0, 0],
-                                &packed[0], filter_block, top, min(top + strip_rows, s.height),
+            image = task // row_blocks
+            top = <int> (task % row_blocks) * block_rows
+            input_gradient_rows(&b, &s, &walk, &dy[image, 0, 0, 0], &argmax[image, 0, 0, 0],
+                                &packed[0], filter_block, top, min(top + block_rows, s.height),
                                 &dx[image, 0, 0, 0],
                                 &scratch[threadid(), 0], &masks[threadid(), 0])
         restore_denormals(mode)

@@ -7,23 +7,23 @@ def blocked(
     u: np.ndarray,
     bias: np.ndarray,
     y: np.ndarray,
-    winners: np.ndarray | None,
-    strip: np.ndarray,
-    fields: np.ndarray,
+    argmax: np.ndarray | None,
+    padded_image: bytes,
+    tiling: bytes,
     block_rows: int,
     v: np.ndarray,
     m: np.ndarray,
     scratch: np.ndarray,
     num_threads: int,
 ) -> None: ...
-def staged(
+def in_passes(
     x: np.ndarray,
     u: np.ndarray,
     bias: np.ndarray,
     y: np.ndarray,
-    winners: np.ndarray | None,
-    strip: np.ndarray,
-    fields: np.ndarray,
+    argmax: np.ndarray | None,
+    padded_image: bytes,
+    tiling: bytes,
     block_rows: int,
     v: np.ndarray,
     m: np.ndarray,
@@ -31,5 +31,5 @@ def staged(
     num_threads: int,
 ) -> None: ...
 def transform_kernel(
-    kernel: np.ndarray, u: np.ndarray, cut: np.ndarray, num_threads: int
+    kernel: np.ndarray, u: np.ndarray, kernels: bytes, num_threads: int
 ) -> None: ...

@@ -1,21 +1,21 @@
 """Convolution and its input gradient by Winograd's algorithm, float32.
 
-Kernels of 2x2 to 5x5 taps have a transform, F(5x5, 2x2) to F(2x2, 5x5): they read the same 6x6 tiles
-at the same points, and differ in how far a tile is from the next, its *side* of outputs, and in the
-kernel's and the output's transform.  Others, and some of these, are cut into parts that have one: see
-_winograd.pxd.
+Kernels of r x r taps, r from 2 to 5, have a transform F(m x m, r x r), m + r - 1 = alpha = 6: they
+read the same 6x6 tiles at the same points, and differ in how far a tile is from the next, m, and in
+the kernel's and the output's transform.  Others, and some of these, are decomposed into sub-kernels
+that have one: see _winograd.pxd.
 
 Three steps, with `xi` one of the 36 points of the transformed domain:
     V[xi][tile][channel] = B' d B        6x6 input tiles: B' d in lines along the image, for all
                                          tiles side by side, then the columns of each tile; group
-                                         by group the parts' channels lie behind each other
+                                         by group the sub-kernels' channels lie behind each other
     M[xi][tile][filter]  = V[xi] U[xi]   36 small matrix products, register tiles as conv's
     y                    = A' M A        with bias, ReLU and, fused, the 2x2 max pool: an output
                                          tile is exactly four pool windows, or one
 
 Two loop orders.  *Blocked* (small kernels): a task takes some rows of tiles through all
 three steps, panel by panel of filters, so that V and M stay in its L2 cache and U is
-streamed once a block.  *Staged* (U larger than a cache): all tiles go through each step
+streamed once a block.  *In passes* (U larger than a cache): all tiles go through each step
 before the next, and the products are shared out by (xi, panel), so that each U is read
 once.  Every output is one fixed sum in either order, whatever the number of threads.
 
@@ -23,7 +23,7 @@ A tile of whose four rows (columns) the output has at most two is short and lack
 along that axis.  Tiles lie in V and M in the order of `Order`, in which those that have a point
 are neighbours: its product walks them and no others.
 
-The input gradient is the same convolution of dy with the kernel turned round; with a stride, or in
+The input gradient is the same convolution of dy with the kernel rotated; with a stride, or in
 groups, there are several *sets* of filters, (target, group), with a U each.  V, M and U hold
 their points SKEW floats more than a power of two apart: the transforms walk all 36 at once.
 """
@@ -34,14 +34,15 @@ from libc.stdint cimport uint8_t
 
 from _fastconv._tiles cimport LANES_F32, float_mode, flush_denormals, restore_denormals
 from _fastconv._window cimport (
-    Strip, padded_channels, panel_count, panel_vectors, strip_of,
+    padded_channels, panel_count, panel_vectors,
 )
 from _fastconv._winograd cimport (
-    POINTS, REACH, SKEW, Tiles, depth_of, image_rows, is_short_row, load_lines, span_of,
-    tiles_of,
+    POINTS, ALPHA, SKEW, depth_of, image_rows, is_short_row, load_lines, span_of,
+   
 )
-from _fastconv._winograd_kernel cimport Cut, cut_of, transform_channels
+from _fastconv._winograd_kernel cimport transform_channels
 from _fastconv._work cimport Work, next_task, share_work, wait_for_all
+from _fastconv.structs cimport KernelDecomposition, PaddedImage, Tiles, load_struct
 
 cdef extern from "simd/winograd.h" nogil:
     int fc_lacking(int, int) noexcept
@@ -116,16 +117,16 @@ cdef inline int sets_of(const Tiles* t) noexcept nogil:
     return t.targets * t.targets * t.groups
 
 
-cdef void input_row(const Tiles* t, const Order* o, const Strip* s, const float* x, ptrdiff_t row,
-                    float* v, ptrdiff_t v_step, float* lines) noexcept nogil:
+cdef void input_row(const Tiles* t, const Order* o, const PaddedImage* s, const float* x,
+                    ptrdiff_t row, float* v, ptrdiff_t v_step, float* lines) noexcept nogil:
     """V of one row of tiles, counted over all images."""
     cdef ptrdiff_t v_tile = tile_values(t)
     cdef ptrdiff_t line_step = span_of(t, t.band) * <ptrdiff_t> s.channels + SKEW
     cdef ptrdiff_t image_size = <ptrdiff_t> s.height * s.width * s.channels
-    cdef int step = t.stride * t.side, column, tile, part
-    cdef const float* rows[REACH]
+    cdef int step = t.stride * t.m, column, tile, part
+    cdef const float* rows[ALPHA]
     # From left to right and from top to bottom: a part's last vector ends in the next part.
-    for part in range(t.parts):
+    for part in range(t.row_kernels):
         image_rows(s, x + row // t.rows * image_size,
                    <int> (row % t.rows) * step + part * t.offset, t.stride, rows)
         column = 0
@@ -140,26 +141,26 @@ cdef void input_row(const Tiles* t, const Order* o, const Strip* s, const float*
             column += t.band
 
 
-cdef inline void input_tile(const Tiles* t, const Strip* s, const float* lines,
+cdef inline void input_tile(const Tiles* t, const PaddedImage* s, const float* lines,
                             ptrdiff_t line_step, int part, bint short_row, bint short_column,
                             float* v, ptrdiff_t v_step) noexcept nogil:
     """V of one tile, one row of parts."""
     cdef int column, group
     for group in range(t.groups):
-        for column in range(t.column_parts):
+        for column in range(t.column_kernels):
             fc_input_columns(lines + column * t.offset * <ptrdiff_t> s.channels
                              + group * t.channels, line_step, t.stride * <ptrdiff_t> s.channels,
                              t.channels, short_row, short_column, v + group * group_values(t)
-                             + (part * t.column_parts + column) * <ptrdiff_t> t.channels, v_step)
+                             + (part * t.column_kernels + column) * <ptrdiff_t> t.channels, v_step)
 
 
 cdef void output_tiles(const Tiles* t, const float* m, ptrdiff_t m_step, ptrdiff_t m_tile,
-                       const float* bias, float* y, uint8_t* winners, ptrdiff_t row, int column,
+                       const float* bias, float* y, uint8_t* argmax, ptrdiff_t row, int column,
                        int count, int which, int start, int channels) noexcept nogil:
     """Write the outputs of some tiles of one row, counted over all images, for some channels of a
     set of filters."""
     cdef int target = which // t.groups
-    cdef int side = t.side // 2 if t.pooled else t.side
+    cdef int side = t.m // 2 if t.pooled else t.m
     cdef int down = target // t.targets, right = target % t.targets
     # Points of the grid: of its outputs, as many as lie in the image, the first ones.
     cdef int top = <int> (row % t.rows) * side, left = column * side
@@ -173,11 +174,11 @@ cdef void output_tiles(const Tiles* t, const float* m, ptrdiff_t m_step, ptrdiff
     at += start
     if t.pooled:
         fc_output_pool_tiles(m, m_step, m_tile, bias + start, y + at,
-                             NULL if winners == NULL else winners + at, line, pixel, t.side,
+                             NULL if argmax == NULL else argmax + at, line, pixel, t.m,
                              rows, columns, channels)
     elif rows > 0:
         fc_output_tiles(m, m_step, m_tile, bias + start, t.relu, y + at, t.targets * line,
-                        t.targets * pixel, t.side, is_short_row(t, row),
+                        t.targets * pixel, t.m, is_short_row(t, row),
                         t.short_column and column == t.columns - 1, rows, columns, channels)
 
 
@@ -186,8 +187,8 @@ cdef inline ptrdiff_t kernel_step(const Tiles* t) noexcept nogil:
     return padded_channels(t.filters, <const float*> NULL) * depth_of(t) + SKEW
 
 
-cdef void block(const Tiles* t, const Strip* s, const float* x, const float* u,
-                const float* bias, float* y, uint8_t* winners, ptrdiff_t first, ptrdiff_t last,
+cdef void block(const Tiles* t, const PaddedImage* s, const float* x, const float* u,
+                const float* bias, float* y, uint8_t* argmax, ptrdiff_t first, ptrdiff_t last,
                 float* v, float* m, float* scratch) noexcept nogil:
     """All three steps for tile rows [first, last)."""
     cdef Order o = order_of(t, first, last)
@@ -209,65 +210,69 @@ cdef void block(const Tiles* t, const Strip* s, const float* x, const float* u,
                            kernel + xi * kernel_step(t) + <ptrdiff_t> start * depth_of(t),
                            m + xi * m_step, width)
         for row in range(first, last):
-            output_row(t, &o, m, m_step, width, bias, y, winners, row, task // panels, start,
+            output_row(t, &o, m, m_step, width, bias, y, argmax, row, task // panels, start,
                        min(<int> width, t.filters - start))
 
 
 cdef void output_row(const Tiles* t, const Order* o, const float* m, ptrdiff_t m_step,
-                     ptrdiff_t m_tile, const float* bias, float* y, uint8_t* winners,
-                     ptrdiff_t row, int which, int start, int channels) noexcept nogil:
+                     ptrdiff_t m_tile, const float* bias, float* y, uint8_t* argmax, ptrdiff_t row,
+                     int which, int start, int channels) noexcept nogil:
     """Write the outputs of one row of tiles for some channels."""
     if o.columns:
-        output_tiles(t, m + place(t, o, row, 0) * m_tile, m_step, m_tile, bias, y, winners, row,
+        output_tiles(t, m + place(t, o, row, 0) * m_tile, m_step, m_tile, bias, y, argmax, row,
                      0, o.columns, which, start, channels)
     if t.short_column:
         output_tiles(t, m + place(t, o, row, o.columns) * m_tile, m_step, m_tile, bias, y,
-                     winners, row, o.columns, 1, which, start, channels)
+                     argmax, row, o.columns, 1, which, start, channels)
 
 
 def blocked(const float[:, :, :, ::1] x,        # IN
             const float[::1] u,                 # IN transformed kernel
             const float[::1] bias,              # IN (padded filters)
             float[:, :, :, ::1] y,              # OUT
-            uint8_t[:, :, :, ::1] winners,      # OUT or None
-            const int[::1] strip, const int[::1] fields, int block_rows,
+            uint8_t[:, :, :, ::1] argmax,      # OUT or None
+            bytes padded_image, bytes tiling, int block_rows,
             float[:, ::1] v,                    # SCRATCH one row a thread
             float[:, ::1] m,                    # SCRATCH one row a thread
             float[:, ::1] scratch,              # SCRATCH one row a thread
             int num_threads):
     """y = [pooled relu of] conv(x) + bias, blocks of tile rows in parallel."""
-    cdef Tiles t = tiles_of(fields)
-    cdef Strip s = strip_of(strip)
+    cdef Tiles t
+    load_struct(tiling, &t, sizeof(t))
+    cdef PaddedImage s
+    load_struct(padded_image, &s, sizeof(s))
     cdef ptrdiff_t rows = x.shape[0] * t.rows, task
-    cdef uint8_t* winner = NULL if winners is None else &winners[0, 0, 0, 0]
+    cdef uint8_t* argmax_at = NULL if argmax is None else &argmax[0, 0, 0, 0]
     cdef Work work
     cdef float_mode mode = 0
     share_work(&work, (rows + block_rows - 1) // block_rows, num_threads)
     with nogil, parallel(num_threads=num_threads):
         mode = flush_denormals()
         while (task := next_task(&work, threadid())) >= 0:
-            block(&t, &s, &x[0, 0, 0, 0], &u[0], &bias[0], &y[0, 0, 0, 0], winner,
+            block(&t, &s, &x[0, 0, 0, 0], &u[0], &bias[0], &y[0, 0, 0, 0], argmax_at,
                   task * block_rows, min((task + 1) * block_rows, rows), &v[threadid(), 0],
                   &m[threadid(), 0], &scratch[threadid(), 0])
         restore_denormals(mode)
 
 
-def staged(const float[:, :, :, ::1] x,         # IN
+def in_passes(const float[:, :, :, ::1] x,         # IN
            const float[::1] u,                  # IN transformed kernel
            const float[::1] bias,               # IN (padded filters)
            float[:, :, :, ::1] y,               # OUT
-           uint8_t[:, :, :, ::1] winners,       # OUT or None
-           const int[::1] strip, const int[::1] fields, int block_rows,
+           uint8_t[:, :, :, ::1] argmax,       # OUT or None
+           bytes padded_image, bytes tiling, int block_rows,
            float[::1] v,                        # SCRATCH POINTS * (tiles * tile values + SKEW)
            float[::1] m,                        # SCRATCH the same, of all sets' padded filters
            float[:, ::1] scratch,               # SCRATCH one row a thread
            int num_threads):
     """The same, `block_rows` tile rows at a time through each step."""
-    cdef Tiles t = tiles_of(fields)
-    cdef Strip s = strip_of(strip)
+    cdef Tiles t
+    load_struct(tiling, &t, sizeof(t))
+    cdef PaddedImage s
+    load_struct(padded_image, &s, sizeof(s))
     cdef ptrdiff_t rows = x.shape[0] * t.rows, first = 0, last, task, tile
     cdef int panels = sets_of(&t) * panel_count(t.filters, &v[0])
-    cdef uint8_t* winner = NULL if winners is None else &winners[0, 0, 0, 0]
+    cdef uint8_t* argmax_at = NULL if argmax is None else &argmax[0, 0, 0, 0]
     cdef Order o
     cdef Work work, products
     cdef float_mode mode = 0
@@ -287,7 +292,7 @@ def staged(const float[:, :, :, ::1] x,         # IN
                                <int> (task % panels))
             wait_for_all()
             for tile in prange(o.tiles, schedule="static"):
-                staged_output(&t, &o, &m[0], &bias[0], &y[0, 0, 0, 0], winner,
+                staged_output(&t, &o, &m[0], &bias[0], &y[0, 0, 0, 0], argmax_at,
                               first + tile // t.columns, <int> (tile % t.columns))
             restore_denormals(mode)
         first = last
@@ -312,24 +317,25 @@ cdef void staged_product(const Tiles* t, const Order* o, const float* v, const f
 
 
 cdef void staged_output(const Tiles* t, const Order* o, const float* m, const float* bias,
-                        float* y, uint8_t* winners, ptrdiff_t row, int column) noexcept nogil:
+                        float* y, uint8_t* argmax, ptrdiff_t row, int column) noexcept nogil:
     cdef ptrdiff_t m_tile = staged_values(t)
     cdef int which
     for which in range(sets_of(t)):
         output_tiles(t, m + place(t, o, row, column) * m_tile
                      + which * padded_channels(t.filters, m), o.tiles * m_tile + SKEW, m_tile,
-                     bias, y, winners, row, column, 1, which, 0, t.filters)
+                     bias, y, argmax, row, column, 1, which, 0, t.filters)
 
 
 def transform_kernel(const float[:, :, :, ::1] kernel,  # IN (rows, columns, channels, filters)
                      float[::1] u,                      # OUT [set][xi][panel][channel][lane]
-                     const int[::1] cut,                # IN as for `cut_of`
+                     bytes kernels,                     # IN KernelDecomposition
                      int num_threads):
     """u = G g G' of all parts."""
-    cdef Cut c = cut_of(cut, kernel.shape)
+    cdef KernelDecomposition c
+    load_struct(kernels, &c, sizeof(c))
     cdef int task, blocks = (c.channels + LANES_F32 - 1) // LANES_F32
     with nogil:
-        for task in prange(c.parts * c.parts * c.groups * blocks, schedule="static",
+        for task in prange(c.kernels * c.kernels * c.groups * blocks, schedule="static",
                            num_threads=num_threads):
             transform_channels(&c, &kernel[0, 0, 0, 0], &u[0], task // blocks,
                                task % blocks * LANES_F32)

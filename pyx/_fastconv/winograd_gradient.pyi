@@ -5,8 +5,8 @@ OUTER: int
 def kernel_gradient(
     x: np.ndarray,
     dy: np.ndarray,
-    strip: np.ndarray,
-    fields: np.ndarray,
+    padded_image: bytes,
+    tiling: bytes,
     block_rows: int,
     block_tiles: int,
     together: int,

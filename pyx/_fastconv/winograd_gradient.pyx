@@ -1,12 +1,12 @@
-"""Kernel gradient by Winograd's algorithm, float32; see winograd.pyx and, for the parts of a kernel,
+"""Kernel gradient by Winograd's algorithm, float32; see winograd.pyx and, for sub-kernels,
 _winograd.pxd.
 
 It is dg = G' [ sum over tiles V[xi]' Z[xi] ] G with Z = A dy A'.  V lies as
-[xi][group][vector of a part's channels][tile][lane] and Z as
+[xi][group][vector of a sub-kernel's channels][tile][lane] and Z as
 [xi][group][panel of up to three vectors][tile][lane], so that a product walks both without strides
-and a tile's transform stores whole vectors.  Stages of tile rows: their V and Z are made, then the 36
-products added to dU, in blocks of tiles of which a panel of Z fits the L1 cache.  Where there are few
-tiles (*together*) a task takes a panel and some channels through all 36 products into a dU of its
+and a tile's transform stores whole vectors.  Passes over tile rows: their V and Z are made, then the
+36 products added to dU, in blocks of tiles of which a panel of Z fits the L1 cache.  Where there are
+few tiles (*together*) a task takes a panel and some channels through all 36 products into a dU of its
 own, and on to dg: a large dU never exists.  In either order every value of dU is one sum, tiles in
 their order.
 """
@@ -16,11 +16,12 @@ from libc.stddef cimport ptrdiff_t
 from libc.string cimport memcpy, memset
 
 from _fastconv._tiles cimport LANES_F32, float_mode, flush_denormals, restore_denormals
-from _fastconv._window cimport Strip, load_strip, strip_of
+from _fastconv._window cimport load_rows
 from _fastconv._winograd cimport (
-    MOST_LANES, MOST_TAPS, POINTS, SKEW, Tiles, fc_input_tile, span_of, taps_of, tiles_of,
+    MOST_LANES, MOST_TAPS, POINTS, SKEW, fc_input_tile, span_of, taps_of,
 )
 from _fastconv._work cimport Work, next_task, share_work, wait_for_all
+from _fastconv.structs cimport PaddedImage, Tiles, load_struct
 
 cdef extern from "simd/winograd_gradient.h" nogil:
     const int OUTER_ROWS "FC_WINOGRAD_OUTER_ROWS"
@@ -40,38 +41,38 @@ cdef struct Kernel:       # dkernel of (side, side, channels, filters)
     int channels
 
 
-cdef void gradient_row(const Tiles* t, const Strip* s, const float* x, const float* dy,
+cdef void gradient_row(const Tiles* t, const PaddedImage* s, const float* x, const float* dy,
                        ptrdiff_t row, float* v, float* z, ptrdiff_t tiles, ptrdiff_t tile,
                        float* sums, float* scratch) noexcept nogil:
-    """V and Z of one tile row, counted over all images, whose first tile is `tile` of the stage's
+    """V and Z of one tile row, counted over all images, whose first tile is `tile` of the pass's
     `tiles`; `sums` takes its sum of dy."""
     cdef ptrdiff_t image = row // t.rows
-    cdef int top = <int> (row % t.rows) * t.side, group
+    cdef int top = <int> (row % t.rows) * t.m, group
     cdef ptrdiff_t pixel = <ptrdiff_t> t.groups * t.filters
-    cdef const float* strip = load_strip(s, x + image * s.height * s.width * s.channels,
+    cdef const float* padded = load_rows(s, x + image * s.height * s.width * s.channels,
                                          t.stride * top, span_of(t, 1), scratch)
     dy += (image * t.out_rows + top) * t.out_columns * pixel
     memset(sums, 0, t.groups * vector_count(t.filters) * LANES_F32 * sizeof(float))
     for group in range(t.groups):
-        input_tiles(t, s, strip + group * t.channels, tiles, tile,
+        input_tiles(t, s, padded + group * t.channels, tiles, tile,
                     v + group * input_vectors(t) * tiles * LANES_F32)
-        output_tiles(t, dy + group * t.filters, pixel, min(t.side, t.out_rows - top), tiles, tile,
+        output_tiles(t, dy + group * t.filters, pixel, min(t.m, t.out_rows - top), tiles, tile,
                      z + group * vector_count(t.filters) * tiles * LANES_F32,
                      sums + group * vector_count(t.filters) * LANES_F32)
 
 
-cdef void input_tiles(const Tiles* t, const Strip* s, const float* strip, ptrdiff_t tiles,
+cdef void input_tiles(const Tiles* t, const PaddedImage* s, const float* padded, ptrdiff_t tiles,
                       ptrdiff_t tile, float* v) noexcept nogil:
     """V of one group of one tile row."""
     cdef ptrdiff_t step = points_step(tiles, t.groups * input_vectors(t)), down, right
     cdef ptrdiff_t pixel = t.stride * <ptrdiff_t> s.channels
     cdef int part, vector, column
-    for part in range(t.parts * t.column_parts):
-        down = t.offset * (part // t.column_parts) * s.row_step
-        right = t.offset * (part % t.column_parts) * <ptrdiff_t> s.channels
+    for part in range(t.row_kernels * t.column_kernels):
+        down = t.offset * (part // t.column_kernels) * s.row_step
+        right = t.offset * (part % t.column_kernels) * <ptrdiff_t> s.channels
         for vector in range(vector_count(t.channels)):
             for column in range(t.columns):
-                fc_input_tile(strip + down + right + vector * LANES_F32 + t.side * column * pixel,
+                fc_input_tile(padded + down + right + vector * LANES_F32 + t.m * column * pixel,
                               t.stride * s.row_step, pixel, v + (tile + column) * LANES_F32, step)
             v += tiles * LANES_F32
 
@@ -79,7 +80,7 @@ cdef void input_tiles(const Tiles* t, const Strip* s, const float* strip, ptrdif
 cdef void output_tiles(const Tiles* t, const float* dy, ptrdiff_t pixel, int rows, ptrdiff_t tiles,
                        ptrdiff_t tile, float* z, float* sums) noexcept nogil:
     """Z of one group of one tile row, of which so many rows exist, and the sum of its dy."""
-    cdef int vectors = vector_count(t.filters), side = t.side, column, columns, channel
+    cdef int vectors = vector_count(t.filters), side = t.m, column, columns, channel
     cdef ptrdiff_t line = t.out_columns * pixel, panel, start, end, vector
     cdef ptrdiff_t step = points_step(tiles, t.groups * vectors)
     cdef const float* source
@@ -106,7 +107,7 @@ cdef inline int vector_count(int channels) noexcept nogil:
 
 cdef inline int input_vectors(const Tiles* t) noexcept nogil:
     """Of all parts' channels of a group, those of each padded."""
-    return t.parts * t.column_parts * vector_count(t.channels)
+    return t.row_kernels * t.column_kernels * vector_count(t.channels)
 
 
 cdef inline ptrdiff_t points_step(ptrdiff_t count, int vectors) noexcept nogil:
@@ -125,7 +126,7 @@ cdef inline ptrdiff_t outer_start(ptrdiff_t panel, int vectors) noexcept nogil:
 
 cdef void outer_product(const float* v, const float* z, ptrdiff_t tiles, ptrdiff_t first,
                         ptrdiff_t last, ptrdiff_t start, ptrdiff_t end, int vectors, float* du,
-                        int fresh) noexcept nogil:
+                        int accumulate) noexcept nogil:
     """du (channels, panel) (+)= v' z for one xi over tiles [first, last) of so many, for vectors
     [start, end) of the channels."""
     cdef ptrdiff_t vector
@@ -134,15 +135,15 @@ cdef void outer_product(const float* v, const float* z, ptrdiff_t tiles, ptrdiff
         row = 0
         while row < LANES_F32:
             fc_outer_tile(vectors, v + (vector * tiles + first) * LANES_F32 + row,
-                          z + first * vectors * LANES_F32, last - first, du, fresh)
+                          z + first * vectors * LANES_F32, last - first, du, accumulate)
             du += OUTER_ROWS * vectors * LANES_F32
             row += OUTER_ROWS
 
 
 cdef void outer_point(const Tiles* t, const float* v, const float* z, float* du, ptrdiff_t tiles,
                       ptrdiff_t block, ptrdiff_t first_panel, ptrdiff_t last_panel,
-                      int fresh) noexcept nogil:
-    """Add the stage's tiles to some panels of one xi of one group."""
+                      int accumulate) noexcept nogil:
+    """Add the pass's tiles to some panels of one xi of one group."""
     cdef int channels = input_vectors(t), filters = vector_count(t.filters)
     cdef ptrdiff_t pieces = (tiles + block - 1) // block, piece, panel, start
     for piece in range(pieces):
@@ -151,12 +152,13 @@ cdef void outer_point(const Tiles* t, const float* v, const float* z, float* du,
             outer_product(v, z + start * tiles, tiles, piece * tiles // pieces,
                           (piece + 1) * tiles // pieces, 0, channels,
                           <int> (outer_start(panel + 1, filters) - outer_start(panel, filters)),
-                          du + start * channels * LANES_F32, fresh and piece == 0)
+                          du + start * channels * LANES_F32, accumulate or piece > 0)
 
 
 cdef void outer_split(const Tiles* t, const float* v, const float* z, float* du, ptrdiff_t tiles,
-                      ptrdiff_t block, ptrdiff_t task, ptrdiff_t splits, int fresh) noexcept nogil:
-    """Add the stage's tiles to one share of the panels of one xi of one group."""
+                      ptrdiff_t block, ptrdiff_t task, ptrdiff_t splits,
+                      int accumulate) noexcept nogil:
+    """Add the pass's tiles to one share of the panels of one xi of one group."""
     cdef int channels = input_vectors(t), filters = vector_count(t.filters)
     cdef ptrdiff_t panels = outer_panels(filters), split = task % splits
     cdef ptrdiff_t xi = task // splits % POINTS, group = task // splits // POINTS
@@ -166,7 +168,7 @@ cdef void outer_split(const Tiles* t, const float* v, const float* z, float* du,
                 + group * filters * tiles * LANES_F32,
                 du + xi * points_step(t.groups * channels * LANES_F32, filters)
                 + group * channels * LANES_F32 * filters * LANES_F32, tiles, block,
-                split * panels // splits, (split + 1) * panels // splits, fresh)
+                split * panels // splits, (split + 1) * panels // splits, accumulate)
 
 
 cdef void outer_panel(const Tiles* t, const float* v, const float* z, float* du, ptrdiff_t tiles,
@@ -184,7 +186,7 @@ cdef void outer_panel(const Tiles* t, const float* v, const float* z, float* du,
     for xi in range(POINTS):
         outer_product(v + xi * points_step(tiles, t.groups * channels),
                       z + xi * points_step(tiles, t.groups * filters), tiles, 0, tiles, first,
-                      last, vectors, du + xi * step, 1)
+                      last, vectors, du + xi * step, 0)
     kernel_gradient_panel(t, du, step, first * LANES_F32, last * LANES_F32, start, vectors, group,
                           dkernel)
 
@@ -202,7 +204,7 @@ cdef void kernel_gradient_panel(const Tiles* t, const float* du, ptrdiff_t step,
             filter = start + k * LANES_F32
             if lane % padded >= t.channels:
                 pass
-            elif t.parts == 1:
+            elif t.row_kernels == 1:
                 fc_kernel_gradient_tile(du, step, taps_of(t),
                                         values + lane * filters + filter,
                                         t.channels * filters, <int> (t.filters - filter))
@@ -217,8 +219,8 @@ cdef void part_gradient(const Tiles* t, const float* du, ptrdiff_t step, int par
     """dg of a channel of a part and one vector of filters, those taps that the kernel has."""
     cdef int taps = taps_of(t), inputs = dkernel.channels, tap
     # Where a part's channels are those of pixels side by side, these are its column.
-    cdef int top = part // t.column_parts * t.offset
-    cdef int left = (part % t.column_parts + channel // inputs) * t.offset, row, column
+    cdef int top = part // t.column_kernels * t.offset
+    cdef int left = (part % t.column_kernels + channel // inputs) * t.offset, row, column
     cdef int some = <int> min(<ptrdiff_t> LANES_F32, t.filters - filter)
     cdef float tile[MOST_TAPS * MOST_LANES]
     fc_kernel_gradient_tile(du, step, taps, tile, LANES_F32, LANES_F32)
@@ -248,11 +250,11 @@ cdef void kernel_gradient_lane(const Tiles* t, const float* du, ptrdiff_t lane,
 
 def kernel_gradient(const float[:, :, :, ::1] x,    # IN
                     const float[:, :, :, ::1] dy,   # IN
-                    const int[::1] strip, const int[::1] fields,
-                    int block_rows,                 # tile rows of one stage
+                    bytes padded_image, bytes tiling,
+                    int block_rows,                 # tile rows of one pass
                     int block_tiles,                # tiles of which a panel of Z fits the L1 cache
                     int together,                   # vectors of channels of a task, 0: by points
-                    float[::1] v,                   # SCRATCH 36 points of a stage's tiles
+                    float[::1] v,                   # SCRATCH 36 points of a pass's tiles
                     float[::1] z,                   # SCRATCH the same
                     float[:, ::1] du,               # SCRATCH one row, or with `together` one a thread
                     float[:, ::1] sums,             # SCRATCH (tile rows of all images, padded filters)
@@ -260,9 +262,11 @@ def kernel_gradient(const float[:, :, :, ::1] x,    # IN
                     float[:, :, :, ::1] dkernel,    # OUT
                     float[::1] dbias,               # OUT or None
                     int num_threads):
-    """dkernel and dbias, the pixels' sum of dy; with `together` there is one stage."""
-    cdef Tiles t = tiles_of(fields)
-    cdef Strip s = strip_of(strip)
+    """dkernel and dbias, the pixels' sum of dy; with `together` there is one pass."""
+    cdef Tiles t
+    load_struct(tiling, &t, sizeof(t))
+    cdef PaddedImage s
+    load_struct(padded_image, &s, sizeof(s))
     cdef ptrdiff_t rows = x.shape[0] * t.rows, first = 0, last, task, tiles, splits, lane
     cdef int channels = input_vectors(&t), filters = vector_count(t.filters), k
     cdef ptrdiff_t panels = outer_panels(filters), pieces = 1
@@ -293,7 +297,7 @@ def kernel_gradient(const float[:, :, :, ::1] x,    # IN
                                 task % pieces, <int> (task // pieces), &gradient)
                 else:
                     outer_split(&t, &v[0], &z[0], &du[0, 0], tiles, block_tiles, task, splits,
-                                first == 0)
+                                first != 0)
             if last == rows and not together:
                 wait_for_all()
                 for lane in prange(t.groups * channels * LANES_F32, schedule="static"):

@@ -23,11 +23,12 @@ from libc.string cimport memcpy, memset
 from _fastconv._tiles cimport (
     LANES_F32, float_mode, flush_denormals, restore_denormals,
 )
-from _fastconv._window cimport Strip, padded_channels, panel_count, panel_vectors, strip_of
+from _fastconv._window cimport padded_channels, panel_count, panel_vectors
 from _fastconv._winograd cimport (
-    POINTS, SKEW, Tiles, image_rows, is_short_row, load_lines, tiles_of,
+    POINTS, SKEW, image_rows, is_short_row, load_lines,
 )
 from _fastconv._work cimport Work, next_task, share_work, wait_for_all
+from _fastconv.structs cimport PaddedImage, Tiles, load_struct
 
 cdef extern from "simd/winograd_narrow.h" nogil:
     ctypedef struct Panel "fc_narrow_panel":
@@ -58,8 +59,8 @@ cdef inline int whole_fours(int channels) noexcept nogil:
     return (channels + 3) // 4 * 4
 
 
-cdef void input_row(const Tiles* t, const Strip* s, const float* image, int row, float* lines,
-                    float* v) noexcept nogil:
+cdef void input_row(const Tiles* t, const PaddedImage* s, const float* image, int row,
+                    float* lines, float* v) noexcept nogil:
     """V of one row of tiles of an image."""
     cdef const float* rows[6]
     # A vector of four may be read past a line's last channel: the skew has room for it.
@@ -72,28 +73,28 @@ cdef void input_row(const Tiles* t, const Strip* s, const float* image, int row,
 
 cdef void part_of_tile(const Panel* panel, int rows, int columns, int channels, bint short_row,
                        bint short_column, const float* v, float* y,
-                       uint8_t* winners) noexcept nogil:
+                       uint8_t* argmax) noexcept nogil:
     """One tile of which only some rows, columns or filters exist."""
     cdef float whole[16 * 2 * 16]
-    cdef uint8_t whole_winners[4 * 2 * 16]
+    cdef uint8_t whole_argmax[4 * 2 * 16]
     cdef int side = 2 if panel.pooled else 4, row, column, width = panel.vectors * LANES_F32
     cdef ptrdiff_t to, at
     cdef Panel scratch = panel[0]
     scratch.y_row, scratch.y_pixel = side * width, width
     fc_narrow_tiles(&scratch, 1, short_row, short_column, v, whole,
-                    NULL if winners == NULL else whole_winners)
+                    NULL if argmax == NULL else whole_argmax)
     for row in range(rows):
         for column in range(columns):
             at = (row * side + column) * width
             to = row * panel.y_row + column * panel.y_pixel
             memcpy(y + to, whole + at, channels * sizeof(float))
-            if winners != NULL:
-                memcpy(winners + to, whole_winners + at, channels)
+            if argmax != NULL:
+                memcpy(argmax + to, whole_argmax + at, channels)
 
 
 cdef void output_panel(const Tiles* t, int row, const Panel* panel, int channels, const float* v,
-                       float* y, uint8_t* winners) noexcept nogil:
-    """Some filters of one row of tiles, at y and winners."""
+                       float* y, uint8_t* argmax) noexcept nogil:
+    """Some filters of one row of tiles, at y and argmax."""
     cdef int side = 2 if t.pooled else 4, whole = 0, column, columns
     cdef bint short_row = is_short_row(t, row), short_column
     cdef int rows = min(side, t.out_rows - row * side)
@@ -102,23 +103,23 @@ cdef void output_panel(const Tiles* t, int row, const Panel* panel, int channels
     cdef ptrdiff_t tile_size = POINTS * whole_fours(t.channels), at
     if all_there:
         whole = t.out_columns // side
-        fc_narrow_tiles(panel, whole, short_row, 0, v, y, winners)
+        fc_narrow_tiles(panel, whole, short_row, 0, v, y, argmax)
     for column in range(whole, t.columns):
         short_column = t.short_column and column == t.columns - 1
         columns = min(side, t.out_columns - column * side)
         at = <ptrdiff_t> column * side * t.filters
         if all_there and columns == (side // 2 if short_column else side):
             fc_narrow_tiles(panel, 1, short_row, short_column, v + column * tile_size, y + at,
-                            NULL if winners == NULL else winners + at)
+                            NULL if argmax == NULL else argmax + at)
         else:
             part_of_tile(panel, rows, columns, channels, short_row, short_column,
                          v + column * tile_size, y + at,
-                         NULL if winners == NULL else winners + at)
+                         NULL if argmax == NULL else argmax + at)
 
 
 cdef void output_row(const Tiles* t, int row, const float* v, const float* u, const float* bias,
-                     float* y, uint8_t* winners) noexcept nogil:
-    """All filters of one row of tiles; y and winners are the image's."""
+                     float* y, uint8_t* argmax) noexcept nogil:
+    """All filters of one row of tiles; y and argmax are the image's."""
     cdef int side = 2 if t.pooled else 4, start = 0
     cdef ptrdiff_t at
     cdef Panel panel
@@ -130,7 +131,7 @@ cdef void output_row(const Tiles* t, int row, const float* v, const float* u, co
         panel.bias = bias + start
         at = row * side * panel.y_row + start
         output_panel(t, row, &panel, min(panel.vectors * LANES_F32, t.filters - start), v, y + at,
-                     NULL if winners == NULL else winners + at)
+                     NULL if argmax == NULL else argmax + at)
         panel.u += <ptrdiff_t> POINTS * t.channels * panel.vectors * LANES_F32
         start += panel.vectors * LANES_F32
 
@@ -139,18 +140,20 @@ def forward(const float[:, :, :, ::1] x,        # IN
             const float[::1] u,                 # IN transformed kernel
             const float[::1] bias,              # IN (padded filters)
             float[:, :, :, ::1] y,              # OUT
-            uint8_t[:, :, :, ::1] winners,      # OUT or None
-            const int[::1] strip, const int[::1] fields, int block_rows,
+            uint8_t[:, :, :, ::1] argmax,      # OUT or None
+            bytes padded_image, bytes tiling, int block_rows,
             float[:, ::1] lines,                # SCRATCH one row a thread
             float[:, ::1] v,                    # SCRATCH one row a thread
             int num_threads):
     """y = [pooled relu of] conv(x) + bias, `block_rows` rows of tiles a task."""
-    cdef Tiles t = tiles_of(fields)
-    cdef Strip s = strip_of(strip)
+    cdef Tiles t
+    load_struct(tiling, &t, sizeof(t))
+    cdef PaddedImage s
+    load_struct(padded_image, &s, sizeof(s))
     cdef ptrdiff_t rows = x.shape[0] * t.rows, task, row, image
     cdef ptrdiff_t x_size = <ptrdiff_t> s.height * s.width * s.channels
     cdef ptrdiff_t y_size = <ptrdiff_t> t.out_rows * t.out_columns * t.filters
-    cdef uint8_t* winner = NULL if winners is None else &winners[0, 0, 0, 0]
+    cdef uint8_t* argmax_at = NULL if argmax is None else &argmax[0, 0, 0, 0]
     cdef Work work
     cdef float_mode mode = 0
     share_work(&work, (rows + block_rows - 1) // block_rows, num_threads)
@@ -163,7 +166,7 @@ def forward(const float[:, :, :, ::1] x,        # IN
                           &lines[threadid(), 0], &v[threadid(), 0])
                 output_row(&t, <int> (row % t.rows), &v[threadid(), 0], &u[0], &bias[0],
                            &y[0, 0, 0, 0] + image * y_size,
-                           NULL if winner == NULL else winner + image * y_size)
+                           NULL if argmax_at == NULL else argmax_at + image * y_size)
         restore_denormals(mode)
 
 
@@ -250,7 +253,7 @@ cdef void finish(const Tiles* t, const float* du, ptrdiff_t parts, ptrdiff_t ste
 
 def kernel_gradient(const float[:, :, :, ::1] x,        # IN
                     const float[:, :, :, ::1] dy,       # IN at the output, not pooled
-                    const int[::1] strip, const int[::1] fields,
+                    bytes padded_image, bytes tiling,
                     float[:, ::1] lines,                # SCRATCH one row a thread
                     float[:, ::1] v,                    # SCRATCH one row a thread
                     float[:, ::1] z,                    # SCRATCH one row a thread
@@ -260,8 +263,10 @@ def kernel_gradient(const float[:, :, :, ::1] x,        # IN
                     float[::1] dbias,                   # OUT or None
                     int parts, int num_threads):
     """dkernel and dbias; each part of the rows of tiles has sums of its own, added in order."""
-    cdef Tiles t = tiles_of(fields)
-    cdef Strip s = strip_of(strip)
+    cdef Tiles t
+    load_struct(tiling, &t, sizeof(t))
+    cdef PaddedImage s
+    load_struct(padded_image, &s, sizeof(s))
     cdef ptrdiff_t rows = x.shape[0] * t.rows, task, row, image
     cdef ptrdiff_t x_size = <ptrdiff_t> s.height * s.width * s.channels
     cdef ptrdiff_t y_size = <ptrdiff_t> t.out_rows * t.out_columns * t.filters

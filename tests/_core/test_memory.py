@@ -56,7 +56,7 @@ def only_aligned(monkeypatch):
         return wrapper
 
     found = []
-    for kernels in (runtime.kernels, runtime.kernels.shorter):
+    for kernels in (runtime.kernels, runtime.kernels.half_width):
         for module in vars(kernels).values() if kernels else ():
             if isinstance(module, ModuleType) and module.__name__.startswith("_fastconv."):
                 for name, function in vars(module).copy().items():
@@ -164,3 +164,31 @@ def test_layers_and_models(only_aligned):
         out = layer(x, training=True)
         layer.backward(unaligned(out))
         x = unaligned(out)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_what_a_users_layer_hands_on(only_aligned, layout, dtype):
+    """The layers behind it run as one kernel."""
+
+    class Passes(layers.Layer):
+        def call(self, x, training=False):
+            return laid_out(x.astype(dtype), layout)
+
+        def backward(self, dy):
+            return dy
+
+    model = Sequential(
+        [
+            Passes(input_shape=(12, 12, 3)),
+            layers.Conv2D(4, 3, activation="relu"),
+            layers.MaxPooling2D(),
+            layers.Flatten(),
+            layers.Dense(1),
+        ]
+    )
+    model.compile("sgd", "mse")
+    x, y = normal(6, 12, 12, 3), normal(6, 1)
+    plain = Sequential(model.layers[1:])
+    np.testing.assert_array_equal(model.predict(x, verbose=0), plain.predict(x, verbose=0))
+    model.fit(x, y, epochs=1, verbose=0)

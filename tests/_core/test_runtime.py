@@ -45,7 +45,7 @@ def test_threads_from_the_environment(environment, threads):
 
 def test_a_forced_level_is_the_only_one():
     done = python(
-        "from fastconv._core import runtime; print(runtime.kernels.shorter)",
+        "from fastconv._core import runtime; print(runtime.kernels.half_width)",
         FASTCONV_SIMD=runtime.kernels.cpu.supported_levels()[-1],
     )
     assert (done.stdout.strip(), done.stderr) == ("None", "")

@@ -188,7 +188,7 @@ def test_a_checkpoint_sees_what_the_others_made_of_the_epoch(tmp_path):
     path = tmp_path / "m.npz"
     model.fit(x, y, epochs=5, validation_data=(x, y), verbose=0,
               callbacks=[ModelCheckpoint(path), EarlyStopping(patience=1)])  # fmt: skip
-    assert load_model(path)._run_state["stopped"] is True
+    assert load_model(path).fit_state["stopped"] is True
 
 
 def test_csv_rows(tmp_path):

@@ -15,7 +15,7 @@ from image_folders import write_folder, write_image
 from PIL import Image, ImageEnhance
 
 from fastconv.check import main
-from fastconv.cli import main as cli
+from fastconv.cli.main import main as cli
 from fastconv.preprocessing.duplicates import SIDE, find_duplicates, fingerprint
 from fastconv.preprocessing.inspection import inspect
 
@@ -33,7 +33,7 @@ def found(root, **options):
     return {finding.code: finding for finding in inspect(root, **options).findings}
 
 
-def test_a_sound_data_set(data, capsys):
+def test_a_valid_data_set(data, capsys):
     assert main([str(data)]) == 0
     output = capsys.readouterr().out
     assert "train: 9 images of 2 classes" in output and "validation: 6 images" in output
@@ -41,7 +41,7 @@ def test_a_sound_data_set(data, capsys):
     assert "width: 30 to 30 pixels, median 30" in output
     assert output.endswith("Nothing needs you.\n")
     assert main([str(data / "train")]) == 0
-    assert cli.main(["check", str(data)]) == 0
+    assert cli(["check", str(data)]) == 0
 
 
 def test_json(data, capsys):

@@ -15,7 +15,7 @@ from command_runs import start, write_squares
 from PIL import Image
 
 from fastconv.cli import evaluate, train
-from fastconv.cli import main as cli
+from fastconv.cli.main import main as cli
 from fastconv.models import load_model
 from fastconv.saving import npz as archive
 
@@ -170,9 +170,9 @@ def test_a_zip_stands_for_its_folder(trained, data, tmp_path, capsys, monkeypatc
     monkeypatch.setenv("FASTCONV_DATA", str(tmp_path / "cache"))
     zipped = shutil.make_archive(str(tmp_path / "photos"), "zip", data)
     model = [str(trained)] if command == "evaluate" else []
-    assert cli.main([command, *model, str(data), "--json"]) == 0
+    assert cli([command, *model, str(data), "--json"]) == 0
     expected = capsys.readouterr().out
-    assert cli.main([command, *model, zipped, "--json"]) == 0
+    assert cli([command, *model, zipped, "--json"]) == 0
     (unpacked,) = (tmp_path / "cache").iterdir()
     assert capsys.readouterr().out.replace(str(unpacked), str(data)) == expected
 
@@ -187,7 +187,7 @@ def test_errors_speak_the_commands_language(data, here, trained, capsys):
         ["evaluate", str(trained), str(here)],
         ["train", "--arch", "model1", "--data", str(data), "--threads", "5000"],
     ):
-        assert cli.main(arguments) == 2
+        assert cli(arguments) == 2
         err = capsys.readouterr().err
         assert not re.search(r"flow_from|dog_vs_cat: |class_mode|set_num", err), err
         assert err.count("\n") == 1
@@ -224,7 +224,7 @@ MISTAKES = [
 @pytest.mark.parametrize(("arguments", "text"), MISTAKES, ids=lambda value: str(value)[:50])
 def test_a_mistake_is_one_line_and_exit_code_2(arguments, text, here, capsys):
     try:
-        code = cli.main(arguments)
+        code = cli(arguments)
     except SystemExit as stop:
         code = stop.code
     out, err = capsys.readouterr()
@@ -236,7 +236,7 @@ def test_a_failure_is_one_line_and_exit_code_1(here, data, capsys):
     (here / "m.npz").write_bytes(b"PK\x03\x04 and then nothing")
     image = str(data / "validation/cat/cat.0.jpg")
     for arguments in (["predict", "m.npz", image], ["evaluate", "m.npz", str(data)]):
-        assert cli.main(arguments) == 1
+        assert cli(arguments) == 1
         err = capsys.readouterr().err
         assert "m.npz: the file is damaged" in err and len(err.splitlines()) == 1
 
@@ -244,7 +244,7 @@ def test_a_failure_is_one_line_and_exit_code_1(here, data, capsys):
 @pytest.mark.parametrize("command", ["train", "evaluate", "predict", "filter"])
 def test_help_shows_every_option_and_its_default(command, capsys):
     with pytest.raises(SystemExit) as stop:
-        cli.main([command, "--help"])
+        cli([command, "--help"])
     out = capsys.readouterr().out
     assert stop.value.code == 0 and "usage: fastconv " + command in out
     if command == "train":
@@ -257,12 +257,12 @@ def test_help_shows_every_option_and_its_default(command, capsys):
 
 
 def test_the_script_by_itself(capsys):
-    assert cli.main([]) == 2
+    assert cli([]) == 2
     assert "train" in capsys.readouterr().out
     with pytest.raises(SystemExit):
-        cli.main(["--version"])
+        cli(["--version"])
     assert capsys.readouterr().out.startswith("fastconv 0")
-    assert cli.main(["config"]) == 0
+    assert cli(["config"]) == 0
     assert capsys.readouterr().out
 
 

@@ -39,7 +39,7 @@ def test_evaluating_gives_what_training_reported(trained, data, capsys):
     model = load_model(trained)
     evaluate.main([str(trained), str(data), "--json", "--batch-size", "8"])
     result = json.loads(capsys.readouterr().out)
-    history = model._run_state["history"]["history"]
+    history = model.fit_state["history"]["history"]
     assert result["loss"] == pytest.approx(min(history["val_loss"]), rel=1e-6)
 
 

@@ -116,10 +116,10 @@ def test_a_killed_run_leaves_no_lock_in_the_way(data, here):
 
 
 def test_a_run_that_was_stopped_in_its_first_epoch_gives_its_name_away(data, here, monkeypatch):
-    from fastconv.cli import last_state as _last_state
+    from fastconv.cli import last_state
 
     with monkeypatch.context() as patch:
-        patch.setattr(_last_state.LastState, "on_epoch_end", _interrupt)
+        patch.setattr(last_state.LastState, "on_epoch_end", _interrupt)
         assert train.main(_arguments(data, "--epochs", "1", "--quiet")) == 130
     os.remove("model1.npz")
     assert load_model("model1.last.npz").epochs_done == 0

@@ -191,10 +191,10 @@ def test_auto_goes_on_with_a_run_of_the_model_that_is_said(stopped, data, here, 
 
 
 def test_a_run_that_was_killed_behind_its_last_epoch_has_nothing_to_do(data, here, capsys):
-    from fastconv.cli import last_state as _last_state
+    from fastconv.cli import last_state
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_last_state.LastState, "remove", lambda self: None)
+        patch.setattr(last_state.LastState, "remove", lambda self: None)
         assert train.main([*_arguments(data, "--epochs", "2"), "--history", "h.csv"]) == 0
     capsys.readouterr()
     assert train.main(["--resume", "auto"]) == 0

@@ -193,7 +193,7 @@ def test_names_of_metrics_are_words(trained, home, capsys):
     model.compile(optimizer="adam", loss="binary_crossentropy", metrics=[metric])
     metric.name = "$(touch run)"
     before = load_model(trained)
-    model._run_state = before._run_state
+    model.fit_state = before.fit_state
     model.metadata["training"].update(checkpoint="m.npz", history="h.csv", epochs=2)
     foreign = str(home / "work" / "foreign.npz")
     model.save(foreign)

@@ -1,4 +1,4 @@
-"""Stages: fused or not, frozen or not, the numbers are those of the layers one by one."""
+"""Operations: fused or not, frozen or not, the numbers are those of the layers one by one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from small_models import convnet, photos, same_weights
 
 import fastconv
 from fastconv import layers
-from fastconv.graph.executor import Network
+from fastconv.graph.executor import Executor
 from fastconv.models import Sequential
 
 
@@ -29,7 +29,7 @@ def test_fused_and_unfused_training_agree():
     for _ in range(5):
         fused.train_on_batch(x, y)
         plain.train_on_batch(x, y)
-    assert len(fused._network().stages) < len(plain._network().stages)
+    assert len(fused._executor().operations) < len(plain._executor().operations)
     for a, b in zip(fused.get_weights(), plain.get_weights(), strict=True):
         np.testing.assert_allclose(a, b, rtol=0, atol=1e-5)
 
@@ -41,19 +41,19 @@ def test_loss_from_logits_is_the_loss_of_the_output(activation):
     rng = np.random.default_rng(1)
     x = rng.standard_normal((8, 5), dtype=np.float32)
     y = rng.integers(0, max(units, 2), 8)
-    folded = Sequential([layers.Dense(units, activation=activation, input_shape=(5,))])
+    fused = Sequential([layers.Dense(units, activation=activation, input_shape=(5,))])
     apart = Sequential([layers.Dense(units, input_shape=(5,)), layers.Activation(activation)])
     logits = Sequential([layers.Dense(units, input_shape=(5,))])
-    apart.set_weights(folded.get_weights())
-    logits.set_weights(folded.get_weights())
+    apart.set_weights(fused.get_weights())
+    logits.set_weights(fused.get_weights())
     from_logits = type(fastconv.losses.get(loss))(from_logits=True)
     losses = []
-    for model, chosen in ((folded, loss), (apart, loss), (logits, from_logits)):
+    for model, chosen in ((fused, loss), (apart, loss), (logits, from_logits)):
         model.compile("sgd", chosen)
         losses.append([model.train_on_batch(x, y) for _ in range(3)])
     assert losses[0] == losses[1] == losses[2]
-    assert same_weights(folded, apart) and same_weights(folded, logits)
-    assert np.array_equal(folded.predict(x, verbose=0), apart.predict(x, verbose=0))
+    assert same_weights(fused, apart) and same_weights(fused, logits)
+    assert np.array_equal(fused.predict(x, verbose=0), apart.predict(x, verbose=0))
 
 
 def test_a_confident_wrong_model_still_learns():
@@ -64,8 +64,8 @@ def test_a_confident_wrong_model_still_learns():
     assert loss == pytest.approx(200) and model.get_weights()[0][0, 0] == pytest.approx(199)
 
 
-def told_of_input_gradients(model):
-    return [needed for _, needed, _ in model._network()._gradients]
+def asked_for_input_gradients(model):
+    return [needs.input_gradient for needs in model._executor()._gradient_needs]
 
 
 def test_frozen_layers_stay_and_spare_their_gradients():
@@ -75,11 +75,11 @@ def test_frozen_layers_stay_and_spare_their_gradients():
     x, y = photos(8)
     model.train_on_batch(x, y)
     assert all(map(np.array_equal, frozen, model.layers[0].get_weights()))
-    assert told_of_input_gradients(model) == [False] * 5
+    assert asked_for_input_gradients(model) == [False] * 5
     model.layers[0].trainable = True
     model.compile("adam", "binary_crossentropy")
     model.train_on_batch(x, y)
-    assert told_of_input_gradients(model) == [False] + [True] * 4
+    assert asked_for_input_gradients(model) == [False] + [True] * 4
     assert not all(map(np.array_equal, frozen, model.layers[0].get_weights()))
 
 
@@ -92,16 +92,16 @@ def test_a_layer_used_by_hand_after_training_gives_its_input_gradient(fails):
     seen = []
 
     def backward(dy, true=model.layers[1].backward):
-        seen.append([(one.needs_input_gradient, one.needs_gradient_at_zeros) for one in told])
+        seen.append([(one.needs_input_gradient, one.needs_gradient_at_zeros) for one in asked])
         if fails:
             raise MemoryError
         return true(dy)
 
-    told, model.layers[1].backward = model.layers, backward
+    asked, model.layers[1].backward = model.layers, backward
     with pytest.raises(MemoryError) if fails else contextlib.nullcontext():
         model.train_on_batch(x, np.ones((8, 1)))
     assert seen == [[(False, True), (True, False), (True, False)]]
-    assert all(one.needs_input_gradient and one.needs_gradient_at_zeros for one in told)
+    assert all(one.needs_input_gradient and one.needs_gradient_at_zeros for one in asked)
     dx = relu.backward(np.ones_like(relu.call(x, training=True)))
     living = relu.call(x) > 0
     np.testing.assert_allclose(dx, living @ relu.kernel.value.T, rtol=1e-5, atol=1e-6)
@@ -131,9 +131,9 @@ def test_a_layer_in_plain_numpy_is_trained():
 
 
 def test_model_without_weights_runs():
-    network = Network([layers.Flatten(input_shape=(2, 2))])
-    assert network.trainable == [] and network.head is None
-    assert network.forward(np.ones((1, 2, 2), np.float32)).shape == (1, 4)
+    executor = Executor([layers.Flatten(input_shape=(2, 2))])
+    assert executor.trainable == [] and executor.final_activation is None
+    assert executor.forward(np.ones((1, 2, 2), np.float32)).shape == (1, 4)
 
 
 @pytest.mark.parametrize("threads", [1, 2, 3, 5])
@@ -264,7 +264,7 @@ class _Odd(layers.Layer):
     ids=["fused", "gated", "convolution", "normalization", "pooling", "flatten", "itself"],
 )
 def test_any_array_of_a_users_layer_is_taken(way, block):
-    """Beside a model that does the same by hand, in front of every kind of stage and behind."""
+    """Beside a model that does the same by hand, in front of every kind of operation and behind."""
     fastconv.utils.set_random_seed(1)
     convolution = layers.Conv2D(3, 1, input_shape=(9, 9, 3))
     odd, middle = _Odd(way), block()

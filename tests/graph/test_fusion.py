@@ -8,8 +8,8 @@ from oracle import assert_close
 
 import fastconv
 from fastconv import activations, layers
-from fastconv.graph import fusion
-from fastconv.graph.executor import Network
+from fastconv.graph import fused_ops, fusion
+from fastconv.graph.executor import Executor
 from fastconv.layers import Dense
 from fastconv.models import Sequential
 
@@ -53,8 +53,8 @@ def normal(shape, seed=0):
 )
 def test_neighbours_that_fuse(options, pool_options, size):
     members = built(conv(**options), pool(**pool_options), size=size)
-    (stage,) = fusion.plan(members)
-    assert type(stage) is fusion.FusedConvPool and stage.layers == members
+    (operation,) = fusion.fuse(members)
+    assert type(operation) is fused_ops.FusedConvReluPool and operation.layers == members
 
 
 OTHER_POOLS = [
@@ -73,9 +73,9 @@ OTHER_POOLS = [
 def test_other_pools_do_without_a_pass_for_the_relu(options, pool_options, size):
     options = {"filters": 4, "kernel_size": 3, "activation": "relu"} | options
     members = built(layers.Conv2D(**options), pool(**pool_options), size=size)
-    (stage,) = fusion.plan(members)
-    assert type(stage) is fusion.GatedPool and stage.layers == members
-    check_stage(stage, members, normal((3, *size, 3), 1))
+    (operation,) = fusion.fuse(members)
+    assert type(operation) is fused_ops.FusedReluMaxPool and operation.layers == members
+    check_operation(operation, members, normal((3, *size, 3), 1))
 
 
 class OwnConv2D(layers.Conv2D):
@@ -118,15 +118,15 @@ def own_relu(x):
 )
 def test_neighbours_that_do_not_fuse(members, size):
     members = built(*members(), size=size)
-    assert fusion.plan(members) == list(members)
+    assert fusion.fuse(members) == list(members)
 
 
 def test_pairs_fuse_one_by_one():
     members = built(conv(), conv(), pool(), layers.Dropout(0.5), conv(), pool(), size=(20, 20))
-    first, fused, dropout, last = fusion.plan(members)
+    first, fused, dropout, last = fusion.fuse(members)
     assert (first, dropout) == (members[0], members[3])
     assert (fused.layers, last.layers) == (members[1:3], members[4:])
-    assert fusion.plan([]) == []
+    assert fusion.fuse([]) == []
 
 
 @pytest.mark.parametrize(
@@ -139,34 +139,36 @@ def test_pairs_fuse_one_by_one():
     ],
     ids=str,
 )
-def test_a_stage_gives_what_its_layers_give(options, size):
+def test_a_fused_op_gives_what_its_layers_give(options, size):
     filters = options.pop("filters", 4)
     convolution = layers.Conv2D(filters, 3, activation="relu", **options)
     members = built(convolution, layers.MaxPooling2D(), size=size)
-    (stage,) = fusion.plan(members)
-    check_stage(stage, members, normal((3, *size, 3), 1))
+    (operation,) = fusion.fuse(members)
+    check_operation(operation, members, normal((3, *size, 3), 1))
 
 
 @pytest.mark.parametrize("relu", [layers.ReLU, lambda: layers.Activation("relu")])
 @pytest.mark.parametrize(
     ("options", "behind", "kind"),
     [
-        ({}, (), fusion.ConvRelu),
-        ({"use_bias": False, "groups": 3}, (), fusion.ConvRelu),
-        ({}, (layers.MaxPooling2D(),), fusion.FusedConvPool),
-        ({"groups": 3}, (layers.MaxPooling2D(),), fusion.GatedPool),
-        ({}, (layers.MaxPooling2D(3, 2),), fusion.GatedPool),
+        ({}, (), fused_ops.FusedConvRelu),
+        ({"use_bias": False, "groups": 3}, (), fused_ops.FusedConvRelu),
+        ({}, (layers.MaxPooling2D(),), fused_ops.FusedConvReluPool),
+        ({"groups": 3}, (layers.MaxPooling2D(),), fused_ops.FusedReluMaxPool),
+        ({}, (layers.MaxPooling2D(3, 2),), fused_ops.FusedReluMaxPool),
     ],
 )
 def test_a_relu_of_its_own_fuses_as_well(options, behind, kind, relu):
     members = built(layers.Conv2D(6, 3, **options), relu(), *behind, size=(15, 14))
-    stage, dropout = fusion.plan([*members, layers.Dropout(0.5)])
-    assert type(stage) is kind and stage.layers == members and type(dropout) is layers.Dropout
-    check_stage(stage, members, normal((3, 15, 14, 3), 1))
+    operation, dropout = fusion.fuse([*members, layers.Dropout(0.5)])
+    assert (
+        type(operation) is kind and operation.layers == members and type(dropout) is layers.Dropout
+    )
+    check_operation(operation, members, normal((3, 15, 14, 3), 1))
 
 
-def check_stage(stage, members, x):
-    """Compare a stage with its layers one after the other."""
+def check_operation(operation, members, x):
+    """Compare a fused op with its layers one after the other."""
     convolution = members[0]
     if convolution.use_bias:
         convolution.bias.assign(normal(convolution.filters, 5))
@@ -181,38 +183,38 @@ def check_stage(stage, members, x):
     expected_dx = expected_dx.copy()
     expected_gradients = [parameter.gradient.copy() for parameter in convolution.parameters]
 
-    assert_close(stage.call(x), expected)
-    assert_close(stage.call(x, training=True), expected)
-    assert_close(stage.backward(dy), expected_dx)
+    assert_close(operation.call(x), expected)
+    assert_close(operation.call(x, training=True), expected)
+    assert_close(operation.backward(dy), expected_dx)
     for parameter, gradient in zip(convolution.parameters, expected_gradients, strict=True):
         assert_close(parameter.gradient, gradient)
     convolution.needs_input_gradient = False
-    assert stage.backward(dy) is None
+    assert operation.backward(dy) is None
 
 
-STAGES = [
+FUSED = [
     lambda: (conv(), pool()),
     lambda: (conv(), pool(pool_size=3)),
     lambda: (conv(activation=None), layers.ReLU()),
 ]
 
 
-@pytest.mark.parametrize("members", STAGES)
+@pytest.mark.parametrize("members", FUSED)
 def test_backward_needs_a_forward_pass_in_training(members):
-    (stage,) = fusion.plan(built(*members()))
-    y = stage.call(normal((1, 12, 12, 3)))
+    (operation,) = fusion.fuse(built(*members()))
+    y = operation.call(normal((1, 12, 12, 3)))
     with pytest.raises(RuntimeError, match=r"Conv2D '.*': backward\(dy\) needs call\(x, training"):
-        stage.backward(y)
+        operation.backward(y)
 
 
-@pytest.mark.parametrize("members", STAGES)
+@pytest.mark.parametrize("members", FUSED)
 def test_a_gradient_is_checked_before_a_kernel_reads_it(members):
-    (stage,) = fusion.plan(built(*members()))
-    y = stage.call(normal((1, 12, 12, 3)), training=True)
+    (operation,) = fusion.fuse(built(*members()))
+    y = operation.call(normal((1, 12, 12, 3)), training=True)
     with pytest.raises(ValueError, match="the output's gradient has shape"):
-        stage.backward(y[:, :1])
-    expected = stage.backward(y).copy()
-    np.testing.assert_array_equal(stage.backward(y.astype(np.float64)), expected)
+        operation.backward(y[:, :1])
+    expected = operation.backward(y).copy()
+    np.testing.assert_array_equal(operation.backward(y.astype(np.float64)), expected)
 
 
 def test_a_layer_of_ones_own_may_have_layers():
@@ -222,9 +224,12 @@ def test_a_layer_of_ones_own_may_have_layers():
             self.layers = list(inner)
 
     members = [Block(), *built(conv(), pool()), Block(Dense(1), Dense(1))]
-    first, fused, last = fusion.plan(members)
-    assert (first, last) == (members[0], members[3]) and type(fused) is fusion.FusedConvPool
-    assert [fusion.members(stage) for stage in (first, fused)] == [(first,), tuple(members[1:3])]
+    first, fused, last = fusion.fuse(members)
+    assert (first, last) == (members[0], members[3]) and type(fused) is fused_ops.FusedConvReluPool
+    assert [fusion.members(operation) for operation in (first, fused)] == [
+        (first,),
+        tuple(members[1:3]),
+    ]
 
 
 def test_models_that_do_not_fuse_learn_the_same():
@@ -249,7 +254,7 @@ def test_models_that_do_not_fuse_learn_the_same():
     for _ in range(4):
         losses = fused.train_on_batch(x, y), plain.train_on_batch(x, y)
         assert losses[0] == pytest.approx(losses[1], rel=1e-5)
-    assert len(fused._network().stages) < len(plain._network().stages)
+    assert len(fused._executor().operations) < len(plain._executor().operations)
     for ours, theirs in zip(fused.get_weights(), plain.get_weights(), strict=True):
         # The steps of a bias cancel to nearly 0 here; each is about a thousandth.
         assert_close(ours, theirs, usual=1e-3)
@@ -301,10 +306,10 @@ def test_what_is_left_out_changes_no_gradient(before, fuse, monkeypatch):
         first = layers.Conv2D(8, 3, input_shape=(14, 14, 3), **RELU)
         members = [first, *middle, layers.Flatten(), layers.Dense(40)]
         model = Sequential(members)
-        network = Network(model.layers, fuse)
-        y = network.forward(normal((9, 14, 14, 3)), training=True)
-        network.backward(normal(y.shape, 1))
-        at_zeros = network._gradients[-1][2]
+        executor = Executor(model.layers, fuse)
+        y = executor.forward(normal((9, 14, 14, 3)), training=True)
+        executor.backward(normal(y.shape, 1))
+        at_zeros = executor._gradient_needs[-1].at_zeros
         return at_zeros, [p.gradient for layer in model.layers for p in layer.weights]
 
     needed, ours = gradients()
@@ -326,16 +331,18 @@ def overwriting():
 def test_an_input_gradient_over_the_input_changes_no_gradient(fuse, monkeypatch):
     def gradients():
         model = overwriting()
-        network = Network(model.layers, fuse)
-        y = network.forward(normal((9, 14, 14, 3)), training=True)
-        network.backward(normal(y.shape, 1))
-        overwrites = [layer in network._overwriting for layer in model.layers]
+        executor = Executor(model.layers, fuse)
+        y = executor.forward(normal((9, 14, 14, 3)), training=True)
+        executor.backward(normal(y.shape, 1))
+        overwrites = [layer in executor._overwriting for layer in model.layers]
         assert not any(layer.may_overwrite_input for layer in model.layers)
         return overwrites, [p.gradient for layer in model.layers for p in layer.weights]
 
     within, ours = gradients()
     assert within == [False, False, fuse, False, False, True]
-    monkeypatch.setattr(fusion, "may_overwrite_inputs", lambda stages: [False] * len(stages))
+    monkeypatch.setattr(
+        fusion, "may_overwrite_inputs", lambda operations: [False] * len(operations)
+    )
     apart, theirs = gradients()
     assert not any(apart)
     for one, other in zip(ours, theirs, strict=True):
@@ -352,8 +359,8 @@ def test_an_input_that_is_read_again_or_is_the_callers_is_not_overwritten():
     ):
         assert not any(fusion.may_overwrite_inputs(members))
     model = overwriting()
-    network = Network(model.layers)
-    network.backward(network.forward(normal((2, 14, 14, 3)), training=True))
+    executor = Executor(model.layers)
+    executor.backward(executor.forward(normal((2, 14, 14, 3)), training=True))
     head = model.layers[-1]
     x = normal(head.input_shape[1:])[None]
     kept = x.copy()

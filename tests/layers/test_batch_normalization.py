@@ -5,7 +5,7 @@ from keras_reference import import_keras, keras_test
 from oracle import assert_close
 
 from fastconv import layers
-from fastconv.graph import fusion
+from fastconv.graph import fused_ops, fusion
 from fastconv.layers import BatchNormalization
 
 
@@ -129,18 +129,18 @@ def test_normalization_takes_the_relu_in(relu, channels):
         layer.build((None, *shape[1:]))
     normalization.gamma.assign(random.standard_normal(channels))
     normalization.beta.assign(random.standard_normal(channels))
-    (stage,) = fusion.plan([normalization, gate])
-    assert type(stage) is fusion.NormalizationRelu
+    (operation,) = fusion.fuse([normalization, gate])
+    assert type(operation) is fused_ops.FusedNormalizationRelu
     x, dy = random.standard_normal(shape, np.float32), random.standard_normal(shape, np.float32)
     expected = gate.call(normalization.call(x, True), True).copy()
     expected_dx = normalization.backward(gate.backward(dy)).copy()
     gradients = [parameter.gradient.copy() for parameter in normalization.trainable_weights]
-    assert_close(stage.call(x, training=True), expected)
-    assert_close(stage.backward(dy), expected_dx)
+    assert_close(operation.call(x, training=True), expected)
+    assert_close(operation.backward(dy), expected_dx)
     for parameter, gradient in zip(normalization.trainable_weights, gradients, strict=True):
         assert_close(parameter.gradient, gradient)
     expected = gate.call(normalization.call(x)).copy()
-    assert_close(stage.call(x), expected)
+    assert_close(operation.call(x), expected)
 
 
 @pytest.mark.parametrize(
@@ -149,4 +149,4 @@ def test_normalization_takes_the_relu_in(relu, channels):
 )
 def test_normalization_takes_nothing_else_in(relu):
     members = [layers.BatchNormalization(), relu()]
-    assert fusion.plan(members) == members
+    assert fusion.fuse(members) == members

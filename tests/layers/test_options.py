@@ -208,12 +208,12 @@ class TestInModels:
         model.train_on_batch(x, y)
         model.layers[-1].activation = None
         logits = model.predict(x, verbose=0)
-        assert logits.min() < 0 and model._network().foldable is None
+        assert logits.min() < 0 and model._executor().final_activation is None
         model.layers[-1].activation = "sigmoid"
         np.testing.assert_allclose(
             model.predict(x, verbose=0), 1 / (1 + np.exp(-logits)), rtol=1e-5
         )
-        assert model._network().foldable == "sigmoid"
+        assert model._executor().final_activation == "sigmoid"
 
     def test_frozen_parameters_stay_from_the_next_step_on(self):
         model = convnet()
@@ -304,15 +304,15 @@ class TestInModels:
         model.metrics.append("accuracy")
         assert len(model.test_on_batch(x, y)) == 3
 
-    def test_a_networks_arrangement_is_kept_while_nothing_changes(self):
+    def test_a_models_arrangement_is_kept_while_nothing_changes(self):
         model = convnet()
-        network = model._network()
-        assert model._network() is network
+        executor = model._executor()
+        assert model._executor() is executor
         Dense(3).trainable = False  # of nobody
-        assert model._network() is network
+        assert model._executor() is executor
         model.layers[0].trainable = False
         model.layers[0].trainable = True
-        assert model._network() is network
+        assert model._executor() is executor
 
 
 @pytest.mark.parametrize("name", ["relu", "leaky_relu", "sigmoid"])

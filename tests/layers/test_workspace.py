@@ -233,9 +233,9 @@ def test_requests_of_many_threads_do_not_plan_anew(monkeypatch):
     x, _ = photos(2)
     model.predict(x, verbose=0)
     made = []
-    true = fastconv.graph.fusion.ConvPoolPlan
+    true = fastconv.graph.fused_ops.ConvPoolPlan
     monkeypatch.setattr(
-        fastconv.graph.fusion, "ConvPoolPlan", lambda *a, **o: made.append(a) or true(*a, **o)
+        fastconv.graph.fused_ops, "ConvPoolPlan", lambda *a, **o: made.append(a) or true(*a, **o)
     )
     for _ in range(5):
         in_threads(lambda n: model.predict(x, verbose=0), 3)

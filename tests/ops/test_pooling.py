@@ -277,7 +277,8 @@ def test_the_gate_is_that_of_the_relu(value):
     x[0, 4, 4] = value
     x[1] = min(value, 0)
     plain, gated = (
-        Pool2DPlan("max", x.shape, pool_size=3, strides=2, gated=flag) for flag in (False, True)
+        Pool2DPlan("max", x.shape, pool_size=3, strides=2, relu_input=flag)
+        for flag in (False, True)
     )
     y = np.maximum(x, 0)
     out, expected = np.empty(plain.output_shape, np.float32), np.empty_like(x)

@@ -220,3 +220,23 @@ class TestMistakes:
         assert after.keys() == before.keys()
         for key, value in before.items():
             np.testing.assert_array_equal(after[key], value)
+
+
+def test_reprs_say_what_an_optimizer_is():
+    decay = schedules.ExponentialDecay(0.1, 10, 0.9)
+    assert repr(optimizers.Adam()) == "Adam()"
+    assert repr(optimizers.SGD(0.1, momentum=0.9, clipnorm=1.0)) == (
+        "SGD(learning_rate=0.1, momentum=0.9, clipnorm=1.0)"
+    )
+    told = "ExponentialDecay(initial_learning_rate=0.1, decay_steps=10, decay_rate=0.9)"
+    assert repr(optimizers.RMSprop(decay, weight_decay=0.1)) == (
+        f"RMSprop(learning_rate={told}, weight_decay=0.1)"
+    )
+
+
+def test_the_repr_of_half_an_optimizer_is_no_error():
+    class Half(optimizers.SGD):
+        def __init__(self):
+            pass
+
+    assert repr(Half()) == "Half()"

@@ -141,7 +141,7 @@ def test_on_error_raise_refuses_and_names_them(tmp_path):
     bad = write_bad_files(folder / "b", tmp_path)
     with pytest.raises(OSError, match=f"{len(bad)} files are not readable .*on_error='skip'"):
         flow(folder, on_error="raise")
-    with pytest.raises(ValueError, match="on_error is 'ignore'; 'skip' and 'raise' are accepted"):
+    with pytest.raises(ValueError, match="on_error is 'ignore'; it must be one of 'skip', 'raise'"):
         flow(folder, on_error="ignore")
 
 

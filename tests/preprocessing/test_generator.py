@@ -171,15 +171,15 @@ def test_normalizing_before_fit_warns():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"fill_mode": "mirror"}, "fill_mode is 'mirror'; one of 'nearest', 'reflect'"),
+        ({"fill_mode": "mirror"}, "fill_mode is 'mirror'; it must be one of 'nearest', 'reflect'"),
         ({"zoom_range": 1.5}, "zoom_range is 1.5; the smallest factor must stay above 0"),
         ({"zoom_range": (1.2, 0.8)}, "zoom_range is .* the lowest comes first"),
         ({"zoom_range": (1, 2, 3)}, "zoom_range is .* a pair"),
-        ({"brightness_range": 0.5}, "brightness_range is 0.5; a pair"),
-        ({"rotation_range": -5}, "rotation_range is -5; a number of at least 0"),
-        ({"rotation_range": float("nan")}, "rotation_range is nan; a finite number"),
-        ({"validation_split": 1.0}, "validation_split is 1.0; a fraction between 0 and 1"),
-        ({"interpolation_order": 2}, "interpolation_order is 2; one of 0, 1, 3"),
+        ({"brightness_range": 0.5}, "brightness_range is 0.5; it must be a pair"),
+        ({"rotation_range": -5}, "rotation_range is -5; .* at least 0"),
+        ({"rotation_range": float("nan")}, "rotation_range is nan; .* finite number"),
+        ({"validation_split": 1.0}, "validation_split is 1.0; it must be from 0 to below 1"),
+        ({"interpolation_order": 2}, "interpolation_order is 2; it must be one of 0, 1, 3"),
         ({"data_format": "channels_first"}, "data_format='channels_first' is not supported"),
         ({"zca_whitening": True, "featurewise_std_normalization": True}, "leave out"),
     ],
@@ -192,8 +192,8 @@ def test_wrong_values_are_refused(options, message):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"shear_range": "0.2"}, "shear_range is '0.2'; a number is accepted"),
-        ({"rescale": "1/255"}, "rescale is '1/255'; a number is accepted"),
+        ({"shear_range": "0.2"}, "shear_range is '0.2'; .*a number"),
+        ({"rescale": "1/255"}, "rescale is '1/255'; .*a number"),
         ({"dtype": "float16"}, "dtype is 'float16'; batches are always 'float32'"),
     ],
 )
@@ -236,7 +236,15 @@ def test_its_numbers_are_pythons_own():
         validation_split=np.float64(0.5),
     )
     json.dumps({k: v for k, v in vars(generator).items() if k not in ("mean", "std")})
-    with pytest.raises(ValueError, match="cval is nan; a finite number"):
+    with pytest.raises(ValueError, match="cval is nan"):
         ImageDataGenerator(cval=float("nan"))
     with pytest.raises(TypeError, match="zca_epsilon is 'small'"):
         ImageDataGenerator(zca_epsilon="small")
+
+
+@pytest.mark.parametrize("share", [1, -0.1, "half"])
+def test_an_assigned_split_is_checked_like_a_given_one(share):
+    generator = ImageDataGenerator(validation_split=0.25)
+    with pytest.raises((TypeError, ValueError), match="validation_split is"):
+        generator.validation_split = share
+    assert generator.validation_split == 0.25

@@ -188,7 +188,7 @@ def test_a_decompression_bomb_is_refused(tmp_path):
 def test_a_missing_file_and_wrong_arguments(jpeg):
     with pytest.raises(FileNotFoundError):
         load_img(jpeg.parent / "none.jpg")
-    with pytest.raises(ValueError, match="color_mode is 'bgr'; 'rgb', 'grayscale'"):
+    with pytest.raises(ValueError, match="color_mode is 'bgr'; it must be one of 'rgb'"):
         load_img(jpeg, color_mode="bgr")
     with pytest.raises(ValueError, match="interpolation is 'cubic'"):
         load_img(jpeg, interpolation="cubic")

@@ -142,15 +142,15 @@ def faults(**counts):
 
 
 def test_what_keeps_from_training():
-    sound = {"a": 5, "b": 5}
-    assert not faults(train=sound, validation={"a": 1, "b": 0})
+    valid = {"a": 5, "b": 5}
+    assert not faults(train=valid, validation={"a": 1, "b": 0})
     assert not list(training_faults({"": {"a": 2, "b": 2, "c": 9}}))
-    assert set(faults(validation=sound, test=sound)) == {"no train"}
+    assert set(faults(validation=valid, test=valid)) == {"no train"}
     assert set(faults(train={"a": 5})) == {"one class"}
     assert set(faults(train={"a": 5, "b": 0})) == {"empty"}
     assert set(faults(train={"a": 5, "b": 1})) == {"too few"}
-    assert set(faults(train=sound, validation={"a": 0, "b": 0})) == {"empty"}
-    text = faults(train=sound, validation={"a": 5, "B": 5})["classes differ"]
+    assert set(faults(train=valid, validation={"a": 0, "b": 0})) == {"empty"}
+    text = faults(train=valid, validation={"a": 5, "B": 5})["classes differ"]
     assert "validation has the classes a, B, train has a, b" in text
     assert "no classes" in faults(train={})
 

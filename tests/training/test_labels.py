@@ -173,8 +173,10 @@ def test_fit_refuses_a_validation_of_other_classes():
     with pytest.raises(ValueError, match=r"fit: validation_data: the classes are 0: Dog, 1: cat"):
         model.fit(Pets("cat", "dog"), validation_data=Pets("Dog", "cat"), verbose=0)
     assert all(map(np.array_equal, weights, model.get_weights())) and model.class_names is None
-    with pytest.warns(UserWarning, match="taken for the same classes"):
+    with pytest.warns(UserWarning, match="taken for the same classes") as caught:
         model.fit(Pets("cat", "dog"), validation_data=Pets("Cat", "Dog"), verbose=0)
+        model.evaluate(Pets("Cat", "Dog"), verbose=0)
+    assert [warning.filename for warning in caught] == [__file__] * 2
 
 
 def test_evaluate_refuses_other_classes_than_the_trained_ones():

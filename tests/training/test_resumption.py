@@ -389,6 +389,7 @@ def test_how_to_train_on_after_an_early_stop(tmp_path):
     model.fit(x, y, epochs=9, verbose=0, callbacks=stop)
     with pytest.warns(UserWarning, match="nothing is trained") as caught:
         model.fit(x, y, epochs=4, verbose=0, resume_from=path)
+    assert caught[0].filename == __file__
     call = str(caught[0].message).partition("call ")[2].replace("...", "x, y, verbose=0")
     history = eval(call, {"load_model": fastconv.models.load_model, "x": x, "y": y})
     assert history.epoch == [2, 3]

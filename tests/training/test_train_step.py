@@ -50,10 +50,10 @@ def test_keras_arguments_that_change_nothing_are_taken(arguments):
 )
 def test_what_would_change_something_is_refused(arguments, error, text):
     model = convnet()
-    before = vars(model).copy()
+    before = vars(model).copy(), vars(model._train_step).copy()
     with pytest.raises(error, match=text):
         model.compile("sgd", "binary_crossentropy", **arguments)
-    assert vars(model) == before
+    assert (vars(model), vars(model._train_step)) == before
 
 
 @pytest.mark.parametrize(
@@ -167,8 +167,8 @@ def test_the_check_of_labels_takes_little_memory():
     y = np.zeros((500, 64, 64, 1), np.float32)
     tracemalloc.start()
     try:
-        model._check_labels(y, None, "fit")
-        model._check_labels(y, np.ones(500), "fit")
+        model._train_step.check_labels(y, None, "fit")
+        model._train_step.check_labels(y, np.ones(500), "fit")
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -183,10 +183,10 @@ def test_rows_larger_than_the_bound_are_checked_one_by_one(monkeypatch):
     y = np.zeros((5, 4, 4, 1))
     y[4, 3, 3] = 2
     with pytest.raises(ValueError, match="the targets run from 0 to 2"):
-        model._check_labels(y, None, "fit")
+        model._train_step.check_labels(y, None, "fit")
     y[4, 3, 3] = np.nan
     with pytest.raises(ValueError, match="y is no number in row 4"):
-        model._check_labels(y, None, "fit")
+        model._train_step.check_labels(y, None, "fit")
 
 
 def test_reprs_say_what_a_loss_is():

@@ -9,28 +9,33 @@ import numpy as np
 
 from ..._core import runtime
 from ..._core.geometry import Window, conv2d_window
-from .choice import winograd_output
+from . import choice
+from .choice import Problem
+from .convolution import described
 from .direct import DirectPlan
 from .direct_costs import dot_products
-from .gather import plan_gather, taps_of
-from .kernel_gradient import PARTS, PARTS_BYTES
+from .direct_tables import direct_tables, taps_of
+from .kernel_gradient import SPLIT_K, SPLIT_K_BYTES
 from .packing import PackedKernel, pad_channels, padded_bias
 from .pooling import Pool2DPlan
 from .scratch import Scratch
+from .select import wanted
+from .structs import padded_image, struct
 
 _kernels = runtime.kernels.fused
 _sparse = runtime.kernels.sparse
 _conv = runtime.kernels.conv
 
-SLAB_BYTES = 48 * 1024
-"""Weights that the input gradient walks at a time: long walks pay for some from the L2 cache."""
+WEIGHT_BLOCK_BYTES = 48 * 1024
+"""Weights that the input gradient walks at a time: long walks pay for some from the L2 cache.  It
+and the next are fixed, as they decide the groups of sums."""
 LIST_BYTES = 24 * 1024
 """Pixels that the kernel gradient lists at a time: they should be near while filters pass by."""
 PART_WINDOWS = 512
 """Windows that are worth a part of the kernel gradient of its own."""
 PART_FILTERS = 16
 """Filters of a task of the kernel gradient, at least."""
-STRIP_ROWS = 8
+BLOCK_ROWS = 8
 """Rows of the input gradient that one task owns, at least."""
 LIST_WINDOWS = (32, 512)
 """Windows that the kernel gradient lists at a time, however large or small their pixels are."""
@@ -77,35 +82,38 @@ class ConvPoolPlan:
         self._forward = self._plan_forward(input_shape, window)
         self._padded_filters = pad_channels(kernel_shape[3], self._dtype)
         size = self._padded_filters * len(self._forward.taps) * kernel_shape[2]
-        self._winograd = winograd_output(
-            input_shape, kernel_shape[3], window, 1, self._dtype, pooled=True
-        )
-        self._unpooled = None if self._winograd else self._plan_unpooled(input_shape, window)
+        problem = Problem(input_shape, kernel_shape, window, 1, self._dtype)
+        self._wanted = wanted().get("output")
+        self._output = choice.output(problem, pooled=True, wanted=self._wanted)
+        self._unpooled = None
+        if self._output.plan is None:
+            self._unpooled = self._plan_unpooled(input_shape, window)
         self._packed = PackedKernel(
             size if self._unpooled is None else self._unpooled.packed_size, self._dtype
         )
-        self._block = np.array(
-            [
-                *self.output_shape[1:],
-                kernel_shape[0],
-                self._line,
-                window.rows.stride,
-                window.columns.stride,
-                kernel_shape[2],
-            ],
-            np.int32,
+        self._pooled = struct(
+            "ConvPool",
+            rows=self.output_shape[1],
+            columns=self.output_shape[2],
+            filters=kernel_shape[3],
+            kernel_rows=kernel_shape[0],
+            line=self._line,
+            row_stride=window.rows.stride,
+            column_stride=window.columns.stride,
+            channels=kernel_shape[2],
         )
         # The backward pass reads and writes whole vectors, past a kernel row's end too: where
         # that is not whole vectors itself, it works in a padded copy that has room for them.
-        self._in_place = self._forward.direct and self._line == self._padded_line
-        self._strip = self._forward.strip.copy()
-        self._strip[6] = int(self._in_place)
+        self._in_place = self._forward.in_place and self._line == self._padded_line
+        self._image = padded_image(
+            input_shape[1:], self._forward.before, self._forward.padded_width, self._in_place
+        )
         self._line_step = input_shape[2] * input_shape[3] if self._in_place else self._forward.line
         self._height = input_shape[1]
         self._list_rows = self._plan_lists(window)
-        self._slab, self._slab_filters = self._plan_slab(window)
+        self._weight_block, self._block_filters = self._plan_weight_block(window)
         self._sums = kernel_shape[3] * kernel_shape[0] * self._padded_line
-        self._parts, self._part_filters = self._plan_parts()
+        self._split_k, self._part_filters = self._plan_parts()
 
     def _plan_lists(self, window: Window) -> int:
         """Return how many rows of windows are listed at a time; lay out their offsets."""
@@ -130,13 +138,13 @@ class ConvPoolPlan:
         """
         images, rows, columns, filters = self.output_shape
         blocks = -(-filters // PART_FILTERS)
-        parts = max(images * rows * columns // PART_WINDOWS, -(-PARTS // blocks))
-        most = min(images * rows, PARTS, PARTS_BYTES // (self._sums * self._dtype.itemsize))
+        parts = max(images * rows * columns // PART_WINDOWS, -(-SPLIT_K // blocks))
+        most = min(images * rows, SPLIT_K, SPLIT_K_BYTES // (self._sums * self._dtype.itemsize))
         parts = max(1, min(parts, most))
-        blocks = min(blocks, -(-PARTS // parts))
+        blocks = min(blocks, -(-SPLIT_K // parts))
         return parts, -(-filters // (blocks * PART_FILTERS)) * PART_FILTERS
 
-    def _plan_slab(self, window: Window) -> tuple[np.ndarray, int]:
+    def _plan_weight_block(self, window: Window) -> tuple[bytes, int]:
         """Return the input gradient's (kernel rows, taps, vectors) of a walk, and its filters.
 
         Under kernels of stride 1, 3 or 5 wide, whose pixels are whole vectors, dx rolls
@@ -144,35 +152,36 @@ class ConvPoolPlan:
         the filters' bits, and of equals the smallest.
         """
         kernel_rows, kernel_columns, channels, filters = self._kernel_shape
-        slabs = [(1, 1, min(_sparse.SLAB, self._padded_line // self._lanes))]
+        blocks = [(1, 1, min(_sparse.WEIGHT_BLOCK, self._padded_line // self._lanes))]
         whole = channels % self._lanes == 0
         if whole and kernel_columns in (3, 5) and window.columns.stride == 1:
-            slabs = [
+            blocks = [
                 (rows, kernel_columns, vectors)
                 for rows in ((1, 3) if kernel_rows == kernel_columns == 3 else (1,))
-                for vectors in range(1, _sparse.SLAB // kernel_columns + 1)
+                for vectors in range(1, _sparse.WEIGHT_BLOCK // kernel_columns + 1)
                 if vectors * self._lanes <= channels
                 and rows * (kernel_columns + 1) * vectors <= _sparse.ROLL
             ]
 
-        def size(slab: tuple[int, int, int]) -> int:
-            return math.prod(slab) * self._lanes * self._dtype.itemsize
+        def size(block: tuple[int, int, int]) -> int:
+            return math.prod(block) * self._lanes * self._dtype.itemsize
 
-        def block(slab: tuple[int, int, int]) -> int:
-            return max(1, min(filters, SLAB_BYTES // size(slab), _sparse.MASK_FILTERS))
+        def fitting(block: tuple[int, int, int]) -> int:
+            return max(1, min(filters, WEIGHT_BLOCK_BYTES // size(block), _sparse.MASK_FILTERS))
 
-        def cost(slab: tuple[int, int, int]) -> tuple[int, int]:
-            stretch = self._padded_line if slab[1] == 1 else channels
-            parts = -(-stretch // (slab[2] * self._lanes))
-            walks = -(-filters // block(slab)) * kernel_rows // slab[0] * parts
-            return walks, block(slab) * size(slab)
+        def cost(block: tuple[int, int, int]) -> tuple[int, int]:
+            stretch = self._padded_line if block[1] == 1 else channels
+            parts = -(-stretch // (block[2] * self._lanes))
+            walks = -(-filters // fitting(block)) * kernel_rows // block[0] * parts
+            return walks, fitting(block) * size(block)
 
-        slab = min(slabs, key=cost)
-        return np.array(slab, np.int32), block(slab)
+        block = min(blocks, key=cost)
+        lines, taps, vectors = block
+        return struct("WeightBlock", lines=lines, taps=taps, vectors=vectors), fitting(block)
 
     def _plan_forward(self, input_shape: tuple[int, ...], window: Window):
         _, rows, columns, filters = self.output_shape
-        return plan_gather(
+        return direct_tables(
             input_shape[1:],
             (2 * rows, 2 * columns, filters),
             taps_of(window.rows),
@@ -187,33 +196,33 @@ class ConvPoolPlan:
         kernel: np.ndarray,
         bias: np.ndarray | None,
         out: np.ndarray,
-        winners: np.ndarray | None,
+        argmax: np.ndarray | None,
     ) -> None:
-        """Write the pooled output; `winners` (uint8, like out) takes what `backward` needs."""
+        """Write the pooled output; `argmax` (uint8, like out) takes what `backward` needs."""
         if not out.size:
             return
-        if self._winograd is not None:
-            self._winograd.forward(x, kernel, bias, out, winners)
+        if self._output.plan is not None:
+            self._output.plan.forward(x, kernel, bias, out, argmax)
             return
         if self._unpooled is not None:
-            self._pool_after(self._unpooled, x, kernel, bias, out, winners)
+            self._pool_after(self._unpooled, x, kernel, bias, out, argmax)
             return
-        gather, threads = self._forward, runtime.get_num_threads()
+        tables, threads = self._forward, runtime.get_num_threads()
         packed = self._packed(kernel, self._pack)
         start = padded_bias(self._scratch, bias, self._padded_filters)
-        rows = -(-gather.strip_rows(self._images, threads, self._dtype.itemsize) // 2)
+        rows = -(-tables.task_rows(self._images, threads, self._dtype.itemsize) // 2)
         _kernels.forward(
             x,
             packed,
             start,
             out,
-            winners,
-            gather.run_offset,
-            gather.strip,
-            self._block,
-            gather.run_length,
+            argmax,
+            tables.run_offset,
+            tables.image,
+            self._pooled,
+            tables.run_length,
             rows,
-            self._scratch.rows("strip", threads, gather.scratch_size(2 * rows)),
+            self._scratch.rows("rows of x", threads, tables.scratch_size(2 * rows)),
             threads,
         )
 
@@ -221,10 +230,11 @@ class ConvPoolPlan:
         """Return a plan of the whole activation where its few filters leave vectors idle."""
         images, rows, columns, filters = self.output_shape
         runs = self._kernel_shape[0]
-        if not dot_products(filters, self._forward.run_length, runs, self._dtype, pooled=True):
+        run_length, wanted = self._forward.run_length, self._wanted
+        if not dot_products(filters, run_length, runs, self._dtype, pooled=True, wanted=wanted):
             return None
         unpooled = (2 * rows, 2 * columns, filters)
-        self._pooling = Pool2DPlan("max", (images, *unpooled), gated=True, dtype=self._dtype)
+        self._pooling = Pool2DPlan("max", (images, *unpooled), relu_input=True, dtype=self._dtype)
         return DirectPlan(
             images,
             input_shape[1:],
@@ -238,25 +248,46 @@ class ConvPoolPlan:
             grid=unpooled[:2],
             strides=(window.rows.stride, window.columns.stride),
             relu=True,
+            wanted="dot_products",
         )
 
-    def _pool_after(self, unpooled, x, kernel, bias, out, winners):
+    def _pool_after(self, unpooled, x, kernel, bias, out, argmax):
         images, rows, columns, filters = self.output_shape
         y = self._scratch("activation", images, 2 * rows, 2 * columns, filters)
         start = padded_bias(self._scratch, bias, unpooled.padded)
         unpooled.run(x, self._packed(kernel, unpooled.pack), start, y)
-        self._pooling.forward(y, out, winners)
-        if winners is not None:
-            # Pooling has another number for the dead.
-            np.minimum(winners, _sparse.DEAD, out=winners)
+        self._pooling.forward(y, out, argmax)
+        if argmax is not None:
+            # Pooling has another number for the inactive.
+            np.minimum(argmax, _sparse.INACTIVE, out=argmax)
 
     def _pack(self, kernel: np.ndarray, packed: np.ndarray) -> None:
         _conv.pack(kernel, packed, self._forward.taps, 1, False, runtime.get_num_threads())
 
+    def describe(self) -> dict[str, dict[str, Any]]:
+        """Return, by direction, the algorithm taken, the costs of what competed, and its sizes."""
+        output = described(self._output, (self._unpooled,) if self._unpooled else ())
+        if self._output.plan is None and self._unpooled is None:
+            output |= {"algorithm": "panels"}
+        return {
+            "output": output,
+            "input_gradient": {
+                "algorithm": "sparse",
+                "filters_of_a_weight_block": self._block_filters,
+                "image": "in place" if self._in_place else "padded copy",
+            },
+            "kernel_gradient": {
+                "algorithm": "sparse",
+                "rows_of_a_list": self._list_rows,
+                "split_k": self._split_k,
+                "filters_of_a_task": self._part_filters,
+            },
+        }
+
     def backward(
         self,
         dy: np.ndarray,
-        winners: np.ndarray,
+        argmax: np.ndarray,
         x: np.ndarray,
         kernel: np.ndarray,
         dx: np.ndarray | None,
@@ -269,29 +300,31 @@ class ConvPoolPlan:
                 if gradient is not None:
                     gradient.fill(0)
             return
-        self._kernel_gradient(dy, winners, x, dkernel, dbias)
+        self._kernel_gradient(dy, argmax, x, dkernel, dbias)
         if dx is not None:
-            self._input_gradient(dy, winners, kernel, dx)
+            self._input_gradient(dy, argmax, kernel, dx)
 
-    def _kernel_gradient(self, dy, winners, x, dkernel, dbias):
+    def _kernel_gradient(self, dy, argmax, x, dkernel, dbias):
         threads = runtime.get_num_threads()
         kernel_rows, _, _, filters = self._kernel_shape
-        parts, block = self._parts, self._part_filters
-        strip = ((2 * self._list_rows - 1) * self._stride + kernel_rows) * self._line_step
+        parts, block = self._split_k, self._part_filters
+        padded = ((2 * self._list_rows - 1) * self._stride + kernel_rows) * self._line_step
         capacity = self._list_rows * self.output_shape[2] + _sparse.LIST_ROOM
         _sparse.kernel_gradient(
             x,
             dy,
-            winners,
+            argmax,
             self._origin,
             self._shift,
             self._scratch("sums", parts, self._sums),
             self._scratch("bias sums", parts, filters),
-            self._strip,
-            self._block,
+            self._image,
+            self._pooled,
             block,
             self._list_rows,
-            self._scratch.rows("rows", threads, 1 if self._in_place else strip + self._padded_line),
+            self._scratch.rows(
+                "rows", threads, 1 if self._in_place else padded + self._padded_line
+            ),
             self._scratch.rows("offsets", threads, block * (capacity + 1), dtype=np.int32),
             self._scratch.rows("gradients", threads, block * capacity),
             dkernel,
@@ -299,24 +332,24 @@ class ConvPoolPlan:
             threads,
         )
 
-    def _input_gradient(self, dy, winners, kernel, dx):
+    def _input_gradient(self, dy, argmax, kernel, dx):
         threads = runtime.get_num_threads()
         kernel_rows, _, _, filters = self._kernel_shape
-        # A batch of one is cut into strips; each walks the windows at its edges again.
-        strips = max(1, min(4 * threads // self._images, self._height // STRIP_ROWS))
-        strip_rows = -(-self._height // strips)
-        room = 1 if self._in_place else strip_rows * self._line_step + 16 * self._lanes
+        # A batch of one is cut into row blocks; each walks the windows at its edges again.
+        blocks = max(1, min(4 * threads // self._images, self._height // BLOCK_ROWS))
+        task_rows = -(-self._height // blocks)
+        room = 1 if self._in_place else task_rows * self._line_step + 16 * self._lanes
         _sparse.input_gradient(
             dy,
-            winners,
+            argmax,
             kernel,
             dx,
             self._scratch("weights", filters * kernel_rows * self._padded_line),
-            self._strip,
-            self._block,
-            self._slab,
-            self._slab_filters,
-            strip_rows,
+            self._image,
+            self._pooled,
+            self._weight_block,
+            self._block_filters,
+            task_rows,
             self._scratch.rows("image", threads, room),
             self._scratch.rows("masks", threads, 4 * self.output_shape[2], dtype=np.uint64),
             threads,

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from ..._core.geometry import conv2d_window
-from .choice import (
-    AnyKernelGradientPlan,
-    depthwise,
-    kernel_gradient,
-    overlapping_input_gradient,
-    winograd_input_gradient,
-    winograd_output,
-)
+from . import choice
+from .choice import Problem
+from .depthwise import DepthwisePlan
 from .direct import DirectPlan
-from .gather import taps_of, transposed_taps_of
+from .direct_tables import taps_of, transposed_taps_of
 from .packing import PackedKernel
 from .scratch import Scratch
+from .select import Choice, wanted
 
 
 class Conv2DPlan:
@@ -41,44 +38,39 @@ class Conv2DPlan:
         dtype: Any = np.float32,
         owner: str = "conv2d",
     ) -> None:
-        window, self._groups = conv2d_window(
+        window, groups = conv2d_window(
             input_shape, kernel_shape, strides, padding, dilation_rate, groups, owner=owner
         )
-        images, *source = input_shape
+        dtype = np.dtype(dtype)
+        self._problem = Problem(input_shape, kernel_shape, window, groups, dtype)
         target = (window.rows.output, window.columns.output, kernel_shape[3])
-        self.output_shape = (images, *target)
-        self._images = images
-        self._dtype = np.dtype(dtype)
-        self._kernel_shape = kernel_shape
+        self.output_shape = (input_shape[0], *target)
         self._scratch = Scratch(dtype)
+        self._wanted = wanted()
+        #: The three directions of a convolution in groups, where others may be faster.
+        self._planes = None
+        if groups > 1:
+            self._planes = DepthwisePlan(*self._problem, relu=relu)
         self._forward = DirectPlan(
-            images,
-            tuple(source),
+            input_shape[0],
+            input_shape[1:],
             target,
             taps_of(window.rows),
             taps_of(window.columns),
             kernel_shape,
-            self._groups,
+            groups,
             self._scratch,
-            self._dtype,
+            dtype,
+            wanted=self._wanted.get("output"),
             grid=target[:2],
             strides=(window.rows.stride, window.columns.stride),
             relu=relu,
         )
-        # By direction, None where the general kernels are faster.
-        self._grouped = depthwise(
-            input_shape, kernel_shape, window, self._groups, self._dtype, relu=relu
+        self._output = choice.output(
+            self._problem, self._planes, relu=relu, wanted=self._wanted.get("output")
         )
-        self._winograd = None
-        if self._grouped.output is None:
-            self._winograd = winograd_output(
-                input_shape, kernel_shape[3], window, self._groups, self._dtype, relu=relu
-            )
         # The output's; in training the input gradient finds another kernel at each call.
-        self._packed = PackedKernel(self._forward.packed_size, self._dtype)
-        self._phases = self._winograd_gradient = self._overlapping = self._product = None
-        self._window = window
-        self._source = tuple(source)
+        self._packed = PackedKernel(self._forward.packed_size, dtype)
 
     def forward(
         self, x: np.ndarray, kernel: np.ndarray, bias: np.ndarray | None, out: np.ndarray
@@ -86,17 +78,14 @@ class Conv2DPlan:
         """Write [relu](conv2d(x, kernel) + bias) to `out`."""
         if not out.size:
             return
-        if self._grouped.output is not None:
-            self._grouped.output.forward(x, kernel, bias, out)
-            return
-        if self._winograd is not None:
-            self._winograd.forward(x, kernel, bias, out)
+        if self._output.plan is not None:
+            self._output.plan.forward(x, kernel, bias, out)
             return
         start = self._scratch("bias", self._forward.padded)
         start[:] = 0
         if bias is not None:
-            by_group = bias.reshape(self._groups, -1)
-            start.reshape(self._groups, -1)[:, : by_group.shape[1]] = by_group
+            by_group = bias.reshape(self._problem.groups, -1)
+            start.reshape(self._problem.groups, -1)[:, : by_group.shape[1]] = by_group
         self._forward.run(x, self._packed(kernel, self._forward.pack), start, out)
 
     def backward(
@@ -114,21 +103,14 @@ class Conv2DPlan:
                 if gradient is not None:
                     gradient.fill(0)
             return
-        self._kernel_gradient(dy, x, dkernel, dbias)
+        self._kernel_gradient.plan.kernel_gradient(dy, x, dkernel, dbias)
         if dx is not None:
-            self._input_gradient(dy, kernel, dx)
+            self.input_gradient(dy, kernel, dx)
 
-    def _input_gradient(self, dy: np.ndarray, kernel: np.ndarray, dx: np.ndarray) -> None:
-        if self._grouped.input_gradient is not None:
-            self._grouped.input_gradient.input_gradient(dy, kernel, dx)
-            return
-        if self._phases is None:
-            self._plan_input_gradient()
-        if self._winograd_gradient is not None:
-            self._winograd_gradient.forward(dy, kernel, None, dx)
-            return
-        if self._overlapping is not None:
-            self._overlapping.input_gradient(dy, kernel, dx)
+    def input_gradient(self, dy: np.ndarray, kernel: np.ndarray, dx: np.ndarray) -> None:
+        """Write the gradient of sum(dy * conv2d(x, kernel)) to `dx`."""
+        if self._input_gradient.plan is not None:
+            self._input_gradient.plan.input_gradient(dy, kernel, dx)
             return
         start = self._scratch("zeros", max(phase.padded for phase in self._phases))
         start[:] = 0
@@ -137,47 +119,37 @@ class Conv2DPlan:
             phase.pack(kernel, packed)
             phase.run(dy, packed, start, dx)
 
-    def _kernel_gradient(
-        self, dy: np.ndarray, x: np.ndarray, dkernel: np.ndarray, dbias: np.ndarray | None
-    ) -> None:
-        if self._grouped.kernel_gradient is not None:
-            self._grouped.kernel_gradient.kernel_gradient(dy, x, dkernel, dbias)
-            return
-        if self._product is None:
-            self._product = self._plan_kernel_gradient()
-        self._product.kernel_gradient(dy, x, dkernel, dbias)
+    def describe(self) -> dict[str, dict[str, Any]]:
+        """Return, by direction, the algorithm taken, the costs of what competed, and its sizes."""
+        directions = {
+            "output": (self._output, (self._forward,)),
+            "input_gradient": (self._input_gradient, ()),
+            "kernel_gradient": (self._kernel_gradient, ()),
+        }
+        if self._input_gradient.plan is None:
+            directions["input_gradient"] = (self._input_gradient, tuple(self._phases))
+        return {name: described(*made) for name, made in directions.items()}
 
-    def _plan_kernel_gradient(self) -> AnyKernelGradientPlan:
-        return kernel_gradient(
-            (self._images, *self._source),
-            self._kernel_shape,
-            self._window,
-            self._groups,
-            self._dtype,
+    @cached_property
+    def _input_gradient(self) -> Choice:
+        return choice.input_gradient(
+            self._problem, self._planes, wanted=self._wanted.get("input_gradient")
         )
 
-    def _plan_input_gradient(self) -> None:
-        self._winograd_gradient = winograd_input_gradient(
-            self.output_shape, self._source[2], self._window, self._groups, self._dtype
+    @cached_property
+    def _kernel_gradient(self) -> Choice:
+        return choice.kernel_gradient(
+            self._problem, self._planes, wanted=self._wanted.get("kernel_gradient")
         )
-        self._overlapping = overlapping_input_gradient(
-            (self._images, *self._source),
-            self._kernel_shape,
-            self._window,
-            self._groups,
-            self._dtype,
-        )
-        self._phases = []
-        if self._winograd_gradient is None and self._overlapping is None:
-            self._plan_phases()
 
-    def _plan_phases(self) -> None:
-        """Plan dx: with strides (s, t), s x t grids of inputs, each of stride 1 over dy.
+    @cached_property
+    def _phases(self) -> list[DirectPlan]:
+        """Plans of dx: with strides (s, t), s x t grids of inputs, each of stride 1 over dy.
 
         Grids that no output reads, as those between a 1x1 kernel's strides, are cleared with the
         first that is.
         """
-        rows, columns = self._window
+        rows, columns = self._problem.window
         taps = [
             (top, left, transposed_taps_of(rows, top), transposed_taps_of(columns, left))
             for top in range(min(rows.stride, rows.size))
@@ -185,18 +157,19 @@ class Conv2DPlan:
         ]
         reached = [phase for phase in taps if phase[2] and phase[3]]
         phases = reached or taps
-        self._phases = [
+        return [
             DirectPlan(
-                self._images,
+                self._problem.input_shape[0],
                 self.output_shape[1:],
-                self._source,
+                self._problem.input_shape[1:],
                 row_taps,
                 column_taps,
-                self._kernel_shape,
-                self._groups,
+                self._problem.kernel_shape,
+                self._problem.groups,
                 self._scratch,
-                self._dtype,
+                self._problem.dtype,
                 transposed=True,
+                wanted=self._wanted.get("input_gradient"),
                 grid=(
                     -(-(rows.size - top) // rows.stride),
                     -(-(columns.size - left) // columns.stride),
@@ -207,3 +180,19 @@ class Conv2DPlan:
             )
             for number, (top, left, row_taps, column_taps) in enumerate(phases)
         ]
+
+
+def described(chosen: Choice, grids: tuple[DirectPlan, ...] = ()) -> dict[str, Any]:
+    """Return what `describe` tells of one direction; `grids` are the direct kernels' plans."""
+    if chosen.plan is not None:
+        return {
+            "algorithm": chosen.algorithm,
+            "costs": dict(chosen.costs),
+            **chosen.plan.describe(),
+        }
+    ways = sorted({grid.algorithm for grid in grids})
+    return {
+        "algorithm": " and ".join(ways),
+        "costs": dict(chosen.costs),
+        "grids": [grid.describe() for grid in grids],
+    }

@@ -18,13 +18,13 @@ PART_INPUTS = 384
 """Inputs of one private sum at least."""
 NARROW_PART_INPUTS = 4096
 """The same for few outputs: 16 KB of weights stay in L1 while the samples pass by."""
-TURNED_BATCH = 256
+TRANSPOSED_BATCH = 256
 """Samples that may be lanes of the input's gradient; where more than an eighth of the lanes is
 idle, or rows are longer, dots are as fast.  Measured on AVX2 and AVX-512, 8 to 2048 samples."""
 SAMPLES_OF_PART = 16
 """Samples at least, times the outputs, of a part that has sums of its own of a narrow layer's
 gradient: so these take a sixteenth of the memory traffic."""
-PARTS = 16
+SPLIT_K = 16
 """Private sums at most; fixed, so that results do not depend on the threads."""
 GROUP_OUTPUTS = 512
 """Outputs of a group at most: a block of rows of W takes up to 128 KB of L2, twice."""
@@ -49,6 +49,17 @@ class DensePlan:
         self._padded = -(-outputs // width) * width
         self._scratch = Scratch(dtype)
 
+    def describe(self) -> dict[str, dict[str, Any]]:
+        """Return, by direction, along what its vectors run, and the sizes of its panels."""
+        panels = {"vectors_of_a_panel": self._vectors, "panels_of_a_group": self._panels}
+        output = "narrow" if self._outputs <= NARROW_OUTPUTS else "panels"
+        gradients = "narrow" if self._outputs <= NARROW_GRADIENT_OUTPUTS else "panels"
+        return {
+            "output": {"algorithm": output, **panels},
+            "input_gradient": {"algorithm": gradients, **panels},
+            "kernel_gradient": {"algorithm": gradients, "deferred": self.defers},
+        }
+
     def forward(
         self, x: np.ndarray, kernel: np.ndarray, bias: np.ndarray | None, out: np.ndarray
     ) -> None:
@@ -57,13 +68,13 @@ class DensePlan:
             return
         threads = runtime.threads_for(self._batch * self._inputs * self._outputs)
         if self._outputs <= NARROW_OUTPUTS:
-            parts = max(1, min(PARTS // self._batch, self._inputs // NARROW_PART_INPUTS))
+            parts = max(1, min(SPLIT_K // self._batch, self._inputs // NARROW_PART_INPUTS))
             sums = self._scratch("sums", parts, self._batch * self._outputs)
             transposed = self._transposed()
             _narrow.output(x, kernel, bias, out, sums, transposed, parts, threads)
             return
         groups = -(-self._outputs // self._group)
-        parts = max(1, min(-(-PARTS // groups), self._inputs // PART_INPUTS))
+        parts = max(1, min(-(-SPLIT_K // groups), self._inputs // PART_INPUTS))
         block = _kernels.BLOCK_INPUTS
         listed = -(-self._inputs // parts) if self._batch == 1 else self._batch * (block + 1)
         _kernels.output(
@@ -105,7 +116,7 @@ class DensePlan:
             return None
         threads = runtime.threads_for(self._batch * self._inputs * self._outputs)
         if self._outputs <= NARROW_GRADIENT_OUTPUTS:
-            parts = max(1, min(PARTS, self._batch // (SAMPLES_OF_PART * self._outputs)))
+            parts = max(1, min(SPLIT_K, self._batch // (SAMPLES_OF_PART * self._outputs)))
             if parts > 1:
                 sums = self._scratch("narrow sums", parts, self._outputs * self._inputs)
             else:
@@ -130,10 +141,10 @@ class DensePlan:
             self._scratch,
             rows * self._group,
         )
-        turned, columns = None, rows * self._batch
+        transposed, columns = None, rows * self._batch
         idle = self._whole_batch - self._batch
-        if dx is not None and self._batch <= TURNED_BATCH and 8 * idle <= self._whole_batch:
-            turned = self._scratch("turned", self._outputs * self._whole_batch)
+        if dx is not None and self._batch <= TRANSPOSED_BATCH and 8 * idle <= self._whole_batch:
+            transposed = self._scratch("transposed", self._outputs * self._whole_batch)
             columns = 2 * rows * self._whole_batch
         _kernels.gradients(
             dy,
@@ -142,7 +153,7 @@ class DensePlan:
             dx,
             dbias,
             *product.factors,
-            turned,
+            transposed,
             self._scratch.rows("columns", threads, columns),
             at_zeros,
             self._vectors,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ..._core import runtime
 from ..._core.geometry import Window
-from .gather import taps_of, transposed_taps_of
-from .lanes import PARTS, Lanes, plan_lanes
+from .depthwise_layout import SPLIT_K, DepthwiseLayout, depthwise_layout
+from .direct_tables import taps_of, transposed_taps_of
 from .scratch import Scratch
 
 _kernels = runtime.kernels.depthwise
@@ -54,13 +56,13 @@ class DepthwisePlan:
             "relu": relu,
             "lanes": _lanes[dtype.char],
         }
-        self.forward_lanes = plan_lanes(*arguments, **options)
+        self.output_layout = depthwise_layout(*arguments, **options)
         # Sums over pixels take no vector that ends in the next pixel.
-        self.gradient_lanes = plan_lanes(*arguments, **options, pad=False)
+        self.gradient_layout = depthwise_layout(*arguments, **options, pad=False)
         self._phases = self._plan_input_gradient()
 
     @property
-    def backward_lanes(self) -> Lanes:
+    def input_layout(self) -> DepthwiseLayout:
         """One phase of the input gradient."""
         return self._phases[0]
 
@@ -68,13 +70,22 @@ class DepthwisePlan:
         self, x: np.ndarray, kernel: np.ndarray, bias: np.ndarray | None, out: np.ndarray
     ) -> None:
         """Write [relu](conv2d(x, kernel) + bias) to `out`."""
-        lanes = self.forward_lanes
+        lanes = self.output_layout
         weights = self._tiled("kernel", kernel.reshape(-1, self._target[2]), lanes)
         self._run(lanes, x, weights, bias, out)
 
+    def describe(self) -> dict[str, Any]:
+        """Return how the output's channels lie in vectors."""
+        layout = self.output_layout
+        return {
+            "planes": layout.planes,
+            "lanes_filled": layout.filled,
+            "image": "copied" if layout.line else "in place",
+        }
+
     def input_gradient(self, dy: np.ndarray, kernel: np.ndarray, dx: np.ndarray) -> None:
         """Write the gradient of the input: the same sum over dy, by phases of the stride."""
-        weights = self._tiled("turned kernel", self._turned(kernel), self._phases[0])
+        weights = self._tiled("tiled swapped kernel", self._swapped(kernel), self._phases[0])
         for phase in self._phases:
             self._run(phase, dy, weights, None, dx)
 
@@ -82,27 +93,27 @@ class DepthwisePlan:
         self, dy: np.ndarray, x: np.ndarray, dkernel: np.ndarray, dbias: np.ndarray | None
     ) -> None:
         """Write the gradients of the kernel and, unless it is None, of the bias."""
-        lanes, threads = self.gradient_lanes, runtime.get_num_threads()
-        rows = lanes.block_rows(self._images)
-        parts = min(PARTS, self._images * -(-lanes.rows // rows))
-        taps = self._taps * lanes.planes
-        sums = self._exactly("sums", parts, taps * lanes.unit_channels)
-        bias_sums = self._exactly("bias sums", parts, lanes.unit_channels)
+        layout, threads = self.gradient_layout, runtime.get_num_threads()
+        rows = layout.block_rows(self._images)
+        parts = min(SPLIT_K, self._images * -(-layout.rows // rows))
+        taps = self._taps * layout.planes
+        sums = self._exactly("sums", parts, taps * layout.unit_channels)
+        bias_sums = self._exactly("bias sums", parts, layout.unit_channels)
         _kernels.kernel_gradient(
             x,
             dy,
             sums,
             bias_sums,
-            lanes.row_tables,
-            lanes.column_tables,
-            lanes.index,
-            lanes.fields,
+            layout.row_tables,
+            layout.column_tables,
+            layout.index,
+            layout.fields,
             parts,
             rows,
             self._scratch.rows("taps", threads, 2 * taps, dtype=np.intp),
-            self._scratch.rows("strip", threads, lanes.scratch_size(rows)),
+            self._scratch.rows("rows of x", threads, layout.scratch_size(rows)),
             self._scratch.rows(
-                "rows", threads, rows * lanes.units * lanes.unit_channels if lanes.narrow else 1
+                "rows", threads, rows * layout.units * layout.unit_channels if layout.narrow else 1
             ),
             threads,
         )
@@ -123,37 +134,37 @@ class DepthwisePlan:
 
     def _run(
         self,
-        lanes: Lanes,
+        layout: DepthwiseLayout,
         source: np.ndarray,
         weights: np.ndarray,
         bias: np.ndarray | None,
         target: np.ndarray,
     ) -> None:
         threads = runtime.get_num_threads()
-        rows = lanes.strip_rows(self._images, threads, self._dtype.itemsize)
+        rows = layout.task_rows(self._images, threads, self._dtype.itemsize)
         start = self._exactly("bias", 1, target.shape[3])
         start[...] = 0 if bias is None else bias
-        start = self._tiled("tiled bias", start, lanes)
+        start = self._tiled("tiled bias", start, layout)
         _kernels.output(
             source,
             weights,
             start.reshape(-1),
             target,
-            lanes.row_tables,
-            lanes.column_tables,
-            lanes.index,
-            lanes.fields,
+            layout.row_tables,
+            layout.column_tables,
+            layout.index,
+            layout.fields,
             rows,
-            self._scratch.rows("strip", threads, lanes.scratch_size(rows)),
-            self._scratch.rows("row", threads, lanes.units * lanes.unit_channels * lanes.narrow),
+            self._scratch.rows("rows of x", threads, layout.scratch_size(rows)),
+            self._scratch.rows("row", threads, layout.units * layout.unit_channels * layout.narrow),
             threads,
         )
 
-    def _plan_input_gradient(self) -> list[Lanes]:
+    def _plan_input_gradient(self) -> list[DepthwiseLayout]:
         """With strides (s, t), s x t grids of inputs, each of stride 1 over dy."""
         rows, columns = self._window
         return [
-            plan_lanes(
+            depthwise_layout(
                 self._target,
                 self._source,
                 transposed_taps_of(rows, top),
@@ -172,26 +183,26 @@ class DepthwisePlan:
             for left in range(min(columns.stride, columns.size))
         ]
 
-    def _turned(self, kernel: np.ndarray) -> np.ndarray:
+    def _swapped(self, kernel: np.ndarray) -> np.ndarray:
         """Return the kernel with each group's channels and filters swapped: (rows, channels)."""
         channels, filters = self._source[2], self._target[2]
         inputs, outputs = channels // self._groups, filters // self._groups
         if inputs == outputs == 1:
             return kernel.reshape(-1, channels)
-        turned = self._exactly("swapped kernel", self._taps * outputs, channels)
+        swapped = self._exactly("swapped kernel", self._taps * outputs, channels)
         np.copyto(
-            turned.reshape(-1, outputs, self._groups, inputs),
+            swapped.reshape(-1, outputs, self._groups, inputs),
             kernel.reshape(-1, inputs, self._groups, outputs).transpose(0, 3, 2, 1),
         )
-        return turned
+        return swapped
 
-    def _tiled(self, name: str, weights: np.ndarray, lanes: Lanes) -> np.ndarray:
+    def _tiled(self, name: str, weights: np.ndarray, layout: DepthwiseLayout) -> np.ndarray:
         """Return each row repeated until it fills a unit, or followed by zeros."""
         rows, channels = weights.shape
-        if channels == lanes.unit_channels:
+        if channels == layout.unit_channels:
             return weights
-        tiled = self._exactly(name, rows, lanes.unit_channels)
-        if lanes.narrow:
+        tiled = self._exactly(name, rows, layout.unit_channels)
+        if layout.narrow:
             tiled.reshape(rows, -1, channels)[...] = weights[:, None]
         else:
             tiled[:, :channels] = weights

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from ..._core import runtime
-from .choice import by_position
+from .choice import by_batch_tiles
 from .direct_costs import dot_products
-from .gather import Taps, plan_gather, run_of
+from .direct_tables import Taps, direct_tables, run_of
 from .packing import kernels_for, pad_channels
 from .scratch import Scratch
 
@@ -40,15 +40,17 @@ class DirectPlan:
         dtype: np.dtype,
         *,
         transposed: bool = False,
+        wanted: str | None = None,
         **options: Any,
     ) -> None:
         run = run_of(column_taps, source[2], groups)
         depth, outputs = source[2] // groups, target[2] // groups
         values = len(row_taps) * len(column_taps) * depth
-        dots = dot_products(outputs, run, values // run, dtype)
+        dots = dot_products(outputs, run, values // run, dtype, wanted=wanted)
         kernels = runtime.kernels if dots else kernels_for(outputs, dtype)
         target_bytes = images * math.prod(target) * dtype.itemsize
-        self.gather = plan_gather(
+        self._kernels = kernels.conv
+        self.tables = direct_tables(
             source,
             target,
             row_taps,
@@ -56,12 +58,12 @@ class DirectPlan:
             groups=groups,
             dots=dots,
             kernels=kernels,
-            fetches=values <= FETCHED_DEPTH and target_bytes >= FETCHED_BYTES,
+            prefetches=values <= FETCHED_DEPTH and target_bytes >= FETCHED_BYTES,
             **options,
         )
-        self.positions = by_position(self.gather, images, dtype)
+        self.batch_tiles = by_batch_tiles(self.tables, images, dtype, wanted)
         self._images, self._groups, self._transposed = images, groups, transposed
-        self._itemsize, self._scratch = dtype.itemsize, scratch
+        self._itemsize, self._dtype, self._scratch = dtype.itemsize, dtype, scratch
         #: Channels of the target as `start` has them: of each group, up to whole vectors.
         self.padded = groups * pad_channels(outputs, dtype, kernels)
         self.packed_size = self.padded * values
@@ -70,10 +72,30 @@ class DirectPlan:
         self._work = images * math.prod(options["grid"]) * target[2] * values
         self._tasks: dict[int, tuple[int, int, int]] = {}
 
+    @property
+    def algorithm(self) -> str:
+        """Which way vectors and tiles lie."""
+        if self.tables.dots:
+            return "dot_products"
+        return "panels" if self.batch_tiles is None else "batch_tiles"
+
+    def describe(self) -> dict[str, Any]:
+        """Return what a task of the direct kernels computes."""
+        tables, threads = self.tables, runtime.get_num_threads()
+        rows, splits, buffer_pixels = self._tasks_for(threads)
+        return {
+            "grid": (tables.rows, tables.columns),
+            "lanes": pad_channels(1, self._dtype, tables.kernels),
+            "image": "in place" if tables.in_place else "copied with its padding",
+            "rows_of_a_task": rows,
+            "panels_are_split_by": splits,
+            "staged_pixels": buffer_pixels,
+        }
+
     def pack(self, kernel: np.ndarray, packed: np.ndarray) -> None:
         """Lay the kernel out in `packed`, of `packed_size`, as `run` takes it."""
-        conv, taps = self.gather.kernels.conv, self.gather.taps
-        if self.gather.dots:
+        conv, taps = self._kernels, self.tables.taps
+        if self.tables.dots:
             conv.pack_dots(kernel, packed, taps, self._groups, self._transposed)
         else:
             threads = runtime.threads_for(self._weights)
@@ -83,40 +105,40 @@ class DirectPlan:
         self, source: np.ndarray, packed: np.ndarray, start: np.ndarray, target: np.ndarray
     ) -> None:
         """Write the grid's outputs to `target`; `start` is the bias, `padded` values."""
-        if self.positions is not None:
-            self.positions.run(source, packed, start, target)
+        if self.batch_tiles is not None:
+            self.batch_tiles.run(source, packed, start, target)
             return
-        gather, threads = self.gather, runtime.threads_for(self._work)
-        rows, splits, stage_pixels = self._tasks_for(threads)
+        tables, threads = self.tables, runtime.threads_for(self._work)
+        rows, splits, buffer_pixels = self._tasks_for(threads)
         # Room for the last pixel's last vector, which is stored whole.
-        stage = stage_pixels and stage_pixels * gather.channels + self.padded
-        gather.kernels.conv.gather(
+        buffer = buffer_pixels and buffer_pixels * tables.channels + self.padded
+        self._kernels.direct(
             source,
             packed,
             start,
             target,
-            gather.run_offset,
-            gather.run_row,
-            gather.strip,
-            gather.grid,
+            tables.run_offset,
+            tables.run_row,
+            tables.image,
+            tables.grid,
             rows,
             splits,
-            self._scratch.rows("strip", threads, gather.scratch_size(rows)),
-            self._scratch.rows("stage", threads, stage),
-            stage_pixels,
+            self._scratch.rows("rows of x", threads, tables.scratch_size(rows)),
+            self._scratch.rows("buffer", threads, buffer),
+            buffer_pixels,
             threads,
         )
 
     def _tasks_for(self, threads: int) -> tuple[int, int, int]:
-        """Return a task's rows, into how many its panels are split, and the pixels staged.
+        """Return a task's rows, into how many its panels are split, and the pixels buffered.
 
         Kept, as a small layer's sums take less time than this.
         """
         tasks = self._tasks.get(threads)
         if tasks is None:
-            gather = self.gather
-            rows = gather.strip_rows(self._images, threads, self._itemsize)
-            splits = gather.splits(self._images * -(-gather.rows // rows), self._panels, threads)
-            stage_pixels = 0 if splits > 1 else gather.stage_pixels(self._itemsize)
-            tasks = self._tasks[threads] = (rows, splits, stage_pixels)
+            tables = self.tables
+            rows = tables.task_rows(self._images, threads, self._itemsize)
+            splits = tables.splits(self._images * -(-tables.rows // rows), self._panels, threads)
+            buffer_pixels = 0 if splits > 1 else tables.buffer_pixels(self._itemsize)
+            tasks = self._tasks[threads] = (rows, splits, buffer_pixels)
         return tasks

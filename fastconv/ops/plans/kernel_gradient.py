@@ -10,17 +10,19 @@ from ..._core import runtime
 from ..._core.geometry import Window
 from .packing import pad_channels
 from .scratch import Scratch
+from .structs import struct
 
-PARTS = 16
+SPLIT_K = 16
 """Tasks at most; fixed, so that sums do not depend on the threads."""
-PARTS_BYTES = 64 * 1024 * 1024
+SPLIT_K_BYTES = 64 * 1024 * 1024
 """Memory for private sums at most."""
 SPLIT_PIECES = 8
 """Pieces of the patch in one task at least: each task packs all of dY for itself."""
 BLOCK_PIXELS = 256
-"""Output pixels of one block at most: a piece of the patch and one of dY fit an L1 cache."""
+"""Output pixels of one block at most: a piece of the patch and one of dY fit an L1 cache.  Blocks
+are groups of sums: this size and the next two are fixed, and so are the bits."""
 BLOCK_BYTES = 192 * 1024
-"""Packed dY of one block: half of a usual L2 cache."""
+"""Packed dY of one block."""
 
 SOURCE_BYTES = 192 * 1024
 """Pixels of x of one block, less the rows that its kernel reaches beyond."""
@@ -56,8 +58,26 @@ class KernelGradientPlan:
         pieces = -(-span // kernels.conv.TILE)
         piece = -(-span // pieces)
         pieces *= len(self._runs) if taps else 1
-        strides = (axis.stride for axis in window)
-        self._shape = np.array([*strides, groups, length, piece, taps, direct], np.int32)
+        _, height, width, depth = input_shape
+        self._product = struct(
+            "GradientProduct",
+            height=height,
+            width=width,
+            channels=depth,
+            rows=window.rows.output,
+            columns=window.columns.output,
+            filters=self._filters,
+            row_stride=window.rows.stride,
+            column_stride=window.columns.stride,
+            groups=groups,
+            source_group=channels,
+            target_group=filters,
+            run_length=length,
+            runs=len(self._runs),
+            piece=piece,
+            in_place=direct,
+            by_tap=taps,
+        )
         self._packed_filters = tiles * wide
         pixels = min(BLOCK_PIXELS, BLOCK_BYTES // (self._packed_filters * dtype.itemsize))
         columns, rows = window.columns.output, input_shape[0] * window.rows.output
@@ -69,11 +89,20 @@ class KernelGradientPlan:
         self._patch = 0 if direct else self._block_pixels * piece
         blocks = -(-rows // self._block_rows)
         self._sums = groups * pieces * tiles * piece * wide
-        splits = max(1, min(PARTS, pieces // SPLIT_PIECES))
-        self._parts = max(
-            1, min(blocks, -(-PARTS // splits), PARTS_BYTES // (self._sums * dtype.itemsize))
+        splits = max(1, min(SPLIT_K, pieces // SPLIT_PIECES))
+        self._split_k = max(
+            1, min(blocks, -(-SPLIT_K // splits), SPLIT_K_BYTES // (self._sums * dtype.itemsize))
         )
-        self._splits = min(pieces, -(-PARTS // self._parts))
+        self._splits = min(pieces, -(-SPLIT_K // self._split_k))
+
+    def describe(self) -> dict[str, Any]:
+        """Return the split-k sums, the tasks of each, and the pixels of a block."""
+        return {
+            "split_k": self._split_k,
+            "tasks_of_each": self._splits,
+            "pixels_of_a_block": self._block_pixels,
+            "patch": "packed" if self._patch else "in place",
+        }
 
     def kernel_gradient(
         self, dy: np.ndarray, x: np.ndarray, dkernel: np.ndarray, dbias: np.ndarray | None
@@ -84,11 +113,11 @@ class KernelGradientPlan:
             x,
             dy,
             self._runs,
-            self._shape,
+            self._product,
             self._block_rows,
             self._splits,
-            self._scratch("sums", self._parts, self._sums),
-            self._scratch("bias sums", self._parts, self._filters),
+            self._scratch("sums", self._split_k, self._sums),
+            self._scratch("bias sums", self._split_k, self._filters),
             self._scratch.rows("patch", threads, self._patch),
             self._scratch.rows("filters", threads, self._block_pixels * self._packed_filters),
             self._scratch.rows("stretches", threads, 3 * self._block_rows, dtype=np.intp),

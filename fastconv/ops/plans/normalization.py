@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
 from ..._core import runtime
 from .scratch import Scratch
 
-_kernels = runtime.kernels.optim
+_kernels = runtime.kernels.normalization
 _lanes = runtime.kernels.conv.LANES["f"]
 
-PARTS = 16
+SPLIT_K = 16
 """Private sums at most; fixed, so that results do not depend on the threads."""
 PART_VALUES = 16 * 1024
 """Values of a part at least."""
@@ -32,14 +33,18 @@ class NormalizationPlan:
         self._lanes = channels if channels >= _lanes else math.lcm(max(channels, 1), _lanes)
         self._whole = rows * channels // self._lanes
         self._rest = rows * channels - self._whole * self._lanes
-        self._parts = min(PARTS, -(-self._whole * self._lanes // PART_VALUES))
-        bounds = np.arange(self._parts + 1) * self._whole // max(self._parts, 1)
+        self._split_k = min(SPLIT_K, -(-self._whole * self._lanes // PART_VALUES))
+        bounds = np.arange(self._split_k + 1) * self._whole // max(self._split_k, 1)
         self._counts = np.concatenate(
             [
                 np.repeat(np.diff(bounds), self._lanes // max(channels, 1)),
                 np.ones(self._rest // max(channels, 1)),
             ]
         )[:, None]
+
+    def describe(self) -> dict[str, Any]:
+        """Return the split-k sums, and the channels or pixels' channels of a row of lanes."""
+        return {"split_k": self._split_k, "lanes": self._lanes, "whole_rows": self._whole}
 
     def moments(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the mean and the variance of each channel, in float64."""
@@ -49,13 +54,13 @@ class NormalizationPlan:
             self._scratch(name, (many or 1) * channels, dtype=np.float64)[: many * channels]
             for name in ("mean", "squares")
         )
-        parted = self._parts * self._lanes
-        if self._parts:
+        parted = self._split_k * self._lanes
+        if self._split_k:
             threads = runtime.get_num_threads()
             _kernels.moments(
                 self._body(x),
-                mean[:parted].reshape(self._parts, self._lanes),
-                squares[:parted].reshape(self._parts, self._lanes),
+                mean[:parted].reshape(self._split_k, self._lanes),
+                squares[:parted].reshape(self._split_k, self._lanes),
                 self._scratch.rows("block", threads, 2 * self._lanes),
                 threads,
             )
@@ -84,21 +89,21 @@ class NormalizationPlan:
     def sums(self, dy: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the sums over rows of dy before the ReLU, and of it times (x - center)."""
         affine, threads = self._filled("affine"), runtime.get_num_threads()
-        parts = self._parts + (self._rest > 0)
+        parts = self._split_k + (self._rest > 0)
         total, along = (
             self._scratch(name, max(parts, 1), self._lanes, dtype=np.float64)
             for name in ("total", "along")
         )
         block = self._scratch.rows("block", threads, 2 * self._lanes)
-        if self._parts:
+        if self._split_k:
             _kernels.affine_sums(
-                self._body(dy), self._body(x), affine, self._relu, total[: self._parts],
-                along[: self._parts], block, threads,
+                self._body(dy), self._body(x), affine, self._relu, total[: self._split_k],
+                along[: self._split_k], block, threads,
             )  # fmt: skip
         if self._rest:
             _kernels.affine_sums(
                 self._padded("last dy", dy), self._padded("last x", x), affine, self._relu,
-                total[self._parts :], along[self._parts :], block, 1,
+                total[self._split_k :], along[self._split_k :], block, 1,
             )  # fmt: skip
         return self._folded(total[:parts]), self._folded(along[:parts])
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ..._core import runtime
 from ..._core.geometry import Window
-from .gather import Gather, plan_gather, transposed_taps_of
+from .caches import L1
+from .direct_tables import DirectTables, direct_tables, transposed_taps_of
 from .packing import pad_channels
 from .scratch import Scratch
+from .structs import struct
 
 _kernels = runtime.kernels.conv
 
-STAGE_BYTES = 16 * 1024
-"""Of a thread's sums: half of a usual L1 cache, if a row of them is that short."""
+BUFFER_BYTES = L1 // 2
+"""Of a thread's sums, if a row of them is that short."""
 
 
 class OverlapAddPlan:
@@ -42,7 +46,7 @@ class OverlapAddPlan:
         lanes = width * channels
         self._lanes = groups * lanes if groups > 1 else pad_channels(lanes, dtype)
         self._phases = [
-            plan_gather(
+            direct_tables(
                 (rows.output, columns.output, filters),
                 (rows.size, columns.output, self._lanes),
                 transposed_taps_of(rows, top),
@@ -54,14 +58,28 @@ class OverlapAddPlan:
             )
             for top in range(min(rows.stride, rows.size))
         ]
-        self._overlap = (width, channels, columns.stride, *divmod(columns.before, columns.stride))
+        column, kernel_column = divmod(columns.before, columns.stride)
+        self._overlap = struct(
+            "OverlapAdd",
+            kernel_columns=width,
+            channels=channels,
+            stride=columns.stride,
+            column=column,
+            kernel_column=kernel_column,
+        )
+
+    def describe(self) -> dict[str, Any]:
+        """Return the grids and the lanes of a pixel's sums."""
+        return {"grids": len(self._phases), "lanes_of_a_pixel": self._lanes}
 
     def input_gradient(self, dy: np.ndarray, kernel: np.ndarray, dx: np.ndarray) -> None:
         """Write the gradient of sum(dy * conv2d(x, kernel)) to `dx`."""
         for phase in self._phases:
-            self._gather(phase, dy, kernel.reshape(self._kernel_shape), dx)
+            self._add_phase(phase, dy, kernel.reshape(self._kernel_shape), dx)
 
-    def _gather(self, phase: Gather, dy: np.ndarray, kernel: np.ndarray, dx: np.ndarray) -> None:
+    def _add_phase(
+        self, phase: DirectTables, dy: np.ndarray, kernel: np.ndarray, dx: np.ndarray
+    ) -> None:
         threads = runtime.get_num_threads()
         itemsize = self._dtype.itemsize
         padded = self._groups * pad_channels(kernel.shape[2], self._dtype)
@@ -69,21 +87,23 @@ class OverlapAddPlan:
         _kernels.pack(kernel, packed, phase.taps, self._groups, True, threads)
         zeros = self._scratch("zeros", padded)
         zeros[:] = 0
-        rows = phase.strip_rows(self._images, threads, itemsize)
+        rows = phase.task_rows(self._images, threads, itemsize)
         line = phase.columns * self._lanes
-        stage_rows = max(1, min(rows, STAGE_BYTES // (line * itemsize)))
-        _kernels.gather_overlapping(
+        buffer_rows = max(1, min(rows, BUFFER_BYTES // (line * itemsize)))
+        # The last pixel's last vector is read whole.
+        buffer = buffer_rows * line + pad_channels(1, self._dtype)
+        _kernels.direct_overlap_add(
             dy,
             packed,
             zeros,
             dx,
             phase.run_offset,
-            phase.strip,
+            phase.image,
             phase.grid,
-            np.array([*self._overlap, stage_rows], np.int32),
+            self._overlap,
             rows,
-            self._scratch.rows("strip", threads, phase.scratch_size(rows)),
-            # The last pixel's last vector is read whole.
-            self._scratch.rows("stage", threads, stage_rows * line + pad_channels(1, self._dtype)),
+            buffer_rows,
+            self._scratch.rows("rows of x", threads, phase.scratch_size(rows)),
+            self._scratch.rows("buffer", threads, buffer),
             threads,
         )

@@ -10,11 +10,13 @@ from ..._core import runtime
 from ..._core.geometry import Axis, Window
 from .packing import pad_channels
 from .scratch import Scratch
+from .structs import padded_image, struct
 
-PARTS = 16
+SPLIT_K = 16
 """Tasks at most; fixed, so that sums do not depend on the threads."""
-STRIP_BYTES = 40 * 1024
-"""Pixels of x of one block: little more than an L1 cache, walked through row by row."""
+ROW_BLOCK_BYTES = 40 * 1024
+"""Pixels of x of one block: about an L1 cache, walked through row by row; fixed, as blocks are
+groups of sums."""
 BLOCK_PIXELS = 256
 """Outputs of one block at least, or all of an image: registers are filled and emptied for each."""
 
@@ -63,25 +65,36 @@ class PatchGradientPlan:
         reach = _extent(rows)
         line = row_width * channels
         block_rows = patch_rows(window, line * dtype.itemsize)
-        self._strip = np.array(
-            (height, width, channels, rows.before, columns.before, padded_width, direct), np.int32
-        )
-        self._shape = np.array(
-            (
-                *(rows.output, columns.output, self._filters),
-                *(rows.stride, columns.stride, reach),
-                *(groups, kernel_shape[2], filters),
-                *(tile, most, len(self._offset), block_rows),
-            ),
-            np.int32,
+        before = (rows.before, columns.before)
+        self._image = padded_image((height, width, channels), before, padded_width, direct)
+        self._tiles = struct(
+            "GradientPatch",
+            rows=rows.output,
+            columns=columns.output,
+            filters=self._filters,
+            row_stride=rows.stride,
+            column_stride=columns.stride,
+            reach=reach,
+            groups=groups,
+            source_group=kernel_shape[2],
+            target_group=filters,
+            width=tile,
+            most=most,
+            vectors=len(self._offset),
+            block_rows=block_rows,
         )
         pieces = groups * -(-len(self._offset) // most)
-        self._parts = min(PARTS, images * -(-rows.output // block_rows))
-        self._splits = min(pieces, -(-PARTS // self._parts))
+        self._split_k = min(SPLIT_K, images * -(-rows.output // block_rows))
+        self._splits = min(pieces, -(-SPLIT_K // self._split_k))
         self._sums = pieces * tiles * tile * most * lanes
-        strip_rows = (block_rows - 1) * rows.stride + reach
-        self._strip_size = 1 if direct else strip_rows * line + lanes
+        task_rows = (block_rows - 1) * rows.stride + reach
+        self._copy_size = 1 if direct else task_rows * line + lanes
         self._packed = block_rows * columns.output * filters
+
+    def describe(self) -> dict[str, Any]:
+        """Return the split-k sums, the tasks of each, and the vectors of the patch."""
+        vectors = len(self._offset)
+        return {"split_k": self._split_k, "tasks_of_each": self._splits, "vectors": vectors}
 
     def kernel_gradient(
         self, dy: np.ndarray, x: np.ndarray, dkernel: np.ndarray, dbias: np.ndarray | None
@@ -93,16 +106,16 @@ class PatchGradientPlan:
             dy,
             self._offset,
             self._places,
-            self._strip,
-            self._shape,
+            self._image,
+            self._tiles,
             self._splits,
-            self._scratch("sums", self._parts, self._sums),
-            self._scratch("bias sums", self._parts, self._filters),
-            self._scratch.rows("strip", threads, self._strip_size),
+            self._scratch("sums", self._split_k, self._sums),
+            self._scratch("bias sums", self._split_k, self._filters),
+            self._scratch.rows("rows of x", threads, self._copy_size),
             self._scratch.rows("filters", threads, self._packed),
             dkernel,
             dbias,
-            self._parts,
+            self._split_k,
             threads,
         )
 
@@ -117,7 +130,7 @@ def tile_shape(filters: int, kernels: Any = runtime.kernels) -> tuple[int, int]:
 def patch_rows(window: Window, line_bytes: int) -> int:
     """Return how many rows of outputs a block has, where a row of x has `line_bytes`."""
     rows, columns = window
-    near = (STRIP_BYTES // max(line_bytes, 1) - _extent(rows)) // rows.stride + 1
+    near = (ROW_BLOCK_BYTES // max(line_bytes, 1) - _extent(rows)) // rows.stride + 1
     return min(rows.output, max(near, -(-BLOCK_PIXELS // columns.output)))
 
 

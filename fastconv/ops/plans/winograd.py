@@ -5,89 +5,119 @@ When it is worth it is decided in `choice`; how it works is told in the kernel's
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ..._core import runtime
+from .caches import L2
+from .decomposition import ALPHA, POINTS, KernelDecomposition
 from .packing import PackedKernel, pad_channels, padded_bias
 from .scratch import Scratch
-from .winograd_cuts import POINTS, REACH, Cut
+from .structs import padded_image, struct
 
 _kernels = runtime.kernels.winograd
 _gradient_kernels = runtime.kernels.winograd_gradient
 
 SKEW = _kernels.SKEWED
-LINES_BYTES = 64 * 1024
-"""Lines of an input transform half done: a share of an L2 cache."""
-BLOCK_BYTES = 512 * 1024
-"""V and M of one blocked task: most of a usual L2 cache."""
-STAGED_BYTES = 24 * 1024 * 1024
-"""V and M of one stage."""
+LINES_BYTES = L2 // 16
+"""Lines of an input transform half done."""
+BLOCK_BYTES = L2 // 2
+"""V and M of one blocked task."""
+PASS_BYTES = 24 * 1024 * 1024
+"""V and M of one pass; or V and Z of the kernel gradient's, whose sums it groups."""
 KERNEL_BYTES = 5 * 1024 * 1024
 """A transformed kernel larger than this is not streamed once a block, unless V and M are larger
 still.  Measured on a Zen 4: up to 7 MB took 0.65 to 1.1 of the time so, about 0.8, and 19 MB 1.0 to
 2.3."""
-GRADIENT_STAGE_BYTES = 4 * 1024 * 1024
-"""V and Z of one stage of the kernel gradient, or as much as the dU that each stage adds to."""
+GRADIENT_PASS_BYTES = 4 * 1024 * 1024
+"""V and Z of one pass of the kernel gradient, or as much as the dU that each pass adds to; fixed,
+as passes are groups of sums."""
 PANEL_BYTES = 18 * 1024
-"""A panel of Z that every channel's V passes by: most of an L1 cache."""
-TOGETHER_BYTES = 128 * 1024
+"""A panel of Z that every channel's V passes by, in an L1 cache; fixed, as it groups sums."""
+TOGETHER_BYTES = L2 // 8
 """dU of one task, where all points are computed together."""
 
 
 class Tiling:
     """How a kernel walks the tiles of an output: 4x4 pixels each, 2x2 of them where it pools, under
-    3x3 kernels; see `winograd_cuts` for others."""
+    3x3 kernels; see `decomposition` for others."""
 
     def __init__(
         self,
         input_shape: tuple[int, int, int, int],
         filters: int,
-        cut: Cut,
+        scheme: KernelDecomposition,
         *,
         pooled: bool = False,
         relu: bool = False,
     ) -> None:
+        self._scheme = scheme
         _, height, width, channels = input_shape
         shrink = 2 if pooled else 1
-        side = cut.side // shrink
-        grid, output = (tuple(size // shrink for size in pair) for pair in (cut.grid, cut.output))
+        side = scheme.m // shrink
+        grid, output = (
+            tuple(size // shrink for size in pair) for pair in (scheme.grid, scheme.output)
+        )
         self.rows, self.columns = (-(-size // side) for size in grid)
         # Half a tile or less is left, which has fewer points.
-        is_short = [cut.side == 4 and 0 < size % side <= side // 2 for size in grid]
-        padded_width, part = cut.span(self.columns), cut.part_channels(channels)
+        is_short = [scheme.m == 4 and 0 < size % side <= side // 2 for size in grid]
+        padded_width, part = scheme.span(self.columns), scheme.kernel_channels(channels)
         direct = (
-            cut.before == (0, 0)
+            scheme.before == (0, 0)
             and padded_width <= width
-            and cut.span(self.rows) <= height
+            and scheme.span(self.rows) <= height
             # A tile loads whole vectors of channels, past the end of the image otherwise.
             and part == _padded(part)
         )
-        self.strip = np.array(
-            [height, width, channels, *cut.before, padded_width, int(direct)], np.int32
-        )
-        fitting = LINES_BYTES // (4 * REACH * channels) - cut.span(0)
-        self.band = max(1, min(self.columns, fitting // (cut.stride * cut.side)))
-        self.band_size = REACH * (cut.span(self.band) * channels + SKEW)
-        #: Values of the strip that one row of tiles reads, if it is not read in place.
-        self.strip_size = 0 if direct else cut.span(1) * padded_width * channels
+        self.image = padded_image((height, width, channels), scheme.before, padded_width, direct)
+        fitting = LINES_BYTES // (4 * ALPHA * channels) - scheme.span(0)
+        self.band = max(1, min(self.columns, fitting // (scheme.stride * scheme.m)))
+        self.band_size = ALPHA * (scheme.span(self.band) * channels + SKEW)
+        #: Values of the copy that one row of tiles reads, if it is not read in place.
+        self.copy_size = 0 if direct else scheme.span(1) * padded_width * channels
         #: Values of a tile in V, with room for the last part's last vector.
-        self.values = cut.groups * _padded(cut.depth(channels) - part + _padded(part))
-        sizes = (self.rows, self.columns, *output, part, filters // cut.groups)
-        walk = (cut.stride, cut.parts, cut.column_parts, cut.offset, cut.targets, cut.groups)
-        self.fields = np.array(
-            [*sizes, pooled, relu, self.band, *is_short, cut.side, *walk], np.int32
+        self.values = scheme.groups * _padded(scheme.depth(channels) - part + _padded(part))
+        self.fields = struct(
+            "Tiles",
+            rows=self.rows,
+            columns=self.columns,
+            out_rows=output[0],
+            out_columns=output[1],
+            channels=part,
+            filters=filters // scheme.groups,
+            pooled=pooled,
+            relu=relu,
+            band=self.band,
+            short_row=is_short[0],
+            short_column=is_short[1],
+            m=scheme.m,
+            stride=scheme.stride,
+            row_kernels=scheme.kernels,
+            column_kernels=scheme.column_kernels,
+            offset=scheme.offset,
+            targets=scheme.targets,
+            groups=scheme.groups,
         )
 
+    def describe(self) -> dict[str, Any]:
+        """Return the transform and the grid of tiles."""
+        m, r, kernels = self._scheme.m, self._scheme.r, self._scheme.kernels**2
+        return {"transform": f"F({m}x{m}, {r}x{r})", "tiles": (self.rows, self.columns)} | {
+            "sub_kernels": kernels,
+            "targets": self._scheme.targets**2,
+        }
 
-def by_stages(kernel_bytes: int, block_tiles: int, inputs: int, outputs: int) -> bool:
-    """Whether going by stages moves less through memory: V and M of so many values a tile are
+
+def by_passes(kernel_bytes: int, block_tiles: int, inputs: int, outputs: int) -> bool:
+    """Whether going by passes moves less through memory: V and M of so many values a tile are
     written and read once, and the transformed kernel is not read once a block of tiles."""
     tile = 4 * POINTS * (inputs + outputs)
     return kernel_bytes > KERNEL_BYTES and kernel_bytes > block_tiles * 2 * tile
 
 
 class WinogradPlan:
-    """Output of a convolution, or the input gradient of one, as `cut` tells.
+    """Output of a convolution, or the input gradient of one, as `scheme` tells.
 
     With pooled=True the output is max_pool2d(relu(conv2d), 2), an odd last row or column
     dropped.
@@ -97,25 +127,41 @@ class WinogradPlan:
         self,
         input_shape: tuple[int, int, int, int],
         filters: int,
-        cut: Cut,
+        scheme: KernelDecomposition,
         *,
         pooled: bool = False,
         relu: bool = False,
     ) -> None:
         images, _, _, channels = input_shape
-        self._tiles = Tiling(input_shape, filters, cut, pooled=pooled, relu=relu)
+        self._tiles = Tiling(input_shape, filters, scheme, pooled=pooled, relu=relu)
         self._rows = images * self._tiles.rows
-        padded = _padded(filters // cut.groups)
-        self._outputs = cut.outputs(filters)
+        padded = _padded(filters // scheme.groups)
+        self._outputs = scheme.outputs(filters)
         self._panel = min(2 * _lanes(), padded)
         #: The last group's vectors may end behind all filters.
         self._bias_size = filters + padded
         self._scratch = Scratch(np.float32)
-        self._kernel_size = cut.sets * _points(padded * cut.depth(channels))
+        self._kernel_size = scheme.sets * _points(padded * scheme.depth(channels))
         self._kernel = PackedKernel(self._kernel_size, np.dtype(np.float32))
-        parts = cut.targets if cut.targets > 1 else cut.parts
-        steps = (cut.part_step, cut.tap_step, cut.targets > 1, cut.groups)
-        self._cut = np.array([cut.turned, cut.taps, parts, *cut.first, *steps], np.int32)
+        inputs, outputs = (filters, channels) if scheme.rotated else (channels, filters)
+        self._scheme = struct(
+            "KernelDecomposition",
+            rows=scheme.kernel[0],
+            columns=scheme.kernel[1],
+            inputs=inputs // scheme.groups,
+            outputs=outputs,
+            groups=scheme.groups,
+            channels=channels // scheme.groups,
+            filters=filters // scheme.groups,
+            transposed=scheme.rotated,
+            r=scheme.r,
+            kernels=scheme.targets if scheme.targets > 1 else scheme.kernels,
+            first_row=scheme.first[0],
+            first_column=scheme.first[1],
+            kernel_step=scheme.kernel_step,
+            tap_step=scheme.tap_step,
+            targets=scheme.targets > 1,
+        )
 
     def forward(
         self,
@@ -123,24 +169,36 @@ class WinogradPlan:
         kernel: np.ndarray,
         bias: np.ndarray | None,
         out: np.ndarray,
-        winners: np.ndarray | None = None,
+        argmax: np.ndarray | None = None,
     ) -> None:
-        """Write the output, and to `winners` which pixel of each pool window it came from."""
+        """Write the output, and to `argmax` which pixel of each pool window it came from."""
         threads = runtime.get_num_threads()
         u = self._kernel(kernel, self._transform)
         start = padded_bias(self._scratch, bias, self._bias_size)
-        # Few rows of tiles do not share out evenly; the steps of a stage do.
-        few = self._rows < 4 * threads
-        block = self._block_rows(threads)
-        sizes = (block * self._tiles.columns, self._tiles.values, self._outputs)
-        if few or by_stages(4 * self._kernel_size, *sizes):
-            self._run_staged(x, u, start, out, winners, threads)
+        if self._goes_by_passes(threads):
+            self._run_passes(x, u, start, out, argmax, threads)
         else:
-            self._run_blocked(x, u, start, out, winners, block, threads)
+            self._run_blocked(x, u, start, out, argmax, self._block_rows(threads), threads)
+
+    def _goes_by_passes(self, threads: int) -> bool:
+        """Whether few rows of tiles would not share out evenly, or `by_passes` is less to move."""
+        sizes = (self._block_rows(threads) * self._tiles.columns, self._tiles.values)
+        return self._rows < 4 * threads or by_passes(4 * self._kernel_size, *sizes, self._outputs)
+
+    def input_gradient(self, dy: np.ndarray, kernel: np.ndarray, dx: np.ndarray) -> None:
+        """Write the input gradient, where the kernel is rotated for one."""
+        self.forward(dy, kernel, None, dx)
+
+    def describe(self) -> dict[str, Any]:
+        """Return the tiles, and whether they go by blocks or by passes, with how many rows."""
+        threads = runtime.get_num_threads()
+        blocked = not self._goes_by_passes(threads)
+        rows = self._block_rows(threads) if blocked else self._pass_rows()
+        return self._tiles.describe() | {"order": "blocks" if blocked else "passes", "rows": rows}
 
     def _transform(self, kernel: np.ndarray, u: np.ndarray) -> None:
         threads = runtime.get_num_threads()
-        _kernels.transform_kernel(kernel, u, self._cut, threads)
+        _kernels.transform_kernel(kernel, u, self._scheme, threads)
 
     def _block_rows(self, threads: int) -> int:
         """Return the rows of tiles of a block, of which each thread gets three at least."""
@@ -148,15 +206,15 @@ class WinogradPlan:
         fair = -(-self._rows // (3 * threads))
         return max(1, min(BLOCK_BYTES // row, fair))
 
-    def _run_blocked(self, x, u, start, out, winners, block, threads):
+    def _run_blocked(self, x, u, start, out, argmax, block, threads):
         tiles = block * self._tiles.columns
         _kernels.blocked(
             x,
             u,
             start,
             out,
-            winners,
-            self._tiles.strip,
+            argmax,
+            self._tiles.image,
             self._tiles.fields,
             block,
             self._scratch.rows("v", threads, _points(tiles * self._tiles.values)),
@@ -165,20 +223,16 @@ class WinogradPlan:
             threads,
         )
 
-    def _run_staged(self, x, u, start, out, winners, threads):
-        row = POINTS * self._tiles.columns * 4 * (self._tiles.values + self._outputs)
-        rows = self._rows
-        block = max(1, min(STAGED_BYTES // row, rows))
-        # Stages of equal size, none with a handful of tiles.
-        block = -(-rows // -(-rows // block))
+    def _run_passes(self, x, u, start, out, argmax, threads):
+        block = self._pass_rows()
         tiles = block * self._tiles.columns
-        _kernels.staged(
+        _kernels.in_passes(
             x,
             u,
             start,
             out,
-            winners,
-            self._tiles.strip,
+            argmax,
+            self._tiles.image,
             self._tiles.fields,
             block,
             self._scratch("v", _points(tiles * self._tiles.values)),
@@ -187,34 +241,47 @@ class WinogradPlan:
             threads,
         )
 
+    def _pass_rows(self) -> int:
+        """Return the rows of tiles of a pass: all of equal size, none with a handful of tiles."""
+        row = POINTS * self._tiles.columns * 4 * (self._tiles.values + self._outputs)
+        block = max(1, min(PASS_BYTES // row, self._rows))
+        return -(-self._rows // -(-self._rows // block))
+
 
 class WinogradKernelGradientPlan:
-    """dkernel and dbias of a convolution whose output `cut` cuts."""
+    """dkernel and dbias of a convolution whose kernel `scheme` decomposes."""
 
-    def __init__(self, input_shape: tuple[int, int, int, int], filters: int, cut: Cut) -> None:
+    def __init__(
+        self, input_shape: tuple[int, int, int, int], filters: int, scheme: KernelDecomposition
+    ) -> None:
         images, channels = input_shape[0], input_shape[3]
-        self._tiles = Tiling(input_shape, filters, cut)
+        self._tiles = Tiling(input_shape, filters, scheme)
         self._rows = images * self._tiles.rows
-        self._channels, self._filters = cut.inputs(channels), cut.outputs(filters)
+        self._channels, self._filters = scheme.inputs(channels), scheme.outputs(filters)
         columns, lanes = self._tiles.columns, _lanes()
         panel = _gradient_kernels.OUTER * lanes
         self._block_tiles = max(1, PANEL_BYTES // (4 * panel))
         row = POINTS * columns * 4 * (self._channels + self._filters)
-        of_group = self._filters // cut.groups
+        of_group = self._filters // scheme.groups
         gradient = POINTS * 4 * self._channels * of_group
-        stage = min(max(GRADIENT_STAGE_BYTES, gradient), STAGED_BYTES)
+        most = min(max(GRADIENT_PASS_BYTES, gradient), PASS_BYTES)
         # With few tiles a sum is short: it had better not go through memory 36 times.
-        together = self._rows * columns <= self._block_tiles and self._rows * row <= STAGED_BYTES
-        stages = 1 if together else -(-self._rows // max(1, stage // row))
-        self._block = -(-self._rows // stages)
+        together = self._rows * columns <= self._block_tiles and self._rows * row <= PASS_BYTES
+        passes = 1 if together else -(-self._rows // max(1, most // row))
+        self._block = -(-self._rows // passes)
         tiles = self._block * columns
         vectors = max(1, TOGETHER_BYTES // (4 * POINTS * panel * lanes)) if together else 0
-        self._together = min(vectors, self._channels // cut.groups // lanes)
+        self._together = min(vectors, self._channels // scheme.groups // lanes)
         self._v = _points(tiles * self._channels)
         self._z = _points(tiles * self._filters)
         width = (self._together * lanes, panel) if together else (self._channels, of_group)
         self._du = _points(width[0] * width[1])
         self._scratch = Scratch(np.float32)
+
+    def describe(self) -> dict[str, Any]:
+        """Return the tiles, the rows of them in a pass, and dU's vectors where a task keeps it."""
+        sizes = {"rows": self._block, "vectors_together": self._together}
+        return self._tiles.describe() | sizes
 
     def kernel_gradient(
         self, dy: np.ndarray, x: np.ndarray, dkernel: np.ndarray, dbias: np.ndarray | None
@@ -224,7 +291,7 @@ class WinogradKernelGradientPlan:
         _gradient_kernels.kernel_gradient(
             x,
             dy,
-            self._tiles.strip,
+            self._tiles.image,
             self._tiles.fields,
             self._block,
             self._block_tiles,
@@ -233,7 +300,7 @@ class WinogradKernelGradientPlan:
             self._scratch("z", self._z),
             self._scratch.rows("du", threads if self._together else 1, self._du),
             self._scratch("sums", self._rows, self._filters),
-            self._scratch.rows("strip", threads, self._tiles.strip_size + _lanes()),
+            self._scratch.rows("rows of x", threads, self._tiles.copy_size + _lanes()),
             dkernel,
             dbias,
             threads,

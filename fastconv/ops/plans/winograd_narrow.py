@@ -5,17 +5,19 @@ When it is worth it is decided in `choice`; how it works is told in the kernel's
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ..._core import runtime
+from .decomposition import POINTS, KernelDecomposition
 from .packing import PackedKernel, pad_channels, padded_bias
 from .scratch import Scratch
 from .winograd import SKEW, Tiling
-from .winograd_cuts import POINTS, Cut
 
 _kernels = runtime.kernels.winograd_narrow
 
-PARTS = 32
+SPLIT_K = 32
 """Of the kernel gradient, summed by themselves: more than threads, fewer than rows of tiles."""
 TASK_TILES = 16
 """Of one task, about, in whole rows: fetching the next one takes the time of a part of a tile."""
@@ -32,13 +34,13 @@ class WinogradNarrowPlan:
         self,
         input_shape: tuple[int, int, int, int],
         filters: int,
-        cut: Cut,
+        scheme: KernelDecomposition,
         *,
         pooled: bool = False,
         relu: bool = False,
     ) -> None:
         images, _, _, channels = input_shape
-        self._tiles = Tiling(input_shape, filters, cut, pooled=pooled, relu=relu)
+        self._tiles = Tiling(input_shape, filters, scheme, pooled=pooled, relu=relu)
         self._rows = images * self._tiles.rows
         self._channels = channels
         dtype = np.dtype(np.float32)
@@ -55,9 +57,9 @@ class WinogradNarrowPlan:
         kernel: np.ndarray,
         bias: np.ndarray | None,
         out: np.ndarray,
-        winners: np.ndarray | None = None,
+        argmax: np.ndarray | None = None,
     ) -> None:
-        """Write the output, and to `winners` which pixel of each pool window it came from."""
+        """Write the output, and to `argmax` which pixel of each pool window it came from."""
         threads = runtime.get_num_threads()
         start = padded_bias(self._scratch, bias, self._padded_filters)
         _kernels.forward(
@@ -65,8 +67,8 @@ class WinogradNarrowPlan:
             self._kernel(kernel, _kernels.transform_kernel),
             start,
             out,
-            winners,
-            self._tiles.strip,
+            argmax,
+            self._tiles.image,
             self._tiles.fields,
             max(1, min(TASK_TILES // self._tiles.columns, self._rows // (4 * threads))),
             self._scratch.rows("lines", threads, self._lines),
@@ -74,16 +76,20 @@ class WinogradNarrowPlan:
             threads,
         )
 
+    def describe(self) -> dict[str, Any]:
+        """Return the tiles, and the split-k sums of the kernel gradient."""
+        return self._tiles.describe() | {"split_k": min(SPLIT_K, self._rows)}
+
     def kernel_gradient(
         self, dy: np.ndarray, x: np.ndarray, dkernel: np.ndarray, dbias: np.ndarray | None
     ) -> None:
         """Write the gradients for dy at the output, which is not pooled; dbias may be None."""
         threads = runtime.get_num_threads()
-        parts = min(PARTS, self._rows)
+        parts = min(SPLIT_K, self._rows)
         _kernels.kernel_gradient(
             x,
             dy,
-            self._tiles.strip,
+            self._tiles.image,
             self._tiles.fields,
             self._scratch.rows("lines", threads, self._lines),
             self._scratch.rows("v", threads, self._v),

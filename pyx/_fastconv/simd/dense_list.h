@@ -1,11 +1,11 @@
 /* Lists of the inputs, or samples, that are not 0: of floats eight lanes at a time where the CPU can
- * permute them.  The living of eight are moved to the front and stored whole at the list's end:
+ * permute them.  The active of eight are moved to the front and stored whole at the list's end:
  * never past the room for all of them, as a list is not longer than what was looked at.
  */
 #ifndef FASTCONV_DENSE_LIST_H
 #define FASTCONV_DENSE_LIST_H
 
-#include "front.h"
+#include "compress.h"
 
 #if defined(__AVX2__)
 
@@ -18,8 +18,8 @@ FC_INLINE void fc_list_eight(const float *x, ptrdiff_t step, int sample, int bat
     fc_transpose_eight(values);
     FC_UNROLL
     for (int i = 0; i < 8; i++) {
-        int mask = fc_living_lanes(values[i]);
-        __m256i order = fc_front_order(mask);
+        int mask = fc_active_lanes(values[i]);
+        __m256i order = fc_compress_order(mask);
         ptrdiff_t at = (ptrdiff_t)i * batch + counts[i];
         _mm256_storeu_ps(factors + at, _mm256_permutevar8x32_ps(values[i], order));
         _mm256_storeu_si256((__m256i *)(samples + at),
@@ -36,8 +36,8 @@ FC_LEAF int fc_list_inputs_f32(const float *x, int length, int32_t *rows, float 
 #if defined(__AVX2__)
     for (; i + 8 <= length; i += 8) {
         __m256 values = _mm256_loadu_ps(x + i);
-        int mask = fc_living_lanes(values);
-        __m256i order = fc_front_order(mask);
+        int mask = fc_active_lanes(values);
+        __m256i order = fc_compress_order(mask);
         _mm256_storeu_ps(factors + count, _mm256_permutevar8x32_ps(values, order));
         _mm256_storeu_si256((__m256i *)(rows + count),
                             _mm256_add_epi32(order, _mm256_set1_epi32(i)));

@@ -35,11 +35,11 @@ FC_INLINE int NAME(fc_list_rest)(const REAL *x, int first, int length, int count
 }
 
 /* Which inputs are not 0 in some sample: 1, or 0 where nobody needs a row of W. */
-FC_LEAF void NAME(fc_find_living)(const REAL *x, ptrdiff_t step, ptrdiff_t batch, int length,
-                                  int32_t *restrict living) {
-    memset(living, 0, (size_t)length * sizeof *living);
+FC_LEAF void NAME(fc_find_active)(const REAL *x, ptrdiff_t step, ptrdiff_t batch, int length,
+                                  int32_t *restrict active) {
+    memset(active, 0, (size_t)length * sizeof *active);
     for (ptrdiff_t sample = 0; sample < batch; sample++, x += step)
-        for (int i = 0; i < length; i++) living[i] |= NAME(fc_alive)(x[i]);
+        for (int i = 0; i < length; i++) active[i] |= NAME(fc_alive)(x[i]);
 }
 
 /* Append one sample to the list of each input that is not 0 in it. */
@@ -68,7 +68,7 @@ FC_INLINE void NAME(fc_list_samples_rest)(const REAL *x, ptrdiff_t step, int who
 /* ---- panels: `vectors` wide stretches of a row, each in an array of its own ---- */
 
 /* Copy a row of `width` values into one row of each panel, zeros behind its end. */
-FC_LEAF void NAME(fc_deal_row)(const REAL *row, ptrdiff_t width, int vectors, REAL *restrict panel,
+FC_LEAF void NAME(fc_pack_row)(const REAL *row, ptrdiff_t width, int vectors, REAL *restrict panel,
                                ptrdiff_t panel_step) {
     const ptrdiff_t across = vectors * LANES;
     for (; width >= across; width -= across, row += across, panel += panel_step) {
@@ -88,11 +88,11 @@ FC_LEAF void NAME(fc_deal_row)(const REAL *row, ptrdiff_t width, int vectors, RE
 /* sums[v] (+)= factors[i] * panel[rows[i]][v] over the list, each entry's address and factor loaded
  * before the values of the one before it, which keeps the loads back to back. */
 FC_INLINE void NAME(fc_sum_rows_body)(const int vectors, const REAL *panel, const int32_t *rows,
-                                      const REAL *factors, int count, REAL *sums, int overwrite) {
+                                      const REAL *factors, int count, REAL *sums, int accumulate) {
     VEC total[FC_PANEL_VECTORS];
     FC_UNROLL
     for (int v = 0; v < vectors; v++)
-        total[v] = overwrite ? (VEC){0} : NAME(fc_load)(sums + v * LANES);
+        total[v] = accumulate ? NAME(fc_load)(sums + v * LANES) : (VEC){0};
     if (count > 0) {
         const REAL *row = panel + (ptrdiff_t)rows[0] * (vectors * LANES);
         VEC factor = NAME(fc_splat)(factors[0]);
@@ -114,11 +114,11 @@ FC_INLINE void NAME(fc_sum_rows_body)(const int vectors, const REAL *panel, cons
 
 #define FC_SUM_CASE(n)                                                                         \
     case n:                                                                                    \
-        NAME(fc_sum_rows_body)(n, panel, rows, factors, count, sums, overwrite);               \
+        NAME(fc_sum_rows_body)(n, panel, rows, factors, count, sums, accumulate);              \
         break;
 
 FC_LEAF void NAME(fc_sum_rows)(int vectors, const REAL *panel, const int32_t *rows,
-                               const REAL *factors, int count, REAL *sums, int overwrite) {
+                               const REAL *factors, int count, REAL *sums, int accumulate) {
     switch (vectors) {
         FC_SUM_CASE(1)
         FC_SUM_CASE(2)

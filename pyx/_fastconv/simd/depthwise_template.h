@@ -1,5 +1,5 @@
 /* Convolution with vectors along the channels, where each output channel reads one input value
- * per tap: depthwise layers, and grouped ones once their input is spread over planes.
+ * per tap: depthwise layers, and grouped ones once their input lies in planes.
  *
  * Included once per type by depthwise.h with REAL and NAME defined.
  */
@@ -340,10 +340,10 @@ FC_INLINE int NAME(fc_spread_narrow)(const int vectors, const REAL *x, ptrdiff_t
  * (n + start) / phases of phase (n + start) % phases.  With `together` > 0 channels are fewer than
  * a vector, which `index` lays out for as many pixels; up to LANES values are written behind the
  * last pixel of a phase. */
-FC_LEAF void NAME(fc_spread_row)(const REAL *x, ptrdiff_t readable, int width, int source_channels,
-                                 const int32_t *index, int channels, int planes, int together,
-                                 REAL *out, ptrdiff_t plane_step, ptrdiff_t phase_step, int phases,
-                                 int start, int shuffled) {
+FC_LEAF void NAME(fc_load_plane_row)(const REAL *x, ptrdiff_t readable, int width,
+                                     int source_channels, const int32_t *index, int channels,
+                                     int planes, int together, REAL *out, ptrdiff_t plane_step,
+                                     ptrdiff_t phase_step, int phases, int start, int shuffled) {
     int n = 0;
     if (together) {
         const VECI lane = NAME(fc_lane_offsets)(index);

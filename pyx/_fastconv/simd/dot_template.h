@@ -10,10 +10,10 @@
 
 /* ---- dot products: `rows` vectors a against `columns` vectors b, both contiguous ---- */
 
-/* The last vector of a stretch that is no multiple of LANES ends with it; `fresh` are its lanes
+/* The last vector of a stretch that is no multiple of LANES ends with it; `last` are its lanes
  * that no vector before holds. */
-FC_INLINE VEC NAME(fc_load_end)(const REAL *end, IVEC fresh) {
-    return (VEC)((IVEC)NAME(fc_load)(end - LANES) & fresh);
+FC_INLINE VEC NAME(fc_load_end)(const REAL *end, IVEC last) {
+    return (VEC)((IVEC)NAME(fc_load)(end - LANES) & last);
 }
 
 #define FC_DOT_ROWS 4
@@ -93,9 +93,9 @@ FC_INLINE void NAME(fc_conv_dots_body)(const int rows, const int columns, const 
     enum { PAIRS = FC_DOT_ROWS * FC_DOT_COLUMNS };
     VEC sums[PAIRS + 3]; /* by pixel and filter, and what fills the last four */
     REAL totals[PAIRS + 3];
-    IVEC fresh;
+    IVEC last;
     ptrdiff_t depth = (ptrdiff_t)runs * length;
-    for (int lane = 0; lane < LANES; lane++) fresh[lane] = -(lane >= LANES - length % LANES);
+    for (int lane = 0; lane < LANES; lane++) last[lane] = -(lane >= LANES - length % LANES);
     FC_UNROLL
     for (int pair = 0; pair < rows * columns + 3; pair++) sums[pair] = (VEC){0};
     for (int r = 0; r < runs; r++) {
@@ -115,10 +115,10 @@ FC_INLINE void NAME(fc_conv_dots_body)(const int rows, const int columns, const 
         if (l == length) continue;
         VEC left[FC_DOT_ROWS];
         FC_UNROLL
-        for (int i = 0; i < rows; i++) left[i] = NAME(fc_load_end)(a + i * step + length, fresh);
+        for (int i = 0; i < rows; i++) left[i] = NAME(fc_load_end)(a + i * step + length, last);
         FC_UNROLL
         for (int j = 0; j < columns; j++) {
-            VEC right = NAME(fc_load_end)(b + j * depth + length, fresh);
+            VEC right = NAME(fc_load_end)(b + j * depth + length, last);
             FC_UNROLL
             for (int i = 0; i < rows; i++) sums[i * columns + j] += left[i] * right;
         }

@@ -11,7 +11,7 @@
 FC_INLINE void NAME(fc_gradient_body)(const int rows, const int vectors, const REAL *x,
                                       ptrdiff_t x_step, const REAL *dy,
                                       const ptrdiff_t *stretch, int stretches, REAL *sums_out,
-                                      int overwrite) {
+                                      int accumulate) {
     /* With few sums every second or fourth pixel has its own: one set would wait for itself. */
     enum { MOST = 4 };
     const int sets = rows * vectors <= 2 ? 4 : rows * vectors <= 6 ? 2 : 1;
@@ -22,8 +22,9 @@ FC_INLINE void NAME(fc_gradient_body)(const int rows, const int vectors, const R
         FC_UNROLL
         for (int i = 0; i < rows; i++)
             for (int v = 0; v < vectors; v++)
-                sums[s][i][v] = overwrite || s ? (VEC){0}
-                                               : NAME(fc_load)(sums_out + i * pitch + v * LANES);
+                sums[s][i][v] = accumulate && !s
+                                    ? NAME(fc_load)(sums_out + i * pitch + v * LANES)
+                                    : (VEC){0};
     for (; stretches > 0; stretches--, stretch += 3) {
         const REAL *filters = dy + stretch[0] * pitch, *patch = x + stretch[2];
         const ptrdiff_t pixels = stretch[1];
@@ -67,10 +68,10 @@ FC_INLINE void NAME(fc_gradient_body)(const int rows, const int vectors, const R
     case n:                                                                                    \
         if (vectors == 2)                                                                      \
             NAME(fc_gradient_body)(n, 2, x, x_step, dy, stretch, stretches, sums_out,          \
-                                   overwrite);                                                 \
+                                   accumulate);                                                \
         else                                                                                   \
             NAME(fc_gradient_body)(n, 1, x, x_step, dy, stretch, stretches, sums_out,          \
-                                   overwrite);                                                 \
+                                   accumulate);                                                \
         break;
 
 /* sums_out[i][:] (+)= sum over pixels of x[pixel][i] * dy[pixel][:], the pixels being `stretches`
@@ -78,7 +79,7 @@ FC_INLINE void NAME(fc_gradient_body)(const int rows, const int vectors, const R
  * are x_step values apart. */
 FC_LEAF void NAME(fc_gradient_tile)(int rows, int vectors, const REAL *x, ptrdiff_t x_step,
                                     const REAL *dy, const ptrdiff_t *stretch, int stretches,
-                                    REAL *sums_out, int overwrite) {
+                                    REAL *sums_out, int accumulate) {
     switch (rows) {
         FC_GRADIENT_CASE(1)
         FC_GRADIENT_CASE(2)
@@ -103,7 +104,7 @@ FC_LEAF void NAME(fc_gradient_tile)(int rows, int vectors, const REAL *x, ptrdif
 FC_INLINE void NAME(fc_patch_body)(const int filters, const int vectors, const REAL *x,
                                    const ptrdiff_t *offset, ptrdiff_t x_step, ptrdiff_t x_line,
                                    const REAL *dy, int lines, int pixels, REAL *out,
-                                   int overwrite) {
+                                   int accumulate) {
     /* Eight sums keep two multipliers of a latency of four busy. */
     enum { MOST = 4 };
     const int sets = filters * vectors >= 7 ? 1 : filters * vectors >= 4 ? 2 : 4;
@@ -115,7 +116,7 @@ FC_INLINE void NAME(fc_patch_body)(const int filters, const int vectors, const R
             FC_UNROLL
             for (int v = 0; v < vectors; v++)
                 sums[s][i][v] =
-                    overwrite || s ? (VEC){0} : NAME(fc_load)(out + (i * vectors + v) * LANES);
+                    accumulate && !s ? NAME(fc_load)(out + (i * vectors + v) * LANES) : (VEC){0};
     for (int line = 0; line < lines; line++) {
         const REAL *p[FC_PATCH_VECTORS];
         ptrdiff_t at = 0;
@@ -172,7 +173,7 @@ FC_INLINE void NAME(fc_patch_body)(const int filters, const int vectors, const R
 #define FC_PATCH_CASE(filters, vectors)                                                        \
     case 8 * filters + vectors:                                                                \
         NAME(fc_patch_body)(filters, vectors, x, offset, x_step, x_line, dy, lines, pixels,    \
-                            out, overwrite);                                                   \
+                            out, accumulate);                                                  \
         break;
 
 /* out[i][v] (+)= sum over lines and pixels of dy[line, pixel][i] * the vector of x that lies
@@ -181,7 +182,7 @@ FC_INLINE void NAME(fc_patch_body)(const int filters, const int vectors, const R
 FC_LEAF void NAME(fc_patch_tile)(int filters, int vectors, const REAL *x,
                                  const ptrdiff_t *offset, ptrdiff_t x_step, ptrdiff_t x_line,
                                  const REAL *dy, int lines, int pixels, REAL *out,
-                                 int overwrite) {
+                                 int accumulate) {
     switch (8 * filters + vectors) {
         FC_PATCH_CASE(1, 1)
         FC_PATCH_CASE(1, 2)

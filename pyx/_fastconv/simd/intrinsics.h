@@ -1,5 +1,5 @@
 /* The few operations that vector extensions cannot spell well: maximum, bytes, and bit masks of
- * what is alive.  Each has a portable form beside that for x86.
+ * what is active.  Each has a portable form beside that for x86.
  */
 #ifndef FASTCONV_INTRINSICS_H
 #define FASTCONV_INTRINSICS_H
@@ -138,7 +138,7 @@ FC_INLINE fc_i_f64 fc_unordered_f64(fc_v_f64 a, fc_v_f64 b) { return (a != a) | 
  * a NaN where one of them is, and which it was: the first of equals, 4 where none is above 0. */
 #define FC_WINDOW_END(WINDOW_END, SUFFIX)                                                        \
     FC_INLINE fc_v_##SUFFIX WINDOW_END(const fc_v_##SUFFIX *four, fc_v_##SUFFIX largest,         \
-                                       fc_i_##SUFFIX *winner) {                                  \
+                                       fc_i_##SUFFIX *argmax_at) {                               \
         fc_v_##SUFFIX upper = fc_max_##SUFFIX(four[0], four[1]);                                 \
         fc_v_##SUFFIX lower = fc_max_##SUFFIX(four[2], four[3]);                                 \
         fc_v_##SUFFIX best = fc_max_##SUFFIX(largest, (fc_v_##SUFFIX){0});                       \
@@ -146,14 +146,15 @@ FC_INLINE fc_i_f64 fc_unordered_f64(fc_v_f64 a, fc_v_f64 b) { return (a != a) | 
             fc_unordered_##SUFFIX(four[0], four[1]) | fc_unordered_##SUFFIX(four[2], four[3]);   \
         fc_i_##SUFFIX below = lower > upper;                                                     \
         fc_i_##SUFFIX right = fc_select_##SUFFIX(below, four[3] > four[2], four[1] > four[0]);   \
-        fc_i_##SUFFIX dead = (best == (fc_v_##SUFFIX){0}) | strange;                             \
-        *winner = fc_select_##SUFFIX(dead, (fc_i_##SUFFIX){0} + 4, (right & 1) | (below & 2));   \
+        fc_i_##SUFFIX inactive = (best == (fc_v_##SUFFIX){0}) | strange;                         \
+        *argmax_at =                                                                             \
+            fc_select_##SUFFIX(inactive, (fc_i_##SUFFIX){0} + 4, (right & 1) | (below & 2));     \
         return (fc_v_##SUFFIX)((fc_i_##SUFFIX)best | strange);                                   \
     }
 FC_WINDOW_END(fc_window_end_f64, f64)
 #if defined(__AVX512F__)
 /* Masks, which GCC would take through the scalar registers. */
-FC_INLINE fc_v_f32 fc_window_end_f32(const fc_v_f32 *four, fc_v_f32 largest, fc_i_f32 *winner) {
+FC_INLINE fc_v_f32 fc_window_end_f32(const fc_v_f32 *four, fc_v_f32 largest, fc_i_f32 *argmax_at) {
     const __m512 first = (__m512)four[0], second = (__m512)four[1];
     const __m512 third = (__m512)four[2], fourth = (__m512)four[3];
     const __m512i two = _mm512_set1_epi32(2), strange = _mm512_set1_epi32(-1);
@@ -165,9 +166,9 @@ FC_INLINE fc_v_f32 fc_window_end_f32(const fc_v_f32 *four, fc_v_f32 largest, fc_
                                          (__m512)fc_max_f32(four[0], four[1]), _CMP_GT_OQ);
     __m512i upper = _mm512_maskz_set1_epi32(_mm512_cmp_ps_mask(second, first, _CMP_GT_OQ), 1);
     __m512i lower = _mm512_mask_set1_epi32(two, _mm512_cmp_ps_mask(fourth, third, _CMP_GT_OQ), 3);
-    __mmask16 living = _mm512_cmp_ps_mask(best, _mm512_setzero_ps(), _CMP_GT_OQ);
+    __mmask16 active = _mm512_cmp_ps_mask(best, _mm512_setzero_ps(), _CMP_GT_OQ);
     upper = _mm512_mask_mov_epi32(upper, below, lower);
-    *winner = (fc_i_f32)_mm512_mask_mov_epi32(_mm512_set1_epi32(4), living, upper);
+    *argmax_at = (fc_i_f32)_mm512_mask_mov_epi32(_mm512_set1_epi32(4), active, upper);
     return (fc_v_f32)best;
 }
 #else
@@ -184,61 +185,61 @@ FC_WINDOW_END(fc_window_end_f32, f32)
 #endif
 #undef FC_WINDOW_END
 
-/* ---- masks[w]: bit k is set where winners[k] is w and dy[k] is not 0, for up to 64 k ---- */
+/* ---- masks[w]: bit k is set where argmax[k] is w and dy[k] is not 0, for up to 64 k ---- */
 
-FC_INLINE void fc_window_masks_f64(const double *dy, const uint8_t *winners, int count,
+FC_INLINE void fc_window_masks_f64(const double *dy, const uint8_t *argmax, int count,
                                    uint64_t masks[4]) {
     uint64_t found[5] = {0};
-    for (int k = 0; k < count; k++) found[dy[k] != 0 ? winners[k] : 4] |= (uint64_t)1 << k;
+    for (int k = 0; k < count; k++) found[dy[k] != 0 ? argmax[k] : 4] |= (uint64_t)1 << k;
     memcpy(masks, found, 4 * sizeof *masks);
 }
 
 #if defined(__SSE2__)
-/* Sixteen winners, 255 where dy is 0. */
-FC_INLINE __m128i fc_living(const float *dy, const uint8_t *winners) {
+/* Sixteen argmax, 255 where dy is 0. */
+FC_INLINE __m128i fc_active(const float *dy, const uint8_t *argmax) {
     const __m128 zero = _mm_setzero_ps();
     __m128i a = _mm_castps_si128(_mm_cmpeq_ps(_mm_loadu_ps(dy), zero));
     __m128i b = _mm_castps_si128(_mm_cmpeq_ps(_mm_loadu_ps(dy + 4), zero));
     __m128i c = _mm_castps_si128(_mm_cmpeq_ps(_mm_loadu_ps(dy + 8), zero));
     __m128i d = _mm_castps_si128(_mm_cmpeq_ps(_mm_loadu_ps(dy + 12), zero));
-    __m128i dead = _mm_packs_epi16(_mm_packs_epi32(a, b), _mm_packs_epi32(c, d));
-    return _mm_or_si128(dead, _mm_loadu_si128((const __m128i *)winners));
+    __m128i inactive = _mm_packs_epi16(_mm_packs_epi32(a, b), _mm_packs_epi32(c, d));
+    return _mm_or_si128(inactive, _mm_loadu_si128((const __m128i *)argmax));
 }
 
-FC_INLINE void fc_window_masks_f32(const float *dy, const uint8_t *winners, int count,
+FC_INLINE void fc_window_masks_f32(const float *dy, const uint8_t *argmax, int count,
                                    uint64_t masks[4]) {
     float dy_end[16];
-    uint8_t winners_end[16];
+    uint8_t argmax_end[16];
     uint64_t found[4] = {0};
     for (int k = 0; k < count; k += 16) {
-        __m128i living;
+        __m128i active;
         if (count - k >= 16) {
-            living = fc_living(dy + k, winners + k);
+            active = fc_active(dy + k, argmax + k);
         } else {
             memset(dy_end, 0, sizeof dy_end);
-            memset(winners_end, 0, sizeof winners_end);
+            memset(argmax_end, 0, sizeof argmax_end);
             memcpy(dy_end, dy + k, (size_t)(count - k) * sizeof *dy);
-            memcpy(winners_end, winners + k, (size_t)(count - k));
-            living = fc_living(dy_end, winners_end);
+            memcpy(argmax_end, argmax + k, (size_t)(count - k));
+            active = fc_active(dy_end, argmax_end);
         }
         FC_UNROLL
         for (int w = 0; w < 4; w++) {
-            __m128i equal = _mm_cmpeq_epi8(living, _mm_set1_epi8((char)w));
+            __m128i equal = _mm_cmpeq_epi8(active, _mm_set1_epi8((char)w));
             found[w] |= (uint64_t)(uint32_t)_mm_movemask_epi8(equal) << k;
         }
     }
     memcpy(masks, found, sizeof found);
 }
 #else
-FC_INLINE void fc_window_masks_f32(const float *dy, const uint8_t *winners, int count,
+FC_INLINE void fc_window_masks_f32(const float *dy, const uint8_t *argmax, int count,
                                    uint64_t masks[4]) {
     uint64_t found[5] = {0};
-    for (int k = 0; k < count; k++) found[dy[k] != 0 ? winners[k] : 4] |= (uint64_t)1 << k;
+    for (int k = 0; k < count; k++) found[dy[k] != 0 ? argmax[k] : 4] |= (uint64_t)1 << k;
     memcpy(masks, found, 4 * sizeof *masks);
 }
 #endif
 
-/* Turn a 64 x 64 matrix of bits: bit j of word i becomes bit i of word j. */
+/* Transpose a 64 x 64 matrix of bits: bit j of word i becomes bit i of word j. */
 FC_LEAF void fc_transpose_bits(uint64_t *restrict words) {
     uint64_t low = 0x00000000FFFFFFFFu;
     for (int half = 32; half; half >>= 1, low ^= low << half)

@@ -6,18 +6,13 @@
 
 #include "bytes.h"
 #include "intrinsics.h"
+#include "structs.h"
 #include "tile.h"
 
 /* FC_L2_APART: L2 pooling whose dy over the norm is no number of its type, or one of few bits. */
-enum { FC_MAX = 0, FC_AVERAGE = 1, FC_L2 = 2, FC_L2_APART = 3, FC_NO_WINNER = 255 };
+enum { FC_MAX = 0, FC_AVERAGE = 1, FC_L2 = 2, FC_L2_APART = 3, FC_NO_ARGMAX = 255 };
 /* Vectors of channels that pass through a window of so many pixels together. */
 enum { FC_POOL_VECTORS = 4, FC_LARGE_WINDOW = 10 };
-
-typedef struct {
-    int kind, height, width, channels, rows, columns, window_rows, window_columns, row_stride,
-        column_stride, top, left;
-    int gated; /* a maximum that is not above 0 has no winner: a ReLU before would stop it */
-} fc_pool;
 
 /* The pixels that window number `at` covers, clipped to the image. */
 FC_INLINE void fc_clip(int at, int stride, int before, int window, int size, int *first,

@@ -43,7 +43,7 @@ typedef struct {
     int position;   /* of the first pixel in the whole window */
     REAL scale;
     REAL *y;
-    uint8_t *winners;
+    uint8_t *argmax;
     int count; /* lanes wanted */
 } NAME(fc_window);
 
@@ -85,15 +85,15 @@ FC_LEAF void NAME(fc_pool_again)(int kind, int rows, int columns, const fc_pool 
 
 FC_INLINE void NAME(fc_pool_finish)(const int kind, const int keep, const int wide, int rows,
                                     int columns, const fc_pool *g, NAME(fc_window) w, VEC best,
-                                    VECI winner) {
+                                    VECI argmax_at) {
     if (kind == FC_AVERAGE) best *= NAME(fc_splat)(w.scale);
     if (kind == FC_L2)
         for (int l = 0; l < LANES; l++) best[l] = (REAL)__builtin_sqrt((double)best[l]);
     NAME(fc_store_some)(w.y, best, wide ? LANES : w.count);
     if (keep) {
-        if (g->gated)
-            winner = NAME(fc_select)(best > (VEC){0}, winner, (VECI){0} + FC_NO_WINNER);
-        NAME(fc_store_some_bytes)(w.winners, winner, wide ? LANES : w.count);
+        if (g->relu_input)
+            argmax_at = NAME(fc_select)(best > (VEC){0}, argmax_at, (VECI){0} + FC_NO_ARGMAX);
+        NAME(fc_store_some_bytes)(w.argmax, argmax_at, wide ? LANES : w.count);
     }
     if (kind != FC_MAX && !NAME(fc_pool_in_range)(kind, best))
         NAME(fc_pool_again)(kind, rows, columns, g, w);
@@ -104,7 +104,7 @@ FC_INLINE void NAME(fc_pool_vector)(const int kind, const int keep, const int wi
                                     NAME(fc_window) w) {
     ptrdiff_t line = (ptrdiff_t)g->width * g->channels;
     VEC best = kind == FC_MAX ? NAME(fc_load_left)(wide, w.x, w.left) : (VEC){0};
-    VECI winner = (VECI){0} + w.position;
+    VECI argmax_at = (VECI){0} + w.position;
     for (int i = 0; i < rows; i++) {
         for (int j = 0; j < columns; j++) {
             if (kind == FC_MAX && i == 0 && j == 0) continue;
@@ -119,12 +119,12 @@ FC_INLINE void NAME(fc_pool_vector)(const int kind, const int keep, const int wi
                 VECI larger = ~(v <= best) & (best == best);
                 best = (VEC)NAME(fc_select)(larger, (VECI)v, (VECI)best);
                 if (keep)
-                    winner = NAME(fc_select)(
-                        larger, (VECI){0} + (w.position + i * g->window_columns + j), winner);
+                    argmax_at = NAME(fc_select)(
+                        larger, (VECI){0} + (w.position + i * g->window_columns + j), argmax_at);
             }
         }
     }
-    NAME(fc_pool_finish)(kind, keep, wide, rows, columns, g, w, best, winner);
+    NAME(fc_pool_finish)(kind, keep, wide, rows, columns, g, w, best, argmax_at);
 }
 
 /* The same for four vectors of a large window at once: one would wait for its own sums, and walk
@@ -134,11 +134,11 @@ FC_INLINE void NAME(fc_pool_vectors)(const int kind, const int keep, int rows, i
     enum { COUNT = FC_POOL_VECTORS };
     ptrdiff_t line = (ptrdiff_t)g->width * g->channels;
     VEC best[COUNT];
-    VECI winner[COUNT];
+    VECI argmax_at[COUNT];
     FC_UNROLL
     for (int v = 0; v < COUNT; v++) {
         best[v] = kind == FC_MAX ? NAME(fc_load)(w.x + v * LANES) : (VEC){0};
-        winner[v] = (VECI){0} + w.position;
+        argmax_at[v] = (VECI){0} + w.position;
     }
     for (int i = 0; i < rows; i++) {
         const REAL *p = w.x + i * line;
@@ -154,9 +154,9 @@ FC_INLINE void NAME(fc_pool_vectors)(const int kind, const int keep, int rows, i
                     VECI larger = ~(v <= best[k]) & (best[k] == best[k]);
                     best[k] = (VEC)NAME(fc_select)(larger, (VECI)v, (VECI)best[k]);
                     if (keep)
-                        winner[k] = NAME(fc_select)(
+                        argmax_at[k] = NAME(fc_select)(
                             larger, (VECI){0} + (w.position + i * g->window_columns + j),
-                            winner[k]);
+                            argmax_at[k]);
                 }
             }
             p += g->channels;
@@ -168,15 +168,15 @@ FC_INLINE void NAME(fc_pool_vectors)(const int kind, const int keep, int rows, i
         part.x += k * LANES;
         part.left -= k * LANES;
         part.y += k * LANES;
-        part.winners += keep ? k * LANES : 0;
+        part.argmax += keep ? k * LANES : 0;
         part.count = LANES;
-        NAME(fc_pool_finish)(kind, keep, 1, rows, columns, g, part, best[k], winner[k]);
+        NAME(fc_pool_finish)(kind, keep, 1, rows, columns, g, part, best[k], argmax_at[k]);
     }
 }
 
 FC_INLINE void NAME(fc_pool_row_body)(const int kind, const int keep, const int wide,
                                       const fc_pool *g, const REAL *x, REAL *y,
-                                      uint8_t *winners, int row) {
+                                      uint8_t *argmax, int row) {
     int top, bottom, left, right, channels = g->channels;
     ptrdiff_t size = (ptrdiff_t)g->height * g->width * channels;
     fc_clip(row, g->row_stride, g->top, g->window_rows, g->height, &top, &bottom);
@@ -197,7 +197,7 @@ FC_INLINE void NAME(fc_pool_row_body)(const int kind, const int keep, const int 
                           begin + FC_POOL_VECTORS * LANES <= channels;
             int c = wide && begin + LANES > channels ? channels - LANES : begin;
             NAME(fc_window) w = {x + base + c, size - base - c, position, scale, y + place + c,
-                                 keep ? winners + place + c : NULL,
+                                 keep ? argmax + place + c : NULL,
                                  room < LANES ? (int)room : LANES};
             begin += several ? FC_POOL_VECTORS * LANES : LANES;
             if (several)
@@ -214,18 +214,18 @@ FC_INLINE void NAME(fc_pool_row_body)(const int kind, const int keep, const int 
 
 #define FC_POOL_ROW(kind, keep)                                                                \
     if (g->channels >= LANES)                                                                  \
-        NAME(fc_pool_row_body)(kind, keep, 1, g, x, y, winners, row);                          \
+        NAME(fc_pool_row_body)(kind, keep, 1, g, x, y, argmax, row);                          \
     else                                                                                       \
-        NAME(fc_pool_row_body)(kind, keep, 0, g, x, y, winners, row);
+        NAME(fc_pool_row_body)(kind, keep, 0, g, x, y, argmax, row);
 
-/* One output row of an image; `winners` (or NULL) takes each maximum's place in its window. */
-FC_LEAF void NAME(fc_pool_row)(const fc_pool *g, const REAL *x, REAL *y, uint8_t *winners,
+/* One output row of an image; `argmax` (or NULL) takes each maximum's place in its window. */
+FC_LEAF void NAME(fc_pool_row)(const fc_pool *g, const REAL *x, REAL *y, uint8_t *argmax,
                                int row) {
     if (g->kind == FC_AVERAGE) {
         FC_POOL_ROW(FC_AVERAGE, 0)
     } else if (g->kind == FC_L2) {
         FC_POOL_ROW(FC_L2, 0)
-    } else if (winners) {
+    } else if (argmax) {
         FC_POOL_ROW(FC_MAX, 1)
     } else {
         FC_POOL_ROW(FC_MAX, 0)
@@ -240,7 +240,7 @@ FC_LEAF void NAME(fc_pool_row)(const fc_pool *g, const REAL *x, REAL *y, uint8_t
  * end of the row of dx. */
 FC_INLINE void NAME(fc_pool_gradient_pixel)(const int kind, const int wide, const int rows,
                                             const int columns, const fc_pool *g, const REAL *dy,
-                                            const uint8_t *winners, const REAL *norm,
+                                            const uint8_t *argmax, const REAL *norm,
                                             const REAL *x, REAL *dx, ptrdiff_t at, int position,
                                             ptrdiff_t room) {
     int channels = g->channels;
@@ -255,7 +255,7 @@ FC_INLINE void NAME(fc_pool_gradient_pixel)(const int kind, const int wide, cons
                 ptrdiff_t from = at + c + i * line + (ptrdiff_t)j * channels;
                 VEC v = NAME(fc_load_left)(wide, dy + from, size - from);
                 if (kind == FC_MAX) {
-                    VECI place = NAME(fc_load_bytes_left)(wide, winners + from, size - from);
+                    VECI place = NAME(fc_load_bytes_left)(wide, argmax + from, size - from);
                     int wanted = position - i * g->row_stride * g->window_columns -
                                  j * g->column_stride;
                     v = (VEC)((VECI)v & (place == (VECI){0} + wanted));
@@ -274,12 +274,12 @@ FC_INLINE void NAME(fc_pool_gradient_pixel)(const int kind, const int wide, cons
 
 #define FC_WINDOWS_CASE(i, j)                                                                  \
     if (rows == i && columns == j)                                                             \
-        NAME(fc_pool_gradient_pixel)(kind, wide, i, j, g, dy, winners, norm, x + place,        \
+        NAME(fc_pool_gradient_pixel)(kind, wide, i, j, g, dy, argmax, norm, x + place,        \
                                      dx + place, at, position, room);                          \
     else
 
 FC_INLINE void NAME(fc_pool_gradient_body)(const int kind, const int wide, const fc_pool *g,
-                                           const REAL *dy, const uint8_t *winners,
+                                           const REAL *dy, const uint8_t *argmax,
                                            const REAL *norm, const REAL *x, REAL *dx,
                                            int first_row, int rows, int row_position) {
     int begin = 0, end = 0; /* the windows that cover the pixel, as it moves along the row */
@@ -299,7 +299,7 @@ FC_INLINE void NAME(fc_pool_gradient_body)(const int kind, const int wide, const
         FC_WINDOWS_CASE(1, 2)
         FC_WINDOWS_CASE(2, 1)
         FC_WINDOWS_CASE(2, 2)
-        NAME(fc_pool_gradient_pixel)(kind, wide, rows, columns, g, dy, winners, norm, x + place,
+        NAME(fc_pool_gradient_pixel)(kind, wide, rows, columns, g, dy, argmax, norm, x + place,
                                      dx + place, at, position, room);
     }
 }
@@ -307,15 +307,15 @@ FC_INLINE void NAME(fc_pool_gradient_body)(const int kind, const int wide, const
 
 #define FC_GRADIENT_ROW(kind)                                                                  \
     if (g->channels >= LANES)                                                                  \
-        NAME(fc_pool_gradient_body)(kind, 1, g, dy, winners, norm, x, dx, first, rows,         \
+        NAME(fc_pool_gradient_body)(kind, 1, g, dy, argmax, norm, x, dx, first, rows,         \
                                     position);                                                 \
     else                                                                                       \
-        NAME(fc_pool_gradient_body)(kind, 0, g, dy, winners, norm, x, dx, first, rows, position);
+        NAME(fc_pool_gradient_body)(kind, 0, g, dy, argmax, norm, x, dx, first, rows, position);
 
 /* One row of dx.  `dy` is an image's gradient, for average and L2 pooling already divided by the
  * number of pixels or the norm; but not for FC_L2_APART, which takes the `norm`.  `x` and `dx` are
  * the rows, x for L2 pooling alone. */
-FC_LEAF void NAME(fc_pool_gradient_row)(const fc_pool *g, const REAL *dy, const uint8_t *winners,
+FC_LEAF void NAME(fc_pool_gradient_row)(const fc_pool *g, const REAL *dy, const uint8_t *argmax,
                                         const REAL *norm, const REAL *x, REAL *dx, int row) {
     int shifted = row + g->top, first = shifted - g->window_rows + 1, last;
     first = first > 0 ? (first + g->row_stride - 1) / g->row_stride : 0;
@@ -334,12 +334,12 @@ FC_LEAF void NAME(fc_pool_gradient_row)(const fc_pool *g, const REAL *dy, const 
 #undef FC_GRADIENT_ROW
 
 /* Rows [first, last) of dx by max pooling with fewer channels than a vector: every window adds
- * its gradient where its winner lies; windows in their order, as above. */
-FC_LEAF void NAME(fc_pool_scatter)(const fc_pool *g, const REAL *dy, const uint8_t *winners,
+ * its gradient where its maximum lies; windows in their order, as above. */
+FC_LEAF void NAME(fc_pool_scatter)(const fc_pool *g, const REAL *dy, const uint8_t *argmax,
                                    REAL *dx, int first, int last) {
     int channels = g->channels, begin = first + g->top - g->window_rows + 1;
-    ptrdiff_t line = (ptrdiff_t)g->width * channels, offset[FC_NO_WINNER + 1];
-    int down[FC_NO_WINNER + 1];
+    ptrdiff_t line = (ptrdiff_t)g->width * channels, offset[FC_NO_ARGMAX + 1];
+    int down[FC_NO_ARGMAX + 1];
     for (int w = 0; w < g->window_rows * g->window_columns; w++) {
         down[w] = w / g->window_columns;
         offset[w] = down[w] * line + (ptrdiff_t)(w % g->window_columns) * channels;
@@ -348,14 +348,14 @@ FC_LEAF void NAME(fc_pool_scatter)(const fc_pool *g, const REAL *dy, const uint8
     begin = begin > 0 ? (begin + g->row_stride - 1) / g->row_stride : 0;
     for (int row = begin; row < g->rows && row * g->row_stride - g->top < last; row++) {
         int top = row * g->row_stride - g->top;
-        int whole = !g->gated && top >= first && top + g->window_rows <= last;
+        int whole = !g->relu_input && top >= first && top + g->window_rows <= last;
         for (int column = 0; column < g->columns; column++) {
             ptrdiff_t at = ((ptrdiff_t)row * g->columns + column) * channels;
             REAL *corner =
                 dx + top * line + (ptrdiff_t)(column * g->column_stride - g->left) * channels;
             for (int c = 0; c < channels; c++) {
-                int w = winners[at + c];
-                if (whole || (w != FC_NO_WINNER && top + down[w] >= first && top + down[w] < last))
+                int w = argmax[at + c];
+                if (whole || (w != FC_NO_ARGMAX && top + down[w] >= first && top + down[w] < last))
                     corner[offset[w] + c] += dy[at + c];
             }
         }

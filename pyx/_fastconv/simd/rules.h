@@ -15,7 +15,7 @@
 
 #include "vector.h"
 
-enum { FC_RULE_VALUES = 64, FC_RULE_SLOTS = 3 };
+enum { FC_RULE_VALUES = 64, FC_RULE_SLOTS = 3, FC_RULE_FIELDS = 10 };
 enum { FC_SGD, FC_ADAM, FC_RMSPROP };
 
 typedef struct {

@@ -13,7 +13,7 @@
 #define FC_SPARSE_VECTORS 4
 #define FC_ROLL_VECTORS 12
 #endif
-enum { FC_SLAB_VECTORS = 12, FC_LINE_VECTORS = FC_SPARSE_VECTORS };
+enum { FC_BLOCK_VECTORS = 12, FC_LINE_VECTORS = FC_SPARSE_VECTORS };
 
 #define FC_TEMPLATE "sparse_template.h"
 #include "twice.h"

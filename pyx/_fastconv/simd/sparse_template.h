@@ -1,6 +1,6 @@
 /* Leaves of the backward pass through ReLU + 2x2 max pooling.
  *
- * Only the pixel that won its window and is alive has a gradient, so both
+ * Only the pixel that won its window and is active has a gradient, so both
  * gradients are sums over few entries.  An entry adds g times a stretch of
  * contiguous values (kernel columns x channels of x, or of the kernel) to sums
  * that stay in registers over all entries of one filter, or of one window position.
@@ -14,31 +14,31 @@
 
 /* ---- lists for the kernel gradient ---- */
 
-/* Append the living of up to 64 window positions to the lists of up to 64 filters: the offset of
- * the winner's patch, and dy.  Which entries live is as good as random, so there is no branch per
- * entry: masks over the filters, made position by position, are turned into masks over the
- * positions, and each filter walks its set bits. */
-FC_LEAF void NAME(fc_list_bits)(const REAL *dy, const uint8_t *winners, ptrdiff_t pixel,
+/* Append the active of up to 64 window positions to the lists of up to 64 filters: the offset of
+ * the maximum's patch, and dy.  Which entries live is as good as random, so there is no branch per
+ * entry: masks over the filters, made window by window, are transposed to masks over the
+ * windows, and each filter walks its set bits. */
+FC_LEAF void NAME(fc_list_bits)(const REAL *dy, const uint8_t *argmax, ptrdiff_t pixel,
                                 int positions, int filters, const int32_t *origin,
                                 const int32_t *shift, int capacity, int32_t *restrict offsets,
                                 REAL *restrict gradients, int32_t *restrict counts,
                                 REAL *restrict totals) {
-    uint64_t living[64] = {0};
+    uint64_t active[64] = {0};
     for (int p = 0; p < positions; p++) {
         uint64_t masks[4];
-        NAME(fc_window_masks)(dy + p * pixel, winners + p * pixel, filters, masks);
-        living[p] = masks[0] | masks[1] | masks[2] | masks[3];
+        NAME(fc_window_masks)(dy + p * pixel, argmax + p * pixel, filters, masks);
+        active[p] = masks[0] | masks[1] | masks[2] | masks[3];
     }
-    fc_transpose_bits(living);
+    fc_transpose_bits(active);
     for (int k = 0; k < filters; k++) {
         int32_t *offset = offsets + (ptrdiff_t)k * capacity + counts[k];
         REAL *gradient = gradients + (ptrdiff_t)k * capacity + counts[k];
         REAL total = totals[k];
-        counts[k] += __builtin_popcountll(living[k]);
-        for (uint64_t bits = living[k]; bits; bits &= bits - 1) {
+        counts[k] += __builtin_popcountll(active[k]);
+        for (uint64_t bits = active[k]; bits; bits &= bits - 1) {
             int p = __builtin_ctzll(bits);
             REAL g = dy[p * pixel + k];
-            *offset++ = origin[p] + shift[winners[p * pixel + k]];
+            *offset++ = origin[p] + shift[argmax[p * pixel + k]];
             *gradient++ = g;
             total += g;
         }
@@ -63,10 +63,10 @@ FC_INLINE void NAME(fc_add_patch)(const int lines, const int vectors, const REAL
 /* With few sums two entries are added side by side: one alone would wait for its own additions.
  * With many the next entry's address and factor are loaded before this one's values, which keeps
  * the loads back to back; behind the last entry there is room to read, nothing is made of it. */
-FC_INLINE void NAME(fc_collect_body)(const int lines, const int vectors, const REAL *x,
+FC_INLINE void NAME(fc_gather_body)(const int lines, const int vectors, const REAL *x,
                                      ptrdiff_t x_line, const int32_t *offset, const REAL *g,
                                      int count, REAL *sums, ptrdiff_t sums_line) {
-    const int pair = lines * vectors <= FC_SLAB_VECTORS / 2;
+    const int pair = lines * vectors <= FC_BLOCK_VECTORS / 2;
     VEC total[3][12], other[3][12];
     FC_UNROLL
     for (int r = 0; r < lines; r++)
@@ -103,11 +103,11 @@ FC_INLINE void NAME(fc_collect_body)(const int lines, const int vectors, const R
 
 #define FC_COLLECT_CASE(lines, n)                                                              \
     case n:                                                                                    \
-        NAME(fc_collect_body)(lines, n, x, x_line, offset, g, count, sums, sums_line);         \
+        NAME(fc_gather_body)(lines, n, x, x_line, offset, g, count, sums, sums_line);         \
         break;
 
-/* One line of up to FC_SLAB_VECTORS vectors, or three lines of up to FC_SPARSE_VECTORS. */
-FC_LEAF void NAME(fc_collect)(int lines, int vectors, const REAL *x, ptrdiff_t x_line,
+/* One line of up to FC_BLOCK_VECTORS vectors, or three lines of up to FC_SPARSE_VECTORS. */
+FC_LEAF void NAME(fc_gather)(int lines, int vectors, const REAL *x, ptrdiff_t x_line,
                               const int32_t *offset, const REAL *g, int count, REAL *sums,
                               ptrdiff_t sums_line) {
     if (lines == 3) {
@@ -140,18 +140,18 @@ FC_LEAF void NAME(fc_collect)(int lines, int vectors, const REAL *x, ptrdiff_t x
 }
 #undef FC_COLLECT_CASE
 
-/* ---- input gradient: dx[v] += sum over living k of g[k] * weights[k][v] ---- */
+/* ---- input gradient: dx[v] += sum over active k of g[k] * weights[k][v] ---- */
 
-/* The living of one row of windows, as four masks over up to 64 filters for each. */
-FC_LEAF void NAME(fc_mask_row)(const REAL *dy, const uint8_t *winners, ptrdiff_t pixel,
+/* The active of one row of windows, as four masks over up to 64 filters for each. */
+FC_LEAF void NAME(fc_mask_row)(const REAL *dy, const uint8_t *argmax, ptrdiff_t pixel,
                                int columns, int filters, uint64_t *masks) {
     for (int column = 0; column < columns; column++)
-        NAME(fc_window_masks)(dy + column * pixel, winners + column * pixel, filters,
+        NAME(fc_window_masks)(dy + column * pixel, argmax + column * pixel, filters,
                               masks + 4 * column);
 }
 
 /* Positions 0 and 1 of each window of a row, whose stretches of dx lie `right` apart. */
-FC_INLINE void NAME(fc_spread_body)(const int vectors, const REAL *weights, ptrdiff_t step,
+FC_INLINE void NAME(fc_scatter_add_body)(const int vectors, const REAL *weights, ptrdiff_t step,
                                     const uint64_t *masks, const REAL *g, ptrdiff_t pixel,
                                     int columns, REAL *dx, ptrdiff_t right) {
     for (int column = 0; column < columns; column++) {
@@ -238,7 +238,7 @@ FC_INLINE void NAME(fc_roll_body)(const int lines, const int taps, const int vec
 #define FC_SHAPE(lines, taps, vectors) ((lines) * 256 + (taps) * 16 + (vectors))
 #define FC_SPREAD_CASE(n)                                                                      \
     case FC_SHAPE(1, 1, n):                                                                    \
-        NAME(fc_spread_body)(n, weights, step, masks, g, pixel, columns, dx, right);           \
+        NAME(fc_scatter_add_body)(n, weights, step, masks, g, pixel, columns, dx, right);      \
         break;
 #define FC_ROLL_CASE(lines, taps, n)                                                           \
     case FC_SHAPE(lines, taps, n):                                                             \
@@ -246,8 +246,8 @@ FC_INLINE void NAME(fc_roll_body)(const int lines, const int taps, const int vec
                            dx_line);                                                           \
         break;
 
-/* One slab of weights, `step` values a filter, over one row of pixels of a row of windows. */
-FC_LEAF void NAME(fc_spread_row)(int lines, int taps, int vectors, const REAL *weights,
+/* One block of weights, `step` values a filter, over one row of pixels of a row of windows. */
+FC_LEAF void NAME(fc_scatter_add_row)(int lines, int taps, int vectors, const REAL *weights,
                                  ptrdiff_t step, const uint64_t *masks, const REAL *g,
                                  ptrdiff_t pixel, int columns, REAL *dx, ptrdiff_t right,
                                  ptrdiff_t dx_line) {

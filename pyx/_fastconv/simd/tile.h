@@ -16,7 +16,7 @@
 #include "twice.h"
 #define FC_TEMPLATE "overlap_template.h"
 #include "twice.h"
-#define FC_TEMPLATE "turn_template.h"
+#define FC_TEMPLATE "transpose_template.h"
 #include "twice.h"
 
 #endif

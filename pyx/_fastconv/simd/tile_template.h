@@ -63,12 +63,12 @@ FC_INLINE void NAME(fc_accumulate)(const int rows, const int vectors, VEC sums[]
 FC_INLINE void NAME(fc_conv_body)(const int rows, const int vectors, const REAL *const *pixel,
                                   REAL *const *out, const ptrdiff_t *run_offset, int runs,
                                   int length, const REAL *weights, ptrdiff_t weights_step,
-                                  ptrdiff_t run_step, const REAL *start, int start_is_target,
+                                  ptrdiff_t run_step, const REAL *start, int accumulate,
                                   int channels, int relu) {
     VEC sums[FC_NARROW_ROWS][2];
     FC_UNROLL
     for (int i = 0; i < rows; i++) {
-        const REAL *from = start_is_target ? out[i] : start;
+        const REAL *from = accumulate ? out[i] : start;
         sums[i][0] = from ? NAME(fc_load)(from) : (VEC){0};
         if (vectors == 2) sums[i][1] = from ? NAME(fc_load)(from + LANES) : (VEC){0};
     }
@@ -97,27 +97,27 @@ FC_INLINE void NAME(fc_conv_body)(const int rows, const int vectors, const REAL 
     case n:                                                                                    \
         if (vectors == 2)                                                                      \
             NAME(fc_conv_body)(n, 2, pixel, out, run_offset, runs, length, weights,            \
-                               weights_step, run_step, start, start_is_target, channels,       \
+                               weights_step, run_step, start, accumulate, channels,       \
                                relu);                                                          \
         else                                                                                   \
             NAME(fc_conv_body)(n, 1, pixel, out, run_offset, runs, length, weights,            \
-                               weights_step, run_step, start, start_is_target, channels,       \
+                               weights_step, run_step, start, accumulate, channels,       \
                                relu);                                                          \
         break;
 
 #define FC_NARROW_CASE(n)                                                                      \
     case n:                                                                                    \
         NAME(fc_conv_body)(n, 1, pixel, out, run_offset, runs, length, weights, weights_step,  \
-                           run_step, start, start_is_target, channels, relu);                  \
+                           run_step, start, accumulate, channels, relu);                  \
         break;
 
 /* Up to FC_ROWS pixels of two vectors or FC_NARROW_ROWS of one:
  * out[i][0:channels] = [relu](start + sum over runs).  `start` is the bias (padded to whole
- * vectors) or NULL for zero; with start_is_target the sums go on from what out holds. */
+ * vectors) or NULL for zero; with accumulate the sums go on from what out holds. */
 FC_LEAF void NAME(fc_conv_tile)(int rows, int vectors, const REAL *const *pixel,
                                 REAL *const *out, const ptrdiff_t *run_offset, int runs,
                                 int length, const REAL *weights, ptrdiff_t weights_step,
-                                ptrdiff_t run_step, const REAL *start, int start_is_target,
+                                ptrdiff_t run_step, const REAL *start, int accumulate,
                                 int channels, int relu) {
     switch (rows) {
         FC_CONV_CASE(1)

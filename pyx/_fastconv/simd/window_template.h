@@ -11,23 +11,23 @@
 /* ---- convolution + bias + ReLU + 2x2 max pool: `windows` windows of four pixels ---- */
 
 /* The maximum of four, cut at 0, and which it was (4: none is above 0).  The first of equals
- * wins; a NaN comes out, and is dead as in the ReLU by itself.  `start`, or NULL, is the bias that
+ * wins; a NaN comes out, and is inactive as in the ReLU by itself.  `start`, or NULL, is the bias that
  * the four lack: the maximum plus the bias is what the maximum of the sums would be, for rounding
  * keeps order. */
 FC_INLINE void NAME(fc_pool_store)(VEC first, VEC second, VEC third, VEC fourth, const VEC *start,
-                                   REAL *out, uint8_t *winners, int channels) {
+                                   REAL *out, uint8_t *argmax, int channels) {
     const VEC four[4] = {first, second, third, fourth};
-    VECI winner;
+    VECI argmax_at;
     VEC largest = NAME(fc_max)(NAME(fc_max)(first, second), NAME(fc_max)(third, fourth));
     if (start) largest += *start;
-    NAME(fc_store_some)(out, NAME(fc_window_end)(four, largest, &winner), channels);
-    if (winners) NAME(fc_store_some_bytes)(winners, winner, channels);
+    NAME(fc_store_some)(out, NAME(fc_window_end)(four, largest, &argmax_at), channels);
+    if (argmax) NAME(fc_store_some_bytes)(argmax, argmax_at, channels);
 }
 
 /* Windows side by side: their corners are `step` apart, their outputs `out_step`. */
 FC_INLINE void NAME(fc_conv_pool_body)(const int windows, const int vectors, const REAL *corner,
                                        ptrdiff_t step, ptrdiff_t right, ptrdiff_t down, REAL *out,
-                                       uint8_t *winners, ptrdiff_t out_step,
+                                       uint8_t *argmax, ptrdiff_t out_step,
                                        const ptrdiff_t *run_offset, int runs, int length,
                                        const REAL *weights, const REAL *bias, int channels) {
     VEC sums[FC_NARROW_ROWS][2];
@@ -46,39 +46,39 @@ FC_INLINE void NAME(fc_conv_pool_body)(const int windows, const int vectors, con
         for (int v = 0; v < vectors; v++)
             NAME(fc_pool_store)(sums[4 * w][v], sums[4 * w + 1][v], sums[4 * w + 2][v],
                                 sums[4 * w + 3][v], NULL, out + w * out_step + v * LANES,
-                                winners ? winners + w * out_step + v * LANES : NULL,
+                                argmax ? argmax + w * out_step + v * LANES : NULL,
                                 channels - v * LANES);
 }
 
 FC_INLINE void NAME(fc_conv_pool_line)(const int vectors, int windows, const REAL *corner,
                                        ptrdiff_t step, ptrdiff_t right, ptrdiff_t down, REAL *out,
-                                       uint8_t *winners, ptrdiff_t out_step,
+                                       uint8_t *argmax, ptrdiff_t out_step,
                                        const ptrdiff_t *run_offset, int runs, int length,
                                        const REAL *weights, const REAL *bias, int channels) {
     const int most = (vectors == 2 ? FC_ROWS : FC_NARROW_ROWS) / 4;
     int w = 0;
     for (; w + most <= windows; w += most)
         NAME(fc_conv_pool_body)(most, vectors, corner + w * step, step, right, down,
-                                out + w * out_step, winners ? winners + w * out_step : NULL,
+                                out + w * out_step, argmax ? argmax + w * out_step : NULL,
                                 out_step, run_offset, runs, length, weights, bias, channels);
     for (; most > 1 && w < windows; w++)
         NAME(fc_conv_pool_body)(1, vectors, corner + w * step, step, right, down,
-                                out + w * out_step, winners ? winners + w * out_step : NULL,
+                                out + w * out_step, argmax ? argmax + w * out_step : NULL,
                                 out_step, run_offset, runs, length, weights, bias, channels);
 }
 
-/* A row of windows: out[w] = max(0, max of the window's four sums), winners[w] = which of them, 4
- * if none is > 0.  `winners` may be NULL. */
+/* A row of windows: out[w] = max(0, max of the window's four sums), argmax[w] = which of them, 4
+ * if none is > 0.  `argmax` may be NULL. */
 FC_LEAF void NAME(fc_conv_pool_row)(int windows, int vectors, const REAL *corner, ptrdiff_t step,
-                                    ptrdiff_t right, ptrdiff_t down, REAL *out, uint8_t *winners,
+                                    ptrdiff_t right, ptrdiff_t down, REAL *out, uint8_t *argmax,
                                     ptrdiff_t out_step, const ptrdiff_t *run_offset, int runs,
                                     int length, const REAL *weights, const REAL *bias,
                                     int channels) {
     if (vectors == 2)
-        NAME(fc_conv_pool_line)(2, windows, corner, step, right, down, out, winners, out_step,
+        NAME(fc_conv_pool_line)(2, windows, corner, step, right, down, out, argmax, out_step,
                                 run_offset, runs, length, weights, bias, channels);
     else
-        NAME(fc_conv_pool_line)(1, windows, corner, step, right, down, out, winners, out_step,
+        NAME(fc_conv_pool_line)(1, windows, corner, step, right, down, out, argmax, out_step,
                                 run_offset, runs, length, weights, bias, channels);
 }
 

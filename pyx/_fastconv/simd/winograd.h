@@ -95,7 +95,7 @@ FC_LEAF void fc_copy_tap(const float *kernel, ptrdiff_t channel_step, int channe
 
 FC_INLINE void fc_product_body(const int rows, const int vectors, const float *v,
                                ptrdiff_t v_tile, int channels, const float *u, float *m,
-                               ptrdiff_t m_tile, int more) {
+                               ptrdiff_t m_tile, int accumulate) {
     VEC sums[FC_NARROW_ROWS][2];
     const float *p[FC_NARROW_ROWS];
     FC_UNROLL
@@ -114,7 +114,7 @@ FC_INLINE void fc_product_body(const int rows, const int vectors, const float *v
             if (vectors == 2) sums[i][1] += second * value;
         }
     }
-    if (more)
+    if (accumulate)
         FC_UNROLL
         for (int i = 0; i < rows; i++)
             for (int k = 0; k < vectors; k++)
@@ -128,12 +128,12 @@ FC_INLINE void fc_product_body(const int rows, const int vectors, const float *v
 
 #define FC_PRODUCT_CASE(n)                                                                     \
     case n:                                                                                    \
-        fc_product_body(n, vectors, v, v_tile, channels, u, m, m_tile, more);                  \
+        fc_product_body(n, vectors, v, v_tile, channels, u, m, m_tile, accumulate);            \
         break;
 
 FC_INLINE void fc_product_piece(int rows, const int vectors, const float *v, ptrdiff_t v_tile,
                                 int channels, const float *u, float *m, ptrdiff_t m_tile,
-                                int more) {
+                                int accumulate) {
     switch (rows) {
         FC_PRODUCT_CASE(1)
         FC_PRODUCT_CASE(2)

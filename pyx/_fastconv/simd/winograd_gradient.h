@@ -71,7 +71,7 @@ FC_LEAF void fc_gradient_edge_transform(const float *dy, ptrdiff_t dy_row, ptrdi
 enum { FC_WINOGRAD_OUTER_ROWS = FC_OUTER_ROWS, FC_WINOGRAD_OUTER_VECTORS = 3 };
 
 FC_INLINE void fc_outer_body(const int vectors, const float *v, const float *z, ptrdiff_t tiles,
-                             float *sums_out, int overwrite) {
+                             float *sums_out, int accumulate) {
     VEC sums[FC_OUTER_ROWS][3];
     FC_UNROLL
     for (int i = 0; i < FC_OUTER_ROWS; i++)
@@ -96,20 +96,20 @@ FC_INLINE void fc_outer_body(const int vectors, const float *v, const float *z, 
         FC_UNROLL
         for (int k = 0; k < vectors; k++) {
             float *to = sums_out + (i * vectors + k) * LANES;
-            fc_store_f32(to, overwrite ? sums[i][k] : fc_load_f32(to) + sums[i][k]);
+            fc_store_f32(to, accumulate ? fc_load_f32(to) + sums[i][k] : sums[i][k]);
         }
 }
 
 /* sums (rows, vectors) (+)= sum over tiles of v[tile][0:rows] by z[tile]; v is a vector a tile.
  * The tiles are summed by themselves first: a long sum would lose digits with each of them. */
 FC_LEAF void fc_outer_tile(int vectors, const float *v, const float *z, ptrdiff_t tiles,
-                           float *sums, int overwrite) {
+                           float *sums, int accumulate) {
     if (vectors == 3)
-        fc_outer_body(3, v, z, tiles, sums, overwrite);
+        fc_outer_body(3, v, z, tiles, sums, accumulate);
     else if (vectors == 2)
-        fc_outer_body(2, v, z, tiles, sums, overwrite);
+        fc_outer_body(2, v, z, tiles, sums, accumulate);
     else
-        fc_outer_body(1, v, z, tiles, sums, overwrite);
+        fc_outer_body(1, v, z, tiles, sums, accumulate);
 }
 
 FC_INLINE void fc_kernel_gradient_body(const float *du, ptrdiff_t du_step, const int taps,

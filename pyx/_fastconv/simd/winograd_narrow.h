@@ -77,7 +77,7 @@ FC_INLINE void fc_narrow_short_axis(const VEC *m, const int step, VEC *out) {
 }
 
 /* Add one channel's products to the sums of a row of points, or start these. */
-FC_INLINE void fc_narrow_channel(const int vectors, const int short_column, const int fresh,
+FC_INLINE void fc_narrow_channel(const int vectors, const int short_column, const int accumulate,
                                  const float *v, const float *u, VEC m[2][6]) {
     FC_UNROLL
     for (int column = 0; column < 6; column++) {
@@ -86,7 +86,7 @@ FC_INLINE void fc_narrow_channel(const int vectors, const int short_column, cons
         for (int k = 0; k < vectors; k++) {
             VEC product = value * fc_load_f32(u + (column * vectors + k) * LANES);
             if (!fc_lacking(short_column, column))
-                m[k][column] = fresh ? product : m[k][column] + product;
+                m[k][column] = accumulate ? m[k][column] + product : product;
         }
     }
 }
@@ -129,11 +129,11 @@ FC_INLINE void fc_narrow_products(const int vectors, const int channels, const i
             fc_narrow_photo(vectors, short_column, v, u, m);
             u += 3 * step;
         } else {
-            fc_narrow_channel(vectors, short_column, 1, v, u, m);
+            fc_narrow_channel(vectors, short_column, 0, v, u, m);
             u += step;
             FC_ROLLED
             for (int channel = 1; channel < channels; channel++) {
-                fc_narrow_channel(vectors, short_column, 0,
+                fc_narrow_channel(vectors, short_column, 1,
                                   v + channel / 4 * FC_FOUR_CHANNELS + channel % 4, u, m);
                 u += step;
             }
@@ -201,7 +201,7 @@ FC_INLINE void fc_narrow_tile(const int vectors, const int channels, const int s
 
 FC_INLINE void fc_narrow_pool_tile(const int vectors, const int channels, const int short_row,
                                    const int short_column, const fc_narrow_panel *p,
-                                   const float *v, float *y, uint8_t *winners) {
+                                   const float *v, float *y, uint8_t *argmax) {
     VEC half[2][6][4];
     fc_narrow_products(vectors, channels, short_row, short_column, v, p->u, half);
     FC_UNROLL
@@ -218,23 +218,23 @@ FC_INLINE void fc_narrow_pool_tile(const int vectors, const int channels, const 
                 ptrdiff_t at = row * p->y_row + pair * p->y_pixel + k * LANES;
                 fc_pool_store_f32(left[2 * row], right[2 * row], left[2 * row + 1],
                                   right[2 * row + 1], NULL, y + at,
-                                  winners ? winners + at : NULL, LANES);
+                                  argmax ? argmax + at : NULL, LANES);
             }
         }
     }
 }
 
-/* Tiles of one kind side by side.  `keep`: whether winners are wanted. */
+/* Tiles of one kind side by side.  `keep`: whether argmax are wanted. */
 FC_INLINE void fc_narrow_run(const int vectors, const int channels, const int short_row,
                              const int short_column, const int keep, const fc_narrow_panel *panel,
-                             int tiles, const float *v, float *y, uint8_t *winners) {
+                             int tiles, const float *v, float *y, uint8_t *argmax) {
     /* A copy: what a store through `y` might change would be loaded again after each. */
     const fc_narrow_panel p = *panel;
     for (int tile = 0; tile < tiles; tile++) {
         if (keep || p.pooled)
             fc_narrow_pool_tile(vectors, channels, short_row, short_column, &p, v,
                                 y + tile * 2 * p.y_pixel,
-                                keep ? winners + tile * 2 * p.y_pixel : NULL);
+                                keep ? argmax + tile * 2 * p.y_pixel : NULL);
         else
             fc_narrow_tile(vectors, channels, short_row, short_column, &p, v,
                            y + tile * 4 * p.y_pixel);
@@ -244,16 +244,16 @@ FC_INLINE void fc_narrow_run(const int vectors, const int channels, const int sh
 
 #define FC_RUN(vectors, channels, short_row, short_column)                                     \
     do {                                                                                       \
-        if (winners)                                                                           \
+        if (argmax)                                                                           \
             fc_narrow_run(vectors, channels, short_row, short_column, 1, p, tiles, v, y,       \
-                          winners);                                                            \
+                          argmax);                                                            \
         else                                                                                   \
             fc_narrow_run(vectors, channels, short_row, short_column, 0, p, tiles, v, y, NULL); \
     } while (0)
 
 FC_INLINE void fc_narrow_short_run(const int vectors, const fc_narrow_panel *p, int tiles,
                                    int short_row, int short_column, const float *v, float *y,
-                                   uint8_t *winners) {
+                                   uint8_t *argmax) {
     if (short_row && short_column)
         FC_RUN(vectors, p->channels, 1, 1);
     else if (short_row)
@@ -263,14 +263,14 @@ FC_INLINE void fc_narrow_short_run(const int vectors, const fc_narrow_panel *p, 
 }
 
 /* y = [pooled relu of] conv + bias for tiles of one kind side by side, all of whose outputs exist,
- * with the winners unless they are NULL. */
+ * with the argmax unless they are NULL. */
 FC_LEAF void fc_narrow_tiles(const fc_narrow_panel *p, int tiles, int short_row, int short_column,
-                             const float *v, float *y, uint8_t *winners) {
+                             const float *v, float *y, uint8_t *argmax) {
     const int two = p->vectors == 2;
     if ((short_row || short_column) && two)
-        fc_narrow_short_run(2, p, tiles, short_row, short_column, v, y, winners);
+        fc_narrow_short_run(2, p, tiles, short_row, short_column, v, y, argmax);
     else if (short_row || short_column)
-        fc_narrow_short_run(1, p, tiles, short_row, short_column, v, y, winners);
+        fc_narrow_short_run(1, p, tiles, short_row, short_column, v, y, argmax);
     else if (two)
         FC_RUN(2, p->channels, 0, 0);
     else

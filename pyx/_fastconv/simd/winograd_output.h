@@ -145,10 +145,10 @@ FC_LEAF void fc_output_tiles(const float *m, ptrdiff_t m_step, ptrdiff_t m_tile,
 #undef FC_SIDE
 }
 
-/* A tile of which rows x columns windows, and some channels, exist.  `winners` is a constant for
+/* A tile of which rows x columns windows, and some channels, exist.  `argmax` is a constant for
  * the compiler: NULL or not. */
 FC_INLINE void fc_output_pool_tile(const float *m, ptrdiff_t m_step, VEC start, float *y,
-                                   uint8_t *winners, ptrdiff_t y_row, ptrdiff_t y_pixel,
+                                   uint8_t *argmax, ptrdiff_t y_row, ptrdiff_t y_pixel,
                                    const int side, const int short_row, const int short_column,
                                    int rows, int columns, int channels) {
     VEC half[5][6];
@@ -164,27 +164,27 @@ FC_INLINE void fc_output_pool_tile(const float *m, ptrdiff_t m_step, VEC start, 
             ptrdiff_t at = row * y_row + column * y_pixel;
             if (column >= columns || (short_column && column >= 1)) break;
             fc_pool_store_f32(upper[2 * column], upper[2 * column + 1], lower[2 * column],
-                              lower[2 * column + 1], &start, y + at, winners ? winners + at : NULL,
+                              lower[2 * column + 1], &start, y + at, argmax ? argmax + at : NULL,
                               channels);
         }
     }
 }
 
 FC_INLINE void fc_output_pool_whole(const float *m, ptrdiff_t m_step, VEC start, float *y,
-                                    uint8_t *winners, ptrdiff_t y_row, ptrdiff_t y_pixel,
+                                    uint8_t *argmax, ptrdiff_t y_row, ptrdiff_t y_pixel,
                                     const int side) {
     fc_expect_tile(y, y_row, y_pixel, side / 2);
-    fc_output_pool_tile(m, m_step, start, y, winners, y_row, y_pixel, side, 0, 0, side / 2,
+    fc_output_pool_tile(m, m_step, start, y, argmax, y_row, y_pixel, side, 0, 0, side / 2,
                         side / 2, LANES);
 }
 
 /* Any other tile. */
 FC_LEAF void fc_output_pool_some(const float *m, ptrdiff_t m_step, const float *bias, float *y,
-                                 uint8_t *winners, ptrdiff_t y_row, ptrdiff_t y_pixel, int side,
+                                 uint8_t *argmax, ptrdiff_t y_row, ptrdiff_t y_pixel, int side,
                                  int rows, int columns, int channels) {
     VEC start = fc_load_f32(bias);
 #define FC_SOME(side, short_row, short_column)                                              \
-    fc_output_pool_tile(m, m_step, start, y, winners, y_row, y_pixel, side, short_row,      \
+    fc_output_pool_tile(m, m_step, start, y, argmax, y_row, y_pixel, side, short_row,      \
                         short_column, rows, columns, channels)
     if (side == 2)
         FC_SOME(2, 0, 0);
@@ -200,7 +200,7 @@ FC_LEAF void fc_output_pool_some(const float *m, ptrdiff_t m_step, const float *
 }
 
 FC_INLINE void fc_output_pool_body(const float *m, ptrdiff_t m_step, ptrdiff_t m_tile,
-                                   const float *bias, float *y, uint8_t *winners, ptrdiff_t y_row,
+                                   const float *bias, float *y, uint8_t *argmax, ptrdiff_t y_row,
                                    ptrdiff_t y_pixel, const int side, int rows, int columns,
                                    int channels) {
     const int windows = side / 2;
@@ -208,33 +208,33 @@ FC_INLINE void fc_output_pool_body(const float *m, ptrdiff_t m_step, ptrdiff_t m
         for (int k = 0; k < channels; k += LANES) {
             VEC start = fc_load_f32(bias + k);
             if (rows < windows || columns < windows || channels - k < LANES)
-                fc_output_pool_some(m + k, m_step, bias + k, y + k, winners ? winners + k : NULL,
+                fc_output_pool_some(m + k, m_step, bias + k, y + k, argmax ? argmax + k : NULL,
                                     y_row, y_pixel, side, rows,
                                     columns < windows ? columns : windows, channels - k);
-            else if (winners)
-                fc_output_pool_whole(m + k, m_step, start, y + k, winners + k, y_row, y_pixel,
+            else if (argmax)
+                fc_output_pool_whole(m + k, m_step, start, y + k, argmax + k, y_row, y_pixel,
                                      side);
             else
                 fc_output_pool_whole(m + k, m_step, start, y + k, NULL, y_row, y_pixel, side);
         }
         m += m_tile;
         y += windows * y_pixel;
-        if (winners) winners += windows * y_pixel;
+        if (argmax) argmax += windows * y_pixel;
     }
 }
 
-/* One tile is four pool windows, or one: y = max(0, max of each window), winners as in
+/* One tile is four pool windows, or one: y = max(0, max of each window), argmax as in
  * fc_conv_pool_row; `columns` windows side by side, of which up to side / 2 rows exist: of four,
  * half a tile's is a short one's. */
 FC_LEAF void fc_output_pool_tiles(const float *m, ptrdiff_t m_step, ptrdiff_t m_tile,
-                                  const float *bias, float *y, uint8_t *winners, ptrdiff_t y_row,
+                                  const float *bias, float *y, uint8_t *argmax, ptrdiff_t y_row,
                                   ptrdiff_t y_pixel, int side, int rows, int columns,
                                   int channels) {
     if (side == 2)
-        fc_output_pool_body(m, m_step, m_tile, bias, y, winners, y_row, y_pixel, 2, rows, columns,
+        fc_output_pool_body(m, m_step, m_tile, bias, y, argmax, y_row, y_pixel, 2, rows, columns,
                             channels);
     else
-        fc_output_pool_body(m, m_step, m_tile, bias, y, winners, y_row, y_pixel, 4, rows, columns,
+        fc_output_pool_body(m, m_step, m_tile, bias, y, argmax, y_row, y_pixel, 4, rows, columns,
                             channels);
 }
 

@@ -2,7 +2,7 @@
  * takes from another's when that is done.
  *
  * What a thread writes in one layer it reads in the next, images being in the same order in all of
- * them, and finds it in its own cache.  OpenMP's dynamic schedule deals tasks like cards: half of
+ * them, and finds it in its own cache.  OpenMP's dynamic schedule assigns them in turns: half of
  * all values change hands between two threads, which takes a third of a training step where these
  * have no cache in common, as on CPUs of several core complexes.  Its static one lets all wait for
  * a thread that the machine disturbs.

@@ -11,9 +11,10 @@ from oracle import conv_cases, guarded
 
 import fastconv
 from fastconv import ops
+from fastconv._core.memory import contiguous
 from fastconv.ops import reference
 from fastconv.ops.plans import Conv2DPlan, Pool2DPlan
-from fastconv.ops.plans.gather import Gather
+from fastconv.ops.plans.direct_tables import DirectTables
 
 pytestmark = pytest.mark.usefixtures("algorithms")
 
@@ -22,11 +23,11 @@ pytestmark = pytest.mark.usefixtures("algorithms")
 @settings(max_examples=50)
 def test_writes_all_of_its_outputs_and_nothing_else(case):
     """Inputs stand amid NaN, which must not leak in; outputs start as NaN, none may stay."""
-    x, _ = guarded(np.ascontiguousarray(case.random(case.x)), np.nan)
-    kernel, _ = guarded(np.ascontiguousarray(case.random(case.window, 1)), np.nan)
-    bias, _ = guarded(np.ascontiguousarray(case.random(case.window[3:], 2)), np.nan)
+    x, _ = guarded(contiguous(case.random(case.x)), np.nan)
+    kernel, _ = guarded(contiguous(case.random(case.window, 1)), np.nan)
+    bias, _ = guarded(contiguous(case.random(case.window[3:], 2)), np.nan)
     plan = Conv2DPlan(case.x, case.window, dtype=case.dtype, **case.options)
-    dy, _ = guarded(np.ascontiguousarray(case.random(plan.output_shape, 3)), np.nan)
+    dy, _ = guarded(contiguous(case.random(plan.output_shape, 3)), np.nan)
     shapes = (plan.output_shape, case.x, case.window, case.window[3:])
     outputs, checks = zip(
         *(guarded(np.full(shape, np.nan, case.dtype)) for shape in shapes), strict=True
@@ -48,10 +49,9 @@ def test_writes_all_of_its_outputs_and_nothing_else(case):
 @settings(max_examples=30)
 def test_relu_is_applied_to_the_sums(case):
     x, kernel = (
-        np.ascontiguousarray(case.random(shape, salt))
-        for salt, shape in enumerate((case.x, case.window))
+        contiguous(case.random(shape, salt)) for salt, shape in enumerate((case.x, case.window))
     )
-    bias = np.ascontiguousarray(case.random(case.window[3:], 2))
+    bias = contiguous(case.random(case.window[3:], 2))
     plan = Conv2DPlan(case.x, case.window, relu=True, dtype=case.dtype, **case.options)
     y = np.empty(plan.output_shape, case.dtype)
     plan.forward(x, kernel, bias, y)
@@ -134,11 +134,11 @@ def test_a_stage_in_the_cache_changes_no_bit(shapes, options, threads, monkeypat
     plan = Conv2DPlan(x.shape, kernel.shape, **options)
     dy = rng.random(plan.output_shape, np.float32) - 0.5
     results, staged = [], []
-    stage_pixels = Gather.stage_pixels
-    for count, pixels in ((1, stage_pixels), (3, stage_pixels), (1, lambda *_: 0)):
+    buffer_pixels = DirectTables.buffer_pixels
+    for count, pixels in ((1, buffer_pixels), (3, buffer_pixels), (1, lambda *_: 0)):
         threads(count)
         monkeypatch.setattr(
-            Gather, "stage_pixels", lambda *a, p=pixels: staged.append(p(*a)) or staged[-1]
+            DirectTables, "buffer_pixels", lambda *a, p=pixels: staged.append(p(*a)) or staged[-1]
         )
         y, dx = np.full_like(dy, np.nan), np.full_like(x, np.nan)
         plan.forward(x, kernel, None, y)

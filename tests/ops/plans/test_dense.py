@@ -194,31 +194,37 @@ def taking_steps(update, value, gradients, slots, **options):
     return [value, *(slot for slot in slots if slot is not None)]
 
 
-RULES = [
-    (optim.sgd, [False], {"learning_rate": 0.1}),
-    (optim.sgd, [True], {"learning_rate": 0.1, "momentum": 0.9}),
-    (optim.sgd, [True], {"learning_rate": 0.1, "momentum": 0.9, "nesterov": True}),
-    (
+RULES = {
+    "sgd": (optim.sgd, [False], {"learning_rate": 0.1}),
+    "sgd-momentum": (optim.sgd, [True], {"learning_rate": 0.1, "momentum": 0.9}),
+    "sgd-nesterov": (
+        optim.sgd,
+        [True],
+        {"learning_rate": 0.1, "momentum": 0.9, "nesterov": True},
+    ),
+    "adam": (
         optim.adam,
         [True, True],
         {"learning_rate": 0.01, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7},
     ),
-    *(
-        (
+    **{
+        f"rmsprop-{momentum}-{'centered' if centered else 'plain'}": (
             optim.rmsprop,
             [True, momentum > 0, centered],
             {"learning_rate": 0.01, "rho": 0.9, "momentum": momentum, "epsilon": 1e-3},
         )
         for momentum in (0.0, 0.5)
         for centered in (False, True)
-    ),
-]
+    },
+}
 
 
 @pytest.mark.parametrize(
-    "common", [{}, {"gradient_scale": 0.3, "clip_value": 0.5, "weight_decay": 0.1}], ids=str
+    "common",
+    [{}, {"gradient_scale": 0.3, "clip_value": 0.5, "weight_decay": 0.1}],
+    ids=["plain", "scaled-clipped-decayed"],
 )
-@pytest.mark.parametrize(("update", "slots", "options"), RULES, ids=str)
+@pytest.mark.parametrize(("update", "slots", "options"), RULES.values(), ids=RULES)
 def test_a_step_on_the_way_has_the_bits_of_one_on_the_written_gradient(
     update, slots, options, common
 ):

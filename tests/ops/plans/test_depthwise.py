@@ -14,9 +14,10 @@ from oracle import Case, assert_close
 from fastconv._core import runtime
 from fastconv._core.geometry import conv2d_window
 from fastconv.ops import reference
-from fastconv.ops.plans import Conv2DPlan, choice, depthwise, direct_costs, lanes
+from fastconv.ops.plans import Conv2DPlan, depthwise, direct_costs
+from fastconv.ops.plans import depthwise_layout as layouts
 from fastconv.ops.plans.depthwise import DepthwisePlan
-from fastconv.ops.plans.lanes import plan_lanes
+from fastconv.ops.plans.depthwise_layout import depthwise_layout
 
 LANES = runtime.kernels.conv.LANES["f"]
 
@@ -117,14 +118,14 @@ def test_padded_pixels_and_units_of_several_give_the_same_bits(strides, size, mo
     x = random.standard_normal(shape, np.float32)
     results, ways = [], set()
     for pad in (True, False):
-        monkeypatch.setattr(depthwise, "plan_lanes", partial(plan_lanes, pad=pad))
+        monkeypatch.setattr(depthwise, "depthwise_layout", partial(depthwise_layout, pad=pad))
         plan = DepthwisePlan(shape, kernel.shape, window, groups, np.dtype(np.float32))
         y = np.full((2, window.rows.output, window.columns.output, channels), np.nan, np.float32)
         dx = np.full(shape, np.nan, np.float32)
         plan.forward(x, kernel, None, y)
         plan.input_gradient(y, kernel, dx)
         results.append((y.tobytes(), dx.tobytes()))
-        ways.add(plan.forward_lanes.narrow)
+        ways.add(plan.output_layout.narrow)
     assert len(ways) == 2
     assert len(set(results)) == 1
 
@@ -133,7 +134,7 @@ def test_padded_pixels_and_units_of_several_give_the_same_bits(strides, size, mo
 @pytest.mark.parametrize("strides", [1, 2, 3])
 @pytest.mark.parametrize("size", [3, 7])
 def test_edges_read_in_place_have_the_same_bits_with_any_threads(channels, strides, size, threads):
-    """Strips, which depend on the threads, cut the columns that are computed downwards."""
+    """Strips, which depend on the threads, scheme the columns that are computed downwards."""
     random = np.random.default_rng(0)
     shape, kernel = (1, 31, 9, channels), random.standard_normal((size, size, 1, channels), "f")
     window, groups = conv2d_window(shape, kernel.shape, padding=2, strides=strides, groups=channels)
@@ -141,7 +142,7 @@ def test_edges_read_in_place_have_the_same_bits_with_any_threads(channels, strid
     for count in (1, 2, 5):
         threads(count)
         plan = DepthwisePlan(shape, kernel.shape, window, groups, np.dtype(np.float32))
-        assert not plan.forward_lanes.line
+        assert not plan.output_layout.line
         y = np.full((1, window.rows.output, window.columns.output, channels), np.nan, np.float32)
         dx = np.full(shape, np.nan, np.float32)
         plan.forward(x, kernel, None, y)
@@ -159,10 +160,10 @@ def test_copied_images_give_what_images_in_place_give(side, size, strides, monke
     case = Case((2, side, side, channels), (size, size, 1, channels), options, np.float32, "C", 0)
     results, lines = [], []
     for cost in (0, math.inf):
-        monkeypatch.setattr(lanes, "COPY_COST", cost)
+        monkeypatch.setattr(layouts, "COPY_COST", cost)
         window, groups = conv2d_window(case.x, case.window, **options)
         plan = DepthwisePlan(case.x, case.window, window, groups, np.dtype(np.float32))
-        lines.append(plan.forward_lanes.line)
+        lines.append(plan.output_layout.line)
         results.append(run(case)[1])
     assert lines[0] > 0 and lines[1] == 0
     for copied, in_place in zip(*results, strict=True):
@@ -172,7 +173,7 @@ def test_copied_images_give_what_images_in_place_give(side, size, strides, monke
 @pytest.mark.parametrize(("side", "size", "copied"), [(7, 7, 1), (8, 7, 1), (14, 7, 0), (7, 3, 0)])
 def test_images_of_little_but_edges_are_copied(side, size, copied):
     taps = [(tap, tap - size // 2) for tap in range(size)]
-    plan = plan_lanes(
+    plan = depthwise_layout(
         (side, side, 64),
         (side, side, 64),
         taps,
@@ -186,19 +187,15 @@ def test_images_of_little_but_edges_are_copied(side, size, copied):
 
 
 def test_the_choice_follows_the_channels_of_a_group():
-    def chosen(inputs, outputs, size=3):
-        groups = 16
+    def chosen(inputs, outputs, groups=16, size=3):
         shape = (2, 20, 20, groups * inputs)
-        kernel = (size, size, inputs, groups * outputs)
-        window, _ = conv2d_window(shape, kernel, groups=groups)
-        plans = choice.depthwise(shape, kernel, window, groups, np.dtype(np.float32))
-        return [plan is not None for plan in plans]
+        found = Conv2DPlan(shape, (size, size, inputs, groups * outputs), groups=groups).describe()
+        return [direction["algorithm"] == "depthwise" for direction in found.values()]
 
     assert chosen(1, 1) == [True, True, True]
     assert chosen(32, 32) == [False, False, False]
     assert chosen(1, 64)[0] is False
-    dense = Conv2DPlan((1, 9, 9, 8), (3, 3, 8, 8))
-    assert dense._grouped == choice.Grouped()
+    assert chosen(8, 8, groups=1) == [False, False, False]
     assert math.isinf(direct_costs.panels_over_planes(None, 1, 1, 9, 1, np.dtype(np.float32)))
 
 
@@ -209,4 +206,4 @@ def test_planes_are_permuted_out_of_as_few_vectors_as_hold_them(outputs, vectors
     shape, kernel = (1, 9, 9, groups), (1, 1, 1, groups * outputs)
     window, _ = conv2d_window(shape, kernel, groups=groups)
     plan = DepthwisePlan(shape, kernel, window, groups, np.dtype(np.float32))
-    assert plan.backward_lanes.shuffled == vectors
+    assert plan.input_layout.shuffled == vectors

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from oracle import guarded, run_direct
+from oracle import fields_of, guarded, run_direct
 
 from fastconv._core import runtime
 from fastconv.ops.plans import Conv2DPlan, direct
@@ -24,14 +24,13 @@ def test_dot_products_of_few_outputs_agree_with_panels(groups, outputs, options,
         monkeypatch.setattr(direct, "dot_products", lambda *_, wanted=wanted: wanted)
         plan = Conv2DPlan(shape, window, groups=groups, **options)
         back = Conv2DPlan(*turned, groups=groups, **options)
-        back._plan_phases()
-        assert {grid.gather.dots for grid in (plan._forward, *back._phases)} == {wanted}
+        assert {grid.tables.dots for grid in (plan._forward, *back._phases)} == {wanted}
         rng = np.random.default_rng(0)
         x, _ = guarded(rng.random(shape, np.float32), np.nan)
         dy, _ = guarded(rng.random(back.output_shape, np.float32), np.nan)
         y, dx = np.full(plan.output_shape, np.nan, np.float32), np.full(turned[0], np.nan, "f")
         kernel = rng.random(window, np.float32)
-        kernel[..., 1::2] *= -1  # what ReLU cuts, with sums that do not cancel out
+        kernel[..., 1::2] *= -1  # what ReLU schemes, with sums that do not cancel out
         run_direct(plan._forward, x, kernel, y)
         kernel = rng.random(turned[1], np.float32)
         for phase in back._phases:
@@ -42,24 +41,23 @@ def test_dot_products_of_few_outputs_agree_with_panels(groups, outputs, options,
     assert (results[0][0] == 0).any() == ("relu" in options and outputs * groups > 1)
 
 
-@pytest.mark.skipif(runtime.kernels.shorter is None, reason="has no level of shorter vectors")
+@pytest.mark.skipif(runtime.kernels.half_width is None, reason="has no level of shorter vectors")
 @pytest.mark.parametrize("groups", [1, 2])
 def test_channels_that_leave_half_a_vector_idle_take_shorter_ones(groups, monkeypatch):
     x, window = (2, 9, 11, 8 * groups), (5, 1, 8, 7 * groups)
     results = []
-    for wanted in (runtime.kernels.shorter, runtime.kernels):
+    for wanted in (runtime.kernels.half_width, runtime.kernels):
         rng = np.random.default_rng(0)
         kernel, values = rng.random(window, np.float32), rng.random(x, np.float32)
         plan = Conv2DPlan(x, window, padding="same", groups=groups)
-        plan._plan_phases()
-        assert plan._forward.gather.kernels is plan._phases[0].gather.kernels is wanted
+        assert plan._forward.tables.kernels is plan._phases[0].tables.kernels is wanted
         y, dx = np.empty(plan.output_shape, np.float32), np.empty(x, np.float32)
         dkernel = np.empty(window, np.float32)
         run_direct(plan._forward, values, kernel, y)
         run_direct(plan._phases[0], y, kernel, dx)
-        plan._plan_kernel_gradient().kernel_gradient(y, values, dkernel, None)
+        plan._kernel_gradient.plan.kernel_gradient(y, values, dkernel, None)
         results.append((y, dx, dkernel))
-        monkeypatch.setattr(runtime.kernels, "shorter", None)
+        monkeypatch.setattr(runtime.kernels, "half_width", None)
     for shorter, longer in zip(*results, strict=True):
         np.testing.assert_allclose(shorter, longer, rtol=2e-5)
 
@@ -73,11 +71,11 @@ def test_outputs_that_are_fetched_beforehand_have_the_same_bits(groups, monkeypa
     for least in (direct.FETCHED_BYTES, 0):
         monkeypatch.setattr(direct, "FETCHED_BYTES", least)
         plan = Conv2DPlan(x, window, groups=groups)
-        fetched.append(plan._forward.gather.grid[-1])
+        fetched.append(fields_of("Grid", plan._forward.tables.grid)["prefetches"])
         y = np.full(plan.output_shape, np.nan, np.float32)
         run_direct(plan._forward, values, kernel, y)
         results.append(y.tobytes())
     assert fetched == [0, 1] and results[0] == results[1]
     strided = Conv2DPlan(x, window, groups=groups, strides=2)
-    strided._plan_phases()
-    assert strided._phases[0].gather.grid[-1] == 0  # its outputs are no neighbouring pixels
+    grid = fields_of("Grid", strided._phases[0].tables.grid)
+    assert not grid["prefetches"]  # its outputs are no neighbouring pixels

@@ -7,9 +7,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from oracle import TOLERANCE, conv_cases
 
+from fastconv._core import runtime
 from fastconv._core.geometry import conv2d_window
+from fastconv._core.memory import contiguous
 from fastconv.ops import reference
-from fastconv.ops.plans import choice, kernel_gradient
+from fastconv.ops.plans import Conv2DPlan, kernel_gradient
 from fastconv.ops.plans.kernel_gradient import KernelGradientPlan
 from fastconv.ops.plans.patch_gradient import PatchGradientPlan
 
@@ -37,7 +39,7 @@ def test_agrees_with_the_reference(kind, packed, case, monkeypatch):
     memory = np.full(np.prod(case.x) + 256, np.nan, case.dtype)
     x = memory[128:-128].reshape(case.x)
     x[...] = case.random(case.x)
-    dy = np.ascontiguousarray(case.random(shape, 1))
+    dy = contiguous(case.random(shape, 1))
     kernel = case.random(case.window, 2)
     _, expected, bias = reference.conv2d_backward(dy, x, kernel, **case.options)
     for _ in range(2):
@@ -117,17 +119,15 @@ def test_bias_may_be_left_out():
 @pytest.mark.parametrize(
     ("x", "kernel", "kind"),
     [
-        ((32, 98, 98, 4), (5, 5, 4, 4), PatchGradientPlan),
-        ((8, 56, 56, 16), (5, 5, 16, 8), PatchGradientPlan),
-        ((64, 7, 7, 333), (5, 5, 333, 128), KernelGradientPlan),
+        ((32, 98, 98, 4), (5, 5, 4, 4), "patch"),
+        ((8, 56, 56, 16), (5, 5, 16, 8), "patch"),
+        ((64, 7, 7, 333), (5, 5, 333, 128), "product"),
     ],
     ids=str,
 )
 def test_few_filters_go_along_the_patch(monkeypatch, x, kernel, kind):
-    monkeypatch.setattr(choice, "_transforms", lambda dtype: False)
-    window, groups = conv2d_window(x, kernel, 1, "valid", 1, 1, owner="test")
-    plan = choice.kernel_gradient(x, kernel, window, groups, np.dtype(np.float32))
-    assert type(plan) is kind
+    monkeypatch.setattr(runtime, "_fast_math", False)
+    assert Conv2DPlan(x, kernel).describe()["kernel_gradient"]["algorithm"] == kind
 
 
 @pytest.mark.parametrize(
@@ -135,14 +135,12 @@ def test_few_filters_go_along_the_patch(monkeypatch, x, kernel, kind):
     [((1, 7, 7, 512), (5, 5, 512, 160)), ((2, 7, 7, 256), (5, 5, 256, 128))],
 )
 def test_a_tile_or_two_do_not_pay_for_the_transform_of_their_sums(x, kernel):
-    window, groups = conv2d_window(x, kernel, 2, "valid", 1, 1, owner="test")
-    plan = choice.kernel_gradient(x, kernel, window, groups, np.dtype(np.float32))
-    assert type(plan) is KernelGradientPlan
+    plan = Conv2DPlan(x, kernel, strides=2)
+    assert plan.describe()["kernel_gradient"]["algorithm"] == "product"
 
 
 def test_a_depthwise_1x1_kernel_goes_by_planes():
     """Along the patch, of one channel, each sum would wait for the one before."""
     x, kernel = (2, 32, 32, 256), (1, 1, 1, 512)
-    window, groups = conv2d_window(x, kernel, 1, "valid", 1, 256, owner="test")
-    grouped = choice.depthwise(x, kernel, window, groups, np.dtype(np.float32))
-    assert grouped.kernel_gradient is not None
+    plan = Conv2DPlan(x, kernel, groups=256)
+    assert plan.describe()["kernel_gradient"]["algorithm"] == "depthwise"

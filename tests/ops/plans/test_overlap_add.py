@@ -8,9 +8,11 @@ from hypothesis import assume, given, settings
 from oracle import TOLERANCE, conv_cases
 
 from fastconv._core.geometry import conv2d_window
+from fastconv._core.memory import contiguous
 from fastconv.ops import reference
-from fastconv.ops.plans import Conv2DPlan, choice
+from fastconv.ops.plans import Conv2DPlan
 from fastconv.ops.plans.overlap_add import OverlapAddPlan
+from fastconv.ops.plans.select import forced
 
 
 def planned(x, kernel, dtype=np.float32, **options):
@@ -37,7 +39,7 @@ def test_agrees_with_the_reference(case):
     dy, _ = surrounded(shape, case.dtype)
     dx, around = surrounded(case.x, case.dtype)
     dy[...] = case.random(shape, 1)
-    x, kernel = case.random(case.x), np.ascontiguousarray(case.random(case.window, 2))
+    x, kernel = case.random(case.x), contiguous(case.random(case.window, 2))
     expected = reference.conv2d_backward(dy, x, kernel, **case.options)[0]
     plan = OverlapAddPlan(*arguments)
     for _ in range(2):
@@ -93,17 +95,16 @@ def test_threads_change_no_bit(x, kernel, options, threads):
 @pytest.mark.parametrize(("x", "kernel", "options"), CASES, ids=str)
 def test_is_chosen_for_few_channels_and_agrees_with_the_general_kernels(x, kernel, options):
     random = np.random.default_rng(1)
-    arguments, shape = planned(x, kernel, **options)
-    assert choice.overlapping_input_gradient(*arguments) is not None
+    _, shape = planned(x, kernel, **options)
     dy = random.standard_normal(shape, np.float32)
     weights = random.standard_normal(kernel, np.float32)
     chosen, general = np.empty(x, np.float32), np.empty(x, np.float32)
-    plan = Conv2DPlan(x, kernel, **options)
-    plan._input_gradient(dy, weights, chosen)
-    assert plan._overlapping is not None
-    plan._overlapping = None
-    plan._plan_phases()
-    plan._input_gradient(dy, weights, general)
+    costs = Conv2DPlan(x, kernel, **options).describe()["input_gradient"]["costs"]
+    assert costs["overlap_add"] < costs["direct"]
+    with forced("overlap_add"):
+        Conv2DPlan(x, kernel, **options).input_gradient(dy, weights, chosen)
+    with forced("direct", "input_gradient"):
+        Conv2DPlan(x, kernel, **options).input_gradient(dy, weights, general)
     np.testing.assert_allclose(chosen, general, atol=2e-5 * np.abs(general).max())
 
 
@@ -113,7 +114,8 @@ def test_is_not_chosen_where_lanes_do_not_idle_or_columns_are_dilated():
         ((2, 14, 14, 1), (1, 1, 1, 64), {}),
         ((2, 14, 14, 5), (3, 3, 5, 67), {"dilation_rate": (1, 2)}),
     ):
-        assert choice.overlapping_input_gradient(*planned(x, kernel, **options)[0]) is None
+        found = Conv2DPlan(x, kernel, **options).describe()["input_gradient"]
+        assert found["algorithm"] != "overlap_add"
 
 
 def test_what_is_not_finite_reaches_the_pixels_of_its_window_alone():

@@ -124,7 +124,7 @@ def test_a_model_predicts_with_the_weights_of_now():
     for layer in model.layers:
         for parameter in layer.parameters:
             kept = parameter.value.copy()
-            # The last value that counts: a bias below 0 may be cut off.
+            # The last value that counts: a bias below 0 may be scheme off.
             parameter.value.reshape(-1)[-1] += 5
             changed = model.predict_on_batch(x)
             twin = type(model).from_config(model.get_config())

@@ -7,21 +7,21 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from oracle import TOLERANCE, conv_cases, run_direct
 
+from fastconv._core.memory import contiguous
 from fastconv.ops import reference
 from fastconv.ops.plans import Conv2DPlan, direct
-from fastconv.ops.plans.positions import PositionsPlan
+from fastconv.ops.plans.batch_tiles import BatchTilesPlan
 
 
-def everywhere(gather, images, dtype):
+def everywhere(tables, images, dtype, _):
     """Return a plan wherever there can be one."""
-    return PositionsPlan(gather, images, dtype) if gather.spans_images else None
+    return BatchTilesPlan(tables, images, dtype) if tables.spans_images else None
 
 
 def both_ways(plan, x, dy, kernel):
     """Return the output and the input gradient by the direct kernels."""
     y, dx = np.full(plan.output_shape, np.nan, x.dtype), np.full(x.shape, np.nan, x.dtype)
     run_direct(plan._forward, x, kernel, y)
-    plan._plan_phases()
     for phase in plan._phases:
         run_direct(phase, dy, kernel, dx)
     return y, dx
@@ -31,7 +31,7 @@ def both_ways(plan, x, dy, kernel):
 @settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_agrees_with_the_reference(case, monkeypatch):
     assume(case.options["groups"] == 1)
-    monkeypatch.setattr(direct, "by_position", everywhere)
+    monkeypatch.setattr(direct, "by_batch_tiles", everywhere)
     images = 1 + case.seed % 30
     shape = (images, *case.x[1:])
     plan = Conv2DPlan(shape, case.window, dtype=case.dtype, **case.options)
@@ -39,8 +39,8 @@ def test_agrees_with_the_reference(case, monkeypatch):
     memory = np.full(np.prod(shape) + 256, np.nan, case.dtype)
     x = memory[128:-128].reshape(shape)
     x[...] = case.random(shape)
-    dy = np.ascontiguousarray(case.random(plan.output_shape, 1))
-    kernel = np.ascontiguousarray(case.random(case.window, 2))
+    dy = contiguous(case.random(plan.output_shape, 1))
+    kernel = contiguous(case.random(case.window, 2))
     y, dx = both_ways(plan, x, dy, kernel)
     expected = reference.conv2d(x, kernel, **case.options)
     expected_dx, *_ = reference.conv2d_backward(dy, x, kernel, **case.options)
@@ -64,9 +64,9 @@ def test_agrees_with_rows_whatever_the_threads(shape, window, options, threads, 
     x, kernel = rng.random(shape, np.float32), rng.random(window, np.float32)
     plan = Conv2DPlan(shape, window, **options)
     dy = rng.random(plan.output_shape, np.float32)
-    monkeypatch.setattr(direct, "by_position", lambda *_: None)
+    monkeypatch.setattr(direct, "by_batch_tiles", lambda *_: None)
     by_rows = both_ways(Conv2DPlan(shape, window, **options), x, dy, kernel)
-    monkeypatch.setattr(direct, "by_position", everywhere)
+    monkeypatch.setattr(direct, "by_batch_tiles", everywhere)
     found = []
     for count in (1, 2, 5):
         threads(count)
@@ -80,7 +80,7 @@ def test_agrees_with_rows_whatever_the_threads(shape, window, options, threads, 
 
 def test_padding_is_left_out(monkeypatch):
     """Weights that only padding meets may be anything."""
-    monkeypatch.setattr(direct, "by_position", everywhere)
+    monkeypatch.setattr(direct, "by_batch_tiles", everywhere)
     kernel = np.full((3, 3, 4, 5), np.nan, np.float32)
     kernel[1, 1] = 1
     plan = Conv2DPlan((2, 1, 1, 4), (3, 3, 4, 5), padding="same")
@@ -103,6 +103,5 @@ def test_padding_is_left_out(monkeypatch):
 )
 def test_small_images_of_a_batch_go_by_position(shape, window, options, wanted):
     plan = Conv2DPlan(shape, window, **options)
-    plan._plan_phases()
     grids = (plan._forward, plan._phases[0])
-    assert tuple(grid.positions is not None for grid in grids) == wanted
+    assert tuple(grid.batch_tiles is not None for grid in grids) == wanted

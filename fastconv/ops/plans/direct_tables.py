@@ -3,38 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..._core import runtime
 from ..._core.geometry import Axis, share_inside
+from .caches import L1, L2
+from .structs import padded_image, struct
 
 Taps = Sequence[tuple[int, int]]
 """Along one axis: kernel index, and offset of the source pixel from output index * stride."""
-STRIP_BYTES = 256 * 1024
-"""Source rows of one task: half of a usual L2 cache."""
+ROW_BLOCK_BYTES = L2 // 4
+"""Source rows of one task."""
 SMALL_WEIGHTS_BYTES = 64 * 1024
-"""Weights that cost little to walk once more: the rows a task writes count in its strip, too."""
+"""Weights that cost little to walk once more: the rows a task writes count in its block, too."""
 VECTOR_BYTES = 32
 """Pixels of whole vectors keep every store within a cache line."""
-STAGED_DEPTH = 512
+BUFFERED_DEPTH = 512
 """Values summed for an output, above which the stores hide behind the sums."""
-STAGE_BYTES = 16 * 1024
-"""Outputs of all panels that wait in the L1 cache to be copied: half of a usual one."""
+BUFFER_BYTES = L1 // 2
+"""Outputs of all panels that wait in the L1 cache to be copied."""
 WHOLE_TILES = 24
 """A multiple of every register tile's rows."""
-STAGED_PIECE_BYTES = 128
+BUFFERED_PIECE_BYTES = 128
 """Least contiguous piece of the target worth a copy."""
 CLIP_GAIN = 1.02
 """Least factor by which taps that are nothing but padding must outnumber the work without."""
-STRIP_PIXELS = 96
+TASK_PIXELS = 96
 """Outputs of one task at least, so that its set-up does not show."""
 
 
-@dataclass(frozen=True)
-class Gather:
+class DirectTables(NamedTuple):
     """Where each output of a grid reads its source and where it is written."""
 
     taps: np.ndarray
@@ -44,10 +44,14 @@ class Gather:
     run_row: np.ndarray
     """(runs,) int32: from an output's first padded row to that of each run, ascending."""
     run_length: int
-    strip: np.ndarray
-    """int32 fields of the kernels' Strip."""
-    grid: np.ndarray
-    """int32 fields of the kernels' Grid."""
+    image: bytes
+    """The kernels' PaddedImage."""
+    grid: bytes
+    """The kernels' Grid."""
+    source: tuple[int, int, int]
+    before: tuple[int, int]
+    """Rows and columns of zeros above and left of the image."""
+    padded_width: int
     rows: int
     columns: int
     row_stride: int
@@ -63,7 +67,8 @@ class Gather:
     """Neighbouring outputs of a row are neighbouring pixels of the target."""
     weights: int
     """How many weights there are."""
-    direct: bool
+    in_place: bool
+    """The source is read where it lies: no window leaves it."""
     dots: bool
     """Weights are packed for dot products."""
     kernels: Any
@@ -91,43 +96,43 @@ class Gather:
 
     def scratch_size(self, rows: int) -> int:
         """Return the values needed to hold the padded source of `rows` output rows."""
-        if self.direct:
+        if self.in_place:
             return 1
         return ((rows - 1) * self.row_stride + self.reach) * self.line
 
-    def strip_rows(self, images: int, threads: int, itemsize: int) -> int:
+    def task_rows(self, images: int, threads: int, itemsize: int) -> int:
         """Return how many output rows a task takes: cache-sized, and enough tasks for all."""
         row_bytes = max(self.row_stride * self.line * itemsize, 1)
         if self.weights * itemsize <= SMALL_WEIGHTS_BYTES:
             # Each panel passes through all that the task writes.
             row_bytes += self.target_line * itemsize
-        rows = max(1, min(self.rows, STRIP_BYTES // row_bytes))
+        rows = max(1, min(self.rows, ROW_BLOCK_BYTES // row_bytes))
         fair = -(-images * self.rows // (4 * threads))
-        least = -(-STRIP_PIXELS // self.columns)
-        if self._depth > STAGED_DEPTH:
+        least = -(-TASK_PIXELS // self.columns)
+        if self._depth > BUFFERED_DEPTH:
             # The set-up of a task hides behind such sums: no thread should go without.
             least = min(least, -(-images * self.rows // threads))
         return max(1, min(self.rows, rows, max(fair, least)))
 
-    def stage_pixels(self, itemsize: int) -> int:
-        """Return how many outputs' pixels pass through a stage in L1; 0: written in place."""
+    def buffer_pixels(self, itemsize: int) -> int:
+        """Return how many outputs' pixels pass through a buffer in L1; 0: written in place."""
         pixel_bytes = self.channels * itemsize
         piece = pixel_bytes * (self.columns if self.dense else 1)
         if (
             self.dots
             or pixel_bytes // self.groups % VECTOR_BYTES == 0
-            or piece < STAGED_PIECE_BYTES
-            or self._depth > STAGED_DEPTH
+            or piece < BUFFERED_PIECE_BYTES
+            or self._depth > BUFFERED_DEPTH
         ):
             return 0
-        return max(1, STAGE_BYTES // pixel_bytes // WHOLE_TILES) * WHOLE_TILES
+        return max(1, BUFFER_BYTES // pixel_bytes // WHOLE_TILES) * WHOLE_TILES
 
     def splits(self, tasks: int, panels: int, threads: int) -> int:
-        """Return into how many tasks each strip's panels are dealt, where strips are few."""
+        """Return into how many tasks each row block's panels are assigned, where blocks are few."""
         return 1 if self.dots or self.clears else max(1, min(panels, 2 * threads // max(tasks, 1)))
 
 
-def plan_gather(
+def direct_tables(
     source: tuple[int, int, int],
     target: tuple[int, int, int],
     row_taps: Taps,
@@ -142,14 +147,14 @@ def plan_gather(
     dots: bool = False,
     kernels: Any = runtime.kernels,
     clears: bool = False,
-    fetches: bool = False,
-) -> Gather:
+    prefetches: bool = False,
+) -> DirectTables:
     """Lay out a sum over taps.
 
     source, target: (height, width, channels).  Offsets of taps may be negative.
     grid: outputs along the rows and the columns, written at target_start + index *
     target_step.  dots: sum along the vectors.  clears: set all of the
-    target to 0 first.  fetches: outputs are fetched before they are written, if
+    target to 0 first.  prefetches: outputs are fetched before they are written, if
     they are neighbouring pixels.
     """
     height, width, channels = source
@@ -161,10 +166,10 @@ def plan_gather(
     left = max(0, -columns[0][1]) if columns else 0
     reach = rows[-1][1] + top + 1 if rows else 1
     padded_width = (grid[1] - 1) * strides[1] + (columns[-1][1] + left + 1 if columns else 1)
-    direct = (
+    in_place = (
         top == left == 0 and padded_width <= width and (grid[0] - 1) * strides[0] + reach <= height
     )
-    row_width = width if direct else padded_width
+    row_width = width if in_place else padded_width
     source_group = channels // groups
     run_length = run_of(columns, channels, groups)
     firsts = columns[:: run_length // source_group]
@@ -175,35 +180,42 @@ def plan_gather(
     ]
     run_row = [row + top for _, row in rows for _ in firsts]
     clipped = CLIP_GAIN * share_inside([at for _, at in rows], grid[0], strides[0], height) < 1
-    strip = (height, width, channels, top, left, padded_width, int(direct))
-    grid_fields = (
-        *grid,
-        *strides,
-        *target_start,
-        *target_step,
-        target[1],
-        target[2],
-        len(run_offset),
-        run_length,
-        reach,
-        groups,
-        source_group,
-        target[2] // groups,
-        int(relu),
-        int(clipped),
-        int(dots),
-        target[0] if clears else 0,
-        int(fetches and target_step[1] == 1),
+    fields = struct(
+        "Grid",
+        rows=grid[0],
+        columns=grid[1],
+        row_stride=strides[0],
+        column_stride=strides[1],
+        target_row=target_start[0],
+        target_column=target_start[1],
+        target_row_step=target_step[0],
+        target_column_step=target_step[1],
+        target_width=target[1],
+        target_channels=target[2],
+        runs=len(run_offset),
+        run_length=run_length,
+        reach=reach,
+        groups=groups,
+        source_group=source_group,
+        target_group=target[2] // groups,
+        relu=relu,
+        clipped=clipped,
+        dots=dots,
+        cleared=target[0] if clears else 0,
+        prefetches=prefetches and target_step[1] == 1,
     )
-    return Gather(
+    return DirectTables(
         taps=np.array(
             [(row, column) for row, _ in rows for column, _ in columns], np.int32
         ).reshape(-1, 2),
         run_offset=np.array(run_offset or [0], np.intp),
         run_row=np.array(run_row or [0], np.int32),
         run_length=run_length,
-        strip=np.array(strip, np.int32),
-        grid=np.array(grid_fields, np.int32),
+        image=padded_image(source, (top, left), padded_width, in_place),
+        grid=fields,
+        source=source,
+        before=(top, left),
+        padded_width=padded_width,
         rows=grid[0],
         columns=grid[1],
         row_stride=strides[0],
@@ -214,7 +226,7 @@ def plan_gather(
         groups=groups,
         dense=target_step[1] == 1,
         weights=len(rows) * len(columns) * source_group * target[2],
-        direct=direct,
+        in_place=in_place,
         dots=dots,
         kernels=kernels,
         clears=clears,

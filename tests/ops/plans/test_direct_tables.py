@@ -6,34 +6,42 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from oracle import fields_of
 
 from fastconv.ops import reference
-from fastconv.ops.plans.gather import STAGE_BYTES, STRIP_BYTES, STRIP_PIXELS, plan_gather
+from fastconv.ops.plans.direct_tables import (
+    BUFFER_BYTES,
+    ROW_BLOCK_BYTES,
+    TASK_PIXELS,
+    direct_tables,
+)
 
 
-def follow(gather, image):
+def follow(tables, image):
     """Return, for each output of the grid, the source values in the order of the weights."""
-    height, width, channels, top, left, padded_width, direct = gather.strip
-    if direct:
+    height, width, channels = tables.source
+    (top, left), padded_width = tables.before, tables.padded_width
+    if tables.in_place:
         memory = image.reshape(-1)
         row_width = width
     else:
-        rows = (gather.rows - 1) * gather.row_stride + gather.reach
+        rows = (tables.rows - 1) * tables.row_stride + tables.reach
         padded = np.zeros((max(rows, top + height), max(padded_width, left + width), channels))
         padded[top : top + height, left : left + width] = image
         memory = np.ascontiguousarray(padded[:rows, :padded_width]).reshape(-1)
-        assert memory.size == gather.scratch_size(gather.rows)
+        assert memory.size == tables.scratch_size(tables.rows)
         row_width = padded_width
-    row_stride, column_stride = gather.grid[2:4]
+    grid = fields_of("Grid", tables.grid)
+    row_stride, column_stride = grid["row_stride"], grid["column_stride"]
     values = []
-    for row in range(gather.rows):
-        for column in range(gather.columns):
+    for row in range(tables.rows):
+        for column in range(tables.columns):
             first = (row * row_stride * row_width + column * column_stride) * channels
             runs = [
-                memory[first + offset : first + offset + gather.run_length]
-                for offset in gather.run_offset
+                memory[first + offset : first + offset + tables.run_length]
+                for offset in tables.run_offset
             ]
-            assert all(run.size == gather.run_length for run in runs), "reads past the source"
+            assert all(run.size == tables.run_length for run in runs), "reads past the source"
             values.append(np.concatenate(runs))
     return np.array(values)
 
@@ -50,7 +58,7 @@ def follow(gather, image):
 def test_follows_the_windows(image, size, strides, dilation, top, left):
     padding = ((top, 4), (left, 4))
     rows, columns = reference.output_size(image[:2], size, strides, padding, dilation)
-    gather = plan_gather(
+    tables = direct_tables(
         image,
         (rows, columns, 1),
         [(i, i * dilation[0] - top) for i in range(size[0])],
@@ -58,58 +66,58 @@ def test_follows_the_windows(image, size, strides, dilation, top, left):
         grid=(rows, columns),
         strides=strides,
     )
-    assert gather.taps.tolist() == [[i, j] for i in range(size[0]) for j in range(size[1])]
+    assert tables.taps.tolist() == [[i, j] for i in range(size[0]) for j in range(size[1])]
     pixels = np.random.default_rng(0).random(image)
     expected = np.zeros((rows, columns, *size, image[2]))
     for row, column, taps in reference.windows(image[:2], size, strides, padding, dilation):
         for i, j, y, x in taps:
             expected[row, column, i, j] = pixels[y, x]
-    np.testing.assert_array_equal(follow(gather, pixels), expected.reshape(rows * columns, -1))
+    np.testing.assert_array_equal(follow(tables, pixels), expected.reshape(rows * columns, -1))
 
 
 def plain(image=(10, 10, 4), size=3, offset=0, groups=1):
     taps = [(tap, tap + offset) for tap in range(size)]
     grid = (image[0] - size + 1, image[1] - size + 1)
-    return plan_gather(image, (*grid, 8), taps, taps, grid=grid, groups=groups)
+    return direct_tables(image, (*grid, 8), taps, taps, grid=grid, groups=groups)
 
 
 def test_neighbouring_columns_are_one_run():
-    gather = plain()
-    assert gather.direct and gather.run_length == 12
-    assert gather.run_offset.tolist() == [0, 40, 80]
-    assert gather.scratch_size(5) == 1
+    tables = plain()
+    assert tables.in_place and tables.run_length == 12
+    assert tables.run_offset.tolist() == [0, 40, 80]
+    assert tables.scratch_size(5) == 1
     assert plain(groups=2).run_length == 2
 
 
 def test_padding_needs_a_copy():
-    gather = plain(offset=-1)
-    assert not gather.direct
-    assert gather.line == 10 * 4
-    assert gather.scratch_size(2) == (2 - 1 + 3) * gather.line
+    tables = plain(offset=-1)
+    assert not tables.in_place
+    assert tables.line == 10 * 4
+    assert tables.scratch_size(2) == (2 - 1 + 3) * tables.line
 
 
 def test_no_taps_reach_anything():
-    gather = plan_gather((4, 4, 2), (4, 4, 2), [], [(0, 0)], grid=(4, 4))
-    assert gather.taps.shape == (0, 2)
+    tables = direct_tables((4, 4, 2), (4, 4, 2), [], [(0, 0)], grid=(4, 4))
+    assert tables.taps.shape == (0, 2)
 
 
 @pytest.mark.parametrize("threads", [1, 2, 7])
 @pytest.mark.parametrize("images", [1, 2, 64])
 def test_strips_cover_the_rows_and_are_worth_a_task(images, threads):
-    gather = plain((100, 100, 32))
-    rows = gather.strip_rows(images, threads, 4)
-    assert 1 <= rows <= gather.rows
-    assert rows * gather.columns >= min(STRIP_PIXELS, gather.rows * gather.columns)
+    tables = plain((100, 100, 32))
+    rows = tables.task_rows(images, threads, 4)
+    assert 1 <= rows <= tables.rows
+    assert rows * tables.columns >= min(TASK_PIXELS, tables.rows * tables.columns)
 
 
 def test_a_strip_with_what_it_writes_fits_a_cache_if_its_weights_are_small():
     def rows(channels, filters):
         taps = [(0, 0)]
         image, grid = (200, 200, channels), (200, 200)
-        return plan_gather(image, (*grid, filters), taps, taps, grid=grid).strip_rows(64, 2, 4)
+        return direct_tables(image, (*grid, filters), taps, taps, grid=grid).task_rows(64, 2, 4)
 
     assert rows(4, 256) < rows(4, 4) < rows(4, 256 * 1024)
-    assert rows(4, 256) * 200 * (4 + 256) * 4 <= STRIP_BYTES
+    assert rows(4, 256) * 200 * (4 + 256) * 4 <= ROW_BLOCK_BYTES
 
 
 @pytest.mark.parametrize(
@@ -128,8 +136,8 @@ def test_pixels_that_are_no_whole_vectors_are_staged_where_the_copies_are_long(
     channels, step, depth, staged
 ):
     tap, grid = [(0, 0)], (20, 20)
-    pixels = plan_gather(
+    pixels = direct_tables(
         (20, 20, depth), (40, 40, channels), tap, tap, grid=grid, target_step=(step, step)
-    ).stage_pixels(4)
+    ).buffer_pixels(4)
     assert (pixels > 0) == staged
-    assert pixels * channels * 4 <= STAGE_BYTES
+    assert pixels * channels * 4 <= BUFFER_BYTES

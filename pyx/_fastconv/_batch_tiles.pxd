@@ -1,6 +1,6 @@
-"""A gather over small images: a register tile is one output of several images.
+"""Direct convolution of small images: a register tile is one output of several images.
 
-`conv.pyx` says what a gather is.  Where a kernel is not small beside its image, many of its taps
+Where a kernel is not small beside its image, many of its taps
 are padding, and others for each output.  Outputs of one image cannot share a tile without them;
 those of the same position in several images find the same taps outside, and the tile leaves them
 out.  Loops, outermost first, within a task: panels - rows - columns - kernel rows - values of the
@@ -13,17 +13,9 @@ tile would share one set of the cache.
 from libc.stddef cimport ptrdiff_t
 from libc.string cimport memcpy
 
-from _fastconv._gather cimport Grid
 from _fastconv._tiles cimport conv_tile, lanes, real
-from _fastconv._window cimport Strip, panel_vectors
-
-cdef struct Positions:
-    int first_row         # of the source that an output's first tap reads, less output * stride
-    int first_column
-    int taps              # columns of the kernel; its rows are the grid's runs
-    int images            # of one tile
-    ptrdiff_t image_step  # values between two copies
-
+from _fastconv._window cimport panel_vectors
+from _fastconv.structs cimport BatchTiles, Grid, PaddedImage
 
 cdef struct Inside:       # of an output's taps along one axis, those that read the image
     int begin
@@ -38,29 +30,30 @@ cdef inline Inside inside(int first, int taps, int size) noexcept nogil:
     return i
 
 
-cdef inline void gather_positions(const Grid* g, const Strip* s, const Positions* p,
-                                  const real* source, const real* packed, const real* bias,
-                                  real* target, ptrdiff_t target_image,
-                                  const ptrdiff_t* row_offset, int images, int first, int last,
-                                  int first_panel, int last_panel, real* scratch) noexcept nogil:
+cdef inline void batch_block(const Grid* g, const PaddedImage* s, const BatchTiles* p,
+                             ptrdiff_t image_step, const real* source, const real* packed,
+                             const real* bias, real* target, ptrdiff_t target_image,
+                             const ptrdiff_t* row_offset, int images, int first, int last,
+                             int first_panel, int last_panel, real* scratch) noexcept nogil:
     """Rows [first, last) of the grid, some panels, of `images` images."""
     cdef ptrdiff_t line = <ptrdiff_t> s.width * s.channels
     cdef int low = min(max(0, first * g.row_stride + p.first_row), s.height)
     cdef int high = max(low, min(s.height, (last - 1) * g.row_stride + p.first_row + g.runs))
     cdef int panel, row, image
     for image in range(images):
-        memcpy(scratch + image * p.image_step, source + (image * s.height + low) * line,
+        memcpy(scratch + image * image_step, source + (image * s.height + low) * line,
                <size_t> ((high - low) * line) * sizeof(real))
     for panel in range(first_panel, last_panel):
         for row in range(first, last):
-            position_row(g, s, p, scratch - low * line, packed, bias, target, target_image,
-                         row_offset, images, row, panel * 2 * lanes(packed))
+            batch_row(g, s, p, image_step, scratch - low * line, packed, bias, target,
+                         target_image, row_offset, images, row, panel * 2 * lanes(packed))
 
 
-cdef inline void position_row(const Grid* g, const Strip* s, const Positions* p,
-                              const real* base, const real* packed, const real* bias,
-                              real* target, ptrdiff_t target_image, const ptrdiff_t* row_offset,
-                              int images, int row, int start) noexcept nogil:
+cdef inline void batch_row(const Grid* g, const PaddedImage* s, const BatchTiles* p,
+                           ptrdiff_t image_step, const real* base, const real* packed,
+                           const real* bias, real* target, ptrdiff_t target_image,
+                           const ptrdiff_t* row_offset, int images, int row,
+                           int start) noexcept nogil:
     """One row of outputs of one panel, which starts at output channel `start`."""
     cdef int vectors = panel_vectors(g.target_group - start, packed), column, image
     cdef ptrdiff_t width = vectors * lanes(packed)
@@ -77,7 +70,7 @@ cdef inline void position_row(const Grid* g, const Strip* s, const Positions* p,
         left = column * g.column_stride + p.first_column
         columns = inside(left, p.taps, s.width)
         for image in range(images):
-            pixel[image] = base + image * p.image_step + (
+            pixel[image] = base + image * image_step + (
                 <ptrdiff_t> (top + rows.begin) * s.width + left + columns.begin) * s.channels
             out[image] = out_row + image * target_image + (
                 <ptrdiff_t> column * g.target_column_step * g.target_channels)

@@ -1,30 +1,30 @@
-/* What lists of the living are made with where the CPU can permute eight lanes: a table that moves
+/* What lists of the active are made with where the CPU can permute eight lanes: a table that moves
  * the lanes of a mask to the front, and 8 x 8 transposes.
  */
-#ifndef FASTCONV_FRONT_H
-#define FASTCONV_FRONT_H
+#ifndef FASTCONV_COMPRESS_H
+#define FASTCONV_COMPRESS_H
 
 #include "intrinsics.h"
 
-/* Of each mask, the positions of its set bits, in order. */
-static uint8_t fc_front[256][8];
+/* Of each mask, the places of its set bits, in order. */
+static uint8_t fc_compress_table[256][8];
 
 /* Once, when a module is imported. */
-FC_LEAF void fc_fill_front(void) {
+FC_LEAF void fc_fill_compress_table(void) {
     for (int mask = 0; mask < 256; mask++)
         for (int bit = 0, count = 0; bit < 8; bit++)
-            if (mask >> bit & 1) fc_front[mask][count++] = (uint8_t)bit;
+            if (mask >> bit & 1) fc_compress_table[mask][count++] = (uint8_t)bit;
 }
 
 #if defined(__AVX2__)
 
 /* Bit i is set where lane i is not 0. */
-FC_INLINE int fc_living_lanes(__m256 values) {
+FC_INLINE int fc_active_lanes(__m256 values) {
     return _mm256_movemask_ps(_mm256_cmp_ps(values, _mm256_setzero_ps(), _CMP_NEQ_UQ));
 }
 
-FC_INLINE __m256i fc_front_order(int mask) {
-    return _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)fc_front[mask]));
+FC_INLINE __m256i fc_compress_order(int mask) {
+    return _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)fc_compress_table[mask]));
 }
 
 FC_INLINE void fc_transpose_eight(__m256 rows[8]) {

@@ -1,8 +1,8 @@
 /* Rows and columns of a matrix exchanged, a square of vectors at a time.
  *
  * A step swaps the off-diagonal quarters of all squares of a size, the largest first: four steps of
- * sixteen shuffles turn 16 x 16 floats, which one by one would be 256 loads and stores, and each
- * store to a cache line of its own.
+ * sixteen shuffles transpose 16 x 16 floats, which one by one would be 256 loads and stores, and
+ * each store to a cache line of its own.
  *
  * Included once per type by tile.h with REAL and NAME defined.
  */
@@ -12,8 +12,8 @@
 #define LANES ((int)(FC_BYTES / sizeof(REAL)))
 
 /* Of fewer than LANES rows the others are 0. */
-FC_INLINE void NAME(fc_turn_square)(const REAL *from, ptrdiff_t from_step, int count, REAL *to,
-                                    ptrdiff_t to_step) {
+FC_INLINE void NAME(fc_transpose_square)(const REAL *from, ptrdiff_t from_step, int count,
+                                         REAL *to, ptrdiff_t to_step) {
     VEC rows[LANES];
     FC_UNROLL
     for (int i = 0; i < LANES; i++)
@@ -40,17 +40,19 @@ FC_INLINE void NAME(fc_turn_square)(const REAL *from, ptrdiff_t from_step, int c
 
 /* to[j][i] = from[i][j] for `rows` rows of `columns` values; the rows of `to` are whole vectors,
  * whose last lanes become 0. */
-FC_LEAF void NAME(fc_turn)(const REAL *from, ptrdiff_t from_step, int rows, int columns, REAL *to,
-                           ptrdiff_t to_step) {
+FC_LEAF void NAME(fc_transpose)(const REAL *from, ptrdiff_t from_step, int rows, int columns,
+                                REAL *to, ptrdiff_t to_step) {
     for (int i = 0; i < rows; i += LANES, from += LANES * from_step, to += LANES) {
         const int count = rows - i < LANES ? rows - i : LANES;
         /* The last square lies over the one before it. */
         for (int j = 0; j < columns && columns >= LANES; j += LANES) {
             const int start = j + LANES <= columns ? j : columns - LANES;
             if (count == LANES) /* a constant: no load asks whether its row exists */
-                NAME(fc_turn_square)(from + start, from_step, LANES, to + start * to_step, to_step);
+                NAME(fc_transpose_square)(from + start, from_step, LANES, to + start * to_step,
+                                          to_step);
             else
-                NAME(fc_turn_square)(from + start, from_step, count, to + start * to_step, to_step);
+                NAME(fc_transpose_square)(from + start, from_step, count, to + start * to_step,
+                                          to_step);
         }
         for (int j = 0; j < columns && columns < LANES; j++)
             for (int lane = 0; lane < LANES; lane++)

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
-PARTS = 16
+from .caches import L2
+from .structs import struct
+
+SPLIT_K = 16
 """Private kernel gradients at most; fixed, so that sums do not depend on the threads."""
 BLOCK_PIXELS = 192
 """Output pixels over which a kernel-gradient tile sums in registers: they stay in L1."""
 COPIED_PIXELS = 768
 """The same of a copied block, whose first rows were copied for the block before as well."""
-STRIP_BYTES = 128 * 1024
-"""Copied source rows of one task: a quarter of a usual L2 cache."""
-STRIP_PIXELS = 96
+ROW_BLOCK_BYTES = L2 // 8
+"""Copied source rows of one task."""
+TASK_PIXELS = 96
 """Outputs of one task at least, so that its set-up does not show."""
 
 COPY_COST = 7
@@ -26,8 +29,7 @@ image lies these are computed one by one, and small images have hardly any other
 Measured on AVX-512 and AVX2 builds over images of 7 to 15 pixels: twice as fast where it copies."""
 
 
-@dataclass(frozen=True)
-class Lanes:
+class DepthwiseLayout(NamedTuple):
     """One pass of the kernels over a grid of outputs; see pyx/_fastconv/depthwise.pyx."""
 
     row_tables: np.ndarray
@@ -36,8 +38,8 @@ class Lanes:
     """(3, column taps) intp: the same along a row."""
     index: np.ndarray
     """int32, of each channel: the first channel of the source's group that an output reads."""
-    fields: np.ndarray
-    """int32 fields of the kernels' Lanes."""
+    fields: bytes
+    """The kernels' DepthwiseLayout."""
     channels: int
     rows: int
     columns: int
@@ -63,23 +65,23 @@ class Lanes:
         """Return the values of the copied source of `rows` output rows."""
         return ((rows - 1) * self.row_stride + self.reach) * self.line
 
-    def strip_rows(self, images: int, threads: int, itemsize: int) -> int:
+    def task_rows(self, images: int, threads: int, itemsize: int) -> int:
         """Return how many output rows a task takes: cache-sized, and enough tasks for all."""
         rows = self.rows
         if self.line:
-            fitting = STRIP_BYTES // (self.row_stride * self.line * itemsize)
+            fitting = ROW_BLOCK_BYTES // (self.row_stride * self.line * itemsize)
             rows = min(rows, max(fitting, self.reach))
         fair = -(-images * self.rows // (4 * threads))
-        least = -(-STRIP_PIXELS // self.columns)
+        least = -(-TASK_PIXELS // self.columns)
         return max(1, min(self.rows, rows, max(fair, least)))
 
     def block_rows(self, images: int) -> int:
         """Return how many rows of outputs a kernel gradient's block takes."""
         rows = (COPIED_PIXELS if self.line else BLOCK_PIXELS) // self.columns
-        return max(1, min(self.rows, rows, -(-images * self.rows // PARTS)))
+        return max(1, min(self.rows, rows, -(-images * self.rows // SPLIT_K)))
 
 
-def plan_lanes(
+def depthwise_layout(
     source: tuple[int, int, int],
     target: tuple[int, int, int],
     row_taps: Sequence[tuple[int, int]],
@@ -94,8 +96,8 @@ def plan_lanes(
     relu: bool = False,
     lanes: int,
     pad: bool = True,
-) -> Lanes:
-    """Lay out a sum over taps of few channels; the arguments are those of `plan_gather`.
+) -> DepthwiseLayout:
+    """Lay out a sum over taps of few channels; the arguments are those of `direct_tables`.
 
     pad: the channels of one pixel may be padded to a vector, by those of the next.
     """
@@ -153,37 +155,43 @@ def plan_lanes(
     vectors, together = shuffled, 0
     if narrow and shuffled:
         vectors, together, index = _together(index[:channels], phases * source_channels, lanes)
-    fields = (
-        height,
-        width,
-        source_channels,
-        *grid,
-        *strides,
-        channels,
-        planes,
-        not in_place,
-        narrow,
-        vectors,
-        together,
-        units,
-        unit,
-        unit_step,
-        tap_step if unit_step in (tap_step, 2 * tap_step) else 0,
-        top,
-        left,
-        reach,
-        padded_width,
-        phases,
-        phase_width,
-        len(rows) * planes,
-        len(columns),
-        *inner,
-        *target_start,
-        *target_step,
-        target[1],
-        relu,
+    fields = struct(
+        "DepthwiseLayout",
+        height=height,
+        width=width,
+        source_channels=source_channels,
+        rows=grid[0],
+        columns=grid[1],
+        row_stride=strides[0],
+        column_stride=strides[1],
+        channels=channels,
+        planes=planes,
+        copied=not in_place,
+        narrow=narrow,
+        shuffled=vectors,
+        together=together,
+        units=units,
+        unit_channels=unit,
+        unit_step=unit_step,
+        tap_step=tap_step if unit_step in (tap_step, 2 * tap_step) else 0,
+        top=top,
+        left=left,
+        reach=reach,
+        padded_width=padded_width,
+        phases=phases,
+        phase_width=phase_width,
+        row_taps=len(rows) * planes,
+        column_taps=len(columns),
+        inner_begin=inner[0],
+        inner_end=inner[1],
+        target_row=target_start[0],
+        target_column=target_start[1],
+        target_row_step=target_step[0],
+        target_column_step=target_step[1],
+        target_width=target[1],
+        relu=relu,
     )
-    return Lanes(
+    return DepthwiseLayout(
         row_tables=_tables(
             row_offset,
             [(tap * kernel_width * planes + p) * unit for tap, _ in rows for p in range(planes)],
@@ -193,7 +201,7 @@ def plan_lanes(
             column_offset, [tap * planes * unit for tap, _ in columns], [at for _, at in columns]
         ),
         index=index,
-        fields=np.array(fields, np.int32),
+        fields=fields,
         channels=channels,
         rows=grid[0],
         columns=grid[1],

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastconv._core.geometry import window2d
-from fastconv.ops.plans.winograd_cuts import forward_cuts, input_gradient_cuts
+from fastconv.ops.plans.decomposition import input_gradient_schemes, output_schemes
 
 windows = st.builds(
     lambda image, size, stride, padding: window2d(
@@ -21,32 +21,32 @@ windows = st.builds(
 )
 
 
-def inputs_of(cut, axis):
+def inputs_of(scheme, axis):
     """Yield (output, input, tap of the kernel) of every product along an axis; an input may lie
     outside, a tap may not exist."""
-    for output in range(cut.output[axis]):
-        point, target = divmod(output, cut.targets)
-        for part in range(cut.parts):
-            for tap in range(cut.taps):
+    for output in range(scheme.output[axis]):
+        point, target = divmod(output, scheme.targets)
+        for part in range(scheme.kernels):
+            for tap in range(scheme.r):
                 number = part + target  # one of them is 0
                 yield (
                     output,
-                    cut.stride * (point + tap) + cut.offset * part - cut.before[axis],
-                    cut.first[axis] + cut.part_step * number + cut.tap_step * tap,
+                    scheme.stride * (point + tap) + scheme.offset * part - scheme.before[axis],
+                    scheme.first[axis] + scheme.kernel_step * number + scheme.tap_step * tap,
                 )
 
 
-def products(cut, axis, window, sources):
+def products(scheme, axis, window, sources):
     return sorted(
         product
-        for product in inputs_of(cut, axis)
+        for product in inputs_of(scheme, axis)
         if 0 <= product[1] < sources and 0 <= product[2] < window
     )
 
 
 @given(windows)
 def test_an_outputs_parts_are_all_its_taps(window):
-    for cut in forward_cuts(window):
+    for scheme in output_schemes(window):
         for number, axis in enumerate(window):
             expected = [
                 (output, output * axis.stride + tap - axis.before, tap)
@@ -54,12 +54,12 @@ def test_an_outputs_parts_are_all_its_taps(window):
                 for tap in range(axis.window)
                 if 0 <= output * axis.stride + tap - axis.before < axis.size
             ]
-            assert products(cut, number, axis.window, axis.size) == sorted(expected)
+            assert products(scheme, number, axis.window, axis.size) == sorted(expected)
 
 
 @given(windows)
 def test_an_input_gradients_parts_are_all_its_taps(window):
-    for cut in input_gradient_cuts(window):
+    for scheme in input_gradient_schemes(window):
         for number, axis in enumerate(window):
             expected = [
                 (output * axis.stride + tap - axis.before, output, tap)
@@ -67,11 +67,11 @@ def test_an_input_gradients_parts_are_all_its_taps(window):
                 for tap in range(axis.window)
                 if 0 <= output * axis.stride + tap - axis.before < axis.size
             ]
-            assert products(cut, number, axis.window, axis.output) == sorted(expected)
+            assert products(scheme, number, axis.window, axis.output) == sorted(expected)
 
 
 @pytest.mark.parametrize(
-    ("size", "stride", "dilation", "cuts"),
+    ("size", "stride", "dilation", "schemes"),
     [
         (3, 1, 1, [(3, 1)]),
         (5, 1, 1, [(3, 2), (4, 2), (5, 1)]),
@@ -86,16 +86,18 @@ def test_an_input_gradients_parts_are_all_its_taps(window):
         (3, (1, 2), 1, []),
     ],
 )
-def test_which_kernels_have_parts(size, stride, dilation, cuts):
+def test_which_kernels_have_parts(size, stride, dilation, schemes):
     size = (size, size) if isinstance(size, int) else size
     window = window2d((32, 32), size, stride, "same", dilation, owner="test")
-    assert [(cut.taps, cut.parts) for cut in forward_cuts(window)] == cuts
-    assert bool(input_gradient_cuts(window)) == bool(cuts)
+    assert [(scheme.r, scheme.kernels) for scheme in output_schemes(window)] == schemes
+    assert bool(input_gradient_schemes(window)) == bool(schemes)
 
 
 def test_a_tile_reads_what_its_span_says():
     window = window2d((40, 40), (7, 7), 2, "valid", owner="test")
-    (cut,) = forward_cuts(window)
-    reach = max(source for output, source, _ in inputs_of(cut, 0) if output < 2 * cut.side)
-    assert cut.span(2) == reach + 1
-    assert np.prod([cut.column_parts, cut.part_channels(5), cut.parts]) == cut.depth(5)
+    (scheme,) = output_schemes(window)
+    reach = max(source for output, source, _ in inputs_of(scheme, 0) if output < 2 * scheme.m)
+    assert scheme.span(2) == reach + 1
+    assert np.prod(
+        [scheme.column_kernels, scheme.kernel_channels(5), scheme.kernels]
+    ) == scheme.depth(5)

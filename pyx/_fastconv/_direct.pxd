@@ -1,52 +1,14 @@
-"""One panel of a gather over a stretch of outputs, and all panels: what convolutions share.
-
-`conv.pyx` says what a gather is.
+"""One panel over a stretch of outputs, and all panels: what convolutions share.
 """
 
 from libc.stddef cimport ptrdiff_t
 
 from _fastconv._tiles cimport NARROW_TILE_ROWS, TILE_ROWS, conv_tile, lanes, prefetch, real
-from _fastconv._window cimport Strip, padded_channels, panel_count, panel_vectors
-
-cdef struct Grid:
-    # The grid of outputs that one gather computes.
-    int rows
-    int columns
-    int row_stride        # of the source, in pixels
-    int column_stride
-    int target_row        # where the grid's outputs lie in the target
-    int target_column
-    int target_row_step
-    int target_column_step
-    int target_width
-    int target_channels
-    int runs
-    int run_length
-    int reach             # rows that one output reads
-    int groups
-    int source_group      # channels of one group in the source
-    int target_group      # channels of one group in the target
-    int relu
-    int clipped           # many taps are nothing but padding: leave them out, row by row
-    int dots              # vectors run along the reduction; weights are [channel][depth]
-    int cleared           # rows of the target, all of them set to 0 first; or 0
-    int fetches           # outputs of which there is little to compute are fetched beforehand
+from _fastconv.structs cimport Grid, PaddedImage
+from _fastconv._window cimport padded_channels, panel_count, panel_vectors
 
 
-cdef inline Grid grid_of(const int[::1] fields):
-    cdef Grid g
-    g.rows, g.columns, g.row_stride, g.column_stride = fields[0], fields[1], fields[2], fields[3]
-    g.target_row, g.target_column = fields[4], fields[5]
-    g.target_row_step, g.target_column_step = fields[6], fields[7]
-    g.target_width, g.target_channels = fields[8], fields[9]
-    g.runs, g.run_length, g.reach = fields[10], fields[11], fields[12]
-    g.groups, g.source_group, g.target_group, g.relu = (
-        fields[13], fields[14], fields[15], fields[16])
-    g.clipped, g.dots, g.cleared, g.fetches = fields[17], fields[18], fields[19], fields[20]
-    return g
-
-
-cdef inline void gather_tiles(const Grid* g, const Strip* s, const real* base,
+cdef inline void direct_tiles(const Grid* g, const PaddedImage* s, const real* base,
                               const real* weights, int vectors, const real* bias, int channels,
                               real* out_base, ptrdiff_t target_line, ptrdiff_t target_step,
                               const ptrdiff_t* run_offset, int runs, int column, int count,
@@ -93,7 +55,7 @@ cdef inline int first_channel(const Grid* g, int panel, const real* kind) noexce
     return panel // panels * g.target_group + panel % panels * 2 * lanes(kind)
 
 
-cdef inline void gather_panels(const Grid* g, const Strip* s, const real* base,
+cdef inline void direct_panels(const Grid* g, const PaddedImage* s, const real* base,
                                const real* packed, const real* bias, real* out_base,
                                ptrdiff_t target_line, ptrdiff_t target_step,
                                const ptrdiff_t* run_offset, int first_panel, int last_panel,
@@ -113,7 +75,7 @@ cdef inline void gather_panels(const Grid* g, const Strip* s, const real* base,
         group = index // panels
         start = index % panels * 2 * lanes(packed)
         channel = first_channel(g, index, packed)
-        gather_tiles(g, s, base + group * g.source_group,
+        direct_tiles(g, s, base + group * g.source_group,
                      packed + (group * padded + start) * depth,
                      panel_vectors(g.target_group - start, packed),
                      bias + group * padded + start, end - channel,

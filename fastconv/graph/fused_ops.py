@@ -1,0 +1,163 @@
+"""Several neighbouring layers as one operation, which has a layer's `call` and `backward`.
+
+The user's layers stay as they are: a fused op reads their parameters and options, and writes
+their gradients.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..layers import BatchNormalization, Conv2D, MaxPooling2D
+from ..layers.base import Layer
+from ..ops.plans import ConvPoolPlan, Pool2DPlan
+
+
+class FusedOp:
+    """Base of what stands for `layers`, the first of which reads the input."""
+
+    def __init__(self, *layers: Layer) -> None:
+        self.layers = layers
+        self._saved: Any = None
+
+    def call(self, x: np.ndarray, training: bool = False) -> np.ndarray:
+        """Return the last layer's output, in a buffer of one of the layers."""
+        raise NotImplementedError
+
+    def backward(self, dy: np.ndarray) -> np.ndarray | None:
+        """Write the layers' gradients and return the input's, if anyone needs it."""
+        raise NotImplementedError
+
+    def _saved_for_backward(self) -> Any:
+        if self._saved is None:
+            label = self.layers[0].label
+            raise RuntimeError(f"{label}: backward(dy) needs call(x, training=True) before it")
+        return self._saved
+
+
+class FusedConvRelu(FusedOp):
+    """Conv2D and the ReLU layer behind it: the kernel cuts its sums while they are in registers."""
+
+    def __init__(self, convolution: Conv2D, relu: Any) -> None:
+        super().__init__(convolution, relu)
+        self._convolution, self._relu = convolution, relu
+
+    def call(self, x: np.ndarray, training: bool = False) -> np.ndarray:
+        y = self._convolution.rectified(x, training)
+        self._saved = y if training else None
+        return y
+
+    def backward(self, dy: np.ndarray) -> np.ndarray | None:
+        relu, y = self._relu, self._saved_for_backward()
+        dy = relu.checked_gradient(dy, y.shape)
+        dz = relu.activation.backward(dy, y, relu.buffer("dz", dy.shape))
+        return self._convolution.pre_activation_backward(dz)
+
+
+class _FusedPooling(FusedOp):
+    """Conv2D, its ReLU, of its own or the layer behind it, and a max pooling."""
+
+    def __init__(self, *layers: Layer) -> None:
+        super().__init__(*layers)
+        self._convolution: Any = layers[0]
+        self._pooling: Any = layers[-1]
+
+    def _pool_buffers(
+        self, shape: tuple[int, ...], training: bool
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return where the output goes and, in training, where each maximum's place does."""
+        out = self._pooling.buffer("output", shape)
+        return out, self._pooling.buffer("argmax", shape, np.uint8) if training else None
+
+
+class FusedConvReluPool(_FusedPooling):
+    """Conv2D with ReLU and the 2x2 max pooling behind it, in one kernel."""
+
+    def call(self, x: np.ndarray, training: bool = False) -> np.ndarray:
+        convolution = self._convolution
+        plan = convolution.plan(("fused", x.shape), lambda: self._make_plan(x.shape))
+        out, argmax = self._pool_buffers(plan.output_shape, training)
+        plan.forward(x, convolution.kernel.value, self._bias("value"), out, argmax)
+        self._saved = (plan, x, argmax) if training else None
+        return out
+
+    def backward(self, dy: np.ndarray) -> np.ndarray | None:
+        convolution = self._convolution
+        plan, x, argmax = self._saved_for_backward()
+        dy = self._pooling.checked_gradient(dy, plan.output_shape)
+        # It may be x itself: the plan reads x for the kernel's gradient first.
+        dx = convolution.input_gradient_buffer(x)
+        plan.backward(
+            dy,
+            argmax,
+            x,
+            convolution.kernel.value,
+            dx,
+            convolution.kernel.gradient,
+            self._bias("gradient"),
+        )
+        return dx
+
+    def _bias(self, field: str) -> np.ndarray | None:
+        bias = self._convolution.bias
+        return None if bias is None else getattr(bias, field)
+
+    def _make_plan(self, input_shape: Any) -> ConvPoolPlan:
+        convolution = self._convolution
+        return ConvPoolPlan(
+            input_shape,
+            convolution.kernel.shape,
+            strides=convolution.strides,
+            padding=convolution.padding,
+            owner=convolution.label,
+        )
+
+
+class FusedReluMaxPool(_FusedPooling):
+    """Conv2D with ReLU and any max pooling behind it: two kernels, and no pass for the ReLU.
+
+    What the ReLU stops has a maximum of 0, and the pooling passes no gradient to it.
+    """
+
+    def call(self, x: np.ndarray, training: bool = False) -> np.ndarray:
+        y = self._convolution.rectified(x, training)
+        plan = self._pooling.plan(("relu_input", y.shape), lambda: self._make_plan(y.shape))
+        out, argmax = self._pool_buffers(plan.output_shape, training)
+        plan.forward(y, out, argmax)
+        self._saved = (plan, y.shape, argmax) if training else None
+        return out
+
+    def backward(self, dy: np.ndarray) -> np.ndarray | None:
+        plan, shape, argmax = self._saved_for_backward()
+        dy = self._pooling.checked_gradient(dy, plan.output_shape)
+        dz = self._pooling.buffer("dx", shape)
+        plan.backward(dy, None, dz, argmax)
+        return self._convolution.pre_activation_backward(dz)
+
+    def _make_plan(self, shape: Any) -> Pool2DPlan:
+        pooling: MaxPooling2D = self._pooling
+        return Pool2DPlan(
+            "max",
+            shape,
+            pool_size=pooling.pool_size,
+            strides=pooling.strides,
+            padding=pooling.padding,
+            relu_input=True,
+            owner=pooling.label,
+        )
+
+
+class FusedNormalizationRelu(FusedOp):
+    """BatchNormalization and the ReLU behind it, which costs no pass of its own."""
+
+    def __init__(self, normalization: BatchNormalization, relu: Layer) -> None:
+        super().__init__(normalization, relu)
+        self._normalization = normalization
+
+    def call(self, x: np.ndarray, training: bool = False) -> np.ndarray:
+        return self._normalization.normalize(x, training, relu=True)
+
+    def backward(self, dy: np.ndarray) -> np.ndarray | None:
+        return self._normalization.backward(dy)

@@ -1,0 +1,31 @@
+import numpy as np
+
+def moments(
+    x: np.ndarray,
+    mean: np.ndarray,
+    squares: np.ndarray,
+    block: np.ndarray,
+    num_threads: int,
+) -> None: ...
+def affine_sums(
+    dy: np.ndarray,
+    x: np.ndarray,
+    affine: np.ndarray,
+    relu: bool,
+    total: np.ndarray,
+    along: np.ndarray,
+    block: np.ndarray,
+    num_threads: int,
+) -> None: ...
+def affine(
+    x: np.ndarray, affine: np.ndarray, relu: bool, y: np.ndarray, num_threads: int
+) -> None: ...
+def affine_gradient(
+    dy: np.ndarray,
+    x: np.ndarray,
+    affine: np.ndarray,
+    relu: bool,
+    factors: np.ndarray,
+    dx: np.ndarray,
+    num_threads: int,
+) -> None: ...

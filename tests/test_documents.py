@@ -1,0 +1,92 @@
+"""What the documents show runs, and what they point to is there."""
+
+from __future__ import annotations
+
+import doctest
+import re
+from pathlib import Path
+
+import pytest
+from image_folders import write_folder
+from small_models import convnet
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+each_document = pytest.mark.parametrize(
+    "document", DOCUMENTS, ids=[path.relative_to(ROOT).as_posix() for path in DOCUMENTS]
+)
+FENCED = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
+#: Names in code quotes that look like files of this project.
+QUOTED = re.compile(r"`((?:fastconv|pyx|tests|bench|docs)/[\w./-]+)`")
+#: The Python blocks of each document that has some.
+EXAMPLES = {
+    path.relative_to(ROOT).as_posix(): blocks
+    for path in DOCUMENTS
+    if (blocks := re.findall(r"^```python\n(.*?)^```", path.read_text("utf-8"), re.M | re.S))
+}
+
+
+def without_code(text: str) -> str:
+    return FENCED.sub("", text)
+
+
+def anchors(text: str) -> set[str]:
+    """Return the places of a document that a link can name, as GitHub makes them of headings."""
+    titles = re.findall(r"^#+ (.+)$", without_code(text), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@each_document
+def test_links_lead_somewhere(document):
+    text = document.read_text(encoding="utf-8")
+    for target in LINK.findall(without_code(text)):
+        if re.match(r"\w+:", target):
+            continue
+        name, _, anchor = target.partition("#")
+        path = document.parent / name if name else document
+        assert path.exists(), target
+        assert not anchor or anchor in anchors(path.read_text(encoding="utf-8")), target
+
+
+@each_document
+def test_files_that_are_named_are_there(document):
+    missing = {
+        name
+        for name in QUOTED.findall(document.read_text(encoding="utf-8"))
+        if not (ROOT / name).exists()
+    }
+    assert not missing
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_examples_run(name, tmp_path, monkeypatch, capsys):
+    """Python blocks run one after another in one namespace, beside a few photos."""
+    monkeypatch.chdir(tmp_path)
+    for part in ("train", "validation"):
+        write_folder(tmp_path / "dog-vs-cat" / part, {"cat": 2, "dog": 2})
+    convnet().save("model-12.npz")  # the best epoch of a run on all photos
+    names: dict[str, object] = {"__name__": "__main__"}
+    for number, code in enumerate(EXAMPLES[name], 1):
+        where = f"{name}, example {number}"
+        if ">>>" in code:
+            test = doctest.DocTestParser().get_doctest(code, names, where, name, 0)
+            doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(test, clear_globs=False)
+            names.update(test.globs)
+            assert not capsys.readouterr().out, where
+        else:
+            exec(compile(code, where, "exec"), names)
+
+
+@pytest.mark.parametrize("name", ["CONTRIBUTING.md", ".ci/run"])
+def test_sessions_that_are_named_are_there(name):
+    sessions = re.findall(r"^@nox\.session\ndef (\w+)", (ROOT / "noxfile.py").read_text(), re.M)
+    named = re.findall(r"nox -s ((?:[a-z]+\b *)+)", (ROOT / name).read_text(encoding="utf-8"))
+    assert named
+    assert {session for names in named for session in names.split()} <= set(sessions)
+
+
+def test_the_check_runs_the_tests_by_the_command_of_the_readme():
+    command = "pip install '.[test]' && pytest"
+    lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    assert [line for line in lines if line.partition("  ")[0] == command]
