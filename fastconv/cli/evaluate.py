@@ -9,7 +9,7 @@ import math
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .common import (
     Failure,
@@ -25,6 +25,9 @@ from .common import (
     use_threads,
 )
 
+if TYPE_CHECKING:
+    from ..preprocessing.parts import DataSet
+
 DESCRIPTION = "Measure a saved model's loss and metrics on a folder of images."
 _NAMES_SHOWN = 10
 
@@ -36,7 +39,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "directory",
         metavar="DIR",
         help="a folder with one sub-folder of images per class, or one that holds such a "
-        "folder named validation (or valid, val; else test), or a zip of either",
+        "folder named validation (or valid, val; else test), or a zip of either; of a folder that "
+        "the model was trained on without such a part, what was kept for validation is taken",
     )
     parser.add_argument(
         "--batch-size",
@@ -59,15 +63,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 def evaluate(arguments: argparse.Namespace) -> int:
     """Evaluate as the arguments say."""
     use_threads(arguments)
-    directory = image_folder(arguments.directory)
-    if not os.path.isdir(directory):
-        raise UsageError(f"there is no folder {directory!r}; give one with a sub-folder per class")
+    folder = image_folder(arguments.directory)
+    if not os.path.isdir(folder):
+        raise UsageError(f"there is no folder {folder!r}; give one with a sub-folder per class")
     model = load_model(arguments.model)
     if not model.compiled:
         raise UsageError(f"{arguments.model} holds no loss to measure; save it with model.save()")
-    directory = _classes_in(directory)
-    left_out = _check_classes(model, directory, arguments.model)
-    data = _images(model, directory, arguments)
+    found = _data_set(folder)
+    left_out = _check_classes(model, found.evaluation, arguments.model)
+    learnt = found.is_shared and _has_learnt(model, found, arguments.directory)
+    data = _images(model, found.evaluation, learnt, arguments)
     # On a terminal the bar ends as a line with the result.
     shows_bar = sys.stdout.isatty() and not arguments.json
     result = model.evaluate(data, verbose=1 if shows_bar else 0, return_dict=True)
@@ -83,16 +88,28 @@ def evaluate(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _classes_in(directory: str) -> str:
-    """Return the folder of classes: the root of a data set stands for its validation part, or
-    else for its test part.
-    """
+def _data_set(directory: str) -> DataSet:
     from ..preprocessing.parts import find_data_set
 
     try:
-        return find_data_set(directory).evaluation
+        return find_data_set(directory)
     except ValueError as error:
         raise UsageError(f"{error}") from None
+
+
+def _has_learnt(model: Any, found: DataSet, given: str) -> bool:
+    """Whether fastconv.train trained the model on this data set, or this zip."""
+    training = model.metadata.get("training")
+    data = training.get("data") if isinstance(training, dict) else None
+    if not isinstance(data, str) or "\0" in data:
+        return False
+    if not os.path.isdir(data):
+        return os.path.realpath(data) == os.path.realpath(given)
+    try:
+        learnt = _data_set(data).folder
+    except (UsageError, OSError):
+        return False
+    return os.path.realpath(learnt) == os.path.realpath(found.folder)
 
 
 def _check_classes(model: Any, directory: str, path: str) -> list[str]:
@@ -141,15 +158,24 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:_NAMES_SHOWN]) + more
 
 
-def _images(model: Any, directory: str, arguments: argparse.Namespace) -> Any:
-    """Return the folder's images as the model was given them in training."""
+def _images(model: Any, directory: str, learnt: bool, arguments: argparse.Namespace) -> Any:
+    """Return the folder's images as the model was given them in training.
+
+    Of a folder that was learnt from, those that training kept for validation.
+    """
     from ..preprocessing.image_input import ImageInput
+    from ..preprocessing.parts import kept_text, listed_images, validation_share
 
     try:
         expected = ImageInput.of(model)
         # In JSON mode nothing but JSON is printed.
         with contextlib.redirect_stdout(io.StringIO() if arguments.json else sys.stdout):
             options: dict[str, Any] = dict(expected.options)
+            if learnt:
+                share = validation_share(listed_images(directory))
+                expected.generator.validation_split = share
+                options["subset"] = "validation"
+                print(f"Data: the model was trained on it, but for {kept_text(share)}")
             return expected.generator.flow_from_directory(
                 directory,
                 target_size=expected.size,

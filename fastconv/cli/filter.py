@@ -127,7 +127,7 @@ def _read(path: str) -> np.ndarray:
     try:
         return np.asarray(load_grey_or_rgb(path))
     except OSError as error:
-        raise UsageError(f"{path} cannot be read as an image: {error}") from None
+        raise UsageError(f"{error}") from None
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ from .common import (
     add_threads,
     as_json,
     load_model,
+    plain,
     run,
     shown,
     use_threads,
@@ -100,7 +101,7 @@ def _batches(paths: Sequence[str], expected: Any) -> Iterator[tuple[list[str], n
                 images.append(expected.read(path))
                 names.append(path)
             except OSError as error:
-                print(shown(f"{path}: {error}"), file=sys.stderr)
+                print(shown(plain(str(error))), file=sys.stderr)  # it names the file
         if images:
             yield names, np.stack(images)
 

@@ -71,6 +71,27 @@ def matches(pattern: str) -> list[str]:
     )
 
 
+# Folders
+
+
+def check_folders(settings: Mapping[str, Any]) -> None:
+    """Refuse, before any work, folders that nothing could be written to."""
+    for option, path, is_file in (
+        ("checkpoint", example_name(settings["checkpoint"]), True),
+        ("history", settings["history"], True),
+        ("log-dir", settings["log_dir"], False),
+    ):
+        if not path:
+            continue
+        folder = os.path.dirname(os.path.abspath(path)) if is_file else os.path.abspath(path)
+        while not os.path.lexists(folder):  # missing folders are made
+            folder = os.path.dirname(folder)
+        if not os.path.isdir(folder):
+            raise UsageError(f"--{option} {path!r}: {folder!r} is no folder")
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise UsageError(f"--{option} {path!r}: no right to write in {folder!r}")
+
+
 # Locks
 
 

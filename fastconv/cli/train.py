@@ -120,7 +120,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def train(arguments: argparse.Namespace) -> int:
     """Train as the arguments say."""
-    from .run_files import claimed_outputs
+    from .run_files import check_folders, claimed_outputs
     from .train_settings import check_said
 
     use_threads(arguments)
@@ -129,30 +129,10 @@ def train(arguments: argparse.Namespace) -> int:
         model, settings, resumed = _saved_model(arguments)
         if model is None:
             model, settings = _new_model(arguments)
-        _check_folders(settings)
+        check_folders(settings)
         with claimed_outputs(model, settings, arguments, resumed):
             _train(model, settings, arguments, resumed)
     return 0
-
-
-def _check_folders(settings: Mapping[str, Any]) -> None:
-    """Refuse, before any work, folders that nothing could be written to."""
-    from .train_settings import example_name
-
-    for option, path, is_file in (
-        ("checkpoint", example_name(settings["checkpoint"]), True),
-        ("history", settings["history"], True),
-        ("log-dir", settings["log_dir"], False),
-    ):
-        if not path:
-            continue
-        folder = os.path.dirname(os.path.abspath(path)) if is_file else os.path.abspath(path)
-        while not os.path.lexists(folder):  # missing folders are made
-            folder = os.path.dirname(folder)
-        if not os.path.isdir(folder):
-            raise UsageError(f"--{option} {path!r}: {folder!r} is no folder")
-        if not os.access(folder, os.W_OK | os.X_OK):
-            raise UsageError(f"--{option} {path!r}: no right to write in {folder!r}")
 
 
 def _new_model(arguments: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
@@ -293,7 +273,8 @@ def _train(
         except FloatingPointError as error:
             last.remove()  # to go on from it would come to the same
             raise Failure(f"{error}; {report.advice()}") from None
-    report.tell(history, before, data.folder, arguments.plot)
+    given = settings["data"] if os.path.isfile(settings["data"]) else data.folder  # a zip, or not
+    report.tell(history, before, given, arguments.plot)
     last.remove()
 
 

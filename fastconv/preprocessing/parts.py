@@ -53,7 +53,13 @@ class DataSet:
     @property
     def evaluation(self) -> str:
         """The folder of classes to measure a model on: no pictures that it learnt, if possible."""
-        return self.parts.get("validation") or self.parts.get("test") or self.folder
+        order = ("validation", "test", "train")
+        return next((self.parts[role] for role in order if role in self.parts), self.folder)
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether pictures to learn from and to measure on can only be of the same folder."""
+        return not {"validation", "test"} & self.parts.keys()
 
 
 def find_data_set(directory: str | os.PathLike[str]) -> DataSet:
@@ -194,8 +200,12 @@ def validation_share(counts: Mapping[str, int]) -> float:
 
 def share_text(data: DataSet, share: float) -> str:
     """Say which images are kept for validation where no part is there for it."""
-    text = f"{share:.0%} of each class kept for validation, the first by name"
+    text = kept_text(share)
     return f"{text}; test is left for evaluation" if "test" in data.parts else text
+
+
+def kept_text(share: float) -> str:
+    return f"{share:.0%} of each class kept for validation, the first by name"
 
 
 def training_faults(counts: Mapping[str, Mapping[str, int]]) -> Iterator[tuple[str, str]]:

@@ -15,7 +15,7 @@ from image_folders import write_folder, write_image
 from PIL import Image, ImageEnhance
 
 from fastconv.check import main
-from fastconv.cli import main as cli
+from fastconv.cli.main import main as cli
 from fastconv.preprocessing.duplicates import SIDE, find_duplicates, fingerprint
 from fastconv.preprocessing.inspection import inspect
 

@@ -15,7 +15,7 @@ from command_runs import start, write_squares
 from PIL import Image
 
 from fastconv.cli import evaluate, train
-from fastconv.cli import main as cli
+from fastconv.cli.main import main as cli
 from fastconv.models import load_model
 from fastconv.saving import npz as archive
 

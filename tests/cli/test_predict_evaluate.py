@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from command_runs import write_squares
 
-from fastconv.cli import evaluate, predict, train
+from fastconv.cli import evaluate, filter, predict, train
 from fastconv.models import load_model
 
 
@@ -63,12 +63,23 @@ def test_what_one_row_of_output_says():
     assert predict.describe(np.array([0.1, 0.7, 0.2]), list("abc"))["class"] == "b"
 
 
+@pytest.mark.parametrize("command", ["predict", "filter"])
+def test_errors_of_images_name_them_once(trained, here, capsys, command):
+    (here / "bad.jpg").write_text("no image")
+    if command == "predict":
+        assert predict.main([str(trained), "bad.jpg"]) == 1
+    else:
+        assert filter.main(["bad.jpg", "--kernel", "blur", "-o", "o.png"]) == 2
+    err = capsys.readouterr().err
+    assert err.count("bad.jpg") == 1 and "load_img" not in err and err.count("\n") == 1
+
+
 def test_images_that_cannot_be_read_are_named(trained, data, here, capsys):
     (here / "bad.jpg").write_text("no image")
     good = str(data / "validation/cat/cat.0.jpg")
     assert predict.main([str(trained), "bad.jpg", good]) == 1
     out, err = capsys.readouterr()
-    assert len(out.splitlines()) == 1 and err.startswith("bad.jpg: ")
+    assert len(out.splitlines()) == 1 and err.startswith("'bad.jpg' cannot be read as an image: ")
 
 
 def test_predict_takes_folders(trained, data, here, capsys):
@@ -139,3 +150,29 @@ def test_classes_that_the_model_does_not_know_are_not_left_out_in_silence(
     shutil.rmtree("photos/cat")
     assert evaluate.main([str(trained), "photos"]) == 2
     assert "photos has no folder for cat; " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("form", ["folder", "wrapped", "zip", "train"])
+def test_what_a_model_learnt_is_not_measured(data, here, capsys, form):
+    """The command that training advises gives what training reported."""
+    (here / "all").mkdir()
+    if form == "train":
+        shutil.copytree(data / "train", "all/train")
+    else:
+        shutil.copytree(
+            data / "train", "all/set" if form == "wrapped" else "all", dirs_exist_ok=True
+        )
+    given = shutil.make_archive("all", "zip", "all") if form == "zip" else "all"
+    assert train.main(["--arch", "model1", "--data", given, "--image-size", "20", "--seed", "3",
+                       "--epochs", "1", "--checkpoint", "m.npz"]) == 0  # fmt: skip
+    advice = re.search(r"fastconv\.evaluate (.*)", capsys.readouterr().out)[1].split()
+    loss = load_model("m.npz")._run_state["history"]["history"]["val_loss"][0]
+    for arguments in (advice, ["m.npz", given]):
+        assert evaluate.main([*arguments, "--json"]) == 0
+        result = json.loads(capsys.readouterr().out)
+        assert result["loss"] == pytest.approx(loss, rel=1e-6) and result["images"] == 4
+    assert evaluate.main(["m.npz", given]) == 0
+    said = "Data: the model was trained on it, but for 20% of each class kept for validation"
+    assert said in capsys.readouterr().out
+    assert evaluate.main(["m.npz", str(data / "train"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["images"] == 24
