@@ -40,7 +40,8 @@ class Callback:
         # A copy, or a file, of a callback is not one of the model too; the next run sets it.
         return self.__dict__ | {"model": None}
 
-    __repr__ = describe
+    def __repr__(self) -> str:
+        return describe(self)
 
     @property
     def _owner(self) -> str:

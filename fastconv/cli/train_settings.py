@@ -211,4 +211,5 @@ def check_model(model: Any, settings: Mapping[str, Any], where: str) -> None:
 
 def metric_names(model: Any) -> list[str]:
     """Return what an epoch of training `model` tells, without the validation's."""
-    return model.metrics_names
+    names: list[str] = model.metrics_names
+    return names

@@ -33,12 +33,13 @@ def output_size(
 ) -> tuple[int, int]:
     """Return how many windows fit along the rows and along the columns."""
     pads = _padding(image, size, _pair(strides), padding, _pair(dilation))
-    return tuple(
+    rows, columns = (
         len(range(0, length + sum(pad) - (window - 1) * apart, stride))
         for length, window, stride, pad, apart in zip(
             image, size, _pair(strides), pads, _pair(dilation), strict=True
         )
     )
+    return rows, columns
 
 
 def windows(

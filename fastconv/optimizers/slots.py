@@ -12,8 +12,13 @@ import numpy as np
 class Trainable(Protocol):
     """What an optimizer needs of a parameter: C-contiguous float32 arrays of one shape."""
 
-    name: str
-    shape: tuple[int, ...]
+    @property
+    def name(self) -> str:
+        """What errors call it."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of the value."""
 
     @property
     def value(self) -> np.ndarray:

@@ -144,7 +144,8 @@ def kernel_gradient(
     """Return the choice of the kernel gradient's algorithm."""
     shape, kernel_shape, window, groups, _ = problem
     filters, half_width = kernel_shape[3], runtime.kernels.half_width
-    costs, makers = {}, {}
+    costs: dict[str, float] = {}
+    makers: Makers = {}
     for name, cost_of, plan in (
         ("product", product_cost, KernelGradientPlan),
         ("patch", patch_cost, PatchGradientPlan),

@@ -14,7 +14,7 @@ from .choice import Problem
 from .convolution import described
 from .direct import DirectPlan
 from .direct_costs import dot_products
-from .direct_tables import direct_tables, taps_of
+from .direct_tables import DirectTables, direct_tables, taps_of
 from .kernel_gradient import SPLIT_K, SPLIT_K_BYTES
 from .packing import PackedKernel, pad_channels, padded_bias
 from .pooling import Pool2DPlan
@@ -179,7 +179,7 @@ class ConvPoolPlan:
         lines, taps, vectors = block
         return struct("WeightBlock", lines=lines, taps=taps, vectors=vectors), fitting(block)
 
-    def _plan_forward(self, input_shape: tuple[int, ...], window: Window):
+    def _plan_forward(self, input_shape: tuple[int, int, int, int], window: Window) -> DirectTables:
         _, rows, columns, filters = self.output_shape
         return direct_tables(
             input_shape[1:],
@@ -226,7 +226,9 @@ class ConvPoolPlan:
             threads,
         )
 
-    def _plan_unpooled(self, input_shape: tuple[int, ...], window: Window) -> DirectPlan | None:
+    def _plan_unpooled(
+        self, input_shape: tuple[int, int, int, int], window: Window
+    ) -> DirectPlan | None:
         """Return a plan of the whole activation where its few filters leave vectors idle."""
         images, rows, columns, filters = self.output_shape
         runs = self._kernel_shape[0]

@@ -141,10 +141,11 @@ class DensePlan:
             self._scratch,
             rows * self._group,
         )
-        transposed, columns = None, rows * self._batch
+        columns_first: np.ndarray | None = None
+        columns = rows * self._batch
         idle = self._whole_batch - self._batch
         if dx is not None and self._batch <= TRANSPOSED_BATCH and 8 * idle <= self._whole_batch:
-            transposed = self._scratch("transposed", self._outputs * self._whole_batch)
+            columns_first = self._scratch("transposed", self._outputs * self._whole_batch)
             columns = 2 * rows * self._whole_batch
         _kernels.gradients(
             dy,
@@ -153,7 +154,7 @@ class DensePlan:
             dx,
             dbias,
             *product.factors,
-            transposed,
+            columns_first,
             self._scratch.rows("columns", threads, columns),
             at_zeros,
             self._vectors,

@@ -32,8 +32,8 @@ class DepthwisePlan:
         *,
         relu: bool = False,
     ) -> None:
-        self._images, *source = input_shape
-        self._source = tuple(source)
+        self._images = input_shape[0]
+        self._source: tuple[int, int, int] = input_shape[1:]
         self._target = (window.rows.output, window.columns.output, kernel_shape[3])
         self._window = window
         self._groups = groups
@@ -106,7 +106,7 @@ class DepthwisePlan:
             bias_sums,
             layout.row_tables,
             layout.column_tables,
-            layout.index,
+            layout.channel_index,
             layout.fields,
             parts,
             rows,
@@ -152,7 +152,7 @@ class DepthwisePlan:
             target,
             layout.row_tables,
             layout.column_tables,
-            layout.index,
+            layout.channel_index,
             layout.fields,
             rows,
             self._scratch.rows("rows of x", threads, layout.scratch_size(rows)),

@@ -36,7 +36,7 @@ class DepthwiseLayout(NamedTuple):
     """(3, row taps of all planes) intp: source offset, place of the weights, source row."""
     column_tables: np.ndarray
     """(3, column taps) intp: the same along a row."""
-    index: np.ndarray
+    channel_index: np.ndarray
     """int32, of each channel: the first channel of the source's group that an output reads."""
     fields: bytes
     """The kernels' DepthwiseLayout."""
@@ -104,7 +104,7 @@ def depthwise_layout(
     height, width, source_channels = source
     channels = target[2]
     # Of a single output a stride means nothing, and its values may be more than an int holds.
-    strides = tuple(stride if size > 1 else 1 for stride, size in zip(strides, grid, strict=True))
+    strides = (strides[0] if grid[0] > 1 else 1, strides[1] if grid[1] > 1 else 1)
     planes = source_channels // groups
     alike = planes == 1 and channels == source_channels
     padded = pad and alike and lanes // 2 < channels < lanes
@@ -200,7 +200,7 @@ def depthwise_layout(
         column_tables=_tables(
             column_offset, [tap * planes * unit for tap, _ in columns], [at for _, at in columns]
         ),
-        index=index,
+        channel_index=index,
         fields=fields,
         channels=channels,
         rows=grid[0],

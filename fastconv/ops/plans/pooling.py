@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -89,11 +89,13 @@ class Pool2DPlan:
         if self._kind == "max":
             if argmax is None:
                 argmax = self._scratch("argmax", *self.output_shape, dtype=np.uint8)
-                self.forward(x, self._scratch("output", *self.output_shape), argmax)
+                self.forward(
+                    cast(np.ndarray, x), self._scratch("output", *self.output_shape), argmax
+                )
         else:
             if self._kind == "l2":
                 norm = self._scratch("output", *self.output_shape)
-                self.forward(x, norm)
+                self.forward(cast(np.ndarray, x), norm)
             shares = self._scratch("shares", *self.output_shape)
             if _kernels.shares(dy, norm, shares, fields, threads):
                 norm = None

@@ -33,7 +33,7 @@ class Scratch:
         held, array = self._arrays.get(name, ((), None))
         if held == shape and array is not None:
             return array
-        if len(held) != len(shape) or any(map(operator.lt, held, shape)):
+        if array is None or len(held) != len(shape) or any(map(operator.lt, held, shape)):
             dtype = np.dtype(dtype or self._dtype)
             if len(held) == len(shape):
                 shape = tuple(map(max, held, shape))

@@ -11,12 +11,13 @@ import numpy as np
 from ..._core import runtime
 
 DTYPES = {name: np.asarray(empty).dtype for name, empty in runtime.kernels.structs.EMPTY.items()}
-_VALUES = {name: itemgetter(*dtype.names) for name, dtype in DTYPES.items()}
+_FIELDS = {name: dtype.names or () for name, dtype in DTYPES.items()}
+_VALUES = {name: itemgetter(*fields) for name, fields in _FIELDS.items()}
 
 
 def _packer(dtype: np.dtype) -> Callable[..., bytes]:
     """Return what lays values out like C, in a fraction of the time that NumPy takes."""
-    fields = "@" + "".join(dtype[name].char for name in dtype.names)
+    fields = "@" + "".join(dtype[name].char for name in dtype.names or ())
     return Struct(f"{fields}{dtype.itemsize - calcsize(fields)}x").pack
 
 
@@ -34,7 +35,7 @@ def struct(kind: str, /, **fields: int) -> bytes:
     except KeyError:
         values = ()
     if len(values) != len(fields):
-        wrong = fields.keys() ^ set(DTYPES[kind].names)
+        wrong = fields.keys() ^ set(_FIELDS[kind])
         raise TypeError(f"{kind}: missing or unknown fields: {', '.join(sorted(wrong))}")
     return _PACK[kind](*values)
 
