@@ -166,7 +166,7 @@ def test_what_a_model_learnt_is_not_measured(data, here, capsys, form):
     assert train.main(["--arch", "model1", "--data", given, "--image-size", "20", "--seed", "3",
                        "--epochs", "1", "--checkpoint", "m.npz"]) == 0  # fmt: skip
     advice = re.search(r"fastconv\.evaluate (.*)", capsys.readouterr().out)[1].split()
-    loss = load_model("m.npz")._run_state["history"]["history"]["val_loss"][0]
+    loss = load_model("m.npz").fit_state["history"]["history"]["val_loss"][0]
     for arguments in (advice, ["m.npz", given]):
         assert evaluate.main([*arguments, "--json"]) == 0
         result = json.loads(capsys.readouterr().out)
