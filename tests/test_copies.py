@@ -220,7 +220,7 @@ def test_activations_of_a_name_stay_one(copied):
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_an_optimizer_by_itself_goes_on(optimizer, copied):
-    from test_optimizers import new_parameters, run
+    from optimizer_runs import new_parameters, run
 
     first = OPTIMIZERS[optimizer]()
     parameters = new_parameters()

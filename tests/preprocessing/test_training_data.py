@@ -181,7 +181,7 @@ def test_unpacking_and_drawing_are_told_of_before_they_begin(tmp_path, capsys):
 def test_a_zip_without_a_data_set_leaves_nothing(tmp_path, capsys):
     zipped = str(make_raw_zip(tmp_path / "notes.zip", {b"readme.txt": b"nothing"}))
     for command in (["check", zipped], ["train", "--arch", "model1", "--data", zipped]):
-        assert cli.main(command) == 2
+        assert cli(command) == 2
         assert f"{zipped!r} has no sub-folders" in capsys.readouterr().err
     assert not list((tmp_path / "cache").iterdir())
 
