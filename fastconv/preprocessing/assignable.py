@@ -32,6 +32,19 @@ class Assignable:
 
     _position_lock: threading.Lock
     _made_by: tuple[Any, ...] = ()
+    _constructed = False
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        cls = type(self)
+        own = name[0] == "_" or name == "image_data_generator"
+        setting = own or isinstance(getattr(cls, name, None), (Option, property))
+        # What an iterator tells of its images would be accepted, and do nothing.
+        if not setting and self._constructed and cls.__module__.startswith("fastconv."):
+            raise AttributeError(
+                f"{cls.__name__}: {name} cannot be set; batch_size, shuffle, seed and the "
+                "image_data_generator can: for anything else make a new iterator"
+            )
+        object.__setattr__(self, name, value)
 
     def _settings_changed(self) -> bool:
         """Whether batches would be made otherwise than when this was asked for last."""

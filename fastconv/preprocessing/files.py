@@ -130,8 +130,8 @@ class FileIterator(Iterator):
         shown = [i for i in range(len(self._paths)) if i not in hidden]
         for name, values in self._listing.items():
             array = isinstance(values, np.ndarray)
-            setattr(self, name, values[shown] if array else [values[i] for i in shown])
-        self.samples = self.n = len(shown)
+            vars(self)[name] = values[shown] if array else [values[i] for i in shown]
+        vars(self).update(samples=len(shown), n=len(shown))
 
     def _described(self) -> str:
         classes = f" of {self.num_classes} classes" if self.num_classes else ""

@@ -50,8 +50,9 @@ class Iterator(Assignable):
             compiled pass takes all threads so short a time that it costs more
             to take a thread from the model. The batches are the same.
 
-    `batch_size` (where an epoch begins), `shuffle`, `seed` and the attributes of the
-    generator may be assigned: the next batch is made accordingly.
+    `batch_size` (where an epoch begins), `shuffle`, `seed`, the generator and its
+    attributes may be assigned: the next batch is made accordingly. Anything else is an
+    AttributeError, except in a class of your own.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class Iterator(Assignable):
         self._always_ahead = prefetch != "auto"
         depth = prefetch_depth(prefetch, owner)
         self._prefetcher = Prefetcher(depth) if depth else None
+        self._constructed = True
 
     def __repr__(self) -> str:
         order = f"shuffled by seed {self.seed}" if self.shuffle else "in their order"
