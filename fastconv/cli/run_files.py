@@ -8,7 +8,7 @@ import os
 import string
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, NamedTuple
 
 from .common import UsageError, print_warning
@@ -117,7 +117,10 @@ def locked(path: str) -> Iterator[bool]:
         yield True
     finally:
         if handle is not None:
-            os.unlink(lock)
+            # Whoever clears hidden files away ends no training, and another run's lock stays.
+            with suppress(FileNotFoundError):
+                if os.path.samestat(os.fstat(handle), os.stat(lock)):
+                    os.unlink(lock)
             os.close(handle)
         for folder in reversed(made):
             try:

@@ -217,6 +217,7 @@ MISTAKES = [
     (["filter", "none.png", "--kernel", "blur", "-o", "o.xyz"], "ends in .png"),
     (["filter", "none.png", "--kernel", "blur", "-o", "o.psd"], "ends in .png"),
     (["filter", "none.png", "--kernel", "blur", "-o", "no/o.png"], "no folder 'no'"),
+    (["train", "--arch", "model1", "--data", ""], "--data is ''; it must be"),
     (["nonsense"], "invalid choice"),
 ]
 

@@ -216,3 +216,17 @@ def test_lines_come_through_a_pipe_one_by_one(data, here):
         process.communicate()
     assert lines[0].startswith("Data: ") and lines[5].startswith("Epoch 1/100000")
     assert lines[4] == "Decoding 36 images, once for all epochs\n"
+
+
+def test_a_lock_that_was_cleared_away_ends_no_run_and_no_other_lock(here):
+    from fastconv.cli.run_files import locked
+
+    with locked("m.last.npz") as free:
+        assert free
+        [lock] = os.listdir(here)
+        os.unlink(lock)
+        Path(lock).touch()  # another run's by now
+    assert os.listdir(here) == [lock]
+    with locked("m.last.npz"):
+        os.unlink(lock)
+    assert os.listdir(here) == []
