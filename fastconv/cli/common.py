@@ -24,6 +24,8 @@ _PYTHON_NAMES = re.compile(
     r"ImageDataGenerator): "
 )
 
+_ERROR_NUMBER = re.compile(r"\[Errno -?\d+\] ")
+
 
 class UsageError(Exception):
     """What the user can mend: ends the command with this line and exit code 2."""
@@ -135,8 +137,8 @@ def _one_line_warning(message: Any, *where: Any, **more: Any) -> str:
 
 
 def plain(text: str) -> str:
-    """Return an error's text without the Python names that it was raised under."""
-    return _PYTHON_NAMES.sub(r"\1", text)
+    """Return an error's text without Python's numbers of errors and names of functions."""
+    return _PYTHON_NAMES.sub(r"\1", _ERROR_NUMBER.sub("", text))
 
 
 def shown(text: str) -> str:

@@ -66,6 +66,6 @@ def test_a_full_disk_leaves_the_picture_that_was_there(here, capsys, monkeypatch
     (here / "out.png").write_bytes(b"as it was")
     monkeypatch.setattr(os, "fsync", full)
     assert filter.main(["in.png", "--kernel", "blur", "-o", "out.png"]) == 1
-    assert "No space left on device: " in capsys.readouterr().err
+    assert "filter: failed: No space left on device: " in capsys.readouterr().err
     assert (here / "out.png").read_bytes() == b"as it was"
     assert sorted(os.listdir(here)) == ["in.png", "out.png"]
