@@ -20,6 +20,11 @@ class SavedBatches:
     """
 
     def __init__(self, folder: str | os.PathLike[str], prefix: str, file_format: str) -> None:
+        if os.path.basename(prefix) != prefix:
+            raise ValueError(
+                f"save_prefix is {prefix!r}; it must be the beginning of a file's name: folders "
+                "belong into save_to_dir"
+            )
         self.folder = os.fspath(folder)
         self.prefix = prefix
         self.file_format = file_format

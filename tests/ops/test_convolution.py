@@ -246,3 +246,15 @@ def test_mistakes_in_options(options, error, message):
 def test_mistakes_in_the_gradient(dy, error, message):
     with pytest.raises(error, match="^conv2d_backward: .*" + message):
         ops.conv2d_backward(dy, array(1, 6, 6, 3), array(3, 3, 3, 4))
+
+
+@pytest.mark.parametrize("groups", [1, 2, 4])
+def test_outputs_of_padding_alone_have_no_gradient(groups):
+    """No tap reaches the image: the plan has no runs, and nothing is read through them."""
+    x = np.random.default_rng(0).normal(size=(2, 1, 1, 4)).astype(np.float32)
+    kernel = np.ones((1, 1, 4 // groups, 8), np.float32)
+    options = {"strides": 2, "padding": ((1, 0), (1, 0)), "groups": groups}
+    y = ops.conv2d(x, kernel, np.ones(8, np.float32), **options)
+    assert y.shape == (2, 1, 1, 8) and (y == 1).all()
+    dx, dkernel, dbias = ops.conv2d_backward(np.ones_like(y), x, kernel, **options)
+    assert not dx.any() and not dkernel.any() and (dbias == 2).all()
