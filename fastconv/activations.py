@@ -6,13 +6,14 @@ and can be called on an array like a function: `activations.relu(x)`.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, SupportsIndex
 
 import numpy as np
 
 from ._core.json_values import Configured
+from ._core.registry import Registry
+from ._core.validation import at_least_zero, optional
 from .ops import elementwise
-from .utils import class_name, custom_object, snake_case
 
 
 class Activation(Configured):
@@ -36,9 +37,9 @@ class Activation(Configured):
             )
         object.__setattr__(self, name, value)
 
-    def __reduce_ex__(self, protocol: int) -> Any:
+    def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
         """Copy to the one of that name, which layers know by sight."""
-        if _NAMES.get(self.name) is self:
+        if _registry.known.get(self.name) is self:
             return get, (self.name,)
         return super().__reduce_ex__(protocol)
 
@@ -61,10 +62,6 @@ class Activation(Configured):
         z = np.array(x, np.float32, order="C")
         return self.forward(z, z)
 
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make this activation again."""
-        return {}
-
     def __repr__(self) -> str:
         arguments = ", ".join(f"{key}={value!r}" for key, value in self.get_config().items())
         return f"{type(self).__name__}({arguments})"
@@ -75,10 +72,10 @@ class Linear(Activation):
 
     name = "linear"
 
-    def forward(self, z, out):
+    def forward(self, z: np.ndarray, out: np.ndarray) -> np.ndarray:
         return z
 
-    def backward(self, dy, y, out):
+    def backward(self, dy: np.ndarray, y: np.ndarray, out: np.ndarray) -> np.ndarray:
         return dy
 
 
@@ -97,23 +94,16 @@ class Relu(Activation):
         negative_slope: float = 0.0,
         threshold: float = 0.0,
     ) -> None:
-        for argument, value in {
-            "max_value": max_value,
-            "negative_slope": negative_slope,
-            "threshold": threshold,
-        }.items():
-            if value is not None and not value >= 0:
-                raise ValueError(f"relu: {argument} is {value!r}; it must be at least 0")
-        self.max_value = None if max_value is None else float(max_value)
-        self.negative_slope = float(negative_slope)
-        self.threshold = float(threshold)
+        self.max_value = optional(at_least_zero)(max_value, "max_value", "relu")
+        self.negative_slope = at_least_zero(negative_slope, "negative_slope", "relu")
+        self.threshold = at_least_zero(threshold, "threshold", "relu")
 
     @property
     def plain(self) -> bool:
         """Whether this is max(z, 0) and nothing more."""
         return self.max_value is None and not self.negative_slope and not self.threshold
 
-    def forward(self, z, out):
+    def forward(self, z: np.ndarray, out: np.ndarray) -> np.ndarray:
         if self.plain:
             elementwise.relu(z, out)
             return out
@@ -128,7 +118,7 @@ class Relu(Activation):
             np.copyto(out, 0, where=below)
         return out if self.max_value is None else np.minimum(out, self.max_value, out=out)
 
-    def backward(self, dy, y, out):
+    def backward(self, dy: np.ndarray, y: np.ndarray, out: np.ndarray) -> np.ndarray:
         if self.plain:
             elementwise.relu_backward(dy, y, out)
             return out
@@ -141,7 +131,7 @@ class Relu(Activation):
             np.multiply(dy, np.float32(self.negative_slope), out=out, where=y < 0)
         return out
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             "max_value": self.max_value,
             "negative_slope": self.negative_slope,
@@ -156,24 +146,20 @@ class LeakyRelu(Activation):
     _numbers = ("negative_slope",)
 
     def __init__(self, negative_slope: float = 0.2) -> None:
-        if not negative_slope >= 0:
-            raise ValueError(
-                f"leaky_relu: negative_slope is {negative_slope!r}; it must be at least 0"
-            )
-        self.negative_slope = float(negative_slope)
+        self.negative_slope = at_least_zero(negative_slope, "negative_slope", "leaky_relu")
 
-    def forward(self, z, out):
+    def forward(self, z: np.ndarray, out: np.ndarray) -> np.ndarray:
         if out is not z:
             np.copyto(out, z)
         np.multiply(out, np.float32(self.negative_slope), out=out, where=out < 0)
         return out
 
-    def backward(self, dy, y, out):
+    def backward(self, dy: np.ndarray, y: np.ndarray, out: np.ndarray) -> np.ndarray:
         np.copyto(out, dy)
         np.multiply(out, np.float32(self.negative_slope), out=out, where=y <= 0)
         return out
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"negative_slope": self.negative_slope}
 
 
@@ -182,14 +168,15 @@ class Sigmoid(Activation):
 
     name = "sigmoid"
 
-    def forward(self, z, out):
+    def forward(self, z: np.ndarray, out: np.ndarray) -> np.ndarray:
         elementwise.sigmoid(z, out)
         return out
 
-    def backward(self, dy, y, out):
+    def backward(self, dy: np.ndarray, y: np.ndarray, out: np.ndarray) -> np.ndarray:
         np.subtract(1, y, out=out)
         np.multiply(out, y, out=out)
-        return np.multiply(out, dy, out=out)
+        np.multiply(out, dy, out=out)
+        return out
 
 
 class Tanh(Activation):
@@ -197,13 +184,15 @@ class Tanh(Activation):
 
     name = "tanh"
 
-    def forward(self, z, out):
-        return np.tanh(z, out=out)
+    def forward(self, z: np.ndarray, out: np.ndarray) -> np.ndarray:
+        np.tanh(z, out=out)
+        return out
 
-    def backward(self, dy, y, out):
+    def backward(self, dy: np.ndarray, y: np.ndarray, out: np.ndarray) -> np.ndarray:
         np.multiply(y, y, out=out)
         np.subtract(1, out, out=out)
-        return np.multiply(out, dy, out=out)
+        np.multiply(out, dy, out=out)
+        return out
 
 
 class Softmax(Activation):
@@ -211,14 +200,15 @@ class Softmax(Activation):
 
     name = "softmax"
 
-    def forward(self, z, out):
+    def forward(self, z: np.ndarray, out: np.ndarray) -> np.ndarray:
         elementwise.softmax(z, out)
         return out
 
-    def backward(self, dy, y, out):
+    def backward(self, dy: np.ndarray, y: np.ndarray, out: np.ndarray) -> np.ndarray:
         np.multiply(dy, y, out=out)
         np.subtract(dy, out.sum(axis=-1, keepdims=True), out=out)
-        return np.multiply(out, y, out=out)
+        np.multiply(out, y, out=out)
+        return out
 
 
 linear = Linear()
@@ -228,35 +218,20 @@ sigmoid = Sigmoid()
 tanh = Tanh()
 softmax = Softmax()
 
-_NAMES = {a.name: a for a in (linear, relu, sigmoid, tanh, softmax, leaky_relu)}
+_registry = Registry(
+    Activation,
+    {a.name: a for a in (linear, relu, sigmoid, tanh, softmax, leaky_relu)},
+    words=("activations", "activation", "an Activation"),
+)
 
 
 def get(identifier: Any, *, owner: str = "activations") -> Activation:
-    """Return the activation of a name, a config, None (linear) or itself.
+    """Return the activation of a name, a class, a config, None (linear) or itself.
 
     Raises ValueError for an unknown name and TypeError for anything else,
     naming `owner`.
     """
-    if identifier is None:
-        return linear
-    if isinstance(identifier, Activation):
-        return identifier
-    config = {}
-    name = identifier
-    if isinstance(identifier, dict):
-        name, config = identifier.get("class_name"), identifier.get("config") or {}
-    if not isinstance(name, str):
-        raise TypeError(
-            f"{owner}: {identifier!r} is no activation; give a name ({', '.join(_NAMES)}) or an "
-            "Activation"
-        )
-    own = custom_object(name)
-    if own is not None:
-        return own(**config) if isinstance(own, type) else own
-    found = _NAMES.get(name) or _NAMES.get(snake_case(name))
-    if found is None:
-        raise ValueError(f"{owner}: unknown activation {name!r}; known are {', '.join(_NAMES)}")
-    return type(found)(**config) if config else found
+    return linear if identifier is None else _registry.get(identifier, owner)
 
 
 def is_relu(activation: Activation) -> bool:
@@ -266,9 +241,7 @@ def is_relu(activation: Activation) -> bool:
 
 def serialize(activation: Activation) -> str | dict[str, Any]:
     """Return what `get` turns into the same activation again: a name where that is enough."""
-    config = activation.get_config()
-    known = _NAMES.get(activation.name)
-    if type(known) is type(activation) and config == known.get_config():
+    known = _registry.known.get(activation.name)
+    if type(known) is type(activation) and known.get_config() == activation.get_config():
         return activation.name
-    classes = {type(one).__name__: type(one) for one in _NAMES.values()}
-    return {"class_name": class_name(activation, classes), "config": config}
+    return _registry.serialize(activation)

@@ -16,6 +16,8 @@ from types import MappingProxyType
 from typing import Any
 
 from . import optimizers
+from ._core.registry import unknown
+from ._core.validation import wrong_value
 from .callbacks import Callback, EarlyStopping, ModelCheckpoint
 from .layers import Conv2D, Dense, Dropout, Flatten, Layer, MaxPooling2D
 from .models import Sequential
@@ -65,7 +67,7 @@ class Recipe:
         model.compile(optimizer=optimizer, loss=loss, metrics=list(self.metrics))
         return model
 
-    def loss_for(self, units: int) -> str:
+    def loss_for(self, units: int | None) -> str:
         """Return the loss of a model whose last layer has so many units."""
         return self.loss if units == 1 else "categorical_crossentropy"
 
@@ -94,7 +96,7 @@ class Architecture:
         self, input_shape: tuple[int, int, int] = (100, 100, 3), classes: int = 2
     ) -> Sequential:
         if classes < 2:
-            raise ValueError(f"{self.name}: classes is {classes!r}; it must be at least 2")
+            raise wrong_value(classes, "classes", self.name, "at least 2")
         return Sequential([*self.layers(input_shape), _head(classes)], name=self.name)
 
 
@@ -160,7 +162,5 @@ ARCHITECTURES: Mapping[str, Architecture] = MappingProxyType(
 def get(name: str) -> Architecture:
     """Return the architecture of that name, or raise ValueError."""
     if name not in ARCHITECTURES:
-        raise ValueError(
-            f"architectures: {name!r} is unknown; there are {', '.join(ARCHITECTURES)}"
-        )
+        raise unknown("architecture", name, ARCHITECTURES, "architectures")
     return ARCHITECTURES[name]

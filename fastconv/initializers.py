@@ -12,8 +12,9 @@ import numpy as np
 
 from ._core import random
 from ._core.json_values import Configured
-from ._core.validation import real_number
-from .utils import class_name, custom_object, snake_case
+from ._core.naming import snake_case
+from ._core.registry import Registry
+from ._core.validation import finite
 
 #: Where the weights of a model that is being rebuilt come from: (name, shape) to the array.
 Source = Callable[[str, tuple[int, ...]], np.ndarray]
@@ -28,22 +29,18 @@ class Initializer(Configured):
         """Return the initial value of a weight of `shape`."""
         raise NotImplementedError(f"{type(self).__name__} does not define __call__")
 
-    def get_config(self) -> dict[str, Any]:
-        """Return the arguments that make this initializer again."""
-        return {}
-
 
 class Zeros(Initializer):
     """All zeros."""
 
-    def __call__(self, shape):
+    def __call__(self, shape: tuple[int, ...]) -> np.ndarray:
         return np.zeros(shape, np.float32)
 
 
 class Ones(Initializer):
     """All ones."""
 
-    def __call__(self, shape):
+    def __call__(self, shape: tuple[int, ...]) -> np.ndarray:
         return np.ones(shape, np.float32)
 
 
@@ -53,7 +50,7 @@ class Constant(Initializer):
     def __init__(self, value: Any = 0.0) -> None:
         self.value = np.asarray(value, np.float32)
 
-    def __call__(self, shape):
+    def __call__(self, shape: tuple[int, ...]) -> np.ndarray:
         try:
             return np.broadcast_to(self.value, shape).copy()
         except ValueError:
@@ -62,7 +59,7 @@ class Constant(Initializer):
                 f"weight's shape {tuple(shape)}"
             ) from None
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"value": self.value.tolist()}
 
 
@@ -72,7 +69,7 @@ class _Random(Initializer):
     def __init__(self, seed: int | None = None) -> None:
         self.seed = seed
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"seed": self.seed}
 
 
@@ -81,14 +78,14 @@ class RandomNormal(_Random):
 
     def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: int | None = None) -> None:
         super().__init__(seed)
-        self.mean = real_number(mean, "mean", "RandomNormal")
-        self.stddev = real_number(stddev, "stddev", "RandomNormal")
+        self.mean = finite(mean, "mean", "RandomNormal")
+        self.stddev = finite(stddev, "stddev", "RandomNormal")
 
-    def __call__(self, shape):
+    def __call__(self, shape: tuple[int, ...]) -> np.ndarray:
         values = random.generator(self.seed).standard_normal(shape, np.float32)
         return values * np.float32(self.stddev) + np.float32(self.mean)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"mean": self.mean, "stddev": self.stddev, "seed": self.seed}
 
 
@@ -99,13 +96,13 @@ class RandomUniform(_Random):
         self, minval: float = -0.05, maxval: float = 0.05, seed: int | None = None
     ) -> None:
         super().__init__(seed)
-        self.minval = real_number(minval, "minval", "RandomUniform")
-        self.maxval = real_number(maxval, "maxval", "RandomUniform")
+        self.minval = finite(minval, "minval", "RandomUniform")
+        self.maxval = finite(maxval, "maxval", "RandomUniform")
 
-    def __call__(self, shape):
+    def __call__(self, shape: tuple[int, ...]) -> np.ndarray:
         return _uniform(random.generator(self.seed), self.minval, self.maxval, shape)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"minval": self.minval, "maxval": self.maxval, "seed": self.seed}
 
 
@@ -116,7 +113,7 @@ class _VarianceScaling(_Random):
     mode = "fan_in"
     normal = False
 
-    def __call__(self, shape):
+    def __call__(self, shape: tuple[int, ...]) -> np.ndarray:
         fan_in, fan_out = fans(shape)
         count = fan_in if self.mode == "fan_in" else (fan_in + fan_out) / 2
         variance = self.scale / max(1.0, count)
@@ -192,43 +189,29 @@ def fans(shape: tuple[int, ...]) -> tuple[int, int]:
 
 
 def get(identifier: Any, *, owner: str = "initializers") -> Initializer:
-    """Return the initializer of a name, a config ({"class_name", "config"}) or itself.
+    """Return the initializer of a name, a class, a config ({"class_name", "config"}) or itself.
 
     Raises ValueError for an unknown name and TypeError for anything else,
     naming `owner`.
     """
-    if isinstance(identifier, Initializer):
-        return identifier
-    if isinstance(identifier, type) and issubclass(identifier, Initializer):
-        return identifier()
-    config = {}
-    name = identifier
-    if isinstance(identifier, dict):
-        name, config = identifier.get("class_name"), identifier.get("config") or {}
-    if not isinstance(name, str):
-        raise TypeError(
-            f"{owner}: {identifier!r} is no initializer; give a name ({', '.join(sorted(_NAMES))}) "
-            "or an Initializer"
-        )
-    found = custom_object(name) or _NAMES.get(name) or _CLASSES.get(name)
-    if found is None:
-        raise ValueError(
-            f"{owner}: unknown initializer {name!r}; known are {', '.join(sorted(_NAMES))}"
-        )
-    return found(**config)
+    return _registry.get(identifier, owner)
 
 
 def serialize(initializer: Initializer) -> dict[str, Any]:
     """Return what `get` turns into the same initializer again; it fits JSON."""
-    return {"class_name": class_name(initializer, _CLASSES), "config": initializer.get_config()}
+    return _registry.serialize(initializer)
 
 
-def _uniform(generator, low, high, shape):
+def _uniform(
+    generator: np.random.Generator, low: float, high: float, shape: tuple[int, ...]
+) -> np.ndarray:
     values = generator.random(shape, np.float32)
     return values * np.float32(high - low) + np.float32(low)
 
 
-def _truncated_normal(generator, stddev, shape):
+def _truncated_normal(
+    generator: np.random.Generator, stddev: float, shape: tuple[int, ...]
+) -> np.ndarray:
     """Draw normal numbers again and again where they are beyond two deviations."""
     values = generator.standard_normal(math.prod(shape), np.float32)
     while (outside := np.flatnonzero(np.abs(values) > 2)).size:
@@ -236,11 +219,14 @@ def _truncated_normal(generator, stddev, shape):
     return values.reshape(shape) * np.float32(stddev)
 
 
-_CLASSES = {
-    cls.__name__: cls
-    for cls in (
-        Zeros, Ones, Constant, RandomNormal, RandomUniform, GlorotUniform, GlorotNormal,
-        HeUniform, HeNormal, LecunUniform, LecunNormal,
-    )
-}  # fmt: skip
-_NAMES = {snake_case(name): cls for name, cls in _CLASSES.items()}
+_registry = Registry(
+    Initializer,
+    {
+        snake_case(cls.__name__): cls
+        for cls in (
+            Zeros, Ones, Constant, RandomNormal, RandomUniform, GlorotUniform, GlorotNormal,
+            HeUniform, HeNormal, LecunUniform, LecunNormal,
+        )
+    },
+    words=("initializers", "initializer", "an Initializer"),
+)  # fmt: skip

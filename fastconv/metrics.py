@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from . import losses
 from ._core.json_values import Configured
+from ._core.naming import describe, snake_case
 from ._core.options import Once, Option
-from ._core.validation import positive_integer, real_number
-from .losses import match_rank
-from .utils import class_name, custom_object, describe, snake_case
+from ._core.registry import Registry
+from ._core.validation import finite, integer, wrong_value
+from .losses.base import broadcast_weights, match_rank
 
 # Words, which single spaces or marks may join: "val accuracy", "top-5", "f1@0.5", "head/loss".
 _NAME = re.compile(r"\w+(?:[ .@/+:=-]\w+)*")
@@ -36,7 +36,7 @@ def check_name(name: Any) -> str:
             f"metrics: the name {str(name)[:_LONGEST_NAME]!r} is not made of words; give letters, "
             f"digits and '_', at most {_LONGEST_NAME}, such as 'accuracy' or 'top_5'"
         )
-    return name
+    return str(name)
 
 
 class Metric(Configured):
@@ -90,7 +90,7 @@ class MeanMetric(Metric):
             self._count += len(values)
             return
         values = np.asarray(values, np.float64)
-        weights = losses.broadcast_weights(sample_weight, values.shape, self.name)
+        weights = broadcast_weights(sample_weight, values.shape, self.name)
         self._total += _sum_of_sample_means(values * weights)
         self._count += _sum_of_sample_means(weights)
 
@@ -105,19 +105,20 @@ class BinaryAccuracy(MeanMetric):
     """The share of predictions on the target's side of `threshold`; exactly on it counts as 0."""
 
     larger_is_better = True
-    threshold = Option(real_number)
+    threshold = Option(finite)
 
     def __init__(self, name: str | None = None, threshold: float = 0.5) -> None:
         super().__init__(name)
         self.threshold = threshold
 
-    def values(self, y_true, y_pred):
+    def values(self, y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
         targets = match_rank(y_true, y_pred.shape)
         if targets.shape != y_pred.shape:
             raise _mismatch(self.name, y_true, y_pred)
-        return (y_pred > self.threshold) == targets
+        right: np.ndarray = (y_pred > self.threshold) == targets
+        return right
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "threshold": self.threshold}
 
 
@@ -126,10 +127,11 @@ class CategoricalAccuracy(MeanMetric):
 
     larger_is_better = True
 
-    def values(self, y_true, y_pred):
+    def values(self, y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
         if y_true.shape != y_pred.shape:
             raise _mismatch(self.name, y_true, y_pred)
-        return y_true.argmax(axis=-1) == y_pred.argmax(axis=-1)
+        right: np.ndarray = y_true.argmax(axis=-1) == y_pred.argmax(axis=-1)
+        return right
 
 
 class SparseCategoricalAccuracy(MeanMetric):
@@ -137,11 +139,12 @@ class SparseCategoricalAccuracy(MeanMetric):
 
     larger_is_better = True
 
-    def values(self, y_true, y_pred):
+    def values(self, y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
         shape = y_pred.shape[:-1]
         if y_true.shape not in (shape, (*shape, 1)):
             raise _mismatch(self.name, y_true, y_pred)
-        return y_true.reshape(shape) == y_pred.argmax(axis=-1)
+        right: np.ndarray = y_true.reshape(shape) == y_pred.argmax(axis=-1)
+        return right
 
 
 class _Accuracy(Metric):
@@ -172,6 +175,13 @@ class _Accuracy(Metric):
         self._metric = None
 
 
+def _thresholds(value: Any, argument: str, owner: str) -> int:
+    if not 2 <= integer(value, argument, owner) <= _MOST_THRESHOLDS:
+        condition = f"at least 2 and at most {_MOST_THRESHOLDS}"
+        raise wrong_value(value, argument, owner, condition)
+    return int(value)
+
+
 class AUC(Metric):
     """Area under the ROC curve, from counts at `num_thresholds` evenly spaced thresholds.
 
@@ -179,16 +189,12 @@ class AUC(Metric):
     """
 
     larger_is_better = True
-    num_thresholds = Once()
+    num_thresholds = Once(_thresholds)
+    _counts: np.ndarray | None = None  # made with the first batch
 
     def __init__(self, num_thresholds: int = 200, name: str | None = None) -> None:
         super().__init__(name)
-        self.num_thresholds = positive_integer(num_thresholds, "num_thresholds", self.name)
-        if not 2 <= self.num_thresholds <= _MOST_THRESHOLDS:
-            raise ValueError(
-                f"{self.name}: num_thresholds is {num_thresholds!r}; it must be at least 2 and at "
-                f"most {_MOST_THRESHOLDS}"
-            )
+        self.num_thresholds = num_thresholds
         self.reset()
 
     def update(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
@@ -200,7 +206,7 @@ class AUC(Metric):
         if sample_weight is None:
             weights = np.ones(y_pred.shape)
         else:
-            weights = losses.broadcast_weights(sample_weight, y_pred.shape, self.name)
+            weights = broadcast_weights(sample_weight, y_pred.shape, self.name)
         if self._counts is None:
             self._counts = np.zeros((2, self.num_thresholds))
         if np.isnan(y_pred).any():
@@ -225,48 +231,27 @@ class AUC(Metric):
         return float(((false_rate[:-1] - false_rate[1:]) * heights).sum())
 
     def reset(self) -> None:
-        self._counts: np.ndarray | None = None  # made with the first batch
+        self._counts = None
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"num_thresholds": self.num_thresholds, **super().get_config()}
 
 
 def get(identifier: Any) -> Metric:
-    """Return a new metric of a name or config, or the metric itself.
+    """Return a new metric of a name, class or config, or the metric itself.
 
     "accuracy" and "acc" take their kind from the shapes of the first batch;
-    the name given is the name in the logs.  Raises ValueError for an unknown name and TypeError for
-    anything else.
+    the name given is the name in the logs.  Raises ValueError for an unknown
+    name and TypeError for anything else.
     """
-    if isinstance(identifier, Metric):
-        return identifier
-    if isinstance(identifier, type) and issubclass(identifier, Metric):
-        return identifier()
-    config = {}
-    name = identifier
-    if isinstance(identifier, dict):
-        name, config = identifier.get("class_name"), identifier.get("config") or {}
-    if not isinstance(name, str):
-        raise TypeError(
-            f"metrics: {identifier!r} is no metric; give a name (accuracy, {', '.join(_NAMES)}) or "
-            "a Metric"
-        )
-    if name.lower() in ("accuracy", "acc"):
-        return _Accuracy(name)
-    found = custom_object(name) or _NAMES.get(snake_case(name))
-    if found is None:
-        raise ValueError(
-            f"metrics: unknown metric {name!r}; known are accuracy, {', '.join(_NAMES)}"
-        )
-    return found(**(config or {"name": name}))
+    if isinstance(identifier, str):
+        identifier = {"class_name": identifier, "config": {"name": identifier}}
+    return _registry.get(identifier)
 
 
 def serialize(metric: Metric) -> str | dict[str, Any]:
     """Return what `get` turns into the same metric again; it fits JSON."""
-    if isinstance(metric, _Accuracy):
-        return metric.name
-    known = {cls.__name__: cls for cls in _NAMES.values()}
-    return {"class_name": class_name(metric, known), "config": metric.get_config()}
+    return metric.name if isinstance(metric, _Accuracy) else _registry.serialize(metric)
 
 
 def larger_is_better(name: str) -> bool | None:
@@ -275,8 +260,8 @@ def larger_is_better(name: str) -> bool | None:
     >>> larger_is_better("accuracy"), larger_is_better("mse"), larger_is_better("iou")
     (True, False, None)
     """
-    if name in _NAMES:
-        return _NAMES[name].larger_is_better
+    if name in _registry.known:
+        return _registry.find_class(name).larger_is_better
     if name in _LARGER_IS_BETTER:
         return True
     return False if name in _SMALLER_IS_BETTER else None
@@ -303,10 +288,18 @@ def _mismatch(owner: str, y_true: np.ndarray, y_pred: np.ndarray) -> ValueError:
     )
 
 
-_NAMES: dict[str, type[Metric]] = {
-    snake_case(cls.__name__): cls
-    for cls in (BinaryAccuracy, CategoricalAccuracy, SparseCategoricalAccuracy, AUC)
-}
+_registry: Registry[Metric] = Registry(
+    Metric,
+    {
+        "accuracy": _Accuracy,
+        "binary_accuracy": BinaryAccuracy,
+        "categorical_accuracy": CategoricalAccuracy,
+        "sparse_categorical_accuracy": SparseCategoricalAccuracy,
+        "auc": AUC,
+    },
+    words=("metrics", "metric", "a Metric"),
+    aliases={"acc": "accuracy"},
+)
 
 # Names of measures, beyond those above, that callbacks may log.
 _LARGER_IS_BETTER = frozenset(

@@ -11,6 +11,7 @@ import weakref
 import numpy as np
 import pytest
 from image_folders import write_folder
+from optimizer_runs import new_parameters, run
 from small_models import convnet, photos, same_weights
 
 import fastconv
@@ -220,8 +221,6 @@ def test_activations_of_a_name_stay_one(copied):
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_an_optimizer_by_itself_goes_on(optimizer, copied):
-    from optimizer_runs import new_parameters, run
-
     first = OPTIMIZERS[optimizer]()
     parameters = new_parameters()
     run(first, parameters, range(3))

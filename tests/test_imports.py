@@ -26,6 +26,7 @@ ROOMS = {
         "layers",
         "layers.*",
         "losses",
+        "losses.*",
         "metrics",
         "optimizers",
         "optimizers.*",

@@ -203,9 +203,19 @@ class TestGet:
         ("binary_crossentropy", LABELS, LOGITS, r"targets have shape \(6,\)"),
         ("binary_crossentropy", BITS + 1, LOGITS, "run from 1 to 2; they must be from 0 to 1"),
         ("binary_crossentropy", BITS * np.nan, LOGITS, "run from nan to nan"),
-        ("categorical_crossentropy", ONE_HOT * np.nan, LOGITS, "run from nan to nan; finite"),
-        ("categorical_crossentropy", ONE_HOT - np.inf, LOGITS, "run from -inf to -inf; finite"),
-        ("mean_squared_error", BITS * np.nan, LOGITS, "run from nan to nan; finite"),
+        (
+            "categorical_crossentropy",
+            ONE_HOT * np.nan,
+            LOGITS,
+            "nan to nan; they must be finite",
+        ),
+        (
+            "categorical_crossentropy",
+            ONE_HOT - np.inf,
+            LOGITS,
+            "-inf; they must be finite",
+        ),
+        ("mean_squared_error", BITS * np.nan, LOGITS, "nan to nan; they must be finite"),
         ("categorical_crossentropy", LABELS, LOGITS, "use 'sparse_categorical_crossentropy'"),
         ("sparse_categorical_crossentropy", ONE_HOT, LOGITS, "use 'categorical_crossentropy'"),
         ("sparse_categorical_crossentropy", LABELS + 1, LOGITS, "run from 1 to 4.*from 0 to 3"),
@@ -223,9 +233,9 @@ def test_mistakes(loss, y_true, y_pred, message):
 
 
 def test_bad_weights():
-    with pytest.raises(ValueError, match=r"sample_weight has shape \(5,\); \(6,\) is expected"):
+    with pytest.raises(ValueError, match=r"sample_weight has shape \(5,\); it must be \(6,\)"):
         losses.get("mse")(BITS, LOGITS, np.ones(5))
-    with pytest.raises(ValueError, match=r"\(5,\); \(3,\) or \(3, 2\) is expected"):
+    with pytest.raises(ValueError, match=r"\(5,\); it must be \(3,\) or \(3, 2\)"):
         losses.get("mse")(np.zeros((3, 2, 1)), np.zeros((3, 2, 1)), np.ones(5))
     with pytest.raises(TypeError, match="mean_squared_error: sample_weight has dtype <U1"):
         losses.get("mse")(BITS, LOGITS, ["a"] * 6)

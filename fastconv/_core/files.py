@@ -14,14 +14,14 @@ from typing import BinaryIO
 try:
     import fcntl
 except ImportError:  # no POSIX: what a killed writer leaves then stays
-    fcntl = None
+    fcntl = None  # type: ignore[assignment]
 
 # A name in a folder may have 255 bytes: a temporary file's is far below, whatever the target's.
 _LONGEST_STEM = 120
 
 
 @contextlib.contextmanager
-def replacing(path: str | os.PathLike) -> Iterator[BinaryIO]:
+def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """Give a file to write; when the block ends without an error it takes `path`'s place.
 
     A reader, or a crash at any moment, finds the old file or the new one: the

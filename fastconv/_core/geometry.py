@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from .validation import _is_integer, positive_integer, positive_pair
+from .validation import is_integer, positive_integer, positive_pair, wrong_value
+
+Pair = tuple[int, int]
 
 LARGEST = 1 << 24
 """Pixels that a padded side may have: far more than any image, far less than an int holds."""
@@ -102,10 +104,11 @@ def window2d(
                 f"reach over more than {LARGEST} pixels; give smaller numbers"
             )
         length = image[axis] + before + after
-        if axis and length * (channels or 1) > LARGEST_ROW:
+        values = length * (channels or 1)
+        if axis and values > LARGEST_ROW:
             raise ValueError(
                 f"{owner}: a row of the input {shape} with padding={padding!r} has "
-                f"{length * channels} values; it must have at most {LARGEST_ROW}"
+                f"{values} values; it must have at most {LARGEST_ROW}"
             )
         room = length - extent
         if room < 0:
@@ -208,19 +211,21 @@ def plain_padding(padding: Any, argument: str, owner: str) -> Any:
     pads = _padding((1, 1), (1, 1), (1, 1), padding, (1, 1), owner)
     if isinstance(padding, str):
         return padding
-    return int(padding) if _is_integer(padding) else pads
+    return int(padding) if is_integer(padding) else pads
 
 
-def _padding(image, size, strides, padding, dilation, owner):
+def _padding(
+    image: Pair, size: Pair, strides: Pair, padding: Any, dilation: Pair, owner: str
+) -> tuple[Pair, Pair]:
     if isinstance(padding, str):
         if padding.lower() == "valid":
             return (0, 0), (0, 0)
         if padding.lower() == "same":
-            return tuple(
-                _same(image[axis], size[axis], strides[axis], dilation[axis]) for axis in range(2)
-            )
-    elif _is_integer(padding) and padding >= 0:
-        return ((int(padding),) * 2,) * 2
+            rows, columns = zip(image, size, strides, dilation, strict=True)
+            return _same(*rows), _same(*columns)
+    elif is_integer(padding) and padding >= 0:
+        both = (int(padding), int(padding))
+        return both, both
     else:
         try:
             (top, bottom), (left, right) = padding
@@ -228,12 +233,10 @@ def _padding(image, size, strides, padding, dilation, owner):
             pass
         else:
             numbers = (top, bottom, left, right)
-            if all(_is_integer(number) and number >= 0 for number in numbers):
+            if all(is_integer(number) and number >= 0 for number in numbers):
                 return (int(top), int(bottom)), (int(left), int(right))
-    raise ValueError(
-        f"{owner}: padding is {padding!r}; give 'valid', 'same', a whole number of at least 0 or "
-        "((top, bottom), (left, right))"
-    )
+    condition = "'valid', 'same', a whole number of at least 0 or ((top, bottom), (left, right))"
+    raise wrong_value(padding, "padding", owner, condition)
 
 
 def _same(size: int, window: int, stride: int, dilation: int) -> tuple[int, int]:

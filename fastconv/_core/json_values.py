@@ -16,7 +16,7 @@ import json
 import math
 import os
 from collections.abc import Callable, Mapping, MutableMapping
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
@@ -28,24 +28,37 @@ _NUMBERS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 _LONGEST_NAME = 100
 
 
+Method = TypeVar("Method", bound=Callable[..., Any])
+ConfiguredType = TypeVar("ConfiguredType", bound="Configured")
+
+
 class Configured:
     """A class with a `get_config`, a subclass's own too, that returns JSON values.
 
     NumPy's numbers become Python's, arrays and tuples lists, paths texts.
     """
 
+    def get_config(self) -> dict[str, Any]:
+        """Return the constructor's arguments; they fit JSON."""
+        return {}
+
+    @classmethod
+    def from_config(cls: type[ConfiguredType], config: dict[str, Any]) -> ConfiguredType:
+        """Make an object from what `get_config` returned."""
+        return cls(**config)
+
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         if "get_config" in cls.__dict__:
-            cls.get_config = _converted(cls.get_config)
+            cls.get_config = _converted(cls.get_config)  # type: ignore[method-assign]
 
 
-def _converted(get_config: Callable[[Any], dict[str, Any]]) -> Callable[[Any], dict[str, Any]]:
+def _converted(get_config: Method) -> Method:
     @functools.wraps(get_config)
-    def wrapper(self: Any) -> dict[str, Any]:
+    def wrapper(self: Any) -> Any:
         return plain(get_config(self), f"{type(self).__name__}: get_config()")
 
-    return wrapper
+    return cast(Method, wrapper)
 
 
 def plain(value: Any, where: str, *, arrays: bool = False) -> Any:
@@ -82,7 +95,7 @@ def _plain_key(key: Any, where: str) -> Any:
     raise TypeError(f"{where} has the key {key!r}; keys must be texts or numbers")
 
 
-def dumps(value: Any, where: str, name: str, arrays: MutableMapping | None = None) -> str:
+def dumps(value: Any, where: str, name: str, arrays: MutableMapping[str, Any] | None = None) -> str:
     """Return `value` as JSON that every reader takes; its arrays are added to `arrays`.
 
     They get names that begin with `name`; without `arrays` they become lists.
@@ -92,8 +105,9 @@ def dumps(value: Any, where: str, name: str, arrays: MutableMapping | None = Non
     return json.dumps(_encode(value, name, arrays), allow_nan=False)
 
 
-def _encode(value: Any, name: str, arrays: MutableMapping | None) -> Any:
+def _encode(value: Any, name: str, arrays: MutableMapping[str, Any] | None) -> Any:
     if isinstance(value, np.ndarray):
+        assert arrays is not None  # without them `plain` has made lists
         name = free_name(name, arrays)
         arrays[name] = value
         return {"array": name}
@@ -135,7 +149,7 @@ def _decode(value: Any, arrays: Mapping[str, np.ndarray], tags: tuple[str, ...])
     return {key: _decode(item, arrays, tags) for key, item in content.items()}
 
 
-def _is_tag(value: dict, tags: tuple[str, ...] = TAGS) -> bool:
+def _is_tag(value: dict[Any, Any], tags: tuple[str, ...] = TAGS) -> bool:
     return len(value) == 1 and next(iter(value)) in tags
 
 

@@ -17,7 +17,8 @@ def aligned_empty(shape: Sequence[int], dtype: Any = np.float32) -> np.ndarray:
     size = math.prod(shape) * dtype.itemsize
     memory = np.empty(size + ALIGNMENT, np.uint8)
     start = -memory.ctypes.data % ALIGNMENT
-    return memory[start : start + size].view(dtype).reshape(shape)
+    aligned: np.ndarray = memory[start : start + size].view(dtype).reshape(shape)
+    return aligned
 
 
 def contiguous(array: Any, dtype: Any = None) -> np.ndarray:
@@ -26,5 +27,5 @@ def contiguous(array: Any, dtype: Any = None) -> np.ndarray:
     That is C-contiguous, each value at a multiple of its size: what came out of the middle of
     a file or of a packed record may lie between.
     """
-    array = np.ascontiguousarray(array, dtype)
-    return array if array.flags.aligned else array.copy()
+    packed: np.ndarray = np.ascontiguousarray(array, dtype)
+    return packed if packed.flags.aligned else packed.copy()

@@ -1,7 +1,7 @@
 """Public attributes that are checked when they are assigned, so that what is accepted takes effect.
 
 class Dropout(Layer):
-    rate = Option(number)
+    rate = Option(fraction)
 
     def __init__(self, rate):
         self.rate = rate  # checked here, and whenever a user assigns it
@@ -10,42 +10,47 @@ class Dropout(Layer):
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
-import numpy as np
+from .validation import Check, anything, truth
 
-Check = Callable[[Any, str, str], Any]
-"""Takes a value, the attribute's name and its owner's; returns what is kept, or raises."""
+__all__ = ["Check", "Once", "Option", "Strict", "anything", "owner_of", "truth"]
 
-
-def anything(value: Any, argument: str, owner: str) -> Any:
-    """Return `value`: what it may be shows where it is used."""
-    return value
+T = TypeVar("T")
 
 
-class Option:
+class Option(Generic[T]):
     """An attribute whose new values go through `check(value, name, owner)`.
 
     It stands in the object's dict and is read from there without a detour: what has no
     `__get__` is passed over.
     """
 
-    def __init__(self, check: Check) -> None:
+    def __init__(self, check: Check[T]) -> None:
         self.check = check
         self.name = ""
 
     def __set_name__(self, cls: type, name: str) -> None:
         self.name = name
 
+    if TYPE_CHECKING:
+
+        @overload
+        def __get__(self, instance: None, cls: type) -> Option[T]: ...
+
+        @overload
+        def __get__(self, instance: object, cls: type) -> T: ...
+
+        def __get__(self, instance: object, cls: type) -> Option[T] | T: ...
+
     def __set__(self, instance: Any, value: Any) -> None:
         instance.__dict__[self.name] = self.check(value, self.name, owner_of(instance))
 
 
-class Once(Option):
+class Once(Option[T]):
     """An attribute that the constructor sets, and nobody after it."""
 
-    def __init__(self, check: Check = anything) -> None:
+    def __init__(self, check: Check[T] = anything) -> None:
         super().__init__(check)
 
     def __set__(self, instance: Any, value: Any) -> None:
@@ -77,12 +82,5 @@ class Strict:
 
 
 def owner_of(instance: Any) -> str:
-    """Return how errors name an object: its `label` where it has one, else its class."""
-    return getattr(instance, "label", None) or type(instance).__name__
-
-
-def truth(value: Any, argument: str, owner: str) -> bool:
-    """Return `value`, True or False (or 0, 1 or NumPy's), as a bool."""
-    if isinstance(value, (bool, int, np.bool_)) and value in (False, True):
-        return bool(value)
-    raise TypeError(f"{owner}: {argument} is {value!r}; it must be True or False")
+    """Return how errors name an object: its `owner` where it has one, else its class."""
+    return getattr(instance, "owner", None) or type(instance).__name__

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from .locks import Locked
+from .validation import natural
 
 
 class _Root(Locked):
@@ -47,11 +48,7 @@ _root = _Root()
 
 def seed(value: int) -> None:
     """Start fastconv's own random numbers anew from `value`, an int of at least 0."""
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-        raise TypeError(f"random.seed: the seed is {value!r}; give a whole number of at least 0")
-    if value < 0:
-        raise ValueError(f"random.seed: the seed is {value}; it must be at least 0")
-    _root.reset(int(value))
+    _root.reset(natural(value, "seed", "random.seed"))
 
 
 def next_seed() -> int:

@@ -7,6 +7,7 @@ import os
 import sys
 import warnings
 from pathlib import Path
+from typing import Any
 
 from .._version import __version__
 from .startup import is_command
@@ -43,7 +44,7 @@ def _environment_threads() -> int | None:
     return None
 
 
-def _load_kernels():
+def _load_kernels() -> Any:
     try:
         import _fastconv
     except ModuleNotFoundError as error:
@@ -76,9 +77,9 @@ def _cgroup_cpus() -> float:
         pass
     try:
         folder = Path("/sys/fs/cgroup/cpu")
-        quota = int((folder / "cpu.cfs_quota_us").read_text())
-        if quota > 0:
-            return quota / int((folder / "cpu.cfs_period_us").read_text())
+        microseconds = int((folder / "cpu.cfs_quota_us").read_text())
+        if microseconds > 0:
+            return microseconds / int((folder / "cpu.cfs_period_us").read_text())
     except (OSError, ValueError):
         pass
     return math.inf

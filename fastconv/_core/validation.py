@@ -1,88 +1,189 @@
-"""Argument checks and their wording.
+"""Argument checks and their wording, one family for the whole package.
 
-Every message follows one formula: what it is about, what was given, what is
-accepted.  Nothing here allocates or computes; callers run these checks before
-any kernel and before anything is changed.
+A check takes `(value, argument, owner)` and returns the value as it is kept, or raises
+TypeError for a value of another kind and ValueError for one out of range.  The messages have
+one shape:
+
+    {owner}: {argument} is {value!r}; it must be {condition}; {remedy, where there is one}
+
+Nothing here allocates or computes; callers run these checks before any kernel and before
+anything is changed.
 """
 
 from __future__ import annotations
 
 import operator
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numpy as np
 
 from .memory import contiguous
+
+T = TypeVar("T")
+Check = Callable[[Any, str, str], T]
+"""Takes a value, the argument's name and its owner's; returns what is kept, or raises."""
 
 FLOAT_DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 NUMBER_KINDS = "fiub"
 """The `dtype.kind` of real numbers and of truth values."""
 
 
-def positive_pair(value: Any, argument: str, owner: str) -> tuple[int, int]:
-    """Return `value`, an int or a pair of ints, as a pair of ints of at least 1."""
-    pair = (value, value) if _is_integer(value) else value
-    try:
-        first, second = (operator.index(v) for v in pair)
-    except (TypeError, ValueError):
-        raise TypeError(
-            f"{owner}: {argument} is {value!r}; give a whole number or a pair of whole numbers"
-        ) from None
-    if first < 1 or second < 1:
-        raise ValueError(f"{owner}: {argument} is {value!r}; every number must be at least 1")
-    return first, second
+def wrong_type(
+    value: Any, argument: str, owner: str, condition: str, remedy: str = ""
+) -> TypeError:
+    """Return the error of a value of another kind than the wanted one."""
+    return TypeError(_refusal(value, argument, owner, condition, remedy))
 
 
-def positive_integer(value: Any, argument: str, owner: str) -> int:
-    """Return `value` as an int of at least 1."""
-    if whole(value, argument, owner) < 1:
-        raise ValueError(f"{owner}: {argument} is {value}; it must be at least 1")
-    return int(value)
+def wrong_value(
+    value: Any, argument: str, owner: str, condition: str, remedy: str = ""
+) -> ValueError:
+    """Return the error of a value of the right kind that is not among the accepted ones."""
+    return ValueError(_refusal(value, argument, owner, condition, remedy))
+
+
+def _refusal(value: Any, argument: str, owner: str, condition: str, remedy: str) -> str:
+    text = f"{owner}: {argument} is {value!r}; it must be {condition}"
+    return f"{text}; {remedy}" if remedy else text
+
+
+# What may be anything, left out, or one of a few
+
+
+def anything(value: Any, argument: str, owner: str) -> Any:
+    """Return `value`: what it may be shows where it is used."""
+    return value
+
+
+def optional(check: Check[T]) -> Check[T | None]:
+    """Return the check of None or what `check` takes."""
+
+    def checked(value: Any, argument: str, owner: str) -> T | None:
+        return None if value is None else check(value, argument, owner)
+
+    return checked
+
+
+def one_of(*choices: str) -> Check[str]:
+    """Return the check of one of these words."""
+
+    def checked(value: Any, argument: str, owner: str) -> str:
+        if not (isinstance(value, str) and value in choices):
+            raise wrong_value(value, argument, owner, " or ".join(map(repr, choices)))
+        return value
+
+    return checked
+
+
+def truth(value: Any, argument: str, owner: str) -> bool:
+    """Return `value`, True or False (or 0, 1 or NumPy's), as a bool."""
+    if isinstance(value, (bool, int, np.bool_)) and value in (False, True):
+        return bool(value)
+    raise wrong_type(value, argument, owner, "True or False")
 
 
 def channels_last(data_format: str | None, owner: str) -> None:
     """Refuse any image layout but NHWC."""
     if data_format not in (None, "channels_last"):
-        raise ValueError(
-            f"{owner}: data_format={data_format!r} is not supported; fastconv keeps images as "
-            "(batch, height, width, channels): use 'channels_last' and move the channel axis "
-            "with numpy.moveaxis(x, 1, -1)"
+        raise wrong_value(
+            data_format,
+            "data_format",
+            owner,
+            "'channels_last', (batch, height, width, channels)",
+            "move the channel axis with numpy.moveaxis(x, 1, -1)",
         )
 
 
-def whole(value: Any, argument: str, owner: str) -> int:
+# Whole numbers
+
+
+def is_integer(value: Any) -> bool:
+    """Whether `value` is a whole number by its type; truth values are none."""
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+
+
+def integer(value: Any, argument: str, owner: str) -> int:
     """Return `value`, of any sign, as an int."""
-    if not _is_integer(value):
-        raise TypeError(f"{owner}: {argument} is {value!r}; give a whole number")
+    if not is_integer(value):
+        raise wrong_type(value, argument, owner, "a whole number")
     return int(value)
 
 
-def real(value: Any, argument: str, owner: str, form: str = "a number") -> float:
-    """Return `value`, any real number but no truth value, as a float; `form` tells the wanted."""
+def natural(value: Any, argument: str, owner: str) -> int:
+    """Return `value` as an int of at least 0."""
+    if integer(value, argument, owner) < 0:
+        raise wrong_value(value, argument, owner, "at least 0")
+    return int(value)
+
+
+def positive_integer(value: Any, argument: str, owner: str) -> int:
+    """Return `value` as an int of at least 1."""
+    if integer(value, argument, owner) < 1:
+        raise wrong_value(value, argument, owner, "at least 1")
+    return int(value)
+
+
+def positive_pair(value: Any, argument: str, owner: str) -> tuple[int, int]:
+    """Return `value`, an int or a pair of ints, as a pair of ints of at least 1."""
+    pair = (value, value) if is_integer(value) else value
+    try:
+        first, second = (operator.index(v) for v in pair)
+    except (TypeError, ValueError):
+        condition = "a whole number or a pair of whole numbers"
+        raise wrong_type(value, argument, owner, condition) from None
+    if first < 1 or second < 1:
+        raise wrong_value(value, argument, owner, "at least 1 along both axes")
+    return first, second
+
+
+# Real numbers
+
+
+def real(value: Any, argument: str, owner: str) -> float:
+    """Return `value`, any real number but no truth value, as a float."""
     if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
-        raise TypeError(f"{owner}: {argument} is {value!r}; give {form}")
+        raise wrong_type(value, argument, owner, "a number")
     return float(value)
 
 
-def share(value: Any, argument: str, owner: str) -> float:
-    """Return `value` as a float from 0 to 1."""
-    if not 0 <= real(value, argument, owner, "a number from 0 to 1") <= 1:
-        raise ValueError(f"{owner}: {argument} is {value!r}; it must be from 0 to 1")
+def finite(value: Any, argument: str, owner: str) -> float:
+    """Return `value`, Python's or NumPy's, as a finite Python number; an int stays one."""
+    if not np.isfinite(real(value, argument, owner)):
+        raise wrong_value(value, argument, owner, "a finite number")
+    number: float = value.item() if isinstance(value, np.generic) else value
+    return number
+
+
+def at_least_zero(value: Any, argument: str, owner: str) -> float:
+    """Return `value` as a float of at least 0."""
+    if not real(value, argument, owner) >= 0:
+        raise wrong_value(value, argument, owner, "at least 0")
     return float(value)
-
-
-def zero(value: Any, argument: str, owner: str) -> float:
-    """Return 0.0 for a `value` of 0."""
-    if value != 0:
-        raise ValueError(f"{owner}: {argument} is {value!r}; it must be 0")
-    return 0.0
 
 
 def above_zero(value: Any, argument: str, owner: str) -> float:
     """Return `value` as a float above 0."""
     if not real(value, argument, owner) > 0:
-        raise ValueError(f"{owner}: {argument} is {value!r}; it must be above 0")
+        raise wrong_value(value, argument, owner, "above 0")
     return float(value)
+
+
+def fraction(value: Any, argument: str, owner: str) -> float:
+    """Return `value` as a float from 0 to 1."""
+    if not 0 <= real(value, argument, owner) <= 1:
+        raise wrong_value(value, argument, owner, "from 0 to 1")
+    return float(value)
+
+
+def fraction_below_one(value: Any, argument: str, owner: str) -> float:
+    """Return `value` as a float from 0 to below 1."""
+    if not 0 <= real(value, argument, owner) < 1:
+        raise wrong_value(value, argument, owner, "at least 0 and below 1")
+    return float(value)
+
+
+# Arrays
 
 
 def float_array(value: Any, argument: str, owner: str, ndim: int | None = None) -> np.ndarray:
@@ -93,17 +194,17 @@ def float_array(value: Any, argument: str, owner: str, ndim: int | None = None) 
     """
     if not isinstance(value, np.ndarray):
         raise TypeError(
-            f"{owner}: {argument} is a {type(value).__name__}; give a NumPy array of float32 "
-            "or float64"
+            f"{owner}: {argument} is a {type(value).__name__}; it must be a NumPy array of "
+            "float32 or float64"
         )
     if value.dtype not in FLOAT_DTYPES:
         raise TypeError(
-            f"{owner}: {argument} has dtype {value.dtype}; float32 and float64 are supported: "
+            f"{owner}: {argument} has dtype {value.dtype}; it must be float32 or float64; "
             f"use {argument}.astype('float32')"
         )
     if ndim is not None and value.ndim != ndim:
         raise ValueError(
-            f"{owner}: {argument} has shape {value.shape}; {ndim} dimensions are needed"
+            f"{owner}: {argument} has shape {value.shape}; it must have {ndim} dimensions"
             + (" (batch, height, width, channels)" if ndim == 4 and argument != "kernel" else "")
         )
     # A big-endian float32 compares unequal to np.float32, so only layout is left to mend.
@@ -115,12 +216,12 @@ def any_array(value: Any, argument: str, owner: str) -> np.ndarray:
     if hasattr(value, "nnz") and hasattr(value, "toarray"):
         raise TypeError(
             f"{owner}: {argument} is a {type(value).__name__}, a sparse matrix; it must be a dense "
-            f"array: give {argument}.toarray()"
+            f"array; give {argument}.toarray()"
         )
     if np.ma.is_masked(value):
         raise ValueError(
-            f"{owner}: {argument} is a masked array, whose mask would be lost; fill it with "
-            f"{argument}.filled(...)"
+            f"{owner}: {argument} is a masked array, whose mask would be lost; it must be "
+            f"a plain array; give {argument}.filled(...)"
         )
     try:
         if hasattr(value, "__dlpack__") and not hasattr(value, "__array__"):
@@ -132,8 +233,8 @@ def any_array(value: Any, argument: str, owner: str) -> np.ndarray:
         ) from None
     except ValueError:
         raise ValueError(
-            f"{owner}: {argument} is a {type(value).__name__} whose rows differ in shape; numbers "
-            "are needed, one shape for all rows"
+            f"{owner}: {argument} is a {type(value).__name__} whose rows differ in shape; it must "
+            "be of numbers, one shape for all rows"
         ) from None
 
 
@@ -142,8 +243,8 @@ def number_array(value: Any, argument: str, owner: str) -> np.ndarray:
     array = any_array(value, argument, owner)
     if array.dtype.kind not in NUMBER_KINDS:
         raise TypeError(
-            f"{owner}: {argument} has dtype {array.dtype}; numbers are needed, one shape for all "
-            "rows"
+            f"{owner}: {argument} has dtype {array.dtype}; it must be of numbers, one shape for "
+            "all rows"
         )
     return array
 
@@ -157,20 +258,7 @@ def same_dtype(owner: str, **arrays: np.ndarray | None) -> np.dtype:
     return next(iter(found.values()))
 
 
-def real_number(value: Any, argument: str, owner: str) -> float:
-    """Return `value`, Python's or NumPy's, as a finite Python number; an int stays one."""
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
-        raise TypeError(f"{owner}: {argument} is {value!r}; give a number")
-    if not np.isfinite(float(value)):
-        raise ValueError(f"{owner}: {argument} is {value!r}; it must be a finite number")
-    return value.item() if isinstance(value, np.generic) else value
-
-
 def expect_shape(array: np.ndarray, shape: tuple[int, ...], argument: str, owner: str) -> None:
     """Refuse `array` unless it has exactly `shape`."""
     if array.shape != tuple(shape):
-        raise ValueError(f"{owner}: {argument} has shape {array.shape}; {tuple(shape)} is expected")
-
-
-def _is_integer(value: Any) -> bool:
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+        raise ValueError(f"{owner}: {argument} has shape {array.shape}; it must be {tuple(shape)}")

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from ..utils import describe
+from .._core.naming import describe
 from .names import LogNames
 
 

@@ -189,7 +189,7 @@ def _plain_array(array: Any, layer: Any, method: str) -> np.ndarray:
             found = f"an array of {array.dtype}"
         owed = "" if method.startswith("call") else _OWED
         raise TypeError(
-            f"{layer.label}: {method} returned {found}; it must return an array of numbers, "
+            f"{layer.owner}: {method} returned {found}; it must return an array of numbers, "
             f"(batch, ...){owed}"
         )
     return contiguous(array, np.float32)

@@ -32,8 +32,8 @@ class FusedOp:
 
     def _saved_for_backward(self) -> Any:
         if self._saved is None:
-            label = self.layers[0].label
-            raise RuntimeError(f"{label}: backward(dy) needs call(x, training=True) before it")
+            owner = self.layers[0].owner
+            raise RuntimeError(f"{owner}: backward(dy) needs call(x, training=True) before it")
         return self._saved
 
 
@@ -111,7 +111,7 @@ class FusedConvReluPool(_FusedPooling):
             convolution.kernel.shape,
             strides=convolution.strides,
             padding=convolution.padding,
-            owner=convolution.label,
+            owner=convolution.owner,
         )
 
 
@@ -145,7 +145,7 @@ class FusedReluMaxPool(_FusedPooling):
             strides=pooling.strides,
             padding=pooling.padding,
             gated=True,
-            owner=pooling.label,
+            owner=pooling.owner,
         )
 
 

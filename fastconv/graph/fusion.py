@@ -85,7 +85,7 @@ def _fuses_with_pooling(convolution: Any, pooling: Any) -> bool:
     if type(pooling) is not MaxPooling2D or (pooling.pool_size, pooling.strides) != ((2, 2),) * 2:
         return False
     shape = (1, *convolution.output_shape[1:])
-    window = pool2d_window(shape, 2, 2, pooling.padding, owner=pooling.label)
+    window = pool2d_window(shape, 2, 2, pooling.padding, owner=pooling.owner)
     # However it is spelt: "same" pads only where the size is odd.
     return not window.padded
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..utils import class_name as saved_name
-from ..utils import custom_object
+from .._core.registry import Registry, custom_object_scope
 from .activation import Activation, ReLU
 from .base import Layer
 from .batch_normalization import BatchNormalization
@@ -35,13 +34,18 @@ __all__ = [
     "ReLU",
 ]
 
-_CLASSES: dict[str, type[Layer]] = {
-    cls.__name__: cls
-    for cls in (
-        Activation, AveragePooling2D, BatchNormalization, Conv2D, Dense, Dropout, Flatten,
-        GlobalAveragePooling2D, GlobalMaxPooling2D, InputLayer, L2Pooling2D, MaxPooling2D, ReLU,
-    )
-}  # fmt: skip
+_registry: Registry[Layer] = Registry(
+    Layer,
+    {
+        cls.__name__: cls
+        for cls in (
+            Activation, AveragePooling2D, BatchNormalization, Conv2D, Dense, Dropout, Flatten,
+            GlobalAveragePooling2D, GlobalMaxPooling2D, InputLayer, L2Pooling2D, MaxPooling2D, ReLU,
+        )
+    },
+    words=("layers", "layer", "a Layer"),
+    exact=True,
+)  # fmt: skip
 
 
 def get(class_name: str, custom_objects: dict[str, type[Layer]] | None = None) -> type[Layer]:
@@ -49,24 +53,13 @@ def get(class_name: str, custom_objects: dict[str, type[Layer]] | None = None) -
 
     Raises ValueError for an unknown name, TypeError if what was found is no layer class.
     """
-    found = (
-        (custom_objects or {}).get(class_name)
-        or custom_object(class_name)
-        or _CLASSES.get(class_name)
-    )
-    if found is None:
-        raise ValueError(
-            f"layers: unknown layer {class_name!r}; known are {', '.join(_CLASSES)}; a class of "
-            f"your own is given as custom_objects={{{class_name!r}: TheClass}}"
-        )
-    if not (isinstance(found, type) and issubclass(found, Layer)):
-        raise TypeError(f"layers: {class_name!r} stands for {found!r}, which is no Layer class")
-    return found
+    with custom_object_scope(custom_objects):
+        return _registry.find_class(class_name)
 
 
 def serialize(layer: Layer) -> dict[str, Any]:
     """Return {"class_name", "config"} of a layer; it fits JSON."""
-    return {"class_name": saved_name(layer, _CLASSES), "config": layer.get_config()}
+    return _registry.serialize(layer)
 
 
 def deserialize(

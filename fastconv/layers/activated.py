@@ -33,7 +33,7 @@ class ActivatedLayer(Layer):
         raise NotImplementedError
 
     def pre_activation_backward(self, dz: np.ndarray) -> np.ndarray | None:
-        """Turn the gradient of `pre_activation`'s result into that of the input."""
+        """Return the gradient of the input for `dz`, that of `pre_activation`'s result."""
         raise NotImplementedError
 
     def call(self, x: np.ndarray, training: bool = False) -> np.ndarray:
@@ -46,6 +46,7 @@ class ActivatedLayer(Layer):
     def backward(self, dy: np.ndarray) -> np.ndarray | None:
         self._saved_for_backward()
         y = self._workspace.output
+        assert y is not None  # kept beside what `_saved_for_backward` has found
         dy = self.checked_gradient(dy, y.shape)
         dz = self.activation.backward(dy, y, self.buffer("dz", dy.shape))
         return self.pre_activation_backward(dz)

@@ -9,7 +9,8 @@ import numpy as np
 from .. import activations
 from .._core.memory import contiguous
 from .activated import ActivatedLayer
-from .base import Layer, Shape
+from .arguments import Shape
+from .base import Layer
 from .options import activation_option
 
 

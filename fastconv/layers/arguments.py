@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from .._core.geometry import LARGEST_SAMPLE
+from .._core.validation import is_integer, wrong_value
 
 Shape = tuple[int | None, ...]
 
@@ -17,26 +18,19 @@ Shape = tuple[int | None, ...]
 def checked_input_shape(shape: Sequence[int | None], owner: str) -> Shape:
     """Return the shape of one sample, an int or several, as a tuple."""
     sizes = (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)
-    for size in sizes:
-        good = isinstance(size, (int, np.integer)) and not isinstance(size, bool) and size > 0
-        if not good and size is not None:
-            raise ValueError(
-                f"{owner}: input_shape is {shape!r}; give the sizes of one sample, "
-                "without the batch, for example (100, 100, 3)"
-            )
+    if not all(size is None or (is_integer(size) and size > 0) for size in sizes):
+        condition = "the sizes of one sample without the batch, for example (100, 100, 3)"
+        raise wrong_value(shape, "input_shape", owner, condition)
     if math.prod(size or 1 for size in sizes) > LARGEST_SAMPLE:
-        raise ValueError(
-            f"{owner}: input_shape is {shape!r}; a sample may have {LARGEST_SAMPLE} numbers at most"
-        )
+        condition = f"of at most {LARGEST_SAMPLE} numbers a sample"
+        raise wrong_value(shape, "input_shape", owner, condition)
     return tuple(None if size is None else int(size) for size in sizes)
 
 
 def checked_name(name: Any, argument: str, owner: str) -> str:
     """Return a layer's name, a string that can be part of a path."""
     if not isinstance(name, str) or not name or "/" in name:
-        raise ValueError(
-            f"{owner}: {argument} is {name!r}; give a string that is not empty and has no '/'"
-        )
+        raise wrong_value(name, argument, owner, "a string that is not empty and has no '/'")
     return name
 
 
@@ -47,7 +41,7 @@ def check_dtype(dtype: Any, owner: str) -> None:
     except TypeError:
         good = False
     if not good:
-        raise ValueError(f"{owner}: dtype={dtype!r} is not supported; layers compute in 'float32'")
+        raise wrong_value(dtype, "dtype", owner, "'float32', in which layers compute")
 
 
 def check_call_takes_training(call: Callable[..., Any], owner: str) -> None:
@@ -76,7 +70,7 @@ def constructor_arguments(cls: type) -> list[str]:
     names: dict[str, None] = {}
     for parent in cls.__mro__:
         if "__init__" in parent.__dict__ and parent is not object:
-            for argument in inspect.signature(parent.__init__).parameters.values():
+            for argument in inspect.signature(parent.__dict__["__init__"]).parameters.values():
                 if argument.name != "self" and argument.kind not in (
                     argument.VAR_KEYWORD,
                     argument.VAR_POSITIONAL,

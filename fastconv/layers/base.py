@@ -20,16 +20,16 @@ from __future__ import annotations
 import copy
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
 from .. import initializers
 from .._core.json_values import Configured
 from .._core.memory import contiguous
-from .._core.options import Strict, truth
-from .._core.validation import channels_last, number_array
-from ..utils import automatic_name
+from .._core.naming import automatic_name
+from .._core.options import Strict
+from .._core.validation import channels_last, number_array, truth
 from .arguments import (
     Shape,
     check_call_takes_training,
@@ -42,6 +42,9 @@ from .arguments import (
 from .options import LayerOption
 from .parameter import Parameter
 from .workspace import OfWorkspace, Plan, Workspace, Workspaces
+
+Build = TypeVar("Build", bound=Callable[..., None])
+Images = tuple[int, int, int, int]
 
 
 class Layer(Strict, Configured):
@@ -60,7 +63,7 @@ class Layer(Strict, Configured):
 
     Threads: what `layer(x)` and models return is right from any number of threads at once,
     and so are `call` and `backward` by hand, except that the gradients of the parameters
-    are the layer's: threads that go back at once overwrite each other's.  Attributes in
+    are the layer's: backward passes at once overwrite each other's.  Attributes in
     which a layer of your own keeps something for `backward` are safe in a model.
 
     Attributes: `name`, `trainable` and what a class says may be assigned at any time and
@@ -77,16 +80,17 @@ class Layer(Strict, Configured):
     trainable = LayerOption(truth)
     built: bool = False
 
-    #: Whether `backward` has to return the input's gradient; a model sets False, while it
-    #: goes back, on a layer that has nothing to train before it.
+    #: Whether `backward` has to return the input's gradient.  During its backward pass
+    #: a model sets False on a layer that has nothing to train before it.
     needs_input_gradient = OfWorkspace()
 
-    #: Whether that gradient counts where the input is 0; a model sets False, while it goes
-    #: back, where the layers before stop it there, and a layer may then leave it 0.
+    #: Whether that gradient counts where the input is 0.  During its backward pass a model
+    #: sets False where the layers before stop it there; a layer may then leave it 0.
     needs_gradient_at_zeros = OfWorkspace()
 
-    #: Whether `backward` may write that gradient over the input; a model sets True while
-    #: it goes back and nobody reads the input any more: half the memory is touched.
+    #: Whether `backward` may write that gradient over the input, which halves the memory
+    #: touched.  During its backward pass a model sets True where nobody reads the input
+    #: any more.
     may_overwrite_input = OfWorkspace()
 
     def __init__(
@@ -106,12 +110,12 @@ class Layer(Strict, Configured):
                 f"accepted are {', '.join(constructor_arguments(type(self)))}"
             )
         self.name = automatic_name(kind) if name is None else name
-        channels_last(data_format, self.label)
-        check_dtype(dtype, self.label)
+        channels_last(data_format, self.owner)
+        check_dtype(dtype, self.owner)
         self.trainable = trainable
         self.built = False
         self._given_shape = (
-            None if input_shape is None else checked_input_shape(input_shape, self.label)
+            None if input_shape is None else checked_input_shape(input_shape, self.owner)
         )
         self._input_shape: Shape | None = None
         self._shapes: tuple[Shape, Shape] | None = None
@@ -122,16 +126,21 @@ class Layer(Strict, Configured):
         super().__init_subclass__(**options)
         # A user's `build` need not call its parent's: the bookkeeping is put around it.
         if "build" in cls.__dict__:
-            cls.build = _built_once(cls.build)
+            cls.build = _built_once(cls.build)  # type: ignore[method-assign]
 
     def __repr__(self) -> str:
-        return f"<{self.label}>"
+        return f"<{self.owner}>"
 
     @property
-    def label(self) -> str:
+    def owner(self) -> str:
         """The layer as error messages name it, for example "Conv2D 'conv2d_1'"."""
         name = self.__dict__.get("name")
         return type(self).__name__ + (f" '{name}'" if name else "")
+
+    @property
+    def label(self) -> str:
+        """The same as `owner`, which it was called before."""
+        return self.owner
 
     def __getstate__(self) -> dict[str, Any]:
         # Locks stay behind, and so do buffers and plans, which come anew with the next call.
@@ -153,16 +162,16 @@ class Layer(Strict, Configured):
 
     def call(self, x: np.ndarray, training: bool = False) -> np.ndarray:
         """Return the layer's output; keep what `backward` needs if `training`."""
-        raise NotImplementedError(f"{self.label} does not define call(x, training)")
+        raise NotImplementedError(f"{self.owner} does not define call(x, training)")
 
     def backward(self, dy: np.ndarray) -> np.ndarray | None:
-        """Turn the gradient of the output into that of the input.
+        """Return the gradient of the input for `dy`, that of the output.
 
         Overwrites `gradient` of each parameter.  May return None where
         `needs_input_gradient` is False.
         """
         raise NotImplementedError(
-            f"{self.label} does not define backward(dy), so it cannot be trained"
+            f"{self.owner} does not define backward(dy), so it cannot be trained"
         )
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
@@ -170,18 +179,19 @@ class Layer(Strict, Configured):
 
         Unless a subclass knows better, one sample of zeros is sent through.
         """
-        if None in input_shape[1:]:
+        sizes = [size for size in input_shape[1:] if size is not None]
+        if len(sizes) != len(input_shape) - 1:
             raise ValueError(
-                f"{self.label}: the output shape cannot be told from the input shape "
+                f"{self.owner}: the output shape cannot be told from the input shape "
                 f"{tuple(input_shape)}; define compute_output_shape or give every size"
             )
         if not self.built:
             self.build(input_shape)
-        check_call_takes_training(self.call, self.label)
-        output = self._call(np.zeros((1, *input_shape[1:]), np.float32), training=False)
+        check_call_takes_training(self.call, self.owner)
+        output = self._call(np.zeros((1, *sizes), np.float32), training=False)
         if not isinstance(output, np.ndarray) or output.ndim == 0:
             raise TypeError(
-                f"{self.label}: call(x, training) returned {output!r}; return an array (batch, ...)"
+                f"{self.owner}: call(x, training) returned {output!r}; return an array (batch, ...)"
             )
         return (None, *output.shape[1:])
 
@@ -189,18 +199,13 @@ class Layer(Strict, Configured):
         """Return the constructor's arguments; they fit JSON."""
         if lost := lost_arguments(type(self)):
             raise NotImplementedError(
-                f"{self.label}: the constructor takes {', '.join(lost)}, so the class "
+                f"{self.owner}: the constructor takes {', '.join(lost)}, so the class "
                 "must define get_config() to be saved"
             )
         config: dict[str, Any] = {"name": self.name, "trainable": self.trainable}
         if self._given_shape is not None:
             config["input_shape"] = list(self._given_shape)
         return config
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Layer:
-        """Make a layer from what `get_config` returned."""
-        return cls(**config)
 
     def get_state(self) -> dict[str, Any]:
         """Return what the layer remembers besides its weights; it fits JSON."""
@@ -209,15 +214,15 @@ class Layer(Strict, Configured):
     def set_state(self, state: dict[str, Any]) -> None:
         """Restore what `get_state` returned."""
         if state:
-            raise ValueError(f"{self.label} has no state, but was given {sorted(state)}")
+            raise ValueError(f"{self.owner} has no state, but was given {sorted(state)}")
 
     # What users and models call.
 
     def __call__(self, x: Any, training: bool = False) -> np.ndarray:
         """Return the output for `x`, (batch, ...), as a new array; build the layer if need be."""
-        array = number_array(x, "the input", self.label)
+        array = number_array(x, "the input", self.owner)
         if array.ndim == 0:
-            raise ValueError(f"{self.label}: the input is one number; give an array (batch, ...)")
+            raise ValueError(f"{self.owner}: the input is one number; give an array (batch, ...)")
         if not self.built:
             self.build((None, *array.shape[1:]))
         return np.asarray(self._call(contiguous(array, np.float32), training), np.float32)
@@ -280,11 +285,11 @@ class Layer(Strict, Configured):
         arrays = [np.asarray(weight) for weight in weights]
         if len(arrays) != len(self._parameters):
             raise ValueError(
-                f"{self.label}: {len(arrays)} arrays were given for {len(self._parameters)} "
+                f"{self.owner}: {len(arrays)} arrays were given for {len(self._parameters)} "
                 "weights" + ("" if self.built else "; the layer is not built yet")
             )
         for parameter, array in zip(self._parameters, arrays, strict=True):
-            parameter.check(array, owner=self.label)
+            parameter.check(array, owner=self.owner)
         with self._workspaces.locked():
             for parameter, array in zip(self._parameters, arrays, strict=True):
                 parameter.assign(array)
@@ -308,10 +313,10 @@ class Layer(Strict, Configured):
             name = next(candidate for candidate in free if candidate not in taken)
         if name in taken or "/" in name:
             raise ValueError(
-                f"{self.label}: a weight cannot be named {name!r}; give a name without '/' "
+                f"{self.owner}: a weight cannot be named {name!r}; give a name without '/' "
                 "that no other weight of the layer has"
             )
-        chosen = initializers.get(initializer, owner=self.label)
+        chosen = initializers.get(initializer, owner=self.owner)
         value = initializers.initial_value(chosen, name, tuple(shape))
         parameter = Parameter(name, value, trainable=trainable)
         self._parameters.append(parameter)
@@ -331,7 +336,7 @@ class Layer(Strict, Configured):
             return None
         return x if self.may_overwrite_input else self.buffer("dx", x.shape)
 
-    def plan(self, key: tuple, make: Callable[[], Plan]) -> Plan:
+    def plan(self, key: tuple[Any, ...], make: Callable[[], Plan]) -> Plan:
         """Return the plan made before for `key` and the runtime's settings, or a new one."""
         return self._workspace.plan(key, make)
 
@@ -343,33 +348,34 @@ class Layer(Strict, Configured):
         """Return what `call` saved for `backward`."""
         saved = self._workspace.saved_for_backward
         if saved is None:
-            raise RuntimeError(f"{self.label}: backward(dy) needs call(x, training=True) before it")
+            raise RuntimeError(f"{self.owner}: backward(dy) needs call(x, training=True) before it")
         return saved
 
     def checked_gradient(self, dy: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
         """Return `dy` as the kernels need it, after checking it against the output's `shape`."""
         if dy.shape != tuple(shape):
             raise ValueError(
-                f"{self.label}: the output's gradient has shape {dy.shape}; the output has "
+                f"{self.owner}: the output's gradient has shape {dy.shape}; the output has "
                 f"{tuple(shape)}"
             )
         return contiguous(dy, np.float32)
 
-    def _check_images(self, input_shape: Shape) -> None:
-        """Refuse an input shape that is not of images of a known size."""
+    def _check_images(self, input_shape: Shape) -> Images:
+        """Return a shape of images of a known size (in any number), or raise."""
         if len(input_shape) != 4:
             raise ValueError(
-                f"{self.label}: the input has shape {tuple(input_shape)}; four axes are needed, "
+                f"{self.owner}: the input has shape {tuple(input_shape)}; four axes are needed, "
                 "(batch, height, width, channels)"
             )
         if None in input_shape[1:]:
             raise ValueError(
-                f"{self.label}: the input has shape {tuple(input_shape)}; every size but the "
+                f"{self.owner}: the input has shape {tuple(input_shape)}; every size but the "
                 "batch must be known"
             )
+        return cast(Images, input_shape)
 
 
-def _built_once(build: Callable[[Any, Shape], None]) -> Callable[[Any, Shape], None]:
+def _built_once(build: Build) -> Build:
     """Wrap a subclass's `build`: shape as a tuple, `built` set, nothing left by a failure."""
 
     @functools.wraps(build)
@@ -380,7 +386,7 @@ def _built_once(build: Callable[[Any, Shape], None]) -> Callable[[Any, Shape], N
                 if input_shape == self._input_shape:
                     return
                 raise ValueError(
-                    f"{self.label}: already built for inputs of shape {self._input_shape}; "
+                    f"{self.owner}: already built for inputs of shape {self._input_shape}; "
                     f"make a new layer for {input_shape}"
                 )
             before = len(self._parameters)
@@ -392,4 +398,4 @@ def _built_once(build: Callable[[Any, Shape], None]) -> Callable[[Any, Shape], N
                 raise
             Layer.build(self, input_shape)
 
-    return wrapper
+    return cast(Build, wrapper)

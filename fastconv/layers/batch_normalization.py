@@ -8,10 +8,10 @@ import numpy as np
 
 from .. import initializers
 from .._core.memory import contiguous
-from .._core.options import truth
-from .._core.validation import above_zero, share, whole
+from .._core.validation import above_zero, fraction, integer, truth
 from ..ops.plans import NormalizationPlan
-from .base import Layer, Shape
+from .arguments import Shape
+from .base import Layer
 from .options import FixedOption, LayerOption, Weight, initializer_option
 from .parameter import Parameter
 
@@ -39,8 +39,8 @@ class BatchNormalization(Layer):
     `momentum`, `epsilon` and `trainable` may be assigned at any time.
     """
 
-    axis, center, scale = FixedOption(whole), FixedOption(truth), FixedOption(truth)
-    momentum, epsilon = LayerOption(share), LayerOption(above_zero)
+    axis, center, scale = FixedOption(integer), FixedOption(truth), FixedOption(truth)
+    momentum, epsilon = LayerOption(fraction), LayerOption(above_zero)
     beta_initializer, gamma_initializer = initializer_option(), initializer_option()
     moving_mean_initializer = initializer_option()
     moving_variance_initializer = initializer_option()
@@ -71,19 +71,19 @@ class BatchNormalization(Layer):
     def build(self, input_shape: Shape) -> None:
         if self.axis not in (-1, len(input_shape) - 1):
             raise ValueError(
-                f"{self.label}: axis={self.axis} is not supported; channels are the last axis (-1)"
+                f"{self.owner}: axis={self.axis} is not supported; channels are the last axis (-1)"
             )
         if len(input_shape) < 2 or input_shape[-1] is None:
             raise ValueError(
-                f"{self.label}: the input has shape {tuple(input_shape)}; (batch, ..., channels) "
+                f"{self.owner}: the input has shape {tuple(input_shape)}; (batch, ..., channels) "
                 "with a known number of channels is needed"
             )
         if self.scale:
-            self.gamma = self._add("gamma", input_shape)
+            self.gamma = self._add("gamma", input_shape[-1])
         if self.center:
-            self.beta = self._add("beta", input_shape)
-        self.moving_mean = self._add("moving_mean", input_shape, trainable=False)
-        self.moving_variance = self._add("moving_variance", input_shape, trainable=False)
+            self.beta = self._add("beta", input_shape[-1])
+        self.moving_mean = self._add("moving_mean", input_shape[-1], trainable=False)
+        self.moving_variance = self._add("moving_variance", input_shape[-1], trainable=False)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (None, *input_shape[1:])
@@ -96,7 +96,7 @@ class BatchNormalization(Layer):
         x = contiguous(x, np.float32)
         if x.shape[-1] != self.moving_mean.size:
             raise ValueError(
-                f"{self.label}: the input has shape {x.shape}; the last axis must be "
+                f"{self.owner}: the input has shape {x.shape}; the last axis must be "
                 f"{self.moving_mean.size}"
             )
         rows = x.reshape(-1, x.shape[-1])
@@ -147,9 +147,9 @@ class BatchNormalization(Layer):
             **{name: initializers.serialize(getattr(self, name)) for name in _INITIALIZERS},
         }
 
-    def _add(self, name: str, input_shape: Shape, trainable: bool = True) -> Parameter:
+    def _add(self, name: str, channels: int, trainable: bool = True) -> Parameter:
         initializer = getattr(self, f"{name}_initializer")
-        return self.add_weight((input_shape[-1],), initializer, trainable=trainable, name=name)
+        return self.add_weight((channels,), initializer, trainable=trainable, name=name)
 
     def _move_averages(self, mean: np.ndarray, variance: np.ndarray) -> None:
         with self._workspaces.locked():  # no thread's batch is lost

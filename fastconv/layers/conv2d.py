@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from .. import activations, initializers
 from .._core.geometry import conv2d_window, plain_padding
 from .._core.memory import contiguous
-from .._core.options import truth
-from .._core.validation import positive_integer, positive_pair
+from .._core.validation import positive_integer, positive_pair, truth
 from ..ops.plans import Conv2DPlan
 from .activated import ActivatedLayer
-from .base import Shape
+from .arguments import Shape
+from .base import Images
 from .options import FixedOption, Weight, initializer_option
 
 
@@ -62,16 +62,17 @@ class Conv2D(ActivatedLayer):
 
     def build(self, input_shape: Shape) -> None:
         self.compute_output_shape(input_shape)
+        images = self._check_images(input_shape)
         self.kernel = self.add_weight(
-            self._kernel_shape(input_shape), self.kernel_initializer, name="kernel"
+            self._kernel_shape(images), self.kernel_initializer, name="kernel"
         )
         if self.use_bias:
             self.bias = self.add_weight((self.filters,), self.bias_initializer, name="bias")
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        self._check_images(input_shape)
+        images = self._check_images(input_shape)
         window, _ = conv2d_window(
-            input_shape, self._kernel_shape(input_shape), owner=self.label, **self._geometry()
+            images, self._kernel_shape(images), owner=self.owner, **self._geometry()
         )
         return (None, window.rows.output, window.columns.output, self.filters)
 
@@ -118,15 +119,13 @@ class Conv2D(ActivatedLayer):
 
     def _plan(self, shape: tuple[int, ...], relu: bool) -> Conv2DPlan:
         def make() -> Conv2DPlan:
-            self._check_images(shape)
-            return Conv2DPlan(
-                shape, self.kernel.shape, relu=relu, owner=self.label, **self._geometry()
-            )
+            images, kernel = self._check_images(shape), cast(Images, self.kernel.shape)
+            return Conv2DPlan(images, kernel, relu=relu, owner=self.owner, **self._geometry())
 
         return self.plan((shape, relu), make)
 
-    def _kernel_shape(self, input_shape: Shape) -> tuple[int, int, int, int]:
-        return (*self.kernel_size, input_shape[3] // self.groups, self.filters)
+    def _kernel_shape(self, images: Images) -> tuple[int, int, int, int]:
+        return (*self.kernel_size, images[3] // self.groups, self.filters)
 
     def _geometry(self) -> dict[str, Any]:
         return {

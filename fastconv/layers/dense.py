@@ -8,11 +8,10 @@ import numpy as np
 
 from .. import initializers
 from .._core.memory import contiguous
-from .._core.options import truth
-from .._core.validation import positive_integer
+from .._core.validation import positive_integer, truth
 from ..ops.plans import DensePlan
 from .activated import ActivatedLayer
-from .base import Shape
+from .arguments import Shape
 from .options import FixedOption, Weight, initializer_option
 
 
@@ -51,7 +50,7 @@ class Dense(ActivatedLayer):
     def build(self, input_shape: Shape) -> None:
         if len(input_shape) < 2 or input_shape[-1] is None:
             raise ValueError(
-                f"{self.label}: the input has shape {tuple(input_shape)}; (batch, ..., inputs) "
+                f"{self.owner}: the input has shape {tuple(input_shape)}; (batch, ..., inputs) "
                 "with a known number of inputs is needed"
             )
         self.kernel = self.add_weight(
@@ -68,7 +67,7 @@ class Dense(ActivatedLayer):
         inputs = self.kernel.shape[0]
         if x.ndim < 2 or x.shape[-1] != inputs:
             raise ValueError(
-                f"{self.label}: the input has shape {x.shape}; the last axis must be {inputs}"
+                f"{self.owner}: the input has shape {x.shape}; the last axis must be {inputs}"
             )
         rows = x.reshape(-1, inputs)
         plan = self.plan(

@@ -10,29 +10,18 @@ import numpy as np
 
 from .._core import random
 from .._core.memory import contiguous
-from .._core.validation import positive_integer, share, whole
+from .._core.validation import fraction, natural, optional, positive_integer, wrong_type
 from ..ops import elementwise
-from .base import Layer, Shape
+from .arguments import Shape
+from .base import Layer
 from .options import FixedOption, LayerOption
 
 
-def _checked_noise_shape(value: Any, argument: str, owner: str) -> tuple[int | None, ...] | None:
-    if value is None:
-        return None
+def _noise_shape(value: Any, argument: str, owner: str) -> tuple[int | None, ...]:
     if isinstance(value, str) or not isinstance(value, Sequence):
-        raise TypeError(
-            f"{owner}: {argument} is {value!r}; give 1, None or the input's size for each axis, "
-            "for example (None, 1, 1, 8)"
-        )
-    return tuple(
-        None if size is None else positive_integer(size, argument, owner) for size in value
-    )
-
-
-def _checked_seed(value: Any, argument: str, owner: str) -> int | None:
-    if value is not None and whole(value, argument, owner) < 0:
-        raise ValueError(f"{owner}: {argument} is {value!r}; it must be at least 0")
-    return None if value is None else int(value)
+        condition = "1, None or the input's size for each axis, for example (None, 1, 1, 8)"
+        raise wrong_type(value, argument, owner, condition)
+    return tuple(optional(positive_integer)(size, argument, owner) for size in value)
 
 
 class Dropout(Layer):
@@ -46,8 +35,8 @@ class Dropout(Layer):
     any time.
     """
 
-    rate = LayerOption(share)
-    noise_shape, seed = FixedOption(_checked_noise_shape), FixedOption(_checked_seed)
+    rate = LayerOption(fraction)
+    noise_shape, seed = FixedOption(optional(_noise_shape)), FixedOption(optional(natural))
 
     def __init__(
         self,
@@ -76,6 +65,7 @@ class Dropout(Layer):
         if self.rate == 0:
             self._workspace.saved_for_backward = (x.shape, None, 0.0)
             return x
+        assert self._generator is not None  # `build` has made it
         x = contiguous(x, np.float32)
         seed = self._generator.bit_generator.random_raw()
         self._workspace.saved_for_backward = (x.shape, seed, self.rate)
@@ -103,7 +93,7 @@ class Dropout(Layer):
             generator.bit_generator.state = state["generator"]
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(
-                f"{self.label}: the state is not one of a PCG64 generator ({error})"
+                f"{self.owner}: the state is not one of a PCG64 generator ({error})"
             ) from None
         self._generator = generator
 
@@ -125,15 +115,17 @@ class Dropout(Layer):
         factors = self.buffer("factors", self._noise_sizes(x.shape))
         factors.fill(1)
         elementwise.dropout(factors, seed, rate, factors)
-        return np.multiply(x, factors, out=out)
+        np.multiply(x, factors, out=out)
+        return out
 
     def _noise_sizes(self, shape: Shape) -> tuple[int, ...]:
         """Return `noise_shape` with the sizes of an input of `shape` in the place of None."""
-        pairs = list(zip(shape, self.noise_shape, strict=False))
+        wanted = self.noise_shape or ()
+        pairs: list[tuple[Any, int | None]] = list(zip(shape, wanted, strict=False))
         fits = all(noise in (None, 1, size) or size is None for size, noise in pairs)
-        if not fits or len(self.noise_shape) != len(shape):
+        if not fits or len(wanted) != len(shape):
             raise ValueError(
-                f"{self.label}: noise_shape is {self.noise_shape}; it must have a number for each "
+                f"{self.owner}: noise_shape is {self.noise_shape}; it must have a number for each "
                 f"axis of the input, {tuple(shape)}, None, 1 or the axis's size"
             )
         return tuple(size if noise is None else noise for size, noise in pairs)

@@ -6,15 +6,16 @@ import math
 
 import numpy as np
 
-from .base import Layer, Shape
+from .arguments import Shape
+from .base import Layer
 
 
 class Flatten(Layer):
     """(batch, ...) to (batch, n), as a view: nothing is copied."""
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        sizes = input_shape[1:]
-        return (None, None if None in sizes else math.prod(sizes))
+        sizes = [size for size in input_shape[1:] if size is not None]
+        return (None, math.prod(sizes) if len(sizes) == len(input_shape) - 1 else None)
 
     def call(self, x: np.ndarray, training: bool = False) -> np.ndarray:
         self._workspace.saved_for_backward = x.shape if training else None

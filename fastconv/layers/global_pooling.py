@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from .._core.memory import contiguous
-from .._core.options import truth
+from .._core.validation import truth
 from ..ops.plans import Pool2DPlan
-from .base import Layer, Shape
+from .arguments import Shape
+from .base import Layer
 from .options import FixedOption
 
 
@@ -55,9 +56,9 @@ class _GlobalPooling2D(Layer):
         return {**super().get_config(), "keepdims": self.keepdims}
 
     def _new_plan(self, shape: tuple[int, ...]) -> Pool2DPlan:
-        self._check_images(shape)
+        images = self._check_images(shape)
         return Pool2DPlan(
-            self._kind, shape, pool_size=shape[1:3], dtype=np.float32, owner=self.label
+            self._kind, images, pool_size=shape[1:3], dtype=np.float32, owner=self.owner
         )
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
-from .base import Layer, Shape
+from .arguments import Shape
+from .base import Layer
 
 
 class InputLayer(Layer):
@@ -30,7 +31,11 @@ class InputLayer(Layer):
             options["input_shape"] = shape
         super().__init__(**options)
         if self._given_shape is None:
-            raise ValueError(f"{self.label}: give the shape of one sample, e.g. (100, 100, 3)")
+            raise ValueError(f"{self.owner}: give the shape of one sample, e.g. (100, 100, 3)")
+
+    @property
+    def _sample_shape(self) -> Shape:
+        return cast(Shape, self._given_shape)  # the constructor insists on one
 
     def build(self, input_shape: Shape) -> None:
         self._check(input_shape)
@@ -47,18 +52,18 @@ class InputLayer(Layer):
         return dy
 
     def get_config(self) -> dict[str, Any]:
-        return {"name": self.name, "trainable": self.trainable, "shape": list(self._given_shape)}
+        return {"name": self.name, "trainable": self.trainable, "shape": list(self._sample_shape)}
 
     def _check(self, input_shape: Shape) -> None:
         sizes = tuple(input_shape[1:])
-        fits = len(sizes) == len(self._given_shape) and all(
+        fits = len(sizes) == len(self._sample_shape) and all(
             expected is None or size == expected
-            for size, expected in zip(sizes, self._given_shape, strict=True)
+            for size, expected in zip(sizes, self._sample_shape, strict=True)
         )
         if not fits:
             raise ValueError(
-                f"{self.label}: the input has shape {tuple(input_shape)}; "
-                f"{(None, *self._given_shape)} is expected"
+                f"{self.owner}: the input has shape {tuple(input_shape)}; it must be "
+                f"{(None, *self._sample_shape)}"
             )
 
 

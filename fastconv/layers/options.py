@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 from .. import activations, initializers
-from .._core.options import Option, anything, owner_of
+from .._core.options import Option, owner_of
+from .._core.validation import anything, wrong_type
+from ..activations import Activation
 from . import revision
+from .parameter import Parameter
+
+T = TypeVar("T")
 
 
-class LayerOption(Option):
+class LayerOption(Option[T]):
     """An option of a layer: it takes effect at the next call."""
 
     def __set__(self, instance: Any, value: Any) -> None:
@@ -18,7 +23,7 @@ class LayerOption(Option):
         revision.changed()
 
 
-class FixedOption(LayerOption):
+class FixedOption(LayerOption[T]):
     """An option that shapes the layer: `build` reads it, and from then on it stays."""
 
     def __set__(self, instance: Any, value: Any) -> None:
@@ -31,7 +36,7 @@ class FixedOption(LayerOption):
         super().__set__(instance, value)
 
 
-class Weight(Option):
+class Weight(Option[Parameter]):
     """A parameter that `build` sets; its numbers may be assigned, it stays the one trained."""
 
     def __init__(self) -> None:
@@ -47,16 +52,14 @@ class Weight(Option):
         super().__set__(instance, value)
 
 
-def activation_option(kind: type = activations.Activation) -> LayerOption:
+def activation_option(kind: type = Activation) -> LayerOption[Activation]:
     """Return the option of an activation: a name, a config, None, or an object of `kind`."""
 
-    def check(value: Any, argument: str, owner: str) -> activations.Activation:
+    def check(value: Any, argument: str, owner: str) -> Activation:
         found = activations.get(value, owner=owner)
         if not isinstance(found, kind):
-            raise TypeError(
-                f"{owner}: {argument} is {value!r}; it must be a {kind.__name__}, or use the "
-                "layer Activation"
-            )
+            remedy = "for others use the layer Activation"
+            raise wrong_type(value, argument, owner, f"a {kind.__name__}", remedy)
         return found
 
     return LayerOption(check)
@@ -66,6 +69,6 @@ def _initializer(value: Any, argument: str, owner: str) -> initializers.Initiali
     return initializers.get(value, owner=owner)
 
 
-def initializer_option() -> FixedOption:
+def initializer_option() -> FixedOption[initializers.Initializer]:
     """Return the option of an initializer, by name, config or itself."""
     return FixedOption(_initializer)

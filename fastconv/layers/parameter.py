@@ -8,7 +8,8 @@ from typing import Any, Protocol
 import numpy as np
 
 from .._core.memory import aligned_empty
-from .._core.options import Option, Strict, truth
+from .._core.options import Option, Strict
+from .._core.validation import truth
 from . import revision
 
 
@@ -18,11 +19,11 @@ class DeferredGradient(Protocol):
     def write(self, out: np.ndarray) -> None:
         """Write the gradient to `out`."""
 
-    def update(self, rule: dict, value: np.ndarray, slots: tuple) -> None:
+    def update(self, rule: dict[str, Any], value: np.ndarray, slots: tuple[Any, ...]) -> None:
         """Take an optimizer's step, see `ops.optim`."""
 
 
-class _Trainable(Option):
+class _Trainable(Option[bool]):
     """Whether a parameter is trained; models look again when it changes."""
 
     def __set__(self, instance: Any, value: Any) -> None:
@@ -56,7 +57,7 @@ class Parameter(Strict):
         return f"<Parameter {self.name!r} of shape {self.shape}>"
 
     @property
-    def label(self) -> str:
+    def owner(self) -> str:
         """The parameter as error messages name it."""
         return f"Parameter '{self.name}'"
 
@@ -67,7 +68,7 @@ class Parameter(Strict):
         return {**state, "value": self._value, "gradient": self.gradient if has_gradient else None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(state["name"], state["value"], trainable=state["trainable"])
+        Parameter.__init__(self, state["name"], state["value"], trainable=state["trainable"])
         if state["gradient"] is not None:
             self.gradient = state["gradient"]
 

@@ -10,7 +10,8 @@ from .._core.geometry import plain_padding, pool2d_window
 from .._core.memory import contiguous
 from .._core.validation import positive_pair
 from ..ops.plans import Pool2DPlan
-from .base import Layer, Shape
+from .arguments import Shape
+from .base import Layer
 from .options import FixedOption
 
 
@@ -40,9 +41,9 @@ class _Pooling2D(Layer):
         self.compute_output_shape(input_shape)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        self._check_images(input_shape)
-        window = pool2d_window(input_shape, owner=self.label, **self._geometry())
-        return (None, window.rows.output, window.columns.output, input_shape[3])
+        images = self._check_images(input_shape)
+        window = pool2d_window(images, owner=self.owner, **self._geometry())
+        return (None, window.rows.output, window.columns.output, images[3])
 
     def call(self, x: np.ndarray, training: bool = False) -> np.ndarray:
         x = contiguous(x, np.float32)
@@ -68,8 +69,8 @@ class _Pooling2D(Layer):
         return {**super().get_config(), **self._geometry()}
 
     def _new_plan(self, shape: tuple[int, ...]) -> Pool2DPlan:
-        self._check_images(shape)
-        return Pool2DPlan(self._kind, shape, dtype=np.float32, owner=self.label, **self._geometry())
+        images, geometry = self._check_images(shape), self._geometry()
+        return Pool2DPlan(self._kind, images, dtype=np.float32, owner=self.owner, **geometry)
 
     def _geometry(self) -> dict[str, Any]:
         return {"pool_size": self.pool_size, "strides": self.strides, "padding": self.padding}

@@ -37,7 +37,7 @@ class Workspace:
         self.may_overwrite_input = False
         self._buffers: dict[tuple[str, np.dtype], np.ndarray] = {}
         self._views: dict[str, np.ndarray] = {}  # of the buffers, as they were asked for last
-        self._plans: dict[tuple, Any] = {}  # those used last at the end
+        self._plans: dict[tuple[Any, ...], Any] = {}  # those used last at the end
 
     def buffer(self, key: str, shape: Sequence[int], dtype: Any) -> np.ndarray:
         """Return uninitialised memory, the same for the same `key`."""
@@ -53,10 +53,10 @@ class Workspace:
         view = self._views[key] = memory[:size].reshape(shape)
         return view
 
-    def plan(self, key: tuple, make: Callable[[], Plan]) -> Plan:
+    def plan(self, key: tuple[Any, ...], make: Callable[[], Plan]) -> Plan:
         """Return the plan made before for `key` and the runtime's settings, or a new one."""
         key = (*key, get_num_threads(), get_fast_math())
-        plan = self._plans.pop(key, None)
+        plan: Plan | None = self._plans.pop(key, None)
         if plan is None:
             plan = make()
             while len(self._plans) >= PLANS_KEPT:

@@ -10,9 +10,9 @@ import numpy as np
 
 from .. import initializers
 from .._core import random
+from .._core.registry import custom_object, custom_object_scope
 from ..saving.checkpoint_file import CheckpointFile, is_weight, mapping
 from ..saving.npz import reading
-from ..utils import custom_object, custom_object_scope
 from .sequential import Sequential
 
 _COMPILE_REMEDY = (

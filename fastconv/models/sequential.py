@@ -9,11 +9,12 @@ from typing import Any
 
 from .. import layers as layer_classes
 from .._core.json_values import free_name
-from .._core.options import truth
+from .._core.naming import automatic_name
+from .._core.registry import class_name, custom_object_scope
+from .._core.validation import truth
 from ..layers.arguments import lost_arguments
 from ..layers.base import Layer
 from ..layers.input_layer import InputLayer
-from ..utils import automatic_name, class_name, custom_object_scope
 from .model import Model, Shape
 from .summary import summary_lines
 
@@ -84,12 +85,12 @@ class Sequential(Model):
         if layer.name in names:
             if any(other is layer for other in self._layers):
                 raise ValueError(
-                    f"{self.owner}: {layer.label} cannot be added; it is in the model already, and "
+                    f"{self.owner}: {layer.owner} cannot be added; it is in the model already, and "
                     "a Sequential goes through a layer once; add another, copy.deepcopy(layer) "
                     "with a name of its own, if it need not share the weights"
                 )
             raise ValueError(
-                f"{self.owner}: {layer.label} cannot be added; another layer has that name: "
+                f"{self.owner}: {layer.owner} cannot be added; another layer has that name: "
                 "names must differ, give name=..."
             )
         with self._group.held():  # passes hold it, too
@@ -103,7 +104,7 @@ class Sequential(Model):
 
     def _add_input(self, layer: InputLayer) -> None:
         if self._layers or self._input_layer is not None:
-            raise ValueError(f"{self.owner}: {layer.label} must be the first layer")
+            raise ValueError(f"{self.owner}: {layer.owner} must be the first layer")
         self._input_layer = layer
         self._shape = layer.output_shape
 
@@ -228,7 +229,7 @@ class Sequential(Model):
             if name != layer.name:
                 saved["config"]["name"] = name
                 warnings.warn(
-                    f"{self.owner}: {layer.label} is saved as {name!r}, since names must differ "
+                    f"{self.owner}: {layer.owner} is saved as {name!r}, since names must differ "
                     "and have no '/'; set layer.name",
                     stacklevel=2,
                 )
@@ -282,4 +283,4 @@ class Sequential(Model):
     @property
     def saved_as(self) -> str:
         """The name by which files tell the model's class."""
-        return class_name(self, {"Sequential": Sequential})
+        return class_name(self, Sequential if type(self).__name__ == "Sequential" else None)

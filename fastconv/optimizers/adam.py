@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from .._core.options import Option
+from .._core.validation import at_least_zero, fraction_below_one
 from ..ops import optim
 from .base import Optimizer, latest_gradient
-from .options import at_least_zero, number
+from .slots import Slots, Trainable
 
 
 class Adam(Optimizer):
@@ -16,7 +17,7 @@ class Adam(Optimizer):
     A parameter that joins later has its bias corrected from its own first step on.
     """
 
-    beta_1, beta_2 = Option(number(highest=1, below=1)), Option(number(highest=1, below=1))
+    beta_1, beta_2 = Option(fraction_below_one), Option(fraction_below_one)
     epsilon = Option(at_least_zero)
 
     def __init__(
@@ -33,7 +34,9 @@ class Adam(Optimizer):
     def slot_names(self) -> tuple[str, ...]:
         return ("momentum", "velocity")
 
-    def update(self, parameter, slots, learning_rate, **common):
+    def update(
+        self, parameter: Trainable, slots: Slots, learning_rate: float, **common: float
+    ) -> None:
         optim.adam(
             parameter.value,
             latest_gradient(parameter),

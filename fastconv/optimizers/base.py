@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 
 from .._core.json_values import Configured
-from .._core.options import Option, Strict, anything
+from .._core.options import Option, Strict
+from .._core.validation import anything, at_least_zero, natural, optional
 from ..ops import optim
-from .options import ClipOption, at_least_zero, count, optional
+from .options import ClipOption
 from .schedules import LearningRateSchedule
 from .schedules import get as get_schedule
 from .slots import Slots, SlotTable, Trainable, from_arrays, to_arrays
@@ -44,9 +45,9 @@ class Optimizer(Strict, Configured):
     in it.  Raises TypeError for an unknown argument, naming the known ones.
     """
 
-    weight_decay = Option(optional)
+    weight_decay = Option(optional(at_least_zero))
     clipnorm, clipvalue = ClipOption("clipvalue"), ClipOption("clipnorm")
-    iterations = Option(count)
+    iterations = Option(natural)
     name = Option(anything)
 
     def __init__(
@@ -96,21 +97,15 @@ class Optimizer(Strict, Configured):
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments; they fit JSON."""
         rate = self._learning_rate
-        scheduled = isinstance(rate, LearningRateSchedule)
         return {
             "name": self.name,
-            "learning_rate": rate.serialize() if scheduled else rate,
+            "learning_rate": rate.serialize() if isinstance(rate, LearningRateSchedule) else rate,
             "weight_decay": self.weight_decay,
             "clipnorm": self.clipnorm,
             "clipvalue": self.clipvalue,
         }
 
     # What users and models call.
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Optimizer:
-        """Make an optimizer from what `get_config` returned."""
-        return cls(**config)
 
     @property
     def learning_rate(self) -> float:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from .._core.options import Option, truth
+from .._core.options import Option
+from .._core.validation import at_least_zero, fraction, truth
 from ..ops import optim
 from .base import Optimizer, latest_gradient
-from .options import at_least_zero, number
+from .slots import Slots, Trainable
 
 
 class RMSprop(Optimizer):
@@ -16,7 +17,7 @@ class RMSprop(Optimizer):
     `centered` takes the mean gradient's square off the mean square.
     """
 
-    rho, momentum = Option(number(highest=1)), Option(number(highest=1))
+    rho, momentum = Option(fraction), Option(fraction)
     epsilon, centered = Option(at_least_zero), Option(truth)
 
     def __init__(
@@ -36,7 +37,9 @@ class RMSprop(Optimizer):
         momentum = ("momentum",) if self.momentum else ()
         return ("velocity", *momentum, *(("average_gradient",) if self.centered else ()))
 
-    def update(self, parameter, slots, learning_rate, **common):
+    def update(
+        self, parameter: Trainable, slots: Slots, learning_rate: float, **common: float
+    ) -> None:
         optim.rmsprop(
             parameter.value,
             latest_gradient(parameter),

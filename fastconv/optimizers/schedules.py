@@ -9,8 +9,8 @@ from itertools import pairwise
 from typing import Any
 
 from .._core.json_values import Configured
-from .._core.validation import real_number
-from ..utils import class_name, custom_object
+from .._core.registry import Registry
+from .._core.validation import above_zero, finite
 
 
 class LearningRateSchedule(Configured):
@@ -26,14 +26,9 @@ class LearningRateSchedule(Configured):
             f"{type(self).__name__} must define get_config() to be saved with its optimizer"
         )
 
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> LearningRateSchedule:
-        """Make a schedule from what `get_config` returned."""
-        return cls(**config)
-
     def serialize(self) -> dict[str, Any]:
         """Return {"class_name", "config"}, which `get` turns into the same schedule again."""
-        return {"class_name": class_name(self, _CLASSES), "config": self.get_config()}
+        return _registry.serialize(self)
 
 
 class ExponentialDecay(LearningRateSchedule):
@@ -51,11 +46,9 @@ class ExponentialDecay(LearningRateSchedule):
         name: str = "ExponentialDecay",
     ) -> None:
         owner = "ExponentialDecay"
-        self.initial_learning_rate = real_number(
-            initial_learning_rate, "initial_learning_rate", owner
-        )
-        self.decay_steps = _positive(decay_steps, "decay_steps", owner)
-        self.decay_rate = real_number(decay_rate, "decay_rate", owner)
+        self.initial_learning_rate = finite(initial_learning_rate, "initial_learning_rate", owner)
+        self.decay_steps = _steps(decay_steps, "decay_steps", owner)
+        self.decay_rate = finite(decay_rate, "decay_rate", owner)
         self.staircase = bool(staircase)
         self.name = name
 
@@ -63,7 +56,8 @@ class ExponentialDecay(LearningRateSchedule):
         exponent = step / self.decay_steps
         if self.staircase:
             exponent = math.floor(exponent)
-        return self.initial_learning_rate * self.decay_rate**exponent
+        rate: float = self.initial_learning_rate * self.decay_rate**exponent
+        return rate
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -92,25 +86,23 @@ class CosineDecay(LearningRateSchedule):
         warmup_steps: int = 0,
     ) -> None:
         owner = "CosineDecay"
-        self.initial_learning_rate = real_number(
-            initial_learning_rate, "initial_learning_rate", owner
-        )
-        self.decay_steps = _positive(decay_steps, "decay_steps", owner)
-        self.alpha = real_number(alpha, "alpha", owner)
+        self.initial_learning_rate = finite(initial_learning_rate, "initial_learning_rate", owner)
+        self.decay_steps = _steps(decay_steps, "decay_steps", owner)
+        self.alpha = finite(alpha, "alpha", owner)
         self.name = name
         self.warmup_target = (
-            None if warmup_target is None else real_number(warmup_target, "warmup_target", owner)
+            None if warmup_target is None else finite(warmup_target, "warmup_target", owner)
         )
-        self.warmup_steps = real_number(warmup_steps, "warmup_steps", owner)
+        self.warmup_steps = finite(warmup_steps, "warmup_steps", owner)
 
     def __call__(self, step: int) -> float:
-        top = self.initial_learning_rate
+        top, decayed = self.initial_learning_rate, float(step)
         if self.warmup_target is not None:
             if step < self.warmup_steps:
                 return top + (self.warmup_target - top) * step / self.warmup_steps
             top = self.warmup_target
-            step = step - self.warmup_steps
-        done = min(step, self.decay_steps) / self.decay_steps
+            decayed = step - self.warmup_steps
+        done = min(decayed, self.decay_steps) / self.decay_steps
         cosine = 0.5 * (1 + math.cos(math.pi * done))
         return top * ((1 - self.alpha) * cosine + self.alpha)
 
@@ -135,17 +127,15 @@ class PiecewiseConstantDecay(LearningRateSchedule):
         name: str = "PiecewiseConstant",
     ) -> None:
         owner = "PiecewiseConstantDecay"
-        boundaries = [real_number(step, "boundaries", owner) for step in boundaries]
-        values = [real_number(value, "values", owner) for value in values]
-        if len(boundaries) != len(values) - 1:
+        self.boundaries = [finite(step, "boundaries", owner) for step in boundaries]
+        self.values = [finite(value, "values", owner) for value in values]
+        if len(self.boundaries) != len(self.values) - 1:
             raise ValueError(
-                f"{owner}: {len(boundaries)} boundaries and {len(values)} values "
+                f"{owner}: {len(self.boundaries)} boundaries and {len(self.values)} values "
                 "were given; there must be one value more than boundaries"
             )
-        if any(low >= high for low, high in pairwise(boundaries)):
-            raise ValueError(f"{owner}: boundaries are {boundaries}; they must increase")
-        self.boundaries = boundaries
-        self.values = values
+        if any(low >= high for low, high in pairwise(self.boundaries)):
+            raise ValueError(f"{owner}: boundaries are {self.boundaries}; they must increase")
         self.name = name
 
     def __call__(self, step: int) -> float:
@@ -155,25 +145,22 @@ class PiecewiseConstantDecay(LearningRateSchedule):
         return {"boundaries": self.boundaries, "values": self.values, "name": self.name}
 
 
+def _steps(value: Any, argument: str, owner: str) -> float:
+    """Return a finite number above 0; an int stays one."""
+    above_zero(value, argument, owner)
+    return finite(value, argument, owner)
+
+
 def get(identifier: Any) -> LearningRateSchedule:
-    """Return a schedule from what `serialize` returned, or itself."""
-    if isinstance(identifier, LearningRateSchedule):
-        return identifier
-    name = identifier.get("class_name") if isinstance(identifier, dict) else None
-    found = (custom_object(name) or _CLASSES.get(name)) if isinstance(name, str) else None
-    if found is None:
-        raise ValueError(
-            f"schedules: {identifier!r} is no learning-rate schedule; known are "
-            f"{', '.join(_CLASSES)}"
-        )
-    return found.from_config(identifier.get("config") or {})
+    """Return a schedule from what `serialize` returned, or itself.
+
+    Raises ValueError for an unknown name and TypeError for anything else.
+    """
+    return _registry.get(identifier)
 
 
-def _positive(value: Any, argument: str, owner: str) -> float:
-    value = real_number(value, argument, owner)
-    if not value > 0:
-        raise ValueError(f"{owner}: {argument} is {value!r}; it must be above 0")
-    return value
-
-
-_CLASSES = {cls.__name__: cls for cls in (ExponentialDecay, CosineDecay, PiecewiseConstantDecay)}
+_registry: Registry[LearningRateSchedule] = Registry(
+    LearningRateSchedule,
+    {cls.__name__: cls for cls in (ExponentialDecay, CosineDecay, PiecewiseConstantDecay)},
+    words=("schedules", "learning-rate schedule", "a LearningRateSchedule"),
+)

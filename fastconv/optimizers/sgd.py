@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from .._core.options import Option, truth
+from .._core.options import Option
+from .._core.validation import fraction, truth
 from ..ops import optim
 from .base import Optimizer, latest_gradient
-from .options import number
+from .slots import Slots, Trainable
 
 
 class SGD(Optimizer):
     """v = momentum v - rate g; value += v, or += momentum v - rate g with `nesterov`."""
 
-    momentum, nesterov = Option(number(highest=1)), Option(truth)
+    momentum, nesterov = Option(fraction), Option(truth)
 
     def __init__(
         self,
@@ -28,7 +29,9 @@ class SGD(Optimizer):
     def slot_names(self) -> tuple[str, ...]:
         return ("momentum",) if self.momentum else ()
 
-    def update(self, parameter, slots, learning_rate, **common):
+    def update(
+        self, parameter: Trainable, slots: Slots, learning_rate: float, **common: float
+    ) -> None:
         optim.sgd(
             parameter.value,
             latest_gradient(parameter),

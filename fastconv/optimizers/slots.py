@@ -102,7 +102,8 @@ class SlotTable:
 
     def clear(self) -> None:
         """Forget all slots."""
-        self.__init__()
+        self._slots.clear()
+        self.put([], [])
 
     def hand_over(self, parameters: list[Trainable]) -> None:
         """Give the slots, in their order, to other parameters of the same shapes."""

@@ -118,7 +118,7 @@ class CheckpointFile:
                 raise self._misfit(
                     model,
                     f"it has {name.removeprefix('weights/')} of shape {array.shape} where "
-                    f"{layer.label} has {parameter.name} of shape {parameter.shape}",
+                    f"{layer.owner} has {parameter.name} of shape {parameter.shape}",
                 )
         with model.layers_lock:
             for (_, parameter), array in zip(pairs, self.weights.values(), strict=True):
@@ -135,7 +135,7 @@ class CheckpointFile:
             if len(states) != len(model.layers):
                 raise ValueError(f"it has {len(states)} layers, not {len(model.layers)}")
             for layer, state in zip(model.layers, states, strict=True):
-                layer.set_state(mapping(state, f"the state of {layer.label}"))
+                layer.set_state(mapping(state, f"the state of {layer.owner}"))
 
     def put_optimizer(self, model: SavableModel) -> None:
         """Give the optimizer its state back, if the file has one."""

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from .. import losses, optimizers
+from .._core.naming import of_model
 from ..callbacks import Callback, History
-from ..utils import of_model
 from . import loops
 from .batches import Batch
 from .fit_arguments import check_loss_weights

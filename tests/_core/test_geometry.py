@@ -126,7 +126,7 @@ def test_pooling_steps_by_its_size():
         ),
         (
             lambda: window2d((9, 9), (2, 2), 1, "causal", owner="a"),
-            "a: padding is 'causal'; give 'valid', 'same', a whole number of at least 0 or "
+            "a: padding is 'causal'; it must be 'valid', 'same', a whole number of at least 0 or "
             "((top, bottom), (left, right))",
         ),
         (

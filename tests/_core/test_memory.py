@@ -130,12 +130,12 @@ def test_losses_refuse_other_shapes():
     """A kernel would read past the end of the smaller one."""
     logits, targets = normal(4, 3), normal(3, 3, dtype=np.float64)
     for loss in (losses.sigmoid_cross_entropy, losses.softmax_cross_entropy):
-        with pytest.raises(ValueError, match=r"targets has shape \(3, 3\); \(4, 3\) is expected"):
+        with pytest.raises(ValueError, match=r"targets has shape \(3, 3\); it must be \(4, 3\)"):
             loss(logits, targets)
     values = normal(4, dtype=np.float64)
-    with pytest.raises(ValueError, match=r"gradients has shape \(3, 3\); \(4, 3\) is expected"):
+    with pytest.raises(ValueError, match=r"gradients has shape \(3, 3\); it must be \(4, 3\)"):
         losses.mean_loss(values, None, targets)
-    with pytest.raises(ValueError, match=r"weights has shape \(3,\); \(4,\) is expected"):
+    with pytest.raises(ValueError, match=r"weights has shape \(3,\); it must be \(4,\)"):
         losses.mean_loss(values, values[:3], np.zeros((4, 3)))
 
 

@@ -37,7 +37,7 @@ def test_bad_states(state):
 
 
 def test_bad_seeds():
-    with pytest.raises(TypeError, match="the seed is 'a'"):
+    with pytest.raises(TypeError, match="seed is 'a'"):
         random.seed("a")
-    with pytest.raises(ValueError, match="the seed is -1"):
+    with pytest.raises(ValueError, match="seed is -1"):
         random.seed(-1)

@@ -16,13 +16,17 @@ def test_pairs(value):
 
 @pytest.mark.parametrize("value", [1.0, "3", None, True, (1,), (1, 2, 3), (1, 2.5), {}])
 def test_no_pairs(value):
-    with pytest.raises(TypeError, match=r"^layer: strides is .*; give a whole number or a pair"):
+    with pytest.raises(
+        TypeError, match=r"^layer: strides is .*; it must be a whole number or a pair"
+    ):
         _validation.positive_pair(value, "strides", "layer")
 
 
 @pytest.mark.parametrize("value", [0, -1, (1, 0), (-2, 1)])
 def test_pairs_too_small(value):
-    with pytest.raises(ValueError, match=r"^layer: strides is .*every number must be at least 1"):
+    with pytest.raises(
+        ValueError, match=r"^layer: strides is .*; it must be at least 1 along both axes$"
+    ):
         _validation.positive_pair(value, "strides", "layer")
 
 
@@ -30,16 +34,83 @@ def test_integers():
     number = _validation.positive_integer(np.uint8(7), "groups", "layer")
     assert number == 7 and type(number) is int
     for value in (1.0, "1", None, True, [1]):
-        with pytest.raises(TypeError, match=r"^layer: groups is .*; give a whole number$"):
+        with pytest.raises(TypeError, match=r"^layer: groups is .*; it must be a whole number$"):
             _validation.positive_integer(value, "groups", "layer")
     with pytest.raises(ValueError, match=r"^layer: groups is 0; it must be at least 1$"):
         _validation.positive_integer(0, "groups", "layer")
 
 
+def test_numbers_from_zero():
+    assert _validation.natural(np.int8(0), "seed", "layer") == 0
+    with pytest.raises(ValueError, match=r"^layer: seed is -1; it must be at least 0$"):
+        _validation.natural(-1, "seed", "layer")
+    assert _validation.integer(-1, "axis", "layer") == -1
+
+
+RANGES = {
+    "real": ((-1, np.inf), ()),
+    "at_least_zero": ((0, np.float32(2)), (-1, np.nan)),
+    "above_zero": ((1e-7, 3), (0, np.nan)),
+    "fraction": ((0, 0.5, 1), (-0.1, 1.1, np.nan)),
+    "fraction_below_one": ((0, 0.5), (-0.1, 1, np.nan)),
+    "finite": ((-1, np.float32(2)), (np.inf, np.nan)),
+}
+
+
+@pytest.mark.parametrize("name", RANGES)
+def test_real_numbers(name):
+    check = getattr(_validation, name)
+    accepted, refused = RANGES[name]
+    for value in accepted:
+        assert check(value, "rate", "layer") == value
+        assert type(check(value, "rate", "layer")) in (int, float)
+    for value in refused:
+        with pytest.raises(ValueError, match=r"^layer: rate is .*; it must be "):
+            check(value, "rate", "layer")
+    for value in ("1", None, True, [1], 1j):
+        with pytest.raises(TypeError, match=r"^layer: rate is .*; it must be a number$"):
+            check(value, "rate", "layer")
+
+
+def test_a_finite_number_keeps_its_kind():
+    assert type(_validation.finite(np.int64(3), "steps", "schedule")) is int
+    assert type(_validation.finite(np.float32(3), "steps", "schedule")) is float
+
+
+def test_what_may_be_left_out():
+    check = _validation.optional(_validation.natural)
+    assert check(None, "seed", "layer") is None and check(3, "seed", "layer") == 3
+    with pytest.raises(TypeError, match=r"^layer: seed is 'a'; it must be a whole number$"):
+        check("a", "seed", "layer")
+
+
+def test_one_of_a_few():
+    check = _validation.one_of("rows", "columns")
+    assert check("rows", "axis", "layer") == "rows"
+    for value in ("row", None, 1, ["rows"]):
+        with pytest.raises(ValueError, match=r"^layer: axis is .*; it must be 'rows' or 'col"):
+            check(value, "axis", "layer")
+
+
+def test_truth():
+    for value in (True, 1, np.True_):
+        assert _validation.truth(value, "use_bias", "layer") is True
+    for value in ("no", 2, None, 0.0):
+        with pytest.raises(TypeError, match=r"^layer: use_bias is .*; it must be True or False$"):
+            _validation.truth(value, "use_bias", "layer")
+
+
+def test_the_remedy_comes_last():
+    error = _validation.wrong_value(3, "axis", "layer", "the last", "move it")
+    assert str(error) == "layer: axis is 3; it must be the last; move it"
+
+
 def test_data_format():
     _validation.channels_last(None, "layer")
     _validation.channels_last("channels_last", "layer")
-    with pytest.raises(ValueError, match=r"^layer: data_format='channels_first' .*numpy.moveaxis"):
+    with pytest.raises(
+        ValueError, match=r"^layer: data_format is 'channels_first'; .*numpy.moveaxis"
+    ):
         _validation.channels_last("channels_first", "layer")
 
 
@@ -60,12 +131,16 @@ def test_numbers(value):
 @pytest.mark.parametrize(
     ("value", "error", "message"),
     [
-        ([[1, 2], [3]], ValueError, "^fit: x is a list whose rows differ in shape; numbers are"),
+        (
+            [[1, 2], [3]],
+            ValueError,
+            "^fit: x is a list whose rows differ in shape; it must be of numbers",
+        ),
         ([np.zeros(2), np.zeros(3)], ValueError, "^fit: x is a list whose rows differ in shape"),
-        (["a", "b"], TypeError, "^fit: x has dtype <U1; numbers are needed, one shape for all"),
-        ([None, 1], TypeError, "^fit: x has dtype object; numbers are needed"),
-        ({"a": 1}, TypeError, "^fit: x has dtype object; numbers are needed"),
-        ([1j], TypeError, "^fit: x has dtype complex128; numbers are needed"),
+        (["a", "b"], TypeError, "^fit: x has dtype <U1; it must be of numbers, one shape for all"),
+        ([None, 1], TypeError, "^fit: x has dtype object; it must be of numbers"),
+        ({"a": 1}, TypeError, "^fit: x has dtype object; it must be of numbers"),
+        ([1j], TypeError, "^fit: x has dtype complex128; it must be of numbers"),
     ],
 )
 def test_no_numbers(value, error, message):
@@ -75,21 +150,30 @@ def test_no_numbers(value, error, message):
 
 @pytest.mark.parametrize("dtype", [int, bool, np.float16, np.complex64, ">f4", object])
 def test_other_dtypes(dtype):
-    with pytest.raises(TypeError, match=r"^conv2d: x has dtype .*use x.astype\('float32'\)$"):
+    with pytest.raises(
+        TypeError,
+        match=r"^conv2d: x has dtype .*it must be float32 or float64; use x.astype\('float32'\)$",
+    ):
         _validation.float_array(np.zeros((2, 2), dtype), "x", "conv2d")
 
 
 def test_no_arrays():
     for value in ([1.0], 1.0, None):
-        with pytest.raises(TypeError, match=r"^conv2d: x is a .*; give a NumPy array of float32"):
+        with pytest.raises(
+            TypeError, match=r"^conv2d: x is a .*; it must be a NumPy array of float32"
+        ):
             _validation.float_array(value, "x", "conv2d")
 
 
 def test_dimensions():
     array = np.zeros((5, 5, 3), np.float32)
-    with pytest.raises(ValueError, match=r"are needed \(batch, height, width, channels\)$"):
+    with pytest.raises(
+        ValueError, match=r"it must have 4 dimensions \(batch, height, width, channels\)$"
+    ):
         _validation.float_array(array, "x", "conv2d", 4)
-    with pytest.raises(ValueError, match=r"kernel has shape \(5, 5, 3\); 4 dimensions are needed$"):
+    with pytest.raises(
+        ValueError, match=r"kernel has shape \(5, 5, 3\); it must have 4 dimensions$"
+    ):
         _validation.float_array(array, "kernel", "conv2d", 4)
 
 
@@ -102,5 +186,5 @@ def test_one_dtype():
 
 def test_shapes():
     _validation.expect_shape(np.zeros((2, 3)), (2, 3), "dy", "conv2d")
-    with pytest.raises(ValueError, match=r"^conv2d: dy has shape \(2, 3\); \(3, 2\) is expected$"):
+    with pytest.raises(ValueError, match=r"^conv2d: dy has shape \(2, 3\); it must be \(3, 2\)$"):
         _validation.expect_shape(np.zeros((2, 3)), (3, 2), "dy", "conv2d")

@@ -21,7 +21,7 @@ def test_channels_first_and_dtypes():
     with pytest.raises(ValueError, match=r"channels_first.*moveaxis"):
         Conv2D(1, 1, data_format="channels_first")
     for dtype in ("float64", "float16", "nonsense"):
-        with pytest.raises(ValueError, match="layers compute in 'float32'"):
+        with pytest.raises(ValueError, match="it must be 'float32'"):
             Dense(1, dtype=dtype)
 
 

@@ -127,7 +127,7 @@ def test_noise_shape_shares_draws():
 @pytest.mark.parametrize(
     ("noise_shape", "error", "message"),
     [
-        (3, TypeError, "noise_shape is 3; give 1, None or the input's size"),
+        (3, TypeError, "noise_shape is 3; it must be 1, None or the input's size"),
         ("abc", TypeError, "noise_shape is 'abc'"),
         ((None, 0, 1), ValueError, "noise_shape is 0; it must be at least 1"),
         ((None, -1, 1), ValueError, "noise_shape is -1"),

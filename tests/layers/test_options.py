@@ -115,7 +115,13 @@ def test_what_may_change_counts_from_the_next_call(kind, option, training):
     [
         (Conv2D(2, 3), "filters", 0, ValueError, "filters is 0; it must be at least 1"),
         (Conv2D(2, 3), "strides", "two", TypeError, "strides is 'two'"),
-        (Conv2D(2, 3), "padding", "full", ValueError, "padding is 'full'; give 'valid', 'same'"),
+        (
+            Conv2D(2, 3),
+            "padding",
+            "full",
+            ValueError,
+            "padding is 'full'; it must be 'valid', 'same'",
+        ),
         (Conv2D(2, 3), "use_bias", "no", TypeError, "use_bias is 'no'; it must be True or False"),
         (Conv2D(2, 3), "activation", 3, TypeError, "3 is no activation"),
         (Conv2D(2, 3), "activation", "rilu", ValueError, "unknown activation 'rilu'"),

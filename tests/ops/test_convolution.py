@@ -166,7 +166,7 @@ def array(*shape, dtype=np.float32):
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        (([[1.0]], array(1, 1, 1, 1)), TypeError, "conv2d: x is a list; give a NumPy array"),
+        (([[1.0]], array(1, 1, 1, 1)), TypeError, "conv2d: x is a list; it must be a NumPy array"),
         ((array(1, 5, 5, 2, dtype=int), array(3, 3, 2, 1)), TypeError, "x has dtype int64.*astype"),
         ((array(1, 5, 5, 2, dtype="f2"), array(3, 3, 2, 1)), TypeError, "dtype float16"),
         ((array(1, 5, 5, 2, dtype=">f4"), array(3, 3, 2, 1)), TypeError, "dtype >f4"),
@@ -175,8 +175,12 @@ def array(*shape, dtype=np.float32):
             TypeError,
             "differ in dtype .*float64",
         ),
-        ((array(5, 5, 2), array(3, 3, 2, 1)), ValueError, r"x has shape \(5, 5, 2\); 4 dim"),
-        ((array(1, 5, 5, 2), array(3, 3, 2)), ValueError, r"kernel has shape \(3, 3, 2\); 4 dim"),
+        ((array(5, 5, 2), array(3, 3, 2, 1)), ValueError, r"x has shape \(5, 5, 2\); it must have"),
+        (
+            (array(1, 5, 5, 2), array(3, 3, 2)),
+            ValueError,
+            r"kernel has shape .*; it must have",
+        ),
         ((array(1, 5, 5, 2), array(3, 3, 3, 1)), ValueError, "takes 3 channels a group.*has 2"),
         ((array(1, 5, 5, 2), array(0, 3, 2, 1)), ValueError, "no size may be 0"),
         (
@@ -187,7 +191,7 @@ def array(*shape, dtype=np.float32):
         (
             (array(1, 5, 5, 2), array(3, 3, 2, 4), array(3)),
             ValueError,
-            r"bias has shape \(3,\); \(4,\) is expected",
+            r"bias has shape \(3,\); it must be \(4,\)",
         ),
         ((array(1, 5, 5, 2), array(3, 3, 2, 4), array(1, 4)), ValueError, "bias has shape"),
     ],
@@ -200,8 +204,12 @@ def test_mistakes_in_arrays(arguments, error, message):
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"strides": 0}, ValueError, "strides is 0; every number must be at least 1"),
-        ({"strides": (1, 2, 3)}, TypeError, r"strides is \(1, 2, 3\); give a whole number or a"),
+        ({"strides": 0}, ValueError, "strides is 0; it must be at least 1"),
+        (
+            {"strides": (1, 2, 3)},
+            TypeError,
+            r"strides is \(1, 2, 3\); it must be a whole number or a",
+        ),
         ({"strides": 1.5}, TypeError, "strides is 1.5"),
         ({"strides": True}, TypeError, "strides is True"),
         ({"dilation_rate": (0, 1)}, ValueError, r"dilation_rate is \(0, 1\)"),
@@ -210,7 +218,7 @@ def test_mistakes_in_arrays(arguments, error, message):
         ({"groups": 0}, ValueError, "groups is 0"),
         ({"groups": 1.0}, TypeError, "groups is 1.0"),
         ({"groups": 2}, ValueError, "groups=2 does not divide 3 input channels and 4 filters"),
-        ({"padding": "full"}, ValueError, "padding is 'full'; give 'valid', 'same', a whole"),
+        ({"padding": "full"}, ValueError, "padding is 'full'; it must be 'valid', 'same'"),
         ({"padding": -1}, ValueError, "padding is -1"),
         ({"padding": (1, 1)}, ValueError, r"padding is \(1, 1\)"),
         ({"padding": ((0, 1), (1, -1))}, ValueError, "padding is"),
@@ -228,7 +236,7 @@ def test_mistakes_in_options(options, error, message):
 @pytest.mark.parametrize(
     ("dy", "error", "message"),
     [
-        (array(1, 4, 4, 3), ValueError, r"dy has shape \(1, 4, 4, 3\); \(1, 4, 4, 4\) is exp"),
+        (array(1, 4, 4, 3), ValueError, r"dy has shape \(1, 4, 4, 3\); it must be \(1, 4, 4, 4\)"),
         (array(4, 4, 4), ValueError, "dy has shape"),
         (array(1, 4, 4, 4, dtype="f8"), TypeError, "differ in dtype .*dy float64"),
         (None, TypeError, "dy is a NoneType"),

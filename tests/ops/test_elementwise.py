@@ -99,7 +99,7 @@ def test_what_cannot_be_written_to_is_refused(name):
     x, wide = numbers((4, 6), np.float32), np.zeros((4, 12), np.float32)
     for out, message in (
         (wide[:, ::2], r"out has strides \(48, 8\) and is not C-contiguous"),
-        (wide[:3, :6].copy(), r"out has shape \(3, 6\); \(4, 6\) is expected"),
+        (wide[:3, :6].copy(), r"out has shape \(3, 6\); it must be \(4, 6\)"),
     ):
         with pytest.raises(ValueError, match=f"^{name}: {message}"):
             PASSES[name](x, out)
@@ -126,5 +126,5 @@ def test_other_dtypes_are_refused(name):
 
 def test_a_backward_pass_of_two_shapes_is_refused():
     x = numbers((4, 6), np.float32)
-    with pytest.raises(ValueError, match=r"the input has shape \(2, 6\); \(4, 6\) is expected"):
+    with pytest.raises(ValueError, match=r"the input has shape \(2, 6\); it must be \(4, 6\)"):
         elementwise.relu_backward(x, x[:2], x)

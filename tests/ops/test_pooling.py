@@ -219,7 +219,7 @@ def image(*shape, dtype=np.float32):
     ("x", "options", "error", "message"),
     [
         ([[1.0]], {}, TypeError, "x is a list"),
-        (image(4, 4, 2), {}, ValueError, r"x has shape \(4, 4, 2\); 4 dimensions"),
+        (image(4, 4, 2), {}, ValueError, r"x has shape \(4, 4, 2\); it must have 4 dimensions"),
         (image(1, 4, 4, 2, dtype="f2"), {}, TypeError, "x has dtype float16"),
         (image(1, 4, 4, 2), {"pool_size": 0}, ValueError, "pool_size is 0"),
         (image(1, 4, 4, 2), {"pool_size": (2, 2, 2)}, TypeError, "pool_size is"),
@@ -246,7 +246,7 @@ def test_mistakes(kind, x, options, error, message):
 @each_kind
 def test_mistakes_in_the_gradient(kind):
     x = image(1, 4, 4, 2)
-    with pytest.raises(ValueError, match=r"dy has shape \(1, 4, 4, 2\); \(1, 2, 2, 2\) is exp"):
+    with pytest.raises(ValueError, match=r"dy has shape \(1, 4, 4, 2\); it must be \(1, 2, 2, 2\)"):
         backward(kind)(x, x)
     with pytest.raises(TypeError, match=r"differ in dtype .*dy float64, x float32"):
         backward(kind)(image(1, 2, 2, 2, dtype="f8"), x)

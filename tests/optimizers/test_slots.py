@@ -284,12 +284,12 @@ class TestSetting:
     @pytest.mark.parametrize(
         ("optimizer", "name", "value", "message"),
         [
-            (SGD(), "momentum", 1.5, "SGD: momentum is 1.5; it must be a number from 0 to 1"),
+            (SGD(), "momentum", 1.5, "SGD: momentum is 1.5; it must be from 0 to 1"),
             (SGD(), "lr", -1, "SGD: learning_rate is -1"),
             (SGD(), "clipnorm", -1, "SGD: clipnorm is -1"),
             (SGD(clipvalue=1), "clipnorm", 1, "clipnorm and clipvalue are both given"),
             (SGD(), "iterations", -1, "iterations is -1"),
-            (Adam(), "beta_1", 1, "Adam: beta_1 is 1; it must be below 1"),
+            (Adam(), "beta_1", 1, "Adam: beta_1 is 1; it must be at least 0 and below 1"),
             (Adam(), "epsilon", float("nan"), "Adam: epsilon is nan"),
             (RMSprop(), "rho", 2, "RMSprop: rho is 2"),
         ],

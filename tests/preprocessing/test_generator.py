@@ -180,7 +180,10 @@ def test_normalizing_before_fit_warns():
         ({"rotation_range": float("nan")}, "rotation_range is nan; a finite number"),
         ({"validation_split": 1.0}, "validation_split is 1.0; a fraction between 0 and 1"),
         ({"interpolation_order": 2}, "interpolation_order is 2; one of 0, 1, 3"),
-        ({"data_format": "channels_first"}, "data_format='channels_first' is not supported"),
+        (
+            {"data_format": "channels_first"},
+            "data_format is 'channels_first'; it must be 'channels_last'",
+        ),
         ({"zca_whitening": True, "featurewise_std_normalization": True}, "leave out"),
     ],
 )

@@ -1,0 +1,80 @@
+"""Names: Keras's spelling of classes, automatic names, and how objects show themselves."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import reprlib
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from .locks import Locked
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def snake_case(class_name: str) -> str:
+    """Return Keras's spelling of a class name: MaxPooling2D gives "max_pooling2d"."""
+    name = re.sub(r"\W+", "", class_name)
+    name = re.sub(r"(.)([A-Z][a-z]+)", r"\1_\2", name)
+    return re.sub(r"([a-z])([A-Z])", r"\1_\2", name).lower().lstrip("_")
+
+
+class _Names(Locked):
+    """Counts the automatic names given out, by prefix."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._count: Counter[str] = Counter()
+
+    def next(self, prefix: str) -> str:
+        with self.lock:
+            number = self._count[prefix]
+            self._count[prefix] += 1
+        return f"{prefix}_{number}" if number else prefix
+
+    def clear(self) -> None:
+        with self.lock:
+            self._count.clear()
+
+
+automatic_names = _Names()
+
+
+def automatic_name(class_name: str) -> str:
+    """Return the next free name for a class: Conv2D gives "conv2d", then "conv2d_1"."""
+    return automatic_names.next(snake_case(class_name))
+
+
+def of_model(method: Method) -> Method:
+    """Let Python's own errors about arguments name `Model.fit()`, not a base class of it."""
+    method.__qualname__ = f"Model.{method.__name__}"
+    return method
+
+
+short = reprlib.Repr()
+"""`short.repr(value)` is a `repr` that fits an error's text, whatever a file may hold."""
+short.maxstring = short.maxother = 80
+
+
+def describe(thing: Any) -> str:
+    """Return `Class(argument=value)` of what differs from the defaults: a `repr` that says what.
+
+    Read from the attributes that are named as the constructor's arguments.
+
+    >>> from fastconv.callbacks import EarlyStopping
+    >>> EarlyStopping(patience=2)
+    EarlyStopping(patience=2)
+    """
+    own_name = snake_case(type(thing).__name__)
+    parts = []
+    for name, parameter in inspect.signature(type(thing).__init__).parameters.items():
+        if name == "self":
+            continue
+        value = getattr(thing, name, parameter.default)
+        shown = short.repr(value)
+        usual = shown == short.repr(parameter.default) or (name == "name" and value == own_name)
+        if not (usual or parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)):
+            parts.append(f"{name}={shown}")
+    return f"{type(thing).__name__}({', '.join(parts)})"

@@ -1,0 +1,141 @@
+"""The named things of one kind, such as losses: found by name and saved by name."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+from collections.abc import Iterable, Iterator, Mapping
+from contextvars import ContextVar
+from typing import Any, Generic, TypeVar
+
+from .json_values import Configured
+from .naming import short
+
+T = TypeVar("T", bound=Configured)
+
+_custom: ContextVar[Mapping[str, Any] | None] = ContextVar("custom_objects", default=None)
+
+# A class of a user's that has a built-in one's name is saved with this before it.
+_OWN = "Custom>"
+
+
+@contextlib.contextmanager
+def custom_object_scope(objects: Mapping[str, Any] | None) -> Iterator[None]:
+    """Let classes of your own be found by name within the block, as `custom_objects` does.
+
+    Layers, activations, initializers, optimizers, schedules, losses and metrics
+    are looked up here before the built-in ones.
+    """
+    token = _custom.set({**(_custom.get() or {}), **(objects or {})})
+    try:
+        yield
+    finally:
+        _custom.reset(token)
+
+
+def custom_object(name: str) -> Any:
+    """Return what stands for a class's name in the `custom_object_scope`s around, or None."""
+    return (_custom.get() or {}).get(name.removeprefix(_OWN))
+
+
+def class_name(instance: Any, built_in: type | None) -> str:
+    """Return the name to save an object's class under; `built_in` is the one found by that name."""
+    name = type(instance).__name__
+    return name if built_in in (None, type(instance)) else f"{_OWN}{name}"
+
+
+def unknown(kind: str, name: str, known: Iterable[str], owner: str, remedy: str = "") -> ValueError:
+    """Return the error of a name that stands for nothing, with the one that may be meant."""
+    spellings = {_fold(one): one for one in known}
+    close = difflib.get_close_matches(_fold(name), spellings, n=1, cutoff=0.75)
+    if close:
+        remedy = f"did you mean {spellings[close[0]]!r}?"
+    text = f"{owner}: unknown {kind} {short.repr(name)}; known are {', '.join(spellings.values())}"
+    return ValueError(f"{text}; {remedy}" if remedy else text)
+
+
+class Registry(Generic[T]):
+    """The things of one kind by name: classes, or objects that all users of a name share.
+
+    Neither case nor underscores tell names apart, as Keras has them in both spellings:
+    "MeanSquaredError" is "mean_squared_error", "Adam" is "adam".  With `exact` they do.
+    """
+
+    def __init__(
+        self,
+        base: type[T],
+        known: Mapping[str, type[T] | T],
+        *,
+        words: tuple[str, str, str],
+        aliases: Mapping[str, str] | None = None,
+        exact: bool = False,
+    ) -> None:
+        """`words`, for errors, are such as "losses", "loss" and "a Loss"."""
+        self.known = known
+        self._base = base
+        self._owner, self._kind, self._objects = words
+        self._spell = str if exact else _fold
+        self._found = {self._spell(name): thing for name, thing in known.items()}
+        for alias, name in (aliases or {}).items():
+            self._found[self._spell(alias)] = known[name]
+
+    def find(self, name: str, owner: str | None = None) -> type[T] | T:
+        """Return what a name stands for, in `custom_object_scope`s first.
+
+        Raises ValueError for an unknown name, TypeError for a user's object of another kind.
+        """
+        found: type[T] | T | None = custom_object(name)
+        if found is None:
+            found = self._found.get(self._spell(name))
+        if found is None:
+            remedy = (
+                f"a class of your own is given as custom_objects={{{short.repr(name)}: TheClass}}"
+            )
+            raise unknown(self._kind, name, self.known, owner or self._owner, remedy)
+        if not issubclass(_class_of(found), self._base):
+            raise TypeError(
+                f"{owner or self._owner}: {name!r} stands for {short.repr(found)}, which is no "
+                f"{self._base.__name__} class"
+            )
+        return found
+
+    def find_class(self, name: str) -> type[T]:
+        """Return the class that a name stands for, as `find` does."""
+        return _class_of(self.find(name))
+
+    def get(self, identifier: Any, owner: str | None = None) -> T:
+        """Return the object of a name, a class or a configuration, or `identifier` if it is one.
+
+        A configuration is what `serialize` returns.  Raises ValueError for an unknown name and
+        TypeError for anything else, naming `owner`.
+        """
+        if isinstance(identifier, self._base):
+            return identifier
+        if isinstance(identifier, type) and issubclass(identifier, self._base):
+            return identifier()
+        name, config = identifier, None
+        if isinstance(identifier, dict):
+            name, config = identifier.get("class_name"), identifier.get("config")
+        if not isinstance(name, str):
+            raise TypeError(
+                f"{owner or self._owner}: {short.repr(identifier)} is no {self._kind}; give a name "
+                f"({', '.join(self.known)}) or {self._objects}"
+            )
+        found = self.find(name, owner)
+        if isinstance(found, self._base) and not config:
+            return found
+        return _class_of(found).from_config(config or {})
+
+    def serialize(self, instance: T) -> dict[str, Any]:
+        """Return {"class_name", "config"}, which `get` turns into the same again; it fits JSON."""
+        found = self._found.get(self._spell(type(instance).__name__))
+        built_in = None if found is None else _class_of(found)
+        return {"class_name": class_name(instance, built_in), "config": instance.get_config()}
+
+
+def _fold(name: str) -> str:
+    return name.replace("_", "").lower()
+
+
+def _class_of(thing: type[T] | T) -> type[T]:
+    return thing if isinstance(thing, type) else type(thing)

@@ -1,0 +1,101 @@
+"""Things by name: spellings, classes of a user's own, and what an unknown name is told."""
+
+from __future__ import annotations
+
+import pytest
+
+from fastconv import activations, initializers, layers, losses, metrics, optimizers
+from fastconv._core.registry import Registry, unknown
+from fastconv.optimizers import schedules
+from fastconv.utils import custom_object_scope
+
+ROOMS = {
+    "activations": (activations.get, "relu", "rely"),
+    "initializers": (initializers.get, "he_normal", "he_norml"),
+    "losses": (losses.get, "mean_squared_error", "mean_square_error"),
+    "metrics": (metrics.get, "binary_accuracy", "binary_acuracy"),
+    "optimizers": (optimizers.get, "rmsprop", "rmsporp"),
+    "layers": (layers.get, "MaxPooling2D", "MaxPoling2D"),
+    "schedules": (lambda name: schedules.get({"class_name": name}), "CosineDecay", "CosinDecay"),
+}
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_slip_of_the_pen_is_told_the_name_that_may_be_meant(room):
+    get, name, slip = ROOMS[room]
+    with pytest.raises(
+        ValueError, match=rf"^{room}: unknown .* '{slip}'; known are .*mean '{name}'\?"
+    ):
+        get(slip)
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_any_other_name_is_told_where_own_classes_are_given(room):
+    with pytest.raises(ValueError, match=r"unknown .* 'qqq'; .*custom_objects=\{'qqq': TheClass\}"):
+        ROOMS[room][0]("qqq")
+
+
+@pytest.mark.parametrize(
+    ("get", "spellings"),
+    [
+        (activations.get, ("leaky_relu", "LeakyReLU", "LeakyRelu", activations.LeakyRelu)),
+        (initializers.get, ("glorot_uniform", "GlorotUniform", initializers.GlorotUniform)),
+        (losses.get, ("mse", "MSE", "mean_squared_error", losses.mean_squared_error)),
+        (metrics.get, ("auc", "AUC", {"class_name": "AUC", "config": {}}, metrics.AUC)),
+        (optimizers.get, ("rmsprop", "RMSprop", optimizers.RMSprop)),
+    ],
+)
+def test_keras_spellings_mean_the_same(get, spellings):
+    assert len({type(get(spelling)) for spelling in spellings}) == 1
+
+
+def test_a_layer_has_one_spelling():
+    with pytest.raises(ValueError, match=r"unknown layer 'dense'; .*mean 'Dense'"):
+        layers.get("dense")
+
+
+def test_names_from_elsewhere_are_cut_short():
+    with pytest.raises(ValueError) as caught:
+        losses.get("x" * 10_000_000)
+    assert len(str(caught.value)) < 500
+
+
+def test_own_classes_come_first_and_are_of_the_kind():
+    class Adam(optimizers.Adam):
+        pass
+
+    with custom_object_scope({"Adam": Adam, "mse": Adam}):
+        assert type(optimizers.get("Adam")) is Adam
+        with pytest.raises(TypeError, match=r"'mse' stands for .*, which is no Loss class"):
+            losses.get("mse")
+    assert type(optimizers.get("Adam")) is optimizers.Adam
+    assert optimizers.serialize(Adam())["class_name"] == "Custom>Adam"
+
+
+def test_an_own_class_in_another_spelling_is_not_taken_for_the_built_in_one():
+    class MSE(losses.MeanSquaredError):
+        pass
+
+    saved = losses.serialize(MSE())
+    with pytest.raises(ValueError, match="unknown loss 'Custom>MSE'"):
+        losses.get(saved)
+    with custom_object_scope({"MSE": MSE}):
+        assert type(losses.get(saved)) is MSE
+
+
+def test_an_object_stands_for_itself_and_with_arguments_for_its_class():
+    steep = activations.LeakyRelu(0.9)
+    registry = Registry(
+        activations.Activation, {"steep": steep}, words=("here", "activation", "an Activation")
+    )
+    assert registry.get("steep") is registry.get("Steep") is steep
+    made = registry.get({"class_name": "steep", "config": {"negative_slope": 0.5}})
+    assert made.negative_slope == 0.5
+    with pytest.raises(TypeError, match=r"^me: 3 is no activation; give a name \(steep\) or an"):
+        registry.get(3, "me")
+
+
+def test_a_remedy_stands_where_no_name_is_close():
+    assert str(unknown("room", "attic", ["cellar"], "house", "build it")) == (
+        "house: unknown room 'attic'; known are cellar; build it"
+    )
