@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from .monitor import MonitorCallback, finite_number, whole_number
+from .._core.validation import finite, natural
+from .monitor import MonitorCallback
 from .output import say
 from .saved import saved_count, saved_weights
 
@@ -44,13 +45,11 @@ class EarlyStopping(MonitorCallback):
         start_from_epoch: int = 0,
     ) -> None:
         super().__init__(monitor, mode, min_delta)
-        self.patience = whole_number(patience, "patience", self._owner)
+        self.patience = natural(patience, "patience", self._owner)
         self.verbose = verbose
-        self.baseline = (
-            None if baseline is None else finite_number(baseline, "baseline", self._owner)
-        )
+        self.baseline = None if baseline is None else finite(baseline, "baseline", self._owner)
         self.restore_best_weights = restore_best_weights
-        self.start_from_epoch = whole_number(start_from_epoch, "start_from_epoch", self._owner)
+        self.start_from_epoch = natural(start_from_epoch, "start_from_epoch", self._owner)
         self._reset()
 
     def _reset(self) -> None:

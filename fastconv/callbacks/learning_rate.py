@@ -7,8 +7,9 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from .._core.validation import finite, natural
 from .base import Callback
-from .monitor import MonitorCallback, finite_number, whole_number
+from .monitor import MonitorCallback
 from .output import say
 from .saved import saved_count
 
@@ -99,12 +100,12 @@ class ReduceLROnPlateau(MonitorCallback):
         min_lr: float = 0.0,
     ) -> None:
         super().__init__(monitor, mode, min_delta)
-        self.factor = finite_number(factor, "factor", self._owner)
+        self.factor = finite(factor, "factor", self._owner)
         if not 0 < self.factor < 1:
             raise ValueError(f"{self._owner}: factor is {factor!r}; it must be between 0 and 1")
-        self.patience = whole_number(patience, "patience", self._owner)
-        self.cooldown = whole_number(cooldown, "cooldown", self._owner)
-        self.min_lr = finite_number(min_lr, "min_lr", self._owner)
+        self.patience = natural(patience, "patience", self._owner)
+        self.cooldown = natural(cooldown, "cooldown", self._owner)
+        self.min_lr = finite(min_lr, "min_lr", self._owner)
         self.verbose = verbose
         self._reset()
 

@@ -9,7 +9,8 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
-from .monitor import MonitorCallback, whole_number
+from .._core.validation import positive_integer
+from .monitor import MonitorCallback
 from .names import LogNames, Logs
 from .output import say
 from .saved import saved_count, saved_texts
@@ -64,7 +65,7 @@ class ModelCheckpoint(MonitorCallback):
                 f"archives are written; give {os.path.splitext(self.filepath)[0] + '.npz'!r}"
             )
         if save_freq != "epoch":
-            save_freq = whole_number(save_freq, "save_freq", self._owner, minimum=1)
+            save_freq = positive_integer(save_freq, "save_freq", self._owner)
             if period != 1:
                 raise ValueError(
                     f"{self._owner}: period is {period!r}; it must be left out with save_freq"
@@ -75,7 +76,7 @@ class ModelCheckpoint(MonitorCallback):
         self.save_best_only = save_best_only
         self.save_weights_only = save_weights_only
         self.save_freq = save_freq
-        self.period = whole_number(period, "period", self._owner, minimum=1)
+        self.period = positive_integer(period, "period", self._owner)
         self.initial_value_threshold = initial_value_threshold
         self.best = initial_value_threshold
         self.saved_paths: list[str] = []

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import metrics
+from .._core.validation import finite
 from .base import Callback
 from .names import LogNames
 from .saved import saved_number
@@ -32,7 +33,7 @@ class MonitorCallback(Callback):
             raise TypeError(f"{self._owner}: monitor is {monitor!r}; it must be a metric's name")
         self.monitor = monitor
         self.mode = mode
-        self.min_delta = abs(finite_number(min_delta, "min_delta", self._owner))
+        self.min_delta = abs(finite(min_delta, "min_delta", self._owner))
         self.best: float | None = None
         self._seen = False
 
@@ -122,24 +123,3 @@ class MonitorCallback(Callback):
     def set_state(self, state: Mapping[str, Any]) -> None:
         self.best = saved_number(state, "best")
         self._seen = self.best is not None
-
-
-def whole_number(value: Any, argument: str, owner: str, *, minimum: int = 0) -> int:
-    """Return `value` as an int of at least `minimum`, or raise ValueError."""
-    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-    if not whole or value < minimum:
-        raise ValueError(
-            f"{owner}: {argument} is {value!r}; it must be a whole number of at least {minimum}"
-        )
-    return int(value)
-
-
-def finite_number(value: Any, argument: str, owner: str) -> float:
-    """Return `value` as a float, or raise ValueError unless it is a finite number."""
-    try:
-        number = float(value)
-    except (TypeError, ValueError, OverflowError):
-        number = math.nan
-    if not math.isfinite(number):
-        raise ValueError(f"{owner}: {argument} is {value!r}; it must be a finite number")
-    return number

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from .._core.validation import positive_integer
 from .base import Callback
-from .monitor import whole_number
 
 
 class TensorBoard(Callback):
@@ -60,7 +60,7 @@ class TensorBoard(Callback):
         elif update_freq == "epoch":
             self._every = 0
         else:
-            self._every = whole_number(update_freq, "update_freq", "TensorBoard", minimum=1)
+            self._every = positive_integer(update_freq, "update_freq", "TensorBoard")
         self._writer_class = _writer_class()
         self._writers: dict[str, Any] = {}
 

@@ -46,7 +46,7 @@ class ActivatedLayer(Layer):
     def backward(self, dy: np.ndarray) -> np.ndarray | None:
         self._saved_for_backward()
         y = self._workspace.output
-        assert y is not None  # kept beside what `_recall` has found
+        assert y is not None  # kept beside what `_saved_for_backward` has found
         dy = self.checked_gradient(dy, y.shape)
         dz = self.activation.backward(dy, y, self.buffer("dz", dy.shape))
         return self.pre_activation_backward(dz)

@@ -11,8 +11,7 @@ import numpy as np
 
 from .._core.locks import Group
 from .._core.memory import contiguous
-from .._core.options import truth
-from .._core.validation import number_array
+from .._core.validation import number_array, truth
 from ..graph.executor import Executor, ExecutorCache
 from ..layers import revision
 from ..layers.base import Layer

@@ -10,8 +10,8 @@ from typing import Any
 from .. import layers as layer_classes
 from .._core.json_values import free_name
 from .._core.naming import automatic_name
-from .._core.options import truth
 from .._core.registry import class_name, custom_object_scope
+from .._core.validation import truth
 from ..layers.arguments import lost_arguments
 from ..layers.base import Layer
 from ..layers.input_layer import InputLayer

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from .._core.validation import positive_integer
 from ..callbacks import Callback, History, ProgressLine
-from ..callbacks.monitor import whole_number
 from ..callbacks.names import LogNames
 from .streams import Stream, is_batch_iterator, stream_of
 
@@ -52,7 +52,7 @@ class ValidationEpochs:
     def __init__(self, freq: Any, owner: str) -> None:
         listed = isinstance(freq, Collection) and not isinstance(freq, (str, bytes))
         values: Iterable[Any] = freq if listed else (freq,)
-        numbers = [whole_number(n, "validation_freq", owner, minimum=1) for n in values]
+        numbers = [positive_integer(n, "validation_freq", owner) for n in values]
         self._listed = set(numbers) if listed else None
         self._every = 1 if listed else numbers[0]
 
@@ -114,13 +114,6 @@ def verbosity(verbose: Any, owner: str) -> int:
     if not isinstance(verbose, (int, np.integer)) or verbose not in (0, 1, 2):
         raise ValueError(f"{owner}: verbose is {verbose!r}; it must be 0, 1, 2 or 'auto'")
     return int(verbose)
-
-
-def truth(value: Any, argument: str, owner: str) -> bool:
-    """Return `value` as a bool; what only looks like one, such as 'batch', is refused."""
-    if not isinstance(value, (bool, np.bool_, int)) or value not in (0, 1):
-        raise ValueError(f"{owner}: {argument} is {value!r}; it must be True or False")
-    return bool(value)
 
 
 def check_loss_weights(weights: Any, weighted_metrics: Any, owner: str) -> None:

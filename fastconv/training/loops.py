@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from .._core.random import next_seed
+from .._core.validation import natural, truth
 from ..callbacks import CallbackList, History
 from ..callbacks.base import note
-from ..callbacks.monitor import whole_number
 from ..callbacks.names import LogNames, Logs
 from ..preprocessing.image_input import ImageInput
 from .batches import Batch
@@ -18,7 +18,6 @@ from .fit_arguments import (
     ValidationEpochs,
     callback_sequence,
     progress,
-    truth,
     validation_stream,
     verbosity,
     with_history,
@@ -54,8 +53,8 @@ class FitLoop:
         self._check_no_other(None)
         optimizer.claim(self.model)
         self.class_weight = check_class_weight(class_weight, owner)
-        self.epochs = whole_number(epochs, "epochs", owner)
-        self.initial_epoch = whole_number(initial_epoch, "initial_epoch", owner)
+        self.epochs = natural(epochs, "epochs", owner)
+        self.initial_epoch = natural(initial_epoch, "initial_epoch", owner)
         self.validated = ValidationEpochs(validation_freq, owner)
         self.verbosity = verbosity(verbose, owner)
         self._resume_from = resume_from

@@ -109,7 +109,7 @@ def test_the_best_weights_come_back_stopped_or_not(values, capsys):
 
 def test_monitor_mistakes():
     for arguments in ({"mode": "best"}, {"patience": -1}, {"patience": "two"}):
-        with pytest.raises(ValueError, match="EarlyStopping: "):
+        with pytest.raises((TypeError, ValueError), match=r"EarlyStopping: .*; it must be"):
             EarlyStopping(**arguments)
 
 
@@ -121,7 +121,7 @@ def test_plateaus_reduce_the_rate():
     assert _epochs(callback, [3] * 20)[0].optimizer.learning_rate == 0.2
     assert _epochs(callback, [3, 2, 1, 0.5])[0].optimizer.learning_rate == 1
     for factor in (1, 0, float("nan"), "half"):
-        with pytest.raises(ValueError, match=f"factor is {factor!r}"):
+        with pytest.raises((TypeError, ValueError), match=f"factor is {factor!r}; it must be"):
             ReduceLROnPlateau(factor=factor)
 
 

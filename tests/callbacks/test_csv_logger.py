@@ -152,3 +152,25 @@ def test_a_device_takes_the_rows_and_stays_one():
 def test_a_full_disk_is_told_with_the_files_name():
     with pytest.raises(OSError, match=r"No space left on device: '/dev/full'"):
         fit("/dev/full")
+
+
+def test_a_row_that_was_cut_short_keeps_what_it_has(tmp_path):
+    path = tmp_path / "log.csv"
+    path.write_text("epoch,loss,acc\n0,1,1\n1,2\n")
+    fit(path, append=True)
+    table = list(csv.reader(path.open()))
+    assert table[1][:3] == ["0", "1", "1"] and table[2][:3] == ["1", "2", "NA"]
+
+
+def test_a_table_that_cannot_be_replaced_stays_alone(tmp_path, monkeypatch):
+    path = tmp_path / "log.csv"
+    fit(path)
+    before = path.read_text()
+
+    def full(source, target):
+        raise OSError("no space left")
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(OSError, match="no space left"):
+        fit(path, append=True)
+    assert os.listdir(tmp_path) == ["log.csv"] and path.read_text() == before

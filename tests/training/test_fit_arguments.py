@@ -35,7 +35,7 @@ def test_which_epochs_are_validated(freq, expected):
 
 @pytest.mark.parametrize("freq", [0, -1, 1.5, True, "2", [1, 0], ["a"], None])
 def test_other_frequencies_are_refused(freq):
-    with pytest.raises(ValueError, match="fit: validation_freq is "):
+    with pytest.raises((TypeError, ValueError), match=r"fit: validation_freq is .*; it must be"):
         convnet().fit(X, Y, validation_data=(X, Y), validation_freq=freq)
 
 
@@ -88,10 +88,10 @@ def test_old_keras_arguments_change_nothing():
         ({"validation_split": "0.2"}, ValueError, "validation_split is '0.2'; it must be a number"),
         ({"validation_split": 1}, ValueError, "validation_split is 1; it must be a number"),
         ({"validation_split": float("nan")}, ValueError, "validation_split is nan"),
-        ({"shuffle": "batch"}, ValueError, "shuffle is 'batch'; it must be True or False"),
+        ({"shuffle": "batch"}, TypeError, "shuffle is 'batch'; it must be True or False"),
         ({"verbose": "loud"}, ValueError, "verbose is 'loud'"),
         ({"verbose": [1]}, ValueError, "verbose is .1.; it must be 0, 1, 2"),
-        ({"epochs": 2.0}, ValueError, r"epochs is 2\.0; it must be a whole number"),
+        ({"epochs": 2.0}, TypeError, r"epochs is 2\.0; it must be a whole number"),
         ({"initial_epoch": -1}, ValueError, "initial_epoch is -1"),
         ({"batch_size": 2.5}, TypeError, r"batch_size is 2\.5"),
         ({"steps_per_epoch": "3"}, TypeError, "steps_per_epoch is '3'"),
