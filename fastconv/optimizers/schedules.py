@@ -27,7 +27,7 @@ class LearningRateSchedule(Configured):
         )
 
     def serialize(self) -> dict[str, Any]:
-        """Return {"class_name", "config"}, which `get` turns into the same schedule again."""
+        """Return {"class_name", "config"}, from which `get` makes the same schedule again."""
         return _registry.serialize(self)
 
 
