@@ -240,7 +240,7 @@ def is_relu(activation: Activation) -> bool:
 
 
 def serialize(activation: Activation) -> str | dict[str, Any]:
-    """Return what `get` turns into the same activation again: a name where that is enough."""
+    """Return that from which `get` makes the same activation again: a name where that is enough."""
     known = _registry.known.get(activation.name)
     if type(known) is type(activation) and known.get_config() == activation.get_config():
         return activation.name

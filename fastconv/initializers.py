@@ -200,7 +200,7 @@ def get(identifier: Any, *, owner: str = "initializers") -> Initializer:
 
 
 def serialize(initializer: Initializer) -> dict[str, Any]:
-    """Return what `get` turns into the same initializer again; it fits JSON."""
+    """Return that from which `get` makes the same initializer again; it fits JSON."""
     return _registry.serialize(initializer)
 
 

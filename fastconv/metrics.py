@@ -250,7 +250,7 @@ def get(identifier: Any) -> Metric:
 
 
 def serialize(metric: Metric) -> str | dict[str, Any]:
-    """Return what `get` turns into the same metric again; it fits JSON."""
+    """Return that from which `get` makes the same metric again; it fits JSON."""
     return metric.name if isinstance(metric, _Accuracy) else _registry.serialize(metric)
 
 

@@ -35,6 +35,11 @@ class Axis(NamedTuple):
     output: int
 
     @property
+    def extent(self) -> int:
+        """The pixels from the window's first tap to its last."""
+        return (self.window - 1) * self.dilation + 1
+
+    @property
     def inside(self) -> float:
         """The share of all outputs' taps that read the image and not its padding."""
         offsets = [tap * self.dilation - self.before for tap in range(self.window)]
@@ -68,6 +73,12 @@ def share_inside(offsets: Sequence[int], outputs: int, stride: int, size: int) -
     return read / (outputs * len(offsets)) if offsets else 1.0
 
 
+def _axis(size: int, window: int, stride: int, dilation: int, pads: Pair) -> Axis:
+    """Return one axis of a window; its output is below 1 where the window does not fit."""
+    axis = Axis(size, window, stride, dilation, *pads, output=0)
+    return axis._replace(output=(sum(pads) + size - axis.extent) // stride + 1)
+
+
 def window2d(
     image: tuple[int, int],
     size: tuple[int, int],
@@ -94,41 +105,26 @@ def window2d(
     shape = tuple(image) if channels is None else (*image, channels)
     if min(image) < 1:
         raise ValueError(f"{owner}: the input {shape} has no pixels")
-    axes = []
-    for axis in range(2):
-        before, after = pads[axis]
-        extent = (size[axis] - 1) * dilation[axis] + 1
-        if max(image[axis] + before + after, extent, strides[axis]) > LARGEST:
+    window = Window(*map(_axis, image, size, strides, dilation, pads))
+    for axis in window:
+        length = axis.before + axis.size + axis.after
+        if max(length, axis.extent, axis.stride) > LARGEST:
             raise ValueError(
                 f"{owner}: strides={strides}, padding={padding!r} and dilation_rate={dilation} "
                 f"reach over more than {LARGEST} pixels; give smaller numbers"
             )
-        length = image[axis] + before + after
         values = length * (channels or 1)
-        if axis and values > LARGEST_ROW:
+        if axis is window.columns and values > LARGEST_ROW:
             raise ValueError(
                 f"{owner}: a row of the input {shape} with padding={padding!r} has "
                 f"{values} values; it must have at most {LARGEST_ROW}"
             )
-        room = length - extent
-        if room < 0:
+        if axis.output < 1:
             raise ValueError(
                 f"{owner}: {what} {tuple(size)} does not fit the input {shape} "
                 f"with padding={padding!r}"
                 + (f" and dilation_rate={dilation}" if dilation != (1, 1) else "")
             )
-        axes.append(
-            Axis(
-                size=image[axis],
-                window=size[axis],
-                stride=strides[axis],
-                dilation=dilation[axis],
-                before=before,
-                after=after,
-                output=room // strides[axis] + 1,
-            )
-        )
-    window = Window(*axes)
     if window.rows.output * window.columns.output > LARGEST_SAMPLE:
         raise ValueError(
             f"{owner}: padding={padding!r} makes an output of {window.rows.output} x "

@@ -127,7 +127,7 @@ class Registry(Generic[T]):
         return _class_of(found).from_config(config or {})
 
     def serialize(self, instance: T) -> dict[str, Any]:
-        """Return {"class_name", "config"}, which `get` turns into the same again; it fits JSON."""
+        """Return {"class_name", "config"}, from which `get` makes the same again; it fits JSON."""
         found = self._found.get(self._spell(type(instance).__name__))
         built_in = None if found is None else _class_of(found)
         return {"class_name": class_name(instance, built_in), "config": instance.get_config()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from .._core.geometry import LARGEST_SAMPLE
 from .._core.validation import is_integer, wrong_value
 
 Shape = tuple[int | None, ...]
+Images = tuple[int, int, int, int]
 
 
 def checked_input_shape(shape: Sequence[int | None], owner: str) -> Shape:
@@ -25,6 +26,16 @@ def checked_input_shape(shape: Sequence[int | None], owner: str) -> Shape:
         condition = f"of at most {LARGEST_SAMPLE} numbers a sample"
         raise wrong_value(shape, "input_shape", owner, condition)
     return tuple(None if size is None else int(size) for size in sizes)
+
+
+def checked_images(input_shape: Shape, owner: str) -> Images:
+    """Return a shape of images of a known size, in any number, or raise ValueError."""
+    given = f"{owner}: the input has shape {tuple(input_shape)}"
+    if len(input_shape) != 4:
+        raise ValueError(f"{given}; four axes are needed, (batch, height, width, channels)")
+    if None in input_shape[1:]:
+        raise ValueError(f"{given}; every size but the batch must be known")
+    return cast(Images, input_shape)
 
 
 def checked_name(name: Any, argument: str, owner: str) -> str:
@@ -45,7 +56,7 @@ def check_dtype(dtype: Any, owner: str) -> None:
 
 
 def check_call_takes_training(call: Callable[..., Any], owner: str) -> None:
-    """Refuse a user's `call` that cannot be told whether it is training."""
+    """Refuse a user's `call` that does not take `training`."""
     parameters = inspect.signature(call).parameters
     takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     if "training" not in parameters and not takes_any:

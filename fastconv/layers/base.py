@@ -44,7 +44,6 @@ from .parameter import Parameter
 from .workspace import OfWorkspace, Plan, Workspace, Workspaces
 
 Build = TypeVar("Build", bound=Callable[..., None])
-Images = tuple[int, int, int, int]
 
 
 class Layer(Strict, Configured):
@@ -359,20 +358,6 @@ class Layer(Strict, Configured):
                 f"{tuple(shape)}"
             )
         return contiguous(dy, np.float32)
-
-    def _check_images(self, input_shape: Shape) -> Images:
-        """Return a shape of images of a known size (in any number), or raise."""
-        if len(input_shape) != 4:
-            raise ValueError(
-                f"{self.owner}: the input has shape {tuple(input_shape)}; four axes are needed, "
-                "(batch, height, width, channels)"
-            )
-        if None in input_shape[1:]:
-            raise ValueError(
-                f"{self.owner}: the input has shape {tuple(input_shape)}; every size but the "
-                "batch must be known"
-            )
-        return cast(Images, input_shape)
 
 
 def _built_once(build: Build) -> Build:

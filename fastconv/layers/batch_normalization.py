@@ -92,7 +92,7 @@ class BatchNormalization(Layer):
         return self.normalize(x, training)
 
     def normalize(self, x: np.ndarray, training: bool, *, relu: bool = False) -> np.ndarray:
-        """Return `call(x, training)`, with `relu` cut at 0; `backward` is of what ran last."""
+        """Return `call(x, training)`, with `relu` clipped at 0; `backward` is of what ran last."""
         x = contiguous(x, np.float32)
         if x.shape[-1] != self.moving_mean.size:
             raise ValueError(

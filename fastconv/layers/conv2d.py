@@ -12,8 +12,7 @@ from .._core.memory import contiguous
 from .._core.validation import positive_integer, positive_pair, truth
 from ..ops.plans import Conv2DPlan
 from .activated import ActivatedLayer
-from .arguments import Shape
-from .base import Images
+from .arguments import Images, Shape, checked_images
 from .options import FixedOption, Weight, initializer_option
 
 
@@ -62,7 +61,7 @@ class Conv2D(ActivatedLayer):
 
     def build(self, input_shape: Shape) -> None:
         self.compute_output_shape(input_shape)
-        images = self._check_images(input_shape)
+        images = checked_images(input_shape, self.owner)
         self.kernel = self.add_weight(
             self._kernel_shape(images), self.kernel_initializer, name="kernel"
         )
@@ -70,7 +69,7 @@ class Conv2D(ActivatedLayer):
             self.bias = self.add_weight((self.filters,), self.bias_initializer, name="bias")
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        images = self._check_images(input_shape)
+        images = checked_images(input_shape, self.owner)
         window, _ = conv2d_window(
             images, self._kernel_shape(images), owner=self.owner, **self._geometry()
         )
@@ -80,7 +79,7 @@ class Conv2D(ActivatedLayer):
         return self._convolve(x, training, relu=False)
 
     def rectified(self, x: np.ndarray, training: bool = False) -> np.ndarray:
-        """Return max(pre_activation(x), 0), cut while the sums are in registers."""
+        """Return max(pre_activation(x), 0), clipped while the sums are in registers."""
         return self._convolve(x, training, relu=True)
 
     def call(self, x: np.ndarray, training: bool = False) -> np.ndarray:
@@ -119,7 +118,7 @@ class Conv2D(ActivatedLayer):
 
     def _plan(self, shape: tuple[int, ...], relu: bool) -> Conv2DPlan:
         def make() -> Conv2DPlan:
-            images, kernel = self._check_images(shape), cast(Images, self.kernel.shape)
+            images, kernel = checked_images(shape, self.owner), cast(Images, self.kernel.shape)
             return Conv2DPlan(images, kernel, relu=relu, owner=self.owner, **self._geometry())
 
         return self.plan((shape, relu), make)

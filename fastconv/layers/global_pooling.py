@@ -9,7 +9,7 @@ import numpy as np
 from .._core.memory import contiguous
 from .._core.validation import truth
 from ..ops.plans import Pool2DPlan
-from .arguments import Shape
+from .arguments import Shape, checked_images
 from .base import Layer
 from .options import FixedOption
 
@@ -25,10 +25,10 @@ class _GlobalPooling2D(Layer):
         self.keepdims = keepdims
 
     def build(self, input_shape: Shape) -> None:
-        self._check_images(input_shape)
+        checked_images(input_shape, self.owner)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        self._check_images(input_shape)
+        checked_images(input_shape, self.owner)
         return (None, 1, 1, input_shape[3]) if self.keepdims else (None, input_shape[3])
 
     def call(self, x: np.ndarray, training: bool = False) -> np.ndarray:
@@ -56,7 +56,7 @@ class _GlobalPooling2D(Layer):
         return {**super().get_config(), "keepdims": self.keepdims}
 
     def _new_plan(self, shape: tuple[int, ...]) -> Pool2DPlan:
-        images = self._check_images(shape)
+        images = checked_images(shape, self.owner)
         return Pool2DPlan(
             self._kind, images, pool_size=shape[1:3], dtype=np.float32, owner=self.owner
         )

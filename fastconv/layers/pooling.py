@@ -10,7 +10,7 @@ from .._core.geometry import plain_padding, pool2d_window
 from .._core.memory import contiguous
 from .._core.validation import positive_pair
 from ..ops.plans import Pool2DPlan
-from .arguments import Shape
+from .arguments import Shape, checked_images
 from .base import Layer
 from .options import FixedOption
 
@@ -41,7 +41,7 @@ class _Pooling2D(Layer):
         self.compute_output_shape(input_shape)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        images = self._check_images(input_shape)
+        images = checked_images(input_shape, self.owner)
         window = pool2d_window(images, owner=self.owner, **self._geometry())
         return (None, window.rows.output, window.columns.output, images[3])
 
@@ -69,7 +69,7 @@ class _Pooling2D(Layer):
         return {**super().get_config(), **self._geometry()}
 
     def _new_plan(self, shape: tuple[int, ...]) -> Pool2DPlan:
-        images, geometry = self._check_images(shape), self._geometry()
+        images, geometry = checked_images(shape, self.owner), self._geometry()
         return Pool2DPlan(self._kind, images, dtype=np.float32, owner=self.owner, **geometry)
 
     def _geometry(self) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from .._core.runtime import get_fast_math, get_num_threads
 
 Plan = TypeVar("Plan")
 
-# The batch sizes that a server or a data set may take turns with, in training and without.
+# The batch sizes among which a server or a data set may alternate, in training and without.
 PLANS_KEPT = 8
 
 
@@ -94,7 +94,7 @@ class Workspaces:
 
 
 class OfWorkspace:
-    """An attribute of a layer that is told apart for each workspace."""
+    """An attribute of a layer that each workspace has for itself."""
 
     def __set_name__(self, cls: type, name: str) -> None:
         self._name = name

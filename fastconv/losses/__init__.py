@@ -75,7 +75,7 @@ def get(identifier: Any) -> Loss:
 
 
 def serialize(loss: Loss) -> dict[str, Any]:
-    """Return {"class_name", "config"}, which `get` turns into the same loss again."""
+    """Return {"class_name", "config"}, from which `get` makes the same loss again."""
     return _registry.serialize(loss)
 
 

@@ -29,5 +29,5 @@ def get(identifier: Any) -> Optimizer:
 
 
 def serialize(optimizer: Optimizer) -> dict[str, Any]:
-    """Return {"class_name", "config"}, which `get` turns into the same optimizer again."""
+    """Return {"class_name", "config"}, from which `get` makes the same optimizer again."""
     return _registry.serialize(optimizer)

@@ -30,7 +30,7 @@ class LearningRateSchedule(Configured):
     __repr__ = describe
 
     def serialize(self) -> dict[str, Any]:
-        """Return {"class_name", "config"}, which `get` turns into the same schedule again."""
+        """Return {"class_name", "config"}, from which `get` makes the same schedule again."""
         return _registry.serialize(self)
 
 
