@@ -13,7 +13,9 @@ class Trainable(Protocol):
     """What an optimizer needs of a parameter: C-contiguous float32 arrays of one shape."""
 
     name: str
-    shape: tuple[int, ...]
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
 
     @property
     def value(self) -> np.ndarray:

@@ -109,7 +109,7 @@ def test_the_best_weights_come_back_stopped_or_not(values, capsys):
 
 def test_monitor_mistakes():
     for arguments in ({"mode": "best"}, {"patience": -1}, {"patience": "two"}):
-        with pytest.raises((TypeError, ValueError), match="EarlyStopping: .*; it must be"):
+        with pytest.raises((TypeError, ValueError), match=r"EarlyStopping: .*; it must be"):
             EarlyStopping(**arguments)
 
 

@@ -146,3 +146,24 @@ def test_what_cannot_be_written_is_found_before_training(tmp_path):
 def test_a_device_takes_the_rows_and_stays_one():
     fit(os.devnull)
     assert stat.S_ISCHR(os.stat(os.devnull).st_mode)
+
+
+def test_a_row_that_was_cut_short_keeps_what_it_has(tmp_path):
+    path = tmp_path / "log.csv"
+    path.write_text("epoch,loss,acc\n0,1,1\n1,2\n")
+    fit(path, append=True)
+    assert [(row["loss"], row["acc"]) for row in rows(path)[:2]] == [("1", "1"), ("2", "NA")]
+
+
+def test_a_table_that_cannot_be_replaced_stays_alone(tmp_path, monkeypatch):
+    path = tmp_path / "log.csv"
+    fit(path)
+    before = path.read_text()
+
+    def full(source, target):
+        raise OSError("no space left")
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(OSError, match="no space left"):
+        fit(path, append=True)
+    assert os.listdir(tmp_path) == ["log.csv"] and path.read_text() == before

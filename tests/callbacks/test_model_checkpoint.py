@@ -82,3 +82,11 @@ def test_a_resumed_run_with_a_period_is_the_run_that_was_not_stopped(tmp_path):
     assert same_weights(run(parts, 4, resume_from=parts / "last-2.npz"), expected)
     assert sorted(os.listdir(whole)) == sorted(os.listdir(parts))
     assert load_model(parts / "3.npz").epochs_done == 3
+
+
+def test_the_logs_of_a_batch_have_nothing_of_the_validation():
+    model = convnet()
+    checkpoint = ModelCheckpoint("m-{val_loss:.2f}.npz", save_freq=2)
+    with pytest.raises(ValueError, match=r"can fill in, .* \('val_loss'\)"):
+        model.fit(X, Y, validation_data=(X, Y), callbacks=checkpoint, verbose=0)
+    assert model.optimizer.iterations == 0

@@ -363,3 +363,37 @@ def test_a_saved_nan_is_no_best():
     callback.set_state({"best": NAN, "wait": 0, "stopped_epoch": 0, "best_epoch": 0,
                         "best_weights": None})  # fmt: skip
     assert callback.is_improvement(3.0, callback.best)
+
+
+def test_a_stop_in_the_second_epoch_is_told(capsys):
+    stop = EarlyStopping("loss", verbose=1)
+    assert play(stop, [1, 2, 3], "loss").epochs == 2
+    assert "Epoch 2: early stopping\n" in capsys.readouterr().out
+
+
+def test_what_the_run_logs_instead_is_told():
+    callback = EarlyStopping("loss")
+    for logs, names in (({"acc": 1.0}, r"\(acc\)"), ({}, r"\(none\)")):
+        with pytest.raises(ValueError, match=f"monitor is 'loss', .* {names}; monitor one"):
+            callback.monitored(logs)
+
+
+@pytest.mark.parametrize("weights", [[1, 2], "ab", (np.ones(2),), 3])
+def test_saved_weights_that_are_no_list_of_arrays_are_refused(weights):
+    callback = EarlyStopping("loss", restore_best_weights=True)
+    callback.set_model(convnet())
+    state = callback.get_state() | {"best_weights": weights}
+    with pytest.raises(ValueError, match=r"best_weights is a .*; it must be a list of arrays"):
+        callback.set_state(state)
+
+
+def test_a_schedule_whose_signature_is_not_known_gets_both():
+    callback = LearningRateScheduler(max)
+    model = convnet(optimizer=optimizers.SGD(0.5))
+    callback.set_model(model)
+    callback.on_epoch_begin(0)
+    assert model.optimizer.learning_rate == 0.5
+
+
+def test_logs_are_asked_for_anything():
+    assert Logs(loss=1.0).get(3) is None and None not in Logs(acc=1.0)

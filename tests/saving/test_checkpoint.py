@@ -13,6 +13,7 @@ import fastconv
 from fastconv import layers, optimizers
 from fastconv.models import Sequential, load_model
 from fastconv.saving import npz as archive
+from fastconv.saving.checkpoint_file import CheckpointFile
 from fastconv.saving.npz import CheckpointError
 
 
@@ -237,8 +238,9 @@ def test_a_state_that_does_not_fit_is_left_out_with_a_word(tmp_path):
     state = model.optimizer.get_state()
     state["0/momentum"] = np.zeros(3, np.float32)
     model.optimizer.get_state = lambda: state
-    with pytest.warns(UserWarning, match="no longer fits .* is left out of '.*m.npz'"):
+    with pytest.warns(UserWarning, match="no longer fits .* is left out of '.*m.npz'") as caught:
         model.save(tmp_path / "m.npz")
+    assert caught[0].filename == __file__
     again = load_model(tmp_path / "m.npz")
     assert same_weights(model, again) and again.epochs_done == 0
     x, y = photos()
@@ -320,3 +322,39 @@ def test_a_file_of_the_first_version_is_read(tmp_path):
         archive.write(tmp_path / "m.npz", fewer)
         with pytest.raises(CheckpointError, match="is missing"):
             load_model(tmp_path / "m.npz")
+
+
+def test_a_loss_without_an_optimizer_is_no_compiled_model(tmp_path):
+    model = Sequential([layers.Dense(1, input_shape=(2,))])
+    model.loss = "mse"
+    model.save(tmp_path / "m.npz")
+    arrays = archive.read(tmp_path / "m.npz")
+    state = json.loads(str(arrays["state"]))
+    assert (state["epoch"], state["step"], state["run"]) == (0, 0, None)
+    assert json.loads(str(arrays["config"]))["compile"] is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("iterations", -1), ("iterations", 1.5), ("iterations", 1 << 60),
+        ("learning_rate", np.nan), ("learning_rate", True),
+    ],
+)  # fmt: skip
+def test_numbers_of_an_optimizer_that_no_training_writes_are_refused(tmp_path, name, value):
+    path = tmp_path / "m.npz"
+    _trained().save(path)
+    arrays = archive.read(path)
+    assert f"optimizer/{name}" in arrays
+    archive.write(path, arrays | {f"optimizer/{name}": np.array(value)})
+    with pytest.raises(CheckpointError, match=f"{name} is .*; it must be a whole number"):
+        load_model(path)
+
+
+def test_the_state_of_another_optimizer_is_refused(tmp_path):
+    path = tmp_path / "m.npz"
+    _trained(optimizer="adam").save(path)
+    model = convnet(optimizer="sgd")
+    with pytest.raises(CheckpointError, match="its optimizer is Adam, the model's is SGD"):
+        CheckpointFile(path).put_optimizer(model)
+    assert model.optimizer.iterations == 0

@@ -35,7 +35,7 @@ def test_which_epochs_are_validated(freq, expected):
 
 @pytest.mark.parametrize("freq", [0, -1, 1.5, True, "2", [1, 0], ["a"], None])
 def test_other_frequencies_are_refused(freq):
-    with pytest.raises((TypeError, ValueError), match="fit: validation_freq is .*; it must be"):
+    with pytest.raises((TypeError, ValueError), match=r"fit: validation_freq is .*; it must be"):
         convnet().fit(X, Y, validation_data=(X, Y), validation_freq=freq)
 
 
