@@ -104,6 +104,6 @@ def test_a_full_disk_names_the_file_and_leaves_no_half(tmp_path):
 @pytest.mark.parametrize("prefix", ["../cat", "a/b", "/cat"])
 def test_a_prefix_leads_into_no_other_folder(tmp_path, prefix):
     x = np.zeros((2, 4, 4, 3), np.uint8)
-    with pytest.raises(ValueError, match="save_prefix is .*save_to_dir"):
+    with pytest.raises(ValueError, match=r"save_prefix is .*save_to_dir"):
         ImageDataGenerator().flow(x, save_to_dir=tmp_path / "seen", save_prefix=prefix)
     assert not list(tmp_path.iterdir())
