@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from image_folders import write_folder
 from optimizer_runs import new_parameters, run
-from small_models import convnet, photos, same_weights
+from small_models import convnet, photos, same_weights, train_elsewhere
 
 import fastconv
 from fastconv import callbacks, layers, losses, metrics, optimizers
@@ -314,17 +314,14 @@ def test_a_generator_keeps_what_it_measured(copied):
     assert copied(generator).standardize(image).tobytes() == generator.standardize(image).tobytes()
 
 
-def _train_elsewhere(model, history, x, y):
-    model.fit(x, y, epochs=1, shuffle=False, verbose=0)
-    return model, model.predict(x, verbose=0), history.history
-
-
 def test_a_spawned_process_trains_on():
     model = convnet()
     x, y = photos(16)
     history = model.fit(x, y, epochs=1, shuffle=False, verbose=0)
     with multiprocessing.get_context("spawn").Pool(1) as pool:
-        other, predictions, logs = pool.apply(_train_elsewhere, (model, history, x, y))
+        # A child that cannot begin is made anew for ever.
+        training = pool.apply_async(train_elsewhere, (model, history, x, y))
+        other, predictions, logs = training.get(timeout=300)
     assert logs == history.history
     model.fit(x, y, epochs=1, shuffle=False, verbose=0)
     assert same_weights(model, other)
