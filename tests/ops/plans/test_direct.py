@@ -21,7 +21,7 @@ def test_dot_products_of_few_outputs_agree_with_panels(groups, outputs, options,
     turned = (2, 5, 7, outputs * groups), (3, 2, outputs, 19 * groups)
     results = []
     for wanted in (True, False):
-        monkeypatch.setattr(direct, "dot_products", lambda *_, wanted=wanted: wanted)
+        monkeypatch.setattr(direct, "dot_products", lambda *_, dots=wanted, **__: dots)
         plan = Conv2DPlan(shape, window, groups=groups, **options)
         back = Conv2DPlan(*turned, groups=groups, **options)
         assert {grid.tables.dots for grid in (plan._forward, *back._phases)} == {wanted}
