@@ -54,7 +54,8 @@ class Constant(Initializer):
 
     def __call__(self, shape: tuple[int, ...]) -> np.ndarray:
         try:
-            return np.broadcast_to(self.value, shape).copy()
+            value: np.ndarray = np.broadcast_to(self.value, shape).copy()
+            return value
         except ValueError:
             raise ValueError(
                 f"Constant: a value of shape {self.value.shape} does not broadcast to the "
@@ -84,8 +85,9 @@ class RandomNormal(_Random):
         self.stddev = finite(stddev, "stddev", "RandomNormal")
 
     def __call__(self, shape: tuple[int, ...]) -> np.ndarray:
-        values = random.generator(self.seed).standard_normal(shape, np.float32)
-        return values * np.float32(self.stddev) + np.float32(self.mean)
+        values: np.ndarray = random.generator(self.seed).standard_normal(shape, np.float32)
+        values = values * np.float32(self.stddev) + np.float32(self.mean)
+        return values
 
     def get_config(self) -> dict[str, Any]:
         return {"mean": self.mean, "stddev": self.stddev, "seed": self.seed}
@@ -207,8 +209,9 @@ def serialize(initializer: Initializer) -> dict[str, Any]:
 def _uniform(
     generator: np.random.Generator, low: float, high: float, shape: tuple[int, ...]
 ) -> np.ndarray:
-    values = generator.random(shape, np.float32)
-    return values * np.float32(high - low) + np.float32(low)
+    values: np.ndarray = generator.random(shape, np.float32)
+    values = values * np.float32(high - low) + np.float32(low)
+    return values
 
 
 def _truncated_normal(
@@ -218,7 +221,8 @@ def _truncated_normal(
     values = generator.standard_normal(math.prod(shape), np.float32)
     while (outside := np.flatnonzero(np.abs(values) > 2)).size:
         values[outside] = generator.standard_normal(outside.size, np.float32)
-    return values.reshape(shape) * np.float32(stddev)
+    scaled: np.ndarray = values.reshape(shape) * np.float32(stddev)
+    return scaled
 
 
 _registry = Registry(

@@ -152,10 +152,9 @@ def test_the_compiled_half_is_loaded_in_one_place():
     assert users == {"_core.runtime"}
 
 
-def test_the_reference_needs_numpy_alone():
-    needed = {
-        target.split(".")[0] for target, _ in imports(MODULES["ops.reference"], ["fastconv", "ops"])
-    }
+@pytest.mark.parametrize("name", ["ops.reference", "ops.reference_optim"])
+def test_the_reference_needs_numpy_alone(name):
+    needed = {target.split(".")[0] for target, _ in imports(MODULES[name], ["fastconv", "ops"])}
     assert needed <= set(sys.stdlib_module_names) | {"numpy"}
 
 

@@ -73,7 +73,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     _sync_folder(folder)
 
 
-def open_regular(path: str | os.PathLike) -> BinaryIO:
+def open_regular(path: str | os.PathLike[str]) -> BinaryIO:
     """Open a file to read; raise OSError for a pipe or a device, whose bytes may never come or end.
 
     Whoever means one can hand over an open file.
@@ -91,7 +91,7 @@ def _open_at_once(path: str, flags: int) -> int:
 
 
 @contextlib.contextmanager
-def named_in_errors(path: str | os.PathLike) -> Iterator[None]:
+def named_in_errors(path: str | os.PathLike[str]) -> Iterator[None]:
     """Name the file in an OSError that does not: a full disk does not say of which file."""
     try:
         yield

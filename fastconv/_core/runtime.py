@@ -7,11 +7,14 @@ import os
 import sys
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from .._version import __version__
 from .startup import is_command
 from .validation import positive_integer
+
+if TYPE_CHECKING:
+    from _fastconv import DirectKernels as DirectKernels
 
 KERNEL_API = 11
 """The kernels' calling convention that this source was written for."""
@@ -44,27 +47,22 @@ def _environment_threads() -> int | None:
     return None
 
 
-def _load_kernels() -> Any:
-    try:
-        import _fastconv
-    except ModuleNotFoundError as error:
-        if error.name != "_fastconv":
-            raise
-        raise ImportError(
-            "fastconv's compiled kernels are not installed; run `pip install .` in the project's "
-            "folder"
-        ) from None
-    if _fastconv.KERNEL_API != KERNEL_API:
-        raise ImportError(
-            f"fastconv's compiled kernels ({_fastconv.__file__}) are of another version; run "
-            "`pip install .` in the project's folder again"
-        )
-    return _fastconv
-
-
 # Before OpenMP is loaded with the kernels: it has words of its own for such a variable.
 _wanted_threads = _environment_threads()
-kernels = _load_kernels()
+try:
+    import _fastconv
+except ModuleNotFoundError as error:
+    if error.name != "_fastconv":
+        raise
+    raise ImportError(
+        "fastconv's compiled kernels are not installed; run `pip install .` in the project's folder"
+    ) from None
+if _fastconv.KERNEL_API != KERNEL_API:
+    raise ImportError(
+        f"fastconv's compiled kernels ({_fastconv.__file__}) are of another version; run "
+        "`pip install .` in the project's folder again"
+    )
+kernels = _fastconv
 
 
 def _cgroup_cpus() -> float:

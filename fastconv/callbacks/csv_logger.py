@@ -37,7 +37,7 @@ class CSVLogger(Callback):
     """
 
     def __init__(
-        self, filename: str | os.PathLike, separator: str = ",", append: bool = False
+        self, filename: str | os.PathLike[str], separator: str = ",", append: bool = False
     ) -> None:
         super().__init__()
         self.filename = os.fspath(filename)
@@ -59,7 +59,7 @@ class CSVLogger(Callback):
         if self.append and "logs" in params:
             self._read()
 
-    def on_train_begin(self, logs=None) -> None:
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
         self.close()
         self._reset()
         folder = os.path.dirname(self.filename)
@@ -68,7 +68,7 @@ class CSVLogger(Callback):
         # Nothing is lost yet if the file cannot be written; after an epoch, an epoch is.
         open(self.filename, "a", encoding="utf-8").close()
 
-    def on_epoch_end(self, epoch: int, logs=None) -> None:
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         logs = logs or {}
         if self._file is None:
             names: LogNames | None = self.params.get("logs")

@@ -59,10 +59,10 @@ class EarlyStopping(MonitorCallback):
         self.best_weights: list[np.ndarray] | None = None
         self.best_epoch = 0
 
-    def on_train_begin(self, logs=None) -> None:
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
         self._reset()
 
-    def on_epoch_end(self, epoch: int, logs=None) -> None:
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         current = self.monitored(logs)
         if current is None or epoch < self.start_from_epoch:
             return
@@ -81,7 +81,7 @@ class EarlyStopping(MonitorCallback):
         if self.restore_best_weights:
             self.best_weights = self.model.get_weights()
 
-    def on_train_end(self, logs=None) -> None:
+    def on_train_end(self, logs: dict[str, float] | None = None) -> None:
         if self.stopped_epoch > 0 and self.verbose > 0:
             say(f"Epoch {self.stopped_epoch + 1}: early stopping")
         if self.restore_best_weights and self.best_weights is not None:

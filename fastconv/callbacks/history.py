@@ -28,11 +28,11 @@ class History(Callback):
         last = ", ".join(f"{name} {_shown(values[-1])}" for name, values in self.history.items())
         return f"<History of {len(self.epoch)} epochs: {last} at last>"
 
-    def on_train_begin(self, logs=None) -> None:
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
         self.epoch = []
         self.history = Logs()
 
-    def on_epoch_end(self, epoch: int, logs=None) -> None:
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         self.epoch.append(epoch)
         for name, value in (logs or {}).items():
             self.history.setdefault(name, []).append(value)

@@ -34,7 +34,7 @@ class LearningRateScheduler(Callback):
         self.verbose = verbose
         self._takes_rate = _takes_two(schedule)
 
-    def on_epoch_begin(self, epoch: int, logs=None) -> None:
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         current = float(self.model.optimizer.learning_rate)
         rate = self.schedule(epoch, current) if self._takes_rate else self.schedule(epoch)
         try:
@@ -52,12 +52,12 @@ class LearningRateScheduler(Callback):
         if self.verbose > 0:
             say(f"Epoch {epoch + 1}: setting the learning rate to {rate}.")
 
-    def on_epoch_end(self, epoch: int, logs=None) -> None:
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         if logs is not None:
             logs["learning_rate"] = float(self.model.optimizer.learning_rate)
 
 
-def _takes_two(function: Callable) -> bool:
+def _takes_two(function: Callable[..., Any]) -> bool:
     try:
         inspect.signature(function).bind(0, 0.0)
     except TypeError:
@@ -114,14 +114,14 @@ class ReduceLROnPlateau(MonitorCallback):
         self.wait = 0
         self.cooldown_counter = 0
 
-    def on_train_begin(self, logs=None) -> None:
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
         self._reset()
 
     def in_cooldown(self) -> bool:
         """Whether the wait after a reduction is still on."""
         return self.cooldown_counter > 0
 
-    def on_epoch_end(self, epoch: int, logs=None) -> None:
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         if logs is not None:
             logs["learning_rate"] = float(self.model.optimizer.learning_rate)
         current = self.monitored(logs)

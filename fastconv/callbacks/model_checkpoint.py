@@ -46,7 +46,7 @@ class ModelCheckpoint(MonitorCallback):
 
     def __init__(
         self,
-        filepath: str | os.PathLike,
+        filepath: str | os.PathLike[str],
         monitor: str = "val_loss",
         verbose: int = 0,
         save_best_only: bool = False,
@@ -117,15 +117,15 @@ class ModelCheckpoint(MonitorCallback):
 
     # Saving
 
-    def on_train_begin(self, logs=None) -> None:
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
         self._unusable = None
         # What cannot be saved at all is refused now, not when an epoch is done.
         self.model.check_saving()
 
-    def on_epoch_begin(self, epoch: int, logs=None) -> None:
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         self._epoch = epoch
 
-    def on_train_batch_end(self, batch: int, logs=None) -> None:
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         if isinstance(self.save_freq, str):
             return
         self._batches_since_save += 1
@@ -133,7 +133,7 @@ class ModelCheckpoint(MonitorCallback):
             self._batches_since_save = 0
             self._save_if_wanted(self._epoch, logs or {}, batch=batch + 1)
 
-    def on_epoch_end(self, epoch: int, logs=None) -> None:
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         if self.save_freq != "epoch":
             return
         self._epochs_since_save += 1
@@ -141,7 +141,7 @@ class ModelCheckpoint(MonitorCallback):
             self._epochs_since_save = 0
             self._save_if_wanted(epoch, logs or {})
 
-    def on_train_end(self, logs=None) -> None:
+    def on_train_end(self, logs: dict[str, float] | None = None) -> None:
         if self._unusable is not None and not self.saved_paths:
             warnings.warn(
                 f"{self._owner}: {self.monitor} was {self._unusable}, never a number to compare; "

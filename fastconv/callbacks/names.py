@@ -16,7 +16,7 @@ def twin(name: Any) -> Any:
     return None if other is None else prefix + other
 
 
-class Logs(dict):
+class Logs(dict[str, Any]):
     """A dict of metrics by name in which "acc" and "accuracy" find each other.
 
     Only look-ups know both spellings; what is stored, listed and written is

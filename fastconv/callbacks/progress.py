@@ -37,52 +37,52 @@ class ProgressLine(Callback):
         self._start = self._duration = 0.0
         self._steps_done = 0
 
-    def on_train_begin(self, logs=None) -> None:
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
         self._training = True
 
-    def on_train_end(self, logs=None) -> None:
+    def on_train_end(self, logs: dict[str, float] | None = None) -> None:
         self._training = False
 
-    def on_epoch_begin(self, epoch: int, logs=None) -> None:
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         self._begin(f"Epoch {epoch + 1}/{self.params['epochs']}")
 
-    def on_train_batch_begin(self, batch: int, logs=None) -> None:
+    def on_train_batch_begin(self, batch: int, logs: dict[str, float] | None = None) -> None:
         self._show()
 
-    def on_train_batch_end(self, batch: int, logs=None) -> None:
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         self._advance(logs)
 
-    def on_epoch_end(self, epoch: int, logs=None) -> None:
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         self._end(logs)
 
     # Validation within fit belongs to the epoch's line; evaluate and predict have their own.
 
-    def on_test_begin(self, logs=None) -> None:
+    def on_test_begin(self, logs: dict[str, float] | None = None) -> None:
         if not self._training:
             self._begin("")
 
-    def on_test_batch_begin(self, batch: int, logs=None) -> None:
+    def on_test_batch_begin(self, batch: int, logs: dict[str, float] | None = None) -> None:
         if not self._training:
             self._show()
 
-    def on_test_batch_end(self, batch: int, logs=None) -> None:
+    def on_test_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         if not self._training:
             self._advance(logs)
 
-    def on_test_end(self, logs=None) -> None:
+    def on_test_end(self, logs: dict[str, float] | None = None) -> None:
         if not self._training:
             self._end(logs)
 
-    def on_predict_begin(self, logs=None) -> None:
+    def on_predict_begin(self, logs: dict[str, float] | None = None) -> None:
         self._begin("")
 
-    def on_predict_batch_begin(self, batch: int, logs=None) -> None:
+    def on_predict_batch_begin(self, batch: int, logs: dict[str, float] | None = None) -> None:
         self._show()
 
-    def on_predict_batch_end(self, batch: int, logs=None) -> None:
+    def on_predict_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         self._advance(None)
 
-    def on_predict_end(self, logs=None) -> None:
+    def on_predict_end(self, logs: dict[str, float] | None = None) -> None:
         self._end(None)
 
     def close(self) -> None:
@@ -184,7 +184,7 @@ def _live_bar(steps: int | None, stream: TextIO | None) -> Any:
 
         @property
         def format_dict(self) -> dict[str, Any]:
-            values = super().format_dict
+            values: dict[str, Any] = super().format_dict
             per_step = values["elapsed"] / max(values["n"], 1)
             left = _clock(per_step * (values["total"] - values["n"])) if steps else "?"
             values["timing"] = f"ETA: {left} {_per_step(per_step)}"

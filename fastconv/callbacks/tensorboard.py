@@ -30,7 +30,7 @@ class TensorBoard(Callback):
 
     def __init__(
         self,
-        log_dir: str | os.PathLike = "logs",
+        log_dir: str | os.PathLike[str] = "logs",
         histogram_freq: int = 0,
         write_graph: bool = True,
         write_images: bool = False,
@@ -64,16 +64,16 @@ class TensorBoard(Callback):
         self._writer_class = _writer_class()
         self._writers: dict[str, Any] = {}
 
-    def on_train_begin(self, logs=None) -> None:
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
         self.close()
 
-    def on_train_batch_end(self, batch: int, logs=None) -> None:
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         if self._every and self.model.optimizer.iterations % self._every == 0:
             step = self.model.optimizer.iterations
             for name, value in (logs or {}).items():
                 self._writer("train").add_scalar(f"batch_{name}", value, step)
 
-    def on_epoch_end(self, epoch: int, logs=None) -> None:
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         values = {**(logs or {}), "learning_rate": float(self.model.optimizer.learning_rate)}
         for name, value in values.items():
             folder = "validation" if name.startswith("val_") else "train"
@@ -81,7 +81,7 @@ class TensorBoard(Callback):
         for writer in self._writers.values():
             writer.flush()
 
-    def _writer(self, folder: str):
+    def _writer(self, folder: str) -> Any:
         if folder not in self._writers:
             self._writers[folder] = self._writer_class(os.path.join(self.log_dir, folder))
         return self._writers[folder]
@@ -92,7 +92,7 @@ class TensorBoard(Callback):
         self._writers = {}
 
 
-def _writer_class() -> type:
+def _writer_class() -> Any:
     try:
         from tensorboard.summary import Writer
     except ImportError as error:

@@ -6,11 +6,12 @@ snout, whiskers, tail, legs. A head has radius 1 about the origin of its pen.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from .pen import Color, Pen, mix, shade
+from .pen import Color, Pen, Point, mix, shade
 
 _COATS: tuple[Color, ...] = (
     (52, 48, 48),
@@ -162,7 +163,7 @@ def _leg(
     pen.blob(foot_x - 0.08, foot_y + 0.05, width + 0.1, width * 0.8, shade(animal.coat, dim * 0.9))
 
 
-def _tail(pen: Pen, animal: Animal, path: tuple) -> None:
+def _tail(pen: Pen, animal: Animal, path: Sequence[Point]) -> None:
     start, end = (0.15, 0.11) if animal.kind == "cat" else (0.24, 0.09)
     pen.stroke(path, start + 0.05, end + 0.05, animal.edge, steps=22)
     pen.stroke(path, start, end, shade(animal.coat, 0.95), steps=22)

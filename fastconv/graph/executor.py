@@ -129,7 +129,7 @@ class Executor:
         layer = fusion.members(operation)[0]
         layer.may_overwrite_input = layer in self._overwriting
         try:
-            dx = backward(dy)
+            dx: np.ndarray | None = backward(dy)
         finally:
             layer.may_overwrite_input = False
         if operation in self._foreign and not (dx is None and not operation.needs_input_gradient):

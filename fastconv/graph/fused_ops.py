@@ -88,7 +88,7 @@ class FusedConvReluPool(_FusedPooling):
         plan, x, argmax = self._saved_for_backward()
         dy = self._pooling.checked_gradient(dy, plan.output_shape)
         # It may be x itself: the plan reads x for the kernel's gradient first.
-        dx = convolution.input_gradient_buffer(x)
+        dx: np.ndarray | None = convolution.input_gradient_buffer(x)
         plan.backward(
             dy,
             argmax,
@@ -134,7 +134,8 @@ class FusedReluMaxPool(_FusedPooling):
         dy = self._pooling.checked_gradient(dy, plan.output_shape)
         dz = self._pooling.buffer("dx", shape)
         plan.backward(dy, None, dz, argmax)
-        return self._convolution.pre_activation_backward(dz)
+        dx: np.ndarray | None = self._convolution.pre_activation_backward(dz)
+        return dx
 
     def _make_plan(self, shape: Any) -> Pool2DPlan:
         pooling: MaxPooling2D = self._pooling

@@ -61,7 +61,8 @@ def _first_operation(layers: Sequence[Any]) -> Operation:
         return FusedConvRelu(first, rest[0])
     if rest and type(first) is BatchNormalization and _is_relu(rest[0]):
         return FusedNormalizationRelu(first, rest[0])
-    return first
+    alone: Layer = first
+    return alone
 
 
 def _convolution_and_relu(layers: Sequence[Any]) -> int:

@@ -134,7 +134,8 @@ class BatchNormalization(Layer):
             plan.input_gradient(dy, rows, scale, -scale * stretch, -scale * shift, out)
         else:
             plan.input_gradient(dy, rows, scale, 0.0, 0.0, out)
-        return out.reshape(x.shape)
+        dx: np.ndarray = out.reshape(x.shape)
+        return dx
 
     def get_config(self) -> dict[str, Any]:
         return {

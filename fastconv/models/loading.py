@@ -22,7 +22,7 @@ _COMPILE_REMEDY = (
 
 
 def load_model(
-    path: str | os.PathLike,
+    path: str | os.PathLike[str],
     custom_objects: Mapping[str, Any] | None = None,
     compile: bool = True,
 ) -> Sequential:

@@ -187,7 +187,7 @@ class Model(Trainer):
 
     # Files
 
-    def save(self, path: str | os.PathLike, overwrite: bool = True) -> None:
+    def save(self, path: str | os.PathLike[str], overwrite: bool = True) -> None:
         """Write the whole model to `path`, an .npz file: see `fastconv.saving.checkpoint`.
 
         Architecture, weights, compile arguments, optimizer and, during or
@@ -202,11 +202,11 @@ class Model(Trainer):
         """Raise what `save` would raise because of what the model is, such as a missing method."""
         checkpoint.check_configuration(self)
 
-    def save_weights(self, path: str | os.PathLike, overwrite: bool = True) -> None:
+    def save_weights(self, path: str | os.PathLike[str], overwrite: bool = True) -> None:
         """Write architecture and weights alone to `path`, an .npz file."""
         checkpoint.save_weights(self, path, overwrite=overwrite)
 
-    def load_weights(self, path: str | os.PathLike) -> None:
+    def load_weights(self, path: str | os.PathLike[str]) -> None:
         """Take the weights of a file that `save` or `save_weights` wrote.
 
         Layers are matched by their order. Raises CheckpointError, and leaves

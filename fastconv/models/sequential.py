@@ -15,7 +15,8 @@ from .._core.validation import truth
 from ..layers.arguments import lost_arguments
 from ..layers.base import Layer
 from ..layers.input_layer import InputLayer
-from .model import Model, Shape
+from ..saving.model import Shape
+from .model import Model
 from .summary import summary_lines
 
 __all__ = ["Sequential"]

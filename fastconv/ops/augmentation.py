@@ -116,7 +116,9 @@ def _column(values: np.ndarray | None, default: float, count: int, argument: str
     return values
 
 
-def _channel_values(factor: np.ndarray | float, offset: np.ndarray | float, channels: int):
+def _channel_values(
+    factor: np.ndarray | float, offset: np.ndarray | float, channels: int
+) -> np.ndarray:
     values = np.zeros((4, channels), np.float32)
     values[0], values[1], values[2] = factor, offset, 1
     return values

@@ -138,7 +138,7 @@ def _update(
 ) -> None:
     if not value.size:
         return
-    flat = tuple(map(_flat, slots))
+    flat = tuple(None if slot is None else _flat(slot) for slot in slots)
     if isinstance(gradient, np.ndarray):
         threads = runtime.threads_for(value.size)
         _kernels.update(rule, _flat(value), flat, _read(gradient), threads)
@@ -150,10 +150,8 @@ def _read(array: np.ndarray) -> np.ndarray:
     return contiguous(array).reshape(-1)
 
 
-def _flat(array: np.ndarray | None) -> np.ndarray | None:
+def _flat(array: np.ndarray) -> np.ndarray:
     """Return a view to write to; of other arrays there would be a copy."""
-    if array is None:
-        return None
     if not (array.flags.c_contiguous and array.flags.aligned):
         raise ValueError(
             f"optimizer: an array to update has strides {array.strides}; it must be C-contiguous "

@@ -100,7 +100,7 @@ class ImageInput:
             noted["not_kept"] = lost
         model.metadata["images"] = noted
 
-    def read(self, path: str | os.PathLike) -> np.ndarray:
+    def read(self, path: str | os.PathLike[str]) -> np.ndarray:
         """Return an image file as (height, width, channels) float32, ready for the model."""
         from .image import img_to_array, load_img
 

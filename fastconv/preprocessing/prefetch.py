@@ -25,14 +25,14 @@ class Prefetcher:
     def __init__(self, depth: int) -> None:
         self._depth = depth
         self._lock = threading.Lock()
-        self._waiting: dict[Place, Future] = {}
+        self._waiting: dict[Place, Future[Any]] = {}
         self._pool: ThreadPoolExecutor | None = None
         self._process = os.getpid()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self._depth,)  # a copy makes its batches itself
 
-    def take(self, place: Place) -> Future | None:
+    def take(self, place: Place) -> Future[Any] | None:
         """Return the batch of `place` if it is being made or ready, and forget it."""
         with self._lock:
             # Threads do not survive a fork, so their batches would never come.

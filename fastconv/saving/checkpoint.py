@@ -47,7 +47,7 @@ __all__ = [
 SUFFIX = ".npz"
 
 
-def save_model(model: SavableModel, path: str | os.PathLike, overwrite: bool = True) -> None:
+def save_model(model: SavableModel, path: str | os.PathLike[str], overwrite: bool = True) -> None:
     """Write the whole model, atomically; `path` must end in ".npz".
 
     An optimizer's state that no longer fits the layers is left out, and with
@@ -60,19 +60,19 @@ def save_model(model: SavableModel, path: str | os.PathLike, overwrite: bool = T
         npz.write(path, _contents(model, {**slots, **_state(model, with_run=bool(slots))}))
 
 
-def save_weights(model: SavableModel, path: str | os.PathLike, overwrite: bool = True) -> None:
+def save_weights(model: SavableModel, path: str | os.PathLike[str], overwrite: bool = True) -> None:
     """Write architecture and weights, atomically; `path` must end in ".npz"."""
     path = _checked_target(model, path, overwrite)
     with model.layers_lock:
         npz.write(path, _contents(model, {}))
 
 
-def load_weights(model: SavableModel, path: str | os.PathLike) -> None:
+def load_weights(model: SavableModel, path: str | os.PathLike[str]) -> None:
     """Copy the weights of a file into a built model; on any error it is left as it was."""
     CheckpointFile(path).put_weights(model)
 
 
-def _checked_target(model: SavableModel, path: str | os.PathLike, overwrite: bool) -> str:
+def _checked_target(model: SavableModel, path: str | os.PathLike[str], overwrite: bool) -> str:
     path = os.fsdecode(path)
     if not path.endswith(SUFFIX):
         raise ValueError(

@@ -31,7 +31,7 @@ class CheckpointFile:
     fit, and has changed nothing then unless it says so.
     """
 
-    def __init__(self, path: str | os.PathLike) -> None:
+    def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = os.fsdecode(path)
         self.arrays = npz.read(self.path)
         with reading(self.path):
@@ -188,7 +188,7 @@ class CheckpointFile:
         return run
 
 
-def text_of(array: np.ndarray | None, path: str | os.PathLike) -> str:
+def text_of(array: np.ndarray | None, path: str | os.PathLike[str]) -> str:
     """Return the text that a member of the file at `path` holds; raise ValueError for others."""
     if array is None or array.ndim or array.dtype.kind != "U":
         raise ValueError("it is no text")

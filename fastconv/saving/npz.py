@@ -58,7 +58,7 @@ def reading(path: str, fault: str = "the file is damaged", remedy: str = "") -> 
         raise CheckpointError(f"{path}: {fault}: {reason}{remedy}") from error
 
 
-def write(path: str | os.PathLike, arrays: Mapping[str, np.ndarray]) -> None:
+def write(path: str | os.PathLike[str], arrays: Mapping[str, np.ndarray]) -> None:
     """Write `arrays` by name to `path`, so that `numpy.load(path)` gives them back.
 
     A reader, or a crash at any moment, finds the old file or the new one; see
@@ -92,7 +92,9 @@ def _write_zip(file: BinaryIO, arrays: Mapping[str, np.ndarray]) -> None:
                 np.lib.format.write_array(member, array, allow_pickle=False)
 
 
-def read(path: str | os.PathLike, only: Collection[str] | None = None) -> dict[str, np.ndarray]:
+def read(
+    path: str | os.PathLike[str], only: Collection[str] | None = None
+) -> dict[str, np.ndarray]:
     """Return the arrays of an archive by name, in the order they were written.
 
     With `only`, those of these names that are there. The checksums of what is

@@ -52,7 +52,7 @@ class ArrayBatches:
         else:
             self._order = np.random.default_rng([self.seed, epoch]).permutation(len(self.x))
 
-    def __getitem__(self, index: int) -> tuple:
+    def __getitem__(self, index: int) -> tuple[Any, ...]:
         rows: Any = slice(index * self.batch_size, (index + 1) * self.batch_size)
         if self._order is None:
             x = self.x[rows]
@@ -203,7 +203,7 @@ def check_kind(state: Mapping[str, Any], mine: str) -> None:
         raise ValueError(f"the saved run took its batches from {saved}, this one has {mine}")
 
 
-def check_arrays(x: Any, y: Any, sample_weight: Any, owner: str) -> tuple:
+def check_arrays(x: Any, y: Any, sample_weight: Any, owner: str) -> tuple[Any, ...]:
     """Return the three as arrays of one length, or raise; None stays None."""
     if x is None:
         raise ValueError(f"{owner}: x is None; it must be an array, with y, or a batch iterator")
@@ -245,7 +245,7 @@ def length(data: Any) -> int | None:
         return None
 
 
-def only_input(x: Any, shape: tuple | None, owner: str) -> Any:
+def only_input(x: Any, shape: tuple[Any, ...] | None, owner: str) -> Any:
     """Return `x`, or the one array of a list of a model's inputs; `shape` is (None, ...)."""
     is_list = isinstance(x, (list, tuple)) and len(x) > 0 and hasattr(x[0], "shape")
     if shape is None or not is_list or len(x[0].shape) != len(shape):

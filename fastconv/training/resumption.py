@@ -28,7 +28,7 @@ class Resumption:
     on from; nothing is changed.
     """
 
-    def __init__(self, model: TrainableModel, path: str | os.PathLike) -> None:
+    def __init__(self, model: TrainableModel, path: str | os.PathLike[str]) -> None:
         self._drawn = random.get_state()
         self._model = model
         self._file = CheckpointFile(path)

@@ -31,7 +31,7 @@ class IterableStream:
         self.data = data
         self._owner = owner
         self._steps = steps
-        self._iterator: Iterator | None = None
+        self._iterator: Iterator[Any] | None = None
         self._peeked: list[Batch] = []
         self._in_pass = 0
 
@@ -185,7 +185,9 @@ def _refuse_what_is_no_data(x: Any, owner: str) -> None:
         )
 
 
-def split_validation(fraction: float, x: Any, y: Any, sample_weight: Any, owner: str) -> tuple:
+def split_validation(
+    fraction: float, x: Any, y: Any, sample_weight: Any, owner: str
+) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
     """Split the last `fraction` of the rows off: `(x, y, w), (x, y, w)`."""
     if not (isinstance(fraction, Real) and 0 < fraction < 1):
         raise ValueError(

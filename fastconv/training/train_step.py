@@ -40,7 +40,7 @@ class TrainStep:
         self.loss: losses.Loss | None = None
         self.metrics: list[Any] = []
         #: The kind of labels, and the metrics, that were found to fit each other.
-        self._tried: tuple | None = None
+        self._tried: tuple[Any, ...] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         # A copy follows the copied model.

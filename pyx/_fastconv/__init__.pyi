@@ -1,8 +1,6 @@
-from types import SimpleNamespace
+from typing import Protocol, type_check_only
 
 from . import augment as augment
-from . import conv as conv
-from . import conv_gradient as conv_gradient
 from . import cpu as cpu
 from . import dense as dense
 from . import dense_narrow as dense_narrow
@@ -18,7 +16,17 @@ from . import structs as structs
 from . import winograd as winograd
 from . import winograd_gradient as winograd_gradient
 from . import winograd_narrow as winograd_narrow
+from .conv import Conv
+from .conv_gradient import ConvGradient
 
 KERNEL_API: int
 simd_level: str
-half_width: SimpleNamespace | None
+conv: Conv
+conv_gradient: ConvGradient
+half_width: DirectKernels | None
+
+# The modules that there are for two widths of vectors; this package has them too.
+@type_check_only
+class DirectKernels(Protocol):
+    conv: Conv
+    conv_gradient: ConvGradient

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from fastconv.ops import optim, reference
+from fastconv.ops import optim, reference_optim
 
 CHUNK = 8192
 SHAPES = [(1,), (3, 3, 3, 5), (CHUNK,), (CHUNK + 1,), (2 * CHUNK + 17,)]
@@ -64,14 +64,14 @@ def train(update, twin, shape, slots, **options):
 @pytest.mark.parametrize(("momentum", "nesterov"), [(0.0, False), (0.9, False), (0.9, True)])
 def test_sgd(shape, momentum, nesterov, common):
     options = {"learning_rate": 0.05, "momentum": momentum, "nesterov": nesterov, **common}
-    train(optim.sgd, reference.sgd, shape, [momentum > 0], **options)
+    train(optim.sgd, reference_optim.sgd, shape, [momentum > 0], **options)
 
 
 @each_common
 @each_shape
 def test_adam(shape, common):
     options = {"learning_rate": 0.01, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7, **common}
-    train(optim.adam, reference.adam, shape, [True, True], **options)
+    train(optim.adam, reference_optim.adam, shape, [True, True], **options)
 
 
 @each_common
@@ -83,7 +83,7 @@ def test_rmsprop(shape, momentum, centered, common):
     epsilon = 1e-2 if centered else 1e-7
     options = {"learning_rate": 0.01, "rho": 0.9, "momentum": momentum, "epsilon": epsilon}
     slots = [True, momentum > 0, centered]
-    train(optim.rmsprop, reference.rmsprop, shape, slots, **options, **common)
+    train(optim.rmsprop, reference_optim.rmsprop, shape, slots, **options, **common)
 
 
 def test_nothing_to_update():

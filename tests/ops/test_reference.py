@@ -130,50 +130,6 @@ def test_fused_block_against_pytorch():
         assert_close(result, wanted)
 
 
-def test_optimizers_against_pytorch():
-    """Where PyTorch's rules are the same: its epsilon of RMSprop is outside of the root."""
-    torch = pytest.importorskip("torch", reason="needs PyTorch")
-    start, gradients = normal(20), normal(10, 20, seed=1)
-
-    def theirs(make):
-        value = torch.tensor(start.copy(), requires_grad=True)
-        optimizer = make([value])
-        for gradient in gradients:
-            value.grad = torch.tensor(gradient)
-            optimizer.step()
-        return value.detach().numpy()
-
-    value, velocity = start.copy(), np.zeros(20)
-    for gradient in gradients:
-        reference.sgd(value, gradient, velocity, 0.1, 0.9)
-    expected = theirs(lambda values: torch.optim.SGD(values, lr=0.1, momentum=0.9))
-    np.testing.assert_allclose(value, expected, rtol=1e-12)
-
-    value, m, v = start.copy(), np.zeros(20), np.zeros(20)
-    for step, gradient in enumerate(gradients, 1):
-        reference.adam(value, gradient, m, v, 0.01, 0.9, 0.999, 0.0, step, weight_decay=0.1)
-    expected = theirs(lambda values: torch.optim.AdamW(values, lr=0.01, eps=0.0, weight_decay=0.1))
-    np.testing.assert_allclose(value, expected, rtol=1e-10)
-
-    value, square, velocity, mean = start.copy(), *np.zeros((3, 20))
-    for gradient in gradients:
-        reference.rmsprop(value, gradient, square, velocity, mean, 0.01, 0.9, 0.5, 0.0)
-        # The first step's variance is g**2 (rho - rho**2), which both compute from a difference.
-    expected = theirs(
-        lambda values: torch.optim.RMSprop(
-            values, lr=0.01, alpha=0.9, eps=0.0, momentum=0.5, centered=True
-        )
-    )
-    np.testing.assert_allclose(value, expected, rtol=1e-9)
-
-
-def test_gradients_are_scaled_before_they_are_clipped():
-    value, gradient = np.zeros(3), np.array([-8.0, 1.0, 8.0])
-    reference.sgd(value, gradient, None, 1.0, gradient_scale=0.5, clip_value=2.0)
-    np.testing.assert_array_equal(value, [2, -0.5, -2])
-    np.testing.assert_array_equal(gradient, [-8, 1, 8])
-
-
 def test_the_rules_for_ties_nan_and_zero_norms():
     x = np.array([[1.0, 1.0], [1.0, 0.0]]).reshape(1, 2, 2, 1)
     one = np.ones((1, 1, 1, 1))

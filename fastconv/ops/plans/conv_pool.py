@@ -74,6 +74,7 @@ class ConvPoolPlan:
         self._images = input_shape[0]
         self._kernel_shape = kernel_shape
         self._dtype = np.dtype(dtype)
+        self._itemsize: int = self._dtype.itemsize
         self._lanes = _conv.LANES[self._dtype.char]
         self._scratch = Scratch(dtype)
         self._line = kernel_shape[1] * kernel_shape[2]
@@ -122,7 +123,7 @@ class ConvPoolPlan:
             window.rows.stride * self._line_step,
             window.columns.stride * self._kernel_shape[2],
         )
-        fitting = LIST_BYTES // (2 * down * self._dtype.itemsize)
+        fitting = LIST_BYTES // (2 * down * self._itemsize)
         least, most = -(-LIST_WINDOWS[0] // columns), LIST_WINDOWS[1] // columns
         listed = max(1, min(rows, max(fitting, least), most))
         origin = 2 * down * np.arange(listed)[:, None] + 2 * right * np.arange(columns)
@@ -139,7 +140,7 @@ class ConvPoolPlan:
         images, rows, columns, filters = self.output_shape
         blocks = -(-filters // PART_FILTERS)
         parts = max(images * rows * columns // PART_WINDOWS, -(-SPLIT_K // blocks))
-        most = min(images * rows, SPLIT_K, SPLIT_K_BYTES // (self._sums * self._dtype.itemsize))
+        most = min(images * rows, SPLIT_K, SPLIT_K_BYTES // (self._sums * self._itemsize))
         parts = max(1, min(parts, most))
         blocks = min(blocks, -(-SPLIT_K // parts))
         return parts, -(-filters // (blocks * PART_FILTERS)) * PART_FILTERS
@@ -164,7 +165,7 @@ class ConvPoolPlan:
             ]
 
         def size(block: tuple[int, int, int]) -> int:
-            return math.prod(block) * self._lanes * self._dtype.itemsize
+            return math.prod(block) * self._lanes * self._itemsize
 
         def fitting(block: tuple[int, int, int]) -> int:
             return max(1, min(filters, WEIGHT_BLOCK_BYTES // size(block), _sparse.MASK_FILTERS))
@@ -210,7 +211,7 @@ class ConvPoolPlan:
         tables, threads = self._forward, runtime.get_num_threads()
         packed = self._packed(kernel, self._pack)
         start = padded_bias(self._scratch, bias, self._padded_filters)
-        rows = -(-tables.task_rows(self._images, threads, self._dtype.itemsize) // 2)
+        rows = -(-tables.task_rows(self._images, threads, self._itemsize) // 2)
         _kernels.forward(
             x,
             packed,
@@ -253,7 +254,15 @@ class ConvPoolPlan:
             wanted="dot_products",
         )
 
-    def _pool_after(self, unpooled, x, kernel, bias, out, argmax):
+    def _pool_after(
+        self,
+        unpooled: DirectPlan,
+        x: np.ndarray,
+        kernel: np.ndarray,
+        bias: np.ndarray | None,
+        out: np.ndarray,
+        argmax: np.ndarray | None,
+    ) -> None:
         images, rows, columns, filters = self.output_shape
         y = self._scratch("activation", images, 2 * rows, 2 * columns, filters)
         start = padded_bias(self._scratch, bias, unpooled.padded)
@@ -306,7 +315,14 @@ class ConvPoolPlan:
         if dx is not None:
             self._input_gradient(dy, argmax, kernel, dx)
 
-    def _kernel_gradient(self, dy, argmax, x, dkernel, dbias):
+    def _kernel_gradient(
+        self,
+        dy: np.ndarray,
+        argmax: np.ndarray,
+        x: np.ndarray,
+        dkernel: np.ndarray,
+        dbias: np.ndarray | None,
+    ) -> None:
         threads = runtime.get_num_threads()
         kernel_rows, _, _, filters = self._kernel_shape
         parts, block = self._split_k, self._part_filters
@@ -334,7 +350,9 @@ class ConvPoolPlan:
             threads,
         )
 
-    def _input_gradient(self, dy, argmax, kernel, dx):
+    def _input_gradient(
+        self, dy: np.ndarray, argmax: np.ndarray, kernel: np.ndarray, dx: np.ndarray
+    ) -> None:
         threads = runtime.get_num_threads()
         kernel_rows, _, _, filters = self._kernel_shape
         # A batch of one is cut into row blocks; each walks the windows at its edges again.

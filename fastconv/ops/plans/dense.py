@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -180,7 +179,7 @@ class KernelGradient:
 
     def __init__(
         self,
-        factors: tuple[np.ndarray, ...],
+        factors: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
         layout: tuple[int, int, int],
         scratch: Scratch,
         rows: int,
@@ -196,10 +195,7 @@ class KernelGradient:
         _kernels.kernel_gradient(out, *self.factors, self._memory(threads), *self._layout, threads)
 
     def update(
-        self,
-        rule: dict[str, float],
-        value: np.ndarray,
-        slots: Sequence[np.ndarray | None],
+        self, rule: dict[str, float], value: np.ndarray, slots: tuple[np.ndarray | None, ...]
     ) -> None:
         """Take an optimizer's step: the bits of `ops.optim`'s on the written gradient.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -42,23 +43,22 @@ class DepthwisePlan:
         self._taps = kernel_shape[0] * kernel_shape[1]
         self._kernel_width = kernel_shape[1]
         self._relu = relu
-        arguments = (
+        lay_out = partial(
+            depthwise_layout,
             self._source,
             self._target,
             taps_of(window.rows),
             taps_of(window.columns),
+            kernel_width=self._kernel_width,
+            grid=self._target[:2],
+            strides=(window.rows.stride, window.columns.stride),
+            groups=groups,
+            relu=relu,
+            lanes=_lanes[dtype.char],
         )
-        options = {
-            "kernel_width": self._kernel_width,
-            "grid": self._target[:2],
-            "strides": (window.rows.stride, window.columns.stride),
-            "groups": groups,
-            "relu": relu,
-            "lanes": _lanes[dtype.char],
-        }
-        self.output_layout = depthwise_layout(*arguments, **options)
+        self.output_layout = lay_out()
         # Sums over pixels take no vector that ends in the next pixel.
-        self.gradient_layout = depthwise_layout(*arguments, **options, pad=False)
+        self.gradient_layout = lay_out(pad=False)
         self._phases = self._plan_input_gradient()
 
     @property

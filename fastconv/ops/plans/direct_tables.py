@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -71,7 +71,7 @@ class DirectTables(NamedTuple):
     """The source is read where it lies: no window leaves it."""
     dots: bool
     """Weights are packed for dot products."""
-    kernels: Any
+    kernels: runtime.DirectKernels
     """The compiled modules, of a level whose vectors the target's channels fill."""
     clears: bool
     """A task sets the target's rows to 0 before it writes its outputs there."""
@@ -145,7 +145,7 @@ def direct_tables(
     groups: int = 1,
     relu: bool = False,
     dots: bool = False,
-    kernels: Any = runtime.kernels,
+    kernels: runtime.DirectKernels = runtime.kernels,
     clears: bool = False,
     prefetches: bool = False,
 ) -> DirectTables:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
@@ -61,7 +60,7 @@ def product_cost(
     window: Window,
     groups: int,
     dtype: np.dtype,
-    kernels: Any = runtime.kernels,
+    kernels: runtime.DirectKernels = runtime.kernels,
 ) -> float:
     """Return the cost of the kernel gradient as a matrix product of all pixels."""
     pixels = input_shape[0] * window.rows.output * window.columns.output
@@ -86,7 +85,7 @@ def patch_cost(
     window: Window,
     groups: int,
     dtype: np.dtype,
-    kernels: Any = runtime.kernels,
+    kernels: runtime.DirectKernels = runtime.kernels,
 ) -> float:
     """Return the cost of the kernel gradient with vectors along the patch."""
     images, _, width, channels = input_shape

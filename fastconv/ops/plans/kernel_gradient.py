@@ -43,7 +43,7 @@ class KernelGradientPlan:
         window: Window,
         groups: int,
         dtype: np.dtype,
-        kernels: Any = runtime.kernels,
+        kernels: runtime.DirectKernels = runtime.kernels,
     ) -> None:
         self._kernels = kernels.conv_gradient
         self._scratch = Scratch(dtype)
@@ -132,7 +132,7 @@ def by_tap(channels: int) -> bool:
     return channels >= TAP_CHANNELS
 
 
-def in_place(channels: int, filters: int, dtype: np.dtype, kernels: Any) -> bool:
+def in_place(channels: int, filters: int, dtype: np.dtype, kernels: runtime.DirectKernels) -> bool:
     """Whether the patch of a group is read where it lies in x."""
     most = PACKED_TILES * 2 * pad_channels(1, dtype, kernels)
     return by_tap(channels) and filters <= most

@@ -152,5 +152,6 @@ class NormalizationPlan:
 
     def _folded(self, sums: np.ndarray) -> np.ndarray:
         """Return each channel's sum over parts and over the pixels of a row of lanes."""
-        by_lane = sums[:, : self._lanes].sum(axis=0)
-        return by_lane.reshape(-1, max(self._shape[1], 1)).sum(axis=0)
+        by_lane: np.ndarray = sums[:, : self._lanes].sum(axis=0)
+        by_channel: np.ndarray = by_lane.reshape(-1, max(self._shape[1], 1)).sum(axis=0)
+        return by_channel

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
@@ -19,13 +18,15 @@ PROBE_VALUES = 16
 """Of a kernel, by which one that is being trained is told from one that stays."""
 
 
-def pad_channels(channels: int, dtype: np.dtype, kernels: Any = runtime.kernels) -> int:
+def pad_channels(
+    channels: int, dtype: np.dtype, kernels: runtime.DirectKernels = runtime.kernels
+) -> int:
     """Return `channels` rounded up to whole vectors, by default of the SIMD level in use."""
     lanes = kernels.conv.LANES[dtype.char]
     return -(-channels // lanes) * lanes
 
 
-def kernels_for(channels: int, dtype: np.dtype) -> Any:
+def kernels_for(channels: int, dtype: np.dtype) -> runtime.DirectKernels:
     """Return the kernels, of this level or of the one below, whose vectors `channels` fill."""
     half_width = runtime.kernels.half_width
     if half_width is None:

@@ -31,7 +31,7 @@ class PatchGradientPlan:
         window: Window,
         groups: int,
         dtype: np.dtype,
-        kernels: Any = runtime.kernels,
+        kernels: runtime.DirectKernels = runtime.kernels,
     ) -> None:
         self._kernels = kernels.conv_gradient
         self._scratch = Scratch(dtype)
@@ -120,7 +120,7 @@ class PatchGradientPlan:
         )
 
 
-def tile_shape(filters: int, kernels: Any = runtime.kernels) -> tuple[int, int]:
+def tile_shape(filters: int, kernels: runtime.DirectKernels = runtime.kernels) -> tuple[int, int]:
     """Return how many filters a tile takes, almost the same each, and how many vectors."""
     most = kernels.conv_gradient
     tile = -(-filters // -(-filters // most.PATCH_FILTERS))

@@ -83,7 +83,7 @@ class Pool2DPlan:
             return
         threads, fields = runtime.get_num_threads(), self._fields
         if self._kind == "max" and not self.keeps_argmax:
-            _kernels.max_scatter(dy, x, dx, fields, threads)
+            _kernels.max_scatter(dy, cast(np.ndarray, x), dx, fields, threads)
             return
         shares, norm = dy, None
         if self._kind == "max":

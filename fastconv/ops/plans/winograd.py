@@ -206,7 +206,16 @@ class WinogradPlan:
         fair = -(-self._rows // (3 * threads))
         return max(1, min(BLOCK_BYTES // row, fair))
 
-    def _run_blocked(self, x, u, start, out, argmax, block, threads):
+    def _run_blocked(
+        self,
+        x: np.ndarray,
+        u: np.ndarray,
+        start: np.ndarray,
+        out: np.ndarray,
+        argmax: np.ndarray | None,
+        block: int,
+        threads: int,
+    ) -> None:
         tiles = block * self._tiles.columns
         _kernels.blocked(
             x,
@@ -223,7 +232,15 @@ class WinogradPlan:
             threads,
         )
 
-    def _run_passes(self, x, u, start, out, argmax, threads):
+    def _run_passes(
+        self,
+        x: np.ndarray,
+        u: np.ndarray,
+        start: np.ndarray,
+        out: np.ndarray,
+        argmax: np.ndarray | None,
+        threads: int,
+    ) -> None:
         block = self._pass_rows()
         tiles = block * self._tiles.columns
         _kernels.in_passes(
