@@ -54,7 +54,7 @@ class Project:
             ignore=lambda _, names: {n for n in names if n.endswith(".so") or n == "__pycache__"},
         )
         for path in self.sources.glob("*.pyx"):
-            if path.stem not in ("cpu", "fused"):
+            if path.stem not in ("cpu", "fused", "structs"):
                 path.unlink()
         shutil.copy(ROOT / "setup.py", self.folder)
         self.compiler = folder / "compiler"
@@ -98,7 +98,7 @@ def project(tmp_path):
     return Project(tmp_path, compiler)
 
 
-ALL = {"_shared", "cpu", "fused"}
+ALL = {"_shared", "cpu", "fused", "structs"}
 
 
 def test_what_is_built_is_used_again(project):
@@ -129,7 +129,7 @@ def test_what_changes_is_built_again_and_what_is_made_of_it(project):
     change("_planes.pxd")  # which nothing here cimports
     assert project.build() == ({"fused"}, {"fused"})
     change("simd/vector.h")
-    assert project.build() == (set(), {"cpu", "fused"})
+    assert project.build() == (set(), {"cpu", "fused", "structs"})
     (project.folder / "build" / "cython" / "_shared.c").unlink()
     assert project.build() == ({"_shared"}, set())
     for path in project.folder.rglob("build/lib*/**/cpu*.so"):
@@ -140,9 +140,9 @@ def test_what_changes_is_built_again_and_what_is_made_of_it(project):
 def test_other_settings_build_again(project):
     """What is accepted takes effect, and so does taking it back."""
     project.build()
-    assert project.build(FASTCONV_SYMBOLS="1") == (set(), {"cpu", "fused"})
+    assert project.build(FASTCONV_SYMBOLS="1") == (set(), {"cpu", "fused", "structs"})
     assert project.build(FASTCONV_SYMBOLS="1") == (set(), set())
-    assert project.build() == (set(), {"cpu", "fused"})
+    assert project.build() == (set(), {"cpu", "fused", "structs"})
     translated, compiled = project.build(FASTCONV_BOUNDSCHECK="1")
     assert translated == ALL and "fused" in compiled
     assert project.build(CFLAGS="-O1", FASTCONV_BOUNDSCHECK="1") == (set(), ALL)
