@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+_FLOAT32 = np.dtype(np.float32)
 ALIGNMENT = 64  # bytes: one cache line, one AVX-512 register
 
 
@@ -27,5 +28,9 @@ def contiguous(array: Any, dtype: Any = None) -> np.ndarray:
     That is C-contiguous, each value at a multiple of its size: what came out of the middle of
     a file or of a packed record may lie between.
     """
+    # As nearly all are: in half the time of what follows.
+    plain = type(array) is np.ndarray and array.dtype is _FLOAT32 and array.flags.carray
+    if plain and dtype in (None, np.float32):
+        return array
     packed: np.ndarray = np.ascontiguousarray(array, dtype)
     return packed if packed.flags.aligned else packed.copy()

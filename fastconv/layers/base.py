@@ -41,7 +41,7 @@ from .arguments import (
 )
 from .options import LayerOption
 from .parameter import Parameter
-from .workspace import OfWorkspace, Plan, Workspace, Workspaces
+from .workspace import OfWorkspace, Plan, Workspace, Workspaces, running
 
 Build = TypeVar("Build", bound=Callable[..., None])
 
@@ -341,7 +341,9 @@ class Layer(Strict, Configured):
 
     @property
     def _workspace(self) -> Workspace:
-        return self._workspaces.of_thread.workspace
+        workspaces = self._workspaces
+        shares = running.group is workspaces.group
+        return workspaces.shared if shares else workspaces.own.workspace
 
     def _saved_for_backward(self) -> Any:
         """Return what `call` saved for `backward`."""

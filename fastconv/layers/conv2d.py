@@ -14,6 +14,7 @@ from ..ops.plans import Conv2DPlan
 from .activated import ActivatedLayer
 from .arguments import Images, Shape, checked_images
 from .options import FixedOption, Weight, initializer_option
+from .workspace import Workspace
 
 
 class Conv2D(ActivatedLayer):
@@ -85,9 +86,7 @@ class Conv2D(ActivatedLayer):
     def call(self, x: np.ndarray, training: bool = False) -> np.ndarray:
         if not activations.is_relu(self.activation):
             return super().call(x, training)
-        y = self.rectified(x, training)
-        self._workspace.output = y if training else None
-        return y
+        return self.rectified(x, training)
 
     def pre_activation_backward(self, dz: np.ndarray) -> np.ndarray | None:
         plan, x = self._saved_for_backward()
@@ -110,18 +109,20 @@ class Conv2D(ActivatedLayer):
 
     def _convolve(self, x: np.ndarray, training: bool, relu: bool) -> np.ndarray:
         x = contiguous(x, np.float32)
-        plan = self._plan(x.shape, relu)
-        out = self.buffer("output", plan.output_shape)
+        workspace = self._workspace  # once: it is looked up by thread
+        plan = self._plan(workspace, x.shape, relu)
+        out = workspace.buffer("output", plan.output_shape, np.float32)
         plan.forward(x, self.kernel.value, self.bias.value if self.use_bias else None, out)
-        self._workspace.saved_for_backward = (plan, x) if training else None
+        workspace.saved_for_backward = (plan, x) if training else None
+        workspace.output = out if training and relu else None
         return out
 
-    def _plan(self, shape: tuple[int, ...], relu: bool) -> Conv2DPlan:
+    def _plan(self, workspace: Workspace, shape: tuple[int, ...], relu: bool) -> Conv2DPlan:
         def make() -> Conv2DPlan:
             images, kernel = checked_images(shape, self.owner), cast(Images, self.kernel.shape)
             return Conv2DPlan(images, kernel, relu=relu, owner=self.owner, **self._geometry())
 
-        return self.plan((shape, relu), make)
+        return workspace.plan((shape, relu), make)
 
     def _kernel_shape(self, images: Images) -> tuple[int, int, int, int]:
         return (*self.kernel_size, images[3] // self.groups, self.filters)

@@ -56,20 +56,32 @@ class Workspace:
     def plan(self, key: tuple[Any, ...], make: Callable[[], Plan]) -> Plan:
         """Return the plan made before for `key` and the runtime's settings, or a new one."""
         key = (*key, get_num_threads(), get_fast_math())
-        plan: Plan | None = self._plans.pop(key, None)
+        plans = self._plans
+        plan: Plan | None = plans.get(key)
         if plan is None:
             plan = make()
-            while len(self._plans) >= PLANS_KEPT:
-                del self._plans[next(iter(self._plans))]
-        self._plans[key] = plan
+            while len(plans) >= PLANS_KEPT:
+                del plans[next(iter(plans))]
+            plans[key] = plan
+        elif len(plans) == PLANS_KEPT:  # the order counts where one will have to go
+            plans[key] = plans.pop(key)
         return plan
 
 
-class _OfThread(threading.local):
-    """The workspace that the running thread uses: at first one of its own."""
+class _OwnWorkspace(threading.local):
+    """The workspace that a layer has for the running thread alone."""
 
     def __init__(self) -> None:
         self.workspace = Workspace()
+
+
+class _RunningPass(threading.local):
+    """The group whose lock the running thread holds for a pass: its layers share workspaces."""
+
+    group: Group | None = None
+
+
+running = _RunningPass()
 
 
 class Workspaces:
@@ -77,19 +89,19 @@ class Workspaces:
 
     def __init__(self) -> None:
         self.group = Group()
-        self.of_thread = _OfThread()
+        self.own = _OwnWorkspace()
         self.shared = Workspace()
 
     @contextlib.contextmanager
     def locked(self, share: bool = False) -> Iterator[None]:
         """Hold the lock, and with `share` use the shared workspace meanwhile."""
-        held, before = self.group.acquire(), self.of_thread.workspace
+        held, before = self.group.acquire(), running.group
         try:
             if share:
-                self.of_thread.workspace = self.shared
+                self.group = running.group = held
             yield
         finally:
-            self.of_thread.workspace = before
+            running.group = before
             held.release()
 
 
@@ -115,37 +127,34 @@ class Pass:
     def __init__(self, group: Group, model: Any) -> None:
         self._group = group
         self._model = model
-        self._before: list[tuple[_OfThread, Workspace]] = []
 
     def __enter__(self) -> None:
+        self._before = running.group
         while True:
-            self._held = self._group.acquire()
+            self._held = held = self._group.acquire()
             try:
-                strangers = self._enter()
+                strangers = self._strangers(held)
             except BaseException:
-                self.__exit__()
+                held.release()
                 raise
             if not strangers:
+                running.group = held
                 return
-            self.__exit__()
-            join([self._held, *strangers])
+            held.release()
+            join([held, *strangers])
 
-    def _enter(self) -> list[Group]:
-        """Use the layers' shared workspaces; return the groups that have not joined."""
+    def _strangers(self, held: Group) -> list[Group]:
+        """Return the groups of layers that have not joined."""
         strangers = []
         for layer in self._model.layers:
             workspaces = layer._workspaces
-            if workspaces.group is not self._held:
-                if workspaces.group.root() is not self._held:
+            if workspaces.group is not held:
+                if workspaces.group.root() is held:
+                    workspaces.group = held  # the shortest way to it
+                else:
                     strangers.append(workspaces.group)
-                    continue
-                workspaces.group = self._held  # the shortest way to it
-            self._before.append((workspaces.of_thread, workspaces.of_thread.workspace))
-            workspaces.of_thread.workspace = workspaces.shared
         return strangers
 
     def __exit__(self, *error: object) -> None:
-        while self._before:
-            of_thread, workspace = self._before.pop()
-            of_thread.workspace = workspace
+        running.group = self._before
         self._held.release()

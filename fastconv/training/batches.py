@@ -228,6 +228,8 @@ def check_arrays(x: Any, y: Any, sample_weight: Any, owner: str) -> tuple[Any, .
 
 def _unwrapped(value: Any, other: Any) -> Any:
     """Return the array of `[array]`, as Keras's lists of inputs, where it has as many rows."""
+    if type(value) is np.ndarray:
+        return value
     inner, rows = _inner(value), length(_inner(other))
     return inner if rows not in (None, 1) and length(inner) == rows else value
 

@@ -150,11 +150,12 @@ class TrainStep:
 
     def predict_alone(self, x: Any) -> np.ndarray:
         """Return the output for one batch as a new array."""
-        owner = f"{self.model.owner}: predict_on_batch"
+        model = self.model
+        owner = f"{model.owner}: predict_on_batch"
         x, _, _ = check_arrays(self.only_input(x, owner), None, None, owner)
-        with self.model.layers_lock:
+        with model.layers_lock:
             self.prepare_input(x.shape, "predict_on_batch")
-            return np.array(self.model.predict_step(contiguous(x, np.float32)))
+            return np.array(model.predict_step(contiguous(x, np.float32)))
 
     def _checked_batch(
         self, method: str, x: Any, y: Any, sample_weight: Any, class_weight: Any = None
@@ -176,6 +177,8 @@ class TrainStep:
 
     def only_input(self, x: Any, owner: str) -> Any:
         """Return `x`, or the one array of a list of inputs."""
+        if type(x) is np.ndarray:
+            return x
         return only_input(x, getattr(self.model, "input_shape", None), owner)
 
     def prepare(
