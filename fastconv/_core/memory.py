@@ -29,8 +29,9 @@ def contiguous(array: Any, dtype: Any = None) -> np.ndarray:
     a file or of a packed record may lie between.
     """
     # As nearly all are: in half the time of what follows.
+    packed: np.ndarray = array
     plain = type(array) is np.ndarray and array.dtype is _FLOAT32 and array.flags.carray
     if plain and dtype in (None, np.float32):
-        return array
-    packed: np.ndarray = np.ascontiguousarray(array, dtype)
+        return packed
+    packed = np.ascontiguousarray(array, dtype)
     return packed if packed.flags.aligned else packed.copy()
