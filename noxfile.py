@@ -45,9 +45,10 @@ def newest(folder: Path, pattern: str) -> Path:
 
 @nox.session
 def tools(session: nox.Session) -> None:
-    """Install the extra `dev` without the package, and so without building it."""
-    extras = nox.project.load_toml("pyproject.toml")["project"]["optional-dependencies"]
-    python(session, "-m", "pip", "install", "-q", *extras["dev"])
+    """Install the extra `dev` and what the package needs, without building the package."""
+    project = nox.project.load_toml("pyproject.toml")["project"]
+    wanted = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    python(session, "-m", "pip", "install", "-q", *wanted)
 
 
 @nox.session
