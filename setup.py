@@ -27,6 +27,8 @@ COMMON_MODULES = ("cpu", "structs")  # the same on every level
 KERNELS = sorted({path.stem for path in SOURCES.glob("*.pyx")} - set(COMMON_MODULES))
 SHARED = "_fastconv._shared"
 COMMON = ["-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast", "-g0"]
+if "FASTCONV_SYMBOLS" not in os.environ:  # C throws nothing: only debuggers read these tables
+    COMMON += ["-fno-asynchronous-unwind-tables", "-fno-unwind-tables"]
 LEVELS = {"baseline": []}
 if platform.machine().lower() in ("x86_64", "amd64"):
     LEVELS["avx2"] = ["-mavx2", "-mfma", "-mbmi"]

@@ -19,14 +19,11 @@ ROOT = Path(__file__).parents[1]
 
 def run(*arguments, **environment):
     command = [sys.executable, *arguments]
-    return subprocess.run(
-        command,
-        cwd=ROOT,
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
+    done = subprocess.run(
+        command, cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def test_costs_are_measured_fitted_and_used(tmp_path):
