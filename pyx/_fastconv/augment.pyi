@@ -2,7 +2,7 @@ import numpy as np
 
 FILL_MODES: dict[str, int]
 
-def scratch_size(height: int, width: int, channels: int) -> int: ...
+def scratch_size(height: int, width: int, channels: int, /) -> int: ...
 def transform(
     source: np.ndarray,
     rows: np.ndarray,
@@ -18,4 +18,5 @@ def transform(
     scratch: np.ndarray,
     out: np.ndarray,
     num_threads: int,
+    /,
 ) -> None: ...

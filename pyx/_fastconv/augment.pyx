@@ -41,7 +41,7 @@ FILL_MODES = {"nearest": FC_NEAREST, "reflect": FC_REFLECT, "wrap": FC_WRAP,
               "constant": FC_CONSTANT}
 
 
-def scratch_size(int height, int width, int channels):
+def scratch_size(int height, int width, int channels, /):
     """Return how many floats a thread needs: one row of a picture, and a padded group of it."""
     cdef ptrdiff_t row = (<ptrdiff_t> width * channels + 2 * FC_GROUP - 1) // FC_GROUP * FC_GROUP
     return row + <ptrdiff_t> (height + 2) * (width + 2) * FC_GROUP
@@ -143,7 +143,7 @@ cdef void one_image(const pixel* source, const Images* s, const double* matrix, 
 def transform(const pixel[:, :, :, ::1] source, const int64_t[::1] rows,
               const double[:, ::1] matrices, const float[::1] shifts, const float[::1] gains,
               int fill, float cval, const float[:, ::1] channel_values, bint center, bint scale,
-              float epsilon, float[:, ::1] scratch, float[:, :, :, ::1] out, int num_threads):
+              float epsilon, float[:, ::1] scratch, float[:, :, :, ::1] out, int num_threads, /):
     """Write images `rows` of `source` to `out`, each through its own matrix.
 
     source: IN (m, height, width, channels); rows: IN (n,); matrices: IN (n, 6), the

@@ -25,6 +25,7 @@ class Conv(Protocol):
         buffer: np.ndarray,
         buffer_pixels: int,
         num_threads: int,
+        /,
     ) -> None: ...
     def direct_batch(
         self,
@@ -41,6 +42,7 @@ class Conv(Protocol):
         splits: int,
         scratch: np.ndarray,
         num_threads: int,
+        /,
     ) -> None: ...
     def direct_overlap_add(
         self,
@@ -57,6 +59,7 @@ class Conv(Protocol):
         scratch: np.ndarray,
         buffer: np.ndarray,
         num_threads: int,
+        /,
     ) -> None: ...
     def pack(
         self,
@@ -66,6 +69,7 @@ class Conv(Protocol):
         groups: int,
         transposed: bool,
         num_threads: int,
+        /,
     ) -> None: ...
     def pack_dots(
         self,
@@ -74,4 +78,5 @@ class Conv(Protocol):
         taps: np.ndarray,
         groups: int,
         transposed: bool,
+        /,
     ) -> None: ...

@@ -166,7 +166,7 @@ def direct(const real[:, :, :, ::1] source,        # IN (images, height, width, 
            real[:, ::1] scratch,                   # SCRATCH one row a thread
            real[:, ::1] buffer,                     # SCRATCH one row a thread
            int buffer_pixels,                       # that `buffer` holds; 0: write in place
-           int num_threads):
+           int num_threads, /):
     """target = [relu](bias + sum over taps of source), on the grid."""
     cdef PaddedImage s
     load_struct(padded_image, &s, sizeof(s))
@@ -207,7 +207,7 @@ def direct_batch(const real[:, :, :, ::1] source,     # IN (images, height, widt
                   ptrdiff_t image_step,
                   int block_rows, int splits,          # of the panels
                   real[:, ::1] scratch,                # SCRATCH one row a thread
-                  int num_threads):
+                  int num_threads, /):
     """The same for small images, tiles of one output of several images."""
     cdef PaddedImage s
     load_struct(padded_image, &s, sizeof(s))
@@ -270,7 +270,7 @@ def direct_overlap_add(const real[:, :, :, ::1] source,   # IN (images, height, 
                        int block_rows, int buffer_rows,    # of sums that `buffer` holds
                        real[:, ::1] scratch,              # SCRATCH one row a thread
                        real[:, ::1] buffer,                # SCRATCH one row a thread
-                       int num_threads):
+                       int num_threads, /):
     """target = sum over taps of source, the kernel's columns being lanes."""
     cdef PaddedImage s
     load_struct(padded_image, &s, sizeof(s))
@@ -300,7 +300,7 @@ def direct_overlap_add(const real[:, :, :, ::1] source,   # IN (images, height, 
 def pack(const real[:, :, :, ::1] kernel,           # IN (kh, kw, channels / groups, filters)
          real[::1] packed,                          # OUT
          const int[:, ::1] taps,                    # IN (taps, 2): kernel row and column
-         int groups, bint transposed, int num_threads):
+         int groups, bint transposed, int num_threads, /):
     """Lay weights out as panels.
 
     A packed row is one (tap, input channel) and a column one filter; `transposed`
@@ -329,7 +329,7 @@ def pack(const real[:, :, :, ::1] kernel,           # IN (kh, kw, channels / gro
 def pack_dots(const real[:, :, :, ::1] kernel,      # IN (kh, kw, channels / groups, filters)
               real[::1] packed,                     # OUT
               const int[:, ::1] taps,               # IN (taps, 2): kernel row and column
-              int groups, bint transposed):
+              int groups, bint transposed, /):
     """Lay the weights of each filter - or input channel, if `transposed` - one behind another."""
     cdef int channels = kernel.shape[2], filters = kernel.shape[3] // groups
     cdef int outputs = channels if transposed else filters

@@ -25,6 +25,7 @@ class ConvGradient(Protocol):
         dkernel: np.ndarray,
         dbias: np.ndarray | None,
         num_threads: int,
+        /,
     ) -> None: ...
     def patch_gradient(
         self,
@@ -43,4 +44,5 @@ class ConvGradient(Protocol):
         dbias: np.ndarray | None,
         parts: int,
         num_threads: int,
+        /,
     ) -> None: ...

@@ -269,7 +269,7 @@ def kernel_gradient(const real[:, :, :, ::1] x,     # IN
                     ptrdiff_t[:, ::1] stretches,    # SCRATCH one row a thread, 3 * block_rows
                     real[:, :, :, ::1] dkernel,     # OUT
                     real[::1] dbias,                # OUT or None
-                    int num_threads):
+                    int num_threads, /):
     """dkernel = X' dY and dbias = the pixels' sum of dY."""
     cdef GradientProduct g
     load_struct(product, &g, sizeof(g))
@@ -317,7 +317,7 @@ def patch_gradient(const real[:, :, :, ::1] x,     # IN
                    real[:, ::1] filters,           # SCRATCH one row a thread
                    real[:, :, :, ::1] dkernel,     # OUT
                    real[::1] dbias,                # OUT or None
-                   int parts, int num_threads):
+                   int parts, int num_threads, /):
     """dkernel = X' dY and dbias = the pixels' sum of dY."""
     cdef GradientPatch g
     load_struct(tiles, &g, sizeof(g))

@@ -20,6 +20,7 @@ def output(
     vectors: int,
     panels: int,
     num_threads: int,
+    /,
 ) -> None: ...
 def gradients(
     dy: np.ndarray,
@@ -37,6 +38,7 @@ def gradients(
     vectors: int,
     panels: int,
     num_threads: int,
+    /,
 ) -> None: ...
 def kernel_gradient(
     dkernel: np.ndarray,
@@ -49,6 +51,7 @@ def kernel_gradient(
     vectors: int,
     panels: int,
     num_threads: int,
+    /,
 ) -> None: ...
 def update(
     rule: dict[str, Any],
@@ -63,4 +66,5 @@ def update(
     vectors: int,
     panels: int,
     num_threads: int,
+    /,
 ) -> None: ...

@@ -153,7 +153,7 @@ def output(const real[:, ::1] x,             # IN (batch, inputs)
            real[:, ::1] packed,              # SCRATCH (threads, PANEL_ROWS * group outputs)
            int32_t[:, ::1] rows,             # SCRATCH (threads, batch * LIST; one: a part's inputs)
            real[:, ::1] factors,             # SCRATCH (threads, batch * BLOCK; one: the same)
-           int parts, int vectors, int panels, int num_threads):
+           int parts, int vectors, int panels, int num_threads, /):
     """y = x kernel + bias, in groups of `panels` panels of `vectors` vectors."""
     cdef Dense d = dense_of(x.shape[0], x.shape[1], y.shape[1], vectors, panels, &y[0, 0])
     cdef ptrdiff_t task, part, sample
@@ -262,7 +262,7 @@ def gradients(const real[:, ::1] dy,         # IN (batch, outputs)
               real[::1] transposed,          # SCRATCH (outputs * whole vectors of samples), None
               real[:, ::1] scratch,          # SCRATCH (threads, ROWS * batch; transposed: twice that,
                                              # of whole vectors of samples)
-              bint at_zeros, int vectors, int panels, int num_threads):
+              bint at_zeros, int vectors, int panels, int num_threads, /):
     """dx = dy kernel', dbias = the samples' sum of dy, and what makes the kernel's gradient.
 
     Without `at_zeros` dx may be 0 where x is.  With `transposed` samples may be lanes.
@@ -318,7 +318,7 @@ def kernel_gradient(real[:, ::1] dkernel,          # OUT (inputs, outputs)
                     const real[:, ::1] factors,    # IN
                     const real[::1] packed_dy,         # IN
                     real[:, ::1] scratch,          # SCRATCH (threads, ROWS * group outputs)
-                    ptrdiff_t batch, int vectors, int panels, int num_threads):
+                    ptrdiff_t batch, int vectors, int panels, int num_threads, /):
     """dkernel = x' dy."""
     cdef Dense d = dense_of(batch, dkernel.shape[0], dkernel.shape[1], vectors, panels,
                             &packed_dy[0])
@@ -366,7 +366,7 @@ def update(dict rule,                        # IN as for optim.update
            const float[:, ::1] factors,      # IN
            const float[::1] packed_dy,           # IN
            float[:, ::1] scratch,            # SCRATCH (threads, ROWS * group outputs)
-           ptrdiff_t batch, int vectors, int panels, int num_threads):
+           ptrdiff_t batch, int vectors, int panels, int num_threads, /):
     """One step of an optimizer by the gradient that `kernel_gradient` would write."""
     cdef Dense d = dense_of(batch, value.shape[0], value.shape[1], vectors, panels, &packed_dy[0])
     cdef Rule fields = rule_from(rule)

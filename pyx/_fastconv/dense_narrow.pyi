@@ -11,6 +11,7 @@ def output(
     transposed: np.ndarray,
     parts: int,
     num_threads: int,
+    /,
 ) -> None: ...
 def gradients(
     dy: np.ndarray,
@@ -23,4 +24,5 @@ def gradients(
     sums: np.ndarray,
     parts: int,
     num_threads: int,
+    /,
 ) -> None: ...

@@ -63,7 +63,7 @@ def output(const real[:, ::1] x,      # IN (batch, inputs)
                   real[:, ::1] y,            # OUT (batch, outputs)
                   real[:, ::1] sums,         # SCRATCH (parts, batch * outputs)
                   real[::1] transposed,      # SCRATCH (outputs * inputs)
-                  int parts, int num_threads):
+                  int parts, int num_threads, /):
     """y = x kernel + bias: samples by four - parts of the inputs."""
     cdef ptrdiff_t batch = x.shape[0], inputs = x.shape[1], outputs = y.shape[1]
     cdef const real* weights = transposed_weights(&kernel[0, 0], &transposed[0], inputs, outputs,
@@ -172,7 +172,7 @@ def gradients(const real[:, ::1] dy,     # IN (batch, outputs)
               real[::1] transposed,      # SCRATCH (outputs * inputs)
               real[:, ::1] sums,         # SCRATCH (parts, outputs * inputs), or of a single part
                                          # (threads, outputs * BLOCK)
-              ptrdiff_t parts, int num_threads):
+              ptrdiff_t parts, int num_threads, /):
     """dx, dkernel and dbias: parts of the samples - blocks of inputs - samples by four - outputs -
     inputs."""
     cdef ptrdiff_t batch = x.shape[0], inputs = x.shape[1], outputs = dy.shape[1]

@@ -13,6 +13,7 @@ def output(
     scratch: np.ndarray,
     whole_row: np.ndarray,
     num_threads: int,
+    /,
 ) -> None: ...
 def kernel_gradient(
     x: np.ndarray,
@@ -29,4 +30,5 @@ def kernel_gradient(
     scratch: np.ndarray,
     whole_rows: np.ndarray,
     num_threads: int,
+    /,
 ) -> None: ...

@@ -240,7 +240,7 @@ def output(const real[:, :, :, ::1] source,     # IN (images, height, width, cha
            int block_rows,
            real[:, ::1] scratch,                # SCRATCH one row a thread: a copied row block
            real[:, ::1] whole_row,              # SCRATCH one row a thread: an output row
-           int num_threads):
+           int num_threads, /):
     """target = [relu](bias + sum over taps and planes of source), on the grid."""
     cdef DepthwiseLayout g
     load_struct(layout, &g, sizeof(g))
@@ -355,7 +355,7 @@ def kernel_gradient(const real[:, :, :, ::1] x,     # IN
                     ptrdiff_t[:, ::1] taps,         # SCRATCH (threads, 2 * taps * planes)
                     real[:, ::1] scratch,           # SCRATCH one row a thread: a copied row block
                     real[:, ::1] whole_rows,        # SCRATCH one row a thread: a block of dy
-                    int num_threads):
+                    int num_threads, /):
     """sums[part] and bias_sums[part] = the gradients of that part's blocks of rows."""
     cdef DepthwiseLayout g
     load_struct(layout, &g, sizeof(g))

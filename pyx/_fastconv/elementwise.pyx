@@ -21,7 +21,7 @@ cdef enum:
     CHUNK = 8192          # values: 32 KB of each array, to share evenly
 
 
-def same_bytes(const uint8_t[::1] first, const uint8_t[::1] second, int num_threads):
+def same_bytes(const uint8_t[::1] first, const uint8_t[::1] second, int num_threads, /):
     """Return whether two arrays of the same length hold the same bytes."""
     cdef ptrdiff_t chunk, count = first.shape[0]
     cdef int differences = 0
@@ -45,7 +45,7 @@ cdef void relu_gradient_chunk(const real* dy, const real* y, real* dx,
         dx[i] = dy[i] if y[i] > 0 else <real> 0
 
 
-def relu(const real[::1] x, real[::1] y, int num_threads):
+def relu(const real[::1] x, real[::1] y, int num_threads, /):
     """y = max(x, 0); a NaN stays one.  y may be x."""
     cdef ptrdiff_t count = x.shape[0], chunk
     with nogil:
@@ -54,7 +54,7 @@ def relu(const real[::1] x, real[::1] y, int num_threads):
             relu_chunk(&x[chunk * CHUNK], &y[chunk * CHUNK], min(CHUNK, count - chunk * CHUNK))
 
 
-def relu_gradient(const real[::1] dy, const real[::1] y, real[::1] dx, int num_threads):
+def relu_gradient(const real[::1] dy, const real[::1] y, real[::1] dx, int num_threads, /):
     """dx = dy where y is positive, else 0.  dx may be dy."""
     cdef ptrdiff_t count = dy.shape[0], chunk
     with nogil:
@@ -65,7 +65,7 @@ def relu_gradient(const real[::1] dy, const real[::1] y, real[::1] dx, int num_t
 
 
 def dropout(const float[::1] x, uint64_t seed, uint32_t threshold, float scale, float[::1] y,
-            int num_threads):
+            int num_threads, /):
     """y = x * scale, or 0 for a share of threshold / 2^32, chosen by `seed`; y may be x."""
     cdef ptrdiff_t count = x.shape[0], chunk
     cdef float_mode mode = 0
@@ -77,7 +77,7 @@ def dropout(const float[::1] x, uint64_t seed, uint32_t threshold, float scale, 
         restore_denormals(mode)
 
 
-def sigmoid(const float[::1] x, float[::1] y, int num_threads):
+def sigmoid(const float[::1] x, float[::1] y, int num_threads, /):
     """y = 1 / (1 + exp(-x)); y may be x."""
     cdef ptrdiff_t count = x.shape[0], chunk
     cdef float_mode mode = 0
@@ -88,7 +88,7 @@ def sigmoid(const float[::1] x, float[::1] y, int num_threads):
         restore_denormals(mode)
 
 
-def softmax(const float[:, ::1] x, float[:, ::1] y, int num_threads):
+def softmax(const float[:, ::1] x, float[:, ::1] y, int num_threads, /):
     """y = exp(x) / sum(exp(x)) along each row; y may be x."""
     cdef ptrdiff_t row
     cdef float_mode mode = 0

@@ -13,4 +13,5 @@ def forward(
     block_rows: int,
     scratch: np.ndarray,
     num_threads: int,
+    /,
 ) -> None: ...

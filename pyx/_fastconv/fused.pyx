@@ -51,7 +51,7 @@ def forward(const real[:, :, :, ::1] x,             # IN
             const ptrdiff_t[::1] run_offset, bytes padded_image, bytes pooled,
             int run_length, int block_rows,
             real[:, ::1] scratch,                   # SCRATCH one row a thread
-            int num_threads):
+            int num_threads, /):
     """y = max over 2x2 windows of relu(conv(x) + bias); argmax says which pixel it was."""
     cdef PaddedImage s
     load_struct(padded_image, &s, sizeof(s))

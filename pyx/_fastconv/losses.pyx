@@ -27,7 +27,7 @@ def sigmoid_cross_entropy(const double[:, ::1] logits,   # IN (rows, outputs)
                          const double[:, ::1] targets,  # IN the same, from 0 to 1
                          double[::1] losses,            # OUT (rows,)
                          double[:, ::1] gradient,       # OUT (rows, outputs)
-                         int num_threads):
+                         int num_threads, /):
     """Means along the rows of -t log p - (1 - t) log(1 - p), p a sigmoid, and their gradients."""
     cdef ptrdiff_t row
     with nogil:
@@ -57,7 +57,7 @@ def softmax_cross_entropy(const double[:, ::1] logits,   # IN (rows, classes)
                           const double[:, ::1] targets,  # IN the same
                           double[::1] losses,            # OUT (rows,)
                           double[:, ::1] gradient,       # OUT (rows, classes)
-                          int num_threads):
+                          int num_threads, /):
     """-sum(t log p) along the rows, p a softmax of the logits, and their gradients."""
     cdef ptrdiff_t row
     with nogil:
@@ -66,7 +66,7 @@ def softmax_cross_entropy(const double[:, ::1] logits,   # IN (rows, classes)
                                                     logits.shape[1], &gradient[row, 0])
 
 
-def extremes(const double[::1] values):
+def extremes(const double[::1] values, /):
     """Return the least and the largest value, both NaN if one is."""
     cdef double least = values[0], largest = values[0], value
     cdef ptrdiff_t i
@@ -99,7 +99,7 @@ def mean_loss(const double[::1] losses,        # IN (rows,)
               const double[::1] weights,       # IN (rows,) or None
               const double[:, ::1] gradients,  # IN (rows, outputs), each of its row's loss
               float[:, ::1] gradient,          # OUT the same, of the mean
-              int num_threads):
+              int num_threads, /):
     """Return the weighted sum of losses over their number."""
     cdef ptrdiff_t rows = losses.shape[0], outputs = gradient.shape[1], row, o
     cdef const double* factors = NULL if weights is None else &weights[0]

@@ -6,6 +6,7 @@ def moments(
     squares: np.ndarray,
     block: np.ndarray,
     num_threads: int,
+    /,
 ) -> None: ...
 def affine_sums(
     dy: np.ndarray,
@@ -16,9 +17,10 @@ def affine_sums(
     along: np.ndarray,
     block: np.ndarray,
     num_threads: int,
+    /,
 ) -> None: ...
 def affine(
-    x: np.ndarray, affine: np.ndarray, relu: bool, y: np.ndarray, num_threads: int
+    x: np.ndarray, affine: np.ndarray, relu: bool, y: np.ndarray, num_threads: int, /
 ) -> None: ...
 def affine_gradient(
     dy: np.ndarray,
@@ -28,4 +30,5 @@ def affine_gradient(
     factors: np.ndarray,
     dx: np.ndarray,
     num_threads: int,
+    /,
 ) -> None: ...

@@ -60,7 +60,7 @@ def moments(const float[:, ::1] x,          # IN (rows, lanes)
             double[:, ::1] mean,            # OUT (parts, lanes)
             double[:, ::1] squares,         # OUT (parts, lanes)
             float[:, ::1] block,            # SCRATCH (threads, 2 * lanes)
-            int num_threads):
+            int num_threads, /):
     """Means of each part's rows, and sums of squared differences from them.
 
     Part p has rows p * rows // parts to (p + 1) * rows // parts.
@@ -102,7 +102,7 @@ def affine_sums(const float[:, ::1] dy, const float[:, ::1] x,       # IN (rows,
                 double[:, ::1] total,           # OUT (parts, lanes)
                 double[:, ::1] along,           # OUT (parts, lanes)
                 float[:, ::1] block,            # SCRATCH (threads, 2 * lanes)
-                int num_threads):
+                int num_threads, /):
     """Each part's sums of the gradient before the ReLU and of it times (x - center)."""
     cdef ptrdiff_t rows = x.shape[0], parts = total.shape[0], part
     cdef int lanes = <int> x.shape[1]
@@ -120,7 +120,7 @@ def affine_sums(const float[:, ::1] dy, const float[:, ::1] x,       # IN (rows,
 
 
 def affine(const float[:, ::1] x, const float[:, ::1] affine, bint relu, float[:, ::1] y,
-           int num_threads):
+           int num_threads, /):
     """y = [relu]((x - center) * scale + shift), of each lane."""
     cdef ptrdiff_t rows = x.shape[0], chunk
     cdef int lanes = <int> x.shape[1], step = block_of(lanes)
@@ -137,7 +137,7 @@ def affine(const float[:, ::1] x, const float[:, ::1] affine, bint relu, float[:
 def affine_gradient(const float[:, ::1] dy, const float[:, ::1] x, const float[:, ::1] affine,
                     bint relu,
                     const float[:, ::1] factors,    # IN of dy, of (x - center), and a constant
-                    float[:, ::1] dx, int num_threads):
+                    float[:, ::1] dx, int num_threads, /):
     """dx = factors[0] * (dy before the ReLU) + factors[1] * (x - center) + factors[2]."""
     cdef ptrdiff_t rows = x.shape[0], chunk
     cdef int lanes = <int> x.shape[1], step = block_of(lanes)

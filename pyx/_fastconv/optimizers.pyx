@@ -22,7 +22,7 @@ def update(dict rule,                     # IN the fields of simd/rules.h's fc_r
            float[::1] value,              # INOUT
            tuple slots,                   # INOUT three arrays or None, as the rule wants them
            const float[::1] gradient,     # IN
-           int num_threads):
+           int num_threads, /):
     """One step of an optimizer."""
     cdef ptrdiff_t count = value.shape[0], chunk
     cdef Rule fields = rule_from(rule)
@@ -47,7 +47,7 @@ cdef double squares_chunk(const float* values, ptrdiff_t count) noexcept nogil:
     return total
 
 
-def sum_of_squares(const float[::1] values, double[::1] partial, int num_threads):
+def sum_of_squares(const float[::1] values, double[::1] partial, int num_threads, /):
     """Return the sum of squares in double; `partial` is scratch, one number a chunk."""
     cdef ptrdiff_t count = values.shape[0], chunk
     cdef double total = 0

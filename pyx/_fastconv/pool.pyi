@@ -9,6 +9,7 @@ def pool(
     argmax: np.ndarray | None,
     fields: bytes,
     num_threads: int,
+    /,
 ) -> None: ...
 def pool_gradient(
     dy: np.ndarray,
@@ -18,6 +19,7 @@ def pool_gradient(
     dx: np.ndarray,
     fields: bytes,
     num_threads: int,
+    /,
 ) -> None: ...
 def shares(
     dy: np.ndarray,
@@ -25,7 +27,8 @@ def shares(
     out: np.ndarray,
     fields: bytes,
     num_threads: int,
+    /,
 ) -> bool: ...
 def max_scatter(
-    dy: np.ndarray, x: np.ndarray, dx: np.ndarray, fields: bytes, num_threads: int
+    dy: np.ndarray, x: np.ndarray, dx: np.ndarray, fields: bytes, num_threads: int, /
 ) -> None: ...

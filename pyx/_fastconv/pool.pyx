@@ -74,7 +74,7 @@ def pool(const real[:, :, :, ::1] x,        # IN
          real[:, :, :, ::1] y,              # OUT
          uint8_t[:, :, :, ::1] argmax,     # OUT like y, or None; max pooling alone
          bytes fields,                      # IN Pool
-         int num_threads):
+         int num_threads, /):
     """y = x pooled over each window."""
     cdef Pool p
     load_struct(fields, &p, sizeof(p))
@@ -119,7 +119,7 @@ def pool_gradient(const real[:, :, :, ::1] dy,          # IN; but for max: the r
                   const real[:, :, :, ::1] x,           # IN; L2 pooling alone
                   real[:, :, :, ::1] dx,                # OUT
                   bytes fields,                         # IN Pool
-                  int num_threads):
+                  int num_threads, /):
     """dx = gradient of the pooled sum weighted with dy."""
     cdef Pool p
     load_struct(fields, &p, sizeof(p))
@@ -153,7 +153,7 @@ def shares(const real[:, :, :, ::1] dy,       # IN
            const real[:, :, :, ::1] y,        # IN; L2 pooling alone
            real[:, :, :, ::1] out,            # OUT
            bytes fields,                      # IN Pool
-           int num_threads):
+           int num_threads, /):
     """out = dy / pixels of the window (average), or dy / y, 0 where y is (L2).
 
     Return whether all of these are in the range of their type, as dy and y are.
@@ -225,7 +225,7 @@ def max_scatter(const real[:, :, :, ::1] dy,    # IN
                 const real[:, :, :, ::1] x,     # IN
                 real[:, :, :, ::1] dx,          # OUT
                 bytes fields,                   # IN Pool
-                int num_threads):
+                int num_threads, /):
     """dx = gradient of max pooling over windows of any size; a task owns its channels."""
     cdef Pool p
     load_struct(fields, &p, sizeof(p))

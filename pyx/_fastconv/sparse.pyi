@@ -24,6 +24,7 @@ def kernel_gradient(
     dkernel: np.ndarray,
     dbias: np.ndarray | None,
     num_threads: int,
+    /,
 ) -> None: ...
 def input_gradient(
     dy: np.ndarray,
@@ -39,4 +40,5 @@ def input_gradient(
     scratch: np.ndarray,
     masks: np.ndarray,
     num_threads: int,
+    /,
 ) -> None: ...

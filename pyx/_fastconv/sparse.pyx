@@ -189,7 +189,7 @@ def kernel_gradient(const real[:, :, :, ::1] x,             # IN
                     real[:, ::1] gradients,     # SCRATCH (threads, filter_block * (windows + ROOM))
                     real[:, :, :, ::1] dkernel, # OUT
                     real[::1] dbias,            # OUT or None
-                    int num_threads):
+                    int num_threads, /):
     """dkernel and dbias from the pixels that won their windows and are active."""
     cdef PaddedImage s
     load_struct(padded_image, &s, sizeof(s))
@@ -363,7 +363,7 @@ def input_gradient(const real[:, :, :, ::1] dy,             # IN pooled
                    int filter_block, int block_rows,
                    real[:, ::1] scratch,        # SCRATCH (threads, block rows + 16 vectors)
                    uint64_t[:, ::1] masks,      # SCRATCH (threads, 4 columns)
-                   int num_threads):
+                   int num_threads, /):
     """dx from the windows' argmax that are active."""
     cdef PaddedImage s
     load_struct(padded_image, &s, sizeof(s))

@@ -15,6 +15,7 @@ def blocked(
     m: np.ndarray,
     scratch: np.ndarray,
     num_threads: int,
+    /,
 ) -> None: ...
 def in_passes(
     x: np.ndarray,
@@ -29,7 +30,8 @@ def in_passes(
     m: np.ndarray,
     scratch: np.ndarray,
     num_threads: int,
+    /,
 ) -> None: ...
 def transform_kernel(
-    kernel: np.ndarray, u: np.ndarray, kernels: bytes, num_threads: int
+    kernel: np.ndarray, u: np.ndarray, kernels: bytes, num_threads: int, /
 ) -> None: ...

@@ -235,7 +235,7 @@ def blocked(const float[:, :, :, ::1] x,        # IN
             float[:, ::1] v,                    # SCRATCH one row a thread
             float[:, ::1] m,                    # SCRATCH one row a thread
             float[:, ::1] scratch,              # SCRATCH one row a thread
-            int num_threads):
+            int num_threads, /):
     """y = [pooled relu of] conv(x) + bias, blocks of tile rows in parallel."""
     cdef Tiles t
     load_struct(tiling, &t, sizeof(t))
@@ -264,7 +264,7 @@ def in_passes(const float[:, :, :, ::1] x,         # IN
            float[::1] v,                        # SCRATCH POINTS * (tiles * tile values + SKEW)
            float[::1] m,                        # SCRATCH the same, of all sets' padded filters
            float[:, ::1] scratch,               # SCRATCH one row a thread
-           int num_threads):
+           int num_threads, /):
     """The same, `block_rows` tile rows at a time through each step."""
     cdef Tiles t
     load_struct(tiling, &t, sizeof(t))
@@ -329,7 +329,7 @@ cdef void staged_output(const Tiles* t, const Order* o, const float* m, const fl
 def transform_kernel(const float[:, :, :, ::1] kernel,  # IN (rows, columns, channels, filters)
                      float[::1] u,                      # OUT [set][xi][panel][channel][lane]
                      bytes kernels,                     # IN KernelDecomposition
-                     int num_threads):
+                     int num_threads, /):
     """u = G g G' of all parts."""
     cdef KernelDecomposition c
     load_struct(kernels, &c, sizeof(c))

@@ -18,4 +18,5 @@ def kernel_gradient(
     dkernel: np.ndarray,
     dbias: np.ndarray | None,
     num_threads: int,
+    /,
 ) -> None: ...

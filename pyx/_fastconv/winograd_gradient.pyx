@@ -261,7 +261,7 @@ def kernel_gradient(const float[:, :, :, ::1] x,    # IN
                     float[:, ::1] scratch,          # SCRATCH one row a thread
                     float[:, :, :, ::1] dkernel,    # OUT
                     float[::1] dbias,               # OUT or None
-                    int num_threads):
+                    int num_threads, /):
     """dkernel and dbias, the pixels' sum of dy; with `together` there is one pass."""
     cdef Tiles t
     load_struct(tiling, &t, sizeof(t))

@@ -14,8 +14,9 @@ def forward(
     lines: np.ndarray,
     v: np.ndarray,
     num_threads: int,
+    /,
 ) -> None: ...
-def transform_kernel(kernel: np.ndarray, u: np.ndarray) -> None: ...
+def transform_kernel(kernel: np.ndarray, u: np.ndarray, /) -> None: ...
 def kernel_gradient(
     x: np.ndarray,
     dy: np.ndarray,
@@ -30,4 +31,5 @@ def kernel_gradient(
     dbias: np.ndarray | None,
     parts: int,
     num_threads: int,
+    /,
 ) -> None: ...

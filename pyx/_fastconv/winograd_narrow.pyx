@@ -144,7 +144,7 @@ def forward(const float[:, :, :, ::1] x,        # IN
             bytes padded_image, bytes tiling, int block_rows,
             float[:, ::1] lines,                # SCRATCH one row a thread
             float[:, ::1] v,                    # SCRATCH one row a thread
-            int num_threads):
+            int num_threads, /):
     """y = [pooled relu of] conv(x) + bias, `block_rows` rows of tiles a task."""
     cdef Tiles t
     load_struct(tiling, &t, sizeof(t))
@@ -171,7 +171,7 @@ def forward(const float[:, :, :, ::1] x,        # IN
 
 
 def transform_kernel(const float[:, :, :, ::1] kernel,  # IN (3, 3, channels, filters)
-                     float[::1] u):                     # OUT
+                     float[::1] u, /):                     # OUT
     """u = G g G', as `forward` reads it."""
     cdef int channels = kernel.shape[2], filters = kernel.shape[3], channel, start = 0, vectors, k
     cdef ptrdiff_t tap_size = <ptrdiff_t> channels * filters
@@ -261,7 +261,7 @@ def kernel_gradient(const float[:, :, :, ::1] x,        # IN
                     float[:, ::1] sums,                 # SCRATCH one row a part
                     float[:, :, :, ::1] dkernel,        # OUT
                     float[::1] dbias,                   # OUT or None
-                    int parts, int num_threads):
+                    int parts, int num_threads, /):
     """dkernel and dbias; each part of the rows of tiles has sums of its own, added in order."""
     cdef Tiles t
     load_struct(tiling, &t, sizeof(t))

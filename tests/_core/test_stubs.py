@@ -26,7 +26,9 @@ def stubbed(path: Path) -> tuple[dict[str, list[str]], set[str]]:
         (protocol,) = protocols
         statements = protocol.body
     functions = {
-        node.name: [argument.arg for argument in node.args.args if argument.arg != "self"]
+        node.name: [
+            one.arg for one in (*node.args.posonlyargs, *node.args.args) if one.arg != "self"
+        ]
         for node in statements
         if isinstance(node, ast.FunctionDef)
     }
