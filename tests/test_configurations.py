@@ -30,18 +30,27 @@ ARGUMENTS = {
     },
     layers.Dense: {"units": N, "use_bias": T, "input_dim": N},
     layers.Dropout: {"rate": F, "noise_shape": [None, np.int64(1)], "seed": np.uint64(7)},
+    layers.ELU: {"alpha": F},
     layers.Flatten: {},
     layers.GlobalAveragePooling2D: {"keepdims": T},
     layers.GlobalMaxPooling2D: {"keepdims": T},
     layers.InputLayer: {"shape": (N, N)},
     layers.L2Pooling2D: {"pool_size": PAIR, "strides": N, "padding": ((0, N), (N, 0))},
     layers.MaxPooling2D: {"pool_size": N, "strides": N, "padding": np.array([[0, 1], [1, 0]])},
+    layers.LeakyReLU: {"negative_slope": F},
+    layers.Softmax: {"axis": np.array([1, 2])},
     layers.ReLU: {"max_value": np.float64(6), "negative_slope": F, "threshold": F},
     activations.LeakyRelu: {"negative_slope": F},
+    activations.Elu: {"alpha": F},
+    activations.Gelu: {"approximate": T},
     activations.Relu: {"max_value": N, "negative_slope": F, "threshold": F},
     initializers.Constant: {"value": np.array([0.5, 1.5])},
     initializers.RandomNormal: {"mean": F, "stddev": np.float32(0.05), "seed": N},
     initializers.RandomUniform: {"minval": -F, "maxval": F, "seed": N},
+    initializers.TruncatedNormal: {"mean": F, "stddev": np.float32(0.05), "seed": N},
+    initializers.VarianceScaling: {"scale": F, "mode": "fan_avg", "seed": N},
+    initializers.Orthogonal: {"gain": F, "seed": N},
+    initializers.Identity: {"gain": F},
     **{
         cls: {"seed": N}
         for cls in (
@@ -95,8 +104,8 @@ def _nothing_of_numpy(value):
 
 def test_no_class_and_no_argument_is_forgotten():
     texts = {
-        "activation", "batch_shape", "data_format", "dtype", "input_shape", "name", "old",
-        "options", "trainable", "unknown",
+        "activation", "batch_shape", "data_format", "distribution", "dtype", "function",
+        "input_shape", "mode", "name", "old", "options", "trainable", "unknown",
     }  # fmt: skip
     abstract = {
         "Layer", "ActivatedLayer", "Optimizer", "Initializer", "Loss", "Metric", "MeanMetric",

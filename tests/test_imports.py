@@ -22,6 +22,7 @@ ROOMS = {
     "operations": ("ops", "ops.*"),
     "layers": (
         "activations",
+        "activations.*",
         "initializers",
         "layers",
         "layers.*",

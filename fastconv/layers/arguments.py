@@ -10,9 +10,10 @@ from typing import Any, cast
 import numpy as np
 
 from .._core.geometry import LARGEST_SAMPLE
-from .._core.validation import is_integer, wrong_value
+from .._core.validation import is_integer, wrong_type, wrong_value
 
 Shape = tuple[int | None, ...]
+Axes = int | tuple[int, ...]
 Images = tuple[int, int, int, int]
 
 
@@ -36,6 +37,28 @@ def checked_images(input_shape: Shape, owner: str) -> Images:
     if None in input_shape[1:]:
         raise ValueError(f"{given}; every size but the batch must be known")
     return cast(Images, input_shape)
+
+
+def checked_axis_numbers(axis: Any, argument: str, owner: str) -> Axes:
+    """Return an axis's number, or those of several as a tuple."""
+    if is_integer(axis):
+        return int(axis)
+    if isinstance(axis, (str, bytes)) or not isinstance(axis, (Sequence, np.ndarray)):
+        raise wrong_type(axis, argument, owner, "the number of an axis, or several")
+    if len(axis) == 0 or not all(map(is_integer, axis)):
+        raise wrong_value(axis, argument, owner, "the number of an axis, or several")
+    return tuple(map(int, axis))
+
+
+def checked_axes(axis: Axes, shape: Shape, owner: str) -> tuple[int, ...]:
+    """Return axes of an input of `shape`, counted from its front, in order."""
+    numbers = axis if isinstance(axis, tuple) else (axis,)
+    axes = sorted(number % len(shape) for number in numbers)
+    outside = any(not -len(shape) <= number < len(shape) for number in numbers)
+    if outside or len(set(axes)) < len(axes):
+        condition = f"different axes of the input, which has shape {tuple(shape)}"
+        raise wrong_value(axis, "axis", owner, condition)
+    return tuple(axes)
 
 
 def checked_name(name: Any, argument: str, owner: str) -> str:
