@@ -19,7 +19,10 @@ PAIR = np.array([2, 2], np.int32)
 #: A NumPy number for every argument that takes numbers, for every class that is saved.
 ARGUMENTS = {
     layers.Activation: {"activation": "relu"},
-    layers.AveragePooling2D: {"pool_size": N, "strides": PAIR, "padding": np.uint8(1)},
+    layers.AveragePooling2D: {
+        "pool_size": N, "strides": PAIR, "padding": np.uint8(1), "dilation_rate": N,
+        "ceil_mode": T, "count_include_pad": T,
+    },
     layers.BatchNormalization: {
         "axis": np.int64(-1), "momentum": F, "epsilon": F, "center": T, "scale": T,
     },
@@ -28,6 +31,18 @@ ARGUMENTS = {
         "dilation_rate": (np.int8(1), np.int64(1)), "groups": np.int32(1), "use_bias": T,
         "input_shape": np.array([8, 8, 2]),
     },
+    layers.Conv2DTranspose: {
+        "filters": N, "kernel_size": PAIR, "strides": N, "padding": np.int64(1),
+        "output_padding": np.int8(1), "dilation_rate": (np.int8(1), np.int64(1)), "use_bias": T,
+    },
+    layers.DepthwiseConv2D: {
+        "kernel_size": PAIR, "strides": N, "padding": np.int64(1), "depth_multiplier": N,
+        "dilation_rate": PAIR, "use_bias": T,
+    },
+    layers.SeparableConv2D: {
+        "filters": N, "kernel_size": PAIR, "strides": N, "padding": np.int64(1),
+        "depth_multiplier": N, "dilation_rate": PAIR, "use_bias": T,
+    },
     layers.Dense: {"units": N, "use_bias": T, "input_dim": N},
     layers.Dropout: {"rate": F, "noise_shape": [None, np.int64(1)], "seed": np.uint64(7)},
     layers.ELU: {"alpha": F},
@@ -35,8 +50,14 @@ ARGUMENTS = {
     layers.GlobalAveragePooling2D: {"keepdims": T},
     layers.GlobalMaxPooling2D: {"keepdims": T},
     layers.InputLayer: {"shape": (N, N)},
-    layers.L2Pooling2D: {"pool_size": PAIR, "strides": N, "padding": ((0, N), (N, 0))},
-    layers.MaxPooling2D: {"pool_size": N, "strides": N, "padding": np.array([[0, 1], [1, 0]])},
+    layers.L2Pooling2D: {
+        "pool_size": PAIR, "strides": N, "padding": ((0, N), (N, 0)), "dilation_rate": PAIR,
+        "ceil_mode": np.bool_(False),
+    },
+    layers.MaxPooling2D: {
+        "pool_size": N, "strides": N, "padding": np.array([[0, 1], [1, 0]]), "dilation_rate": N,
+        "ceil_mode": T,
+    },
     layers.LeakyReLU: {"negative_slope": F},
     layers.Softmax: {"axis": np.array([1, 2])},
     layers.ReLU: {"max_value": np.float64(6), "negative_slope": F, "threshold": F},
@@ -109,7 +130,7 @@ def test_no_class_and_no_argument_is_forgotten():
     }  # fmt: skip
     abstract = {
         "Layer", "ActivatedLayer", "Optimizer", "Initializer", "Loss", "Metric", "MeanMetric",
-        "LearningRateSchedule",
+        "LearningRateSchedule", "RectifiedLayer", "ConvolutionLayer",
     }  # fmt: skip
     concrete = {cls for cls in _subclasses(Configured) if cls.__name__ not in abstract}
     concrete.discard(activations.Activation)

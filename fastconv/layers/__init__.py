@@ -9,12 +9,15 @@ from .activation import ELU, Activation, LeakyReLU, ReLU, Softmax
 from .base import Layer
 from .batch_normalization import BatchNormalization
 from .conv2d import Conv2D
+from .conv2d_transpose import Conv2DTranspose
 from .dense import Dense
+from .depthwise_conv2d import DepthwiseConv2D
 from .dropout import Dropout
 from .flatten import Flatten
 from .global_pooling import GlobalAveragePooling2D, GlobalMaxPooling2D
 from .input_layer import Input, InputLayer
 from .pooling import AveragePooling2D, L2Pooling2D, MaxPooling2D
+from .separable_conv2d import SeparableConv2D
 
 #: The classes that files and `get` know by name.
 _CLASSES: tuple[type[Layer], ...] = (
@@ -22,7 +25,9 @@ _CLASSES: tuple[type[Layer], ...] = (
     AveragePooling2D,
     BatchNormalization,
     Conv2D,
+    Conv2DTranspose,
     Dense,
+    DepthwiseConv2D,
     Dropout,
     ELU,
     Flatten,
@@ -33,6 +38,7 @@ _CLASSES: tuple[type[Layer], ...] = (
     LeakyReLU,
     MaxPooling2D,
     ReLU,
+    SeparableConv2D,
     Softmax,
 )
 
@@ -40,16 +46,22 @@ _CLASSES: tuple[type[Layer], ...] = (
 _ALIASES: dict[str, type[Layer]] = {
     "AvgPool2D": AveragePooling2D,
     "Convolution2D": Conv2D,
+    "Convolution2DTranspose": Conv2DTranspose,
+    "DepthwiseConvolution2D": DepthwiseConv2D,
     "GlobalAvgPool2D": GlobalAveragePooling2D,
     "GlobalMaxPool2D": GlobalMaxPooling2D,
     "MaxPool2D": MaxPooling2D,
+    "SeparableConvolution2D": SeparableConv2D,
 }
 
 AvgPool2D = AveragePooling2D
 Convolution2D = Conv2D
+Convolution2DTranspose = Conv2DTranspose
+DepthwiseConvolution2D = DepthwiseConv2D
 GlobalAvgPool2D = GlobalAveragePooling2D
 GlobalMaxPool2D = GlobalMaxPooling2D
 MaxPool2D = MaxPooling2D
+SeparableConvolution2D = SeparableConv2D
 
 __all__ = [
     "ELU",
@@ -58,8 +70,12 @@ __all__ = [
     "AvgPool2D",
     "BatchNormalization",
     "Conv2D",
+    "Conv2DTranspose",
     "Convolution2D",
+    "Convolution2DTranspose",
     "Dense",
+    "DepthwiseConv2D",
+    "DepthwiseConvolution2D",
     "Dropout",
     "Flatten",
     "GlobalAveragePooling2D",
@@ -74,6 +90,8 @@ __all__ = [
     "MaxPool2D",
     "MaxPooling2D",
     "ReLU",
+    "SeparableConv2D",
+    "SeparableConvolution2D",
     "Softmax",
 ]
 
