@@ -22,7 +22,9 @@ ROOMS = {
     "operations": ("ops", "ops.*"),
     "layers": (
         "activations",
+        "constraints",
         "initializers",
+        "regularizers",
         "layers",
         "layers.*",
         "losses",

@@ -6,14 +6,21 @@ from typing import Any, cast
 
 import numpy as np
 
-from .. import activations, initializers
+from .. import activations
 from .._core.geometry import conv2d_window, plain_padding
 from .._core.memory import contiguous
 from .._core.validation import positive_integer, positive_pair, truth
 from ..ops.plans import Conv2DPlan
 from .activated import ActivatedLayer
 from .arguments import Images, Shape, checked_images
-from .options import FixedOption, Weight, initializer_option
+from .options import (
+    FixedOption,
+    Weight,
+    constraint_option,
+    initializer_option,
+    regularizer_option,
+    weights_config,
+)
 from .workspace import Workspace
 
 
@@ -35,6 +42,8 @@ class Conv2D(ActivatedLayer):
     dilation_rate, padding = FixedOption(positive_pair), FixedOption(plain_padding)
     use_bias = FixedOption(truth)
     kernel_initializer, bias_initializer = initializer_option(), initializer_option()
+    kernel_regularizer, bias_regularizer = regularizer_option(), regularizer_option()
+    kernel_constraint, bias_constraint = constraint_option(), constraint_option()
     kernel, bias = Weight(), Weight()
 
     def __init__(
@@ -50,6 +59,10 @@ class Conv2D(ActivatedLayer):
         use_bias: bool = True,
         kernel_initializer: Any = "glorot_uniform",
         bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        bias_constraint: Any = None,
         **options: Any,
     ) -> None:
         super().__init__(activation, **options)
@@ -58,16 +71,28 @@ class Conv2D(ActivatedLayer):
         self.dilation_rate, self.groups = dilation_rate, groups
         self.use_bias = use_bias
         self.kernel_initializer, self.bias_initializer = kernel_initializer, bias_initializer
+        self.kernel_regularizer, self.bias_regularizer = kernel_regularizer, bias_regularizer
+        self.kernel_constraint, self.bias_constraint = kernel_constraint, bias_constraint
         self.kernel = self.bias = None
 
     def build(self, input_shape: Shape) -> None:
         self.compute_output_shape(input_shape)
         images = checked_images(input_shape, self.owner)
         self.kernel = self.add_weight(
-            self._kernel_shape(images), self.kernel_initializer, name="kernel"
+            self._kernel_shape(images),
+            self.kernel_initializer,
+            name="kernel",
+            regularizer=self.kernel_regularizer,
+            constraint=self.kernel_constraint,
         )
         if self.use_bias:
-            self.bias = self.add_weight((self.filters,), self.bias_initializer, name="bias")
+            self.bias = self.add_weight(
+                (self.filters,),
+                self.bias_initializer,
+                name="bias",
+                regularizer=self.bias_regularizer,
+                constraint=self.bias_constraint,
+            )
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         images = checked_images(input_shape, self.owner)
@@ -103,8 +128,7 @@ class Conv2D(ActivatedLayer):
             "kernel_size": list(self.kernel_size),
             **self._geometry(),
             "use_bias": self.use_bias,
-            "kernel_initializer": initializers.serialize(self.kernel_initializer),
-            "bias_initializer": initializers.serialize(self.bias_initializer),
+            **weights_config(self, "kernel", "bias"),
         }
 
     def _convolve(self, x: np.ndarray, training: bool, relu: bool) -> np.ndarray:
