@@ -9,7 +9,16 @@ from pathlib import PurePath
 import numpy as np
 import pytest
 
-from fastconv import activations, initializers, layers, losses, metrics, optimizers
+from fastconv import (
+    activations,
+    constraints,
+    initializers,
+    layers,
+    losses,
+    metrics,
+    optimizers,
+    regularizers,
+)
 from fastconv._core.json_values import Configured, plain
 from fastconv.models import Sequential, load_model
 
@@ -81,8 +90,19 @@ ARGUMENTS = {
     },
     optimizers.SGD: {"learning_rate": F, "momentum": F, "nesterov": T, "weight_decay": F},
     optimizers.Adam: {
-        "learning_rate": F, "beta_1": F, "beta_2": F, "epsilon": F, "clipnorm": np.int64(1),
+        "learning_rate": F, "beta_1": F, "beta_2": F, "epsilon": F, "amsgrad": T,
+        "clipnorm": np.int64(1),
     },
+    optimizers.AdamW: {
+        "learning_rate": F, "weight_decay": F, "beta_1": F, "beta_2": F, "epsilon": F,
+        "amsgrad": T, "global_clipnorm": F,
+    },
+    optimizers.Nadam: {
+        "learning_rate": F, "beta_1": F, "beta_2": F, "epsilon": F, "use_ema": T,
+        "ema_momentum": F, "ema_overwrite_frequency": N,
+    },
+    optimizers.Adagrad: {"learning_rate": F, "initial_accumulator_value": F, "epsilon": F},
+    optimizers.Lion: {"learning_rate": F, "beta_1": F, "beta_2": F},
     optimizers.RMSprop: {
         "learning_rate": np.int64(1), "rho": F, "momentum": F, "epsilon": F, "centered": T,
         "clipvalue": F,
@@ -94,9 +114,26 @@ ARGUMENTS = {
         "initial_learning_rate": F, "decay_steps": N, "alpha": F, "warmup_target": F,
         "warmup_steps": N,
     },
+    optimizers.schedules.CosineDecayRestarts: {
+        "initial_learning_rate": F, "first_decay_steps": N, "t_mul": N, "m_mul": F, "alpha": F,
+    },
+    optimizers.schedules.InverseTimeDecay: {
+        "initial_learning_rate": F, "decay_steps": N, "decay_rate": F, "staircase": T,
+    },
+    optimizers.schedules.PolynomialDecay: {
+        "initial_learning_rate": F, "decay_steps": N, "end_learning_rate": F, "power": F,
+        "cycle": T,
+    },
     optimizers.schedules.PiecewiseConstantDecay: {
         "boundaries": np.array([3, 5]), "values": np.array([0.5, 0.25, 0.125], np.float32),
     },
+    regularizers.L1: {"l1": F},
+    regularizers.L2: {"l2": F},
+    regularizers.L1L2: {"l1": F, "l2": N},
+    constraints.MaxNorm: {"max_value": F, "axis": PAIR},
+    constraints.MinMaxNorm: {"min_value": F, "max_value": N, "rate": F, "axis": N},
+    constraints.NonNeg: {},
+    constraints.UnitNorm: {"axis": (N, 0)},
     losses.BinaryCrossentropy: {"from_logits": T, "label_smoothing": F},
     losses.CategoricalCrossentropy: {"from_logits": T, "label_smoothing": F},
     losses.SparseCategoricalCrossentropy: {"from_logits": T},
@@ -127,10 +164,12 @@ def test_no_class_and_no_argument_is_forgotten():
     texts = {
         "activation", "batch_shape", "data_format", "distribution", "dtype", "function",
         "input_shape", "mode", "name", "old", "options", "trainable", "unknown",
+        "activity_regularizer",
     }  # fmt: skip
     abstract = {
         "Layer", "ActivatedLayer", "Optimizer", "Initializer", "Loss", "Metric", "MeanMetric",
         "LearningRateSchedule", "RectifiedLayer", "ConvolutionLayer",
+        "Regularizer", "Constraint",
     }  # fmt: skip
     concrete = {cls for cls in _subclasses(Configured) if cls.__name__ not in abstract}
     concrete.discard(activations.Activation)
@@ -143,7 +182,7 @@ def _numeric(cls, texts):
     return {
         name
         for name in inspect.signature(cls).parameters
-        if name not in texts and not name.endswith("_initializer")
+        if name not in texts and not name.endswith(("_initializer", "_regularizer", "_constraint"))
     }
 
 

@@ -23,7 +23,9 @@ ROOMS = {
     "layers": (
         "activations",
         "activations.*",
+        "constraints",
         "initializers",
+        "regularizers",
         "layers",
         "layers.*",
         "losses",

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from .. import initializers
 from .._core.geometry import plain_padding
 from .._core.validation import positive_integer, positive_pair, truth
 from .arguments import Images, Shape, checked_images
-from .convolution_layer import ConvolutionLayer
-from .options import FixedOption, initializer_option
+from .convolution_layer import ConvolutionLayer, configured_weight
+from .options import (
+    FixedOption,
+    constraint_option,
+    initializer_option,
+    regularizer_option,
+    weights_config,
+)
 
 
 class Conv2D(ConvolutionLayer):
@@ -30,6 +35,8 @@ class Conv2D(ConvolutionLayer):
     dilation_rate, padding = FixedOption(positive_pair), FixedOption(plain_padding)
     use_bias = FixedOption(truth)
     kernel_initializer, bias_initializer = initializer_option(), initializer_option()
+    kernel_regularizer, bias_regularizer = regularizer_option(), regularizer_option()
+    kernel_constraint, bias_constraint = constraint_option(), constraint_option()
 
     def __init__(
         self,
@@ -44,6 +51,10 @@ class Conv2D(ConvolutionLayer):
         use_bias: bool = True,
         kernel_initializer: Any = "glorot_uniform",
         bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        bias_constraint: Any = None,
         **options: Any,
     ) -> None:
         super().__init__(activation, **options)
@@ -52,16 +63,16 @@ class Conv2D(ConvolutionLayer):
         self.dilation_rate, self.groups = dilation_rate, groups
         self.use_bias = use_bias
         self.kernel_initializer, self.bias_initializer = kernel_initializer, bias_initializer
+        self.kernel_regularizer, self.bias_regularizer = kernel_regularizer, bias_regularizer
+        self.kernel_constraint, self.bias_constraint = kernel_constraint, bias_constraint
         self.kernel = self.bias = None
 
     def build(self, input_shape: Shape) -> None:
         self.compute_output_shape(input_shape)
         images = checked_images(input_shape, self.owner)
-        self.kernel = self.add_weight(
-            self._kernel_shape(images), self.kernel_initializer, name="kernel"
-        )
+        self.kernel = configured_weight(self, self._kernel_shape(images), "kernel")
         if self.use_bias:
-            self.bias = self.add_weight((self.filters,), self.bias_initializer, name="bias")
+            self.bias = configured_weight(self, (self.filters,), "bias")
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -70,8 +81,7 @@ class Conv2D(ConvolutionLayer):
             "kernel_size": list(self.kernel_size),
             **self._geometry(),
             "use_bias": self.use_bias,
-            "kernel_initializer": initializers.serialize(self.kernel_initializer),
-            "bias_initializer": initializers.serialize(self.bias_initializer),
+            **weights_config(self, "kernel", "bias"),
         }
 
     def _kernel_shape(self, images: Images) -> Images:

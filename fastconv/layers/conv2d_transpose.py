@@ -6,14 +6,21 @@ from typing import Any, cast
 
 import numpy as np
 
-from .. import initializers
 from .._core.geometry import conv2d_transpose_window, plain_padding
 from .._core.memory import contiguous
 from .._core.validation import natural_pair, optional, positive_integer, positive_pair, truth
 from ..ops.plans import Conv2DTransposePlan
 from .activated import ActivatedLayer
 from .arguments import Images, Shape, checked_images
-from .options import FixedOption, Weight, initializer_option
+from .convolution_layer import configured_weight
+from .options import (
+    FixedOption,
+    Weight,
+    constraint_option,
+    initializer_option,
+    regularizer_option,
+    weights_config,
+)
 
 
 class Conv2DTranspose(ActivatedLayer):
@@ -35,6 +42,8 @@ class Conv2DTranspose(ActivatedLayer):
     dilation_rate, padding = FixedOption(positive_pair), FixedOption(plain_padding)
     output_padding = FixedOption(optional(natural_pair))
     kernel_initializer, bias_initializer = initializer_option(), initializer_option()
+    kernel_regularizer, bias_regularizer = regularizer_option(), regularizer_option()
+    kernel_constraint, bias_constraint = constraint_option(), constraint_option()
     kernel, bias = Weight(), Weight()
 
     def __init__(
@@ -50,6 +59,10 @@ class Conv2DTranspose(ActivatedLayer):
         use_bias: bool = True,
         kernel_initializer: Any = "glorot_uniform",
         bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        bias_constraint: Any = None,
         **options: Any,
     ) -> None:
         super().__init__(activation, **options)
@@ -58,16 +71,17 @@ class Conv2DTranspose(ActivatedLayer):
         self.output_padding, self.dilation_rate = output_padding, dilation_rate
         self.use_bias = use_bias
         self.kernel_initializer, self.bias_initializer = kernel_initializer, bias_initializer
+        self.kernel_regularizer, self.bias_regularizer = kernel_regularizer, bias_regularizer
+        self.kernel_constraint, self.bias_constraint = kernel_constraint, bias_constraint
         self.kernel = self.bias = None
 
     def build(self, input_shape: Shape) -> None:
         self.compute_output_shape(input_shape)
         channels = checked_images(input_shape, self.owner)[3]
-        self.kernel = self.add_weight(
-            (*self.kernel_size, self.filters, channels), self.kernel_initializer, name="kernel"
-        )
+        shape = (*self.kernel_size, self.filters, channels)
+        self.kernel = configured_weight(self, shape, "kernel")
         if self.use_bias:
-            self.bias = self.add_weight((self.filters,), self.bias_initializer, name="bias")
+            self.bias = configured_weight(self, (self.filters,), "bias")
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         _, height, width, _ = checked_images(input_shape, self.owner)
@@ -99,8 +113,7 @@ class Conv2DTranspose(ActivatedLayer):
             "kernel_size": list(self.kernel_size),
             **self._geometry(),
             "use_bias": self.use_bias,
-            "kernel_initializer": initializers.serialize(self.kernel_initializer),
-            "bias_initializer": initializers.serialize(self.bias_initializer),
+            **weights_config(self, "kernel", "bias"),
         }
 
     def _new_plan(self, shape: tuple[int, ...]) -> Conv2DTransposePlan:

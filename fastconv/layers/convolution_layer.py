@@ -12,8 +12,21 @@ from .._core.memory import contiguous
 from ..ops.plans import Conv2DPlan
 from .activated import ActivatedLayer
 from .arguments import Images, Shape, checked_images
+from .base import Layer
 from .options import Weight
+from .parameter import Parameter
 from .workspace import Workspace
+
+
+def configured_weight(
+    layer: Layer, shape: tuple[int, ...], name: str, like: str | None = None
+) -> Parameter:
+    """Add a weight with the layer's initializer, regularizer and constraint of the name `like`."""
+    rules = {kind: getattr(layer, f"{like or name}_{kind}") for kind in _RULES}
+    return layer.add_weight(shape, name=name, **rules)
+
+
+_RULES = ("initializer", "regularizer", "constraint")
 
 
 class RectifiedLayer(ActivatedLayer):

@@ -6,12 +6,17 @@ from typing import Any
 
 import numpy as np
 
-from .. import initializers
 from .._core.geometry import plain_padding
 from .._core.validation import positive_integer, positive_pair, truth
 from .arguments import Images, Shape, checked_images
-from .convolution_layer import ConvolutionLayer
-from .options import FixedOption, initializer_option
+from .convolution_layer import ConvolutionLayer, configured_weight
+from .options import (
+    FixedOption,
+    constraint_option,
+    initializer_option,
+    regularizer_option,
+    weights_config,
+)
 
 
 class DepthwiseConv2D(ConvolutionLayer):
@@ -31,6 +36,8 @@ class DepthwiseConv2D(ConvolutionLayer):
     dilation_rate, padding = FixedOption(positive_pair), FixedOption(plain_padding)
     depth_multiplier, use_bias = FixedOption(positive_integer), FixedOption(truth)
     depthwise_initializer, bias_initializer = initializer_option(), initializer_option()
+    depthwise_regularizer, bias_regularizer = regularizer_option(), regularizer_option()
+    depthwise_constraint, bias_constraint = constraint_option(), constraint_option()
 
     def __init__(
         self,
@@ -44,6 +51,10 @@ class DepthwiseConv2D(ConvolutionLayer):
         use_bias: bool = True,
         depthwise_initializer: Any = "glorot_uniform",
         bias_initializer: Any = "zeros",
+        depthwise_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        depthwise_constraint: Any = None,
+        bias_constraint: Any = None,
         **options: Any,
     ) -> None:
         super().__init__(activation, **options)
@@ -52,19 +63,19 @@ class DepthwiseConv2D(ConvolutionLayer):
         self.depth_multiplier, self.use_bias = depth_multiplier, use_bias
         self.depthwise_initializer = depthwise_initializer
         self.bias_initializer = bias_initializer
+        self.depthwise_regularizer = depthwise_regularizer
+        self.bias_regularizer = bias_regularizer
+        self.depthwise_constraint = depthwise_constraint
+        self.bias_constraint = bias_constraint
         self.kernel = self.bias = None
 
     def build(self, input_shape: Shape) -> None:
-        filters = self.compute_output_shape(input_shape)[3]
+        self.compute_output_shape(input_shape)
         channels = checked_images(input_shape, self.owner)[3]
-        self.kernel = self.add_weight(
-            (*self.kernel_size, channels, self.depth_multiplier),
-            self.depthwise_initializer,
-            name="kernel",
-        )
+        shape = (*self.kernel_size, channels, self.depth_multiplier)
+        self.kernel = configured_weight(self, shape, "kernel", like="depthwise")
         if self.use_bias:
-            assert filters is not None
-            self.bias = self.add_weight((filters,), self.bias_initializer, name="bias")
+            self.bias = configured_weight(self, (channels * self.depth_multiplier,), "bias")
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -75,8 +86,7 @@ class DepthwiseConv2D(ConvolutionLayer):
             "depth_multiplier": self.depth_multiplier,
             "dilation_rate": self.dilation_rate,
             "use_bias": self.use_bias,
-            "depthwise_initializer": initializers.serialize(self.depthwise_initializer),
-            "bias_initializer": initializers.serialize(self.bias_initializer),
+            **weights_config(self, "depthwise", "bias"),
         }
 
     def _kernel_shape(self, images: Images) -> Images:

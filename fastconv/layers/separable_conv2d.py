@@ -6,14 +6,20 @@ from typing import Any, cast
 
 import numpy as np
 
-from .. import initializers
 from .._core.geometry import conv2d_window, plain_padding
 from .._core.memory import contiguous
 from .._core.validation import positive_integer, positive_pair, truth
 from ..ops.plans import Conv2DPlan
 from .arguments import Images, Shape, checked_images
-from .convolution_layer import RectifiedLayer
-from .options import FixedOption, Weight, initializer_option
+from .convolution_layer import RectifiedLayer, configured_weight
+from .options import (
+    FixedOption,
+    Weight,
+    constraint_option,
+    initializer_option,
+    regularizer_option,
+    weights_config,
+)
 
 Plans = tuple[Conv2DPlan, Conv2DPlan]
 
@@ -38,6 +44,10 @@ class SeparableConv2D(RectifiedLayer):
     use_bias = FixedOption(truth)
     depthwise_initializer, pointwise_initializer = initializer_option(), initializer_option()
     bias_initializer = initializer_option()
+    depthwise_regularizer, pointwise_regularizer = regularizer_option(), regularizer_option()
+    bias_regularizer = regularizer_option()
+    depthwise_constraint, pointwise_constraint = constraint_option(), constraint_option()
+    bias_constraint = constraint_option()
     depthwise_kernel, pointwise_kernel, bias = Weight(), Weight(), Weight()
 
     def __init__(
@@ -54,6 +64,12 @@ class SeparableConv2D(RectifiedLayer):
         depthwise_initializer: Any = "glorot_uniform",
         pointwise_initializer: Any = "glorot_uniform",
         bias_initializer: Any = "zeros",
+        depthwise_regularizer: Any = None,
+        pointwise_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        depthwise_constraint: Any = None,
+        pointwise_constraint: Any = None,
+        bias_constraint: Any = None,
         **options: Any,
     ) -> None:
         super().__init__(activation, **options)
@@ -64,23 +80,27 @@ class SeparableConv2D(RectifiedLayer):
         self.depthwise_initializer = depthwise_initializer
         self.pointwise_initializer = pointwise_initializer
         self.bias_initializer = bias_initializer
+        self.depthwise_regularizer = depthwise_regularizer
+        self.pointwise_regularizer = pointwise_regularizer
+        self.bias_regularizer = bias_regularizer
+        self.depthwise_constraint = depthwise_constraint
+        self.pointwise_constraint = pointwise_constraint
+        self.bias_constraint = bias_constraint
         self.depthwise_kernel = self.pointwise_kernel = self.bias = None
 
     def build(self, input_shape: Shape) -> None:
         self.compute_output_shape(input_shape)
         channels = checked_images(input_shape, self.owner)[3]
-        self.depthwise_kernel = self.add_weight(
-            (*self.kernel_size, channels, self.depth_multiplier),
-            self.depthwise_initializer,
-            name="depthwise_kernel",
+        depthwise = (*self.kernel_size, channels, self.depth_multiplier)
+        pointwise = (1, 1, channels * self.depth_multiplier, self.filters)
+        self.depthwise_kernel = configured_weight(
+            self, depthwise, "depthwise_kernel", like="depthwise"
         )
-        self.pointwise_kernel = self.add_weight(
-            (1, 1, channels * self.depth_multiplier, self.filters),
-            self.pointwise_initializer,
-            name="pointwise_kernel",
+        self.pointwise_kernel = configured_weight(
+            self, pointwise, "pointwise_kernel", like="pointwise"
         )
         if self.use_bias:
-            self.bias = self.add_weight((self.filters,), self.bias_initializer, name="bias")
+            self.bias = configured_weight(self, (self.filters,), "bias")
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         images = checked_images(input_shape, self.owner)
@@ -115,9 +135,7 @@ class SeparableConv2D(RectifiedLayer):
             **self._geometry(),
             "depth_multiplier": self.depth_multiplier,
             "use_bias": self.use_bias,
-            "depthwise_initializer": initializers.serialize(self.depthwise_initializer),
-            "pointwise_initializer": initializers.serialize(self.pointwise_initializer),
-            "bias_initializer": initializers.serialize(self.bias_initializer),
+            **weights_config(self, "depthwise", "pointwise", "bias"),
         }
 
     def _convolve(self, x: np.ndarray, training: bool, relu: bool) -> np.ndarray:
