@@ -284,7 +284,8 @@ def check_transposed(rng: np.random.Generator) -> None:
     make = Fenced(rng, dtype)
     print(x_shape, kernel_shape, options, dtype.__name__, make.before, flush=True)
     try:
-        plan = Conv2DTransposePlan(x_shape, kernel_shape, dtype=dtype, **options)
+        relu = bool(rng.random() < 0.3)
+        plan = Conv2DTransposePlan(x_shape, kernel_shape, dtype=dtype, relu=relu, **options)
     except ValueError as error:
         assert "leaves nothing" in str(error)
         return
@@ -296,7 +297,8 @@ def check_transposed(rng: np.random.Generator) -> None:
         plan.forward(x, kernel, bias, y)
         plan.backward(dy, x, kernel, *gradients)
     usual = (dy.size + kernel.size) ** 0.5
-    agree([y], [reference.conv2d_transpose(x, kernel, bias, **options)], kernel.size**0.5)
+    right = reference.conv2d_transpose(x, kernel, bias, **options)
+    agree([y], [np.maximum(right, 0) if relu else right], kernel.size**0.5)
     agree(gradients, reference.conv2d_transpose_backward(dy, x, kernel, **options), usual)
 
 
