@@ -67,9 +67,20 @@ ARGUMENTS = {
     optimizers.schedules.PiecewiseConstantDecay: {
         "boundaries": np.array([3, 5]), "values": np.array([0.5, 0.25, 0.125], np.float32),
     },
-    losses.BinaryCrossentropy: {"from_logits": T, "label_smoothing": F},
-    losses.CategoricalCrossentropy: {"from_logits": T, "label_smoothing": F},
-    losses.SparseCategoricalCrossentropy: {"from_logits": T},
+    losses.BinaryCrossentropy: {"from_logits": T, "label_smoothing": F, "axis": N},
+    losses.CategoricalCrossentropy: {"from_logits": T, "label_smoothing": F, "axis": N},
+    losses.SparseCategoricalCrossentropy: {"from_logits": T, "ignore_class": N, "axis": N},
+    losses.BinaryFocalCrossentropy: {
+        "from_logits": T, "label_smoothing": F, "axis": N, "apply_class_balancing": T,
+        "alpha": F, "gamma": F,
+    },
+    losses.CategoricalFocalCrossentropy: {
+        "from_logits": T, "label_smoothing": F, "axis": N, "alpha": np.array([0.5, 1]), "gamma": F,
+    },
+    losses.Huber: {"delta": F},
+    losses.CosineSimilarity: {"axis": N},
+    losses.Dice: {"axis": PAIR},
+    losses.Tversky: {"alpha": F, "beta": F, "axis": N},
     losses.MeanSquaredError: {},
     metrics.BinaryAccuracy: {"threshold": F},
     metrics.CategoricalAccuracy: {},
@@ -96,11 +107,11 @@ def _nothing_of_numpy(value):
 def test_no_class_and_no_argument_is_forgotten():
     texts = {
         "activation", "batch_shape", "data_format", "dtype", "input_shape", "name", "old",
-        "options", "trainable", "unknown",
+        "fn", "kwargs", "options", "reduction", "trainable", "unknown",
     }  # fmt: skip
     abstract = {
         "Layer", "ActivatedLayer", "Optimizer", "Initializer", "Loss", "Metric", "MeanMetric",
-        "LearningRateSchedule",
+        "LearningRateSchedule", "CrossEntropy", "BinaryTargets", "OneHotTargets",
     }  # fmt: skip
     concrete = {cls for cls in _subclasses(Configured) if cls.__name__ not in abstract}
     concrete.discard(activations.Activation)
