@@ -28,6 +28,7 @@ ROOMS = {
         "losses",
         "losses.*",
         "metrics",
+        "metrics.*",
         "optimizers",
         "optimizers.*",
     ),

@@ -79,14 +79,17 @@ class Registry(Generic[T]):
         for alias, name in (aliases or {}).items():
             self._found[self._spell(alias)] = known[name]
 
+    def lookup(self, name: str) -> Any:
+        """Return what a name stands for, in `custom_object_scope`s first, or None."""
+        found = custom_object(name)
+        return self._found.get(self._spell(name)) if found is None else found
+
     def find(self, name: str, owner: str | None = None) -> type[T] | T:
         """Return what a name stands for, in `custom_object_scope`s first.
 
         Raises ValueError for an unknown name, TypeError for a user's object of another kind.
         """
-        found: type[T] | T | None = custom_object(name)
-        if found is None:
-            found = self._found.get(self._spell(name))
+        found: type[T] | T | None = self.lookup(name)
         if found is None:
             remedy = (
                 f"a class of your own is given as custom_objects={{{short.repr(name)}: TheClass}}"

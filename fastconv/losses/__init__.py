@@ -90,6 +90,7 @@ __all__ = [
     "hinge",
     "huber",
     "kl_divergence",
+    "known",
     "log_cosh",
     "mean_absolute_error",
     "mean_absolute_percentage_error",
@@ -121,6 +122,11 @@ def get(identifier: Any) -> Loss:
             return _registry.get(name)
         return LossFunctionWrapper(identifier)
     return _registry.get(identifier)
+
+
+def known(name: str) -> bool:
+    """Whether a name is that of a loss, in any of Keras's spellings."""
+    return _registry.lookup(name) is not None
 
 
 def serialize(loss: Loss) -> dict[str, Any]:
