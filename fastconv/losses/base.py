@@ -19,6 +19,9 @@ EPSILON = np.float32(1e-7)
 
 _REDUCTIONS = ("sum_over_batch_size", "mean", "sum", "mean_with_sample_weight")
 
+_DTYPES = ("int", "bfloat16", "mixed_float16", "mixed_bfloat16")
+"""Keras's names for dtypes that NumPy does not know or calls otherwise."""
+
 
 def _reduction(value: Any, argument: str, owner: str) -> str | None:
     if value is not None and not (isinstance(value, str) and value in (*_REDUCTIONS, "none")):
@@ -33,9 +36,11 @@ def check_dtype(value: Any, owner: str) -> str | None:
     """
     if value is None:
         return None
-    if isinstance(value, str) and value.isalnum() and len(value) <= 20:
+    if isinstance(value, str) and value in _DTYPES:
         return str(value)
     try:
+        if isinstance(value, str) and not value.isalnum():
+            raise TypeError
         name: str = np.dtype(value).name
     except TypeError:
         raise wrong_type(value, "dtype", owner, "None or the name of a dtype") from None

@@ -79,11 +79,13 @@ class Variable(np.lib.mixins.NDArrayOperatorsMixin):
 
     def assign_add(self, value: Any) -> Variable:
         """Add `value`."""
-        return self.assign(self._array + np.asarray(value))
+        np.add(self._array, value, out=self._array)
+        return self
 
     def assign_sub(self, value: Any) -> Variable:
         """Subtract `value`."""
-        return self.assign(self._array - np.asarray(value))
+        np.subtract(self._array, value, out=self._array)
+        return self
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.array(self._array, dtype)
@@ -97,7 +99,7 @@ class Variable(np.lib.mixins.NDArrayOperatorsMixin):
         return out[0].assign(result) if isinstance(out[0], Variable) else np.copyto(out[0], result)
 
     def __getitem__(self, index: Any) -> Any:
-        return self._array[index]
+        return self._array[index].copy()
 
     def __len__(self) -> int:
         return len(self._array)

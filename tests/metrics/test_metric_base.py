@@ -242,3 +242,13 @@ def test_names_of_keras_and_their_old_spellings():
     assert metric.result() == 1
     metric.reset()
     assert metric.result() == 0
+
+
+@pytest.mark.parametrize("given", ["my_metric", "O,O", 3.5, "no"])
+def test_a_name_in_the_place_of_a_dtype_is_refused(given):
+    for make in (metrics.Metric, lambda dtype: losses.Huber(dtype=dtype)):
+        with pytest.raises(TypeError, match=r"dtype is .*; it must be None or the name of a dtype"):
+            make(given)
+    for dtype in (None, "float32", "int", np.float64, "bfloat16", "mixed_float16"):
+        kept = metrics.Mean(dtype=dtype).dtype
+        assert kept == {None: "float32", np.float64: "float64"}.get(dtype, dtype)
