@@ -108,6 +108,7 @@ class TrainStep:
     def train(self, batch: Batch) -> tuple[float, np.ndarray]:
         """Learn from one batch; return its mean loss and the model's output for it."""
         optimizer, loss = self.require_compiled("train_step")
+        optimizer.restore_values()
         executor = self.model._executor()
         fused = executor.fuses_loss(loss)
         prediction = executor.forward(batch.x, training=True, logits=fused)
