@@ -9,7 +9,16 @@ from pathlib import PurePath
 import numpy as np
 import pytest
 
-from fastconv import activations, initializers, layers, losses, metrics, optimizers
+from fastconv import (
+    activations,
+    constraints,
+    initializers,
+    layers,
+    losses,
+    metrics,
+    optimizers,
+    regularizers,
+)
 from fastconv._core.json_values import Configured, plain
 from fastconv.models import Sequential, load_model
 
@@ -19,7 +28,10 @@ PAIR = np.array([2, 2], np.int32)
 #: A NumPy number for every argument that takes numbers, for every class that is saved.
 ARGUMENTS = {
     layers.Activation: {"activation": "relu"},
-    layers.AveragePooling2D: {"pool_size": N, "strides": PAIR, "padding": np.uint8(1)},
+    layers.AveragePooling2D: {
+        "pool_size": N, "strides": PAIR, "padding": np.uint8(1), "dilation_rate": N,
+        "ceil_mode": T, "count_include_pad": T,
+    },
     layers.BatchNormalization: {
         "axis": np.int64(-1), "momentum": F, "epsilon": F, "center": T, "scale": T,
     },
@@ -28,11 +40,24 @@ ARGUMENTS = {
         "dilation_rate": (np.int8(1), np.int64(1)), "groups": np.int32(1), "use_bias": T,
         "input_shape": np.array([8, 8, 2]),
     },
+    layers.Conv2DTranspose: {
+        "filters": N, "kernel_size": PAIR, "strides": N, "padding": np.int64(1),
+        "output_padding": np.int8(1), "dilation_rate": (np.int8(1), np.int64(1)), "use_bias": T,
+    },
+    layers.DepthwiseConv2D: {
+        "kernel_size": PAIR, "strides": N, "padding": np.int64(1), "depth_multiplier": N,
+        "dilation_rate": PAIR, "use_bias": T,
+    },
+    layers.SeparableConv2D: {
+        "filters": N, "kernel_size": PAIR, "strides": N, "padding": np.int64(1),
+        "depth_multiplier": N, "dilation_rate": PAIR, "use_bias": T,
+    },
     layers.Dense: {"units": N, "use_bias": T, "input_dim": N},
     layers.Dropout: {"rate": F, "noise_shape": [None, np.int64(1)], "seed": np.uint64(7)},
     layers.AlphaDropout: {"rate": F, "noise_shape": [None, N], "seed": N},
     layers.Concatenate: {"axis": np.int64(1)},
     layers.Cropping2D: {"cropping": PAIR},
+    layers.Dot: {"axes": PAIR, "normalize": T},
     layers.ELU: {"alpha": F},
     layers.GaussianDropout: {"rate": F, "seed": N},
     layers.GaussianNoise: {"stddev": F, "seed": N},
@@ -52,8 +77,14 @@ ARGUMENTS = {
     layers.GlobalAveragePooling2D: {"keepdims": T},
     layers.GlobalMaxPooling2D: {"keepdims": T},
     layers.InputLayer: {"shape": (N, N)},
-    layers.L2Pooling2D: {"pool_size": PAIR, "strides": N, "padding": ((0, N), (N, 0))},
-    layers.MaxPooling2D: {"pool_size": N, "strides": N, "padding": np.array([[0, 1], [1, 0]])},
+    layers.L2Pooling2D: {
+        "pool_size": PAIR, "strides": N, "padding": ((0, N), (N, 0)), "dilation_rate": PAIR,
+        "ceil_mode": np.bool_(False),
+    },
+    layers.MaxPooling2D: {
+        "pool_size": N, "strides": N, "padding": np.array([[0, 1], [1, 0]]), "dilation_rate": N,
+        "ceil_mode": T,
+    },
     layers.LeakyReLU: {"negative_slope": F},
     layers.Softmax: {"axis": np.array([1, 2])},
     layers.ReLU: {"max_value": np.float64(6), "negative_slope": F, "threshold": F},
@@ -77,8 +108,19 @@ ARGUMENTS = {
     },
     optimizers.SGD: {"learning_rate": F, "momentum": F, "nesterov": T, "weight_decay": F},
     optimizers.Adam: {
-        "learning_rate": F, "beta_1": F, "beta_2": F, "epsilon": F, "clipnorm": np.int64(1),
+        "learning_rate": F, "beta_1": F, "beta_2": F, "epsilon": F, "amsgrad": T,
+        "clipnorm": np.int64(1),
     },
+    optimizers.AdamW: {
+        "learning_rate": F, "weight_decay": F, "beta_1": F, "beta_2": F, "epsilon": F,
+        "amsgrad": T, "global_clipnorm": F,
+    },
+    optimizers.Nadam: {
+        "learning_rate": F, "beta_1": F, "beta_2": F, "epsilon": F, "use_ema": T,
+        "ema_momentum": F, "ema_overwrite_frequency": N,
+    },
+    optimizers.Adagrad: {"learning_rate": F, "initial_accumulator_value": F, "epsilon": F},
+    optimizers.Lion: {"learning_rate": F, "beta_1": F, "beta_2": F},
     optimizers.RMSprop: {
         "learning_rate": np.int64(1), "rho": F, "momentum": F, "epsilon": F, "centered": T,
         "clipvalue": F,
@@ -90,9 +132,26 @@ ARGUMENTS = {
         "initial_learning_rate": F, "decay_steps": N, "alpha": F, "warmup_target": F,
         "warmup_steps": N,
     },
+    optimizers.schedules.CosineDecayRestarts: {
+        "initial_learning_rate": F, "first_decay_steps": N, "t_mul": N, "m_mul": F, "alpha": F,
+    },
+    optimizers.schedules.InverseTimeDecay: {
+        "initial_learning_rate": F, "decay_steps": N, "decay_rate": F, "staircase": T,
+    },
+    optimizers.schedules.PolynomialDecay: {
+        "initial_learning_rate": F, "decay_steps": N, "end_learning_rate": F, "power": F,
+        "cycle": T,
+    },
     optimizers.schedules.PiecewiseConstantDecay: {
         "boundaries": np.array([3, 5]), "values": np.array([0.5, 0.25, 0.125], np.float32),
     },
+    regularizers.L1: {"l1": F},
+    regularizers.L2: {"l2": F},
+    regularizers.L1L2: {"l1": F, "l2": N},
+    constraints.MaxNorm: {"max_value": F, "axis": PAIR},
+    constraints.MinMaxNorm: {"min_value": F, "max_value": N, "rate": F, "axis": N},
+    constraints.NonNeg: {},
+    constraints.UnitNorm: {"axis": (N, 0)},
     losses.BinaryCrossentropy: {"from_logits": T, "label_smoothing": F},
     losses.CategoricalCrossentropy: {"from_logits": T, "label_smoothing": F},
     losses.SparseCategoricalCrossentropy: {"from_logits": T},
@@ -121,13 +180,14 @@ def _nothing_of_numpy(value):
 
 def test_no_class_and_no_argument_is_forgotten():
     texts = {
-        "activation", "arguments", "batch_shape", "data_format", "distribution", "dtype",
-        "function", "gradient", "input_shape", "interpolation", "mode", "name", "old", "options",
-        "output_shape", "trainable", "unknown",
+        "activation", "activity_regularizer", "arguments", "batch_shape", "data_format",
+        "distribution", "dtype", "function", "gradient", "input_shape", "interpolation", "mode",
+        "name", "old", "options", "output_shape", "trainable", "unknown",
     }  # fmt: skip
     abstract = {
-        "Layer", "ActivatedLayer", "Merge", "NoisyShape", "RandomLayer", "Standardization",
-        "Optimizer", "Initializer", "Loss", "Metric", "MeanMetric", "LearningRateSchedule",
+        "Layer", "ActivatedLayer", "ConvolutionLayer", "Merge", "NoisyShape", "RandomLayer",
+        "RectifiedLayer", "Standardization", "Optimizer", "Initializer", "Loss", "Metric",
+        "MeanMetric", "LearningRateSchedule", "Regularizer", "Constraint",
     }  # fmt: skip
     concrete = {cls for cls in _subclasses(Configured) if cls.__name__ not in abstract}
     concrete.discard(activations.Activation)
@@ -140,7 +200,7 @@ def _numeric(cls, texts):
     return {
         name
         for name in inspect.signature(cls).parameters
-        if name not in texts and not name.endswith("_initializer")
+        if name not in texts and not name.endswith(("_initializer", "_regularizer", "_constraint"))
     }
 
 

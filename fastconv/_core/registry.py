@@ -23,8 +23,8 @@ _OWN = "Custom>"
 def custom_object_scope(objects: Mapping[str, Any] | None) -> Iterator[None]:
     """Let classes of your own be found by name within the block, as `custom_objects` does.
 
-    Layers, activations, initializers, optimizers, schedules, losses and metrics
-    are looked up here before the built-in ones.
+    Layers, activations, initializers, regularizers, constraints, optimizers, schedules,
+    losses and metrics are looked up here before the built-in ones.
     """
     token = _custom.set({**(_custom.get() or {}), **(objects or {})})
     try:
@@ -36,6 +36,19 @@ def custom_object_scope(objects: Mapping[str, Any] | None) -> Iterator[None]:
 def custom_object(name: str) -> Any:
     """Return what stands for a class's name in the `custom_object_scope`s around, or None."""
     return (_custom.get() or {}).get(name.removeprefix(_OWN))
+
+
+def custom_function(identifier: Any, base: type) -> Any:
+    """Return the function that `identifier` is, or names in a `custom_object_scope`; else None.
+
+    Whatever can be called is one, but for objects and classes of `base`.
+    """
+    found = identifier
+    if isinstance(identifier, dict):
+        found = identifier.get("class_name")
+    if isinstance(found, str):
+        found = custom_object(found)
+    return found if callable(found) and not isinstance(found, (type, base)) else None
 
 
 def class_name(instance: Any, built_in: type | None) -> str:

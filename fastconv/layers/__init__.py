@@ -9,7 +9,10 @@ from .activation import ELU, Activation, LeakyReLU, ReLU, Softmax
 from .base import Layer
 from .batch_normalization import BatchNormalization
 from .conv2d import Conv2D
+from .conv2d_transpose import Conv2DTranspose
 from .dense import Dense
+from .depthwise_conv2d import DepthwiseConv2D
+from .dot import Dot, dot
 from .dropout import Dropout, SpatialDropout2D
 from .flatten import Flatten
 from .global_pooling import GlobalAveragePooling2D, GlobalMaxPooling2D
@@ -38,6 +41,7 @@ from .noise import AlphaDropout, GaussianDropout, GaussianNoise
 from .pooling import AveragePooling2D, L2Pooling2D, MaxPooling2D
 from .prelu import PReLU
 from .reshaping import Permute, RepeatVector, Reshape
+from .separable_conv2d import SeparableConv2D
 from .unit_normalization import UnitNormalization
 from .up_sampling import UpSampling2D
 
@@ -52,7 +56,10 @@ _CLASSES: tuple[type[Layer], ...] = (
     Concatenate,
     Conv2D,
     Cropping2D,
+    Conv2DTranspose,
     Dense,
+    DepthwiseConv2D,
+    Dot,
     Dropout,
     ELU,
     Flatten,
@@ -75,6 +82,7 @@ _CLASSES: tuple[type[Layer], ...] = (
     ReLU,
     RepeatVector,
     Reshape,
+    SeparableConv2D,
     Softmax,
     SpatialDropout2D,
     Subtract,
@@ -87,16 +95,22 @@ _CLASSES: tuple[type[Layer], ...] = (
 _ALIASES: dict[str, type[Layer]] = {
     "AvgPool2D": AveragePooling2D,
     "Convolution2D": Conv2D,
+    "Convolution2DTranspose": Conv2DTranspose,
+    "DepthwiseConvolution2D": DepthwiseConv2D,
     "GlobalAvgPool2D": GlobalAveragePooling2D,
     "GlobalMaxPool2D": GlobalMaxPooling2D,
     "MaxPool2D": MaxPooling2D,
+    "SeparableConvolution2D": SeparableConv2D,
 }
 
 AvgPool2D = AveragePooling2D
 Convolution2D = Conv2D
+Convolution2DTranspose = Conv2DTranspose
+DepthwiseConvolution2D = DepthwiseConv2D
 GlobalAvgPool2D = GlobalAveragePooling2D
 GlobalMaxPool2D = GlobalMaxPooling2D
 MaxPool2D = MaxPooling2D
+SeparableConvolution2D = SeparableConv2D
 
 __all__ = [
     "ELU",
@@ -109,9 +123,14 @@ __all__ = [
     "BatchNormalization",
     "Concatenate",
     "Conv2D",
+    "Conv2DTranspose",
     "Convolution2D",
+    "Convolution2DTranspose",
     "Cropping2D",
     "Dense",
+    "DepthwiseConv2D",
+    "DepthwiseConvolution2D",
+    "Dot",
     "Dropout",
     "Flatten",
     "GaussianDropout",
@@ -138,6 +157,8 @@ __all__ = [
     "ReLU",
     "RepeatVector",
     "Reshape",
+    "SeparableConv2D",
+    "SeparableConvolution2D",
     "Softmax",
     "SpatialDropout2D",
     "Subtract",
@@ -147,6 +168,7 @@ __all__ = [
     "add",
     "average",
     "concatenate",
+    "dot",
     "maximum",
     "minimum",
     "multiply",

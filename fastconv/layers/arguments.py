@@ -78,6 +78,13 @@ def check_dtype(dtype: Any, owner: str) -> None:
         raise wrong_value(dtype, "dtype", owner, "'float32', in which layers compute")
 
 
+def check_activity_regularizer(value: Any, owner: str) -> None:
+    """Refuse a penalty of a layer's output."""
+    if value is not None:
+        remedy = "for weights give kernel_regularizer and the like"
+        raise wrong_value(value, "activity_regularizer", owner, "None", remedy)
+
+
 def check_call_takes_training(call: Callable[..., Any], owner: str) -> None:
     """Refuse a user's `call` that does not take `training`."""
     parameters = inspect.signature(call).parameters

@@ -32,6 +32,7 @@ from .._core.options import Strict
 from .._core.validation import channels_last, number_array, truth
 from .arguments import (
     Shape,
+    check_activity_regularizer,
     check_call_takes_training,
     check_dtype,
     checked_input_shape,
@@ -100,6 +101,7 @@ class Layer(Strict, Configured):
         trainable: bool = True,
         dtype: Any = None,
         data_format: str | None = None,
+        activity_regularizer: None = None,
         **unknown: Any,
     ) -> None:
         kind = type(self).__name__
@@ -111,6 +113,7 @@ class Layer(Strict, Configured):
         self.name = automatic_name(kind) if name is None else name
         channels_last(data_format, self.owner)
         check_dtype(dtype, self.owner)
+        check_activity_regularizer(activity_regularizer, self.owner)
         self.trainable = trainable
         self.built = False
         self._given_shape = (
@@ -301,10 +304,14 @@ class Layer(Strict, Configured):
         initializer: Any = "glorot_uniform",
         trainable: bool = True,
         name: str | None = None,
+        *,
+        regularizer: Any = None,
+        constraint: Any = None,
     ) -> Parameter:
         """Create a parameter of `shape` in `build` and return it.
 
-        Its `value` is read in `call`; its `gradient` is written in `backward`.
+        Its `value` is read in `call`; its `gradient` is written in `backward`, without
+        that of the regularizer's penalty, which training adds.
         """
         taken = {parameter.name for parameter in self._parameters}
         if name is None:
@@ -317,7 +324,9 @@ class Layer(Strict, Configured):
             )
         chosen = initializers.get(initializer, owner=self.owner)
         value = initializers.initial_value(chosen, name, tuple(shape))
-        parameter = Parameter(name, value, trainable=trainable)
+        parameter = Parameter(
+            name, value, trainable=trainable, regularizer=regularizer, constraint=constraint
+        )
         self._parameters.append(parameter)
         return parameter
 

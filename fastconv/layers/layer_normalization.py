@@ -26,12 +26,10 @@ class LayerNormalization(Standardization):
         epsilon: float = 1e-3,
         center: bool = True,
         scale: bool = True,
-        beta_initializer: Any = "zeros",
-        gamma_initializer: Any = "ones",
         **options: Any,
     ) -> None:
         rms_scaling = options.pop("rms_scaling", False)
-        super().__init__(epsilon, center, scale, beta_initializer, gamma_initializer, **options)
+        super().__init__(epsilon, center, scale, **options)
         if rms_scaling:
             raise ValueError(
                 f"{self.owner}: rms_scaling is {rms_scaling!r}; it must be False, since what it "

@@ -7,12 +7,18 @@ from typing import Any
 
 import numpy as np
 
-from .. import initializers
 from .._core.memory import contiguous
 from .._core.validation import optional, wrong_value
 from .arguments import Shape, checked_axis_numbers
 from .base import Layer
-from .options import FixedOption, Weight, initializer_option
+from .options import (
+    FixedOption,
+    Weight,
+    constraint_option,
+    initializer_option,
+    regularizer_option,
+    weights_config,
+)
 
 
 def _shared_axes(value: Any, argument: str, owner: str) -> tuple[int, ...]:
@@ -31,18 +37,22 @@ class PReLU(Layer):
     images one slope a channel.  The gradient at 0 is 0, as in Keras.
     """
 
-    alpha_initializer = initializer_option()
+    alpha_initializer, alpha_regularizer = initializer_option(), regularizer_option()
+    alpha_constraint = constraint_option()
     shared_axes = FixedOption(optional(_shared_axes))
     alpha = Weight()
 
     def __init__(
         self,
         alpha_initializer: Any = "zeros",
+        alpha_regularizer: Any = None,
+        alpha_constraint: Any = None,
         shared_axes: int | Sequence[int] | None = None,
         **options: Any,
     ) -> None:
         super().__init__(**options)
         self.alpha_initializer, self.shared_axes = alpha_initializer, shared_axes
+        self.alpha_regularizer, self.alpha_constraint = alpha_regularizer, alpha_constraint
         self.alpha = None
 
     def build(self, input_shape: Shape) -> None:
@@ -58,7 +68,13 @@ class PReLU(Layer):
                 f"{self.owner}: the input has shape {tuple(input_shape)}; every size along which "
                 "slopes are not shared must be known"
             )
-        self.alpha = self.add_weight(sizes, self.alpha_initializer, name="alpha")
+        self.alpha = self.add_weight(
+            sizes,
+            self.alpha_initializer,
+            name="alpha",
+            regularizer=self.alpha_regularizer,
+            constraint=self.alpha_constraint,
+        )
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (None, *input_shape[1:])
@@ -92,6 +108,6 @@ class PReLU(Layer):
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
-            "alpha_initializer": initializers.serialize(self.alpha_initializer),
+            **weights_config(self, "alpha"),
             "shared_axes": self.shared_axes,
         }

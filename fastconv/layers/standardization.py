@@ -6,12 +6,20 @@ from typing import Any
 
 import numpy as np
 
-from .. import initializers
 from .._core.memory import contiguous
 from .._core.validation import above_zero, truth
 from .arguments import Shape
 from .base import Layer
-from .options import FixedOption, LayerOption, Weight, initializer_option
+from .options import (
+    FixedOption,
+    LayerOption,
+    Weight,
+    constraint_option,
+    initializer_option,
+    regularizer_option,
+    weights_config,
+)
+from .parameter import Parameter
 
 
 class Standardization(Layer):
@@ -23,6 +31,8 @@ class Standardization(Layer):
 
     center, scale, epsilon = FixedOption(truth), FixedOption(truth), LayerOption(above_zero)
     beta_initializer, gamma_initializer = initializer_option(), initializer_option()
+    beta_regularizer, gamma_regularizer = regularizer_option(), regularizer_option()
+    beta_constraint, gamma_constraint = constraint_option(), constraint_option()
     gamma, beta = Weight(), Weight()
 
     def __init__(
@@ -32,11 +42,17 @@ class Standardization(Layer):
         scale: bool = True,
         beta_initializer: Any = "zeros",
         gamma_initializer: Any = "ones",
+        beta_regularizer: Any = None,
+        gamma_regularizer: Any = None,
+        beta_constraint: Any = None,
+        gamma_constraint: Any = None,
         **options: Any,
     ) -> None:
         super().__init__(**options)
         self.epsilon, self.center, self.scale = epsilon, center, scale
         self.beta_initializer, self.gamma_initializer = beta_initializer, gamma_initializer
+        self.beta_regularizer, self.gamma_regularizer = beta_regularizer, gamma_regularizer
+        self.beta_constraint, self.gamma_constraint = beta_constraint, gamma_constraint
         self.gamma = self.beta = None
 
     def _layout(
@@ -48,9 +64,18 @@ class Standardization(Layer):
     def _add_weights(self, shape: tuple[int, ...]) -> None:
         """Create gamma and beta, in this order."""
         if self.scale:
-            self.gamma = self.add_weight(shape, self.gamma_initializer, name="gamma")
+            self.gamma = self._add("gamma", shape)
         if self.center:
-            self.beta = self.add_weight(shape, self.beta_initializer, name="beta")
+            self.beta = self._add("beta", shape)
+
+    def _add(self, name: str, shape: tuple[int, ...]) -> Parameter:
+        return self.add_weight(
+            shape,
+            getattr(self, f"{name}_initializer"),
+            name=name,
+            regularizer=getattr(self, f"{name}_regularizer"),
+            constraint=getattr(self, f"{name}_constraint"),
+        )
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (None, *input_shape[1:])
@@ -114,6 +139,5 @@ class Standardization(Layer):
             "epsilon": self.epsilon,
             "center": self.center,
             "scale": self.scale,
-            "beta_initializer": initializers.serialize(self.beta_initializer),
-            "gamma_initializer": initializers.serialize(self.gamma_initializer),
+            **weights_config(self, "beta", "gamma"),
         }

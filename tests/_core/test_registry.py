@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import pytest
 
-from fastconv import activations, initializers, layers, losses, metrics, optimizers
+from fastconv import (
+    activations,
+    constraints,
+    initializers,
+    layers,
+    losses,
+    metrics,
+    optimizers,
+    regularizers,
+)
 from fastconv._core.registry import Registry, unknown
 from fastconv.optimizers import schedules
 from fastconv.utils import custom_object_scope
 
 ROOMS = {
     "activations": (activations.get, "relu", "rely"),
+    "constraints": (constraints.get, "unit_norm", "unit_nrom"),
     "initializers": (initializers.get, "he_normal", "he_norml"),
+    "regularizers": (regularizers.get, "l1_l2", "l1_l3"),
     "losses": (losses.get, "mean_squared_error", "mean_square_error"),
     "metrics": (metrics.get, "binary_accuracy", "binary_acuracy"),
     "optimizers": (optimizers.get, "rmsprop", "rmsporp"),
@@ -40,6 +51,8 @@ def test_any_other_name_is_told_where_own_classes_are_given(room):
     [
         (activations.get, ("leaky_relu", "LeakyReLU", "LeakyRelu", activations.LeakyRelu)),
         (initializers.get, ("glorot_uniform", "GlorotUniform", initializers.GlorotUniform)),
+        (constraints.get, ("max_norm", "MaxNorm", constraints.max_norm, constraints.MaxNorm)),
+        (regularizers.get, ("l1_l2", "L1L2", "l1l2", regularizers.l1_l2, regularizers.L1L2)),
         (losses.get, ("mse", "MSE", "mean_squared_error", losses.mean_squared_error)),
         (metrics.get, ("auc", "AUC", {"class_name": "AUC", "config": {}}, metrics.AUC)),
         (optimizers.get, ("rmsprop", "RMSprop", optimizers.RMSprop)),

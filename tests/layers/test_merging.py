@@ -23,6 +23,11 @@ CASES = [
     ("Concatenate", {}, [(2, 3, 4), (2, 3, 5)]),
     ("Concatenate", {"axis": 1}, [(2, 3, 4), (2, 1, 4), (2, 2, 4)]),
     ("Concatenate", {"axis": -2}, [(1, 3, 4), (1, 1, 4)]),
+    ("Dot", {"axes": 1}, [(2, 4), (2, 4)]),
+    ("Dot", {"axes": 1, "normalize": True}, [(2, 4), (2, 4)]),
+    ("Dot", {"axes": (1, 2)}, [(2, 3, 5), (2, 2, 3)]),
+    ("Dot", {"axes": [2, 1], "normalize": True}, [(2, 2, 3, 2), (2, 3, 2)]),
+    ("Dot", {"axes": -1}, [(2, 3), (2, 4, 3)]),
 ]
 
 
@@ -176,6 +181,17 @@ def test_config_comes_back(name):
             ValueError,
             "3 inputs were given; it takes two",
         ),
+        (
+            lambda: layers.Dot(1).compute_output_shape([(None, 3), (None, 4)]),
+            ValueError,
+            r"shapes \(None, 3\) and \(None, 4\) do not fit; the sizes along axes 1",
+        ),
+        (
+            lambda: layers.Dot((0, 1)).compute_output_shape([(None, 3), (None, 3)]),
+            ValueError,
+            r"axes is \(0, 1\); it must be axes behind the batch",
+        ),
+        (lambda: layers.Dot((1, 2, 3)), ValueError, "an axis, or one of each input"),
         (lambda: layers.Add().compute_output_shape((None, 3)), TypeError, r"layer\(\[a, b\]\)"),
         (lambda: layers.Add().call(np.ones((2, 3))), TypeError, r"layer\(\[a, b\]\)"),
         (lambda: layers.Add().compute_output_shape([]), TypeError, r"layer\(\[a, b\]\)"),

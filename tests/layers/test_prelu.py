@@ -29,7 +29,7 @@ def test_against_keras(shared):
 
 @pytest.mark.parametrize("shared", [None, (1, 2)])
 def test_gradients(shared):
-    check_layer(PReLU("random_uniform", shared), spaced((2, 2, 3, 2)))
+    check_layer(PReLU("random_uniform", shared_axes=shared), spaced((2, 2, 3, 2)))
 
 
 def test_config_and_mistakes():
@@ -44,3 +44,12 @@ def test_config_and_mistakes():
         PReLU(shared_axes=3).build((None, 4, 5))
     with pytest.raises(ValueError, match="every size along which slopes are not shared"):
         PReLU().build((None, None, 5))
+
+
+def test_its_weight_may_be_regularized_and_bounded():
+    layer = PReLU(alpha_regularizer="l2", alpha_constraint="non_neg")
+    layer.build((None, 4))
+    assert layer.alpha.regularizer is layer.alpha_regularizer is not None
+    assert layer.alpha.constraint is layer.alpha_constraint is not None
+    again = PReLU.from_config(layer.get_config())
+    assert again.get_config() == layer.get_config()

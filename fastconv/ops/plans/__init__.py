@@ -11,5 +11,13 @@ from .convolution import Conv2DPlan
 from .dense import DensePlan
 from .normalization import NormalizationPlan
 from .pooling import Pool2DPlan
+from .transposed_convolution import Conv2DTransposePlan
 
-__all__ = ["Conv2DPlan", "ConvPoolPlan", "DensePlan", "NormalizationPlan", "Pool2DPlan"]
+__all__ = [
+    "Conv2DPlan",
+    "Conv2DTransposePlan",
+    "ConvPoolPlan",
+    "DensePlan",
+    "NormalizationPlan",
+    "Pool2DPlan",
+]

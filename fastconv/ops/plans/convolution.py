@@ -84,8 +84,7 @@ class Conv2DPlan:
         start = self._scratch("bias", self._forward.padded)
         start[:] = 0
         if bias is not None:
-            by_group = bias.reshape(self._problem.groups, -1)
-            start.reshape(self._problem.groups, -1)[:, : by_group.shape[1]] = by_group
+            _set_by_group(start, bias, self._problem.groups)
         self._forward.run(x, self._packed(kernel, self._forward.pack), start, out)
 
     def backward(
@@ -107,17 +106,42 @@ class Conv2DPlan:
         if dx is not None:
             self.input_gradient(dy, kernel, dx)
 
-    def input_gradient(self, dy: np.ndarray, kernel: np.ndarray, dx: np.ndarray) -> None:
-        """Write the gradient of sum(dy * conv2d(x, kernel)) to `dx`."""
+    def kernel_gradient(self, dy: np.ndarray, x: np.ndarray, dkernel: np.ndarray) -> None:
+        """Write the kernel's gradient of sum(dy * conv2d(x, kernel)) to `dkernel`."""
+        self._kernel_gradient.plan.kernel_gradient(dy, x, dkernel, None)
+
+    def input_gradient(
+        self, dy: np.ndarray, kernel: np.ndarray, dx: np.ndarray, bias: np.ndarray | None = None
+    ) -> None:
+        """Write the gradient of sum(dy * conv2d(x, kernel)) to `dx`.
+
+        `bias`, a number for each channel of x, is added: a transposed convolution has one.
+        """
         if self._input_gradient.plan is not None:
             self._input_gradient.plan.input_gradient(dy, kernel, dx)
+            if bias is not None:
+                self._add_bias(dx, bias)
             return
-        start = self._scratch("zeros", max(phase.padded for phase in self._phases))
-        start[:] = 0
+        # Grids that no phase computes are cleared, and would have no bias.
+        first = None if self._has_cleared_grids else bias
         for phase in self._phases:
+            start = self._scratch("start", phase.padded)[: phase.padded]
+            start[:] = 0
+            if first is not None:
+                _set_by_group(start, first, self._problem.groups)
             packed = self._scratch("packed", phase.packed_size)
             phase.pack(kernel, packed)
             phase.run(dy, packed, start, dx)
+        if bias is not None and first is None:
+            self._add_bias(dx, bias)
+
+    def _add_bias(self, images: np.ndarray, bias: np.ndarray) -> None:
+        """Add the bias to each pixel, whole lines at a time: channels may be few."""
+        _, _, width, channels = images.shape
+        line = self._scratch("line of biases", width * channels)
+        line.reshape(width, channels)[...] = bias
+        lines = images.reshape(-1, width * channels)
+        np.add(lines, line, out=lines)
 
     def describe(self) -> dict[str, dict[str, Any]]:
         """Return, by direction, the algorithm taken, the costs of what competed, and its sizes."""
@@ -141,6 +165,10 @@ class Conv2DPlan:
         return choice.kernel_gradient(
             self._problem, self._planes, wanted=self._wanted.get("kernel_gradient")
         )
+
+    @cached_property
+    def _has_cleared_grids(self) -> bool:
+        return any(phase.tables.clears for phase in self._phases)
 
     @cached_property
     def _phases(self) -> list[DirectPlan]:
@@ -180,6 +208,12 @@ class Conv2DPlan:
             )
             for number, (top, left, row_taps, column_taps) in enumerate(phases)
         ]
+
+
+def _set_by_group(start: np.ndarray, bias: np.ndarray, groups: int) -> None:
+    """Put the biases where the direct kernels take them: each group's channels fill vectors."""
+    by_group = bias.reshape(groups, -1)
+    start.reshape(groups, -1)[:, : by_group.shape[1]] = by_group
 
 
 def described(chosen: Choice, grids: tuple[DirectPlan, ...] = ()) -> dict[str, Any]:
