@@ -42,7 +42,7 @@ class Dropout(NoisyShape):
         self._workspace.saved_for_backward = None
         if not training:
             return x
-        if self.rate == 0:
+        if self.rate == 0 or self._workspace.inference:
             self._workspace.saved_for_backward = (x.shape, None, 0.0)
             return x
         x = contiguous(x, np.float32)

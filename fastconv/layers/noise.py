@@ -40,7 +40,7 @@ class GaussianNoise(RandomLayer):
 
     def call(self, x: np.ndarray, training: bool = False) -> np.ndarray:
         self._workspace.saved_for_backward = x.shape if training else None
-        if not training or self.stddev == 0:
+        if not training or self.stddev == 0 or self._workspace.inference:
             return x
         out = _normal(self.draw_seed(), self.buffer("output", x.shape))
         np.multiply(out, np.float32(self.stddev), out=out)
@@ -66,7 +66,7 @@ class GaussianDropout(RandomLayer):
 
     def call(self, x: np.ndarray, training: bool = False) -> np.ndarray:
         self._workspace.saved_for_backward = (x.shape, None) if training else None
-        if not training or self.rate == 0:
+        if not training or self.rate == 0 or self._workspace.inference:
             return x
         factors = _normal(self.draw_seed(), self.buffer("factors", x.shape))
         np.multiply(factors, np.float32(math.sqrt(self.rate / (1 - self.rate))), out=factors)
@@ -106,7 +106,7 @@ class AlphaDropout(NoisyShape):
 
     def call(self, x: np.ndarray, training: bool = False) -> np.ndarray:
         self._workspace.saved_for_backward = (x.shape, None) if training else None
-        if not training or self.rate == 0:
+        if not training or self.rate == 0 or self._workspace.inference:
             return x
         rate, lowest = self.rate, _SELU_LOWEST
         scale = ((1 - rate) * (1 + rate * lowest**2)) ** -0.5

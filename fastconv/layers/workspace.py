@@ -36,6 +36,8 @@ class Workspace:
         self.needs_input_gradient = True
         self.needs_gradient_at_zeros = True
         self.may_overwrite_input = False
+        #: Whether the layer acts as in prediction although the pass is one of training.
+        self.inference = False
         self._buffers: dict[tuple[str, np.dtype], np.ndarray] = {}
         self._views: dict[str, np.ndarray] = {}  # of the buffers, as they were asked for last
         self._plans: dict[tuple[Any, ...], Any] = {}  # those used last at the end

@@ -34,6 +34,15 @@ class TestAll:
         x = spaced((2, 2, 3, 3))
         np.testing.assert_array_equal(cls(**arguments)(x), x)
 
+    def test_a_place_of_prediction_draws_nothing_and_lets_gradients_through(self, cls, arguments):
+        layer, x = cls(**arguments, seed=1), spaced((2, 2, 3, 3))
+        layer.build(x.shape)
+        state = layer.get_state()
+        layer._workspace.inference = True
+        np.testing.assert_array_equal(layer.call(x, training=True), x)
+        np.testing.assert_array_equal(layer.backward(x), x)
+        assert layer.get_state() == state
+
     def test_seed_and_state_repeat_it(self, cls, arguments):
         x = spaced((2, 2, 3, 3))
         layer, same, other = cls(**arguments, seed=1), cls(**arguments, seed=1), cls(**arguments)
