@@ -14,6 +14,7 @@ from .._core.validation import NUMBER_KINDS, wrong_type
 from .arguments import Shape
 from .base import Layer
 from .options import LayerOption
+from .symbolic import Tensor, checked_inputs
 
 
 def _function(value: Any, argument: str, owner: str) -> Callable[..., Any]:
@@ -107,7 +108,7 @@ class Lambda(Layer):
     def backward(self, dy: np.ndarray) -> Any:
         x, shape = self._saved_for_backward()
         dy = self.checked_gradient(dy, shape)
-        several = isinstance(x, list)
+        several = isinstance(x, (list, tuple))
         if not self.needs_input_gradient:
             return [None] * len(x) if several else None
         if self.gradient is None:
@@ -116,7 +117,7 @@ class Lambda(Layer):
                 "its function: give gradient=..., a function of (dy, x) that returns that of x"
             )
         given = self.gradient(_read_only(dy), _read_only(x))
-        inputs, given = (x, list(given)) if several else ([x], [given])
+        inputs, given = (list(x), list(given)) if several else ([x], [given])
         if len(given) != len(inputs):
             raise ValueError(
                 f"{self.owner}: the gradient gave {len(given)} arrays for {len(inputs)} inputs"
@@ -130,6 +131,14 @@ class Lambda(Layer):
                     f"{array.shape}"
                 )
         return found if several else found[0]
+
+    def _is_list(self, x: Any) -> bool:
+        return isinstance(x, (list, tuple)) and any(isinstance(one, np.ndarray) for one in x)
+
+    def _symbolic_inputs(self, x: Any) -> tuple[list[Tensor], bool]:
+        if not isinstance(x, (list, tuple)):
+            return checked_inputs(self, x)
+        return [tensor for one in x for tensor in checked_inputs(self, one)[0]], True
 
     def get_config(self) -> dict[str, Any]:
         config = {**super().get_config(), "function": self._name(self.function)}

@@ -5,8 +5,8 @@ import pytest
 from finite_differences import check_layer, spaced
 
 from fastconv import layers
-from fastconv.layers import Dense, Lambda
-from fastconv.models import Sequential, load_model
+from fastconv.layers import Dense, Input, Lambda
+from fastconv.models import Model, Sequential, load_model
 
 
 def cube(x, scale=1.0):
@@ -109,6 +109,33 @@ def test_several_inputs():
     first, second = layer.backward(np.ones_like(y))
     np.testing.assert_array_equal(first, b)
     np.testing.assert_array_equal(second, a)
+
+
+def product(x):
+    return x[0] * x[1]
+
+
+def product_gradient(dy, x):
+    return [dy * x[1], dy * x[0]]
+
+
+def test_several_inputs_in_a_graph():
+    """The product of two layers, and its gradients, are those of Multiply."""
+
+    def network(merge):
+        x = Input((4,))
+        a, b = Dense(3, kernel_initializer="ones")(x), Dense(3, kernel_initializer="ones")(x)
+        return Model(x, Dense(1, kernel_initializer="ones")(merge([a, b])))
+
+    x, y = data()
+    losses = []
+    for merge in (Lambda(product, gradient=product_gradient), layers.Multiply()):
+        model = network(merge)
+        model.compile("sgd", "mse")
+        losses.append([model.train_on_batch(x, y) for _ in range(3)])
+    assert losses[0] == losses[1]
+    a, b = spaced((2, 3)), spaced((2, 3), seed=1)
+    np.testing.assert_array_equal(Lambda(product)([a, b]), a * b)
 
 
 def test_what_it_returns_is_what_layers_take():
