@@ -150,7 +150,7 @@ def convolution_by(algorithm: str, *arguments: Any, **options: Any) -> Any:
         return plan
 
 
-OTHERS = ("fused with pooling", "max", "average", "l2", "transposed")
+OTHERS = ("fused with pooling", "max", "average", "l2", "transposed", "normalization")
 
 
 class Fenced:
@@ -284,7 +284,8 @@ def check_transposed(rng: np.random.Generator) -> None:
     make = Fenced(rng, dtype)
     print(x_shape, kernel_shape, options, dtype.__name__, make.before, flush=True)
     try:
-        plan = Conv2DTransposePlan(x_shape, kernel_shape, dtype=dtype, **options)
+        relu = bool(rng.random() < 0.3)
+        plan = Conv2DTransposePlan(x_shape, kernel_shape, dtype=dtype, relu=relu, **options)
     except ValueError as error:
         assert "leaves nothing" in str(error)
         return
@@ -296,8 +297,35 @@ def check_transposed(rng: np.random.Generator) -> None:
         plan.forward(x, kernel, bias, y)
         plan.backward(dy, x, kernel, *gradients)
     usual = (dy.size + kernel.size) ** 0.5
-    agree([y], [reference.conv2d_transpose(x, kernel, bias, **options)], kernel.size**0.5)
+    right = reference.conv2d_transpose(x, kernel, bias, **options)
+    agree([y], [np.maximum(right, 0) if relu else right], kernel.size**0.5)
     agree(gradients, reference.conv2d_transpose_backward(dy, x, kernel, **options), usual)
+
+
+def check_normalization(rng: np.random.Generator) -> None:
+    """Batch normalization with what is added to it and a ReLU, and a sum by itself."""
+    from fastconv.ops import elementwise
+    from fastconv.ops.plans import NormalizationPlan
+
+    rows, channels = int(rng.choice([1, 2, 7, 50, 333])), int(rng.choice([1, 3, 8, 13, 32, 67]))
+    make, relu = Fenced(rng, np.float32), bool(rng.random() < 0.5)
+    print(rows, channels, relu, make.before, flush=True)
+    plan = NormalizationPlan(rows, channels, relu=relu, residual=True)
+    x, residual, dy, y, dz, dx, total = (make.normal((rows, channels)) for _ in range(7))
+    by_channel = [make.normal((channels,)) for _ in range(6)]
+    plan.moments(x)
+    plan.set_affine(*by_channel[:3])
+    plan.forward(x, y, residual)
+    gated = plan.gate(dy, y, dz)
+    plan.sums(gated, x)
+    plan.input_gradient(gated, x, *by_channel[3:], dx)
+    elementwise.add(x, residual, total, relu)
+    center, scale, shift, by_dy, by_x, constant = (array.astype(np.float64) for array in by_channel)
+    exact = (x.astype(np.float64) - center) * scale + shift + residual
+    sums = np.add(x, residual, dtype=np.float64)
+    least = 0 if relu else -np.inf
+    expected_dx = by_dy * gated + by_x * (x - center) + constant
+    agree([y, total, dx], [np.maximum(exact, least), np.maximum(sums, least), expected_dx], 10.0)
 
 
 def main(algorithm: str, seed: str, cases: str) -> None:
@@ -322,8 +350,10 @@ def main(algorithm: str, seed: str, cases: str) -> None:
                 check_convolution(rng, algorithm)
             elif algorithm == OTHERS[0]:
                 check_fused(rng)
-            elif algorithm == OTHERS[-1]:
+            elif algorithm == "transposed":
                 check_transposed(rng)
+            elif algorithm == "normalization":
+                check_normalization(rng)
             else:
                 check_pooling(rng, algorithm)
             release()

@@ -152,14 +152,61 @@ ARGUMENTS = {
     constraints.MinMaxNorm: {"min_value": F, "max_value": N, "rate": F, "axis": N},
     constraints.NonNeg: {},
     constraints.UnitNorm: {"axis": (N, 0)},
-    losses.BinaryCrossentropy: {"from_logits": T, "label_smoothing": F},
-    losses.CategoricalCrossentropy: {"from_logits": T, "label_smoothing": F},
-    losses.SparseCategoricalCrossentropy: {"from_logits": T},
+    losses.BinaryCrossentropy: {"from_logits": T, "label_smoothing": F, "axis": N},
+    losses.CategoricalCrossentropy: {"from_logits": T, "label_smoothing": F, "axis": N},
+    losses.SparseCategoricalCrossentropy: {"from_logits": T, "ignore_class": N, "axis": N},
+    losses.BinaryFocalCrossentropy: {
+        "from_logits": T, "label_smoothing": F, "axis": N, "apply_class_balancing": T,
+        "alpha": F, "gamma": F,
+    },
+    losses.CategoricalFocalCrossentropy: {
+        "from_logits": T, "label_smoothing": F, "axis": N, "alpha": np.array([0.5, 1]), "gamma": F,
+    },
+    losses.Huber: {"delta": F},
+    losses.CosineSimilarity: {"axis": N},
+    losses.Dice: {"axis": PAIR},
+    losses.Tversky: {"alpha": F, "beta": F, "axis": N},
     losses.MeanSquaredError: {},
     metrics.BinaryAccuracy: {"threshold": F},
     metrics.CategoricalAccuracy: {},
     metrics.SparseCategoricalAccuracy: {},
-    metrics.AUC: {"num_thresholds": np.int32(50)},
+    metrics.AUC: {
+        "num_thresholds": np.int32(4), "curve": "PR", "summation_method": "minoring",
+        "thresholds": np.array([0.25, 0.5]), "multi_label": T, "num_labels": N,
+        "label_weights": np.array([1, 0.5]), "from_logits": T,
+    },
+    metrics.Precision: {"thresholds": np.array([0.25, 0.5]), "top_k": N, "class_id": N},
+    metrics.Recall: {"thresholds": F, "top_k": N, "class_id": N},
+    metrics.SensitivityAtSpecificity: {"specificity": F, "num_thresholds": N, "class_id": N},
+    metrics.SpecificityAtSensitivity: {"sensitivity": F, "num_thresholds": N, "class_id": N},
+    metrics.PrecisionAtRecall: {"recall": F, "num_thresholds": N, "class_id": N},
+    metrics.RecallAtPrecision: {"precision": F, "num_thresholds": N, "class_id": N},
+    metrics.TruePositives: {"thresholds": F},
+    metrics.FalsePositives: {"thresholds": F},
+    metrics.TrueNegatives: {"thresholds": F},
+    metrics.FalseNegatives: {"thresholds": F},
+    metrics.FBetaScore: {"average": "macro", "beta": F, "threshold": F},
+    metrics.F1Score: {"average": "micro", "threshold": F},
+    metrics.R2Score: {"class_aggregation": None, "num_regressors": N},
+    metrics.TopKCategoricalAccuracy: {"k": N},
+    metrics.SparseTopKCategoricalAccuracy: {"k": N, "from_sorted_ids": T},
+    metrics.CosineSimilarity: {"axis": N},
+    metrics.BinaryCrossentropy: {"from_logits": T, "label_smoothing": F},
+    metrics.CategoricalCrossentropy: {"from_logits": T, "label_smoothing": F, "axis": N},
+    metrics.SparseCategoricalCrossentropy: {"from_logits": T, "ignore_class": N, "axis": N},
+    metrics.BinaryIoU: {"target_class_ids": np.array([1]), "threshold": F},
+    metrics.IoU: {
+        "num_classes": N, "target_class_ids": np.array([1]), "ignore_class": N,
+        "sparse_y_true": T, "sparse_y_pred": T, "axis": N,
+    },
+    metrics.MeanIoU: {
+        "num_classes": N, "ignore_class": N, "sparse_y_true": T, "sparse_y_pred": T, "axis": N,
+    },
+    metrics.OneHotIoU: {
+        "num_classes": N, "target_class_ids": np.array([1]), "ignore_class": N,
+        "sparse_y_pred": T, "axis": N,
+    },
+    metrics.OneHotMeanIoU: {"num_classes": N, "ignore_class": N, "sparse_y_pred": T, "axis": N},
 }  # fmt: skip
 
 
@@ -181,14 +228,15 @@ def _nothing_of_numpy(value):
 def test_no_class_and_no_argument_is_forgotten():
     texts = {
         "activation", "activity_regularizer", "arguments", "batch_shape", "data_format",
-        "distribution", "dtype", "function", "gradient", "input_shape", "interpolation", "mode",
-        "name", "old", "options", "output_shape", "trainable", "unknown",
+        "distribution", "dtype", "fn", "function", "gradient", "input_shape", "interpolation",
+        "kwargs", "mode", "name", "old", "options", "output_shape", "reduction", "trainable",
+        "unknown",
     }  # fmt: skip
     abstract = {
         "Layer", "ActivatedLayer", "ConvolutionLayer", "Merge", "NoisyShape", "RandomLayer",
         "RectifiedLayer", "Standardization", "Optimizer", "Initializer", "Loss", "Metric",
-        "MeanMetric", "LearningRateSchedule", "Regularizer", "Constraint", "Model",
-        "Sequential",
+        "MeanMetric", "LearningRateSchedule", "Regularizer", "Constraint", "Model", "Sequential",
+        "LossMetric", "Counting", "TradeOff", "CrossEntropy", "BinaryTargets", "OneHotTargets",
     }  # fmt: skip
     concrete = {cls for cls in _subclasses(Configured) if cls.__name__ not in abstract}
     concrete.discard(activations.Activation)

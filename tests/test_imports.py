@@ -31,6 +31,7 @@ ROOMS = {
         "losses",
         "losses.*",
         "metrics",
+        "metrics.*",
         "optimizers",
         "optimizers.*",
     ),

@@ -10,9 +10,8 @@ from .._core.geometry import conv2d_transpose_window, plain_padding
 from .._core.memory import contiguous
 from .._core.validation import natural_pair, optional, positive_integer, positive_pair, truth
 from ..ops.plans import Conv2DTransposePlan
-from .activated import ActivatedLayer
 from .arguments import Images, Shape, checked_images
-from .convolution_layer import configured_weight
+from .convolution_layer import RectifiedLayer, configured_weight
 from .options import (
     FixedOption,
     Weight,
@@ -23,7 +22,7 @@ from .options import (
 )
 
 
-class Conv2DTranspose(ActivatedLayer):
+class Conv2DTranspose(RectifiedLayer):
     """Adds the kernel, times each pixel, to an image of `strides` times as many pixels.
 
     (batch, height, width, channels) to (batch, rows, columns, filters), of Keras's sizes: see
@@ -90,12 +89,13 @@ class Conv2DTranspose(ActivatedLayer):
         )
         return (None, rows, columns, self.filters)
 
-    def pre_activation(self, x: np.ndarray, training: bool = False) -> np.ndarray:
+    def _convolve(self, x: np.ndarray, training: bool, relu: bool) -> np.ndarray:
         x = contiguous(x, np.float32)
-        plan = self.plan((x.shape,), lambda: self._new_plan(x.shape))
+        plan = self.plan((x.shape, relu), lambda: self._new_plan(x.shape, relu))
         out = self.buffer("output", plan.output_shape)
         plan.forward(x, self.kernel.value, None if self.bias is None else self.bias.value, out)
         self._workspace.saved_for_backward = (plan, x) if training else None
+        self._workspace.output = out if training and relu else None
         return out
 
     def pre_activation_backward(self, dz: np.ndarray) -> np.ndarray | None:
@@ -116,9 +116,10 @@ class Conv2DTranspose(ActivatedLayer):
             **weights_config(self, "kernel", "bias"),
         }
 
-    def _new_plan(self, shape: tuple[int, ...]) -> Conv2DTransposePlan:
+    def _new_plan(self, shape: tuple[int, ...], relu: bool) -> Conv2DTransposePlan:
         images, kernel = checked_images(shape, self.owner), cast(Images, self.kernel.shape)
-        return Conv2DTransposePlan(images, kernel, owner=self.owner, **self._geometry())
+        options = self._geometry()
+        return Conv2DTransposePlan(images, kernel, relu=relu, owner=self.owner, **options)
 
     def _geometry(self) -> dict[str, Any]:
         return {

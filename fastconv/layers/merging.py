@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from .._core.validation import integer, wrong_value
+from ..ops import elementwise
 from .arguments import Shape
 from .base import Layer
 from .options import FixedOption
@@ -150,7 +151,7 @@ class Add(_Elementwise):
     """The sum of all inputs."""
 
     def _merge(self, arrays: list[np.ndarray], out: np.ndarray) -> None:
-        _folded(np.add, arrays, out)
+        _folded(_sum, arrays, out)
 
     def _gradient(self, place: int, dy: np.ndarray, kept: Any, out: np.ndarray) -> np.ndarray:
         return dy
@@ -194,7 +195,7 @@ class Average(_Elementwise):
     """The mean of all inputs."""
 
     def _merge(self, arrays: list[np.ndarray], out: np.ndarray) -> None:
-        _folded(np.add, arrays, out)
+        _folded(_sum, arrays, out)
         np.divide(out, len(arrays), out=out)
 
     def _gradients(self, dy: np.ndarray, shapes: Any, plan: Any, kept: Any) -> list[np.ndarray]:
@@ -319,7 +320,14 @@ class Concatenate(Merge):
         return axis
 
 
-def _folded(operation: np.ufunc, arrays: Sequence[np.ndarray], out: np.ndarray) -> None:
+def _sum(first: np.ndarray, second: np.ndarray, out: np.ndarray) -> None:
+    if first.shape == second.shape == out.shape:
+        elementwise.add(first, second, out)
+    else:
+        np.add(first, second, out=out)
+
+
+def _folded(operation: Callable[..., Any], arrays: Sequence[np.ndarray], out: np.ndarray) -> None:
     """Write operation(operation(first, second), third) ... to `out`."""
     if len(arrays) == 1:
         np.copyto(out, arrays[0])

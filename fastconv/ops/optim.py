@@ -73,7 +73,7 @@ def adam(
     """
     rule = _rule(_ADAM, learning_rate, gradient_scale, clip_value, weight_decay)
     rule["rate"] *= math.sqrt(1 - beta_2**step) / (1 - beta_1**step)
-    rule |= {"first": 1 - beta_1, "second": 1 - beta_2, "epsilon": epsilon}
+    rule |= {"first": _rest(beta_1), "second": _rest(beta_2), "epsilon": epsilon}
     _update(rule, value, gradient, m, v, largest_v)
 
 
@@ -125,7 +125,7 @@ def rmsprop(
     `velocity` is None where momentum is 0, `mean_gradient` where it is not centered.
     """
     rule = _rule(_RMSPROP, learning_rate, gradient_scale, clip_value, weight_decay)
-    rule |= {"momentum": momentum, "first": rho, "second": 1 - rho, "epsilon": epsilon}
+    rule |= {"momentum": momentum, "first": rho, "second": _rest(rho), "epsilon": epsilon}
     _update(rule, value, gradient, mean_square, velocity, mean_gradient)
 
 
@@ -251,3 +251,8 @@ def _flat(array: np.ndarray) -> np.ndarray:
             "and aligned"
         )
     return array.reshape(-1)
+
+
+def _rest(share: float) -> float:
+    """Return 1 - share in float32, from which Adam's and RMSprop's bits have always come."""
+    return float(np.float32(1) - np.float32(share))

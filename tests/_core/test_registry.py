@@ -112,3 +112,10 @@ def test_a_remedy_stands_where_no_name_is_close():
     assert str(unknown("room", "attic", ["cellar"], "house", "build it")) == (
         "house: unknown room 'attic'; known are cellar; build it"
     )
+
+
+def test_a_message_lists_as_many_names_as_it_holds():
+    with pytest.raises(ValueError, match=r"known are binary_cross.* and \d+ more; a class"):
+        losses.get("zzz")
+    with pytest.raises(TypeError, match=r"3 is no metric; give a name \(accuracy, .* more\) or"):
+        metrics.get(3)

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 from finite_differences import check_layer, spaced
+from keras_reference import import_keras, keras_test
 
-from fastconv import Sequential, ops
+from fastconv import Sequential, layers, ops
 from fastconv.layers import (
     AveragePooling2D,
     Conv2D,
@@ -87,6 +88,23 @@ def test_what_a_model_makes_one_operation_of_has_the_options(options):
     gradient = model.layers[0].kernel.gradient.copy()
     model.train_on_batch(x, target)
     np.testing.assert_allclose(model.get_weights()[0], before - 0.01 * gradient, atol=1e-6)
+
+
+@keras_test
+@pytest.mark.parametrize("name", ["MaxPooling2D", "AveragePooling2D"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"pool_size": 2, "strides": None, "padding": "same", "data_format": "channels_last"},
+        {"pool_size": (2, 1), "strides": 2, "padding": "SAME"},
+        {"pool_size": 3, "strides": (1, 2), "name": "p"},
+    ],
+    ids=str,
+)
+def test_takes_what_keras_takes(name, options):
+    theirs, ours = (getattr(kind, name)(**options) for kind in (import_keras().layers, layers))
+    x = spaced((2, 7, 5, 3))
+    np.testing.assert_allclose(ours(x), theirs(x).detach().numpy(), atol=1e-6)
 
 
 def test_global_values():

@@ -9,6 +9,7 @@ arrays of exactly the planned shapes and dtype; the public functions of
 from .conv_pool import ConvPoolPlan
 from .convolution import Conv2DPlan
 from .dense import DensePlan
+from .folding import fold
 from .normalization import NormalizationPlan
 from .pooling import Pool2DPlan
 from .transposed_convolution import Conv2DTransposePlan
@@ -20,4 +21,5 @@ __all__ = [
     "DensePlan",
     "NormalizationPlan",
     "Pool2DPlan",
+    "fold",
 ]

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..._core import runtime
 from ..._core.geometry import conv2d_window
 from . import choice
 from .choice import Problem
@@ -17,11 +18,14 @@ from .packing import PackedKernel
 from .scratch import Scratch
 from .select import Choice, wanted
 
+_elementwise = runtime.kernels.elementwise
+
 
 class Conv2DPlan:
     """conv2d of an input of `input_shape` with a kernel of `kernel_shape`.
 
-    With relu=True the output is max(conv2d, 0); `backward` takes the gradient before it.
+    With relu=True the output is max(conv2d, 0); `backward` takes the gradient before it.  With
+    relu_transposed=True so is what `input_gradient` gives, as a transposed convolution's output.
     Raises what `geometry.conv2d_window` raises, naming `owner`.
     """
 
@@ -35,6 +39,7 @@ class Conv2DPlan:
         dilation_rate: Any = 1,
         groups: int = 1,
         relu: bool = False,
+        relu_transposed: bool = False,
         dtype: Any = np.float32,
         owner: str = "conv2d",
     ) -> None:
@@ -46,6 +51,7 @@ class Conv2DPlan:
         target = (window.rows.output, window.columns.output, kernel_shape[3])
         self.output_shape = (input_shape[0], *target)
         self._scratch = Scratch(dtype)
+        self._relu_transposed = relu_transposed
         self._wanted = wanted()
         #: The three directions of a convolution in groups, where others may be faster.
         self._planes = None
@@ -119,11 +125,9 @@ class Conv2DPlan:
         """
         if self._input_gradient.plan is not None:
             self._input_gradient.plan.input_gradient(dy, kernel, dx)
-            if bias is not None:
-                self._add_bias(dx, bias)
+            self._finish(dx, bias)
             return
-        # Grids that no phase computes are cleared, and would have no bias.
-        first = None if self._has_cleared_grids else bias
+        first = None if self._finishes_apart else bias
         for phase in self._phases:
             start = self._scratch("start", phase.padded)[: phase.padded]
             start[:] = 0
@@ -132,16 +136,21 @@ class Conv2DPlan:
             packed = self._scratch("packed", phase.packed_size)
             phase.pack(kernel, packed)
             phase.run(dy, packed, start, dx)
-        if bias is not None and first is None:
-            self._add_bias(dx, bias)
+        if self._finishes_apart:
+            self._finish(dx, bias)
 
-    def _add_bias(self, images: np.ndarray, bias: np.ndarray) -> None:
-        """Add the bias to each pixel, whole lines at a time: channels may be few."""
-        _, _, width, channels = images.shape
-        line = self._scratch("line of biases", width * channels)
-        line.reshape(width, channels)[...] = bias
-        lines = images.reshape(-1, width * channels)
-        np.add(lines, line, out=lines)
+    def _finish(self, images: np.ndarray, bias: np.ndarray | None) -> None:
+        """Add the bias to each pixel; then the ReLU."""
+        if bias is not None:
+            # Whole lines at a time: channels may be few.
+            _, _, width, channels = images.shape
+            line = self._scratch("line of biases", width * channels)
+            line.reshape(width, channels)[...] = bias
+            lines = images.reshape(-1, width * channels)
+            np.add(lines, line, out=lines)
+        if self._relu_transposed:
+            flat = images.reshape(-1)
+            _elementwise.relu(flat, flat, runtime.threads_for(flat.size))
 
     def describe(self) -> dict[str, dict[str, Any]]:
         """Return, by direction, the algorithm taken, the costs of what competed, and its sizes."""
@@ -167,7 +176,8 @@ class Conv2DPlan:
         )
 
     @cached_property
-    def _has_cleared_grids(self) -> bool:
+    def _finishes_apart(self) -> bool:
+        """Whether there are grids that no phase computes: they are cleared, and have no bias."""
         return any(phase.tables.clears for phase in self._phases)
 
     @cached_property
@@ -185,6 +195,7 @@ class Conv2DPlan:
         ]
         reached = [phase for phase in taps if phase[2] and phase[3]]
         phases = reached or taps
+        cleared = len(phases) < len(taps)
         return [
             DirectPlan(
                 self._problem.input_shape[0],
@@ -197,6 +208,7 @@ class Conv2DPlan:
                 self._scratch,
                 self._problem.dtype,
                 transposed=True,
+                relu=self._relu_transposed and not cleared,
                 wanted=self._wanted.get("input_gradient"),
                 grid=(
                     -(-(rows.size - top) // rows.stride),
@@ -204,7 +216,7 @@ class Conv2DPlan:
                 ),
                 target_start=(top, left),
                 target_step=(rows.stride, columns.stride),
-                clears=number == 0 and len(phases) < len(taps),
+                clears=number == 0 and cleared,
             )
             for number, (top, left, row_taps, column_taps) in enumerate(phases)
         ]
