@@ -37,6 +37,35 @@ ARGUMENTS = {
     layers.L2Pooling2D: {"pool_size": PAIR, "strides": N, "padding": ((0, N), (N, 0))},
     layers.MaxPooling2D: {"pool_size": N, "strides": N, "padding": np.array([[0, 1], [1, 0]])},
     layers.ReLU: {"max_value": np.float64(6), "negative_slope": F, "threshold": F},
+    layers.CenterCrop: {"height": N, "width": N},
+    layers.Normalization: {
+        "axis": N, "mean": np.ones(3), "variance": np.ones(3, np.float32), "invert": T,
+    },
+    layers.RandomBrightness: {"factor": F, "value_range": np.array([0, 1]), "seed": N},
+    layers.RandomContrast: {"factor": (F, F), "value_range": (0, N), "seed": N},
+    layers.RandomCrop: {"height": N, "width": np.uint8(3), "seed": N},
+    layers.RandomErasing: {
+        "factor": F, "scale": np.array([0.1, 0.2]), "fill_value": np.arange(3),
+        "value_range": (F, N), "seed": N,
+    },
+    layers.RandomFlip: {"mode": "vertical", "seed": N},
+    layers.RandomRotation: {
+        "factor": F, "fill_mode": "wrap", "interpolation": "nearest", "seed": N, "fill_value": F,
+    },
+    layers.RandomTranslation: {
+        "height_factor": F, "width_factor": (-F, F), "fill_mode": "wrap",
+        "interpolation": "nearest", "seed": N, "fill_value": N,
+    },
+    layers.RandomZoom: {
+        "height_factor": F, "width_factor": np.array([F, F]), "fill_mode": "constant",
+        "interpolation": "nearest", "seed": N, "fill_value": N,
+    },
+    layers.Rescaling: {"scale": np.ones(3), "offset": F},
+    layers.Resizing: {
+        "height": N, "width": N, "interpolation": "bicubic", "crop_to_aspect_ratio": T,
+        "pad_to_aspect_ratio": np.bool_(False), "fill_mode": "constant", "fill_value": F,
+        "antialias": T,
+    },
     activations.LeakyRelu: {"negative_slope": F},
     activations.Relu: {"max_value": N, "negative_slope": F, "threshold": F},
     initializers.Constant: {"value": np.array([0.5, 1.5])},
@@ -100,7 +129,7 @@ def test_no_class_and_no_argument_is_forgotten():
     }  # fmt: skip
     abstract = {
         "Layer", "ActivatedLayer", "Optimizer", "Initializer", "Loss", "Metric", "MeanMetric",
-        "LearningRateSchedule",
+        "LearningRateSchedule", "ImageLayer", "RandomImageLayer", "SizedLayer",
     }  # fmt: skip
     concrete = {cls for cls in _subclasses(Configured) if cls.__name__ not in abstract}
     concrete.discard(activations.Activation)

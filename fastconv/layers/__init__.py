@@ -14,12 +14,18 @@ from .dropout import Dropout
 from .flatten import Flatten
 from .global_pooling import GlobalAveragePooling2D, GlobalMaxPooling2D
 from .input_layer import Input, InputLayer
+from .input_normalization import Normalization
 from .pooling import AveragePooling2D, L2Pooling2D, MaxPooling2D
+from .random_geometry import RandomCrop, RandomFlip, RandomRotation, RandomTranslation, RandomZoom
+from .random_values import RandomBrightness, RandomContrast, RandomErasing
+from .rescaling import Rescaling
+from .resizing import CenterCrop, Resizing
 
 __all__ = [
     "Activation",
     "AveragePooling2D",
     "BatchNormalization",
+    "CenterCrop",
     "Conv2D",
     "Dense",
     "Dropout",
@@ -31,7 +37,18 @@ __all__ = [
     "L2Pooling2D",
     "Layer",
     "MaxPooling2D",
+    "Normalization",
+    "RandomBrightness",
+    "RandomContrast",
+    "RandomCrop",
+    "RandomErasing",
+    "RandomFlip",
+    "RandomRotation",
+    "RandomTranslation",
+    "RandomZoom",
     "ReLU",
+    "Rescaling",
+    "Resizing",
 ]
 
 _registry: Registry[Layer] = Registry(
@@ -41,6 +58,9 @@ _registry: Registry[Layer] = Registry(
         for cls in (
             Activation, AveragePooling2D, BatchNormalization, Conv2D, Dense, Dropout, Flatten,
             GlobalAveragePooling2D, GlobalMaxPooling2D, InputLayer, L2Pooling2D, MaxPooling2D, ReLU,
+            CenterCrop, Normalization, RandomBrightness, RandomContrast, RandomCrop,
+            RandomErasing, RandomFlip, RandomRotation, RandomTranslation, RandomZoom, Rescaling,
+            Resizing,
         )
     },
     words=("layers", "layer", "a Layer"),

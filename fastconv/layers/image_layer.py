@@ -1,0 +1,166 @@
+"""What layers that change images have in common, and those that change them at random."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .._core import random
+from .._core.memory import contiguous
+from .._core.validation import (
+    Check,
+    finite,
+    is_integer,
+    natural,
+    optional,
+    wrong_type,
+    wrong_value,
+)
+from .arguments import Shape
+from .base import Layer
+from .options import FixedOption
+
+Range = tuple[float, float]
+
+
+class ImageLayer(Layer):
+    """A layer from images to images, (batch, height, width, channels).
+
+    Called by hand it takes a single image, (height, width, channels), too, as Keras's do.
+    """
+
+    def __call__(self, x: Any, training: bool = True) -> np.ndarray:
+        """Return what becomes of the images `x`, as in training unless told otherwise."""
+        if isinstance(x, np.ndarray) and x.ndim == 3:
+            single: np.ndarray = super().__call__(x[np.newaxis], training)[0]
+            return single
+        return super().__call__(x, training)
+
+    def build(self, input_shape: Shape) -> None:
+        if len(input_shape) != 4:
+            raise ValueError(
+                f"{self.owner}: the input has shape {tuple(input_shape)}; it must be images, "
+                "(batch, height, width, channels)"
+            )
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        return (None, *input_shape[1:])
+
+
+class RandomImageLayer(ImageLayer):
+    """A layer that changes images in training and hands them on as they are otherwise.
+
+    Each call in training takes one number from the layer's generator, which starts from
+    `seed`, or else from fastconv's root seed when the layer is built, and all that the call
+    draws comes from that number: it depends on the seed and the count of calls alone. The
+    generator's position is part of the layer's state.
+
+    A subclass defines `_draw`, `_change` and, where there is a gradient, `_input_gradient`.
+    """
+
+    seed = FixedOption(optional(natural))
+
+    def __init__(self, seed: int | None = None, **options: Any) -> None:
+        super().__init__(**options)
+        self.seed = seed
+        self._generator: np.random.Generator | None = None
+
+    def build(self, input_shape: Shape) -> None:
+        super().build(input_shape)
+        if self._generator is None:
+            self._generator = random.generator(self.seed)
+
+    def call(self, x: np.ndarray, training: bool = False) -> np.ndarray:
+        self._workspace.saved_for_backward = None
+        if not training:
+            return x
+        assert self._generator is not None  # `build` has made it
+        x = contiguous(x, np.float32)
+        seed = self._generator.bit_generator.random_raw()
+        drawn = self._draw(np.random.Generator(np.random.PCG64(seed)), x.shape)
+        out = self._change(x, drawn)
+        self._workspace.saved_for_backward = (x.shape, out, drawn)
+        return out
+
+    def backward(self, dy: np.ndarray) -> np.ndarray | None:
+        shape, out, drawn = self._saved_for_backward()
+        dy = self.checked_gradient(dy, out.shape)
+        return self._input_gradient(dy, drawn, shape) if self.needs_input_gradient else None
+
+    def _draw(self, draws: np.random.Generator, shape: tuple[int, ...]) -> Any:
+        """Return what happens to the images of `shape`."""
+        raise NotImplementedError
+
+    def _change(self, x: np.ndarray, drawn: Any) -> np.ndarray:
+        """Return the images changed as was drawn, in memory of the layer's own."""
+        raise NotImplementedError
+
+    def _input_gradient(self, dy: np.ndarray, drawn: Any, shape: tuple[int, ...]) -> np.ndarray:
+        """Return the gradient of the images, of `shape`, for `dy`."""
+        raise NotImplementedError(
+            f"{self.owner}: it has no gradient of its input; put it before all layers that are "
+            "trained, where none is needed"
+        )
+
+    def get_state(self) -> dict[str, Any]:
+        """Return the generator's position, {} before the layer is built."""
+        if self._generator is None:
+            return {}
+        return {"generator": copy.deepcopy(self._generator.bit_generator.state)}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        if not state:
+            self._generator = random.generator(self.seed) if self.built else None
+            return
+        generator = random.generator(0)
+        try:
+            generator.bit_generator.state = state["generator"]
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"{self.owner}: the state is not one of a PCG64 generator ({error})"
+            ) from None
+        self._generator = generator
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "seed": self.seed}
+
+
+# Checks of arguments
+
+
+def lowest_and_highest(value: Any, argument: str, owner: str) -> Range:
+    """Return the pair (lowest, highest) of values, in this order."""
+    pair = _pair(value, argument, owner)
+    if pair[0] == pair[1]:
+        raise wrong_value(value, argument, owner, "two different numbers")
+    return min(pair), max(pair)
+
+
+def factor_range(low: float, high: float, *, low_excluded: bool = False) -> Check[Range]:
+    """Return the check of a pair of numbers in [low, high], or of one number f, for (-f, f).
+
+    Where `low` is 0, f is (f, f).
+    """
+    brackets = f"{'(' if low_excluded else '['}{low}, {high}]"
+
+    def check(value: Any, argument: str, owner: str) -> Range:
+        single = is_integer(value) or isinstance(value, (float, np.floating))
+        one, other = (value, value) if single else _pair(value, argument, owner)
+        for number in (finite(one, argument, owner), finite(other, argument, owner)):
+            if not low <= number <= high or (low_excluded and number == low):
+                raise wrong_value(value, argument, owner, f"in {brackets}, a number or a pair")
+        if single:
+            one, other = (value, value) if low == 0 else (-abs(value), abs(value))
+        return float(min(one, other)), float(max(one, other))
+
+    return check
+
+
+def _pair(value: Any, argument: str, owner: str) -> Range:
+    listed = isinstance(value, (Sequence, np.ndarray)) and not isinstance(value, str)
+    if not listed or len(value) != 2:
+        raise wrong_type(value, argument, owner, "a pair of numbers")
+    return finite(value[0], argument, owner), finite(value[1], argument, owner)
