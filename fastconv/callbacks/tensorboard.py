@@ -91,12 +91,13 @@ class TensorBoard(Callback):
     def on_test_begin(self, logs: dict[str, float] | None = None) -> None:
         self._measure()
 
-    def _measure(self) -> None:
-        """Note how fast the epoch's steps were, once they are done: at the first validation."""
+    def _measure(self) -> float:
+        """Note, and return, how fast the epoch's steps were, once they are done: at the first validation."""
         if self._steps_per_second is None:
             seconds, steps = self._began
             passed = max(time.perf_counter() - seconds, 1e-9)
             self._steps_per_second = (self.model.optimizer.iterations - steps) / passed
+        return self._steps_per_second
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         if self._every and self.model.optimizer.iterations % self._every == 0:
@@ -107,8 +108,7 @@ class TensorBoard(Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         values = {**(logs or {}), "learning_rate": float(self.model.optimizer.learning_rate)}
         if self.write_steps_per_second:
-            self._measure()
-            values["steps_per_second"] = self._steps_per_second
+            values["steps_per_second"] = self._measure()
         for name, value in values.items():
             folder = "validation" if name.startswith("val_") else "train"
             self._writer(folder).add_scalar(f"epoch_{name.removeprefix('val_')}", value, epoch)
