@@ -18,7 +18,7 @@ PACKAGE = Path(fastconv.__file__).parent
 #: From the bottom up.  A module imports from its own room and from those above it here, also
 #: inside functions and for types alone; nowhere does that make a circle.
 ROOMS = {
-    "core": ("_version", "_core", "_core.*", "utils"),
+    "core": ("_version", "_core", "_core.*"),
     "operations": ("ops", "ops.*"),
     "layers": (
         "activations",
@@ -32,7 +32,7 @@ ROOMS = {
         "optimizers.*",
     ),
     "graph": ("graph", "graph.*"),
-    "data": ("preprocessing", "preprocessing.*", "datasets", "datasets.*"),
+    "data": ("preprocessing", "preprocessing.*", "datasets", "datasets.*", "utils", "utils.*"),
     "callbacks": ("callbacks", "callbacks.*"),
     "saving": ("saving", "saving.*"),
     "training": ("training", "training.*"),

@@ -92,7 +92,7 @@ class TensorBoard(Callback):
         self._measure()
 
     def _measure(self) -> float:
-        """Note, and return, how fast the epoch's steps were, once they are done: at the first validation."""
+        """Return how fast the epoch's steps were, noted at the first validation after them."""
         if self._steps_per_second is None:
             seconds, steps = self._began
             passed = max(time.perf_counter() - seconds, 1e-9)
