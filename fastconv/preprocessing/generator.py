@@ -128,6 +128,7 @@ class ImageDataGenerator(ImageTransform):
         prefetch: int | str = "auto",
         draft: bool = False,
         progress: bool = True,
+        pad_to_aspect_ratio: bool = False,
     ) -> DirectoryIterator:
         """Return batches of the image files in `directory`, one sub-folder per class.
 
@@ -159,6 +160,7 @@ class ImageDataGenerator(ImageTransform):
             prefetch=prefetch,
             draft=draft,
             progress=progress,
+            pad_to_aspect_ratio=pad_to_aspect_ratio,
         )
 
     def flow_from_paths(
