@@ -42,10 +42,9 @@ class _Moved(RandomImageLayer):
 
     def _moved(self, x: np.ndarray, linear: np.ndarray, key: str) -> np.ndarray:
         matrices = about_center(linear.copy(), x.shape[1], x.shape[2])
-        out = self.buffer(key, x.shape)
+        out, rows, fill_mode = self.buffer(key, x.shape), np.arange(len(x)), self.fill_mode
         if self.interpolation == "nearest":
-            return pick_pixels(x, matrices, self.fill_mode, self.fill_value, out)
-        rows, fill_mode = np.arange(len(x)), self.fill_mode
+            return pick_pixels(x, rows, matrices, fill_mode, self.fill_value, out)
         return transform_images(
             x, rows, matrices, fill_mode=fill_mode, cval=self.fill_value, out=out
         )

@@ -117,23 +117,24 @@ def about_center(matrices: np.ndarray, height: int, width: int) -> np.ndarray:
 
 def pick_pixels(
     source: np.ndarray,
+    rows: np.ndarray,
     matrices: np.ndarray,
     fill_mode: str,
     cval: float,
     out: np.ndarray,
 ) -> np.ndarray:
-    """Write to `out` the images of `source`, each through its matrix, by their nearest pixels.
+    """Write to `out` the images `rows` of `source`, each through its matrix, by nearest pixels.
 
     As `transform_images`, but no value is made that is not in the image (or `cval`): for masks
     whose numbers are names of things.
     """
     height, width, channels = source.shape[1:]
     y, x = np.arange(height)[:, np.newaxis] + 0.0, np.arange(width) + 0.0
-    for image, matrix, target in zip(source, matrices, out, strict=True):
+    for row_of_source, matrix, target in zip(rows, matrices, out, strict=True):
         column, outside_columns = _nearest(matrix[0], x, y, width, fill_mode)
         row, outside_rows = _nearest(matrix[1], x, y, height, fill_mode)
-        pixels = image.reshape(height * width, channels)
-        np.take(pixels, row * width + column, axis=0, out=target, mode="clip")
+        pixels = source[row_of_source].reshape(height * width, channels)
+        target[...] = pixels[row * width + column]
         if fill_mode == "constant":
             target[outside_columns | outside_rows] = cval
     return out

@@ -231,7 +231,7 @@ def test_wrong_arguments_are_refused():
 def test_nearest_pixels_against_scipy(name, fill_mode):
     source, matrix = images(dtype=np.float32) / 7, MATRICES[name]
     out = np.empty_like(source)
-    pick_pixels(source, np.stack([matrix] * len(source)), fill_mode, 17.25, out)
+    pick_pixels(source, np.arange(3), np.stack([matrix] * 3), fill_mode, 17.25, out)
     rows_first = matrix[::-1][:, [1, 0, 2]]
     for image, picked in zip(source, out, strict=True):
         expected = np.stack(
@@ -252,9 +252,12 @@ def test_nearest_pixels_against_scipy(name, fill_mode):
 def test_nearest_pixels_of_a_flip_and_of_nothing_are_exact():
     source = images(dtype=np.float32) / 7
     out = np.empty_like(source)
+    rows = np.array([2, 0, 2])
     unchanged = np.stack([IDENTITY] * 3)
-    np.testing.assert_array_equal(pick_pixels(source, unchanged, "reflect", 0, out), source)
+    np.testing.assert_array_equal(
+        pick_pixels(source, rows, unchanged, "reflect", 0, out), source[rows]
+    )
     mirror = about_center(np.stack([np.diag([-1.0, 1, 1])[:2]] * 3), *source.shape[1:3])
     np.testing.assert_array_equal(
-        pick_pixels(source, mirror, "reflect", 0, out), source[:, :, ::-1]
+        pick_pixels(source, rows, mirror, "reflect", 0, out), source[rows, :, ::-1]
     )
