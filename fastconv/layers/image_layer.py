@@ -29,15 +29,17 @@ Range = tuple[float, float]
 class ImageLayer(Layer):
     """A layer from images to images, (batch, height, width, channels).
 
-    Called by hand it takes a single image, (height, width, channels), too, as Keras's do.
+    Called by hand it takes a single image, (height, width, channels), too, and acts as in
+    training unless told otherwise, as Keras's do.
     """
 
-    def __call__(self, x: Any, training: bool = True) -> np.ndarray:
+    def __call__(self, x: Any, training: Any = None) -> Any:
         """Return what becomes of the images `x`, as in training unless told otherwise."""
         if isinstance(x, np.ndarray) and x.ndim == 3:
-            single: np.ndarray = super().__call__(x[np.newaxis], training)[0]
-            return single
-        return super().__call__(x, training)
+            return self(x[np.newaxis], training)[0]
+        if training is None and (isinstance(x, (np.ndarray, list)) or hasattr(x, "__dlpack__")):
+            training = True  # of what is no data, a model's pass decides
+        return super().__call__(x) if training is None else super().__call__(x, training)
 
     def build(self, input_shape: Shape) -> None:
         if len(input_shape) != 4:
@@ -50,6 +52,9 @@ class ImageLayer(Layer):
         return (None, *input_shape[1:])
 
 
+_UNCHANGED = object()  # drawn where nothing is
+
+
 class RandomImageLayer(ImageLayer):
     """A layer that changes images in training and hands them on as they are otherwise.
 
@@ -60,6 +65,9 @@ class RandomImageLayer(ImageLayer):
 
     A subclass defines `_draw`, `_change` and, where there is a gradient, `_input_gradient`.
     """
+
+    #: Whether `_input_gradient` asks for `_output`, which is kept for it then.
+    _reads_output = False
 
     seed = FixedOption(optional(natural))
 
@@ -77,18 +85,34 @@ class RandomImageLayer(ImageLayer):
         self._workspace.saved_for_backward = None
         if not training:
             return x
+        if self._is_inference():
+            self._workspace.saved_for_backward = (x.shape, x.shape, None, _UNCHANGED)
+            return x
         assert self._generator is not None  # `build` has made it
         x = contiguous(x, np.float32)
         seed = self._generator.bit_generator.random_raw()
         drawn = self._draw(np.random.Generator(np.random.PCG64(seed)), x.shape)
         out = self._change(x, drawn)
-        self._workspace.saved_for_backward = (x.shape, out, drawn)
+        kept = out if self._reads_output else None
+        self._workspace.saved_for_backward = (x.shape, out.shape, kept, drawn)
         return out
 
+    def _is_inference(self) -> bool:
+        """Whether a model's pass of training asks for what the layer does in inference."""
+        return getattr(self._workspace, "inference", False)
+
     def backward(self, dy: np.ndarray) -> np.ndarray | None:
-        shape, out, drawn = self._saved_for_backward()
-        dy = self.checked_gradient(dy, out.shape)
-        return self._input_gradient(dy, drawn, shape) if self.needs_input_gradient else None
+        shape, output_shape, _, drawn = self._saved_for_backward()
+        dy = self.checked_gradient(dy, output_shape)
+        if not self.needs_input_gradient or drawn is _UNCHANGED:
+            return dy if self.needs_input_gradient else None
+        return self._input_gradient(dy, drawn, shape)
+
+    @property
+    def _output(self) -> np.ndarray:
+        """What the call returned that `backward` is for."""
+        output: np.ndarray = self._saved_for_backward()[2]
+        return output
 
     def _draw(self, draws: np.random.Generator, shape: tuple[int, ...]) -> Any:
         """Return what happens to the images of `shape`."""

@@ -227,10 +227,12 @@ class RandomCrop(SizedLayer, RandomImageLayer):
         super().__init__(height, width, seed=seed, **options)
 
     def call(self, x: np.ndarray, training: bool = False) -> np.ndarray:
-        if training:
+        if training and not self._is_inference():
             return super().call(x, training=True)
-        self._workspace.saved_for_backward = None
-        return self._resized(contiguous(x, np.float32), self._largest_window(x.shape))
+        out = self._resized(contiguous(x, np.float32), self._largest_window(x.shape))
+        saved = (x.shape, out.shape, None, None)
+        self._workspace.saved_for_backward = saved if training else None
+        return out
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "seed": self.seed}

@@ -18,6 +18,7 @@ class _ValuesChanged(RandomImageLayer):
     """Images whose values change, by numbers of each image's, and stay within `value_range`."""
 
     value_range = LayerOption(lowest_and_highest)
+    _reads_output = True
 
     def __init__(
         self, value_range: Range = (0, 255), seed: int | None = None, **options: Any
@@ -31,9 +32,8 @@ class _ValuesChanged(RandomImageLayer):
 
     def _let_through(self, dy: np.ndarray) -> np.ndarray:
         """Return `dy` where the output was not clipped, and 0 elsewhere."""
-        _, out, _ = self._saved_for_backward()
         low, high = self.value_range
-        dx = self.buffer("dx", dy.shape)
+        out, dx = self._output, self.buffer("dx", dy.shape)
         np.multiply(dy, (out > low) & (out < high), out=dx)
         return dx
 
@@ -172,6 +172,7 @@ class RandomErasing(_ValuesChanged):
     """
 
     factor, scale = LayerOption(_probabilities), LayerOption(_probabilities)
+    _reads_output = False
     fill_value = LayerOption(_fill)
 
     def __init__(

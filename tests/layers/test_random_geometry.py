@@ -315,3 +315,37 @@ def test_a_resumed_run_draws_on(tmp_path, path):
 def test_mistakes_are_named(make, text):
     with pytest.raises((TypeError, ValueError), match=text):
         make()
+
+
+@pytest.mark.parametrize("name", RANDOM)
+def test_a_place_of_inference_in_a_pass_of_training_hands_images_on(name):
+    """As a graph asks for where a call is fixed to `training=False`."""
+    x, layer = pictures(), RANDOM[name](seed=0)
+    if name == "crop":
+        x = x[:, :5, :7].copy()  # as it is after a crop
+    layer.build((None, *x.shape[1:]))
+    state = layer.get_state()
+    layer._workspace.inference = True
+    np.testing.assert_allclose(layer.call(x, training=True), x, rtol=1e-6)
+    np.testing.assert_allclose(layer.backward(x), x, rtol=1e-6)
+    assert layer.get_state() == state
+    layer._workspace.inference = False
+    assert name == "crop" or not np.array_equal(layer.call(x, training=True), x)
+
+
+def test_what_is_no_data_is_left_to_the_model(monkeypatch):
+    seen = []
+
+    class Symbolic:
+        shape = (None, 9, 12, 3)
+
+        def __array__(self, dtype=None, copy=None):
+            raise TypeError("no numbers yet")
+
+    monkeypatch.setattr(
+        layers.Layer, "__call__", lambda self, x, training=None: seen.append(training)
+    )
+    layers.RandomFlip()(Symbolic())
+    layers.RandomFlip()(Symbolic(), training=True)
+    layers.RandomFlip()(pictures())
+    assert seen == [None, True, True]
