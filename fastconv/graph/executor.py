@@ -1,144 +1,289 @@
-"""The layers of a model as they run: operations, one after the other, forward and backward."""
+"""A graph as it runs: its stages one after the other, forward and backward."""
 
 from __future__ import annotations
 
-import itertools
 import operator
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from .._core.memory import contiguous
 from .._core.validation import NUMBER_KINDS
 from ..layers import revision
-from ..layers.base import Layer
 from ..layers.parameter import Parameter
+from ..layers.symbolic import is_foreign
+from ..layers.workspace import Frame, Workspace, running
 from ..losses import Loss
-from . import fusion
+from .graph import Graph, Program, program_of
+from .memory import Arena, Recording
+from .stages import Stage, stages_of
 
-#: Activations that a loss can take in, so that both are computed from logits.
-_TAKEN_IN_BY_LOSSES = ("sigmoid", "softmax")
+#: The shapes of inputs, in training and without, whose memory is kept: batches may alternate.
+PASSES_KEPT = 8
+
+Run = Callable[[Any, bool], np.ndarray]
 
 
-class GradientNeeds(NamedTuple):
-    """What is asked of a layer in the backward pass."""
+class _Pass:
+    """What a pass over inputs of some shapes needs: a frame for each stage, and their memory."""
 
-    layer: Layer
-    #: Whether its input's gradient is: not where nothing before the layer is trained.
-    input_gradient: bool
-    #: Whether that gradient counts where the input is 0.
-    at_zeros: bool
+    def __init__(self, stages: Sequence[Stage]) -> None:
+        self.frames = [stage.new_frame() for stage in stages]
+        self.sums = Workspace()  # of gradients that several stages give
+        self.recorded = False
+
+    def record(self, recording: Recording | None) -> None:
+        lender = None if recording is None else recording.lend
+        for frame in self.frames:
+            frame.lend(lender)
+        self.sums.lender = lender
 
 
 class Executor:
-    """Built layers arranged to run: neighbours that one kernel can do are one fused op.
+    """The layers of a graph arranged to run: neighbours that one kernel can do are one operation.
 
     With `fuse=False` every layer is an operation of its own; the results are the same.
     With `trainable=False` nothing is trained, whatever the layers say.
+
+    It owns the memory that passes use; one thread at a time goes through it.  `forward` for a
+    step of training is followed by `backward`.
     """
 
-    def __init__(self, layers: Sequence[Layer], fuse: bool = True, trainable: bool = True) -> None:
-        self.layers, self.fuse = list(layers), fuse
-        self._of_layer = [layer.trainable_weights if trainable else [] for layer in self.layers]
-        self.trainable: list[Parameter] = list(itertools.chain.from_iterable(self._of_layer))
-        last: Any = self.layers[-1]
-        activation = getattr(getattr(last, "activation", None), "name", None)
-        apart = activation in _TAKEN_IN_BY_LOSSES and hasattr(last, "pre_activation")
-        #: The last activation's name, where a loss may take it in: "sigmoid" or "softmax".
-        self.final_activation: str | None = activation if apart else None
-        self._final_layer = last if apart else None
-        body = self.layers[:-1] if apart else self.layers
-        #: What runs before the final layer, if there is one.
-        self.operations: list[fusion.Operation] = fusion.fuse(body) if fuse else list(body)
-        #: Layers of a user's own, which may return any array.
-        self._foreign = {one for one in (*self.operations, last) if _is_foreign(one)}
-        self._gradient_needs = self._plan_gradient_needs()
-        self._overwriting = self._plan_overwriting()
+    def __init__(self, program: Program, fuse: bool = True, trainable: bool = True) -> None:
+        self.program = program
+        self.stages = stages_of(program, fuse, trainable)
+        found = (p for stage in self.stages for p in stage.parameters)
+        trained = {id(parameter): parameter for parameter in found}
+        everything = [p for layer in program.layers for p in layer.weights]
+        order = dict.fromkeys(map(id, everything))
+        #: What is trained, in the order of the layers.
+        self.trainable: list[Parameter] = [trained[key] for key in order if key in trained]
+        by_output = {stage.output: stage for stage in self.stages}
+        self._heads = [by_output.get(slot) for slot in program.outputs]
+        self._calls = [_call_of(stage) for stage in self.stages]
+        self._arena = Arena()
+        self._passes: dict[tuple[Any, ...], _Pass] = {}  # those used last at the end
+        self._running: tuple[_Pass, Recording | None, tuple[bool, ...]] | None = None
 
-    def _plan_gradient_needs(self) -> list[GradientNeeds]:
-        needs, trained_before, at_zeros = [], False, True
-        for layer, trained in zip(self.layers, self._of_layer, strict=True):
-            needs.append(GradientNeeds(layer, trained_before, at_zeros))
-            trained_before = trained_before or bool(trained)
-            at_zeros = fusion.passes_gradient_at_zeros(layer, at_zeros)
-        return needs
+    @property
+    def operations(self) -> list[Any]:
+        """What runs, in its order: layers and fused ops."""
+        return [stage.operation for stage in self.stages]
 
-    def _plan_overwriting(self) -> set[Layer]:
-        """Return the layers that may write their input's gradient over the input."""
-        final = [] if self._final_layer is None else [self._final_layer]
-        operations = [*self.operations, *final]
-        may = fusion.may_overwrite_inputs(operations)
-        allowed = itertools.compress(operations, may)
-        return {fusion.members(operation)[0] for operation in allowed}
+    @property
+    def arena_bytes(self) -> int:
+        """The memory that tensors share, in bytes."""
+        return self._arena.nbytes
+
+    @property
+    def final_activation(self) -> str | None:
+        """The last activation's name where there is one output and a loss may take it in."""
+        return self.final_activations[0] if len(self._heads) == 1 else None
+
+    @property
+    def final_activations(self) -> list[str | None]:
+        """The same for every output."""
+        return [None if head is None else head.final_activation for head in self._heads]
+
+    def fused_losses(self, losses: Sequence[Loss | None]) -> tuple[bool, ...]:
+        """Return for each output whether its loss takes the final activation in."""
+        return tuple(
+            name is not None and loss is not None and name == loss.activation
+            for name, loss in zip(self.final_activations, losses, strict=True)
+        )
 
     def fuses_loss(self, loss: Loss) -> bool:
-        """Return whether `loss` takes the final activation in and is computed from logits."""
-        return self.final_activation is not None and self.final_activation == loss.activation
+        """Return whether `loss` of the only output is computed from logits."""
+        return self.fused_losses([loss])[0]
 
-    def forward(self, x: np.ndarray, training: bool = False, logits: bool = False) -> np.ndarray:
-        """Return the output for a batch; it belongs to the last operation.
+    # Forward
 
-        `logits` leaves the final activation out; only where there is a `final_activation`.
+    def forward(
+        self,
+        inputs: Sequence[np.ndarray],
+        training: bool = False,
+        logits: Sequence[bool] = (),
+        step: bool = False,
+    ) -> list[np.ndarray]:
+        """Return the outputs for a batch, in memory that the next pass overwrites.
+
+        `logits` says which outputs' final activation is left out, and `step` that `backward`
+        follows.
         """
-        for operation in self.operations:
-            x = operation.call(x, training)
-            if operation in self._foreign:
-                x = _plain_array(x, operation, "call(x, training)")
-        last = self._final_layer
-        if last is None:
-            return x
-        x = last.pre_activation(x, training) if logits else last.call(x, training)
-        return _plain_array(x, last, "call(x, training)") if last in self._foreign else x
+        left_out = tuple(logits) if any(logits) else ()
+        key = (step, training, left_out, *[x.shape for x in inputs])
+        current = self._passes.get(key) or self._new_pass(key)
+        recording = None if current.recorded else Recording(self._arena)
+        if recording is not None:
+            current.record(recording)
+        values: list[Any] = [None] * len(self.program.shapes)
+        for slot, x in zip(self.program.inputs, inputs, strict=True):
+            values[slot] = x
+        before = running.frame
+        try:
+            self._run(current.frames, values, training, left_out)
+        finally:
+            running.frame = before
+        outputs = [values[slot] for slot in self.program.outputs]
+        if step:
+            self._running = current, recording, left_out
+        elif recording is not None:
+            self._end_recording(current, recording)
+        return outputs
 
-    def activate(self, logits: np.ndarray) -> np.ndarray:
+    def _new_pass(self, key: tuple[Any, ...]) -> _Pass:
+        while len(self._passes) >= PASSES_KEPT:
+            del self._passes[next(iter(self._passes))]
+        made = self._passes[key] = _Pass(self.stages)
+        return made
+
+    def _end_recording(self, current: _Pass, recording: Recording) -> None:
+        current.record(None)
+        recording.finish()
+        current.recorded = True
+
+    def _run(
+        self, frames: list[Frame], values: list[Any], training: bool, left_out: tuple[bool, ...]
+    ) -> None:
+        """Fill in `values`, by tensor; each is let go of after its last reader."""
+        calls = self._calls if not left_out else self._with_logits(left_out)
+        for frame, (call, source, output, last_reads) in zip(frames, calls, strict=True):
+            running.frame = frame
+            if isinstance(source, int):
+                values[output] = call(values[source], training)
+            else:
+                values[output] = call([values[slot] for slot in source], training)
+            for slot in last_reads:
+                values[slot] = None
+
+    def _with_logits(self, left_out: tuple[bool, ...]) -> list[_Call]:
+        """Return the calls without the activations of those outputs."""
+        calls = list(self._calls)
+        for head, leaves in zip(self._heads, left_out, strict=True):
+            if leaves:
+                assert head is not None, "a loss takes in what a stage gives"
+                place = self.stages.index(head)
+                last: Any = head.operation
+                calls[place] = (last.pre_activation, *calls[place][1:])
+        return calls
+
+    def activate(self, logits: np.ndarray, output: int = 0) -> np.ndarray:
         """Return the model's output for `logits` that `forward` gave, as a new array."""
-        assert self._final_layer is not None, "logits come from a final layer"
+        head = self._heads[output]
+        assert head is not None, "logits come from a stage"
         out = np.empty_like(logits)
-        self._final_layer.activation.forward(logits, out)
+        last: Any = head.operation
+        last.activation.forward(logits, out)
         return out
 
-    def backward(self, dy: np.ndarray, logits: bool = False) -> None:
-        """Fill every trained parameter's gradient from that of the output (or of the logits)."""
-        # For the backward pass alone: a layer may be part of another model, or used by hand.
-        for layer, input_gradient, at_zeros in self._gradient_needs:
-            layer.needs_input_gradient = input_gradient
-            layer.needs_gradient_at_zeros = at_zeros
-        try:
-            self._through_operations(dy, logits)
-        finally:
-            for layer in self.layers:
-                layer.needs_input_gradient = layer.needs_gradient_at_zeros = True
+    # Backward
 
-    def _through_operations(self, dy: np.ndarray, logits: bool) -> None:
-        gradient: np.ndarray | None = dy
-        last = self._final_layer
-        if last is not None:
-            backward = last.pre_activation_backward if logits else last.backward
-            gradient = self._backward(last, backward, dy)
-        for operation in reversed(self.operations):
-            if gradient is None:
-                # Nothing before a layer that was spared its input's gradient is trained.
-                return
-            gradient = self._backward(operation, operation.backward, gradient)
+    def backward(self, gradients: Sequence[np.ndarray | None]) -> None:
+        """Fill every trained parameter's gradient from those of the outputs of the last `forward`.
 
-    def _backward(
-        self, operation: Any, backward: Callable[[np.ndarray], Any], dy: np.ndarray
-    ) -> np.ndarray | None:
-        """Go back through one operation, the only time its input may be overwritten."""
-        layer = fusion.members(operation)[0]
-        layer.may_overwrite_input = layer in self._overwriting
+        A gradient is that of the logits where these were asked for; None where an output plays
+        no part.  Gradients of a tensor that several stages read are added up in the order of
+        the stages from the last one, and so are those of parameters.
+        """
+        assert self._running is not None, "a step's forward comes first"
+        current, recording, left_out = self._running
+        self._running = None
+        sums: list[Any] = [None] * len(self.program.shapes)
+        self._sums = current.sums
+        for slot, gradient in zip(self.program.outputs, gradients, strict=True):
+            if gradient is not None:
+                self._add(sums, slot, gradient)
+        done: set[int] = set()  # parameters that have a gradient already
+        skipped = False
+        before = running.frame
         try:
-            dx: np.ndarray | None = backward(dy)
+            for stage, frame in zip(reversed(self.stages), reversed(current.frames), strict=True):
+                dy, sums[stage.output] = sums[stage.output], None
+                if dy is None or not (stage.needs_input_gradient or stage.parameters):
+                    skipped = True
+                    continue
+                running.frame = frame
+                operation: Any = stage.operation
+                backward = operation.backward
+                if left_out and stage in self._heads and left_out[self._heads.index(stage)]:
+                    backward = operation.pre_activation_backward
+                self._through(stage, backward, dy, sums, done)
+                if recording is not None:
+                    frame.forget()
         finally:
-            layer.may_overwrite_input = False
-        if operation in self._foreign and not (dx is None and not operation.needs_input_gradient):
-            dx = _plain_array(dx, operation, "backward(dy)")
-        return dx
+            running.frame = before
+        if skipped:  # no loss depends on these
+            for parameter in self.trainable:
+                if id(parameter) not in done:
+                    parameter.gradient.fill(0)
+        if recording is not None:
+            self._end_recording(current, recording)
+
+    def _through(
+        self, stage: Stage, backward: Callable[[Any], Any], dy: Any, sums: list[Any], done: set[int]
+    ) -> None:
+        """Go back through one stage; add what it gives to the gradients of its inputs."""
+        kept = []
+        if stage.shares_parameters:
+            kept = [(p, p.gradient.copy()) for p in stage.parameters if id(p) in done]
+        done.update(map(id, stage.parameters))
+        dx = backward(dy)
+        for parameter, earlier in kept:
+            parameter.gradient += earlier
+        if not stage.needs_input_gradient:
+            return
+        parts = dx if stage.is_list else [dx]
+        foreign = is_foreign(stage.operation)
+        if stage.is_list and (not isinstance(dx, (list, tuple)) or len(dx) != len(stage.inputs)):
+            raise TypeError(
+                f"{stage.layers[0].owner}: backward(dy) returned {type(dx).__name__}; it must be a "
+                f"list of {len(stage.inputs)} gradients, one for each input"
+            )
+        for slot, part in zip(stage.inputs, parts, strict=True):
+            if not stage.wanted[slot]:
+                continue
+            if foreign:
+                part = _plain_array(part, stage.operation, "backward(dy)")
+            self._add(sums, slot, part)
+
+    def _add(self, sums: list[Any], slot: int, gradient: np.ndarray) -> None:
+        """Add to a tensor's gradient; the first is taken as it is, since others may read it."""
+        if sums[slot] is None:
+            sums[slot] = gradient
+            return
+        out = self._sums.buffer("sum", gradient.shape, np.float32)
+        sums[slot] = np.add(sums[slot], gradient, out=out)
+
+
+_Call = tuple[Run, "int | tuple[int, ...]", int, "tuple[int, ...]"]
+
+
+def _call_of(stage: Stage) -> _Call:
+    """Return what runs a stage, what it reads and gives, and what is let go of after it."""
+    operation: Any = stage.operation
+    run: Run = operation.call
+    if stage.training is True:
+        run = _always(operation.call, True)
+    if is_foreign(operation):
+        if stage.training is False:
+            run = _always(operation.call, False)
+        run = _checked(run, operation)
+    source = stage.inputs if stage.is_list else stage.inputs[0]
+    return run, source, stage.output, stage.last_reads
+
+
+def _always(call: Run, training: bool) -> Run:
+    return lambda x, _: call(x, training)
+
+
+def _checked(call: Run, operation: Any) -> Run:
+    """Return the call of a user's layer, which may return any array."""
+    return lambda x, training: _plain_array(call(x, training), operation, "call(x, training)")
 
 
 class ExecutorCache:
-    """The executor of a model's layers as they are, made anew only when they have changed."""
+    """The executor of a model's graph as it is, made anew only when that has changed."""
 
     def __init__(self) -> None:
         self._executor: Executor | None = None
@@ -148,37 +293,30 @@ class ExecutorCache:
     def __reduce__(self) -> tuple[type[ExecutorCache], tuple[()]]:
         return ExecutorCache, ()  # a copy's layers are others
 
-    def get(self, layers: Sequence[Layer], fuse: bool, trainable: bool) -> Executor:
-        """Return the executor of `layers`, with whose options it would be made now."""
+    def get(self, graph: Graph, fuse: bool, trainable: bool) -> Executor:
+        """Return the executor of `graph`, with whose options it would be made now."""
         executor, now = self._executor, revision.current()
-        if (
-            executor is not None
-            and self._seen_at is now
-            and executor.fuse is fuse
-            and executor.layers == layers  # they are equal where they are the same
-        ):
+        if executor is not None and self._seen_at is now and self._made_from[:2] == [graph, fuse]:
             return executor
-        made_from = _all_read(layers, fuse, trainable)
+        program = program_of(graph, trainable)
+        made_from = [graph, fuse, trainable, *_all_read(program)]
         if executor is None or not _same(self._made_from, made_from):
-            executor = Executor(layers, fuse, trainable)
+            executor = Executor(program, fuse, trainable)
         self._executor, self._made_from, self._seen_at = executor, made_from, now
         return executor
 
 
-def _all_read(layers: Sequence[Layer], *options: Any) -> list[Any]:
-    """Return all that an `Executor` of these layers reads when it is made."""
-    parts: list[Any] = [*options, *layers]
-    for layer in layers:
-        parts += (layer, *layer.trainable_weights, getattr(layer, "activation", None))
+def _all_read(program: Program) -> list[Any]:
+    """Return all that an `Executor` reads of the layers when it is made."""
+    parts: list[Any] = []
+    for step in program.steps:
+        layer: Any = step.layer
+        parts += (layer, *layer.trainable_weights, getattr(layer, "activation", None), step.trained)
     return parts
 
 
 def _same(first: Sequence[Any], second: Sequence[Any]) -> bool:
     return len(first) == len(second) and all(map(operator.is_, first, second))
-
-
-def _is_foreign(operation: fusion.Operation) -> bool:
-    return type(operation).__module__.partition(".")[0] != __package__.partition(".")[0]
 
 
 def _plain_array(array: Any, layer: Any, method: str) -> np.ndarray:

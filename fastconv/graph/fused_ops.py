@@ -12,6 +12,7 @@ import numpy as np
 
 from ..layers import BatchNormalization, Conv2D, MaxPooling2D
 from ..layers.base import Layer
+from ..layers.workspace import Workspace, running
 from ..ops.plans import ConvPoolPlan, Pool2DPlan
 
 
@@ -20,7 +21,12 @@ class FusedOp:
 
     def __init__(self, *layers: Layer) -> None:
         self.layers = layers
-        self._saved: Any = None
+        self._own = Workspace()
+
+    @property
+    def _workspace(self) -> Workspace:
+        frame = running.frame
+        return self._own if frame is None else frame[self]
 
     def call(self, x: np.ndarray, training: bool = False) -> np.ndarray:
         """Return the last layer's output, in a buffer of one of the layers."""
@@ -31,10 +37,11 @@ class FusedOp:
         raise NotImplementedError
 
     def _saved_for_backward(self) -> Any:
-        if self._saved is None:
+        saved = self._workspace.saved_for_backward
+        if saved is None:
             owner = self.layers[0].owner
             raise RuntimeError(f"{owner}: backward(dy) needs call(x, training=True) before it")
-        return self._saved
+        return saved
 
 
 class FusedConvRelu(FusedOp):
@@ -46,7 +53,7 @@ class FusedConvRelu(FusedOp):
 
     def call(self, x: np.ndarray, training: bool = False) -> np.ndarray:
         y = self._convolution.rectified(x, training)
-        self._saved = y if training else None
+        self._workspace.saved_for_backward = y if training else None
         return y
 
     def backward(self, dy: np.ndarray) -> np.ndarray | None:
@@ -80,7 +87,7 @@ class FusedConvReluPool(_FusedPooling):
         plan = convolution.plan(("fused", x.shape), lambda: self._make_plan(x.shape))
         out, argmax = self._pool_buffers(plan.output_shape, training)
         plan.forward(x, convolution.kernel.value, self._bias("value"), out, argmax)
-        self._saved = (plan, x, argmax) if training else None
+        self._workspace.saved_for_backward = (plan, x, argmax) if training else None
         return out
 
     def backward(self, dy: np.ndarray) -> np.ndarray | None:
@@ -126,7 +133,7 @@ class FusedReluMaxPool(_FusedPooling):
         plan = self._pooling.plan(("relu_input", y.shape), lambda: self._make_plan(y.shape))
         out, argmax = self._pool_buffers(plan.output_shape, training)
         plan.forward(y, out, argmax)
-        self._saved = (plan, y.shape, argmax) if training else None
+        self._workspace.saved_for_backward = (plan, y.shape, argmax) if training else None
         return out
 
     def backward(self, dy: np.ndarray) -> np.ndarray | None:

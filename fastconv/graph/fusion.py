@@ -33,14 +33,19 @@ Operation = Layer | FusedOp
 # Throughout this module types are compared exactly: a subclass may compute something else.
 
 
-def fuse(layers: Sequence[Layer]) -> list[Operation]:
-    """Return the operations that compute what `layers`, all built, compute one after another."""
+def fuse(layers: Sequence[Layer], shapes: Sequence[Any] | None = None) -> list[Operation]:
+    """Return the operations that compute what `layers`, all built, compute one after another.
+
+    `shapes` are those of their outputs here, by default as they were built.
+    """
     operations: list[Operation] = []
     waiting = list(layers)
+    given = [layer.output_shape for layer in layers] if shapes is None else list(shapes)
     while waiting:
-        operation = _first_operation(waiting)
+        operation = _first_operation(waiting, given)
         operations.append(operation)
-        waiting = waiting[len(members(operation)) :]
+        count = len(members(operation))
+        waiting, given = waiting[count:], given[count:]
     return operations
 
 
@@ -49,11 +54,11 @@ def members(operation: Operation) -> tuple[Layer, ...]:
     return operation.layers if isinstance(operation, FusedOp) else (operation,)
 
 
-def _first_operation(layers: Sequence[Any]) -> Operation:
+def _first_operation(layers: Sequence[Any], shapes: Sequence[Any]) -> Operation:
     first, *rest = layers
     count = _convolution_and_relu(layers)
     if 0 < count < len(layers):
-        if _fuses_with_pooling(first, layers[count]):
+        if _fuses_with_pooling(first, layers[count], shapes[0]):
             return FusedConvReluPool(*layers[: count + 1])
         if _stops_as_relu(layers[count]):
             return FusedReluMaxPool(*layers[: count + 1])
@@ -80,13 +85,12 @@ def _is_relu(layer: Any) -> bool:
     return type(layer) in (Activation, ReLU) and activations.is_relu(layer.activation)
 
 
-def _fuses_with_pooling(convolution: Any, pooling: Any) -> bool:
+def _fuses_with_pooling(convolution: Any, pooling: Any, shape: Any) -> bool:
     if convolution.groups != 1 or convolution.dilation_rate != (1, 1):
         return False
     if type(pooling) is not MaxPooling2D or (pooling.pool_size, pooling.strides) != ((2, 2),) * 2:
         return False
-    shape = (1, *convolution.output_shape[1:])
-    window = pool2d_window(shape, 2, 2, pooling.padding, owner=pooling.owner)
+    window = pool2d_window((1, *shape[1:]), 2, 2, pooling.padding, owner=pooling.owner)
     # However it is spelt: "same" pads only where the size is odd.
     return not window.padded
 
@@ -108,16 +112,3 @@ def passes_gradient_at_zeros(layer: Any, at_zeros: bool) -> bool:
     if type(layer) in (Conv2D, Dense, Activation, ReLU):
         return not activations.is_relu(layer.activation)
     return True
-
-
-def may_overwrite_inputs(operations: Sequence[Operation]) -> list[bool]:
-    """Return for each operation whether it can, and may, write its input's gradient over the input.
-
-    It may where the operation before, whose output the input is, goes back without reading it.
-    """
-    result, unread = [], False
-    for operation in operations:
-        result.append(unread and type(operation) in (FusedConvReluPool, Dense))
-        if type(operation) is not Flatten:  # whose output is its input
-            unread = type(operation) in (FusedConvReluPool, FusedReluMaxPool, MaxPooling2D)
-    return result

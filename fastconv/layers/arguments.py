@@ -38,6 +38,23 @@ def checked_images(input_shape: Shape, owner: str) -> Images:
     return cast(Images, input_shape)
 
 
+def is_shape_list(shape: Any) -> bool:
+    """Whether `shape` is a list of shapes, of a layer with several inputs."""
+    return len(shape) > 0 and isinstance(shape[0], (tuple, list))
+
+
+def shape_list(shape: Any) -> list[Any]:
+    """Return a list of shapes, also where there is one."""
+    return list(shape) if is_shape_list(shape) else [shape]
+
+
+def batch_shapes(shape: Any) -> Any:
+    """Return a shape, or a list of them, as tuples whose batch is None."""
+    if is_shape_list(shape):
+        return [(None, *one[1:]) for one in shape]
+    return (None, *shape[1:])
+
+
 def checked_name(name: Any, argument: str, owner: str) -> str:
     """Return a layer's name, a string that can be part of a path."""
     if not isinstance(name, str) or not name or "/" in name:

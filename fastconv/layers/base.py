@@ -24,29 +24,40 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 
-from .. import initializers
 from .._core.json_values import Configured
 from .._core.memory import contiguous
 from .._core.naming import automatic_name
 from .._core.options import Strict
-from .._core.validation import channels_last, number_array, truth
+from .._core.validation import channels_last, number_array
 from .arguments import (
     Shape,
+    batch_shapes,
     check_call_takes_training,
     check_dtype,
     checked_input_shape,
     checked_name,
     constructor_arguments,
+    is_shape_list,
     lost_arguments,
 )
 from .options import LayerOption
 from .parameter import Parameter
+from .sublayers import TrainableOption, Weighted
+from .symbolic import (
+    Node,
+    Tensor,
+    checked_inputs,
+    connect,
+    is_foreign,
+    is_symbolic,
+    trace,
+)
 from .workspace import OfWorkspace, Plan, Workspace, Workspaces, running
 
 Build = TypeVar("Build", bound=Callable[..., None])
 
 
-class Layer(Strict, Configured):
+class Layer(Weighted, Strict, Configured):
     """A step of a model: an array of a batch in, an array of a batch out.
 
     A subclass defines `call` and, to be trained, `backward`; one with weights
@@ -76,8 +87,15 @@ class Layer(Strict, Configured):
     """
 
     name = LayerOption(checked_name)
-    trainable = LayerOption(truth)
+    trainable = TrainableOption()
     built: bool = False
+
+    #: Whether `build` makes weights for one shape, and is put into `_built_once`.
+    _is_built_once: bool = True
+
+    #: Whether the layer merges: `build`, `call` and `compute_output_shape` get a list, and
+    #: `backward` returns one.
+    takes_list: bool = False
 
     #: Whether `backward` has to return the input's gradient.  During its backward pass
     #: a model sets False on a layer that has nothing to train before it.
@@ -112,7 +130,6 @@ class Layer(Strict, Configured):
         channels_last(data_format, self.owner)
         check_dtype(dtype, self.owner)
         self.trainable = trainable
-        self.built = False
         self._given_shape = (
             None if input_shape is None else checked_input_shape(input_shape, self.owner)
         )
@@ -120,11 +137,12 @@ class Layer(Strict, Configured):
         self._shapes: tuple[Shape, Shape] | None = None
         self._parameters: list[Parameter] = []
         self._workspaces = Workspaces()
+        self._nodes: list[Node] = []
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         # A user's `build` need not call its parent's: the bookkeeping is put around it.
-        if "build" in cls.__dict__:
+        if "build" in cls.__dict__ and cls._is_built_once:
             cls.build = _built_once(cls.build)  # type: ignore[method-assign]
 
     def __repr__(self) -> str:
@@ -142,12 +160,14 @@ class Layer(Strict, Configured):
         return self.owner
 
     def __getstate__(self) -> dict[str, Any]:
-        # Locks stay behind, and so do buffers and plans, which come anew with the next call.
-        return {key: value for key, value in self.__dict__.items() if key != "_workspaces"}
+        # Locks stay behind, and so do buffers and plans, which come anew with the next call, and
+        # the graphs that the layer is part of.
+        left = ("_workspaces", "_nodes")
+        return {key: value for key, value in self.__dict__.items() if key not in left}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._workspaces = Workspaces()
+        self._workspaces, self._nodes = Workspaces(), []
 
     def __copy__(self) -> Layer:
         return copy.deepcopy(self)
@@ -156,7 +176,7 @@ class Layer(Strict, Configured):
 
     def build(self, input_shape: Shape) -> None:
         """Create the parameters for inputs of `input_shape`, (None, ...); once."""
-        self._input_shape = (None, *input_shape[1:])
+        self._input_shape = batch_shapes(input_shape)
         self.built = True
 
     def call(self, x: np.ndarray, training: bool = False) -> np.ndarray:
@@ -178,16 +198,17 @@ class Layer(Strict, Configured):
 
         Unless a subclass knows better, one sample of zeros is sent through.
         """
-        sizes = [size for size in input_shape[1:] if size is not None]
-        if len(sizes) != len(input_shape) - 1:
+        if not self.built:
+            self.build(input_shape)
+        check_call_takes_training(self.call, self.owner)
+        shapes = input_shape if is_shape_list(input_shape) else [input_shape]
+        if any(size is None for shape in shapes for size in shape[1:]):
             raise ValueError(
                 f"{self.owner}: the output shape cannot be told from the input shape "
                 f"{tuple(input_shape)}; define compute_output_shape or give every size"
             )
-        if not self.built:
-            self.build(input_shape)
-        check_call_takes_training(self.call, self.owner)
-        output = self._call(np.zeros((1, *sizes), np.float32), training=False)
+        zeros = [np.zeros((1, *shape[1:]), np.float32) for shape in shapes]
+        output = self._call(zeros if shapes is input_shape else zeros[0], training=False)
         if not isinstance(output, np.ndarray) or output.ndim == 0:
             raise TypeError(
                 f"{self.owner}: call(x, training) returned {output!r}; return an array (batch, ...)"
@@ -208,30 +229,86 @@ class Layer(Strict, Configured):
 
     def get_state(self) -> dict[str, Any]:
         """Return what the layer remembers besides its weights; it fits JSON."""
-        return {}
+        states = {str(n): layer.get_state() for n, layer in enumerate(self._sublayers())}
+        return {n: state for n, state in states.items() if state}
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Restore what `get_state` returned."""
-        if state:
+        nested = {str(n): layer for n, layer in enumerate(self._sublayers())}
+        if not state.keys() <= nested.keys():
             raise ValueError(f"{self.owner} has no state, but was given {sorted(state)}")
+        for n, layer in nested.items():
+            layer.set_state(state.get(n, {}))
 
     # What users and models call.
 
-    def __call__(self, x: Any, training: bool = False) -> np.ndarray:
-        """Return the output for `x`, (batch, ...), as a new array; build the layer if need be."""
+    def __call__(self, x: Any, training: Any = None) -> Any:
+        """Return the output for `x`, (batch, ...), as a new array; build the layer if need be.
+
+        `x` may be a list, where the layer merges.  Called on the symbolic tensors that `Input`
+        and layers give, it returns one: the call becomes part of a graph.  There `training` is
+        what the call is fixed to, in training and in prediction; None, as usual, leaves it open.
+        """
+        if is_symbolic(x):
+            return connect(self, x, training)
+        arrays = [self._array(one) for one in x] if self._is_list(x) else self._array(x)
+        if not self.built:
+            shapes = [one.shape for one in arrays] if isinstance(arrays, list) else arrays.shape
+            self.build(batch_shapes(shapes))
+        return np.asarray(self._call(arrays, bool(training)), np.float32)
+
+    def _is_list(self, x: Any) -> bool:
+        """Whether `x` is a list of inputs rather than one written as a list."""
+        if self.takes_list and not isinstance(x, (list, tuple)):
+            raise TypeError(f"{self.owner}: the input is one array; it must be a list of them")
+        given = isinstance(x, (list, tuple)) and any(isinstance(one, np.ndarray) for one in x)
+        return self.takes_list or (given and is_foreign(self))
+
+    def _array(self, x: Any) -> np.ndarray:
         array = number_array(x, "the input", self.owner)
         if array.ndim == 0:
             raise ValueError(f"{self.owner}: the input is one number; give an array (batch, ...)")
-        if not self.built:
-            self.build((None, *array.shape[1:]))
-        return np.asarray(self._call(contiguous(array, np.float32), training), np.float32)
+        return contiguous(array, np.float32)
 
-    def _call(self, x: np.ndarray, training: bool) -> Any:
+    def _call(self, x: Any, training: bool) -> Any:
         """Return `call`'s output as the caller's own, whatever other threads do."""
-        # In training the thread's own workspace keeps what its `backward` will ask for.
-        with self._workspaces.locked(share=not training):
+        # In training the thread's own workspace keeps what its `backward` will ask for; within
+        # a model's pass it is that of the place in the graph.
+        with self._workspaces.locked(share=running.frame is None and not training):
             output = self.call(x, training=training)
             return output.copy() if isinstance(output, np.ndarray) else output
+
+    # Graphs
+
+    @property
+    def input(self) -> Any:
+        """The tensor, or list of tensors, that the layer was first called on."""
+        node = self._first_node("input")
+        return list(node.inputs) if node.is_list else node.inputs[0]
+
+    @property
+    def output(self) -> Any:
+        """The tensor, or list of tensors, that the layer's first call on tensors gave."""
+        node = self._first_node("output")
+        return list(node.outputs) if len(node.outputs) > 1 else node.outputs[0]
+
+    def _first_node(self, what: str) -> Node:
+        if not self._nodes:
+            raise AttributeError(
+                f"{self.owner}: there is no {what}: the layer has not been called on a tensor, nor "
+                "is it in a model whose input's shape is known"
+            )
+        return self._nodes[0]
+
+    def _symbolic_inputs(self, x: Any) -> tuple[list[Tensor], bool]:
+        """Return the tensors that the layer is called on, and whether they are a list."""
+        return checked_inputs(self, x)
+
+    def _inner_graph(self, inputs: Sequence[Tensor]) -> Any:
+        """Return (inputs, outputs) of the graph that the layer's `call` makes, if it makes one."""
+        if not is_foreign(self) or type(self).backward is not Layer.backward:
+            return None
+        return trace(self, inputs)
 
     @property
     def input_shape(self) -> Shape | None:
@@ -250,76 +327,7 @@ class Layer(Strict, Configured):
             self._shapes = (shape, self.compute_output_shape(shape))
         return self._shapes[1]
 
-    @property
-    def parameters(self) -> list[Parameter]:
-        """Every parameter, in order of creation."""
-        return list(self._parameters)
-
-    @property
-    def weights(self) -> list[Parameter]:
-        """Every parameter; the same as `parameters`."""
-        return list(self._parameters)
-
-    @property
-    def trainable_weights(self) -> list[Parameter]:
-        """What an optimizer changes: nothing if the layer's `trainable` is False."""
-        return [p for p in self._parameters if p.trainable and self.trainable]
-
-    @property
-    def non_trainable_weights(self) -> list[Parameter]:
-        """What an optimizer leaves alone."""
-        return [p for p in self._parameters if not (p.trainable and self.trainable)]
-
-    def count_params(self) -> int:
-        """Return how many numbers the parameters hold."""
-        return sum(parameter.size for parameter in self._parameters)
-
-    def get_weights(self) -> list[np.ndarray]:
-        """Return copies of the parameters' values."""
-        with self._workspaces.locked():
-            return [parameter.value.copy() for parameter in self._parameters]
-
-    def set_weights(self, weights: Sequence[Any]) -> None:
-        """Copy `weights` into the parameters; on an error none is changed."""
-        arrays = [np.asarray(weight) for weight in weights]
-        if len(arrays) != len(self._parameters):
-            raise ValueError(
-                f"{self.owner}: {len(arrays)} arrays were given for {len(self._parameters)} "
-                "weights" + ("" if self.built else "; the layer is not built yet")
-            )
-        for parameter, array in zip(self._parameters, arrays, strict=True):
-            parameter.check(array, owner=self.owner)
-        with self._workspaces.locked():
-            for parameter, array in zip(self._parameters, arrays, strict=True):
-                parameter.assign(array)
-
     # What subclasses use.
-
-    def add_weight(
-        self,
-        shape: Sequence[int] = (),
-        initializer: Any = "glorot_uniform",
-        trainable: bool = True,
-        name: str | None = None,
-    ) -> Parameter:
-        """Create a parameter of `shape` in `build` and return it.
-
-        Its `value` is read in `call`; its `gradient` is written in `backward`.
-        """
-        taken = {parameter.name for parameter in self._parameters}
-        if name is None:
-            free = (f"variable_{n}" if n else "variable" for n in range(len(taken) + 1))
-            name = next(candidate for candidate in free if candidate not in taken)
-        if name in taken or "/" in name:
-            raise ValueError(
-                f"{self.owner}: a weight cannot be named {name!r}; give a name without '/' "
-                "that no other weight of the layer has"
-            )
-        chosen = initializers.get(initializer, owner=self.owner)
-        value = initializers.initial_value(chosen, name, tuple(shape))
-        parameter = Parameter(name, value, trainable=trainable)
-        self._parameters.append(parameter)
-        return parameter
 
     def buffer(self, key: str, shape: Sequence[int], dtype: Any = np.float32) -> np.ndarray:
         """Return uninitialised memory of the layer's own, the same for the same `key`.
@@ -341,9 +349,8 @@ class Layer(Strict, Configured):
 
     @property
     def _workspace(self) -> Workspace:
-        workspaces = self._workspaces
-        shares = running.group is workspaces.group
-        return workspaces.shared if shares else workspaces.own.workspace
+        frame = running.frame
+        return self._workspaces.own.workspace if frame is None else frame[self]
 
     def _saved_for_backward(self) -> Any:
         """Return what `call` saved for `backward`."""
@@ -367,7 +374,7 @@ def _built_once(build: Build) -> Build:
 
     @functools.wraps(build)
     def wrapper(self: Layer, input_shape: Shape) -> None:
-        input_shape = (None, *input_shape[1:])
+        input_shape = batch_shapes(input_shape)
         with self._workspaces.locked():
             if self.built:
                 if input_shape == self._input_shape:

@@ -101,7 +101,7 @@ class BatchNormalization(Layer):
             )
         rows = x.reshape(-1, x.shape[-1])
         plan = self.plan((rows.shape, relu), lambda: NormalizationPlan(*rows.shape, relu=relu))
-        from_batch = training and self.trainable and len(rows) > 0
+        from_batch = training and self.trainable and len(rows) > 0 and not self._workspace.inference
         if from_batch:
             mean, variance = plan.moments(rows)
             self._move_averages(mean, variance)

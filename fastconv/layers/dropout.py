@@ -62,7 +62,7 @@ class Dropout(Layer):
         self._workspace.saved_for_backward = None
         if not training:
             return x
-        if self.rate == 0:
+        if self.rate == 0 or self._workspace.inference:
             self._workspace.saved_for_backward = (x.shape, None, 0.0)
             return x
         assert self._generator is not None  # `build` has made it

@@ -9,6 +9,7 @@ import numpy as np
 
 from .arguments import Shape
 from .base import Layer
+from .symbolic import Node, Tensor
 
 
 class InputLayer(Layer):
@@ -67,6 +68,15 @@ class InputLayer(Layer):
             )
 
 
-def Input(shape: Sequence[int | None] | int | None = None, **options: Any) -> InputLayer:
-    """Return an `InputLayer`, for the beginning of `Sequential([Input((100, 100, 3)), ...])`."""
-    return InputLayer(shape, **options)
+def Input(shape: Sequence[int | None] | int | None = None, **options: Any) -> Tensor:
+    """Return the tensor that stands for inputs of a model, `shape` that of one sample.
+
+    >>> x = Input((100, 100, 3))
+    >>> x.shape
+    (None, 100, 100, 3)
+
+    It begins a graph, or a `Sequential([Input((100, 100, 3)), ...])`.
+    """
+    layer = InputLayer(shape, **options)
+    layer.build((None, *layer._sample_shape))
+    return Node(layer, [], [(None, *layer._sample_shape)]).outputs[0]

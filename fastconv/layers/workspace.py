@@ -1,9 +1,9 @@
 """What layers compute in, and which thread may use it.
 
-A layer has one workspace that a model's pass uses, under a lock that all of the model's
-layers have in common, and one more for every thread that calls the layer by itself.  So
-threads never meet in a buffer, and a server with a thread for each request does not plan
-anew in each.
+Buffers belong to who executes: a graph's executor has a workspace for each place where a layer
+runs, under a lock that all of the model's layers have in common.  Outside of models a layer has
+one that `layer(x)` uses under the lock, so that a server with a thread for each request does not
+plan anew in each, and one for every thread that calls `call` and `backward` by hand.
 """
 
 from __future__ import annotations
@@ -26,18 +26,30 @@ Plan = TypeVar("Plan")
 PLANS_KEPT = 8
 
 
-class Workspace:
-    """A layer's buffers and plans, and what its `call` saved for `backward`, for one thread."""
+#: Buffers of what `call` and `backward` return or pass on at once: who executes a graph knows
+#: when they are no longer read, and uses their memory again.
+RESULTS = frozenset({"output", "dx", "dz", "sum"})
 
-    def __init__(self) -> None:
+#: Gives memory for the result of a workspace, a key, a shape and a dtype, or None.
+Lender = Callable[["Workspace", str, "tuple[int, ...]", "np.dtype"], "np.ndarray | None"]
+
+
+class Workspace:
+    """A layer's buffers and plans, and what its `call` saved for `backward`, at one place."""
+
+    def __init__(self, plans: dict[tuple[Any, ...], Any] | None = None) -> None:
         self.saved_for_backward: Any = None
         self.output: np.ndarray | None = None
         self.needs_input_gradient = True
         self.needs_gradient_at_zeros = True
         self.may_overwrite_input = False
+        #: Whether the layer acts as in prediction although the pass is one of training.
+        self.inference = False
+        self.lender: Lender | None = None
         self._buffers: dict[tuple[str, np.dtype], np.ndarray] = {}
         self._views: dict[str, np.ndarray] = {}  # of the buffers, as they were asked for last
-        self._plans: dict[tuple[Any, ...], Any] = {}  # those used last at the end
+        # Those used last at the end.
+        self._plans: dict[tuple[Any, ...], Any] = {} if plans is None else plans
 
     def buffer(self, key: str, shape: Sequence[int], dtype: Any) -> np.ndarray:
         """Return uninitialised memory, the same for the same `key`."""
@@ -47,11 +59,19 @@ class Workspace:
             return held
         dtype = np.dtype(dtype)
         size = math.prod(shape)
+        if self.lender is not None and key in RESULTS:
+            lent = self.lender(self, key, shape, dtype)
+            if lent is not None:
+                return lent
         memory = self._buffers.get((key, dtype))
         if memory is None or memory.size < size:
             memory = self._buffers[key, dtype] = aligned_empty((size,), dtype)
         view = self._views[key] = memory[:size].reshape(shape)
         return view
+
+    def keep(self, key: str, view: np.ndarray) -> None:
+        """Return `view` from now on where a buffer of its shape is asked for under `key`."""
+        self._views[key] = view
 
     def plan(self, key: tuple[Any, ...], make: Callable[[], Plan]) -> Plan:
         """Return the plan made before for `key` and the runtime's settings, or a new one."""
@@ -75,33 +95,63 @@ class _OwnWorkspace(threading.local):
         self.workspace = Workspace()
 
 
-class _RunningPass(threading.local):
-    """The group whose lock the running thread holds for a pass: its layers share workspaces."""
+class Frame(dict["Any", Workspace]):
+    """The workspaces of the layers that run at one place of a graph.
 
-    group: Group | None = None
+    A layer at two places of a graph, or in two graphs, has one at each: what it saves for its
+    backward pass is that place's.  Layers within a user's layer have theirs here as well.
+    `plans` is shared by all frames of the place.
+    """
+
+    def __init__(self, plans: dict[Any, dict[tuple[Any, ...], Any]] | None = None) -> None:
+        super().__init__()
+        self._all_plans = {} if plans is None else plans
+        self.lender: Lender | None = None
+
+    def __missing__(self, layer: Any) -> Workspace:
+        workspace = self[layer] = Workspace(self._all_plans.setdefault(layer, {}))
+        workspace.lender = self.lender
+        return workspace
+
+    def lend(self, lender: Lender | None) -> None:
+        """Let all workspaces, and those to come, take their results' memory from `lender`."""
+        self.lender = lender
+        for workspace in self.values():
+            workspace.lender = lender
+
+    def forget(self) -> None:
+        """Let go of what was saved for the backward pass, which is over."""
+        for workspace in self.values():
+            workspace.saved_for_backward = workspace.output = None
 
 
-running = _RunningPass()
+class _Running(threading.local):
+    """The frame of the place that the running thread is at, None outside of passes."""
+
+    frame: Frame | None = None
+
+
+running = _Running()
 
 
 class Workspaces:
-    """A layer's workspaces, and the group whose lock guards the one that passes share."""
+    """A layer's workspaces outside of models, and the group whose lock guards its weights."""
 
     def __init__(self) -> None:
         self.group = Group()
         self.own = _OwnWorkspace()
-        self.shared = Workspace()
+        self.shared = Frame()
 
     @contextlib.contextmanager
     def locked(self, share: bool = False) -> Iterator[None]:
-        """Hold the lock, and with `share` use the shared workspace meanwhile."""
-        held, before = self.group.acquire(), running.group
+        """Hold the lock, and with `share` use the frame that all threads share meanwhile."""
+        held, before = self.group.acquire(), running.frame
         try:
             if share:
-                self.group = running.group = held
+                running.frame = self.shared
             yield
         finally:
-            running.group = before
+            running.frame = before
             held.release()
 
 
@@ -119,17 +169,16 @@ class OfWorkspace:
 
 
 class Pass:
-    """`with Pass(group, model)`: no other thread goes through any of the model's layers.
+    """`with Pass(group, layers)`: no other thread goes through any of these layers.
 
     The layers' groups join the model's at its first pass, or the first after a change.
     """
 
-    def __init__(self, group: Group, model: Any) -> None:
+    def __init__(self, group: Group, layers: Sequence[Any]) -> None:
         self._group = group
-        self._model = model
+        self._layers = layers
 
     def __enter__(self) -> None:
-        self._before = running.group
         while True:
             self._held = held = self._group.acquire()
             try:
@@ -138,7 +187,6 @@ class Pass:
                 held.release()
                 raise
             if not strangers:
-                running.group = held
                 return
             held.release()
             join([held, *strangers])
@@ -146,7 +194,7 @@ class Pass:
     def _strangers(self, held: Group) -> list[Group]:
         """Return the groups of layers that have not joined."""
         strangers = []
-        for layer in self._model.layers:
+        for layer in self._layers:
             workspaces = layer._workspaces
             if workspaces.group is not held:
                 if workspaces.group.root() is held:
@@ -156,5 +204,4 @@ class Pass:
         return strangers
 
     def __exit__(self, *error: object) -> None:
-        running.group = self._before
         self._held.release()

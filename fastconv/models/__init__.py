@@ -2,6 +2,7 @@
 
 from ..saving.npz import CheckpointError
 from .loading import load_model
+from .model import Model
 from .sequential import Sequential
 
-__all__ = ["CheckpointError", "Sequential", "load_model"]
+__all__ = ["CheckpointError", "Model", "Sequential", "load_model"]

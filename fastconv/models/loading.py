@@ -10,9 +10,11 @@ import numpy as np
 
 from .. import initializers
 from .._core import random
+from .._core.json_values import part
 from .._core.registry import custom_object, custom_object_scope
-from ..saving.checkpoint_file import CheckpointFile, is_weight, mapping
+from ..saving.checkpoint_file import CheckpointFile, mapping
 from ..saving.npz import reading
+from .model import Model
 from .sequential import Sequential
 
 _COMPILE_REMEDY = (
@@ -25,7 +27,7 @@ def load_model(
     path: str | os.PathLike[str],
     custom_objects: Mapping[str, Any] | None = None,
     compile: bool = True,
-) -> Sequential:
+) -> Any:
     """Return the model that `save` wrote, compiled as it was, optimizer state included.
 
     `custom_objects` gives classes of your own by name: of the model, its
@@ -44,7 +46,7 @@ def load_model(
         random.set_state(drawn)
 
 
-def _model_of(file: CheckpointFile, compile: bool) -> Sequential:
+def _model_of(file: CheckpointFile, compile: bool) -> Any:
     with reading(file.path, "the model cannot be rebuilt"):
         model = _rebuild(file)
     if compile and file.config.get("compile"):
@@ -60,7 +62,7 @@ def _model_of(file: CheckpointFile, compile: bool) -> Sequential:
     return model
 
 
-def _rebuild(file: CheckpointFile) -> Sequential:
+def _rebuild(file: CheckpointFile) -> Any:
     config = file.config
     with initializers.weights_from(_Source(file.weights)):
         model = _model_class(config).from_config(config["config"])
@@ -80,30 +82,38 @@ def _rebuild(file: CheckpointFile) -> Sequential:
     return model
 
 
-def _model_class(config: Mapping[str, Any]) -> type[Sequential]:
+def _model_class(config: Mapping[str, Any]) -> type[Model]:
     name = config.get("class_name", "Sequential")
-    found = custom_object(str(name)) or (Sequential if name == "Sequential" else None)
+    ours = {"Sequential": Sequential, "Model": Model}
+    found = custom_object(str(name)) or ours.get(str(name))
     if found is None:
         raise ValueError(
             f"it is a {name!r}, a class of your own; give "
             f"load_model(path, custom_objects={{{name!r}: the class}})"
         )
-    if not (isinstance(found, type) and issubclass(found, Sequential)):
-        raise TypeError(f"{name!r} stands for {found!r}, which is no subclass of Sequential")
+    if not (isinstance(found, type) and issubclass(found, Model)):
+        raise TypeError(f"{name!r} stands for {found!r}, which is no subclass of Model")
     return found
 
 
 class _Source:
-    """Hands a file's weights to the layers of a model that is rebuilt, one after the other."""
+    """Hands a file's weights to a model that is rebuilt: nothing larger than the file is made.
+
+    Layers may be built in another order than they are saved in; the weights are put in order
+    once all are there.
+    """
 
     def __init__(self, weights: Mapping[str, np.ndarray]) -> None:
-        self._left = iter(weights.items())
+        self._left: dict[tuple[str, tuple[int, ...]], list[np.ndarray]] = {}
+        for name, array in weights.items():
+            key = name.rpartition("/")[2], array.shape
+            self._left.setdefault(key, []).append(array)
 
     def __call__(self, name: str, shape: tuple[int, ...]) -> np.ndarray:
-        found, array = next(self._left, ("nothing", np.empty(0)))
-        if not is_weight(found, array, name, shape):
+        left = self._left.get((part(name), tuple(shape)))
+        if not left:
             raise ValueError(
-                f"its configuration asks for a weight {name} of shape {shape}, where its arrays "
-                f"have {found.removeprefix('weights/')} of shape {array.shape}"
+                f"its configuration asks for a weight {name} of shape {shape}, which its arrays "
+                "do not have"
             )
-        return array
+        return left.pop(0)

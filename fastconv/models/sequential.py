@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import inspect
-import warnings
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from .. import layers as layer_classes
-from .._core.json_values import free_name
 from .._core.naming import automatic_name
-from .._core.registry import class_name, custom_object_scope
+from .._core.registry import custom_object_scope
 from .._core.validation import truth
-from ..layers.arguments import lost_arguments
+from ..graph.graph import Graph
 from ..layers.base import Layer
 from ..layers.input_layer import InputLayer
+from ..layers.symbolic import Node, Tensor
 from ..saving.model import Shape
+from .configuration import check_rebuilding, serialized_layers
 from .model import Model
-from .summary import summary_lines
 
 __all__ = ["Sequential"]
 
@@ -39,20 +37,19 @@ class Sequential(Model):
     its own, which goes on as the original would; pickle what no other thread trains.
     """
 
-    def __init__(self, layers: Iterable[Layer] | None = None, name: str | None = None) -> None:
-        super().__init__(automatic_name("Sequential") if name is None else name)
+    def __init__(
+        self, layers: Iterable[Any] | None = None, name: str | None = None, **options: Any
+    ) -> None:
         self._layers: list[Layer] = []
+        super().__init__(name=automatic_name("Sequential") if name is None else name, **options)
         self._input_layer: InputLayer | None = None
         self._shape: Shape | None = None
-        self._output_shape: Shape | None = None
+        self._tensors: list[Tensor] = []  # the input's, and what each layer gives
         names: set[str] = set()
         for layer in layers or ():
             self._put(layer, names)
             if layer is not self._input_layer:
                 names.add(layer.name)
-
-    def __repr__(self) -> str:
-        return f"<{self.owner}, {len(self._layers)} layers>"
 
     # Layers
 
@@ -72,6 +69,8 @@ class Sequential(Model):
 
     def _put(self, layer: Layer, names: Collection[str]) -> None:
         """Put a layer on top of those that have `names`."""
+        if isinstance(layer, Tensor) and isinstance(layer.node.layer, InputLayer):
+            layer = layer.node.layer
         if not isinstance(layer, Layer):
             hint = "; give an instance: add parentheses" if isinstance(layer, type) else ""
             raise TypeError(f"{self.owner}: layer is {layer!r}; it must be a fastconv layer{hint}")
@@ -95,13 +94,13 @@ class Sequential(Model):
                 "names must differ, give name=..."
             )
         with self._group.held():  # passes hold it, too
-            shape = self._shape if self._layers else self._shape or layer.input_shape
-            incoming = self._output_shape if self._layers else shape
-            if shape is not None and incoming is not None:
-                layer.build(incoming)
-                self._output_shape = layer.output_shape
+            shape = self._shape if self._layers else self._shape or self._shape_of(layer)
+            if shape is not None and len(self._tensors) == len(self._layers) + bool(self._layers):
+                tensors = self._tensors or [self._input_tensor(shape)]
+                self._tensors = [*tensors, layer(tensors[-1])]
             self._shape = shape
             self._layers.append(layer)
+            self._graph = None
 
     def _add_input(self, layer: InputLayer) -> None:
         if self._layers or self._input_layer is not None:
@@ -109,36 +108,25 @@ class Sequential(Model):
         self._input_layer = layer
         self._shape = layer.output_shape
 
+    def _shape_of(self, layer: Layer) -> Shape | None:
+        """Return the shape that a first layer tells for its input."""
+        if isinstance(layer, Model):
+            return layer.input_shape if layer.built else None
+        return layer.input_shape
+
     def pop(self) -> Layer:
         """Take the last layer off and return it."""
         with self._group.held():
             if not self._layers:
                 raise ValueError(f"{self.owner}: there is no layer to take off")
             layer = self._layers.pop()
-            if self._layers:
-                self._output_shape = self._layers[-1].output_shape
-            elif self._input_layer is None:
+            self._tensors = self._tensors[: len(self._layers) + 1] if self._layers else []
+            if not self._layers and self._input_layer is None:
                 self._shape = None
+            self._graph = None
             return layer
 
-    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
-        """Return the layer of that name or at that place."""
-        if (name is None) == (index is None):
-            raise ValueError(f"{self.owner}: get_layer needs either a name or an index")
-        if index is not None:
-            if not -len(self._layers) <= index < len(self._layers):
-                raise ValueError(
-                    f"{self.owner}: index is {index!r}; it must be that of one of the "
-                    f"{len(self._layers)} layers"
-                )
-            return self._layers[index]
-        for layer in self._layers:
-            if layer.name == name:
-                return layer
-        names = ", ".join(layer.name for layer in self._layers)
-        raise ValueError(f"{self.owner}: name is {name!r}; it must be one of {names}")
-
-    def build(self, input_shape: Sequence[int | None] | None = None) -> None:
+    def build(self, input_shape: Any = None) -> None:
         """Build all layers for inputs of `input_shape`, batch first: (None, height, width, ...)."""
         given = None if input_shape is None else (None, *tuple(input_shape)[1:])
         shape = self._shape if given is None else given
@@ -155,19 +143,27 @@ class Sequential(Model):
                 "input_shape= in the first layer"
             )
         with self._group.held():
-            incoming: Any = shape
+            tensors = [self._input_tensor(shape)]
             for layer in self._layers:
-                layer.build(incoming)
-                incoming = layer.output_shape
-            self._shape, self._output_shape = shape, incoming
+                tensors.append(layer(tensors[-1]))
+            self._shape, self._tensors = shape, tensors
+            self._graph = None
+
+    def _input_tensor(self, shape: Shape) -> Tensor:
+        layer = self._input_layer or InputLayer(shape[1:], name=f"{self.name}_input")
+        return Node(layer, [], [shape]).outputs[0]
 
     @property
-    def built(self) -> bool:
+    def built(self) -> bool:  # type: ignore[override]
         """Whether there are layers and all are built."""
-        for layer in self._layers:  # asked before every batch: all() takes three times as long
-            if not layer.built:
-                return False
-        return bool(self._layers)
+        return len(self._tensors) > 1 and len(self._tensors) == len(self._layers) + 1
+
+    @property
+    def graph(self) -> Graph:
+        """The chain of the layers, made when it is first asked for after a change."""
+        if self._graph is None and self.built:
+            self._graph = Graph(self._tensors[:1], self._tensors[-1:], self.owner)
+        return super().graph
 
     @property
     def input_shape(self) -> Shape:
@@ -179,37 +175,24 @@ class Sequential(Model):
     @property
     def output_shape(self) -> Shape:
         """The shape of the output for a batch, (None, ...)."""
-        if not self.built or self._output_shape is None:
+        if not self.built:
             raise AttributeError(f"{self.owner}: the output's shape is unknown before build()")
-        return self._output_shape
+        return self._tensors[-1].shape
 
-    def summary(
-        self,
-        print_fn: Callable[[str], Any] | None = None,
-        *,
-        line_length: int | None = None,
-        positions: Sequence[float] | None = None,
-        expand_nested: bool = False,
-    ) -> None:
-        """Print the table of layers, output shapes and numbers of parameters, line by line.
+    # Copies
 
-        Args:
-            print_fn: what is called with each line instead of `print`.
-            line_length: the table's width in characters, 65 by default.
-            positions: the ends of the three columns, as shares of the width or
-                in characters; (0.45, 0.85, 1.0) by default.
-            expand_nested: accepted as Keras's, and without effect.
-        """
-        owner = f"{self.owner}: summary"
-        if print_fn is not None and not callable(print_fn):
-            raise TypeError(
-                f"{owner}: print_fn is {print_fn!r}; it must be a function; a width is given as "
-                "line_length="
-            )
-        for line in summary_lines(
-            self._layers, line_length, positions, owner, trainable=self.trainable
-        ):
-            (print_fn or print)(line)
+    def __getstate__(self) -> dict[str, Any]:
+        left = ("_tensors", "_graph")  # which are as deep as the network
+        return {key: value for key, value in super().__getstate__().items() if key not in left}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(_tensors=[], _graph=None)
+        super().__setstate__(state)
+        if self._layers and self._shape is not None and all(one.built for one in self._layers):
+            self._tensors = [self._input_tensor(self._shape)]
+            for layer in self._layers:
+                self._tensors.append(layer(self._tensors[-1]))
+            self._graph = None
 
     # Configuration and files
 
@@ -220,46 +203,14 @@ class Sequential(Model):
         more, defines `get_config` and `from_config`. Layers that were given
         one name since they were added are told apart, with a warning.
         """
-        self._check_rebuilding()
+        check_rebuilding(self, Sequential, "layers")
         stack = [] if self._input_layer is None else [layer_classes.serialize(self._input_layer)]
-        names: dict[str, None] = {}
-        for layer in self._layers:
-            saved = layer_classes.serialize(layer)
-            name = free_name(str(layer.name).replace("/", "_") or "layer", names)
-            names[name] = None
-            if name != layer.name:
-                saved["config"]["name"] = name
-                warnings.warn(
-                    f"{self.owner}: {layer.owner} is saved as {name!r}, since names must differ "
-                    "and have no '/'; set layer.name",
-                    stacklevel=2,
-                )
-            stack.append(saved)
         return {
             "name": self.name,
             **({} if self.trainable else {"trainable": False}),
-            "layers": stack,
+            "layers": [*stack, *serialized_layers(self, self._layers)],
             "build_input_shape": None if self._shape is None else list(self._shape),
         }
-
-    def _check_rebuilding(self) -> None:
-        """Raise if `from_config` could not make this class again from what `get_config` tells."""
-        kind = type(self)
-        lost = lost_arguments(kind)
-        if lost:
-            raise NotImplementedError(
-                f"{self.owner}: the constructor takes {', '.join(lost)}, so the class must define "
-                "get_config() and from_config() to be saved"
-            )
-        if inspect.getattr_static(kind, "from_config") is not vars(Sequential)["from_config"]:
-            return
-        try:
-            inspect.signature(kind).bind([], name=self.name)
-        except TypeError:
-            raise NotImplementedError(
-                f"{self.owner}: the constructor does not take (layers, name=...), so the class "
-                "must define from_config(config, custom_objects=None) to be saved"
-            ) from None
 
     @classmethod
     def from_config(
@@ -278,10 +229,5 @@ class Sequential(Model):
         if shape is not None and made and not model.built:
             model.build(tuple(shape))
         # The layers have been told what they are.
-        model._trainable = truth(trainable, "trainable", model.owner)
+        model.__dict__["trainable"] = truth(trainable, "trainable", model.owner)
         return model
-
-    @property
-    def saved_as(self) -> str:
-        """The name by which files tell the model's class."""
-        return class_name(self, Sequential if type(self).__name__ == "Sequential" else None)

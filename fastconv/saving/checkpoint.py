@@ -97,7 +97,8 @@ def _contents(model: SavableModel, more: Mapping[str, np.ndarray]) -> dict[str, 
     for layer in model.layers:
         folder = free_name(f"weights/{part(layer.name)}", taken)
         taken[folder] = None
-        weights |= {f"{folder}/{part(p.name)}": p.value for p in layer.weights}
+        for path, parameter in layer._weight_paths():
+            weights["/".join([folder, *map(part, path.split("/"))])] = parameter.value
     members = ["format", "config", *weights, *more]
     return {
         "format": np.array(FORMAT),

@@ -12,6 +12,7 @@ import numpy as np
 from .. import losses, optimizers
 from .. import metrics as metrics_module
 from .._core.memory import contiguous
+from .._core.validation import number_array
 from .batches import Batch, as_batch, check_arrays, only_input
 from .fit_state import Meters
 from .labels import (
@@ -110,12 +111,12 @@ class TrainStep:
         optimizer, loss = self.require_compiled("train_step")
         executor = self.model._executor()
         fused = executor.fuses_loss(loss)
-        prediction = executor.forward(batch.x, training=True, logits=fused)
+        (prediction,) = executor.forward([batch.x], training=True, logits=[fused], step=True)
         output = executor.activate(prediction) if fused else prediction
         value, gradient = loss.value_and_gradient(
             batch.y, prediction, batch.sample_weight, logits=fused
         )
-        executor.backward(gradient, logits=fused)
+        executor.backward([gradient])
         optimizer.apply(executor.trainable)
         return value, output
 
@@ -124,14 +125,14 @@ class TrainStep:
         _, loss = self.require_compiled("test_step")
         executor = self.model._executor()
         fused = executor.fuses_loss(loss)
-        prediction = executor.forward(batch.x, logits=fused)
+        (prediction,) = executor.forward([batch.x], logits=[fused])
         output = executor.activate(prediction) if fused else prediction
         value, _ = loss.value_and_gradient(batch.y, prediction, batch.sample_weight, logits=fused)
         return value, output
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Return the model's output for one batch, in memory that the next call overwrites."""
-        return self.model._executor().forward(x)
+        return self.model._executor().forward([x])[0]
 
     # Batches by hand
 
@@ -156,6 +157,14 @@ class TrainStep:
         with model.layers_lock:
             self.prepare_input(x.shape, "predict_on_batch")
             return np.array(model.predict_step(contiguous(x, np.float32)))
+
+    def call_alone(self, x: Any, training: bool) -> np.ndarray:
+        """Return the output for one batch as a new array."""
+        model = self.model
+        batch = contiguous(number_array(x, "x", f"{model.owner}: call"), np.float32)
+        with model.layers_lock:
+            self.prepare_input(batch.shape, "call")
+            return np.array(model._executor().forward([batch], training)[0])
 
     def _checked_batch(
         self, method: str, x: Any, y: Any, sample_weight: Any, class_weight: Any = None

@@ -8,8 +8,9 @@ from oracle import assert_close
 
 import fastconv
 from fastconv import activations, layers
-from fastconv.graph import fused_ops, fusion
+from fastconv.graph import fused_ops, fusion, stages
 from fastconv.graph.executor import Executor
+from fastconv.graph.graph import chain
 from fastconv.layers import Dense
 from fastconv.models import Sequential
 
@@ -292,6 +293,12 @@ def test_where_a_gradient_at_zeros_counts(members, passed):
     assert at_zeros == passed
 
 
+def flagged(executor, attribute):
+    """Return the layers of which the executor asks something."""
+    flags = [flag for stage in executor.stages for flag in stage.flags]
+    return [layer for layer, name, value in flags if name == attribute and value]
+
+
 @pytest.mark.parametrize("fuse", [True, False])
 @pytest.mark.parametrize("before", ["pool", "dropout", "dense", "activation"])
 def test_what_is_left_out_changes_no_gradient(before, fuse, monkeypatch):
@@ -306,11 +313,13 @@ def test_what_is_left_out_changes_no_gradient(before, fuse, monkeypatch):
         first = layers.Conv2D(8, 3, input_shape=(14, 14, 3), **RELU)
         members = [first, *middle, layers.Flatten(), layers.Dense(40)]
         model = Sequential(members)
-        executor = Executor(model.layers, fuse)
-        y = executor.forward(normal((9, 14, 14, 3)), training=True)
-        executor.backward(normal(y.shape, 1))
-        at_zeros = executor._gradient_needs[-1].at_zeros
-        return at_zeros, [p.gradient for layer in model.layers for p in layer.weights]
+        executor = Executor(chain(model.layers), fuse)
+        (y,) = executor.forward([normal((9, 14, 14, 3))], training=True, step=True)
+        executor.backward([normal(y.shape, 1)])
+        at_zeros = flagged(executor, "needs_gradient_at_zeros")
+        return model.layers[-1] in at_zeros, [
+            p.gradient for layer in model.layers for p in layer.weights
+        ]
 
     needed, ours = gradients()
     monkeypatch.setattr(fusion, "passes_gradient_at_zeros", lambda layer, at_zeros: True)
@@ -331,18 +340,16 @@ def overwriting():
 def test_an_input_gradient_over_the_input_changes_no_gradient(fuse, monkeypatch):
     def gradients():
         model = overwriting()
-        executor = Executor(model.layers, fuse)
-        y = executor.forward(normal((9, 14, 14, 3)), training=True)
-        executor.backward(normal(y.shape, 1))
-        overwrites = [layer in executor._overwriting for layer in model.layers]
+        executor = Executor(chain(model.layers), fuse)
+        (y,) = executor.forward([normal((9, 14, 14, 3))], training=True, step=True)
+        executor.backward([normal(y.shape, 1)])
+        overwrites = [layer in flagged(executor, "may_overwrite_input") for layer in model.layers]
         assert not any(layer.may_overwrite_input for layer in model.layers)
         return overwrites, [p.gradient for layer in model.layers for p in layer.weights]
 
     within, ours = gradients()
     assert within == [False, False, fuse, False, False, True]
-    monkeypatch.setattr(
-        fusion, "may_overwrite_inputs", lambda operations: [False] * len(operations)
-    )
+    monkeypatch.setattr(stages, "_plan_overwriting", lambda *_: None)
     apart, theirs = gradients()
     assert not any(apart)
     for one, other in zip(ours, theirs, strict=True):
@@ -357,10 +364,12 @@ def test_an_input_that_is_read_again_or_is_the_callers_is_not_overwritten():
         [pool(), layers.Activation("tanh"), flatten, dense],
         [pool(), flatten, OwnDense(2)],
     ):
-        assert not any(fusion.may_overwrite_inputs(members))
+        made = [type(layer).from_config(layer.get_config()) for layer in members]
+        inner = Sequential([layers.Input((14, 14, 3)), *made])
+        assert not flagged(Executor(chain(inner.layers)), "may_overwrite_input")
     model = overwriting()
-    executor = Executor(model.layers)
-    executor.backward(executor.forward(normal((2, 14, 14, 3)), training=True))
+    executor = Executor(chain(model.layers))
+    executor.backward(executor.forward([normal((2, 14, 14, 3))], training=True, step=True))
     head = model.layers[-1]
     x = normal(head.input_shape[1:])[None]
     kept = x.copy()

@@ -261,7 +261,7 @@ class TestWeights:
         before = layer.get_weights()
         with pytest.raises(ValueError, match=r"Dense 'd': weight 'bias' has shape \(2,\)"):
             layer.set_weights([np.ones((3, 2)), np.ones(5)])
-        with pytest.raises(ValueError, match="1 arrays were given for 2 weights"):
+        with pytest.raises(ValueError, match="weights has 1 arrays; it must have 2"):
             layer.set_weights([np.ones((3, 2))])
         for weight, old in zip(layer.get_weights(), before, strict=True):
             np.testing.assert_array_equal(weight, old)
@@ -342,7 +342,7 @@ class TestWeights:
         layers.Activation("tanh"),
         layers.ReLU(6, 0.1, 0.5),
         layers.BatchNormalization(momentum=0.9, center=False, trainable=False),
-        layers.Input((8, 8, 4)),
+        layers.InputLayer((8, 8, 4)),
     ],
     ids=lambda layer: type(layer).__name__,
 )

@@ -7,8 +7,8 @@ from fastconv.layers import Input, InputLayer
 @pytest.mark.parametrize(
     "layer",
     [
-        Input((4, 4, 3)),
-        Input(shape=(4, 4, 3)),
+        Input((4, 4, 3)).node.layer,
+        Input(shape=(4, 4, 3)).node.layer,
         InputLayer(input_shape=(4, 4, 3)),
         InputLayer(batch_shape=(None, 4, 4, 3)),
     ],
@@ -26,4 +26,4 @@ def test_mistakes():
     with pytest.raises(ValueError, match="give the shape"):
         Input()
     with pytest.raises(ValueError, match=r"'in': the input has shape \(None, 5\)"):
-        Input((4,), name="in")(np.zeros((1, 5)))
+        InputLayer((4,), name="in")(np.zeros((1, 5)))

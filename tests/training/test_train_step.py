@@ -85,7 +85,7 @@ def test_metrics_of_one_name_are_numbered_as_in_keras():
 def test_losses_of_outputs_are_to_be_small():
     model = convnet(metrics=["auc"])
     assert model.larger_is_better("mask_loss") is None
-    model.output_names = ["mask"]
+    model.layers[-1].name = "mask"
     assert model.larger_is_better("mask_loss") is False
     assert model.larger_is_better("auc") is model.larger_is_better("acc") is True
 

@@ -1,0 +1,162 @@
+"""What an executor goes through: operations, the tensors they read, and what is asked of them.
+
+Chains of steps, whose tensors only the next one reads, are fused where a kernel can do several.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from ..layers import Dense, Flatten, InputLayer, MaxPooling2D
+from ..layers.base import Layer
+from ..layers.parameter import Parameter
+from ..layers.workspace import Frame
+from . import fusion
+from .fused_ops import FusedConvReluPool, FusedReluMaxPool
+from .graph import Program, Step
+
+#: Activations that a loss can take in, so that both are computed from logits.
+_TAKEN_IN_BY_LOSSES = ("sigmoid", "softmax")
+
+
+class Stage:
+    """One operation at its place in the graph."""
+
+    def __init__(self, steps: Sequence[Step], operation: fusion.Operation) -> None:
+        first, last = steps[0], steps[-1]
+        self.steps, self.operation = steps, operation
+        self.inputs, self.output, self.is_list = first.inputs, last.output, first.is_list
+        #: What the passes are told instead of whether they are of training, if anything.
+        self.training = first.training
+        #: The activation that a loss may take in, of an operation that gives an output.
+        self.final_activation: str | None = None
+        self.parameters: list[Parameter] = []
+        #: Whether other stages have gradients of the same parameters, which add up.
+        self.shares_parameters = False
+        self.needs_input_gradient = True
+        #: Which of the inputs' gradients are wanted.
+        self.wanted: dict[int, bool] = {}
+        #: Tensors that nobody reads after this stage.
+        self.last_reads: tuple[int, ...] = ()
+        self.plans: dict[Any, Any] = {}
+        #: What is asked of layers in all passes through this place: (layer, attribute, value).
+        self.flags: list[tuple[Layer, str, bool]] = []
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        return fusion.members(self.operation)
+
+    def new_frame(self) -> Frame:
+        """Return workspaces for a pass through this place."""
+        frame = Frame(self.plans)
+        for layer, name, value in self.flags:
+            setattr(frame[layer], name, value)
+        return frame
+
+
+def stages_of(program: Program, fuse: bool, trainable: bool) -> list[Stage]:
+    """Return the stages of a program, in the order of its steps."""
+    readers = Counter(slot for step in program.steps for slot in step.inputs)
+    readers.update(program.outputs)
+    stages = []
+    for chain in _chains(program, readers):
+        heads = [step for step in chain if _final_activation(step, program, readers)]
+        body = chain[: len(chain) - len(heads)]
+        layers = [step.layer for step in body]
+        shapes = [program.shapes[step.output] for step in body]
+        at = 0
+        for operation in fusion.fuse(layers, shapes) if fuse else layers:
+            count = len(fusion.members(operation))
+            stages.append(Stage(body[at : at + count], operation))
+            at += count
+        for step in heads:
+            stage = Stage([step], step.layer)
+            stage.final_activation = _final_activation(step, program, readers)
+            stages.append(stage)
+    order = {step.output: place for place, step in enumerate(program.steps)}
+    stages.sort(key=lambda stage: order[stage.output])
+    _plan_gradients(stages, program, trainable)
+    _plan_overwriting(stages, program, readers)
+    _plan_last_reads(stages, program)
+    return stages
+
+
+def _chains(program: Program, readers: Counter[int]) -> list[list[Step]]:
+    """Return the steps as chains as long as they get."""
+    ending_at: dict[int, list[Step]] = {}  # by the tensor that the chain gives so far
+    chains: list[list[Step]] = []
+    for step in program.steps:
+        source = step.inputs[0] if len(step.inputs) == 1 and not step.is_list else -1
+        chain = ending_at.pop(source, None) if readers[source] == 1 else None
+        if chain is None or chain[-1].training != step.training:
+            chain = []
+            chains.append(chain)
+        chain.append(step)
+        ending_at[step.output] = chain
+    return chains
+
+
+def _final_activation(step: Step, program: Program, readers: Counter[int]) -> str | None:
+    """Return the activation of a step that gives an output and nothing else, if a loss takes it."""
+    if step.output not in program.outputs or readers[step.output] > 1:
+        return None
+    layer: Any = step.layer
+    name = getattr(getattr(layer, "activation", None), "name", None)
+    return name if name in _TAKEN_IN_BY_LOSSES and hasattr(layer, "pre_activation") else None
+
+
+def _plan_gradients(stages: list[Stage], program: Program, trainable: bool) -> None:
+    """Tell the layers which gradients are asked of them, in training."""
+    needed = set[int]()  # tensors whose gradient somebody needs: before them something is trained
+    silent = set[int]()  # tensors whose gradient does not count where they are 0
+    seen = Counter[int]()
+    for stage in stages:
+        for step in stage.steps:
+            layer = step.layer
+            wanted = any(slot in needed for slot in step.inputs)
+            counts = any(slot not in silent for slot in step.inputs)
+            stage.flags.append((layer, "needs_input_gradient", wanted))
+            stage.flags.append((layer, "needs_gradient_at_zeros", counts))
+            if step.training is False:
+                stage.flags.append((layer, "inference", True))
+            own = layer.trainable_weights if trainable and step.trained else []
+            stage.parameters += own
+            if wanted or own:
+                needed.add(step.output)
+            if not fusion.passes_gradient_at_zeros(layer, counts):
+                silent.add(step.output)
+        stage.wanted = {slot: slot in needed for slot in stage.inputs}
+        stage.needs_input_gradient = any(stage.wanted.values())
+        seen.update(id(parameter) for parameter in set(stage.parameters))
+    for stage in stages:
+        stage.shares_parameters = any(seen[id(parameter)] > 1 for parameter in stage.parameters)
+
+
+def _plan_overwriting(stages: list[Stage], program: Program, readers: Counter[int]) -> None:
+    """Let stages write their input's gradient over the input where nobody reads that any more.
+
+    They may where the operation before, whose output the input is, goes back without reading it,
+    and nobody else reads it.
+    """
+    unread = set[int]()
+    for stage in stages:
+        (source, *more) = stage.inputs or (-1,)
+        alone = not more and readers[source] == 1 and source in unread
+        if alone and type(stage.operation) in (FusedConvReluPool, Dense):
+            stage.flags.append((stage.layers[0], "may_overwrite_input", True))
+        views = type(stage.operation) in (Flatten, InputLayer)  # whose output is the input
+        gives_unread = (FusedConvReluPool, FusedReluMaxPool, MaxPooling2D)
+        if alone if views else type(stage.operation) in gives_unread:
+            unread.add(stage.output)
+    unread.difference_update(program.outputs)
+
+
+def _plan_last_reads(stages: list[Stage], program: Program) -> None:
+    last: dict[int, Stage] = {}
+    for stage in stages:
+        last |= dict.fromkeys((*stage.inputs, stage.output), stage)
+    for slot, stage in last.items():
+        if slot not in program.outputs:
+            stage.last_reads += (slot,)

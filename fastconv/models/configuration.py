@@ -1,0 +1,65 @@
+"""What a model's configuration holds, and whether its class can be made again from it."""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections.abc import Iterable
+from typing import Any
+
+from .. import layers as layer_classes
+from .._core.json_values import free_name
+from ..layers.arguments import lost_arguments
+from ..layers.base import Layer
+
+
+def serialized_layers(model: Any, layers: Iterable[Layer]) -> list[dict[str, Any]]:
+    """Return the layers' configurations under names that differ.
+
+    Layers that were given one name since they were added are told apart, with a warning.
+    """
+    names: dict[str, None] = {}
+    entries = []
+    for layer in layers:
+        saved = layer_classes.serialize(layer)
+        name = free_name(str(layer.name).replace("/", "_") or "layer", names)
+        names[name] = None
+        if name != layer.name:
+            saved["config"]["name"] = name
+            warnings.warn(
+                f"{model.owner}: {layer.owner} is saved as {name!r}, since names must differ "
+                "and have no '/'; set layer.name",
+                stacklevel=3,
+            )
+        entries.append(saved)
+    return entries
+
+
+def check_rebuilding(model: Any, base: type, arguments: str) -> None:
+    """Raise if `base.from_config` could not make the model's class from its configuration.
+
+    `arguments` says what the constructor must take, besides a name.
+    """
+    kind = type(model)
+    lost = [name for name in lost_arguments(kind) if name not in ("inputs", "outputs", "layers")]
+    if lost:
+        raise NotImplementedError(
+            f"{model.owner}: the constructor takes {', '.join(lost)}, so the class must define "
+            "get_config() and from_config() to be saved"
+        )
+    if inspect.getattr_static(kind, "from_config") is not vars(base)["from_config"]:
+        return
+    if not takes(kind, *([None] * (arguments.count(",") + 1)), name=model.name):
+        raise NotImplementedError(
+            f"{model.owner}: the constructor does not take ({arguments}, name=...), so the class "
+            "must define from_config(config, custom_objects=None) to be saved"
+        )
+
+
+def takes(kind: type, *values: Any, **named: Any) -> bool:
+    """Whether a class's constructor takes such arguments."""
+    try:
+        inspect.signature(kind).bind(*values, **named)
+    except TypeError:
+        return False
+    return True
