@@ -129,7 +129,8 @@ def test_no_class_and_no_argument_is_forgotten():
     }  # fmt: skip
     abstract = {
         "Layer", "ActivatedLayer", "Optimizer", "Initializer", "Loss", "Metric", "MeanMetric",
-        "LearningRateSchedule", "Model", "Sequential", "ImageLayer", "RandomImageLayer", "SizedLayer",
+        "LearningRateSchedule", "Model", "Sequential", "ImageLayer", "RandomImageLayer",
+        "SizedLayer",
     }  # fmt: skip
     concrete = {cls for cls in _subclasses(Configured) if cls.__name__ not in abstract}
     concrete.discard(activations.Activation)

@@ -22,6 +22,7 @@ from .._core.validation import (
 from .arguments import Shape
 from .base import Layer
 from .options import FixedOption
+from .symbolic import is_symbolic
 
 Range = tuple[float, float]
 
@@ -37,9 +38,9 @@ class ImageLayer(Layer):
         """Return what becomes of the images `x`, as in training unless told otherwise."""
         if isinstance(x, np.ndarray) and x.ndim == 3:
             return self(x[np.newaxis], training)[0]
-        if training is None and (isinstance(x, (np.ndarray, list)) or hasattr(x, "__dlpack__")):
-            training = True  # of what is no data, a model's pass decides
-        return super().__call__(x) if training is None else super().__call__(x, training)
+        if training is None and not is_symbolic(x):  # in a graph the pass decides
+            training = True
+        return super().__call__(x, training)
 
     def build(self, input_shape: Shape) -> None:
         if len(input_shape) != 4:
@@ -85,7 +86,7 @@ class RandomImageLayer(ImageLayer):
         self._workspace.saved_for_backward = None
         if not training:
             return x
-        if self._is_inference():
+        if self._workspace.inference:  # though the pass is one of training
             self._workspace.saved_for_backward = (x.shape, x.shape, None, _UNCHANGED)
             return x
         assert self._generator is not None  # `build` has made it
@@ -96,10 +97,6 @@ class RandomImageLayer(ImageLayer):
         kept = out if self._reads_output else None
         self._workspace.saved_for_backward = (x.shape, out.shape, kept, drawn)
         return out
-
-    def _is_inference(self) -> bool:
-        """Whether a model's pass of training asks for what the layer does in inference."""
-        return getattr(self._workspace, "inference", False)
 
     def backward(self, dy: np.ndarray) -> np.ndarray | None:
         shape, output_shape, _, drawn = self._saved_for_backward()

@@ -227,7 +227,7 @@ class RandomCrop(SizedLayer, RandomImageLayer):
         super().__init__(height, width, seed=seed, **options)
 
     def call(self, x: np.ndarray, training: bool = False) -> np.ndarray:
-        if training and not self._is_inference():
+        if training and not self._workspace.inference:
             return super().call(x, training=True)
         out = self._resized(contiguous(x, np.float32), self._largest_window(x.shape))
         saved = (x.shape, out.shape, None, None)

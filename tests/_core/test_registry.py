@@ -119,6 +119,9 @@ def test_registered_classes_are_found_everywhere(registered, tmp_path):
         def call(self, x, training=False):
             return x * 2
 
+        def backward(self, dy):
+            return dy * 2
+
         def compute_output_shape(self, input_shape):
             return input_shape
 

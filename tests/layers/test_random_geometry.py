@@ -333,19 +333,17 @@ def test_a_place_of_inference_in_a_pass_of_training_hands_images_on(name):
     assert name == "crop" or not np.array_equal(layer.call(x, training=True), x)
 
 
-def test_what_is_no_data_is_left_to_the_model(monkeypatch):
-    seen = []
+@pytest.mark.parametrize("name", RANDOM)
+def test_in_a_graph_the_pass_decides(name):
+    x = pictures()
 
-    class Symbolic:
-        shape = (None, 9, 12, 3)
+    def model(**options):
+        image = layers.Input(x.shape[1:])
+        return models.Model(image, RANDOM[name](seed=1)(image, **options))
 
-        def __array__(self, dtype=None, copy=None):
-            raise TypeError("no numbers yet")
-
-    monkeypatch.setattr(
-        layers.Layer, "__call__", lambda self, x, training=None: seen.append(training)
-    )
-    layers.RandomFlip()(Symbolic())
-    layers.RandomFlip()(Symbolic(), training=True)
-    layers.RandomFlip()(pictures())
-    assert seen == [None, True, True]
+    by_hand = RANDOM[name](seed=1)
+    expected = by_hand(x, training=True)
+    np.testing.assert_array_equal(model()(x, training=True), expected)
+    np.testing.assert_array_equal(model().predict(x), by_hand(x, training=False))
+    np.testing.assert_array_equal(model(training=True).predict(x), expected)
+    np.testing.assert_array_equal(model(training=False)(x, training=True), by_hand(x, False))
