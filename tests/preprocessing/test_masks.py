@@ -108,3 +108,11 @@ def test_a_model_learns_from_the_pairs(drawn):
         verbose=0,
     ).history
     assert history["loss"][-1] < 0.5 * history["loss"][0]
+
+
+def test_a_pair_of_arrays_is_told_how_pairs_are_made(drawn):
+    _, pictures, masks = drawn
+    with pytest.raises(
+        TypeError, match=r"x is a tuple of 2 arrays; .* two generators with one seed"
+    ):
+        ImageDataGenerator().flow((pictures, masks))
