@@ -32,12 +32,12 @@ ROOMS = {
         "optimizers.*",
     ),
     "graph": ("graph", "graph.*"),
-    "data": ("preprocessing", "preprocessing.*", "datasets", "datasets.*", "utils", "utils.*"),
+    "data": ("preprocessing", "preprocessing.*", "datasets", "datasets.*"),
     "callbacks": ("callbacks", "callbacks.*"),
     "saving": ("saving", "saving.*"),
     "training": ("training", "training.*"),
     "models": ("models", "models.*", "architectures"),
-    "visualization": ("visualization", "visualization.*", "plotting"),
+    "visualization": ("visualization", "visualization.*", "plotting", "utils", "utils.*"),
     "commands": ("cli", "cli.*", "train", "evaluate", "predict", "filter", "check", "__main__"),
 }
 HEAVY = (

@@ -19,6 +19,7 @@ from .._core.validation import integer, wrong_value
 from ..preprocessing.dataset import image_dataset_from_directory
 from ..preprocessing.image_files import array_to_img, img_to_array, load_img, save_img
 from ..preprocessing.py_dataset import PyDataset
+from ..visualization.model_plot import plot_model
 from .numerical import (
     normalize,
     pack_x_y_sample_weight,
@@ -44,6 +45,7 @@ __all__ = [
     "load_img",
     "normalize",
     "pack_x_y_sample_weight",
+    "plot_model",
     "register_keras_serializable",
     "save_img",
     "set_random_seed",
