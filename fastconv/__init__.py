@@ -25,6 +25,7 @@ _SUBMODULES = frozenset(
         "activations",
         "architectures",
         "callbacks",
+        "constraints",
         "datasets",
         "initializers",
         "layers",
@@ -34,6 +35,7 @@ _SUBMODULES = frozenset(
         "ops",
         "optimizers",
         "preprocessing",
+        "regularizers",
         "utils",
     }
 )

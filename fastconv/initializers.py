@@ -13,8 +13,8 @@ import numpy as np
 from ._core import random
 from ._core.json_values import Configured
 from ._core.naming import describe, snake_case
-from ._core.registry import Registry
-from ._core.validation import finite
+from ._core.registry import Registry, custom_object_scope
+from ._core.validation import above_zero, finite, one_of
 
 #: Where the weights of a model that is being rebuilt come from: (name, shape) to the array.
 Source = Callable[[str, tuple[int, ...]], np.ndarray]
@@ -110,57 +110,166 @@ class RandomUniform(_Random):
         return {"minval": self.minval, "maxval": self.maxval, "seed": self.seed}
 
 
-class _VarianceScaling(_Random):
-    """Numbers of variance `scale` / n, where n is a count of inputs or of inputs and outputs."""
+class TruncatedNormal(_Random):
+    """Normal numbers within two standard deviations of the mean; others are drawn again."""
 
-    scale = 1.0
-    mode = "fan_in"
-    normal = False
+    def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: int | None = None) -> None:
+        super().__init__(seed)
+        self.mean = finite(mean, "mean", "TruncatedNormal")
+        self.stddev = finite(stddev, "stddev", "TruncatedNormal")
+
+    def __call__(self, shape: tuple[int, ...]) -> np.ndarray:
+        values = _truncated_normal(random.generator(self.seed), self.stddev, shape)
+        values += np.float32(self.mean)
+        return values
+
+    def get_config(self) -> dict[str, Any]:
+        return {"mean": self.mean, "stddev": self.stddev, "seed": self.seed}
+
+
+class VarianceScaling(_Random):
+    """Numbers of variance `scale` / n.
+
+    By `mode`, n is how many inputs reach an output ("fan_in"), how many outputs an input
+    ("fan_out"), or their mean ("fan_avg").  `distribution` is "truncated_normal" (also called
+    "normal"), "untruncated_normal" or "uniform".
+    """
+
+    def __init__(
+        self,
+        scale: float = 1.0,
+        mode: str = "fan_in",
+        distribution: str = "truncated_normal",
+        seed: int | None = None,
+    ) -> None:
+        super().__init__(seed)
+        owner = type(self).__name__
+        self.scale = above_zero(scale, "scale", owner)
+        self.mode = one_of("fan_in", "fan_out", "fan_avg")(mode, "mode", owner)
+        known = one_of("truncated_normal", "normal", "untruncated_normal", "uniform")
+        distribution = known(distribution, "distribution", owner)
+        self.distribution = "truncated_normal" if distribution == "normal" else distribution
 
     def __call__(self, shape: tuple[int, ...]) -> np.ndarray:
         fan_in, fan_out = fans(shape)
-        count = fan_in if self.mode == "fan_in" else (fan_in + fan_out) / 2
-        variance = self.scale / max(1.0, count)
+        counts = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}
+        variance = self.scale / max(1.0, counts[self.mode])
         generator = random.generator(self.seed)
-        if not self.normal:
+        if self.distribution == "uniform":
             limit = math.sqrt(3 * variance)
             return _uniform(generator, -limit, limit, shape)
+        if self.distribution == "untruncated_normal":
+            values: np.ndarray = generator.standard_normal(shape, np.float32)
+            values *= np.float32(math.sqrt(variance))
+            return values
         # A normal cut off at two deviations has this much less deviation than the whole.
         return _truncated_normal(generator, math.sqrt(variance) / 0.87962566103423978, shape)
 
+    def get_config(self) -> dict[str, Any]:
+        return {
+            "scale": self.scale,
+            "mode": self.mode,
+            "distribution": self.distribution,
+            "seed": self.seed,
+        }
 
-class GlorotUniform(_VarianceScaling):
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Any:
+        """Make an initializer of a config, Keras's too, which names the axes of neither side."""
+        axes = ("input_axes", "output_axes")
+        return cls(**{k: v for k, v in config.items() if not (k in axes and v is None)})
+
+
+class _Scaled(VarianceScaling):
+    """A `VarianceScaling` with a name of its own."""
+
+    _arguments: tuple[float, str, str]
+
+    def __init__(self, seed: int | None = None) -> None:
+        super().__init__(*self._arguments, seed)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"seed": self.seed}
+
+
+class GlorotUniform(_Scaled):
     """Uniform within sqrt(6 / (fan_in + fan_out)); the default of kernels."""
 
-    mode = "fan_average"
+    _arguments = 1.0, "fan_avg", "uniform"
 
 
-class GlorotNormal(_VarianceScaling):
+class GlorotNormal(_Scaled):
     """Truncated normal of variance 2 / (fan_in + fan_out)."""
 
-    mode, normal = "fan_average", True
+    _arguments = 1.0, "fan_avg", "truncated_normal"
 
 
-class HeUniform(_VarianceScaling):
+class HeUniform(_Scaled):
     """Uniform within sqrt(6 / fan_in), meant for ReLU."""
 
-    scale = 2.0
+    _arguments = 2.0, "fan_in", "uniform"
 
 
-class HeNormal(_VarianceScaling):
+class HeNormal(_Scaled):
     """Truncated normal of variance 2 / fan_in, meant for ReLU."""
 
-    scale, normal = 2.0, True
+    _arguments = 2.0, "fan_in", "truncated_normal"
 
 
-class LecunUniform(_VarianceScaling):
+class LecunUniform(_Scaled):
     """Uniform within sqrt(3 / fan_in)."""
 
+    _arguments = 1.0, "fan_in", "uniform"
 
-class LecunNormal(_VarianceScaling):
+
+class LecunNormal(_Scaled):
     """Truncated normal of variance 1 / fan_in."""
 
-    normal = True
+    _arguments = 1.0, "fan_in", "truncated_normal"
+
+
+class Orthogonal(_Random):
+    """`gain` times an orthogonal matrix: columns, or rows where these are fewer, are orthonormal.
+
+    All axes but the last are the matrix's rows.  Drawn evenly among all such matrices.
+    """
+
+    def __init__(self, gain: float = 1.0, seed: int | None = None) -> None:
+        super().__init__(seed)
+        self.gain = finite(gain, "gain", "Orthogonal")
+
+    def __call__(self, shape: tuple[int, ...]) -> np.ndarray:
+        if len(shape) < 2:
+            raise ValueError(
+                f"Orthogonal: the weight's shape is {tuple(shape)}; it must have two axes or more"
+            )
+        rows, columns = math.prod(shape[:-1]), shape[-1]
+        drawn = random.generator(self.seed).standard_normal(
+            (max(rows, columns), min(rows, columns))
+        )
+        q, r = np.linalg.qr(drawn)
+        q *= np.copysign(self.gain, self.gain * np.diag(r))  # else some are likelier than others
+        values: np.ndarray = np.ascontiguousarray(q if rows >= columns else q.T, np.float32)
+        return values.reshape(shape)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"gain": self.gain, "seed": self.seed}
+
+
+class Identity(Initializer):
+    """`gain` on the diagonal of a matrix, 0 beside it."""
+
+    def __init__(self, gain: float = 1.0) -> None:
+        self.gain = finite(gain, "gain", "Identity")
+
+    def __call__(self, shape: tuple[int, ...]) -> np.ndarray:
+        if len(shape) != 2:
+            raise ValueError(f"Identity: the weight's shape is {tuple(shape)}; it must have 2 axes")
+        values: np.ndarray = np.eye(*shape, dtype=np.float32) * np.float32(self.gain)
+        return values
+
+    def get_config(self) -> dict[str, Any]:
+        return {"gain": self.gain}
 
 
 @contextlib.contextmanager
@@ -206,6 +315,12 @@ def serialize(initializer: Initializer) -> dict[str, Any]:
     return _registry.serialize(initializer)
 
 
+def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> Initializer:
+    """Make an initializer from what `serialize` returned, or from Keras's config."""
+    with custom_object_scope(custom_objects):
+        return get(config)
+
+
 def _uniform(
     generator: np.random.Generator, low: float, high: float, shape: tuple[int, ...]
 ) -> np.ndarray:
@@ -231,8 +346,21 @@ _registry = Registry(
         snake_case(cls.__name__): cls
         for cls in (
             Zeros, Ones, Constant, RandomNormal, RandomUniform, GlorotUniform, GlorotNormal,
-            HeUniform, HeNormal, LecunUniform, LecunNormal,
+            HeUniform, HeNormal, LecunUniform, LecunNormal, TruncatedNormal, VarianceScaling,
+            Orthogonal, Identity,
         )
     },
     words=("initializers", "initializer", "an Initializer"),
+    aliases={
+        "zero": "zeros", "one": "ones", "normal": "random_normal", "uniform": "random_uniform",
+        "identity_initializer": "identity", "orthogonal_initializer": "orthogonal",
+    },
 )  # fmt: skip
+
+# The same in lower case, as Keras has them.
+zeros, ones, constant, identity = Zeros, Ones, Constant, Identity
+random_normal, random_uniform, truncated_normal = RandomNormal, RandomUniform, TruncatedNormal
+glorot_uniform, glorot_normal = GlorotUniform, GlorotNormal
+he_uniform, he_normal = HeUniform, HeNormal
+lecun_uniform, lecun_normal = LecunUniform, LecunNormal
+variance_scaling, orthogonal = VarianceScaling, Orthogonal

@@ -150,7 +150,7 @@ def convolution_by(algorithm: str, *arguments: Any, **options: Any) -> Any:
         return plan
 
 
-OTHERS = ("fused with pooling", "max", "average", "l2")
+OTHERS = ("fused with pooling", "max", "average", "l2", "transposed", "normalization")
 
 
 class Fenced:
@@ -246,9 +246,19 @@ def check_pooling(rng: np.random.Generator, kind: str) -> None:
     x_shape = (int(rng.integers(1, 4)), *image, int(rng.choice([1, 2, 3, 8, 16, 17, 65, 130])))
     strides = tuple(int(n) for n in rng.choice([1, 2, 3, 9], 2))
     options = {"pool_size": size, "strides": strides, "padding": pads}
+    options["ceil_mode"] = bool(rng.random() < 0.3)
+    if rng.random() < 0.3:
+        options["dilation_rate"] = tuple(int(n) for n in rng.integers(1, 4, 2))
+        options["padding"] = tuple(tuple(min(n, 1) for n in pad) for pad in pads)
+    if kind == "average":
+        options["count_include_pad"] = bool(rng.random() < 0.3)
     make = Fenced(rng, rng.choice([np.float32, np.float64]))
     print(x_shape, options, make.dtype.__name__, make.before, flush=True)
-    plan = Pool2DPlan(kind, x_shape, dtype=make.dtype, **options)
+    try:
+        plan = Pool2DPlan(kind, x_shape, dtype=make.dtype, **options)
+    except ValueError as error:
+        assert "does not fit" in str(error) or "at least one pixel" in str(error)
+        return
     x, dx, y = make.normal(x_shape), make.empty(x_shape), make.empty(plan.output_shape)
     argmax = make.bytes(y.shape) if plan.keeps_argmax else None
     dy = make.normal(y.shape)
@@ -258,6 +268,64 @@ def check_pooling(rng: np.random.Generator, kind: str) -> None:
     agree([y], [getattr(reference, f"{kind}_pool2d")(x, **options)], 1.0)
     right = getattr(reference, f"{kind}_pool2d_backward")(dy, x, **options)
     agree([dx], [right], 10.0)
+
+
+def check_transposed(rng: np.random.Generator) -> None:
+    """The same for a transposed convolution, which ends in one, or is added to a bias."""
+    from fastconv.ops import reference
+    from fastconv.ops.plans import Conv2DTransposePlan
+
+    x_shape, kernel_shape, options, dtype = draw(rng)
+    groups, channels = options["groups"], x_shape[3]
+    kernel_shape = (*kernel_shape[:2], kernel_shape[3] // groups, channels)
+    options["output_padding"] = tuple(int(rng.integers(0, stride)) for stride in options["strides"])
+    if rng.random() < 0.5:
+        options["padding"] = str(rng.choice(["valid", "same"]))
+    make = Fenced(rng, dtype)
+    print(x_shape, kernel_shape, options, dtype.__name__, make.before, flush=True)
+    try:
+        relu = bool(rng.random() < 0.3)
+        plan = Conv2DTransposePlan(x_shape, kernel_shape, dtype=dtype, relu=relu, **options)
+    except ValueError as error:
+        assert "leaves nothing" in str(error)
+        return
+    x, kernel, bias = map(make.normal, (x_shape, kernel_shape, (kernel_shape[2] * groups,)))
+    dy, y = make.normal(plan.output_shape), make.empty(plan.output_shape)
+    gradients = [make.empty(array.shape) for array in (x, kernel, bias)]
+    for _ in range(2):
+        make.fence_tables(plan)
+        plan.forward(x, kernel, bias, y)
+        plan.backward(dy, x, kernel, *gradients)
+    usual = (dy.size + kernel.size) ** 0.5
+    right = reference.conv2d_transpose(x, kernel, bias, **options)
+    agree([y], [np.maximum(right, 0) if relu else right], kernel.size**0.5)
+    agree(gradients, reference.conv2d_transpose_backward(dy, x, kernel, **options), usual)
+
+
+def check_normalization(rng: np.random.Generator) -> None:
+    """Batch normalization with what is added to it and a ReLU, and a sum by itself."""
+    from fastconv.ops import elementwise
+    from fastconv.ops.plans import NormalizationPlan
+
+    rows, channels = int(rng.choice([1, 2, 7, 50, 333])), int(rng.choice([1, 3, 8, 13, 32, 67]))
+    make, relu = Fenced(rng, np.float32), bool(rng.random() < 0.5)
+    print(rows, channels, relu, make.before, flush=True)
+    plan = NormalizationPlan(rows, channels, relu=relu, residual=True)
+    x, residual, dy, y, dz, dx, total = (make.normal((rows, channels)) for _ in range(7))
+    by_channel = [make.normal((channels,)) for _ in range(6)]
+    plan.moments(x)
+    plan.set_affine(*by_channel[:3])
+    plan.forward(x, y, residual)
+    gated = plan.gate(dy, y, dz)
+    plan.sums(gated, x)
+    plan.input_gradient(gated, x, *by_channel[3:], dx)
+    elementwise.add(x, residual, total, relu)
+    center, scale, shift, by_dy, by_x, constant = (array.astype(np.float64) for array in by_channel)
+    exact = (x.astype(np.float64) - center) * scale + shift + residual
+    sums = np.add(x, residual, dtype=np.float64)
+    least = 0 if relu else -np.inf
+    expected_dx = by_dy * gated + by_x * (x - center) + constant
+    agree([y, total, dx], [np.maximum(exact, least), np.maximum(sums, least), expected_dx], 10.0)
 
 
 def main(algorithm: str, seed: str, cases: str) -> None:
@@ -282,6 +350,10 @@ def main(algorithm: str, seed: str, cases: str) -> None:
                 check_convolution(rng, algorithm)
             elif algorithm == OTHERS[0]:
                 check_fused(rng)
+            elif algorithm == "transposed":
+                check_transposed(rng)
+            elif algorithm == "normalization":
+                check_normalization(rng)
             else:
                 check_pooling(rng, algorithm)
             release()

@@ -9,7 +9,16 @@ from pathlib import PurePath
 import numpy as np
 import pytest
 
-from fastconv import activations, initializers, layers, losses, metrics, optimizers
+from fastconv import (
+    activations,
+    constraints,
+    initializers,
+    layers,
+    losses,
+    metrics,
+    optimizers,
+    regularizers,
+)
 from fastconv._core.json_values import Configured, plain
 from fastconv.models import Sequential, load_model
 
@@ -19,7 +28,10 @@ PAIR = np.array([2, 2], np.int32)
 #: A NumPy number for every argument that takes numbers, for every class that is saved.
 ARGUMENTS = {
     layers.Activation: {"activation": "relu"},
-    layers.AveragePooling2D: {"pool_size": N, "strides": PAIR, "padding": np.uint8(1)},
+    layers.AveragePooling2D: {
+        "pool_size": N, "strides": PAIR, "padding": np.uint8(1), "dilation_rate": N,
+        "ceil_mode": T, "count_include_pad": T,
+    },
     layers.BatchNormalization: {
         "axis": np.int64(-1), "momentum": F, "epsilon": F, "center": T, "scale": T,
     },
@@ -28,14 +40,35 @@ ARGUMENTS = {
         "dilation_rate": (np.int8(1), np.int64(1)), "groups": np.int32(1), "use_bias": T,
         "input_shape": np.array([8, 8, 2]),
     },
+    layers.Conv2DTranspose: {
+        "filters": N, "kernel_size": PAIR, "strides": N, "padding": np.int64(1),
+        "output_padding": np.int8(1), "dilation_rate": (np.int8(1), np.int64(1)), "use_bias": T,
+    },
+    layers.DepthwiseConv2D: {
+        "kernel_size": PAIR, "strides": N, "padding": np.int64(1), "depth_multiplier": N,
+        "dilation_rate": PAIR, "use_bias": T,
+    },
+    layers.SeparableConv2D: {
+        "filters": N, "kernel_size": PAIR, "strides": N, "padding": np.int64(1),
+        "depth_multiplier": N, "dilation_rate": PAIR, "use_bias": T,
+    },
     layers.Dense: {"units": N, "use_bias": T, "input_dim": N},
     layers.Dropout: {"rate": F, "noise_shape": [None, np.int64(1)], "seed": np.uint64(7)},
+    layers.ELU: {"alpha": F},
     layers.Flatten: {},
     layers.GlobalAveragePooling2D: {"keepdims": T},
     layers.GlobalMaxPooling2D: {"keepdims": T},
     layers.InputLayer: {"shape": (N, N)},
-    layers.L2Pooling2D: {"pool_size": PAIR, "strides": N, "padding": ((0, N), (N, 0))},
-    layers.MaxPooling2D: {"pool_size": N, "strides": N, "padding": np.array([[0, 1], [1, 0]])},
+    layers.L2Pooling2D: {
+        "pool_size": PAIR, "strides": N, "padding": ((0, N), (N, 0)), "dilation_rate": PAIR,
+        "ceil_mode": np.bool_(False),
+    },
+    layers.MaxPooling2D: {
+        "pool_size": N, "strides": N, "padding": np.array([[0, 1], [1, 0]]), "dilation_rate": N,
+        "ceil_mode": T,
+    },
+    layers.LeakyReLU: {"negative_slope": F},
+    layers.Softmax: {"axis": np.array([1, 2])},
     layers.ReLU: {"max_value": np.float64(6), "negative_slope": F, "threshold": F},
     layers.CenterCrop: {"height": N, "width": N},
     layers.Normalization: {
@@ -67,10 +100,16 @@ ARGUMENTS = {
         "antialias": T,
     },
     activations.LeakyRelu: {"negative_slope": F},
+    activations.Elu: {"alpha": F},
+    activations.Gelu: {"approximate": T},
     activations.Relu: {"max_value": N, "negative_slope": F, "threshold": F},
     initializers.Constant: {"value": np.array([0.5, 1.5])},
     initializers.RandomNormal: {"mean": F, "stddev": np.float32(0.05), "seed": N},
     initializers.RandomUniform: {"minval": -F, "maxval": F, "seed": N},
+    initializers.TruncatedNormal: {"mean": F, "stddev": np.float32(0.05), "seed": N},
+    initializers.VarianceScaling: {"scale": F, "mode": "fan_avg", "seed": N},
+    initializers.Orthogonal: {"gain": F, "seed": N},
+    initializers.Identity: {"gain": F},
     **{
         cls: {"seed": N}
         for cls in (
@@ -80,8 +119,19 @@ ARGUMENTS = {
     },
     optimizers.SGD: {"learning_rate": F, "momentum": F, "nesterov": T, "weight_decay": F},
     optimizers.Adam: {
-        "learning_rate": F, "beta_1": F, "beta_2": F, "epsilon": F, "clipnorm": np.int64(1),
+        "learning_rate": F, "beta_1": F, "beta_2": F, "epsilon": F, "amsgrad": T,
+        "clipnorm": np.int64(1),
     },
+    optimizers.AdamW: {
+        "learning_rate": F, "weight_decay": F, "beta_1": F, "beta_2": F, "epsilon": F,
+        "amsgrad": T, "global_clipnorm": F,
+    },
+    optimizers.Nadam: {
+        "learning_rate": F, "beta_1": F, "beta_2": F, "epsilon": F, "use_ema": T,
+        "ema_momentum": F, "ema_overwrite_frequency": N,
+    },
+    optimizers.Adagrad: {"learning_rate": F, "initial_accumulator_value": F, "epsilon": F},
+    optimizers.Lion: {"learning_rate": F, "beta_1": F, "beta_2": F},
     optimizers.RMSprop: {
         "learning_rate": np.int64(1), "rho": F, "momentum": F, "epsilon": F, "centered": T,
         "clipvalue": F,
@@ -93,17 +143,81 @@ ARGUMENTS = {
         "initial_learning_rate": F, "decay_steps": N, "alpha": F, "warmup_target": F,
         "warmup_steps": N,
     },
+    optimizers.schedules.CosineDecayRestarts: {
+        "initial_learning_rate": F, "first_decay_steps": N, "t_mul": N, "m_mul": F, "alpha": F,
+    },
+    optimizers.schedules.InverseTimeDecay: {
+        "initial_learning_rate": F, "decay_steps": N, "decay_rate": F, "staircase": T,
+    },
+    optimizers.schedules.PolynomialDecay: {
+        "initial_learning_rate": F, "decay_steps": N, "end_learning_rate": F, "power": F,
+        "cycle": T,
+    },
     optimizers.schedules.PiecewiseConstantDecay: {
         "boundaries": np.array([3, 5]), "values": np.array([0.5, 0.25, 0.125], np.float32),
     },
-    losses.BinaryCrossentropy: {"from_logits": T, "label_smoothing": F},
-    losses.CategoricalCrossentropy: {"from_logits": T, "label_smoothing": F},
-    losses.SparseCategoricalCrossentropy: {"from_logits": T},
+    regularizers.L1: {"l1": F},
+    regularizers.L2: {"l2": F},
+    regularizers.L1L2: {"l1": F, "l2": N},
+    constraints.MaxNorm: {"max_value": F, "axis": PAIR},
+    constraints.MinMaxNorm: {"min_value": F, "max_value": N, "rate": F, "axis": N},
+    constraints.NonNeg: {},
+    constraints.UnitNorm: {"axis": (N, 0)},
+    losses.BinaryCrossentropy: {"from_logits": T, "label_smoothing": F, "axis": N},
+    losses.CategoricalCrossentropy: {"from_logits": T, "label_smoothing": F, "axis": N},
+    losses.SparseCategoricalCrossentropy: {"from_logits": T, "ignore_class": N, "axis": N},
+    losses.BinaryFocalCrossentropy: {
+        "from_logits": T, "label_smoothing": F, "axis": N, "apply_class_balancing": T,
+        "alpha": F, "gamma": F,
+    },
+    losses.CategoricalFocalCrossentropy: {
+        "from_logits": T, "label_smoothing": F, "axis": N, "alpha": np.array([0.5, 1]), "gamma": F,
+    },
+    losses.Huber: {"delta": F},
+    losses.CosineSimilarity: {"axis": N},
+    losses.Dice: {"axis": PAIR},
+    losses.Tversky: {"alpha": F, "beta": F, "axis": N},
     losses.MeanSquaredError: {},
     metrics.BinaryAccuracy: {"threshold": F},
     metrics.CategoricalAccuracy: {},
     metrics.SparseCategoricalAccuracy: {},
-    metrics.AUC: {"num_thresholds": np.int32(50)},
+    metrics.AUC: {
+        "num_thresholds": np.int32(4), "curve": "PR", "summation_method": "minoring",
+        "thresholds": np.array([0.25, 0.5]), "multi_label": T, "num_labels": N,
+        "label_weights": np.array([1, 0.5]), "from_logits": T,
+    },
+    metrics.Precision: {"thresholds": np.array([0.25, 0.5]), "top_k": N, "class_id": N},
+    metrics.Recall: {"thresholds": F, "top_k": N, "class_id": N},
+    metrics.SensitivityAtSpecificity: {"specificity": F, "num_thresholds": N, "class_id": N},
+    metrics.SpecificityAtSensitivity: {"sensitivity": F, "num_thresholds": N, "class_id": N},
+    metrics.PrecisionAtRecall: {"recall": F, "num_thresholds": N, "class_id": N},
+    metrics.RecallAtPrecision: {"precision": F, "num_thresholds": N, "class_id": N},
+    metrics.TruePositives: {"thresholds": F},
+    metrics.FalsePositives: {"thresholds": F},
+    metrics.TrueNegatives: {"thresholds": F},
+    metrics.FalseNegatives: {"thresholds": F},
+    metrics.FBetaScore: {"average": "macro", "beta": F, "threshold": F},
+    metrics.F1Score: {"average": "micro", "threshold": F},
+    metrics.R2Score: {"class_aggregation": None, "num_regressors": N},
+    metrics.TopKCategoricalAccuracy: {"k": N},
+    metrics.SparseTopKCategoricalAccuracy: {"k": N, "from_sorted_ids": T},
+    metrics.CosineSimilarity: {"axis": N},
+    metrics.BinaryCrossentropy: {"from_logits": T, "label_smoothing": F},
+    metrics.CategoricalCrossentropy: {"from_logits": T, "label_smoothing": F, "axis": N},
+    metrics.SparseCategoricalCrossentropy: {"from_logits": T, "ignore_class": N, "axis": N},
+    metrics.BinaryIoU: {"target_class_ids": np.array([1]), "threshold": F},
+    metrics.IoU: {
+        "num_classes": N, "target_class_ids": np.array([1]), "ignore_class": N,
+        "sparse_y_true": T, "sparse_y_pred": T, "axis": N,
+    },
+    metrics.MeanIoU: {
+        "num_classes": N, "ignore_class": N, "sparse_y_true": T, "sparse_y_pred": T, "axis": N,
+    },
+    metrics.OneHotIoU: {
+        "num_classes": N, "target_class_ids": np.array([1]), "ignore_class": N,
+        "sparse_y_pred": T, "axis": N,
+    },
+    metrics.OneHotMeanIoU: {"num_classes": N, "ignore_class": N, "sparse_y_pred": T, "axis": N},
 }  # fmt: skip
 
 
@@ -124,13 +238,16 @@ def _nothing_of_numpy(value):
 
 def test_no_class_and_no_argument_is_forgotten():
     texts = {
-        "activation", "batch_shape", "data_format", "dtype", "input_shape", "name", "old",
-        "options", "trainable", "unknown",
+        "activation", "batch_shape", "data_format", "distribution", "dtype", "fn", "function",
+        "input_shape", "kwargs", "mode", "name", "old", "options", "reduction", "trainable",
+        "unknown", "activity_regularizer",
     }  # fmt: skip
     abstract = {
         "Layer", "ActivatedLayer", "Optimizer", "Initializer", "Loss", "Metric", "MeanMetric",
-        "LearningRateSchedule", "Model", "Sequential", "ImageLayer", "RandomImageLayer",
-        "SizedLayer",
+        "LearningRateSchedule", "Model", "Sequential", "RectifiedLayer", "ConvolutionLayer",
+        "Regularizer", "Constraint", "LossMetric", "Counting", "TradeOff",
+        "CrossEntropy", "BinaryTargets", "OneHotTargets",
+        "ImageLayer", "RandomImageLayer", "SizedLayer",
     }  # fmt: skip
     concrete = {cls for cls in _subclasses(Configured) if cls.__name__ not in abstract}
     concrete.discard(activations.Activation)
@@ -143,7 +260,7 @@ def _numeric(cls, texts):
     return {
         name
         for name in inspect.signature(cls).parameters
-        if name not in texts and not name.endswith("_initializer")
+        if name not in texts and not name.endswith(("_initializer", "_regularizer", "_constraint"))
     }
 
 

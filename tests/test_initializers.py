@@ -21,6 +21,8 @@ TRUNCATED = {
     "glorot_normal": math.sqrt(GLOROT),
     "he_normal": math.sqrt(2 / FAN_IN),
     "lecun_normal": math.sqrt(1 / FAN_IN),
+    "variance_scaling": math.sqrt(1 / FAN_IN),
+    "truncated_normal": 0.05 * 0.87962566,
 }
 NAMES = ["zeros", "ones", "constant", "random_normal", *UNIFORM, *TRUNCATED]
 
@@ -75,7 +77,53 @@ def test_seeds(name):
     np.testing.assert_array_equal(unseeded((5, 5)), first)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("shape", [(5, 9), (9, 5), (3, 3, 4, 8), (2, 2, 2, 20)])
+def test_orthogonal(shape):
+    values = initializers.Orthogonal(gain=2.0, seed=1)(shape)
+    matrix = values.reshape(-1, shape[-1]).astype(np.float64)
+    product = matrix.T @ matrix if matrix.shape[0] >= shape[-1] else matrix @ matrix.T
+    np.testing.assert_allclose(product, 4 * np.eye(len(product)), atol=1e-5)
+    assert (values.shape, values.dtype) == (shape, np.float32)
+    np.testing.assert_array_equal(values, initializers.Orthogonal(2.0, seed=1)(shape))
+
+
+def test_identity():
+    np.testing.assert_array_equal(initializers.Identity(3)((2, 3)), [[3, 0, 0], [0, 3, 0]])
+    for initializer, shape in (
+        (initializers.Identity(), (2, 2, 2)),
+        (initializers.Orthogonal(), 3),
+    ):
+        with pytest.raises(ValueError, match="the weight's shape is"):
+            initializer(shape if isinstance(shape, tuple) else (shape,))
+
+
+@pytest.mark.parametrize("mode", ["fan_in", "fan_out", "fan_avg"])
+@pytest.mark.parametrize("distribution", ["normal", "untruncated_normal", "uniform"])
+def test_variance_scaling(mode, distribution):
+    made = initializers.VarianceScaling(3.0, mode, distribution, seed=0)
+    count = {"fan_in": FAN_IN, "fan_out": FAN_OUT, "fan_avg": (FAN_IN + FAN_OUT) / 2}[mode]
+    assert made(SHAPE).std() == pytest.approx(math.sqrt(3 / count), rel=0.02)
+    with pytest.raises(ValueError, match="VarianceScaling: mode is 'fan'"):
+        initializers.VarianceScaling(mode="fan")
+    with pytest.raises(ValueError, match="scale is 0"):
+        initializers.VarianceScaling(0)
+
+
+def test_lower_case_names_and_kerass_aliases():
+    for name in (*NAMES, "orthogonal", "identity"):
+        assert getattr(initializers, name) is type(initializers.get(name))
+    for name, kind in {
+        "zero": "Zeros",
+        "normal": "RandomNormal",
+        "uniform": "RandomUniform",
+    }.items():
+        assert type(initializers.get(name)).__name__ == kind
+    config = {"seed": 3, "input_axes": None, "output_axes": None}
+    made = initializers.deserialize({"class_name": "HeNormal", "config": config})
+    assert made.get_config() == {"seed": 3}
+
+
+@pytest.mark.parametrize("name", [*NAMES, "orthogonal", "identity"])
 def test_config_fits_json(name):
     initializer = initializers.get(name)
     description = json.loads(json.dumps(initializers.serialize(initializer)))
@@ -87,8 +135,8 @@ def test_config_fits_json(name):
 def test_spellings_and_mistakes():
     assert isinstance(initializers.get("GlorotUniform"), initializers.GlorotUniform)
     assert isinstance(initializers.get(initializers.Ones), initializers.Ones)
-    with pytest.raises(ValueError, match="here: unknown initializer 'orthogonal'; known are"):
-        initializers.get("orthogonal", owner="here")
+    with pytest.raises(ValueError, match="here: unknown initializer 'diagonal'; known are"):
+        initializers.get("diagonal", owner="here")
     with pytest.raises(TypeError, match="is no initializer"):
         initializers.get(None)
 

@@ -9,7 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from .validation import is_integer, positive_integer, positive_pair, wrong_value
+from .validation import (
+    is_integer,
+    natural_pair,
+    positive_integer,
+    positive_pair,
+    truth,
+    wrong_value,
+)
 
 Pair = tuple[int, int]
 
@@ -73,10 +80,19 @@ def share_inside(offsets: Sequence[int], outputs: int, stride: int, size: int) -
     return read / (outputs * len(offsets)) if offsets else 1.0
 
 
-def _axis(size: int, window: int, stride: int, dilation: int, pads: Pair) -> Axis:
-    """Return one axis of a window; its output is below 1 where the window does not fit."""
+def _axis(
+    size: int, window: int, stride: int, dilation: int, pads: Pair, ceil_mode: bool = False
+) -> Axis:
+    """Return one axis of a window; its output is below 1 where the window does not fit.
+
+    With `ceil_mode` a last window may end behind the padding; it begins in the image or before it.
+    """
     axis = Axis(size, window, stride, dilation, *pads, output=0)
-    return axis._replace(output=(sum(pads) + size - axis.extent) // stride + 1)
+    room = sum(pads) + size - axis.extent
+    output = room // stride + 1
+    if ceil_mode and room % stride and output * stride < size + axis.before:
+        output += 1
+    return axis._replace(output=output)
 
 
 def window2d(
@@ -89,12 +105,14 @@ def window2d(
     owner: str,
     what: str = "kernel",
     channels: int | None = None,
+    ceil_mode: bool = False,
 ) -> Window:
     """Resolve strides, padding and dilation against an image of (height, width).
 
     `padding` is "valid", "same" (TensorFlow's: the output has ceil(size / stride)
     pixels and an odd pixel of padding goes to the bottom or right), an int, or
-    ((top, bottom), (left, right)).
+    ((top, bottom), (left, right)).  `ceil_mode` is PyTorch's: where the last stride does not
+    come out even, one more window that begins in the image or in the padding before it.
 
     Raises ValueError, naming `owner`, if the window does not fit the image or the image
     has no pixels.
@@ -105,7 +123,7 @@ def window2d(
     shape = tuple(image) if channels is None else (*image, channels)
     if min(image) < 1:
         raise ValueError(f"{owner}: the input {shape} has no pixels")
-    window = Window(*map(_axis, image, size, strides, dilation, pads))
+    window = Window(*map(_axis, image, size, strides, dilation, pads, (ceil_mode,) * 2))
     for axis in window:
         length = axis.before + axis.size + axis.after
         if max(length, axis.extent, axis.stride) > LARGEST:
@@ -179,6 +197,8 @@ def pool2d_window(
     pool_size: Any = 2,
     strides: Any = None,
     padding: Any = "valid",
+    dilation_rate: Any = 1,
+    ceil_mode: Any = False,
     *,
     owner: str = "pool2d",
 ) -> Window:
@@ -189,17 +209,100 @@ def pool2d_window(
         size,
         size if strides is None else strides,
         padding,
+        dilation_rate,
         owner=owner,
         what="pool window",
         channels=input_shape[3],
+        ceil_mode=truth(ceil_mode, "ceil_mode", owner),
     )
     for axis in window:
-        if max(axis.before, axis.after) >= axis.window:
+        if max(axis.before, axis.after) >= axis.extent:
             raise ValueError(
                 f"{owner}: padding={padding!r} is as large as the pool window {size}; "
                 "a window must hold at least one pixel of the image"
             )
+        if _steps_over_the_image(axis):
+            raise ValueError(
+                f"{owner}: with dilation_rate={dilation_rate!r} and padding={padding!r} a pool "
+                f"window {size} steps over the whole input {tuple(input_shape[1:])}; a window "
+                "must hold at least one pixel of the image"
+            )
     return window
+
+
+def _steps_over_the_image(axis: Axis) -> bool:
+    """Whether a window that begins before the image has no tap in it."""
+    if axis.size >= axis.dilation:
+        return False
+    begun_before = min(-(-axis.before // axis.stride), axis.output, axis.dilation)
+    starts = (number * axis.stride - axis.before for number in range(begun_before))
+    return any(start % axis.dilation >= axis.size for start in starts)
+
+
+def conv2d_transpose_window(
+    image: Pair,
+    size: Pair,
+    strides: Any,
+    padding: Any,
+    output_padding: Any,
+    dilation_rate: Any,
+    *,
+    owner: str = "conv2d_transpose",
+) -> tuple[Pair, tuple[Pair, Pair]]:
+    """Return a transposed convolution's output (rows, columns), and the padding around it.
+
+    A convolution over that output with that padding, and the same kernel, strides and dilation,
+    gives an image of the shape of the input `image`: of it the transposed one is the gradient.
+    Sizes are Keras's; with an int or pairs of padding, PyTorch's.
+    """
+    strides = positive_pair(strides, "strides", owner)
+    dilation = positive_pair(dilation_rate, "dilation_rate", owner)
+    pads = _padding(image, size, strides, padding, dilation, owner)
+    extra: tuple[int | None, int | None] = (None, None)
+    if output_padding is not None:
+        extra = natural_pair(output_padding, "output_padding", owner)
+        if extra[0] >= strides[0] or extra[1] >= strides[1]:
+            condition = f"below strides={strides} along both axes"
+            raise wrong_value(output_padding, "output_padding", owner, condition)
+    kind = padding.lower() if isinstance(padding, str) else ""
+    (height, rows), (width, columns) = (
+        _transposed_axis(
+            image[axis], size[axis], strides[axis], dilation[axis], pads[axis], extra[axis], kind
+        )
+        for axis in (0, 1)
+    )
+    if min(height, width) < 1:
+        raise ValueError(
+            f"{owner}: padding={padding!r} leaves nothing of the output of kernel {tuple(size)} "
+            f"over the input {tuple(image)}"
+        )
+    if max(height, width) > LARGEST or height * width > LARGEST_SAMPLE:
+        raise ValueError(
+            f"{owner}: strides={strides} and dilation_rate={dilation} make an output of {height} x "
+            f"{width} pixels; at most {LARGEST} along an axis and {LARGEST_SAMPLE} are computed"
+        )
+    return (height, width), (rows, columns)
+
+
+def _transposed_axis(
+    size: int, window: int, stride: int, dilation: int, pads: Pair, extra: int | None, kind: str
+) -> tuple[int, Pair]:
+    """Return the pixels of one axis of the output, and the padding before and after them."""
+    extent = (window - 1) * dilation + 1
+    reach = (size - 1) * stride + extent
+    before, after = pads
+    if kind == "same":
+        output = size * stride
+        if extra is not None:
+            output = (size - 1) * stride + extent % 2 + extra
+        # Of what is cut off, or added behind an output that is wider than what is reached, the
+        # smaller half comes first.
+        before = max((reach - output) // 2, 0)
+    elif kind == "valid":
+        output = reach + (max(stride - extent, 0) if extra is None else extra)
+    else:
+        output = reach - before - after + (extra or 0)
+    return output, (before, max(reach - output - before, 0))
 
 
 def plain_padding(padding: Any, argument: str, owner: str) -> Any:

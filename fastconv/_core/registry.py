@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from typing import Any, Generic, TypeVar
@@ -21,14 +22,15 @@ _registered: dict[str, Any] = {}
 
 # A class of a user's that has a built-in one's name is saved with this before it.
 _OWN = "Custom>"
+_LONGEST_LIST = 240
 
 
 @contextlib.contextmanager
 def custom_object_scope(objects: Mapping[str, Any] | None) -> Iterator[None]:
     """Let classes of your own be found by name within the block, as `custom_objects` does.
 
-    Layers, activations, initializers, optimizers, schedules, losses and metrics
-    are looked up here before the built-in ones.
+    Layers, activations, initializers, regularizers, constraints, optimizers, schedules,
+    losses and metrics are looked up here before the built-in ones.
     """
     token = _custom.set({**(_custom.get() or {}), **(objects or {})})
     try:
@@ -95,6 +97,19 @@ def _home(thing: Any) -> tuple[str, str]:
     return thing.__module__, thing.__qualname__
 
 
+def custom_function(identifier: Any, base: type) -> Any:
+    """Return the function that `identifier` is, or names in a `custom_object_scope`; else None.
+
+    Whatever can be called is one, but for objects and classes of `base`.
+    """
+    found = identifier
+    if isinstance(identifier, dict):
+        found = identifier.get("class_name")
+    if isinstance(found, str):
+        found = custom_object(found)
+    return found if callable(found) and not isinstance(found, (type, base)) else None
+
+
 def class_name(instance: Any, built_in: type | None) -> str:
     """Return the name to save an object's class under; `built_in` is the one found by that name."""
     registered = get_registered_name(type(instance))
@@ -110,7 +125,7 @@ def unknown(kind: str, name: str, known: Iterable[str], owner: str, remedy: str 
     close = difflib.get_close_matches(_fold(name), spellings, n=1, cutoff=0.75)
     if close:
         remedy = f"did you mean {spellings[close[0]]!r}?"
-    text = f"{owner}: unknown {kind} {short.repr(name)}; known are {', '.join(spellings.values())}"
+    text = f"{owner}: unknown {kind} {short.repr(name)}; known are {_listed(spellings.values())}"
     return ValueError(f"{text}; {remedy}" if remedy else text)
 
 
@@ -139,14 +154,17 @@ class Registry(Generic[T]):
         for alias, name in (aliases or {}).items():
             self._found[self._spell(alias)] = known[name]
 
+    def lookup(self, name: str) -> Any:
+        """Return what a name stands for, in `custom_object_scope`s first, or None."""
+        found = custom_object(name)
+        return self._found.get(self._spell(name)) if found is None else found
+
     def find(self, name: str, owner: str | None = None) -> type[T] | T:
         """Return what a name stands for, in `custom_object_scope`s first.
 
         Raises ValueError for an unknown name, TypeError for a user's object of another kind.
         """
-        found: type[T] | T | None = custom_object(name)
-        if found is None:
-            found = self._found.get(self._spell(name))
+        found: type[T] | T | None = self.lookup(name)
         if found is None:
             remedy = (
                 f"a class of your own is given as custom_objects={{{short.repr(name)}: TheClass}}"
@@ -179,7 +197,7 @@ class Registry(Generic[T]):
         if not isinstance(name, str):
             raise TypeError(
                 f"{owner or self._owner}: {short.repr(identifier)} is no {self._kind}; give a name "
-                f"({', '.join(self.known)}) or {self._objects}"
+                f"({_listed(self.known)}) or {self._objects}"
             )
         found = self.find(name, owner)
         if isinstance(found, self._base) and not config:
@@ -191,6 +209,15 @@ class Registry(Generic[T]):
         found = self._found.get(self._spell(type(instance).__name__))
         built_in = None if found is None else _class_of(found)
         return {"class_name": class_name(instance, built_in), "config": instance.get_config()}
+
+
+def _listed(names: Iterable[str]) -> str:
+    """Return names one after another: as many as a message holds, and how many there are more."""
+    names = list(names)
+    ends = itertools.accumulate(len(name) + 2 for name in names)
+    shown = max(1, sum(end <= _LONGEST_LIST for end in ends))
+    more = len(names) - shown
+    return ", ".join(names[:shown]) + (f" and {more} more" if more else "")
 
 
 def _fold(name: str) -> str:

@@ -126,14 +126,23 @@ def positive_integer(value: Any, argument: str, owner: str) -> int:
 
 def positive_pair(value: Any, argument: str, owner: str) -> tuple[int, int]:
     """Return `value`, an int or a pair of ints, as a pair of ints of at least 1."""
+    return _pair(value, argument, owner, 1)
+
+
+def natural_pair(value: Any, argument: str, owner: str) -> tuple[int, int]:
+    """Return `value`, an int or a pair of ints, as a pair of ints of at least 0."""
+    return _pair(value, argument, owner, 0)
+
+
+def _pair(value: Any, argument: str, owner: str, least: int) -> tuple[int, int]:
     pair = (value, value) if is_integer(value) else value
     try:
         first, second = (operator.index(v) for v in pair)
     except (TypeError, ValueError):
         condition = "a whole number or a pair of whole numbers"
         raise wrong_type(value, argument, owner, condition) from None
-    if first < 1 or second < 1:
-        raise wrong_value(value, argument, owner, "at least 1 along both axes")
+    if first < least or second < least:
+        raise wrong_value(value, argument, owner, f"at least {least} along both axes")
     return first, second
 
 

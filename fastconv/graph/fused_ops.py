@@ -152,6 +152,8 @@ class FusedReluMaxPool(_FusedPooling):
             pool_size=pooling.pool_size,
             strides=pooling.strides,
             padding=pooling.padding,
+            dilation_rate=pooling.dilation_rate,
+            ceil_mode=pooling.ceil_mode,
             relu_input=True,
             owner=pooling.owner,
         )

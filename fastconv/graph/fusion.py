@@ -90,6 +90,8 @@ def _fuses_with_pooling(convolution: Any, pooling: Any, shape: Any) -> bool:
         return False
     if type(pooling) is not MaxPooling2D or (pooling.pool_size, pooling.strides) != ((2, 2),) * 2:
         return False
+    if pooling.dilation_rate != (1, 1) or pooling.ceil_mode:
+        return False
     window = pool2d_window((1, *shape[1:]), 2, 2, pooling.padding, owner=pooling.owner)
     # However it is spelt: "same" pads only where the size is odd.
     return not window.padded

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from .._core.registry import Registry, custom_object_scope
-from .activation import Activation, ReLU
+from .activation import ELU, Activation, LeakyReLU, ReLU, Softmax
 from .base import Layer
 from .batch_normalization import BatchNormalization
 from .conv2d import Conv2D
+from .conv2d_transpose import Conv2DTranspose
 from .dense import Dense
+from .depthwise_conv2d import DepthwiseConv2D
 from .dropout import Dropout
 from .flatten import Flatten
 from .global_pooling import GlobalAveragePooling2D, GlobalMaxPooling2D
@@ -20,22 +22,90 @@ from .random_geometry import RandomCrop, RandomFlip, RandomRotation, RandomTrans
 from .random_values import RandomBrightness, RandomContrast, RandomErasing
 from .rescaling import Rescaling
 from .resizing import CenterCrop, Resizing
+from .separable_conv2d import SeparableConv2D
+
+#: The classes that files and `get` know by name.
+_CLASSES: tuple[type[Layer], ...] = (
+    Activation,
+    AveragePooling2D,
+    BatchNormalization,
+    CenterCrop,
+    Conv2D,
+    Conv2DTranspose,
+    Dense,
+    DepthwiseConv2D,
+    Dropout,
+    ELU,
+    Flatten,
+    GlobalAveragePooling2D,
+    GlobalMaxPooling2D,
+    InputLayer,
+    L2Pooling2D,
+    LeakyReLU,
+    MaxPooling2D,
+    Normalization,
+    RandomBrightness,
+    RandomContrast,
+    RandomCrop,
+    RandomErasing,
+    RandomFlip,
+    RandomRotation,
+    RandomTranslation,
+    RandomZoom,
+    ReLU,
+    Rescaling,
+    Resizing,
+    SeparableConv2D,
+    Softmax,
+)
+
+#: Keras's other names for them.
+_ALIASES: dict[str, type[Layer]] = {
+    "AvgPool2D": AveragePooling2D,
+    "Convolution2D": Conv2D,
+    "Convolution2DTranspose": Conv2DTranspose,
+    "DepthwiseConvolution2D": DepthwiseConv2D,
+    "GlobalAvgPool2D": GlobalAveragePooling2D,
+    "GlobalMaxPool2D": GlobalMaxPooling2D,
+    "MaxPool2D": MaxPooling2D,
+    "SeparableConvolution2D": SeparableConv2D,
+}
+
+AvgPool2D = AveragePooling2D
+Convolution2D = Conv2D
+Convolution2DTranspose = Conv2DTranspose
+DepthwiseConvolution2D = DepthwiseConv2D
+GlobalAvgPool2D = GlobalAveragePooling2D
+GlobalMaxPool2D = GlobalMaxPooling2D
+MaxPool2D = MaxPooling2D
+SeparableConvolution2D = SeparableConv2D
 
 __all__ = [
+    "ELU",
     "Activation",
     "AveragePooling2D",
+    "AvgPool2D",
     "BatchNormalization",
     "CenterCrop",
     "Conv2D",
+    "Conv2DTranspose",
+    "Convolution2D",
+    "Convolution2DTranspose",
     "Dense",
+    "DepthwiseConv2D",
+    "DepthwiseConvolution2D",
     "Dropout",
     "Flatten",
     "GlobalAveragePooling2D",
+    "GlobalAvgPool2D",
+    "GlobalMaxPool2D",
     "GlobalMaxPooling2D",
     "Input",
     "InputLayer",
     "L2Pooling2D",
     "Layer",
+    "LeakyReLU",
+    "MaxPool2D",
     "MaxPooling2D",
     "Normalization",
     "RandomBrightness",
@@ -49,23 +119,18 @@ __all__ = [
     "ReLU",
     "Rescaling",
     "Resizing",
+    "SeparableConv2D",
+    "SeparableConvolution2D",
+    "Softmax",
 ]
 
 _registry: Registry[Layer] = Registry(
     Layer,
-    {
-        cls.__name__: cls
-        for cls in (
-            Activation, AveragePooling2D, BatchNormalization, Conv2D, Dense, Dropout, Flatten,
-            GlobalAveragePooling2D, GlobalMaxPooling2D, InputLayer, L2Pooling2D, MaxPooling2D, ReLU,
-            CenterCrop, Normalization, RandomBrightness, RandomContrast, RandomCrop,
-            RandomErasing, RandomFlip, RandomRotation, RandomTranslation, RandomZoom, Rescaling,
-            Resizing,
-        )
-    },
+    {cls.__name__: cls for cls in _CLASSES},
     words=("layers", "layer", "a Layer"),
+    aliases={alias: cls.__name__ for alias, cls in _ALIASES.items()},
     exact=True,
-)  # fmt: skip
+)
 
 
 def get(class_name: str, custom_objects: dict[str, type[Layer]] | None = None) -> type[Layer]:

@@ -39,17 +39,32 @@ class ActivatedLayer(Layer):
     def call(self, x: np.ndarray, training: bool = False) -> np.ndarray:
         z = self.pre_activation(x, training)
         out = z if self._owns_pre_activation else self.buffer("output", z.shape)
-        y = self.activation.forward(z, out)
-        self._workspace.output = y if training else None
+        activation, workspace = self.activation, self._workspace
+        if training and activation.needs_input:
+            if out is z:  # which is about to be overwritten
+                z = self.buffer("pre_activation", out.shape)
+                np.copyto(z, out)
+            workspace.pre_activation = z
+        y = activation.forward(z, out)
+        workspace.output = y if training else None
         return y
 
     def backward(self, dy: np.ndarray) -> np.ndarray | None:
         self._saved_for_backward()
-        y = self._workspace.output
+        workspace = self._workspace
+        y = workspace.output
         assert y is not None  # kept beside what `_saved_for_backward` has found
         dy = self.checked_gradient(dy, y.shape)
-        dz = self.activation.backward(dy, y, self.buffer("dz", dy.shape))
-        return self.pre_activation_backward(dz)
+        activation, out = self.activation, self.buffer("dz", dy.shape)
+        if not activation.needs_input:
+            return self.pre_activation_backward(activation.backward(dy, y, out))
+        z = workspace.pre_activation
+        if z is None or z.shape != y.shape:
+            raise RuntimeError(
+                f"{self.owner}: backward(dy) needs call(x, training=True) with the activation "
+                f"{activation!r} before it"
+            )
+        return self.pre_activation_backward(activation.backward(dy, y, out, z))
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "activation": activations.serialize(self.activation)}

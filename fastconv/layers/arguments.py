@@ -10,9 +10,10 @@ from typing import Any, cast
 import numpy as np
 
 from .._core.geometry import LARGEST_SAMPLE
-from .._core.validation import is_integer, wrong_value
+from .._core.validation import is_integer, wrong_type, wrong_value
 
 Shape = tuple[int | None, ...]
+Axes = int | tuple[int, ...]
 Images = tuple[int, int, int, int]
 
 
@@ -55,6 +56,28 @@ def batch_shapes(shape: Any) -> Any:
     return (None, *shape[1:])
 
 
+def checked_axis_numbers(axis: Any, argument: str, owner: str) -> Axes:
+    """Return an axis's number, or those of several as a tuple."""
+    if is_integer(axis):
+        return int(axis)
+    if isinstance(axis, (str, bytes)) or not isinstance(axis, (Sequence, np.ndarray)):
+        raise wrong_type(axis, argument, owner, "the number of an axis, or several")
+    if len(axis) == 0 or not all(map(is_integer, axis)):
+        raise wrong_value(axis, argument, owner, "the number of an axis, or several")
+    return tuple(map(int, axis))
+
+
+def checked_axes(axis: Axes, shape: Shape, owner: str) -> tuple[int, ...]:
+    """Return axes of an input of `shape`, counted from its front, in order."""
+    numbers = axis if isinstance(axis, tuple) else (axis,)
+    axes = sorted(number % len(shape) for number in numbers)
+    outside = any(not -len(shape) <= number < len(shape) for number in numbers)
+    if outside or len(set(axes)) < len(axes):
+        condition = f"different axes of the input, which has shape {tuple(shape)}"
+        raise wrong_value(axis, "axis", owner, condition)
+    return tuple(axes)
+
+
 def checked_name(name: Any, argument: str, owner: str) -> str:
     """Return a layer's name, a string that can be part of a path."""
     if not isinstance(name, str) or not name or "/" in name:
@@ -70,6 +93,13 @@ def check_dtype(dtype: Any, owner: str) -> None:
         good = False
     if not good:
         raise wrong_value(dtype, "dtype", owner, "'float32', in which layers compute")
+
+
+def check_activity_regularizer(value: Any, owner: str) -> None:
+    """Refuse a penalty of a layer's output."""
+    if value is not None:
+        remedy = "for weights give kernel_regularizer and the like"
+        raise wrong_value(value, "activity_regularizer", owner, "None", remedy)
 
 
 def check_call_takes_training(call: Callable[..., Any], owner: str) -> None:

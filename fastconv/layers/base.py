@@ -32,6 +32,7 @@ from .._core.validation import channels_last, number_array
 from .arguments import (
     Shape,
     batch_shapes,
+    check_activity_regularizer,
     check_call_takes_training,
     check_dtype,
     checked_input_shape,
@@ -118,6 +119,7 @@ class Layer(Weighted, Strict, Configured):
         trainable: bool = True,
         dtype: Any = None,
         data_format: str | None = None,
+        activity_regularizer: None = None,
         **unknown: Any,
     ) -> None:
         kind = type(self).__name__
@@ -129,6 +131,7 @@ class Layer(Weighted, Strict, Configured):
         self.name = automatic_name(kind) if name is None else name
         channels_last(data_format, self.owner)
         check_dtype(dtype, self.owner)
+        check_activity_regularizer(activity_regularizer, self.owner)
         self.trainable = trainable
         self._given_shape = (
             None if input_shape is None else checked_input_shape(input_shape, self.owner)

@@ -6,21 +6,21 @@ from typing import Any
 
 import numpy as np
 
-from .. import initializers
 from .._core.memory import contiguous
 from .._core.validation import above_zero, fraction, integer, truth
 from ..ops.plans import NormalizationPlan
 from .arguments import Shape
 from .base import Layer
-from .options import FixedOption, LayerOption, Weight, initializer_option
-from .parameter import Parameter
-
-_INITIALIZERS = (
-    "beta_initializer",
-    "gamma_initializer",
-    "moving_mean_initializer",
-    "moving_variance_initializer",
+from .options import (
+    FixedOption,
+    LayerOption,
+    Weight,
+    constraint_option,
+    initializer_option,
+    regularizer_option,
+    weights_config,
 )
+from .parameter import Parameter
 
 
 class BatchNormalization(Layer):
@@ -44,6 +44,8 @@ class BatchNormalization(Layer):
     beta_initializer, gamma_initializer = initializer_option(), initializer_option()
     moving_mean_initializer = initializer_option()
     moving_variance_initializer = initializer_option()
+    beta_regularizer, gamma_regularizer = regularizer_option(), regularizer_option()
+    beta_constraint, gamma_constraint = constraint_option(), constraint_option()
     gamma, beta, moving_mean, moving_variance = Weight(), Weight(), Weight(), Weight()
 
     def __init__(
@@ -57,6 +59,10 @@ class BatchNormalization(Layer):
         gamma_initializer: Any = "ones",
         moving_mean_initializer: Any = "zeros",
         moving_variance_initializer: Any = "ones",
+        beta_regularizer: Any = None,
+        gamma_regularizer: Any = None,
+        beta_constraint: Any = None,
+        gamma_constraint: Any = None,
         **options: Any,
     ) -> None:
         super().__init__(**options)
@@ -66,6 +72,8 @@ class BatchNormalization(Layer):
         self.beta_initializer, self.gamma_initializer = beta_initializer, gamma_initializer
         self.moving_mean_initializer = moving_mean_initializer
         self.moving_variance_initializer = moving_variance_initializer
+        self.beta_regularizer, self.gamma_regularizer = beta_regularizer, gamma_regularizer
+        self.beta_constraint, self.gamma_constraint = beta_constraint, gamma_constraint
         self.gamma = self.beta = self.moving_mean = self.moving_variance = None
 
     def build(self, input_shape: Shape) -> None:
@@ -145,12 +153,18 @@ class BatchNormalization(Layer):
             "epsilon": self.epsilon,
             "center": self.center,
             "scale": self.scale,
-            **{name: initializers.serialize(getattr(self, name)) for name in _INITIALIZERS},
+            **weights_config(self, "beta", "gamma", "moving_mean", "moving_variance"),
         }
 
     def _add(self, name: str, channels: int, trainable: bool = True) -> Parameter:
-        initializer = getattr(self, f"{name}_initializer")
-        return self.add_weight((channels,), initializer, trainable=trainable, name=name)
+        return self.add_weight(
+            (channels,),
+            getattr(self, f"{name}_initializer"),
+            trainable=trainable,
+            name=name,
+            regularizer=getattr(self, f"{name}_regularizer", None),
+            constraint=getattr(self, f"{name}_constraint", None),
+        )
 
     def _move_averages(self, mean: np.ndarray, variance: np.ndarray) -> None:
         with self._workspaces.locked():  # no thread's batch is lost

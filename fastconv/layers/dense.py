@@ -6,13 +6,19 @@ from typing import Any
 
 import numpy as np
 
-from .. import initializers
 from .._core.memory import contiguous
 from .._core.validation import positive_integer, truth
 from ..ops.plans import DensePlan
 from .activated import ActivatedLayer
 from .arguments import Shape
-from .options import FixedOption, Weight, initializer_option
+from .options import (
+    FixedOption,
+    Weight,
+    constraint_option,
+    initializer_option,
+    regularizer_option,
+    weights_config,
+)
 
 
 class Dense(ActivatedLayer):
@@ -27,6 +33,8 @@ class Dense(ActivatedLayer):
 
     units, use_bias = FixedOption(positive_integer), FixedOption(truth)
     kernel_initializer, bias_initializer = initializer_option(), initializer_option()
+    kernel_regularizer, bias_regularizer = regularizer_option(), regularizer_option()
+    kernel_constraint, bias_constraint = constraint_option(), constraint_option()
     kernel, bias = Weight(), Weight()
 
     def __init__(
@@ -36,6 +44,10 @@ class Dense(ActivatedLayer):
         use_bias: bool = True,
         kernel_initializer: Any = "glorot_uniform",
         bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        bias_constraint: Any = None,
         *,
         input_dim: int | None = None,
         **options: Any,
@@ -45,6 +57,8 @@ class Dense(ActivatedLayer):
         super().__init__(activation, **options)
         self.units, self.use_bias = units, use_bias
         self.kernel_initializer, self.bias_initializer = kernel_initializer, bias_initializer
+        self.kernel_regularizer, self.bias_regularizer = kernel_regularizer, bias_regularizer
+        self.kernel_constraint, self.bias_constraint = kernel_constraint, bias_constraint
         self.kernel = self.bias = None
 
     def build(self, input_shape: Shape) -> None:
@@ -54,10 +68,20 @@ class Dense(ActivatedLayer):
                 "with a known number of inputs is needed"
             )
         self.kernel = self.add_weight(
-            (input_shape[-1], self.units), self.kernel_initializer, name="kernel"
+            (input_shape[-1], self.units),
+            self.kernel_initializer,
+            name="kernel",
+            regularizer=self.kernel_regularizer,
+            constraint=self.kernel_constraint,
         )
         if self.use_bias:
-            self.bias = self.add_weight((self.units,), self.bias_initializer, name="bias")
+            self.bias = self.add_weight(
+                (self.units,),
+                self.bias_initializer,
+                name="bias",
+                regularizer=self.bias_regularizer,
+                constraint=self.bias_constraint,
+            )
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (None, *input_shape[1:-1], self.units)
@@ -101,6 +125,5 @@ class Dense(ActivatedLayer):
             **super().get_config(),
             "units": self.units,
             "use_bias": self.use_bias,
-            "kernel_initializer": initializers.serialize(self.kernel_initializer),
-            "bias_initializer": initializers.serialize(self.bias_initializer),
+            **weights_config(self, "kernel", "bias"),
         }

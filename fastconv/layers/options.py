@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, TypeVar
 
-from .. import activations, initializers
+from .. import activations, constraints, initializers, regularizers
 from .._core.options import Option, owner_of
 from .._core.validation import anything, wrong_type
 from ..activations import Activation
 from . import revision
-from .parameter import Parameter
+from .parameter import Parameter, constraint_of, regularizer_of
 
 T = TypeVar("T")
 
@@ -72,3 +73,34 @@ def _initializer(value: Any, argument: str, owner: str) -> initializers.Initiali
 def initializer_option() -> FixedOption[initializers.Initializer]:
     """Return the option of an initializer, by name, config or itself."""
     return FixedOption(_initializer)
+
+
+def regularizer_option() -> FixedOption[regularizers.Regularizer | None]:
+    """Return the option of a weight's regularizer: None, a name, a config, a function, or one."""
+    return FixedOption(regularizer_of)
+
+
+def constraint_option() -> FixedOption[constraints.Constraint | None]:
+    """Return the option of a weight's constraint: None, a name, a config, a function, or one."""
+    return FixedOption(constraint_of)
+
+
+_OF_WEIGHTS: dict[str, Callable[[Any], Any]] = {
+    "initializer": initializers.serialize,
+    "regularizer": regularizers.serialize,
+    "constraint": constraints.serialize,
+}
+
+
+def weights_config(layer: Any, *weights: str) -> dict[str, Any]:
+    """Return the configuration of how weights start, what they cost and what bounds them.
+
+    `weights_config(layer, "kernel")` has "kernel_initializer", "kernel_regularizer" and
+    "kernel_constraint", those of them that the layer has.
+    """
+    return {
+        f"{weight}_{kind}": serialize(getattr(layer, f"{weight}_{kind}"))
+        for kind, serialize in _OF_WEIGHTS.items()
+        for weight in weights
+        if hasattr(type(layer), f"{weight}_{kind}")
+    }

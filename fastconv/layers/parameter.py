@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from .. import constraints, regularizers
 from .._core.memory import aligned_empty
 from .._core.options import Option, Strict
 from .._core.validation import truth
@@ -23,12 +24,25 @@ class DeferredGradient(Protocol):
         """Take an optimizer's step, see `ops.optim`."""
 
 
+_ARGUMENTS = ("name", "trainable", "regularizer", "constraint")
+
+
 class _Trainable(Option[bool]):
     """Whether a parameter is trained; models look again when it changes."""
 
     def __set__(self, instance: Any, value: Any) -> None:
         super().__set__(instance, value)
         revision.changed()
+
+
+def regularizer_of(value: Any, argument: str, owner: str) -> regularizers.Regularizer | None:
+    """Return an option's value as a regularizer, by whatever `regularizers.get` knows."""
+    return regularizers.get(value, owner=f"{owner}: {argument}")
+
+
+def constraint_of(value: Any, argument: str, owner: str) -> constraints.Constraint | None:
+    """Return an option's value as a constraint, by whatever `constraints.get` knows."""
+    return constraints.get(value, owner=f"{owner}: {argument}")
 
 
 class Parameter(Strict):
@@ -39,15 +53,27 @@ class Parameter(Strict):
     use: a model that only predicts has none, nor has a large weight whose
     layer leaves the gradient to the optimizer (`defer`) while nobody reads it.
     `trainable` may be assigned at any time; it counts together with the layer's.
+    So may `regularizer`, whose penalty training adds to the loss, and `constraint`,
+    which is applied after each step; files know those of the layer's options alone.
     """
 
     name: str = ""
     trainable = _Trainable(truth)
+    regularizer, constraint = Option(regularizer_of), Option(constraint_of)
 
-    def __init__(self, name: str, value: Any, *, trainable: bool = True) -> None:
+    def __init__(
+        self,
+        name: str,
+        value: Any,
+        *,
+        trainable: bool = True,
+        regularizer: Any = None,
+        constraint: Any = None,
+    ) -> None:
         array = np.asarray(value, np.float32)
         self.name = name
         self.trainable = trainable
+        self.regularizer, self.constraint = regularizer, constraint
         self._value = aligned_empty(array.shape)
         self._value[...] = array
         self._gradient: np.ndarray | None = None
@@ -62,15 +88,16 @@ class Parameter(Strict):
         return f"Parameter '{self.name}'"
 
     def __getstate__(self) -> dict[str, Any]:
-        state = {name: self.__dict__[name] for name in ("name", "trainable")}
+        state = {name: self.__dict__[name] for name in _ARGUMENTS}
         # A deferred gradient lies in memory that the copy has no part of.
         has_gradient = self._gradient is not None or self._deferred is not None
         return {**state, "value": self._value, "gradient": self.gradient if has_gradient else None}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        Parameter.__init__(self, state["name"], state["value"], trainable=state["trainable"])
-        if state["gradient"] is not None:
-            self.gradient = state["gradient"]
+        gradient = state["gradient"]
+        Parameter.__init__(self, **{name: state[name] for name in ("value", *_ARGUMENTS)})
+        if gradient is not None:
+            self.gradient = gradient
 
     def __copy__(self) -> Parameter:
         return copy.deepcopy(self)  # memory of its own

@@ -136,10 +136,14 @@ class Weighted:
         initializer: Any = "glorot_uniform",
         trainable: bool = True,
         name: str | None = None,
+        *,
+        regularizer: Any = None,
+        constraint: Any = None,
     ) -> Parameter:
         """Create a parameter of `shape` in `build` and return it.
 
-        Its `value` is read in `call`; its `gradient` is written in `backward`.
+        Its `value` is read in `call`; its `gradient` is written in `backward`, without
+        that of the regularizer's penalty, which training adds.
         """
         taken = {parameter.name for parameter in self._parameters}
         if name is None:
@@ -152,6 +156,8 @@ class Weighted:
             )
         chosen = initializers.get(initializer, owner=self.owner)
         value = initializers.initial_value(chosen, name, tuple(shape))
-        parameter = Parameter(name, value, trainable=trainable)
+        parameter = Parameter(
+            name, value, trainable=trainable, regularizer=regularizer, constraint=constraint
+        )
         self._parameters.append(parameter)
         return parameter

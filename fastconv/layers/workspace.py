@@ -40,6 +40,7 @@ class Workspace:
     def __init__(self, plans: dict[tuple[Any, ...], Any] | None = None) -> None:
         self.saved_for_backward: Any = None
         self.output: np.ndarray | None = None
+        self.pre_activation: np.ndarray | None = None  # where the activation's gradient needs it
         self.needs_input_gradient = True
         self.needs_gradient_at_zeros = True
         self.may_overwrite_input = False

@@ -1,16 +1,62 @@
-"""What a loss is: targets are prepared, each sample's loss computed, and the batch's mean taken."""
+"""What a loss is: targets are prepared, each sample's loss computed, and the losses reduced."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from .._core.json_values import Configured
 from .._core.naming import describe, snake_case
-from .._core.validation import number_array
+from .._core.options import Option
+from .._core.validation import number_array, wrong_type, wrong_value
 from ..ops import losses as kernels
+
+EPSILON = np.float32(1e-7)
+"""Probabilities are kept this far from 0 and 1, in float32, as Keras does."""
+
+_REDUCTIONS = ("sum_over_batch_size", "mean", "sum", "mean_with_sample_weight")
+
+_DTYPES = ("int", "bfloat16", "mixed_float16", "mixed_bfloat16")
+"""Keras's names for dtypes that NumPy does not know or calls otherwise."""
+
+
+def _reduction(value: Any, argument: str, owner: str) -> str | None:
+    if value is not None and not (isinstance(value, str) and value in (*_REDUCTIONS, "none")):
+        raise wrong_value(value, argument, owner, " or ".join(map(repr, (*_REDUCTIONS, "none"))))
+    return None if value is None else str(value)
+
+
+def check_dtype(value: Any, owner: str) -> str | None:
+    """Return the name of a dtype as configurations have it, None where it is left to us.
+
+    It changes nothing: losses and metrics are computed in float64 whatever it says.
+    """
+    if value is None:
+        return None
+    if isinstance(value, str) and value in _DTYPES:
+        return str(value)
+    try:
+        if isinstance(value, str) and not value.isalnum():
+            raise TypeError
+        name: str = np.dtype(value).name
+    except TypeError:
+        raise wrong_type(value, "dtype", owner, "None or the name of a dtype") from None
+    return name
+
+
+class Evaluated(NamedTuple):
+    """The losses of a batch before they are reduced."""
+
+    #: One for each sample, pixel ..., float64.
+    losses: np.ndarray
+    #: (*losses.shape, outputs) float64, each of its own loss.
+    gradients: np.ndarray
+    #: Which losses count, where not all do.
+    counted: np.ndarray | None
+    turn: Turn | None = None
 
 
 class Loss(Configured):
@@ -19,10 +65,29 @@ class Loss(Configured):
     A subclass defines `losses_and_gradient`, and `prepare` where targets are
     not numbers of the predictions' shape.  `activation` names the activation
     that the loss can take in with `logits=True`, if there is one.
+
+    `reduction` says what becomes of the losses of a batch, each times its
+    weight: "sum_over_batch_size" (or "mean") divides their sum by their number,
+    "mean_with_sample_weight" by the sum of the weights, "sum" by nothing.
+    "none" (or None) leaves them as they are; a model cannot be trained with it.
+    An output of any rank has a loss for each place along all axes but the last:
+    a mask (batch, height, width, 1) one for each pixel.  Targets that lack a
+    last axis of 1 get it.
     """
 
-    def __init__(self, *, name: str | None = None) -> None:
+    reduction = Option(_reduction)
+    #: The axis, or axes, along which one loss is computed.
+    axis: Any = -1
+
+    def __init__(
+        self,
+        name: str | None = None,
+        reduction: str | None = "sum_over_batch_size",
+        dtype: Any = None,
+    ) -> None:
         self.name = name or snake_case(type(self).__name__)
+        self.reduction = reduction
+        check_dtype(dtype, type(self).__name__)
 
     @property
     def activation(self) -> str | None:
@@ -39,6 +104,10 @@ class Loss(Configured):
             )
         return targets.astype(np.float64, copy=False)
 
+    def counted(self, targets: np.ndarray) -> np.ndarray | None:
+        """Return which losses of prepared targets count, None where all do."""
+        return None
+
     def losses_and_gradient(
         self, targets: np.ndarray, predictions: np.ndarray, logits: bool
     ) -> tuple[np.ndarray, np.ndarray]:
@@ -47,7 +116,36 @@ class Loss(Configured):
         Float64; the gradient has the predictions' shape.  With `logits` the
         predictions are what `activation` would have been applied to.
         """
-        raise NotImplementedError(f"{type(self).__name__} does not define losses_and_gradient")
+        raise NotImplementedError(
+            f"{type(self).__name__} does not define losses_and_gradient(targets, predictions, "
+            "logits); it must return each sample's loss and that loss's gradient, since fastconv "
+            "does not differentiate"
+        )
+
+    def call(self, y_true: Any, y_pred: Any) -> np.ndarray:
+        """Return the losses before they are weighed and reduced, float64."""
+        return self.evaluate(np.asarray(y_true), self._predictions(y_pred)).losses
+
+    def evaluate(self, y_true: np.ndarray, y_pred: np.ndarray, logits: bool = False) -> Evaluated:
+        """Return the losses of a batch and their gradients."""
+        targets, rows, turn = self._arranged(y_true, y_pred)
+        losses, gradients = self.losses_and_gradient(targets, rows, logits)
+        if losses.shape != rows.shape[:-1] or gradients.shape != rows.shape:
+            raise ValueError(
+                f"{self.name}: losses_and_gradient returned the shapes {losses.shape} and "
+                f"{gradients.shape}; {rows.shape[:-1]} and {rows.shape} are expected"
+            )
+        return Evaluated(losses, gradients, self.counted(targets), turn)
+
+    def _arranged(
+        self, y_true: np.ndarray, y_pred: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, Turn | None]:
+        """Return prepared targets and predictions, one loss's values along the last axis."""
+        turn = None
+        if self.axis != -1:
+            turn = Turn(self.axis, y_pred.shape, self.name)
+            y_true, y_pred = turn.targets(y_true), turn.rows(y_pred)
+        return self.prepare(y_true, y_pred), y_pred, turn
 
     def value_and_gradient(
         self,
@@ -58,31 +156,21 @@ class Loss(Configured):
         logits: bool = False,
         out: np.ndarray | None = None,
     ) -> tuple[float, np.ndarray]:
-        """Return the mean loss of a batch and its gradient, float32 of `y_pred`'s shape.
+        """Return the reduced loss of a batch and its gradient, float32 of `y_pred`'s shape.
 
-        `sample_weight` is (batch,) or has the losses' shape.  With
-        `logits=True` `y_pred` holds logits and the gradient is theirs.  The
-        gradient is written to `out` if it is given.
+        `sample_weight` is (batch,) or has the losses' shape, or one that
+        broadcasts to it.  With `logits=True` `y_pred` holds logits and the
+        gradient is theirs.  The gradient is written to `out` if it is given.
 
-        Raises ValueError where shapes or labels do not fit, and where labels
-        or weights are not finite.
+        Raises ValueError where shapes or labels do not fit, where labels
+        or weights are not finite, and where there is no reduction.
         """
-        y_pred = np.asarray(y_pred)
-        if y_pred.dtype.kind != "f":
-            y_pred = y_pred.astype(np.float32)
-        if y_pred.ndim == 0:
-            raise ValueError(f"{self.name}: the predictions are one number; give a batch")
-        targets = self.prepare(np.asarray(y_true), y_pred)
-        losses, gradients = self.losses_and_gradient(targets, y_pred, logits)
-        if losses.shape != y_pred.shape[:-1] or gradients.shape != y_pred.shape:
-            raise ValueError(
-                f"{self.name}: losses_and_gradient returned the shapes {losses.shape} and "
-                f"{gradients.shape}; {y_pred.shape[:-1]} and {y_pred.shape} are expected"
-            )
-        weights = None
-        if sample_weight is not None:
-            weights = broadcast_weights(sample_weight, losses.shape, self.name)
+        y_pred = self._predictions(y_pred)
+        self._check_reduction()
+        losses, gradients, counted, turn = self.evaluate(np.asarray(y_true), y_pred, logits)
+        weights = self._weights(sample_weight, losses.shape, counted)
         mean, gradient = kernels.mean_loss(losses, weights, gradients)
+        gradient = gradient.reshape(y_pred.shape) if turn is None else turn.back(gradient)
         if out is None:
             return mean, gradient
         out[...] = gradient
@@ -92,17 +180,137 @@ class Loss(Configured):
         self, y_true: Any, shape: tuple[int, ...], sample_weight: Any = None, logits: bool = False
     ) -> None:
         """Raise what `value_and_gradient` would raise for every prediction of `shape`."""
-        predictions = np.zeros(shape, np.float32)
-        self.value_and_gradient(y_true, predictions, sample_weight, logits=logits)
+        if not type(self).losses_and_gradient.__module__.startswith(__package__):
+            predictions = np.zeros(shape, np.float32)
+            self.value_and_gradient(y_true, predictions, sample_weight, logits=logits)
+            return
+        # What can be wrong is found before the loss is computed.
+        self._check_reduction()
+        predictions = np.broadcast_to(np.float32(0), shape)
+        targets, rows, _ = self._arranged(np.asarray(y_true), predictions)
+        self._weights(sample_weight, rows.shape[:-1], self.counted(targets))
 
-    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> float:
-        """Return the mean loss of a batch."""
-        return self.value_and_gradient(y_true, y_pred, sample_weight)[0]
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        """Return the reduced loss of a batch, a float; with reduction "none" the weighed losses."""
+        y_pred = self._predictions(y_pred)
+        counted = None
+        if type(self).call is Loss.call:
+            if self.reduction not in (None, "none"):
+                return self.value_and_gradient(y_true, y_pred, sample_weight)[0]
+            losses, _, counted, _ = self.evaluate(np.asarray(y_true), y_pred)
+        else:
+            losses = np.asarray(self.call(y_true, y_pred), np.float64)
+        weights = self._weights(sample_weight, losses.shape, counted)
+        weighed = losses if weights is None else losses * weights
+        if self.reduction in (None, "none"):
+            return weighed.astype(np.float32)
+        return float(weighed.sum()) / max(losses.size, 1)
+
+    def _predictions(self, y_pred: Any) -> np.ndarray:
+        predictions = np.asarray(y_pred)
+        if predictions.dtype.kind != "f":
+            predictions = predictions.astype(np.float32)
+        if predictions.ndim == 0:
+            raise ValueError(f"{self.name}: the predictions are one number; give a batch")
+        return predictions
+
+    def _check_reduction(self) -> None:
+        if self.reduction in (None, "none"):
+            raise wrong_value(
+                self.reduction,
+                "reduction",
+                self.name,
+                " or ".join(map(repr, _REDUCTIONS)),
+                "a model is trained by one number",
+            )
+
+    def _weights(
+        self, sample_weight: Any, shape: tuple[int, ...], counted: np.ndarray | None
+    ) -> np.ndarray | None:
+        """Return factors of the losses by which their plain mean is the reduced loss."""
+        count = math.prod(shape)
+        if sample_weight is None:
+            weights = None
+        elif shape:
+            weights = broadcast_weights(sample_weight, shape, self.name)
+        else:
+            return self._weight_of_one(sample_weight)
+        if counted is not None:
+            weights = counted * (1.0 if weights is None else weights)
+        divisor: float = count if counted is None else int(np.count_nonzero(counted))
+        if self.reduction in (None, "none", "sum"):
+            divisor = 1 if self.reduction == "sum" else count
+        elif self.reduction == "mean_with_sample_weight" and weights is not None:
+            divisor = float(weights.sum())
+        if divisor == count:
+            return weights
+        scale = count / divisor if divisor else 0.0
+        return np.full(shape, scale) if weights is None else weights * scale
+
+    def _weight_of_one(self, sample_weight: Any) -> np.ndarray:
+        """Return the factor of a batch's one loss, which every sample's weight multiplies."""
+        weights = number_array(sample_weight, "sample_weight", self.name).astype(np.float64)
+        check_finite(weights, "sample_weight runs", self.name)
+        if self.reduction in (None, "none"):
+            return weights
+        total = float(weights.sum())
+        if self.reduction == "mean_with_sample_weight":
+            return np.array(float(total != 0))
+        return np.array(total if self.reduction == "sum" else total / max(weights.size, 1))
 
     def get_config(self) -> dict[str, Any]:
-        return {"name": self.name}
+        return {"name": self.name, "reduction": self.reduction}
 
-    __repr__ = describe
+    def __repr__(self) -> str:
+        return describe(self)
+
+
+class NumberLoss(Loss):
+    """A loss of targets that are any finite numbers of the predictions' shape."""
+
+    def prepare(self, y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
+        targets = super().prepare(y_true, y_pred)
+        check_finite(targets, "the targets run", self.name)
+        return targets
+
+
+class Turn:
+    """Arrays whose one loss's values lie along `axis` (an int, several, or None for all)."""
+
+    def __init__(self, axis: int | Sequence[int] | None, shape: tuple[int, ...], owner: str):
+        ndim = len(shape)
+        axes = tuple(range(ndim)) if axis is None else (axis,) if isinstance(axis, int) else axis
+        if any(not -ndim <= one < ndim for one in axes):
+            raise ValueError(
+                f"{owner}: axis is {axis!r}; it must be within the predictions' shape {shape}"
+            )
+        self._axes = tuple(dict.fromkeys(one % ndim for one in axes))
+        kept = tuple(one for one in range(ndim) if one not in self._axes)
+        self._order = kept + self._axes
+        self._shape = shape
+        self._turned = tuple(shape[one] for one in self._order)
+        self._rows = self._turned[: len(kept)]
+
+    def rows(self, array: np.ndarray) -> np.ndarray:
+        """Return `array`, of the predictions' shape, with those axes as its last one."""
+        outputs = math.prod(self._turned[len(self._rows) :])
+        turned: np.ndarray = array.transpose(self._order).reshape(*self._rows, outputs)
+        return turned
+
+    def targets(self, array: np.ndarray) -> np.ndarray:
+        """Return targets likewise; class numbers lose an axis of 1."""
+        matched = match_rank(array, self._shape)
+        if matched.shape == self._shape:
+            return self.rows(matched)
+        if len(self._axes) == 1 and array.ndim == len(self._shape):
+            [axis] = self._axes
+            return array.squeeze(axis) if array.shape[axis] == 1 else array
+        return array
+
+    def back(self, rows: np.ndarray) -> np.ndarray:
+        """Return what `rows` was made of."""
+        turned = rows.reshape(self._turned)
+        return np.ascontiguousarray(turned.transpose(np.argsort(self._order)))
 
 
 def match_rank(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

@@ -4,7 +4,7 @@ Images are (batch, height, width, channels), kernels (height, width, channels /
 groups, filters), float32 or float64.
 """
 
-from .convolution import conv2d, conv2d_backward
+from .convolution import conv2d, conv2d_backward, conv2d_transpose, conv2d_transpose_backward
 from .filtering import filter2d
 from .pooling import (
     average_pool2d,
@@ -20,6 +20,8 @@ __all__ = [
     "average_pool2d_backward",
     "conv2d",
     "conv2d_backward",
+    "conv2d_transpose",
+    "conv2d_transpose_backward",
     "filter2d",
     "l2_pool2d",
     "l2_pool2d_backward",

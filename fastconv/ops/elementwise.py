@@ -30,6 +30,23 @@ def relu_backward(dy: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
         _kernels.relu_gradient(_flat(dy), _flat(y), out.reshape(-1), runtime.threads_for(dy.size))
 
 
+def add(a: np.ndarray, b: np.ndarray, out: np.ndarray, relu: bool = False) -> None:
+    """Write a + b, with `relu` max(a + b, 0), to `out`, which may be a or b.
+
+    float32 or float64, of one shape.  The bits are those of NumPy's sum and `relu` behind it.
+    """
+    _check("add", FLOAT_DTYPES, out, a, b)
+    if not a.size:
+        return
+    flat, threads = out.reshape(-1), runtime.threads_for(a.size)
+    if a.dtype == np.float32:
+        _kernels.add(_flat(a), _flat(b), relu, flat, threads)
+        return
+    np.add(a, b, out=out)
+    if relu:
+        _kernels.relu(flat, flat, threads)
+
+
 def sigmoid(x: np.ndarray, out: np.ndarray) -> None:
     """Write 1 / (1 + exp(-x)) to `out`, which may be x.  float32."""
     _check("sigmoid", _FLOAT32, out, x)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .._core.memory import contiguous
+from .kept_plans import kept_plan
 from .plans import Conv2DPlan
 
 
@@ -33,7 +34,8 @@ def filter2d(image: Any, kernel: Any, padding: Any = "valid") -> np.ndarray:
     planes = np.moveaxis(np.atleast_3d(pixels), 2, 0)
     planes = contiguous(planes, dtype)[..., np.newaxis]
     weights = contiguous(weights, dtype)[:, :, np.newaxis, np.newaxis]
-    plan = Conv2DPlan(planes.shape, weights.shape, padding=padding, dtype=dtype, owner="filter2d")
+    options = {"padding": padding, "dtype": np.dtype(dtype)}
+    plan = kept_plan(Conv2DPlan, planes.shape, weights.shape, owner="filter2d", **options)
     out = np.empty(plan.output_shape, dtype)
     if planes.size:
         plan.forward(planes, weights, None, out)

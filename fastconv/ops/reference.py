@@ -7,94 +7,21 @@ fast path, not even the arithmetic of padding.  Arguments are not checked.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import NamedTuple
-
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
-Pair = tuple[int, int]
-Size = int | Pair
-Padding = str | int | tuple[Pair, Pair]
+from .reference_pooling import average_pool2d as average_pool2d
+from .reference_pooling import average_pool2d_backward as average_pool2d_backward
+from .reference_pooling import l2_pool2d as l2_pool2d
+from .reference_pooling import l2_pool2d_backward as l2_pool2d_backward
+from .reference_pooling import max_pool2d as max_pool2d
+from .reference_pooling import max_pool2d_backward as max_pool2d_backward
+from .reference_transposed import conv2d_transpose as conv2d_transpose
+from .reference_transposed import conv2d_transpose_backward as conv2d_transpose_backward
+from .reference_windows import Array, Padding, Size, output_size, windows
 
 DEAD = 4
 """In `conv_pool`'s winners: no pixel of the window is above 0."""
-
-
-# Windows
-
-
-class Tap(NamedTuple):
-    """One pixel of a window: where in the kernel, where in the image."""
-
-    i: int
-    j: int
-    row: int
-    column: int
-
-
-def output_size(
-    image: Pair, size: Pair, strides: Size, padding: Padding, dilation: Size = 1
-) -> Pair:
-    """Return how many windows fit along the rows and along the columns."""
-    pads = _padding(image, size, _pair(strides), padding, _pair(dilation))
-    rows, columns = (
-        len(range(0, length + sum(pad) - (window - 1) * apart, stride))
-        for length, window, stride, pad, apart in zip(
-            image, size, _pair(strides), pads, _pair(dilation), strict=True
-        )
-    )
-    return rows, columns
-
-
-def windows(
-    image: Pair, size: Pair, strides: Size, padding: Padding, dilation: Size = 1
-) -> Iterator[tuple[int, int, list[Tap]]]:
-    """Yield each window's place in the output and its taps that lie in the image."""
-    (row_stride, column_stride), (down, right) = _pair(strides), _pair(dilation)
-    (top, _), (left, _) = _padding(image, size, _pair(strides), padding, _pair(dilation))
-    rows, columns = output_size(image, size, strides, padding, dilation)
-    for row in range(rows):
-        for column in range(columns):
-            taps = [
-                Tap(
-                    i,
-                    j,
-                    row * row_stride + i * down - top,
-                    column * column_stride + j * right - left,
-                )
-                for i in range(size[0])
-                for j in range(size[1])
-            ]
-            inside = [tap for tap in taps if 0 <= tap.row < image[0] and 0 <= tap.column < image[1]]
-            yield row, column, inside
-
-
-def _pair(value: Size) -> Pair:
-    rows, columns = (value, value) if isinstance(value, int | np.integer) else value
-    return rows, columns
-
-
-def _padding(
-    image: Pair, size: Pair, strides: Pair, padding: Padding, dilation: Pair
-) -> tuple[Pair, Pair]:
-    if isinstance(padding, str):
-        if padding == "valid":
-            return (0, 0), (0, 0)
-        rows, columns = zip(image, size, strides, dilation, strict=True)
-        return _same(*rows), _same(*columns)
-    if isinstance(padding, int | np.integer):
-        return (padding, padding), (padding, padding)
-    return padding
-
-
-def _same(length: int, window: int, stride: int, dilation: int) -> Pair:
-    """TensorFlow's SAME: ceil(length / stride) windows, the odd pixel behind."""
-    extent = (window - 1) * dilation + 1
-    past_stride = length % stride
-    total = max(extent - (past_stride or stride), 0)
-    return total // 2, total - total // 2
 
 
 # Convolution
@@ -159,121 +86,6 @@ def filter2d(image: np.ndarray, kernel: np.ndarray, padding: Padding = "valid") 
         for i, j, y, z in taps:
             out[row, column] += weights[i, j] * pixels[y, z]
     return out
-
-
-# Pooling
-
-
-def max_pool2d(
-    x: np.ndarray, pool_size: Size = 2, strides: Size | None = None, padding: Padding = "valid"
-) -> Array:
-    """Return the largest value of each window; a NaN is larger than any number."""
-
-    def largest(values: Array, out: Array) -> None:
-        out[...] = values.max(axis=0)
-
-    return _pool(largest, x, pool_size, strides, padding)
-
-
-def average_pool2d(
-    x: np.ndarray, pool_size: Size = 2, strides: Size | None = None, padding: Padding = "valid"
-) -> Array:
-    """Return the mean of each window's pixels; padding is not counted."""
-
-    def mean(values: Array, out: Array) -> None:
-        out[...] = values.mean(axis=0)
-
-    return _pool(mean, x, pool_size, strides, padding)
-
-
-def l2_pool2d(
-    x: np.ndarray, pool_size: Size = 2, strides: Size | None = None, padding: Padding = "valid"
-) -> Array:
-    """Return the root of the sum of squares of each window."""
-
-    def norm(values: Array, out: Array) -> None:
-        out[...] = np.sqrt((values**2).sum(axis=0))
-
-    return _pool(norm, x, pool_size, strides, padding)
-
-
-def max_pool2d_backward(
-    dy: np.ndarray,
-    x: np.ndarray,
-    pool_size: Size = 2,
-    strides: Size | None = None,
-    padding: Padding = "valid",
-) -> Array:
-    """Return dx; the first of equals, or the first NaN, in row-major order gets it all."""
-
-    def to_first_largest(values: Array, gradient: Array) -> list[Array]:
-        winner = values.argmax(axis=0)  # NumPy's argmax is the first NaN, else the first largest
-        return [np.where(winner == tap, gradient, 0) for tap in range(len(values))]
-
-    return _pool_backward(to_first_largest, dy, x, pool_size, strides, padding)
-
-
-def average_pool2d_backward(
-    dy: np.ndarray,
-    x: np.ndarray,
-    pool_size: Size = 2,
-    strides: Size | None = None,
-    padding: Padding = "valid",
-) -> Array:
-    """Return dx; each pixel of a window gets the same."""
-
-    def evenly(values: Array, gradient: Array) -> list[Array]:
-        return [gradient / len(values)] * len(values)
-
-    return _pool_backward(evenly, dy, x, pool_size, strides, padding)
-
-
-def l2_pool2d_backward(
-    dy: np.ndarray,
-    x: np.ndarray,
-    pool_size: Size = 2,
-    strides: Size | None = None,
-    padding: Padding = "valid",
-) -> Array:
-    """Return dx; each pixel gets its share of the norm, nothing where the norm is 0."""
-
-    def by_share(values: Array, gradient: Array) -> list[Array]:
-        norm = np.sqrt((values**2).sum(axis=0))
-        return list(np.where(norm == 0, 0, gradient * values / np.where(norm == 0, 1, norm)))
-
-    return _pool_backward(by_share, dy, x, pool_size, strides, padding)
-
-
-def _pool(
-    reduce: Callable[[Array, Array], None],
-    x: np.ndarray,
-    pool_size: Size,
-    strides: Size | None,
-    padding: Padding,
-) -> Array:
-    x = np.asarray(x, np.float64)
-    geometry = (x.shape[1:3], _pair(pool_size), strides or pool_size, padding)
-    out = np.zeros((len(x), *output_size(*geometry), x.shape[3]))
-    for row, column, taps in windows(*geometry):
-        reduce(np.stack([x[:, tap.row, tap.column] for tap in taps]), out[:, row, column])
-    return out
-
-
-def _pool_backward(
-    share: Callable[[Array, Array], list[Array]],
-    dy: np.ndarray,
-    x: np.ndarray,
-    pool_size: Size,
-    strides: Size | None,
-    padding: Padding,
-) -> Array:
-    x, dy = np.asarray(x, np.float64), np.asarray(dy, np.float64)
-    dx = np.zeros(x.shape)
-    for row, column, taps in windows(x.shape[1:3], _pair(pool_size), strides or pool_size, padding):
-        values = np.stack([x[:, tap.row, tap.column] for tap in taps])
-        for tap, part in zip(taps, share(values, dy[:, row, column]), strict=True):
-            dx[:, tap.row, tap.column] += part
-    return dx
 
 
 # ReLU, dense, and the fused block

@@ -44,13 +44,40 @@ def adam(
     gradient_scale: float = 1.0,
     clip_value: float = 0.0,
     weight_decay: float = 0.0,
+    largest_v: Array | None = None,
 ) -> None:
-    """Adam; `step` counts from 1."""
+    """Adam; `step` counts from 1, `largest_v` is AMSGrad's."""
     gradient = _prepare(value, gradient, learning_rate, gradient_scale, clip_value, weight_decay)
     m[...] = beta_1 * m + (1 - beta_1) * gradient
     v[...] = beta_2 * v + (1 - beta_2) * gradient**2
+    if largest_v is not None:
+        largest_v[...] = v = np.maximum(largest_v, v)
     alpha = learning_rate * np.sqrt(1 - beta_2**step) / (1 - beta_1**step)
     value -= alpha * m / (np.sqrt(v) + epsilon)
+
+
+def nadam(
+    value: Array,
+    gradient: Array,
+    m: Array,
+    v: Array,
+    learning_rate: float,
+    beta_1: float,
+    beta_2: float,
+    epsilon: float,
+    step: int,
+    gradient_scale: float = 1.0,
+    clip_value: float = 0.0,
+    weight_decay: float = 0.0,
+) -> None:
+    """Nadam; `step` counts from 1."""
+    gradient = _prepare(value, gradient, learning_rate, gradient_scale, clip_value, weight_decay)
+    momenta = beta_1 * (1 - 0.5 * 0.96 ** np.arange(1, step + 2))
+    m[...] = beta_1 * m + (1 - beta_1) * gradient
+    v[...] = beta_2 * v + (1 - beta_2) * gradient**2
+    m_hat = momenta[-1] * m / (1 - np.prod(momenta))
+    m_hat += (1 - momenta[-2]) * gradient / (1 - np.prod(momenta[:-1]))
+    value -= learning_rate * m_hat / (np.sqrt(v / (1 - beta_2**step)) + epsilon)
 
 
 def rmsprop(
@@ -79,6 +106,39 @@ def rmsprop(
         velocity[...] = momentum * velocity + increment
         increment = velocity
     value -= increment
+
+
+def adagrad(
+    value: Array,
+    gradient: Array,
+    sum_of_squares: Array,
+    learning_rate: float,
+    epsilon: float,
+    gradient_scale: float = 1.0,
+    clip_value: float = 0.0,
+    weight_decay: float = 0.0,
+) -> None:
+    """Adagrad."""
+    gradient = _prepare(value, gradient, learning_rate, gradient_scale, clip_value, weight_decay)
+    sum_of_squares += gradient**2
+    value -= learning_rate * gradient / np.sqrt(sum_of_squares + epsilon)
+
+
+def lion(
+    value: Array,
+    gradient: Array,
+    m: Array,
+    learning_rate: float,
+    beta_1: float,
+    beta_2: float,
+    gradient_scale: float = 1.0,
+    clip_value: float = 0.0,
+    weight_decay: float = 0.0,
+) -> None:
+    """Lion."""
+    gradient = _prepare(value, gradient, learning_rate, gradient_scale, clip_value, weight_decay)
+    value -= learning_rate * np.sign(beta_1 * m + (1 - beta_1) * gradient)
+    m[...] = beta_2 * m + (1 - beta_2) * gradient
 
 
 def _prepare(

@@ -6,16 +6,34 @@ from typing import Any
 
 from .._core.registry import Registry
 from . import schedules
-from .adam import Adam
+from .adagrad import Adagrad
+from .adam import Adam, AdamW
 from .base import Optimizer
+from .lion import Lion
+from .nadam import Nadam
+from .regularization import penalty, regularize
 from .rmsprop import RMSprop
 from .sgd import SGD
 
-__all__ = ["SGD", "Adam", "Optimizer", "RMSprop", "get", "schedules", "serialize"]
+__all__ = [
+    "SGD",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "Lion",
+    "Nadam",
+    "Optimizer",
+    "RMSprop",
+    "get",
+    "penalty",
+    "regularize",
+    "schedules",
+    "serialize",
+]
 
 _registry: Registry[Optimizer] = Registry(
     Optimizer,
-    {"sgd": SGD, "adam": Adam, "rmsprop": RMSprop},
+    {cls.__name__.lower(): cls for cls in (SGD, Adam, RMSprop, AdamW, Nadam, Adagrad, Lion)},
     words=("optimizers", "optimizer", "an Optimizer"),
 )
 

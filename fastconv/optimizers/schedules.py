@@ -11,7 +11,7 @@ from typing import Any
 from .._core.json_values import Configured
 from .._core.naming import describe
 from .._core.registry import Registry
-from .._core.validation import above_zero, finite
+from .._core.validation import above_zero, at_least_zero, finite, truth, wrong_value
 
 
 class LearningRateSchedule(Configured):
@@ -34,7 +34,39 @@ class LearningRateSchedule(Configured):
         return _registry.serialize(self)
 
 
-class ExponentialDecay(LearningRateSchedule):
+class _RateDecay(LearningRateSchedule):
+    """What decays by `decay_rate` over `decay_steps`, with `staircase` in whole steps."""
+
+    def __init__(
+        self,
+        initial_learning_rate: float,
+        decay_steps: int,
+        decay_rate: float,
+        staircase: bool = False,
+        name: str | None = None,
+    ) -> None:
+        owner = type(self).__name__
+        self.initial_learning_rate = finite(initial_learning_rate, "initial_learning_rate", owner)
+        self.decay_steps = _steps(decay_steps, "decay_steps", owner)
+        self.decay_rate = finite(decay_rate, "decay_rate", owner)
+        self.staircase = bool(staircase)
+        self.name = owner if name is None else name
+
+    def _done(self, step: int) -> float:
+        done = step / self.decay_steps
+        return math.floor(done) if self.staircase else done
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            "initial_learning_rate": self.initial_learning_rate,
+            "decay_steps": self.decay_steps,
+            "decay_rate": self.decay_rate,
+            "staircase": self.staircase,
+            "name": self.name,
+        }
+
+
+class ExponentialDecay(_RateDecay):
     """initial_learning_rate * decay_rate ** (step / decay_steps).
 
     With `staircase` the exponent is rounded down to a whole number.
@@ -48,26 +80,74 @@ class ExponentialDecay(LearningRateSchedule):
         staircase: bool = False,
         name: str = "ExponentialDecay",
     ) -> None:
-        owner = "ExponentialDecay"
+        super().__init__(initial_learning_rate, decay_steps, decay_rate, staircase, name)
+
+    def __call__(self, step: int) -> float:
+        rate: float = self.initial_learning_rate * self.decay_rate ** self._done(step)
+        return rate
+
+
+class InverseTimeDecay(_RateDecay):
+    """initial_learning_rate / (1 + decay_rate * step / decay_steps).
+
+    With `staircase` step / decay_steps is rounded down to a whole number.
+    """
+
+    def __init__(
+        self,
+        initial_learning_rate: float,
+        decay_steps: int,
+        decay_rate: float,
+        staircase: bool = False,
+        name: str = "InverseTimeDecay",
+    ) -> None:
+        super().__init__(initial_learning_rate, decay_steps, decay_rate, staircase, name)
+        self.decay_rate = at_least_zero(decay_rate, "decay_rate", type(self).__name__)
+
+    def __call__(self, step: int) -> float:
+        return self.initial_learning_rate / (1 + self.decay_rate * self._done(step))
+
+
+class PolynomialDecay(LearningRateSchedule):
+    """From the initial rate to `end_learning_rate` over `decay_steps`, by (1 - share) ** power.
+
+    With `cycle` it begins again instead of staying there: each time the steps until the end
+    are the next multiple of `decay_steps`.
+    """
+
+    def __init__(
+        self,
+        initial_learning_rate: float,
+        decay_steps: int,
+        end_learning_rate: float = 0.0001,
+        power: float = 1.0,
+        cycle: bool = False,
+        name: str = "PolynomialDecay",
+    ) -> None:
+        owner = "PolynomialDecay"
         self.initial_learning_rate = finite(initial_learning_rate, "initial_learning_rate", owner)
         self.decay_steps = _steps(decay_steps, "decay_steps", owner)
-        self.decay_rate = finite(decay_rate, "decay_rate", owner)
-        self.staircase = bool(staircase)
+        self.end_learning_rate = finite(end_learning_rate, "end_learning_rate", owner)
+        self.power = _steps(power, "power", owner)
+        self.cycle = truth(cycle, "cycle", owner)
         self.name = name
 
     def __call__(self, step: int) -> float:
-        exponent = step / self.decay_steps
-        if self.staircase:
-            exponent = math.floor(exponent)
-        rate: float = self.initial_learning_rate * self.decay_rate**exponent
+        steps = self.decay_steps
+        if self.cycle:
+            steps *= max(1, math.ceil(step / steps))
+        left = 1 - min(step, steps) / steps
+        first, last = self.initial_learning_rate, self.end_learning_rate
+        rate: float = (first - last) * left**self.power + last
         return rate
 
     def get_config(self) -> dict[str, Any]:
         return {
             "initial_learning_rate": self.initial_learning_rate,
             "decay_steps": self.decay_steps,
-            "decay_rate": self.decay_rate,
-            "staircase": self.staircase,
+            "end_learning_rate": self.end_learning_rate,
+            "power": self.power,
+            "cycle": self.cycle,
             "name": self.name,
         }
 
@@ -120,6 +200,62 @@ class CosineDecay(LearningRateSchedule):
         }
 
 
+class CosineDecayRestarts(LearningRateSchedule):
+    """Half cosines one after the other, from the initial rate down to `alpha` of it.
+
+    The first takes `first_decay_steps`, each next one `t_mul` times as long and from `m_mul`
+    times as high as the one before (Loshchilov and Hutter, 2017).
+    """
+
+    def __init__(
+        self,
+        initial_learning_rate: float,
+        first_decay_steps: int,
+        t_mul: float = 2.0,
+        m_mul: float = 1.0,
+        alpha: float = 0.0,
+        name: str = "SGDRDecay",
+    ) -> None:
+        owner = "CosineDecayRestarts"
+        self.initial_learning_rate = finite(initial_learning_rate, "initial_learning_rate", owner)
+        self.first_decay_steps = _steps(first_decay_steps, "first_decay_steps", owner)
+        self.t_mul = finite(t_mul, "t_mul", owner)
+        if self.t_mul < 1:  # periods that get shorter come to an end, and Keras's rate to NaN
+            raise wrong_value(t_mul, "t_mul", owner, "at least 1")
+        self.m_mul = finite(m_mul, "m_mul", owner)
+        self.alpha = finite(alpha, "alpha", owner)
+        self.name = name
+
+    def __call__(self, step: int) -> float:
+        restarts, done = self._period(step / self.first_decay_steps)
+        cosine = 0.5 * self.m_mul**restarts * (1 + math.cos(math.pi * done))
+        rate: float = self.initial_learning_rate * ((1 - self.alpha) * cosine + self.alpha)
+        return rate
+
+    def _period(self, time: float) -> tuple[int, float]:
+        """Return how many periods are over at a time, in first periods, and the share of this."""
+        ratio = self.t_mul
+        if ratio == 1:
+            return math.floor(time), time - math.floor(time)
+        # The logarithm may be off by a rounding, which at a restart is a whole period.
+        over = math.floor(math.log1p(time * (ratio - 1)) / math.log(ratio))
+        while (ratio ** (over + 1) - 1) / (ratio - 1) <= time:
+            over += 1
+        while (begin := (ratio**over - 1) / (ratio - 1)) > time:
+            over -= 1
+        return over, (time - begin) / ratio**over
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            "initial_learning_rate": self.initial_learning_rate,
+            "first_decay_steps": self.first_decay_steps,
+            "t_mul": self.t_mul,
+            "m_mul": self.m_mul,
+            "alpha": self.alpha,
+            "name": self.name,
+        }
+
+
 class PiecewiseConstantDecay(LearningRateSchedule):
     """values[0] up to and including step boundaries[0], then values[1] and so on."""
 
@@ -164,6 +300,12 @@ def get(identifier: Any) -> LearningRateSchedule:
 
 _registry: Registry[LearningRateSchedule] = Registry(
     LearningRateSchedule,
-    {cls.__name__: cls for cls in (ExponentialDecay, CosineDecay, PiecewiseConstantDecay)},
+    {
+        cls.__name__: cls
+        for cls in (
+            ExponentialDecay, CosineDecay, CosineDecayRestarts, PiecewiseConstantDecay,
+            PolynomialDecay, InverseTimeDecay,
+        )
+    },
     words=("schedules", "learning-rate schedule", "a LearningRateSchedule"),
-)
+)  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -29,33 +29,32 @@ class Trainable(Protocol):
         """The loss's gradient with respect to `value`."""
 
 
+Initial = Callable[[str, "Trainable"], Any]
+"""What a slot begins with: a number, or an array of the parameter's shape."""
+
+
 class Slots(dict[str, np.ndarray]):
-    """One parameter's arrays by name, and the step, `start`, at which they began as zeros."""
+    """One parameter's arrays by name, and the step, `start`, at which they began."""
 
     start: int = 0
+    #: Whether the parameter was taken out of weight decay, as itself and not by its name.
+    undecayed: bool = False
 
-    @classmethod
-    def zeros(cls, parameter: Trainable, names: Sequence[str], start: int) -> Slots:
-        """Return new slots for a parameter whose first step has the number `start`."""
-        slots = cls()
-        slots.start = start
-        slots.fit(parameter, names)
-        return slots
-
-    def fit(self, parameter: Trainable, names: Sequence[str]) -> None:
-        """Have these arrays and no others: one that comes later begins as zeros."""
+    def fit(self, parameter: Trainable, names: Sequence[str], initial: Initial) -> None:
+        """Have these arrays and no others: one that comes later begins with its initial value."""
         for name in self.keys() - set(names):
             del self[name]
         for name in names:
             if name not in self:
-                self[name] = np.zeros(parameter.shape, np.float32)
+                self[name] = np.empty(parameter.shape, np.float32)
+                self[name][...] = initial(name, parameter)
 
     def copy(self) -> Slots:
         """Return slots with arrays of their own."""
         slots = Slots(
             {name: np.array(array, np.float32, order="C") for name, array in self.items()}
         )
-        slots.start = self.start
+        slots.start, slots.undecayed = self.start, self.undecayed
         return slots
 
 
@@ -78,25 +77,36 @@ class SlotTable:
     def __iter__(self) -> Iterator[Slots]:
         return iter(list(self._slots.values()))
 
+    def items(self) -> list[tuple[Trainable, Slots]]:
+        """Return every parameter with its slots."""
+        return list(self._slots.items())
+
     def all_among(self, parameters: Iterable[Trainable]) -> bool:
         """Return whether there are slots of no other parameters than these."""
         given = set(map(id, parameters))
         return all(id(parameter) in given for parameter in self._slots)
 
     def of(
-        self, parameters: list[Trainable], names: tuple[str, ...], iterations: int
+        self,
+        parameters: list[Trainable],
+        names: tuple[str, ...],
+        iterations: int,
+        initial: Initial,
     ) -> list[Slots]:
-        """Return the slots of parameters in their order; those that are new begin as zeros."""
+        """Return the slots of parameters in their order; what is new begins with `initial`."""
         if not (parameters == self.parameters and names == self._names):  # each is itself alone
-            self._ready = [self._slots_of(one, names, iterations) for one in parameters]
+            self._ready = [self.at(one, iterations) for one in parameters]
+            for one, slots in zip(parameters, self._ready, strict=True):
+                slots.fit(one, names, initial)
             self.parameters, self._names = parameters, names
         return self._ready
 
-    def _slots_of(self, parameter: Trainable, names: tuple[str, ...], iterations: int) -> Slots:
+    def at(self, parameter: Trainable, iterations: int) -> Slots:
+        """Return a parameter's slots, new ones without arrays if there are none."""
         slots = self._slots.get(parameter)
         if slots is None:
-            slots = self._slots[parameter] = Slots.zeros(parameter, names, iterations)
-        slots.fit(parameter, names)
+            slots = self._slots[parameter] = Slots()
+            slots.start = iterations
         return slots
 
     def put(self, parameters: list[Trainable], slots: Sequence[Slots]) -> None:
@@ -147,7 +157,8 @@ def from_arrays(
                 )
             slots[name] = np.array(array, np.float32, order="C")
         slots.start = int(arrays.get(f"{position}/start", 0))
-        expected |= {f"{position}/start", *(f"{position}/{name}" for name in names)}
+        slots.undecayed = bool(arrays.get(f"{position}/undecayed", False))
+        expected |= {f"{position}/{name}" for name in ("start", "undecayed", *names)}
         found.append(slots)
     if extra := sorted(arrays.keys() - expected):
         raise ValueError(f"{owner}: the state has {extra}, which fit no parameter")
@@ -155,10 +166,11 @@ def from_arrays(
 
 
 def to_arrays(slots: Sequence[Slots]) -> dict[str, np.ndarray | int]:
-    """Return copies of slots as "position/name", and "position/start" where it is not 0."""
+    """Return copies of slots as "position/name", "start" and "undecayed" where they are not 0."""
     arrays: dict[str, np.ndarray | int] = {}
     for position, own in enumerate(slots):
         arrays |= {f"{position}/{name}": slot.copy() for name, slot in own.items()}
-        if own.start:
-            arrays[f"{position}/start"] = own.start
+        for name in ("start", "undecayed"):
+            if getattr(own, name):
+                arrays[f"{position}/{name}"] = int(getattr(own, name))
     return arrays

@@ -74,7 +74,7 @@ class Meters:
         """Return the values so far by name, "loss" first."""
         logs = Logs(loss=self._total / max(self._rows, 1))
         for name, metric in self._metrics.items():
-            logs[name] = float(metric.result())
+            logs.update(metrics.logged(name, metric.result()))
         return logs
 
 

@@ -202,6 +202,7 @@ class FitLoop:
             run.epoch, run.batch = epoch + 1, 0
             callbacks.call("on_epoch_end", epoch, logs)
             run.stopped = bool(self.model.stop_training)
+        self.step.finish_training()
         callbacks.call("on_train_end", logs)
 
     def _train_epoch(self, run: Run) -> Logs:

@@ -117,8 +117,15 @@ class TrainStep:
             batch.y, prediction, batch.sample_weight, logits=fused
         )
         executor.backward([gradient])
+        value += optimizers.regularize(executor.trainable)
         optimizer.apply(executor.trainable)
         return value, output
+
+    def finish_training(self) -> None:
+        """Give the model what its optimizer says at a training's end: averages of weights."""
+        optimizer, _ = self.require_compiled("fit")
+        with self.model.layers_lock:
+            optimizer.finalize_variable_values(self.model.trainable_weights)
 
     def test(self, batch: Batch) -> tuple[float, np.ndarray]:
         """Return one batch's mean loss and the model's output for it."""
@@ -128,7 +135,7 @@ class TrainStep:
         (prediction,) = executor.forward([batch.x], logits=[fused])
         output = executor.activate(prediction) if fused else prediction
         value, _ = loss.value_and_gradient(batch.y, prediction, batch.sample_weight, logits=fused)
-        return value, output
+        return value + optimizers.penalty(executor.trainable), output
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Return the model's output for one batch, in memory that the next call overwrites."""

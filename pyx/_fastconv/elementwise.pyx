@@ -4,6 +4,7 @@ One sweep over memory.  Loops: fixed chunks of CHUNK values (parallel) - values.
 """
 
 from cython.parallel cimport parallel, prange
+from libc.math cimport INFINITY
 from libc.stddef cimport ptrdiff_t
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp
@@ -62,6 +63,24 @@ def relu_gradient(const real[::1] dy, const real[::1] y, real[::1] dx, int num_t
                             num_threads=num_threads):
             relu_gradient_chunk(&dy[chunk * CHUNK], &y[chunk * CHUNK], &dx[chunk * CHUNK],
                                 min(CHUNK, count - chunk * CHUNK))
+
+
+cdef void add_chunk(const float* a, const float* b, bint relu, float* y,
+                    ptrdiff_t count) noexcept nogil:
+    cdef ptrdiff_t i
+    cdef float least = 0 if relu else -INFINITY
+    for i in range(count):
+        y[i] = least if a[i] + b[i] < least else a[i] + b[i]
+
+
+def add(const float[::1] a, const float[::1] b, bint relu, float[::1] y, int num_threads, /):
+    """y = a + b, or max(a + b, 0); a NaN stays one.  y may be a or b."""
+    cdef ptrdiff_t count = a.shape[0], chunk
+    with nogil:
+        for chunk in prange((count + CHUNK - 1) // CHUNK, schedule="static",
+                            num_threads=num_threads):
+            add_chunk(&a[chunk * CHUNK], &b[chunk * CHUNK], relu, &y[chunk * CHUNK],
+                      min(CHUNK, count - chunk * CHUNK))
 
 
 def dropout(const float[::1] x, uint64_t seed, uint32_t threshold, float scale, float[::1] y,

@@ -20,7 +20,13 @@ def affine_sums(
     /,
 ) -> None: ...
 def affine(
-    x: np.ndarray, affine: np.ndarray, relu: bool, y: np.ndarray, num_threads: int, /
+    x: np.ndarray,
+    affine: np.ndarray,
+    residual: np.ndarray | None,
+    relu: bool,
+    y: np.ndarray,
+    num_threads: int,
+    /,
 ) -> None: ...
 def affine_gradient(
     dy: np.ndarray,

@@ -22,7 +22,7 @@ cdef extern from "simd/normalize.h" nogil:
     void fc_moments(const float*, int, int, float*, float*) noexcept
     void fc_affine_sums(const float*, const float*, int, int, const Affine*, float*,
                         float*) noexcept
-    void fc_affine_rows(const float*, int, int, const Affine*, float*) noexcept
+    void fc_affine_rows(const float*, const float*, int, int, const Affine*, float*) noexcept
     void fc_affine_gradient_rows(const float*, const float*, int, int, const Affine*,
                                  const float*, const float*, const float*, float*) noexcept
 
@@ -119,18 +119,21 @@ def affine_sums(const float[:, ::1] dy, const float[:, ::1] x,       # IN (rows,
         restore_denormals(mode)
 
 
-def affine(const float[:, ::1] x, const float[:, ::1] affine, bint relu, float[:, ::1] y,
-           int num_threads, /):
-    """y = [relu]((x - center) * scale + shift), of each lane."""
+def affine(const float[:, ::1] x, const float[:, ::1] affine,
+           const float[:, ::1] residual,        # IN like x, or None
+           bint relu, float[:, ::1] y, int num_threads, /):
+    """y = [relu]((x - center) * scale + shift + residual), of each lane."""
     cdef ptrdiff_t rows = x.shape[0], chunk
     cdef int lanes = <int> x.shape[1], step = block_of(lanes)
+    cdef const float* added = NULL if residual is None else &residual[0, 0]
     cdef Affine a = Affine(&affine[0, 0], &affine[1, 0], &affine[2, 0], relu)
     cdef float_mode mode = 0
     with nogil, parallel(num_threads=num_threads):
         mode = flush_denormals()
         for chunk in prange((rows + step - 1) // step, schedule="static"):
-            fc_affine_rows(&x[chunk * step, 0], <int> min(step, rows - chunk * step), lanes, &a,
-                           &y[chunk * step, 0])
+            fc_affine_rows(&x[chunk * step, 0],
+                           NULL if added == NULL else added + chunk * step * lanes,
+                           <int> min(step, rows - chunk * step), lanes, &a, &y[chunk * step, 0])
         restore_denormals(mode)
 
 

@@ -5,7 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fastconv import activations, initializers, layers, losses, metrics, models, optimizers
+from fastconv import (
+    activations,
+    constraints,
+    initializers,
+    layers,
+    losses,
+    metrics,
+    models,
+    optimizers,
+    regularizers,
+)
 from fastconv._core import registry
 from fastconv._core.registry import Registry, unknown
 from fastconv.optimizers import schedules
@@ -13,7 +23,9 @@ from fastconv.utils import custom_object_scope
 
 ROOMS = {
     "activations": (activations.get, "relu", "rely"),
+    "constraints": (constraints.get, "unit_norm", "unit_nrom"),
     "initializers": (initializers.get, "he_normal", "he_norml"),
+    "regularizers": (regularizers.get, "l1_l2", "l1_l3"),
     "losses": (losses.get, "mean_squared_error", "mean_square_error"),
     "metrics": (metrics.get, "binary_accuracy", "binary_acuracy"),
     "optimizers": (optimizers.get, "rmsprop", "rmsporp"),
@@ -42,6 +54,8 @@ def test_any_other_name_is_told_where_own_classes_are_given(room):
     [
         (activations.get, ("leaky_relu", "LeakyReLU", "LeakyRelu", activations.LeakyRelu)),
         (initializers.get, ("glorot_uniform", "GlorotUniform", initializers.GlorotUniform)),
+        (constraints.get, ("max_norm", "MaxNorm", constraints.max_norm, constraints.MaxNorm)),
+        (regularizers.get, ("l1_l2", "L1L2", "l1l2", regularizers.l1_l2, regularizers.L1L2)),
         (losses.get, ("mse", "MSE", "mean_squared_error", losses.mean_squared_error)),
         (metrics.get, ("auc", "AUC", {"class_name": "AUC", "config": {}}, metrics.AUC)),
         (optimizers.get, ("rmsprop", "RMSprop", optimizers.RMSprop)),
@@ -101,6 +115,13 @@ def test_a_remedy_stands_where_no_name_is_close():
     assert str(unknown("room", "attic", ["cellar"], "house", "build it")) == (
         "house: unknown room 'attic'; known are cellar; build it"
     )
+
+
+def test_a_message_lists_as_many_names_as_it_holds():
+    with pytest.raises(ValueError, match=r"known are binary_cross.* and \d+ more; a class"):
+        losses.get("zzz")
+    with pytest.raises(TypeError, match=r"3 is no metric; give a name \(accuracy, .* more\) or"):
+        metrics.get(3)
 
 
 @pytest.fixture

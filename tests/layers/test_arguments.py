@@ -6,8 +6,8 @@ from fastconv.utils import clear_session
 
 
 def test_unknown_argument_names_the_known():
-    with pytest.raises(TypeError, match=r"Dense: unknown argument 'kernel_regularizer'.*units"):
-        Dense(3, kernel_regularizer="l2")
+    with pytest.raises(TypeError, match=r"Dense: unknown argument 'kernel_regulariser'.*units"):
+        Dense(3, kernel_regulariser="l2")
 
 
 @pytest.mark.parametrize("name", ["", "a/b", 3])

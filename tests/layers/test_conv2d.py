@@ -82,7 +82,7 @@ def test_shapes_and_parameters_of_the_chapter():
         (lambda: Conv2D(2.5, 3), TypeError, "filters is 2.5"),
         (lambda: Conv2D(2, (1, 2, 3)), TypeError, "kernel_size is"),
         (lambda: Conv2D(2, 3, groups=0), ValueError, "groups is 0"),
-        (lambda: Conv2D(2, 3, activation="elu"), ValueError, "unknown activation 'elu'; known"),
+        (lambda: Conv2D(2, 3, activation="alu"), ValueError, "unknown activation 'alu'; known"),
         (lambda: Conv2D(2, 3, kernel_initializer="he"), ValueError, "unknown initializer 'he'"),
         (lambda: Conv2D(2, 3, padding="full").build((None, 5, 5, 1)), ValueError, "padding is"),
         (lambda: Conv2D(2, 3).build((None, 5, 5)), ValueError, "four axes are needed"),

@@ -142,7 +142,7 @@ def test_values_are_checked_and_a_bad_one_changes_nothing(layer, option, value, 
     assert layer.get_config() == before
 
 
-@pytest.mark.parametrize("option", ["kernel_regularizer", "trainble", "stride", "dtype"])
+@pytest.mark.parametrize("option", ["kernel_regulariser", "trainble", "stride", "dtype"])
 def test_a_name_that_means_nothing_is_refused(option):
     with pytest.raises(AttributeError, match=f"there is no attribute '{option}'"):
         setattr(Conv2D(2, 3), option, 1)
@@ -180,7 +180,8 @@ def test_every_constructor_argument_is_an_option():
     from fastconv._core.options import Option
 
     others = {"input_shape", "input_dim", "shape", "batch_shape", "dtype", "data_format"}
-    others |= {"max_value", "negative_slope", "threshold"}  # of a ReLU's activation
+    others |= {"max_value", "negative_slope", "threshold", "alpha"}  # of an activation
+    others |= {"activity_regularizer"}  # refused
     for cls in (getattr(layers, name) for name in layers.__all__):
         if inspect.isclass(cls) and cls is not Layer:
             for argument in set(constructor_arguments(cls)) - others:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unittest import mock
+
 import numpy as np
 import pytest
 
@@ -40,6 +42,29 @@ def test_relu_backward(shape, dtype):
     np.testing.assert_array_equal(y, kept[1])
     elementwise.relu_backward(dy, y, dy)
     np.testing.assert_array_equal(dy, out)
+
+
+@pytest.mark.parametrize("relu", [False, True])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_add(shape, dtype, relu):
+    a, b = numbers(shape, dtype), numbers(shape, dtype, 1)
+    if a.size > 20:
+        a.reshape(-1)[3], b.reshape(-1)[5], a.reshape(-1)[8] = np.nan, -np.inf, np.inf
+    kept, out = (a.copy(), b.copy()), np.full(shape, np.nan, dtype)
+    expected = np.add(a, b)
+    if relu:
+        elementwise.relu(expected, expected)
+    for threads in (1, 2, 3, 7):
+        with mock.patch.object(elementwise.runtime, "threads_for", lambda _, n=threads: n):
+            elementwise.add(a, b, out, relu)
+        np.testing.assert_array_equal(out, expected)
+    np.testing.assert_array_equal(a, kept[0])
+    np.testing.assert_array_equal(b, kept[1])
+    elementwise.add(a, b, b, relu)
+    np.testing.assert_array_equal(b, expected)
+    elementwise.add(a, kept[1], a, relu)
+    np.testing.assert_array_equal(a, expected)
 
 
 def test_nan_stays_and_infinities_are_numbers():

@@ -6,13 +6,24 @@ from keras_reference import import_keras, keras_test
 from optimizer_runs import gradients, new_parameters, run
 
 from fastconv import optimizers
-from fastconv.optimizers import SGD, Adam, RMSprop, schedules
+from fastconv.optimizers import (
+    SGD,
+    Adagrad,
+    Adam,
+    AdamW,
+    Lion,
+    Nadam,
+    RMSprop,
+    schedules,
+)
 
 COMMON = [
     {},
     {"weight_decay": 0.1},
     {"clipnorm": 0.5},
     {"clipvalue": 0.2, "weight_decay": 0.01},
+    {"global_clipnorm": 0.5, "use_ema": True},
+    {"use_ema": True, "ema_momentum": 0.8, "ema_overwrite_frequency": 3, "weight_decay": 0.1},
 ]
 CASES = [
     *((SGD, options | common) for options in ({}, {"momentum": 0.9}) for common in COMMON),
@@ -20,6 +31,12 @@ CASES = [
     (SGD, {"nesterov": True}),
     *((Adam, common) for common in COMMON),
     (Adam, {"learning_rate": 0.1, "beta_1": 0.5, "beta_2": 0.9, "epsilon": 1e-3}),
+    (Adam, {"amsgrad": True, "learning_rate": 0.1, "beta_2": 0.5}),
+    *((kind, common) for kind in (AdamW, Nadam, Adagrad, Lion) for common in COMMON),
+    (AdamW, {"learning_rate": 0.1, "amsgrad": True, "beta_2": 0.5}),
+    (Nadam, {"learning_rate": 0.1, "beta_1": 0.5, "beta_2": 0.9, "epsilon": 1e-3}),
+    (Adagrad, {"learning_rate": 0.1, "initial_accumulator_value": 0.0, "epsilon": 1e-3}),
+    (Lion, {"learning_rate": 0.1, "beta_1": 0.5, "beta_2": 0.9}),
     *((RMSprop, common) for common in COMMON),
     (RMSprop, {"momentum": 0.5}),
     (RMSprop, {"centered": True, "epsilon": 1e-4}),
@@ -42,6 +59,30 @@ def test_ten_steps_against_keras(optimizer_class, options):
     assert ours.iterations == int(theirs.iterations.numpy()) == 10
     for parameter, variable in zip(parameters, variables, strict=True):
         np.testing.assert_allclose(parameter.value, variable.numpy(), rtol=2e-6, atol=2e-6)
+    if ours.use_ema:
+        state = ours.get_state()
+        for position, average in enumerate(theirs._model_variables_moving_average):
+            mine = state[f"{position}/average"]
+            np.testing.assert_allclose(mine, average.numpy(), rtol=2e-6, atol=2e-6)
+
+
+@keras_test
+@pytest.mark.parametrize("optimizer_class", [AdamW, Nadam, Adagrad, Lion, RMSprop])
+def test_steps_by_a_schedule_against_keras(optimizer_class):
+    """A rate that falls, by steps of a size at which an error of the update would show."""
+    keras = import_keras()
+    parameters = new_parameters()
+    variables = [keras.Variable(p.value) for p in parameters]
+    config = {"initial_learning_rate": 0.05, "decay_steps": 4, "alpha": 0.1}
+    theirs = getattr(keras.optimizers, optimizer_class.__name__)(
+        keras.optimizers.schedules.CosineDecay(**config)
+    )
+    ours = optimizer_class(schedules.CosineDecay(**config))
+    for step in range(10):
+        theirs.apply([keras.ops.convert_to_tensor(g) for g in gradients(step)], variables)
+        run(ours, parameters, [step])
+        for parameter, variable in zip(parameters, variables, strict=True):
+            np.testing.assert_allclose(parameter.value, variable.numpy(), rtol=2e-6, atol=2e-6)
 
 
 @keras_test
@@ -64,6 +105,28 @@ def test_ten_steps_against_keras(optimizer_class, options):
             },
         ),
         ("PiecewiseConstantDecay", {"boundaries": [2, 5], "values": [0.1, 0.05, 0.01]}),
+        (
+            "CosineDecayRestarts",
+            {"initial_learning_rate": 0.1, "first_decay_steps": 2, "m_mul": 0.7, "alpha": 0.1},
+        ),
+        (
+            "CosineDecayRestarts",
+            {"initial_learning_rate": 0.1, "first_decay_steps": 3, "t_mul": 1.0, "m_mul": 0.5},
+        ),
+        (
+            "CosineDecayRestarts",
+            {"initial_learning_rate": 0.1, "first_decay_steps": 3.5, "t_mul": 1.3},
+        ),
+        ("PolynomialDecay", {"initial_learning_rate": 0.1, "decay_steps": 6}),
+        (
+            "PolynomialDecay",
+            {"initial_learning_rate": 0.1, "decay_steps": 3, "power": 2.0, "cycle": True},
+        ),
+        ("InverseTimeDecay", {"initial_learning_rate": 0.1, "decay_steps": 3, "decay_rate": 0.5}),
+        (
+            "InverseTimeDecay",
+            {"initial_learning_rate": 0.1, "decay_steps": 3, "decay_rate": 0.5, "staircase": True},
+        ),
     ],
     ids=str,
 )
@@ -111,6 +174,11 @@ def test_values_are_changed_in_place():
 class TestLearningRate:
     def test_old_spelling(self):
         assert RMSprop(lr=0.0001).learning_rate == 0.0001
+        optimizer = SGD(lr=0.5, decay=0.25)
+        assert [optimizer._learning_rate(step) for step in range(3)] == [0.5, 0.4, 0.5 / 1.5]
+        assert SGD(0.1, decay=0.0).learning_rate == 0.1
+        with pytest.raises(TypeError, match="learning_rate beside decay is ExponentialDecay"):
+            SGD(schedules.ExponentialDecay(0.1, 1, 0.5), decay=0.1)
         assert [SGD().learning_rate, Adam().learning_rate, RMSprop().learning_rate] == [
             0.01,
             0.001,
@@ -148,7 +216,17 @@ class TestLearningRate:
 class TestGet:
     @pytest.mark.parametrize(
         ("identifier", "expected"),
-        [("sgd", SGD), ("Adam", Adam), ("RMSprop", RMSprop), ("rmsprop", RMSprop)],
+        [
+            ("sgd", SGD),
+            ("Adam", Adam),
+            ("RMSprop", RMSprop),
+            ("rmsprop", RMSprop),
+            ("adamw", AdamW),
+            ("AdamW", AdamW),
+            ("nadam", Nadam),
+            ("Adagrad", Adagrad),
+            ("lion", Lion),
+        ],
     )
     def test_names(self, identifier, expected):
         assert type(optimizers.get(identifier)) is expected
@@ -174,18 +252,37 @@ class TestGet:
 
 class TestMistakes:
     def test_unknown_argument(self):
-        with pytest.raises(TypeError, match="SGD: unknown argument 'decay'; accepted are learning"):
-            SGD(decay=1e-6)
+        with pytest.raises(TypeError, match="SGD: unknown argument 'rate'; accepted are learning"):
+            SGD(rate=1e-6)
+        assert SGD(gradient_accumulation_steps=None, loss_scale_factor=None)
+        with pytest.raises(TypeError, match="unknown argument 'gradient_accumulation_steps'"):
+            Adam(gradient_accumulation_steps=2)
 
     def test_two_ways_to_clip(self):
         with pytest.raises(ValueError, match="clipnorm and clipvalue are both given"):
             Adam(clipnorm=1, clipvalue=1)
+        with pytest.raises(ValueError, match="clipnorm and global_clipnorm are both given"):
+            Adam(clipnorm=1, global_clipnorm=1)
+        optimizer = Adam(clipvalue=1)
+        with pytest.raises(ValueError, match="clipvalue and global_clipnorm are both given"):
+            optimizer.global_clipnorm = 1
+        assert optimizer.clipvalue == 1 and optimizer.global_clipnorm is None
 
     def test_numbers_out_of_range(self):
         with pytest.raises(ValueError, match="momentum is 2; it must be from 0 to 1"):
             SGD(momentum=2)
         with pytest.raises(ValueError, match="beta_1 is 1; it must be at least 0 and below 1"):
             Adam(beta_1=1)
+        with pytest.raises(ValueError, match=r"ema_momentum is 1\.5; it must be from 0 to 1"):
+            SGD(use_ema=True, ema_momentum=1.5)
+        with pytest.raises(ValueError, match="ema_overwrite_frequency is 0"):
+            SGD(use_ema=True, ema_overwrite_frequency=0)
+        with pytest.raises(ValueError, match="Lion: beta_1 is 0; it must be above 0"):
+            Lion(beta_1=0)
+        with pytest.raises(TypeError, match="AdamW: weight_decay is None"):
+            AdamW(weight_decay=None)
+        with pytest.raises(ValueError, match=r"CosineDecayRestarts: t_mul is 0\.5"):
+            schedules.CosineDecayRestarts(0.1, 10, t_mul=0.5)
         with pytest.raises(ValueError, match="one value more than boundaries"):
             schedules.PiecewiseConstantDecay([1, 2], [0.1])
         with pytest.raises(ValueError, match="they must increase"):

@@ -300,7 +300,7 @@ class TestSetting:
             setattr(optimizer, name, value)
         assert optimizer.get_config() == before
 
-    @pytest.mark.parametrize("name", ["decay", "beta1", "global_clipnorm", "learnig_rate"])
+    @pytest.mark.parametrize("name", ["decay", "beta1", "global_clipnrm", "learnig_rate"])
     def test_names_that_mean_nothing_are_refused(self, name):
         with pytest.raises(AttributeError, match=f"Adam: there is no attribute '{name}'"):
             setattr(Adam(), name, 0.1)

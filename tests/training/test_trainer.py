@@ -219,8 +219,8 @@ def test_batches_by_hand():
         ),
         (lambda m, x, y: m.evaluate(x, y[:-1]), ValueError, "20 rows and y has 19"),
         (lambda m, x, y: m.compile("adam"), ValueError, "loss is None; it must be"),
-        (lambda m, x, y: m.compile("adam", "hinge"), ValueError, "unknown loss"),
-        (lambda m, x, y: m.compile("adamw", "mse"), ValueError, "unknown optimizer"),
+        (lambda m, x, y: m.compile("adam", "hinges"), ValueError, "unknown loss"),
+        (lambda m, x, y: m.compile("lamb", "mse"), ValueError, "unknown optimizer"),
         (lambda m, x, y: m.compile("adam", "mse", ["f1"]), ValueError, "unknown metric"),
     ],
 )

@@ -9,7 +9,17 @@ arrays of exactly the planned shapes and dtype; the public functions of
 from .conv_pool import ConvPoolPlan
 from .convolution import Conv2DPlan
 from .dense import DensePlan
+from .folding import fold
 from .normalization import NormalizationPlan
 from .pooling import Pool2DPlan
+from .transposed_convolution import Conv2DTransposePlan
 
-__all__ = ["Conv2DPlan", "ConvPoolPlan", "DensePlan", "NormalizationPlan", "Pool2DPlan"]
+__all__ = [
+    "Conv2DPlan",
+    "Conv2DTransposePlan",
+    "ConvPoolPlan",
+    "DensePlan",
+    "NormalizationPlan",
+    "Pool2DPlan",
+    "fold",
+]

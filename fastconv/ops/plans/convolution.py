@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..._core import runtime
 from ..._core.geometry import conv2d_window
 from . import choice
 from .choice import Problem
@@ -17,11 +18,14 @@ from .packing import PackedKernel
 from .scratch import Scratch
 from .select import Choice, wanted
 
+_elementwise = runtime.kernels.elementwise
+
 
 class Conv2DPlan:
     """conv2d of an input of `input_shape` with a kernel of `kernel_shape`.
 
-    With relu=True the output is max(conv2d, 0); `backward` takes the gradient before it.
+    With relu=True the output is max(conv2d, 0); `backward` takes the gradient before it.  With
+    relu_transposed=True so is what `input_gradient` gives, as a transposed convolution's output.
     Raises what `geometry.conv2d_window` raises, naming `owner`.
     """
 
@@ -35,6 +39,7 @@ class Conv2DPlan:
         dilation_rate: Any = 1,
         groups: int = 1,
         relu: bool = False,
+        relu_transposed: bool = False,
         dtype: Any = np.float32,
         owner: str = "conv2d",
     ) -> None:
@@ -46,6 +51,7 @@ class Conv2DPlan:
         target = (window.rows.output, window.columns.output, kernel_shape[3])
         self.output_shape = (input_shape[0], *target)
         self._scratch = Scratch(dtype)
+        self._relu_transposed = relu_transposed
         self._wanted = wanted()
         #: The three directions of a convolution in groups, where others may be faster.
         self._planes = None
@@ -84,8 +90,7 @@ class Conv2DPlan:
         start = self._scratch("bias", self._forward.padded)
         start[:] = 0
         if bias is not None:
-            by_group = bias.reshape(self._problem.groups, -1)
-            start.reshape(self._problem.groups, -1)[:, : by_group.shape[1]] = by_group
+            _set_by_group(start, bias, self._problem.groups)
         self._forward.run(x, self._packed(kernel, self._forward.pack), start, out)
 
     def backward(
@@ -107,17 +112,45 @@ class Conv2DPlan:
         if dx is not None:
             self.input_gradient(dy, kernel, dx)
 
-    def input_gradient(self, dy: np.ndarray, kernel: np.ndarray, dx: np.ndarray) -> None:
-        """Write the gradient of sum(dy * conv2d(x, kernel)) to `dx`."""
+    def kernel_gradient(self, dy: np.ndarray, x: np.ndarray, dkernel: np.ndarray) -> None:
+        """Write the kernel's gradient of sum(dy * conv2d(x, kernel)) to `dkernel`."""
+        self._kernel_gradient.plan.kernel_gradient(dy, x, dkernel, None)
+
+    def input_gradient(
+        self, dy: np.ndarray, kernel: np.ndarray, dx: np.ndarray, bias: np.ndarray | None = None
+    ) -> None:
+        """Write the gradient of sum(dy * conv2d(x, kernel)) to `dx`.
+
+        `bias`, a number for each channel of x, is added: a transposed convolution has one.
+        """
         if self._input_gradient.plan is not None:
             self._input_gradient.plan.input_gradient(dy, kernel, dx)
+            self._finish(dx, bias)
             return
-        start = self._scratch("zeros", max(phase.padded for phase in self._phases))
-        start[:] = 0
+        first = None if self._finishes_apart else bias
         for phase in self._phases:
+            start = self._scratch("start", phase.padded)[: phase.padded]
+            start[:] = 0
+            if first is not None:
+                _set_by_group(start, first, self._problem.groups)
             packed = self._scratch("packed", phase.packed_size)
             phase.pack(kernel, packed)
             phase.run(dy, packed, start, dx)
+        if self._finishes_apart:
+            self._finish(dx, bias)
+
+    def _finish(self, images: np.ndarray, bias: np.ndarray | None) -> None:
+        """Add the bias to each pixel; then the ReLU."""
+        if bias is not None:
+            # Whole lines at a time: channels may be few.
+            _, _, width, channels = images.shape
+            line = self._scratch("line of biases", width * channels)
+            line.reshape(width, channels)[...] = bias
+            lines = images.reshape(-1, width * channels)
+            np.add(lines, line, out=lines)
+        if self._relu_transposed:
+            flat = images.reshape(-1)
+            _elementwise.relu(flat, flat, runtime.threads_for(flat.size))
 
     def describe(self) -> dict[str, dict[str, Any]]:
         """Return, by direction, the algorithm taken, the costs of what competed, and its sizes."""
@@ -143,6 +176,11 @@ class Conv2DPlan:
         )
 
     @cached_property
+    def _finishes_apart(self) -> bool:
+        """Whether there are grids that no phase computes: they are cleared, and have no bias."""
+        return any(phase.tables.clears for phase in self._phases)
+
+    @cached_property
     def _phases(self) -> list[DirectPlan]:
         """Plans of dx: with strides (s, t), s x t grids of inputs, each of stride 1 over dy.
 
@@ -157,6 +195,7 @@ class Conv2DPlan:
         ]
         reached = [phase for phase in taps if phase[2] and phase[3]]
         phases = reached or taps
+        cleared = len(phases) < len(taps)
         return [
             DirectPlan(
                 self._problem.input_shape[0],
@@ -169,6 +208,7 @@ class Conv2DPlan:
                 self._scratch,
                 self._problem.dtype,
                 transposed=True,
+                relu=self._relu_transposed and not cleared,
                 wanted=self._wanted.get("input_gradient"),
                 grid=(
                     -(-(rows.size - top) // rows.stride),
@@ -176,10 +216,16 @@ class Conv2DPlan:
                 ),
                 target_start=(top, left),
                 target_step=(rows.stride, columns.stride),
-                clears=number == 0 and len(phases) < len(taps),
+                clears=number == 0 and cleared,
             )
             for number, (top, left, row_taps, column_taps) in enumerate(phases)
         ]
+
+
+def _set_by_group(start: np.ndarray, bias: np.ndarray, groups: int) -> None:
+    """Put the biases where the direct kernels take them: each group's channels fill vectors."""
+    by_group = bias.reshape(groups, -1)
+    start.reshape(groups, -1)[:, : by_group.shape[1]] = by_group
 
 
 def described(chosen: Choice, grids: tuple[DirectPlan, ...] = ()) -> dict[str, Any]:

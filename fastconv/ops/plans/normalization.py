@@ -1,4 +1,4 @@
-"""Batch normalization over rows of channels, with or without a ReLU behind it."""
+"""Batch normalization over rows of channels, alone or with what is added and a ReLU behind it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from ..._core import runtime
 from .scratch import Scratch
 
 _kernels = runtime.kernels.normalization
+_elementwise = runtime.kernels.elementwise
 _lanes = runtime.kernels.conv.LANES["f"]
 
 SPLIT_K = 16
@@ -22,13 +23,20 @@ PART_VALUES = 16 * 1024
 class NormalizationPlan:
     """y = [relu]((x - center) * scale + shift) for x of (rows, channels), and what training needs.
 
+    With `residual`, `forward` takes an array like x that is added before the ReLU.  Where the
+    ReLU passes, then, only y tells: `gate` gives the gradient before it, which is that of the
+    residual, and which `sums` and `input_gradient` take.
+
     float32.  Fewer channels than a vector count as one: a row of *lanes* is then as many
     rows as fill whole vectors, and what is left over at the end is a row padded with zeros.
     """
 
-    def __init__(self, rows: int, channels: int, *, relu: bool = False) -> None:
+    def __init__(
+        self, rows: int, channels: int, *, relu: bool = False, residual: bool = False
+    ) -> None:
         self._shape = (rows, channels)
         self._relu = relu
+        self._gates = relu and not residual  # x alone tells where the ReLU passes
         self._scratch = Scratch(np.float32)
         self._lanes = channels if channels >= _lanes else math.lcm(max(channels, 1), _lanes)
         self._whole = rows * channels // self._lanes
@@ -76,18 +84,33 @@ class NormalizationPlan:
         """Set each channel's center, scale and shift for what follows."""
         self._fill("affine", center, scale, shift)
 
-    def forward(self, x: np.ndarray, out: np.ndarray) -> None:
-        """Write the normalized x."""
+    def forward(self, x: np.ndarray, out: np.ndarray, residual: np.ndarray | None = None) -> None:
+        """Write the normalized x, with the residual added, to `out`, which is neither of them."""
         affine, threads = self._filled("affine"), runtime.get_num_threads()
         if self._whole:
-            _kernels.affine(self._body(x), affine, self._relu, self._body(out), threads)
+            added = None if residual is None else self._body(residual)
+            _kernels.affine(self._body(x), affine, added, self._relu, self._body(out), threads)
         if self._rest:
             row = self._padded("last x", x)
-            _kernels.affine(row, affine, self._relu, row, threads)
+            added = None if residual is None else self._padded("last residual", residual)
+            _kernels.affine(row, affine, added, self._relu, row, threads)
             out.reshape(-1)[-self._rest :] = row[0, : self._rest]
 
+    def gate(self, dy: np.ndarray, y: np.ndarray, dz: np.ndarray) -> np.ndarray:
+        """Return the gradient before the ReLU, of a plan with a residual and of that itself.
+
+        That is dy where y > 0, written to `dz`, or dy itself where there is no ReLU.
+        """
+        if self._relu and dy.size:
+            threads = runtime.threads_for(dy.size)
+            _elementwise.relu_gradient(dy.reshape(-1), y.reshape(-1), dz.reshape(-1), threads)
+        return dz if self._relu else dy
+
     def sums(self, dy: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the sums over rows of dy before the ReLU, and of it times (x - center)."""
+        """Return the sums over rows of dy before the ReLU, and of it times (x - center).
+
+        With a residual, dy is what `gate` gave.
+        """
         affine, threads = self._filled("affine"), runtime.get_num_threads()
         parts = self._split_k + (self._rest > 0)
         total, along = (
@@ -97,12 +120,12 @@ class NormalizationPlan:
         block = self._scratch.rows("block", threads, 2 * self._lanes)
         if self._split_k:
             _kernels.affine_sums(
-                self._body(dy), self._body(x), affine, self._relu, total[: self._split_k],
+                self._body(dy), self._body(x), affine, self._gates, total[: self._split_k],
                 along[: self._split_k], block, threads,
             )  # fmt: skip
         if self._rest:
             _kernels.affine_sums(
-                self._padded("last dy", dy), self._padded("last x", x), affine, self._relu,
+                self._padded("last dy", dy), self._padded("last x", x), affine, self._gates,
                 total[self._split_k :], along[self._split_k :], block, 1,
             )  # fmt: skip
         return self._folded(total[:parts]), self._folded(along[:parts])
@@ -122,12 +145,12 @@ class NormalizationPlan:
         threads = runtime.get_num_threads()
         if self._whole:
             _kernels.affine_gradient(
-                self._body(dy), self._body(x), affine, self._relu, factors, self._body(dx), threads
+                self._body(dy), self._body(x), affine, self._gates, factors, self._body(dx), threads
             )
         if self._rest:
             row = self._padded("last dy", dy)
             _kernels.affine_gradient(
-                row, self._padded("last x", x), affine, self._relu, factors, row, threads
+                row, self._padded("last x", x), affine, self._gates, factors, row, threads
             )
             dx.reshape(-1)[-self._rest :] = row[0, : self._rest]
 

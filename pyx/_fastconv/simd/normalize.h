@@ -96,11 +96,14 @@ FC_LEAF void fc_affine_sums(const float *dy, const float *x, int rows, int lanes
     }
 }
 
-FC_LEAF void fc_affine_rows(const float *x, int rows, int lanes, const fc_affine *a, float *y) {
+/* y = [relu](affine x + residual), which may be NULL. */
+FC_LEAF void fc_affine_rows(const float *x, const float *residual, int rows, int lanes,
+                            const fc_affine *a, float *y) {
     for (int row = 0; row < rows; row++, x += lanes, y += lanes)
         for (int lane = 0; lane < lanes; lane += FC_LANES_F32) {
             int at = lane + FC_LANES_F32 <= lanes ? lane : lanes - FC_LANES_F32;
             fc_v_f32 value = fc_affine_of(a, fc_load_f32(x + at), at);
+            if (residual) value += fc_load_f32(residual + (ptrdiff_t)row * lanes + at);
             fc_store_f32(y + at, a->relu ? fc_relu_f32(value) : value);
         }
 }

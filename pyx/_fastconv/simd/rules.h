@@ -16,15 +16,16 @@
 #include "vector.h"
 
 enum { FC_RULE_VALUES = 64, FC_RULE_SLOTS = 3, FC_RULE_FIELDS = 10 };
-enum { FC_SGD, FC_ADAM, FC_RMSPROP };
+enum { FC_SGD, FC_ADAM, FC_RMSPROP, FC_LION };
 
 typedef struct {
     int kind;
     float rate;     /* learning rate; Adam's has the bias correction in it */
-    float momentum; /* SGD, RMSprop */
+    float momentum; /* SGD, RMSprop; Adam: what the gradient itself counts, 0 but for Nadam;
+                     * Lion: beta_1 */
     int nesterov;   /* SGD */
-    float first;    /* Adam: beta_1; RMSprop: rho */
-    float second;   /* Adam: beta_2 */
+    float first;    /* Adam, Lion: 1 - beta_1; RMSprop: rho, 1 for Adagrad */
+    float second;   /* Adam, Lion: 1 - beta_2; RMSprop: 1 - rho, 1 for Adagrad */
     float epsilon;
     float scale; /* of the gradient */
     float clip;  /* largest absolute gradient after that; 0 is no limit */
@@ -72,19 +73,29 @@ FC_LEAF void fc_sgd_blocks(const fc_rule *rule, float *restrict w, const float *
     }
 }
 
-/* slots: the mean gradient, the mean square */
+/* slots: the mean gradient; the mean square; the largest mean square, NULL but for AMSGrad */
 FC_LEAF void fc_adam_blocks(const fc_rule *rule, float *restrict w, const float *restrict g,
-                            float *restrict m, float *restrict v, ptrdiff_t blocks) {
-    const float rate = rule->rate, epsilon = rule->epsilon;
-    const float first = 1 - rule->first, second = 1 - rule->second;
-    float gradient[FC_RULE_VALUES], step[FC_RULE_VALUES];
+                            float *restrict m, float *restrict v, float *restrict largest,
+                            ptrdiff_t blocks) {
+    const float rate = rule->rate, epsilon = rule->epsilon, own = rule->momentum;
+    const float first = rule->first, second = rule->second;
+    float gradient[FC_RULE_VALUES], step[FC_RULE_VALUES], square[FC_RULE_VALUES];
     for (; blocks > 0; blocks--) {
         fc_rule_prepare(rule, g, gradient);
         for (int i = 0; i < FC_RULE_VALUES; i++) {
             m[i] += (gradient[i] - m[i]) * first;
             v[i] += (gradient[i] * gradient[i] - v[i]) * second;
-            step[i] = m[i] * rate / (sqrtf(v[i]) + epsilon);
+            step[i] = m[i] * rate;
+            square[i] = v[i];
         }
+        if (own != 0)
+            for (int i = 0; i < FC_RULE_VALUES; i++) step[i] += gradient[i] * own;
+        if (largest) {
+            for (int i = 0; i < FC_RULE_VALUES; i++)
+                square[i] = largest[i] = largest[i] > v[i] ? largest[i] : v[i];
+            largest += FC_RULE_VALUES;
+        }
+        for (int i = 0; i < FC_RULE_VALUES; i++) step[i] /= sqrtf(square[i]) + epsilon;
         fc_rule_take_off(rule, step, w);
         w += FC_RULE_VALUES, g += FC_RULE_VALUES, m += FC_RULE_VALUES, v += FC_RULE_VALUES;
     }
@@ -95,18 +106,18 @@ FC_LEAF void fc_adam_blocks(const fc_rule *rule, float *restrict w, const float 
 FC_LEAF void fc_rmsprop_blocks(const fc_rule *rule, float *restrict w, const float *restrict g,
                                float *restrict square, float *restrict velocity,
                                float *restrict mean, ptrdiff_t blocks) {
-    const float rate = rule->rate, rho = rule->first, momentum = rule->momentum;
-    const float epsilon = rule->epsilon;
+    const float rate = rule->rate, rho = rule->first, rest = rule->second;
+    const float momentum = rule->momentum, epsilon = rule->epsilon;
     float gradient[FC_RULE_VALUES], step[FC_RULE_VALUES], spread[FC_RULE_VALUES];
     for (; blocks > 0; blocks--) {
         fc_rule_prepare(rule, g, gradient);
         for (int i = 0; i < FC_RULE_VALUES; i++) {
-            square[i] = rho * square[i] + (1 - rho) * gradient[i] * gradient[i];
+            square[i] = rho * square[i] + rest * gradient[i] * gradient[i];
             spread[i] = square[i];
         }
         if (mean) {
             for (int i = 0; i < FC_RULE_VALUES; i++) {
-                mean[i] = rho * mean[i] + (1 - rho) * gradient[i];
+                mean[i] = rho * mean[i] + rest * gradient[i];
                 spread[i] -= mean[i] * mean[i];
             }
             mean += FC_RULE_VALUES;
@@ -126,12 +137,39 @@ FC_LEAF void fc_rmsprop_blocks(const fc_rule *rule, float *restrict w, const flo
     }
 }
 
+/* slots: the mean gradient; without one it is the sign of the gradient alone */
+FC_LEAF void fc_lion_blocks(const fc_rule *rule, float *restrict w, const float *restrict g,
+                            float *restrict m, ptrdiff_t blocks) {
+    const float rate = rule->rate, momentum = rule->momentum;
+    const float first = rule->first, second = rule->second;
+    float gradient[FC_RULE_VALUES], step[FC_RULE_VALUES];
+    for (; blocks > 0; blocks--, w += FC_RULE_VALUES, g += FC_RULE_VALUES) {
+        fc_rule_prepare(rule, g, gradient);
+        for (int i = 0; i < FC_RULE_VALUES; i++) step[i] = gradient[i] * first;
+        if (m) {
+            for (int i = 0; i < FC_RULE_VALUES; i++) {
+                step[i] += m[i] * momentum;
+                m[i] += (gradient[i] - m[i]) * second;
+            }
+            m += FC_RULE_VALUES;
+        }
+        /* 0 stays 0, and a NaN one. */
+        for (int i = 0; i < FC_RULE_VALUES; i++) {
+            float up = step[i] > 0 ? rate : step[i];
+            step[i] = step[i] < 0 ? -rate : up;
+        }
+        fc_rule_take_off(rule, step, w);
+    }
+}
+
 FC_INLINE void fc_rule_blocks(const fc_rule *rule, float *w, const float *g, float *const *slots,
                               ptrdiff_t blocks) {
     if (rule->kind == FC_SGD)
         fc_sgd_blocks(rule, w, g, slots[0], blocks);
     else if (rule->kind == FC_ADAM)
-        fc_adam_blocks(rule, w, g, slots[0], slots[1], blocks);
+        fc_adam_blocks(rule, w, g, slots[0], slots[1], slots[2], blocks);
+    else if (rule->kind == FC_LION)
+        fc_lion_blocks(rule, w, g, slots[0], blocks);
     else
         fc_rmsprop_blocks(rule, w, g, slots[0], slots[1], slots[2], blocks);
 }

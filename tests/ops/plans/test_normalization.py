@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from oracle import assert_close
 
+from fastconv._core import runtime
 from fastconv.ops.plans import NormalizationPlan
 
 SHAPES = st.tuples(
@@ -43,6 +44,92 @@ def test_against_numpy(shape, relu, seed):
     plan.input_gradient(dy, x, by_dy, by_x, constant, dx)
     expected = by_dy * passed + by_x * (exact - center) + constant
     assert_close(dx, expected, usual=np.abs(expected))
+
+
+@given(SHAPES, st.booleans(), st.integers(0, 100))
+def test_a_residual_is_added_as_if_apart(shape, relu, seed):
+    """The same bits as normalization, NumPy's sum and the ReLU; and their gradients."""
+    rows, channels = shape
+    x, added, dy = normal((3, *shape), seed)
+    center, scale, shift, by_dy, by_x, constant = normal((6, channels), [seed, 2])
+    plain = NormalizationPlan(rows, channels)
+    joined = NormalizationPlan(rows, channels, relu=relu, residual=True)
+    y, expected, dx, expected_dx, dz = np.full((5, *shape), np.nan, np.float32)
+    for plan in (plain, joined):
+        plan.set_affine(center, scale, shift)
+    kept = added.copy()
+    plain.forward(x, expected)
+    expected += added
+    if relu:
+        np.maximum(expected, 0, out=expected)
+    joined.forward(x, y, added)
+    np.testing.assert_array_equal(y, expected)
+    np.testing.assert_array_equal(added, kept)
+    exact = (x.astype(np.float64) - center) * scale + shift + added
+    assert_close(y, np.maximum(exact, 0) if relu else exact, usual=np.abs(exact))
+    gated = joined.gate(dy, y, dz)
+    np.testing.assert_array_equal(gated, np.where(y > 0, dy, 0) if relu else dy)
+    for found, wanted in zip(joined.sums(gated, x), plain.sums(gated, x), strict=True):
+        np.testing.assert_array_equal(found, wanted)
+    joined.input_gradient(gated, x, by_dy, by_x, constant, dx)
+    plain.input_gradient(gated, x, by_dy, by_x, constant, expected_dx)
+    np.testing.assert_array_equal(dx, expected_dx)
+
+
+def test_gradients_through_a_residual_by_finite_differences():
+    """Of relu(scale * (x - center) + shift + residual), the statistics fixed."""
+    x, added, dy = normal((3, 7, 5), 0)
+    center, scale, shift = normal((3, 5), 1)
+    plan = NormalizationPlan(7, 5, relu=True, residual=True)
+    plan.set_affine(center, scale, shift)
+    y, dx, dz = np.empty((3, 7, 5), np.float32)
+    plan.forward(x, y, added)
+    gated = plan.gate(dy, y, dz)
+    plan.input_gradient(gated, x, scale, 0.0, 0.0, dx)
+
+    def value(x, added):
+        return (dy * np.maximum((x - center) * scale + shift + added, 0)).sum()
+
+    exact, step = [array.astype(np.float64) for array in (x, added)], 1e-6
+    for number, gradient in enumerate((dx, gated)):
+        for index in np.ndindex(x.shape):
+            moved = [array.copy() for array in exact]
+            moved[number][index] += step
+            above = value(*moved)
+            moved[number][index] -= 2 * step
+            assert gradient[index] == pytest.approx((above - value(*moved)) / 2 / step, abs=1e-5)
+
+
+@pytest.mark.parametrize("channels", [3, 20, 64])
+def test_the_same_bits_with_any_number_of_threads(channels):
+    x, added, dy = normal((3, 3000, channels), 0)
+    before, found = runtime.get_num_threads(), []
+    try:
+        for threads in (1, 2, 3, 7):
+            runtime.set_num_threads(threads)
+            plan = NormalizationPlan(3000, channels, relu=True, residual=True)
+            plan.set_affine(*normal((3, channels), 1))
+            y, dz, dx = np.empty((3, *x.shape), np.float32)
+            plan.forward(x, y, added)
+            gated = plan.gate(dy, y, dz)
+            plan.input_gradient(gated, x, np.ones(channels), 1.0, 1.0, dx)
+            found.append((y, dz, dx, *plan.sums(gated, x)))
+    finally:
+        runtime.set_num_threads(before)
+    for results in found[1:]:
+        for result, first in zip(results, found[0], strict=True):
+            np.testing.assert_array_equal(result, first)
+
+
+def test_a_nan_comes_out_and_gets_no_gradient():
+    x, added = np.zeros((2, 40, 3), np.float32)
+    x[3, 1] = added[20, 2] = np.nan
+    plan = NormalizationPlan(40, 3, relu=True, residual=True)
+    plan.set_affine(np.zeros(3), np.ones(3), 1.0)
+    y, dz = np.empty((2, 40, 3), np.float32)
+    plan.forward(x, y, added)
+    assert np.isnan(y[3, 1]) and np.isnan(y[20, 2]) and np.isnan(y).sum() == 2
+    assert plan.gate(np.ones_like(y), y, dz).sum() == y.size - 2
 
 
 def test_the_variance_of_a_large_mean_is_exact():

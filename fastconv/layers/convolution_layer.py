@@ -1,0 +1,105 @@
+"""The common halves of layers that end in a convolution, and of those that are one."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import numpy as np
+
+from .. import activations
+from .._core.geometry import conv2d_window
+from .._core.memory import contiguous
+from ..ops.plans import Conv2DPlan
+from .activated import ActivatedLayer
+from .arguments import Images, Shape, checked_images
+from .base import Layer
+from .options import Weight
+from .parameter import Parameter
+from .workspace import Workspace
+
+
+def configured_weight(
+    layer: Layer, shape: tuple[int, ...], name: str, like: str | None = None
+) -> Parameter:
+    """Add a weight with the layer's initializer, regularizer and constraint of the name `like`."""
+    rules = {kind: getattr(layer, f"{like or name}_{kind}") for kind in _RULES}
+    return layer.add_weight(shape, name=name, **rules)
+
+
+_RULES = ("initializer", "regularizer", "constraint")
+
+
+class RectifiedLayer(ActivatedLayer):
+    """A layer that ends in a convolution, which clips the sums of a ReLU in registers."""
+
+    def _convolve(self, x: np.ndarray, training: bool, relu: bool) -> np.ndarray:
+        """Return the output before the activation, or behind a ReLU."""
+        raise NotImplementedError
+
+    def pre_activation(self, x: np.ndarray, training: bool = False) -> np.ndarray:
+        return self._convolve(x, training, relu=False)
+
+    def rectified(self, x: np.ndarray, training: bool = False) -> np.ndarray:
+        """Return max(pre_activation(x), 0), clipped while the sums are in registers."""
+        return self._convolve(x, training, relu=True)
+
+    def call(self, x: np.ndarray, training: bool = False) -> np.ndarray:
+        if not activations.is_relu(self.activation):
+            return super().call(x, training)
+        return self.rectified(x, training)
+
+
+class ConvolutionLayer(RectifiedLayer):
+    """A layer that is conv2d and an activation.
+
+    A subclass has `kernel`, `bias` (or None) and the two methods that raise here.
+    """
+
+    kernel, bias = Weight(), Weight()
+
+    def _kernel_shape(self, images: Images) -> Images:
+        """Return the convolution's (rows, columns, channels / groups, filters)."""
+        raise NotImplementedError
+
+    def _convolution(self, images: Images) -> dict[str, Any]:
+        """Return the convolution's strides, padding, dilation_rate and groups."""
+        raise NotImplementedError
+
+    def compute_output_shape(self, input_shape: Shape) -> Shape:
+        images = checked_images(input_shape, self.owner)
+        shape, options = self._kernel_shape(images), self._convolution(images)
+        window, _ = conv2d_window(images, shape, owner=self.owner, **options)
+        return (None, window.rows.output, window.columns.output, shape[3])
+
+    def pre_activation_backward(self, dz: np.ndarray) -> np.ndarray | None:
+        plan, x = self._saved_for_backward()
+        dz = self.checked_gradient(dz, plan.output_shape)
+        dx = self.buffer("dx", x.shape) if self.needs_input_gradient else None
+        kernel, gradient = map(self._seen, (self.kernel.value, self.kernel.gradient))
+        bias_gradient = None if self.bias is None else self.bias.gradient
+        plan.backward(dz, x, kernel, dx, gradient, bias_gradient)
+        return dx
+
+    def _convolve(self, x: np.ndarray, training: bool, relu: bool) -> np.ndarray:
+        x = contiguous(x, np.float32)
+        workspace = self._workspace  # once: it is looked up by thread
+        plan = self._plan(workspace, x.shape, relu)
+        out = workspace.buffer("output", plan.output_shape, np.float32)
+        bias = None if self.bias is None else self.bias.value
+        plan.forward(x, self._seen(self.kernel.value), bias, out)
+        workspace.saved_for_backward = (plan, x) if training else None
+        workspace.output = out if training and relu else None
+        return out
+
+    def _plan(self, workspace: Workspace, shape: tuple[int, ...], relu: bool) -> Conv2DPlan:
+        def make() -> Conv2DPlan:
+            images = checked_images(shape, self.owner)
+            kernel = cast(Images, self._seen(self.kernel.value).shape)
+            options = self._convolution(images)
+            return Conv2DPlan(images, kernel, relu=relu, owner=self.owner, **options)
+
+        return workspace.plan((shape, relu), make)
+
+    def _seen(self, kernel: np.ndarray) -> np.ndarray:
+        """Return the kernel, or its gradient, as the convolution sees it: a view."""
+        return kernel
