@@ -10,6 +10,10 @@ OPTIMIZERS = {
     "sgd, momentum": lambda: optimizers.SGD(0.01, momentum=0.9, nesterov=True),
     "adam": lambda: optimizers.Adam(),
     "adam, clipnorm and decay": lambda: optimizers.Adam(clipnorm=1.0, weight_decay=0.01),
+    "adamw, averages": lambda: optimizers.AdamW(use_ema=True),
+    "nadam": lambda: optimizers.Nadam(),
+    "adagrad": lambda: optimizers.Adagrad(),
+    "lion": lambda: optimizers.Lion(),
     "rmsprop": lambda: optimizers.RMSprop(),
     "rmsprop, centered": lambda: optimizers.RMSprop(centered=True, momentum=0.9),
 }

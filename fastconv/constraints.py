@@ -10,7 +10,7 @@ import numpy as np
 from ._core.json_values import Configured
 from ._core.naming import describe
 from ._core.options import Option, Strict
-from ._core.registry import Registry, custom_function
+from ._core.registry import Registry, custom_function, custom_object_scope
 from ._core.validation import at_least_zero, fraction, integer, is_integer
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "MinMaxNorm",
     "NonNeg",
     "UnitNorm",
+    "deserialize",
     "get",
     "max_norm",
     "min_max_norm",
@@ -176,6 +177,14 @@ def serialize(constraint: Constraint | None) -> dict[str, Any] | None:
     if isinstance(constraint, _OfFunction):
         return {"class_name": repr(constraint), "config": {}}
     return _registry.serialize(constraint)
+
+
+def deserialize(
+    config: dict[str, Any] | None, custom_objects: dict[str, Any] | None = None
+) -> Constraint | None:
+    """Return the constraint that `serialize` has described."""
+    with custom_object_scope(custom_objects):
+        return get(config)
 
 
 _registry: Registry[Constraint] = Registry(

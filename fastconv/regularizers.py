@@ -10,11 +10,22 @@ import numpy as np
 from ._core.json_values import Configured
 from ._core.naming import describe
 from ._core.options import Option, Strict
-from ._core.registry import Registry, custom_function
+from ._core.registry import Registry, custom_function, custom_object_scope
 from ._core.validation import at_least_zero, wrong_value
 from .ops import optim
 
-__all__ = ["L1", "L1L2", "L2", "Regularizer", "get", "l1", "l1_l2", "l2", "serialize"]
+__all__ = [
+    "L1",
+    "L1L2",
+    "L2",
+    "Regularizer",
+    "deserialize",
+    "get",
+    "l1",
+    "l1_l2",
+    "l2",
+    "serialize",
+]
 
 
 class Regularizer(Strict, Configured):
@@ -159,6 +170,14 @@ def serialize(regularizer: Regularizer | None) -> dict[str, Any] | None:
     if isinstance(regularizer, _OfFunction):
         return {"class_name": repr(regularizer), "config": {}}
     return _registry.serialize(regularizer)
+
+
+def deserialize(
+    config: dict[str, Any] | None, custom_objects: dict[str, Any] | None = None
+) -> Regularizer | None:
+    """Return the regularizer that `serialize` has described."""
+    with custom_object_scope(custom_objects):
+        return get(config)
 
 
 _registry: Registry[Regularizer] = Registry(

@@ -150,6 +150,7 @@ def test_dense(shape, alive, threads):
         some, value, square = np.empty_like(x), kernel.copy(), np.zeros_like(kernel)
         product = plan.backward(dy, x, kernel, some, None, None, at_zeros=False)
         optim.rmsprop(value, product, square, None, None, 0.01, 0.9, 0.0, 1e-7)
+        optim.lion(value, product, square, 0.01, 0.9, 0.99)
         return y, *gradients, some, value, square
 
     assert_same_bits(threads, run)
@@ -173,6 +174,13 @@ def test_optimizers_and_passes_over_arrays(threads):
         optim.sgd(value, gradient, velocity, 0.1, 0.9, True)
         optim.adam(value, gradient, m, v, 0.1, 0.9, 0.999, 1e-7, 3)
         optim.rmsprop(value, gradient, square, velocity, mean, 0.1, 0.9, 0.5, 1e-2)
+        optim.nadam(value, gradient, m, v, 0.1, 0.9, 0.999, 1e-7, 3)
+        optim.adam(value, gradient, m, v, 0.1, 0.9, 0.999, 1e-7, 3, largest_v=square)
+        optim.adagrad(value, gradient, square, 0.1, 1e-7)
+        optim.lion(value, gradient, m, 0.1, 0.9, 0.99)
+        optim.add(value, gradient, 0.1)
+        optim.add_signs(value, gradient, 0.1)
+        optim.move_average(value, gradient, 0.1)
         elementwise.relu(y, y)
         elementwise.relu_backward(value, y, y)
         return [*arrays, np.float64(optim.sum_of_squares(gradient))]

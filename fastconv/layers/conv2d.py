@@ -23,7 +23,8 @@ class Conv2D(ConvolutionLayer):
     `padding` is "valid", "same", an int or ((top, bottom), (left, right));
     `kernel_size`, `strides` and `dilation_rate` are an int or a pair, rows
     first.  Weights: `kernel` (rows, columns, channels / groups, filters) and,
-    if `use_bias`, `bias` (filters,).
+    if `use_bias`, `bias` (filters,).  Regularizers and constraints are names or
+    objects of `fastconv.regularizers` and `fastconv.constraints`.
 
     >>> layer = Conv2D(8, 3, activation="relu")
     >>> layer(np.zeros((1, 10, 10, 3))).shape

@@ -25,7 +25,8 @@ class Dense(ActivatedLayer):
     """`activation(x @ kernel + bias)` along the last axis: (..., inputs) to (..., units).
 
     Weights: `kernel` (inputs, units) and, if `use_bias`, `bias` (units,).
-    `input_dim=n` is the same as `input_shape=(n,)`.
+    `input_dim=n` is the same as `input_shape=(n,)`.  Regularizers and constraints are
+    names or objects of `fastconv.regularizers` and `fastconv.constraints`.
 
     >>> Dense(2, kernel_initializer="ones")(np.ones((1, 3)))
     array([[3., 3.]], dtype=float32)

@@ -52,7 +52,7 @@ def _model_of(file: CheckpointFile, compile: bool) -> Any:
     if compile and file.config.get("compile"):
         with reading(file.path, "the model cannot be compiled as it was", _COMPILE_REMEDY):
             arguments = file.config["compile"]
-            model.compile(arguments["optimizer"], arguments["loss"], arguments["metrics"])
+            model.compile(**arguments)
     file.put_weights(model)
     if file.state is not None:
         file.put_layer_states(model)

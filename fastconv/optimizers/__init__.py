@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .._core.registry import Registry
+from .._core.registry import Registry, custom_object_scope
 from . import schedules
 from .adagrad import Adagrad
 from .adam import Adam, AdamW
@@ -24,6 +24,7 @@ __all__ = [
     "Nadam",
     "Optimizer",
     "RMSprop",
+    "deserialize",
     "get",
     "penalty",
     "regularize",
@@ -44,6 +45,12 @@ def get(identifier: Any) -> Optimizer:
     Raises ValueError for an unknown name and TypeError for anything else.
     """
     return _registry.get(identifier)
+
+
+def deserialize(config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Optimizer:
+    """Return the optimizer that `serialize` has described."""
+    with custom_object_scope(custom_objects):
+        return get(config)
 
 
 def serialize(optimizer: Optimizer) -> dict[str, Any]:

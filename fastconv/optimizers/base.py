@@ -197,8 +197,7 @@ class Optimizer(Strict, Configured):
         without a model for some of other shapes than before; others of the same shapes
         begin anew, but go on for a copied optimizer, whose own parameters are nobody's.
         """
-        if self._averages_in_model:
-            self.swap_averages()
+        self.restore_values()
         self.build(parameters)
         pairs = list(zip(parameters, self._slots_of(parameters), strict=True))
         rate, clip_value = self.learning_rate, self.clipvalue or 0.0
@@ -266,14 +265,22 @@ class Optimizer(Strict, Configured):
     def swap_averages(self) -> None:
         """Exchange values and averages of all that has been trained, until called again.
 
-        A step changes back first.  Raises ValueError without `use_ema`.
+        A step of training changes back first.  Raises ValueError without `use_ema`.
         """
         if not self.use_ema:
             raise ValueError(
                 f"{type(self).__name__}: use_ema is False; it must be True for there to be averages"
             )
+        self._exchange_averages()
+
+    def _exchange_averages(self) -> None:
         averages.swap(self._averaged())
         self._averages_in_model = not self._averages_in_model
+
+    def restore_values(self) -> None:
+        """Give back the values that training goes on with, where averages are in the model."""
+        if self._averages_in_model:
+            self._exchange_averages()
 
     def finalize_variable_values(self, var_list: Iterable[Trainable]) -> None:
         """Give parameters their averages as values for good, where there are such."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from .._core.json_values import Configured
 from .._core.naming import describe
-from .._core.registry import Registry
+from .._core.registry import Registry, custom_object_scope
 from .._core.validation import above_zero, at_least_zero, finite, truth, wrong_value
 
 
@@ -296,6 +296,19 @@ def get(identifier: Any) -> LearningRateSchedule:
     Raises ValueError for an unknown name and TypeError for anything else.
     """
     return _registry.get(identifier)
+
+
+def deserialize(
+    config: dict[str, Any], custom_objects: dict[str, Any] | None = None
+) -> LearningRateSchedule:
+    """Return the schedule that `serialize` has described."""
+    with custom_object_scope(custom_objects):
+        return get(config)
+
+
+def serialize(schedule: LearningRateSchedule) -> dict[str, Any]:
+    """Return {"class_name", "config"}, from which `get` makes the same schedule again."""
+    return schedule.serialize()
 
 
 _registry: Registry[LearningRateSchedule] = Registry(

@@ -27,7 +27,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import losses, metrics, optimizers
+from .. import optimizers
 from .._core import random
 from .._core.json_values import dumps, free_name, part
 from .._version import __version__
@@ -132,11 +132,7 @@ def _configuration(model: SavableModel, members: list[str]) -> str:
 def _compile_config(model: SavableModel) -> dict[str, Any] | None:
     if model.optimizer is None or model.loss is None:
         return None
-    return {
-        "optimizer": optimizers.serialize(model.optimizer),
-        "loss": losses.serialize(model.loss),
-        "metrics": [m if isinstance(m, str) else metrics.serialize(m) for m in model.metrics],
-    }
+    return {"optimizer": optimizers.serialize(model.optimizer), **model.objectives_config()}
 
 
 def _optimizer_state(model: SavableModel, path: str) -> dict[str, np.ndarray]:

@@ -8,7 +8,6 @@ from typing import Any, Protocol
 
 from ..layers.base import Layer
 from ..layers.parameter import Parameter
-from ..losses import Loss
 from ..optimizers import Optimizer
 
 Shape = tuple[int | None, ...]
@@ -20,8 +19,8 @@ class SavableModel(Protocol):
     class_names: list[str] | None
     metadata: dict[str, Any]
     optimizer: Optimizer | None
-    loss: Loss | None
-    metrics: list[Any]
+    loss: Any
+    metrics: Any
     #: Where the running, last or loaded training stands.
     fit_state: dict[str, Any] | None
 
@@ -37,7 +36,7 @@ class SavableModel(Protocol):
     def built(self) -> bool: ...
 
     @property
-    def input_shape(self) -> Shape: ...
+    def input_shape(self) -> Any: ...
 
     @property
     def layers(self) -> Sequence[Layer]: ...
@@ -51,5 +50,8 @@ class SavableModel(Protocol):
     @property
     def layers_lock(self) -> AbstractContextManager[None]:
         """What a thread holds while it goes through the layers, or half a step would be seen."""
+
+    def objectives_config(self) -> dict[str, Any]:
+        """Return the loss and metrics that `compile` was given, JSON values."""
 
     def get_config(self) -> dict[str, Any]: ...

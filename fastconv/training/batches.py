@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,11 +13,41 @@ from .._core.validation import any_array, number_array
 
 
 class Batch(NamedTuple):
-    """One batch: `x` float32 (n, ...), `y` (n, ...) or None, `sample_weight` (n,) or None."""
+    """One batch: `x` float32 (n, ...), `y` (n, ...) or None, `sample_weight` (n,) or None.
 
-    x: np.ndarray
-    y: np.ndarray | None
-    sample_weight: np.ndarray | None
+    `x` is a tuple of arrays where the model has several inputs; `y` and `sample_weight` are,
+    with None where there is none, where it has several outputs.
+    """
+
+    x: Any
+    y: Any
+    sample_weight: Any
+
+    @property
+    def rows(self) -> int:
+        return rows_of(self.x)
+
+
+class Ports(NamedTuple):
+    """The names of a model's inputs and outputs where it has several, None where it has one."""
+
+    inputs: tuple[str, ...] | None = None
+    outputs: tuple[str, ...] | None = None
+
+
+ONE = Ports()
+
+
+def rows_of(arrays: Any) -> int:
+    """Return how many rows an array has, or each of a tuple of them."""
+    return len(arrays[0] if isinstance(arrays, tuple) else arrays)
+
+
+def each(function: Callable[[Any], Any], arrays: Any) -> Any:
+    """Return what `function` makes of an array, or of each of a tuple; None stays."""
+    if isinstance(arrays, tuple):
+        return tuple(each(function, one) for one in arrays)
+    return None if arrays is None else function(arrays)
 
 
 class ArrayBatches:
@@ -29,9 +59,9 @@ class ArrayBatches:
 
     def __init__(
         self,
-        x: np.ndarray,
-        y: np.ndarray | None = None,
-        sample_weight: np.ndarray | None = None,
+        x: Any,
+        y: Any = None,
+        sample_weight: Any = None,
         *,
         batch_size: int = 32,
         seed: int | None = None,
@@ -42,7 +72,7 @@ class ArrayBatches:
         self.set_epoch(0)
 
     def __len__(self) -> int:
-        return -(-len(self.x) // self.batch_size)
+        return -(-rows_of(self.x) // self.batch_size)
 
     def set_epoch(self, epoch: int) -> None:
         """Take the order of pass number `epoch`."""
@@ -50,17 +80,17 @@ class ArrayBatches:
         if self.seed is None:
             self._order = None
         else:
-            self._order = np.random.default_rng([self.seed, epoch]).permutation(len(self.x))
+            self._order = np.random.default_rng([self.seed, epoch]).permutation(rows_of(self.x))
 
     def __getitem__(self, index: int) -> tuple[Any, ...]:
         rows: Any = slice(index * self.batch_size, (index + 1) * self.batch_size)
         if self._order is None:
-            x = self.x[rows]
+            x = each(lambda a: a[rows], self.x)
         else:
             rows = self._order[rows]
-            x = self._gather(rows)
-        y, weight = (None if a is None else a[rows] for a in (self.y, self.sample_weight))
-        return x, y, weight
+            several = isinstance(self.x, tuple)
+            x = each(lambda a: a[rows], self.x) if several else self._gather(rows)
+        return x, *(each(lambda a: a[rows], one) for one in (self.y, self.sample_weight))
 
     def _gather(self, rows: np.ndarray) -> np.ndarray:
         if self.x.dtype != np.float32:
@@ -93,12 +123,14 @@ class SequenceStream:
 
     needs_steps = False
 
-    def __init__(self, sequence: Any, steps: int | None, owner: str, start: int = 0) -> None:
+    def __init__(
+        self, sequence: Any, steps: int | None, owner: str, start: int = 0, ports: Ports = ONE
+    ) -> None:
         if len(sequence) < 1:
             raise ValueError(f"{owner}: the data is empty; it must have at least one batch")
         self.sequence = sequence
         self._steps = steps
-        self._owner = owner
+        self._owner, self._ports = owner, ports
         self._index = 0
         # An iterator that was used before goes on where it is; a fresh one in a
         # run that begins at a later epoch starts at that epoch.
@@ -134,9 +166,9 @@ class SequenceStream:
             batch, self._peeked = self._peeked[1], None
             return batch
         item = self.sequence[index]
-        return as_batch(item, self._owner) if has_rows(item) else None
+        return as_batch(item, self._owner, self._ports) if has_rows(item) else None
 
-    def all_labels(self) -> tuple[np.ndarray | None, np.ndarray | None]:
+    def all_labels(self) -> tuple[Any, Any]:
         """Return the labels and weights that can be seen beforehand: all rows of arrays."""
         if isinstance(self.sequence, ArrayBatches):
             return self.sequence.y, self.sequence.sample_weight
@@ -203,27 +235,87 @@ def check_kind(state: Mapping[str, Any], mine: str) -> None:
         raise ValueError(f"the saved run took its batches from {saved}, this one has {mine}")
 
 
-def check_arrays(x: Any, y: Any, sample_weight: Any, owner: str) -> tuple[Any, ...]:
-    """Return the three as arrays of one length, or raise; None stays None."""
+def check_arrays(
+    x: Any, y: Any, sample_weight: Any, owner: str, ports: Ports = ONE
+) -> tuple[Any, ...]:
+    """Return the three as arrays of one length, or raise; None stays None.
+
+    Where there are several inputs or outputs they are tuples of such.
+    """
     if x is None:
         raise ValueError(f"{owner}: x is None; it must be an array, with y, or a batch iterator")
-    x = number_array(_unwrapped(x, y), "x", owner)
-    if y is not None:  # of any dtype: a prediction ignores the labels that an iterator brings
-        y = any_array(_unwrapped(y, x), "y", owner)
-    if sample_weight is not None:
-        sample_weight = number_array(_unwrapped(sample_weight, x), "sample_weight", owner)
-    for name, array in (("x", x), ("y", y), ("sample_weight", sample_weight)):
-        if array is None:
-            continue
-        if array.ndim < 1 or len(array) == 0:
-            raise ValueError(
-                f"{owner}: {name} has shape {array.shape}; it must have at least one row"
+    if ports.inputs is None:
+        x = number_array(_unwrapped(_alone(x), y), "x", owner)
+    else:
+        parts = by_port(x, ports.inputs, "x", owner)
+        x = tuple(number_array(one, what, owner) for what, one in parts)
+    if ports.outputs is None:
+        if y is not None:  # of any dtype: a prediction ignores the labels that an iterator brings
+            y = any_array(_unwrapped(_alone(y), x), "y", owner)
+        if sample_weight is not None:
+            given = _unwrapped(_alone(sample_weight), x)
+            sample_weight = number_array(given, "sample_weight", owner)
+    else:
+        if y is not None:
+            parts = by_port(y, ports.outputs, "y", owner, optional=True)
+            y = tuple(None if one is None else any_array(one, what, owner) for what, one in parts)
+        if sample_weight is not None:
+            if not isinstance(sample_weight, (list, tuple, Mapping)):
+                sample_weight = [sample_weight] * len(ports.outputs)
+            parts = by_port(sample_weight, ports.outputs, "sample_weight", owner, optional=True)
+            sample_weight = tuple(
+                None if one is None else number_array(one, what, owner) for what, one in parts
             )
-        if len(array) != len(x):
-            raise ValueError(
-                f"{owner}: x has {len(x)} rows and {name} has {len(array)}; they must be as many"
-            )
+    _check_rows({"x": x, "y": y, "sample_weight": sample_weight}, owner)
     return x, y, sample_weight
+
+
+def _check_rows(named: dict[str, Any], owner: str) -> None:
+    """Raise unless all arrays have as many rows as the first, and at least one."""
+    rows = None
+    for name, arrays in named.items():
+        for array in arrays if isinstance(arrays, tuple) else (arrays,):
+            if array is None:
+                continue
+            if array.ndim < 1 or len(array) == 0:
+                raise ValueError(
+                    f"{owner}: {name} has shape {array.shape}; it must have at least one row"
+                )
+            rows = len(array) if rows is None else rows
+            if len(array) != rows:
+                raise ValueError(
+                    f"{owner}: x has {rows} rows and {name} has {len(array)}; they must be as many"
+                )
+
+
+def by_port(
+    value: Any, names: tuple[str, ...], what: str, owner: str, optional: bool = False
+) -> list[tuple[str, Any]]:
+    """Return (what it is called in errors, value) of each input or output, in their order.
+
+    `value` is a list or tuple in that order, or a dict by names, which with `optional` may lack
+    some: these are None.
+    """
+    listed = ", ".join(map(repr, names))
+    if isinstance(value, Mapping):
+        unknown = [name for name in value if name not in names]
+        missing = [name for name in names if name not in value]
+        if unknown or (missing and not optional):
+            raise ValueError(
+                f"{owner}: {what} has {', '.join(map(repr, value))}; it must have {listed}"
+            )
+        return [(f"{what}[{name!r}]", value.get(name)) for name in names]
+    if not isinstance(value, (list, tuple)) or len(value) != len(names):
+        found = f"{len(value)} of them" if isinstance(value, (list, tuple)) else "one array"
+        raise ValueError(
+            f"{owner}: {what} is {found}; it must be a list of {len(names)}, or a dict: {listed}"
+        )
+    return [(f"{what}[{n}]", one) for n, one in enumerate(value)]
+
+
+def _alone(value: Any) -> Any:
+    """Return the only value of a dict, as of a model with a named input."""
+    return next(iter(value.values())) if isinstance(value, Mapping) and len(value) == 1 else value
 
 
 def _unwrapped(value: Any, other: Any) -> Any:
@@ -259,18 +351,19 @@ def only_input(x: Any, shape: tuple[Any, ...] | None, owner: str) -> Any:
     return x[0]
 
 
-def as_batch(item: Any, owner: str) -> Batch:
+def as_batch(item: Any, owner: str, ports: Ports = ONE) -> Batch:
     """Return what an iterator handed out: `x`, or a tuple or list of `x`, `y` and weights.
 
     A list is one of parts where it has up to three and the first is an array,
     as PyTorch's DataLoader gives it; else it is rows of `x`.
     """
-    if isinstance(item, Mapping):
+    if isinstance(item, Mapping) and ports.inputs is None:
         raise TypeError(
             f"{owner}: the iterator gave a {type(item).__name__} with {', '.join(map(str, item))}; "
             "it must give (x, y) or (x, y, sample_weight)"
         )
-    of_parts = isinstance(item, list) and 1 <= len(item) <= 3 and hasattr(item[0], "shape")
+    of_parts = isinstance(item, list) and 1 <= len(item) <= 3
+    of_parts = of_parts and (ports is not ONE or hasattr(item[0], "shape"))
     parts = tuple(item) if of_parts or isinstance(item, tuple) else (item,)
     if not 1 <= len(parts) <= 3:
         raise ValueError(
@@ -278,8 +371,12 @@ def as_batch(item: Any, owner: str) -> Batch:
             "(x, y, sample_weight)"
         )
     x, y, weight = (*parts, None, None)[:3]
-    x, y, weight = check_arrays(x, y, weight, owner)
-    return Batch(contiguous(x, np.float32), y, weight)
+    x, y, weight = check_arrays(x, y, weight, owner, ports)
+    return Batch(each(_float32, x), y, weight)
+
+
+def _float32(array: np.ndarray) -> np.ndarray:
+    return contiguous(array, np.float32)
 
 
 def has_rows(item: Any) -> bool:

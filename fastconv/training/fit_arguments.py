@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,11 +10,17 @@ import numpy as np
 from .._core.validation import positive_integer
 from ..callbacks import Callback, History, ProgressLine
 from ..callbacks.names import LogNames
+from .batches import ONE, Ports
 from .streams import Stream, is_batch_iterator, stream_of
 
 
 def validation_stream(
-    data: Any, batch_size: Any, steps: Any, owner: str, default_batch_size: Any = None
+    data: Any,
+    batch_size: Any,
+    steps: Any,
+    owner: str,
+    default_batch_size: Any = None,
+    ports: Ports = ONE,
 ) -> Stream | None:
     """Return the stream over `validation_data`; None is passed on, without options for nothing."""
     options = {"validation_steps": steps, "validation_batch_size": batch_size}
@@ -39,7 +45,12 @@ def validation_stream(
             "left out"
         )
     stream = stream_of(
-        *parts, batch_size=batch_size, steps=steps, owner=owner, steps_argument="validation_steps"
+        *parts,
+        batch_size=batch_size,
+        steps=steps,
+        owner=owner,
+        steps_argument="validation_steps",
+        ports=ports,
     )
     if stream.needs_steps:
         raise ValueError(f"{owner} is a generator; validation_steps must be given as well")
@@ -120,18 +131,3 @@ def verbosity(verbose: Any, owner: str) -> int:
     if not isinstance(verbose, (int, np.integer)) or verbose not in (0, 1, 2):
         raise ValueError(f"{owner}: verbose is {verbose!r}; it must be 0, 1, 2 or 'auto'")
     return int(verbose)
-
-
-def check_loss_weights(weights: Any, weighted_metrics: Any, owner: str) -> None:
-    """Refuse what Keras's `compile` takes for several outputs and for weighed metrics."""
-    values = list(weights.values()) if isinstance(weights, Mapping) else weights
-    if values is not None and np.ravel(values).tolist() not in ([], [1]):
-        raise ValueError(
-            f"{owner}: compile: loss_weights is {weights!r}; it must be 1 or left out: there is "
-            "one loss, which learning_rate scales"
-        )
-    if weighted_metrics not in (None, [], ()):
-        raise ValueError(
-            f"{owner}: compile: weighted_metrics is {weighted_metrics!r}; it must be left out: "
-            "metrics do not regard sample weights"
-        )

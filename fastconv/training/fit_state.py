@@ -13,6 +13,7 @@ from .. import metrics
 from ..callbacks import CallbackList, History
 from ..callbacks.names import Logs, twin
 from .batches import Batch
+from .objectives import Output, as_tuple
 from .streams import Stream
 
 
@@ -20,20 +21,31 @@ class Meters:
     """The mean loss and the metrics of one pass, of its own: passes do not disturb each other.
 
     As in Keras the epoch's loss is the mean of the batches' losses weighted
-    by their rows, and metrics do not regard sample weights. A second metric of
-    one name is called `<name>_1`, as in Keras.
+    by their rows, and metrics do not regard sample weights, `weighted_metrics` do. A second
+    metric of one name is called `<name>_1`, as in Keras.  Of several outputs each has its
+    `<output>_loss`, and its metrics have its name before theirs.
     """
 
-    def __init__(self, chosen: Sequence[Any]) -> None:
-        self._total = 0.0
+    def __init__(self, outputs: Sequence[Output]) -> None:
+        self._losses = [one.name for one in outputs if one.name is not None and one.loss]
+        self._places = [n for n, one in enumerate(outputs) if one.name is not None and one.loss]
+        self._totals = np.zeros(1 + len(self._losses))
         self._rows = 0
-        self._metrics: dict[str, metrics.Metric] = {}
-        for choice in chosen:
-            metric = metrics.get(choice)
-            if not isinstance(choice, str):
-                metric = copy.deepcopy(metric)
-                metric.reset()
-            self._metrics[self._free_name(metric.name)] = metric
+        #: Each metric by the name of the log, with its output and whether it is weighted.
+        self._metrics: dict[str, tuple[metrics.Metric, int, bool]] = {}
+        for n, output in enumerate(outputs):
+            for weighted, chosen in ((False, output.metrics), (True, output.weighted_metrics)):
+                for choice in chosen:
+                    self._add(choice, n, output.name, weighted)
+        self._count = len(outputs)
+
+    def _add(self, choice: Any, place: int, output: str | None, weighted: bool) -> None:
+        metric = metrics.get(choice)
+        if not isinstance(choice, str):
+            metric = copy.deepcopy(metric)
+            metric.reset()
+        name = metric.name if output is None else f"{output}_{metric.name}"
+        self._metrics[self._free_name(name)] = (metric, place, weighted)
 
     def _free_name(self, name: str) -> str:
         if name == "loss":
@@ -46,34 +58,51 @@ class Meters:
 
     def reset(self) -> None:
         """Forget every batch."""
-        self._total, self._rows = 0.0, 0
-        for metric in self._metrics.values():
+        self._totals[:], self._rows = 0.0, 0
+        for metric, _, _ in self._metrics.values():
             metric.reset()
 
     @property
     def names(self) -> list[str]:
-        return list(self._metrics)
+        return [*(f"{name}_loss" for name in self._losses), *self._metrics]
 
     def larger_is_better(self, name: str) -> bool | None:
         """Return whether more of what is logged as `name` is better, None if that is not known."""
         for own_name in (name, twin(name)):
             if own_name in self._metrics:
-                declared = self._metrics[own_name].larger_is_better
-                return metrics.larger_is_better(name) if declared is None else declared
+                metric = self._metrics[own_name][0]
+                declared = metric.larger_is_better
+                return metrics.larger_is_better(metric.name) if declared is None else declared
         return metrics.larger_is_better(name)
 
-    def update(self, batch: Batch, loss: float, output: np.ndarray) -> None:
-        """Take in a batch's mean loss and the model's output for it."""
-        rows = len(batch.x)
-        self._total += float(loss) * rows
+    def update(self, batch: Batch, loss: float, output: Any) -> None:
+        """Take in a batch's mean loss and the model's output for it, or the list of them."""
+        rows = batch.rows
+        self._totals[0] += float(loss) * rows
+        if self._losses:
+            parts = getattr(loss, "parts", None)
+            if parts is None:
+                raise TypeError(
+                    "train_step returned a loss without those of the outputs; return the one that "
+                    "super().train_step(batch) gives"
+                )
+            self._totals[1:] += [parts[n] * rows for n in self._places]
         self._rows += rows
-        for metric in self._metrics.values():
-            metric.update(batch.y, output)
+        if not self._metrics:
+            return
+        outputs = output if self._count > 1 else [output]
+        targets = as_tuple(batch.y, self._count)
+        weights = as_tuple(batch.sample_weight, self._count)
+        for metric, n, weighted in self._metrics.values():
+            if targets[n] is not None:
+                metric.update_state(targets[n], outputs[n], weights[n] if weighted else None)
 
     def logs(self) -> Logs:
         """Return the values so far by name, "loss" first."""
-        logs = Logs(loss=self._total / max(self._rows, 1))
-        for name, metric in self._metrics.items():
+        means = (self._totals / max(self._rows, 1)).tolist()
+        logs = Logs(loss=means[0])
+        logs.update({f"{n}_loss": mean for n, mean in zip(self._losses, means[1:], strict=True)})
+        for name, (metric, _, _) in self._metrics.items():
             logs.update(metrics.logged(name, metric.result()))
         return logs
 

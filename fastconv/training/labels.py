@@ -7,11 +7,12 @@ import unicodedata
 import warnings
 from collections.abc import Iterable, Mapping
 from numbers import Real
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from .._core.validation import NUMBER_KINDS
+from ..losses import Loss
 from .batches import Batch
 
 
@@ -34,6 +35,38 @@ def rows_without_number(y: np.ndarray, first: int = 0) -> str:
         return ""
     listed = ", ".join(map(str, rows[:5])) + (", ..." if len(rows) > 5 else "")
     return f"; y is no number in row{'s' * (len(rows) > 1)} {listed}"
+
+
+#: Predicted values whose labels are checked at a time; bounds the memory of the check.
+_VALUES_CHECKED = 1 << 16
+
+
+class LabelCheck(NamedTuple):
+    """What a loss says to labels, for predictions of rows of a `shape`."""
+
+    loss: Loss
+    shape: tuple[int, ...]
+    logits: bool
+    class_weight: Mapping[int, float] | None
+
+    def all_rows(self, y: np.ndarray, weight: np.ndarray | None, owner: str) -> None:
+        """Raise what the loss would raise, whatever the prediction."""
+        # So many rows at a time: a row of labels may be as large as an image.
+        step = max(1, _VALUES_CHECKED // max(1, math.prod(self.shape)))
+        for start in range(0, len(y), step):
+            rows = slice(start, start + step)
+            part = Batch(y[rows], y[rows], None if weight is None else weight[rows])
+            weights = weigh_classes(part, self.class_weight, owner).sample_weight
+            try:
+                self.loss.check(y[rows], (part.rows, *self.shape), weights, logits=self.logits)
+            except (ValueError, TypeError) as error:
+                where = rows_without_number(y[rows], start)
+                raise reworded(error, f"{owner}: {error}{where}") from None
+
+
+def reworded(error: Exception, text: str) -> Exception:
+    """Return an error of the same kind that says more."""
+    return (ValueError if isinstance(error, ValueError) else TypeError)(text)
 
 
 # Weights of classes

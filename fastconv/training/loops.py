@@ -50,7 +50,7 @@ class FitLoop:
     ) -> None:
         self.step, self.model = step, step.model
         self.owner = owner = f"{self.model.owner}: fit"
-        optimizer, _ = step.require_compiled("fit")
+        optimizer = step.require_compiled("fit")
         self._check_no_other(None)
         optimizer.claim(self.model)
         self.class_weight = check_class_weight(class_weight, owner)
@@ -87,7 +87,7 @@ class FitLoop:
         """Make the streams of training and validation; read the checkpoint to go on from."""
         owner = self.owner
         shuffle = truth(shuffle, "shuffle", owner)
-        x = self.step.only_input(x, owner)
+        x, ports = self.step.inputs(x, owner)
         self._resumption = None
         if self._backup is not None:  # it is of later than `resume_from`
             self._resumption = Resumption(self.model, self._backup, repeat_epoch=True)
@@ -95,7 +95,7 @@ class FitLoop:
             self._resumption = Resumption(self.model, self._resume_from)
         if validation_split and validation_data is None:
             (x, y, sample_weight), validation_data = split_validation(
-                validation_split, x, y, sample_weight, owner
+                validation_split, x, y, sample_weight, owner, ports
             )
         self._data, self._validation_data = x, validation_data
         self.train = stream_of(
@@ -108,6 +108,7 @@ class FitLoop:
             start=self.initial_epoch,
             owner=owner,
             steps_argument="steps_per_epoch",
+            ports=ports,
         )
         if self.train.needs_steps:
             raise ValueError(
@@ -115,7 +116,7 @@ class FitLoop:
                 "no length"
             )
         self.validation = validation_stream(
-            validation_data, validation_batch_size, validation_steps, owner, batch_size
+            validation_data, validation_batch_size, validation_steps, owner, batch_size, ports
         )
         self._check_classes()
 
@@ -246,8 +247,10 @@ def evaluate(
     step.require_compiled("evaluate")
     owner = f"{model.owner}: evaluate"
     check_same_classes(model.class_names, class_indices_of(x), owner, stacklevel=4)
-    x = step.only_input(x, owner)
-    stream = stream_of(x, y, sample_weight, batch_size=batch_size, steps=steps, owner=owner)
+    x, ports = step.inputs(x, owner)
+    stream = stream_of(
+        x, y, sample_weight, batch_size=batch_size, steps=steps, owner=owner, ports=ports
+    )
     callback_list = _callbacks_for(model, callbacks, verbose, stream.steps, owner)
     with model.layers_lock:
         step.prepare(stream.peek(), "evaluate")
@@ -281,12 +284,12 @@ def predict(
     steps: int | None,
     callbacks: Any,
     verbose: Any,
-) -> np.ndarray:
+) -> Any:
     """Return the model's output for every row; see `Trainer.predict`."""
     model = step.model
     owner = f"{model.owner}: predict"
-    x = step.only_input(x, owner)
-    stream = stream_of(x, batch_size=batch_size, steps=steps, owner=owner)
+    x, ports = step.inputs(x, owner)
+    stream = stream_of(x, batch_size=batch_size, steps=steps, owner=owner, ports=ports)
     callback_list = _callbacks_for(model, callbacks, verbose, stream.steps, owner)
     outputs = []
     model.stop_predicting = False
@@ -295,13 +298,19 @@ def predict(
         for index, batch in enumerate(stream.one_pass()):
             callback_list.call("on_predict_batch_begin", index, {})
             with model.layers_lock:
-                step.prepare_input(batch.x.shape, "predict")
-                outputs.append(np.array(model.predict_step(batch.x)))
+                step.prepare_input(batch.x, "predict")
+                outputs.append(_copied(model.predict_step(batch.x)))
             callback_list.call("on_predict_batch_end", index, {"outputs": outputs[-1]})
             if model.stop_predicting:
                 break
         callback_list.call("on_predict_end", {})
-    return np.concatenate(outputs)
+    if isinstance(outputs[0], list):
+        return step.packed([np.concatenate(parts) for parts in zip(*outputs, strict=True)])
+    return step.packed(np.concatenate(outputs))
+
+
+def _copied(output: Any) -> Any:
+    return [np.array(one) for one in output] if isinstance(output, list) else np.array(output)
 
 
 def _callbacks_for(

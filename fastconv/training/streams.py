@@ -16,7 +16,19 @@ from typing import Any
 import numpy as np
 
 from .._core.validation import positive_integer
-from .batches import ArrayBatches, Batch, SequenceStream, as_batch, check_arrays, check_kind, length
+from .batches import (
+    ONE,
+    ArrayBatches,
+    Batch,
+    Ports,
+    SequenceStream,
+    as_batch,
+    check_arrays,
+    check_kind,
+    each,
+    length,
+    rows_of,
+)
 
 
 class IterableStream:
@@ -27,9 +39,9 @@ class IterableStream:
     has one pass alone, and its position cannot be saved.
     """
 
-    def __init__(self, data: Any, steps: int | None, owner: str) -> None:
+    def __init__(self, data: Any, steps: int | None, owner: str, ports: Ports = ONE) -> None:
         self.data = data
-        self._owner = owner
+        self._owner, self._ports = owner, ports
         self._steps = steps
         self._iterator: Iterator[Any] | None = None
         self._peeked: list[Batch] = []
@@ -54,7 +66,7 @@ class IterableStream:
                 raise self._ended(0) from None
         return self._peeked[0]
 
-    def all_labels(self) -> tuple[np.ndarray | None, np.ndarray | None]:
+    def all_labels(self) -> tuple[Any, Any]:
         """Return the first batch's labels and weights; later ones are seen as they come."""
         return self.peek()[1:]
 
@@ -92,7 +104,7 @@ class IterableStream:
             begin = iter if hasattr(self.data, "__iter__") else lambda data: data
             self._iterator = begin(self.data)
             self._in_pass = 0
-        return as_batch(next(self._iterator), self._owner)
+        return as_batch(next(self._iterator), self._owner, self._ports)
 
     def _ended(self, taken: int) -> ValueError:
         if self._steps is not None and taken:
@@ -118,7 +130,7 @@ Stream = SequenceStream | IterableStream
 
 def is_batch_iterator(data: Any) -> bool:
     """Whether `data` hands out batches itself, rather than being an array or a list."""
-    if isinstance(data, (list, tuple, np.ndarray)) or _is_array(data):
+    if isinstance(data, (list, tuple, np.ndarray, Mapping)) or _is_array(data):
         return False
     return hasattr(data, "__next__") or hasattr(data, "__iter__") or _is_sequence(data)
 
@@ -143,6 +155,7 @@ def stream_of(
     start: int = 0,
     owner: str,
     steps_argument: str = "steps",
+    ports: Ports = ONE,
 ) -> Stream:
     """Return a stream over arrays `x`, `y`, `sample_weight`, or over the batch iterator `x`.
 
@@ -152,7 +165,7 @@ def stream_of(
     """
     if steps is not None:
         steps = positive_integer(steps, steps_argument, owner)
-    _refuse_what_is_no_data(x, owner)
+    _refuse_what_is_no_data(x, owner, ports)
     if is_batch_iterator(x):
         for name, value in (("y", y), ("sample_weight", sample_weight), ("batch_size", batch_size)):
             if value is not None:
@@ -161,17 +174,17 @@ def stream_of(
                     "iterator brings its own"
                 )
         if _is_sequence(x):
-            return SequenceStream(x, steps, owner, start)
-        return IterableStream(x, steps, owner)
-    x, y, sample_weight = check_arrays(x, y, sample_weight, owner)
+            return SequenceStream(x, steps, owner, start, ports)
+        return IterableStream(x, steps, owner, ports)
+    x, y, sample_weight = check_arrays(x, y, sample_weight, owner, ports)
     batch_size = 32 if batch_size is None else positive_integer(batch_size, "batch_size", owner)
     batches = ArrayBatches(x, y, sample_weight, batch_size=batch_size, seed=seed)
-    return SequenceStream(batches, steps, owner, start)
+    return SequenceStream(batches, steps, owner, start, ports)
 
 
-def _refuse_what_is_no_data(x: Any, owner: str) -> None:
+def _refuse_what_is_no_data(x: Any, owner: str, ports: Ports) -> None:
     kind = type(x).__name__
-    if isinstance(x, Mapping):
+    if isinstance(x, Mapping) and len(x) != 1 and ports.inputs is None:
         raise TypeError(f"{owner}: x is a {kind}; it must be an array: a model has one input")
     if isinstance(x, (str, bytes, os.PathLike)):
         raise TypeError(
@@ -186,7 +199,7 @@ def _refuse_what_is_no_data(x: Any, owner: str) -> None:
 
 
 def split_validation(
-    fraction: float, x: Any, y: Any, sample_weight: Any, owner: str
+    fraction: float, x: Any, y: Any, sample_weight: Any, owner: str, ports: Ports = ONE
 ) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
     """Split the last `fraction` of the rows off: `(x, y, w), (x, y, w)`."""
     if not (isinstance(fraction, Real) and 0 < fraction < 1):
@@ -198,12 +211,12 @@ def split_validation(
             f"{owner}: validation_split is {fraction!r}; it must be left out with a batch "
             "iterator; give its validation part as validation_data"
         )
-    arrays = check_arrays(x, y, sample_weight, owner)
-    at = int(len(arrays[0]) * (1 - fraction))
-    if at in (0, len(arrays[0])):
+    arrays = check_arrays(x, y, sample_weight, owner, ports)
+    rows = rows_of(arrays[0])
+    at = int(rows * (1 - fraction))
+    if at in (0, rows):
         raise ValueError(
             f"{owner}: validation_split is {fraction!r}; it must leave rows in both parts, of "
-            f"{len(arrays[0])}"
+            f"{rows}"
         )
-    first = tuple(None if a is None else a[:at] for a in arrays)
-    return first, tuple(None if a is None else a[at:] for a in arrays)
+    return each(lambda a: a[:at], arrays), each(lambda a: a[at:], arrays)

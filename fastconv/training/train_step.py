@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-import math
 import weakref
-from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
 from .. import losses, optimizers
-from .. import metrics as metrics_module
 from .._core.memory import contiguous
 from .._core.validation import number_array
-from .batches import Batch, as_batch, check_arrays, only_input
+from ..graph.executor import Executor
+from .batches import ONE, Batch, Ports, as_batch, check_arrays, each, only_input
 from .fit_state import Meters
 from .labels import (
+    LabelCheck,
     check_class_weight,
     check_label_dtype,
     check_weighed_classes,
-    rows_without_number,
+    reworded,
     weigh_classes,
 )
 from .model import TrainableModel
-
-#: Predicted values whose labels are checked at a time; bounds the memory of the check.
-_VALUES_CHECKED = 1 << 16
+from .objectives import BatchLoss, Objectives, Output, as_tuple, halves, row_shapes
 
 
 class TrainStep:
@@ -38,14 +35,18 @@ class TrainStep:
     def __init__(self, model: TrainableModel) -> None:
         self.follow(model)
         self.optimizer: optimizers.Optimizer | None = None
-        self.loss: losses.Loss | None = None
-        self.metrics: list[Any] = []
+        self.objectives: Objectives | None = None
+        self._ports: tuple[Any, Ports] | None = None
         #: The kind of labels, and the metrics, that were found to fit each other.
         self._tried: tuple[Any, ...] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         # A copy follows the copied model.
-        return {name: value for name, value in self.__dict__.items() if name != "_model"}
+        left = ("_model", "_ports")
+        return {name: value for name, value in self.__dict__.items() if name not in left}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _ports=None)
 
     def follow(self, model: TrainableModel) -> None:
         """Do the steps of `model`, which has this object and is not kept alive by it."""
@@ -60,11 +61,21 @@ class TrainStep:
 
     # What the model is compiled with
 
-    def compile(self, optimizer: Any, loss: Any, metrics: Any) -> None:
+    def compile(
+        self,
+        optimizer: Any,
+        loss: Any,
+        metrics: Any = None,
+        loss_weights: Any = None,
+        weighted_metrics: Any = None,
+    ) -> None:
         """Take names or objects; raise before anything is changed."""
-        chosen, watched = losses.get(loss), self.metrics_of(metrics)
+        owner = f"{self.model.owner}: compile"
+        chosen = Objectives(loss, metrics, loss_weights, weighted_metrics, self.model.owner)
+        if self.model.built:
+            Meters(chosen.outputs(self.ports().outputs, owner))
         self.set_optimizer(optimizer)
-        self.loss, self.metrics = chosen, watched
+        self.objectives = chosen
 
     def set_optimizer(self, value: Any) -> None:
         """Train with the optimizer `value`, a name or an object that trains no other model."""
@@ -72,74 +83,116 @@ class TrainStep:
         chosen.claim(self.model)
         self.optimizer = chosen
 
-    def metrics_of(self, metrics: Any) -> list[Any]:
-        """Return names, which stay what the logs say, and objects for all else."""
-        if isinstance(metrics, Mapping):
-            raise TypeError(
-                f"{self.model.owner}: compile: metrics is {metrics!r}; it must be a list: there is "
-                "one output"
-            )
-        alone = isinstance(metrics, (str, type)) or not isinstance(metrics, Iterable | None)
-        wanted = [metrics] if alone else metrics or []
-        chosen = [m if isinstance(m, str) else metrics_module.get(m) for m in wanted]
-        for name in Meters(chosen).names:
-            metrics_module.check_name(name)
-        return chosen
+    def set_objective(self, name: str, value: Any) -> None:
+        """Train with another loss, or report other metrics."""
+        now = self.objectives
+        given = {
+            what: getattr(now, what, None)
+            for what in ("loss", "metrics", "loss_weights", "weighted_metrics")
+        }
+        chosen = Objectives(**(given | {name: value}), owner=self.model.owner)
+        if self.model.built and chosen.loss is not None:
+            Meters(chosen.outputs(self.ports().outputs, self.model.owner))
+        self.objectives = chosen
 
     @property
     def compiled(self) -> bool:
         """Whether there are an optimizer and a loss."""
-        return self.loss is not None and self.optimizer is not None
+        return self._has_loss() and self.optimizer is not None
 
-    def require_compiled(self, method: str) -> tuple[optimizers.Optimizer, losses.Loss]:
-        """Return the optimizer and the loss; `method` needs them."""
-        if self.optimizer is None or self.loss is None:
+    def _has_loss(self) -> bool:
+        return self.objectives is not None and self.objectives.loss is not None
+
+    def require_compiled(self, method: str) -> optimizers.Optimizer:
+        """Return the optimizer; `method` needs it and a loss."""
+        if self.optimizer is None or not self._has_loss():
             raise RuntimeError(
                 f"{self.model.owner}: {method}() needs a compiled model; call "
                 "compile(optimizer=..., loss=..., metrics=[...]) first"
             )
-        return self.optimizer, self.loss
+        return self.optimizer
+
+    def ports(self) -> Ports:
+        """Return the names of several inputs and outputs of the model, which is built."""
+        model = self.model
+        if self._ports is None or self._ports[0] is not model.graph:
+            inputs, outputs = tuple(model.input_names), tuple(model.output_names)
+            ports = Ports(
+                inputs if len(inputs) > 1 else None, outputs if len(outputs) > 1 else None
+            )
+            self._ports = (model.graph, ports)
+        return self._ports[1]
+
+    def outputs(self, method: str = "fit") -> list[Output]:
+        """Return what is asked of each of the model's outputs."""
+        assert self.objectives is not None, "only a compiled model is asked"
+        names = self.ports().outputs if self.model.built else None
+        return self.objectives.outputs(names, f"{self.model.owner}: {method}")
 
     def meters(self) -> Meters:
         """Return a new pass's averages."""
-        return Meters(self.metrics)
+        return Meters(self.outputs())
 
     # The steps
 
-    def train(self, batch: Batch) -> tuple[float, np.ndarray]:
+    def train(self, batch: Batch) -> tuple[float, Any]:
         """Learn from one batch; return its mean loss and the model's output for it."""
-        optimizer, loss = self.require_compiled("train_step")
+        optimizer = self.require_compiled("train_step")
+        optimizer.restore_values()
         executor = self.model._executor()
-        fused = executor.fuses_loss(loss)
-        (prediction,) = executor.forward([batch.x], training=True, logits=[fused], step=True)
-        output = executor.activate(prediction) if fused else prediction
-        value, gradient = loss.value_and_gradient(
-            batch.y, prediction, batch.sample_weight, logits=fused
-        )
-        executor.backward([gradient])
-        value += optimizers.regularize(executor.trainable)
+        value, predictions, gradients = self._forward(executor, batch, training=True)
+        executor.backward(gradients)
+        penalty = optimizers.regularize(executor.trainable)
         optimizer.apply(executor.trainable)
-        return value, output
+        return _plus(value, penalty), predictions
 
     def finish_training(self) -> None:
         """Give the model what its optimizer says at a training's end: averages of weights."""
-        optimizer, _ = self.require_compiled("fit")
+        optimizer = self.require_compiled("fit")
         with self.model.layers_lock:
             optimizer.finalize_variable_values(self.model.trainable_weights)
 
-    def test(self, batch: Batch) -> tuple[float, np.ndarray]:
+    def test(self, batch: Batch) -> tuple[float, Any]:
         """Return one batch's mean loss and the model's output for it."""
-        _, loss = self.require_compiled("test_step")
+        self.require_compiled("test_step")
         executor = self.model._executor()
-        fused = executor.fuses_loss(loss)
-        (prediction,) = executor.forward([batch.x], logits=[fused])
-        output = executor.activate(prediction) if fused else prediction
-        value, _ = loss.value_and_gradient(batch.y, prediction, batch.sample_weight, logits=fused)
-        return value + optimizers.penalty(executor.trainable), output
+        value, predictions, _ = self._forward(executor, batch, training=False)
+        return _plus(value, optimizers.penalty(executor.trainable)), predictions
 
-    def predict(self, x: np.ndarray) -> np.ndarray:
-        """Return the model's output for one batch, in memory that the next call overwrites."""
-        return self.model._executor().forward([x])[0]
+    def _forward(
+        self, executor: Executor, batch: Batch, training: bool
+    ) -> tuple[float, Any, list[np.ndarray | None]]:
+        """Return the loss, the output (a list of several) and each output's gradient."""
+        asked = self.outputs()
+        fused = executor.fused_losses([one.loss for one in asked])
+        inputs = batch.x if isinstance(batch.x, tuple) else (batch.x,)
+        results = executor.forward(inputs, training, fused, step=training)
+        targets = as_tuple(batch.y, len(asked))
+        weights = as_tuple(batch.sample_weight, len(asked))
+        total, parts, gradients, outputs = 0.0, [], [], []
+        for n, (one, result) in enumerate(zip(asked, results, strict=True)):
+            outputs.append(executor.activate(result, n) if fused[n] else result)
+            if one.loss is None or targets[n] is None:
+                parts.append(0.0)
+                gradients.append(None)
+                continue
+            value, gradient = one.loss.value_and_gradient(
+                targets[n], result, weights[n], logits=fused[n]
+            )
+            total += value * one.weight
+            parts.append(value)
+            gradients.append(gradient if one.weight == 1 else gradient * np.float32(one.weight))
+        if len(asked) == 1:
+            return total, outputs[0], gradients
+        return BatchLoss(total, parts), outputs, gradients
+
+    def predict(self, x: Any) -> Any:
+        """Return the model's output for one batch, in memory that the next call overwrites.
+
+        A list of them where there are several.
+        """
+        results = self.model._executor().forward(x if isinstance(x, tuple) else (x,))
+        return results if len(results) > 1 else results[0]
 
     # Batches by hand
 
@@ -148,7 +201,7 @@ class TrainStep:
     ) -> Any:
         """Learn from one batch of arrays; return its loss and metrics as `as_result` does."""
         batch = self._checked_batch("train_on_batch", x, y, sample_weight, class_weight)
-        self.require_compiled("train_on_batch")[0].claim(self.model)
+        self.require_compiled("train_on_batch").claim(self.model)
         return self._step_alone(self.model.train_step, batch, return_dict)
 
     def test_alone(self, x: Any, y: Any, sample_weight: Any, return_dict: bool) -> Any:
@@ -156,29 +209,48 @@ class TrainStep:
         batch = self._checked_batch("test_on_batch", x, y, sample_weight)
         return self._step_alone(self.model.test_step, batch, return_dict)
 
-    def predict_alone(self, x: Any) -> np.ndarray:
+    def predict_alone(self, x: Any) -> Any:
         """Return the output for one batch as a new array."""
         model = self.model
         owner = f"{model.owner}: predict_on_batch"
-        x, _, _ = check_arrays(self.only_input(x, owner), None, None, owner)
+        x, ports = self.inputs(x, owner)
+        x, _, _ = check_arrays(x, None, None, owner, ports)
         with model.layers_lock:
-            self.prepare_input(x.shape, "predict_on_batch")
-            return np.array(model.predict_step(contiguous(x, np.float32)))
+            self.prepare_input(x, "predict_on_batch")
+            return self.packed(model.predict_step(each(_float32, x)), copy=True)
 
-    def call_alone(self, x: Any, training: bool) -> np.ndarray:
+    def call_alone(self, x: Any, training: bool) -> Any:
         """Return the output for one batch as a new array."""
         model = self.model
-        batch = contiguous(number_array(x, "x", f"{model.owner}: call"), np.float32)
+        owner = f"{model.owner}: call"
+        x, ports = self.inputs(x, owner)
+        if ports.inputs is None:
+            x = number_array(x, "x", owner)
+        else:
+            x, _, _ = check_arrays(x, None, None, owner, ports)
+        batch = each(_float32, x)
         with model.layers_lock:
-            self.prepare_input(batch.shape, "call")
-            return np.array(model._executor().forward([batch], training)[0])
+            self.prepare_input(batch, "call")
+            inputs = batch if isinstance(batch, tuple) else (batch,)
+            results = model._executor().forward(inputs, training)
+            return self.packed(results if len(results) > 1 else results[0], copy=True)
+
+    def packed(self, outputs: Any, copy: bool = False) -> Any:
+        """Return outputs as the model gives them: an array, a list, or a dict by names."""
+        if not isinstance(outputs, list):
+            result = np.array(outputs) if copy else outputs
+            return [result] if self.model._lists_output else result
+        outputs = [np.array(one) for one in outputs] if copy else outputs
+        names = self.model._output_names
+        return outputs if names is None else dict(zip(names, outputs, strict=True))
 
     def _checked_batch(
         self, method: str, x: Any, y: Any, sample_weight: Any, class_weight: Any = None
     ) -> Batch:
         owner = f"{self.model.owner}: {method}"
         class_weight = check_class_weight(class_weight, owner)
-        batch = as_batch((self.only_input(x, owner), y, sample_weight), owner)
+        x, ports = self.inputs(x, owner)
+        batch = as_batch((x, y, sample_weight), owner, ports)
         with self.model.layers_lock:
             self.prepare(batch, method, class_weight)
         return weigh_classes(batch, class_weight, owner)
@@ -191,115 +263,156 @@ class TrainStep:
 
     # Checks, all made before anything is changed
 
-    def only_input(self, x: Any, owner: str) -> Any:
-        """Return `x`, or the one array of a list of inputs."""
-        if type(x) is np.ndarray:
-            return x
-        return only_input(x, getattr(self.model, "input_shape", None), owner)
+    def inputs(self, x: Any, owner: str) -> tuple[Any, Ports]:
+        """Return `x`, or the one array of a list of inputs, and the model's ports."""
+        model = self.model
+        if not model.built and not hasattr(model, "add"):  # a user's class, whose call is traced
+            shapes = _shapes_of_inputs(x)
+            if shapes:
+                model.build(shapes if len(shapes) > 1 else shapes[0])
+        ports = self.ports() if model.built else ONE
+        if type(x) is np.ndarray or ports.inputs is not None:
+            return x, ports
+        return only_input(x, getattr(model, "input_shape", None), owner), ports
 
     def prepare(
         self,
         batch: Batch,
         method: str,
         class_weight: dict[int, float] | None = None,
-        labels: tuple[np.ndarray | None, np.ndarray | None] | None = None,
+        labels: tuple[Any, Any] | None = None,
     ) -> None:
         """Build the model if need be and check that a batch fits it, its loss and its metrics.
 
         `labels` are all (y, sample_weight) that can be seen, else the batch's are checked.
         """
         self.require_compiled(method)
-        self.prepare_input(batch.x.shape, method)
+        self.prepare_input(batch.x, method)
         y, sample_weight = labels or (batch.y, batch.sample_weight)
         self.check_labels(y, sample_weight, method, class_weight)
         self._try_metrics(batch.y, method)
 
     def check_later_batch(self, batch: Batch) -> None:
         """Check what may differ between an iterator's batches; the first was checked in full."""
-        self.prepare_input(batch.x.shape, "the iterator's batch")
+        self.prepare_input(batch.x, "the iterator's batch")
         owner = self.model.owner
         if batch.y is None:
             raise ValueError(f"{owner}: the iterator gave no labels; it must give (x, y)")
-        check_label_dtype(batch.y, f"{owner}: the iterator's batch")
+        each(lambda y: check_label_dtype(y, f"{owner}: the iterator's batch"), batch.y)
         self._try_metrics(batch.y, "the iterator's batch")
 
     def check_labels(
         self,
-        y: np.ndarray | None,
-        weight: np.ndarray | None,
+        y: Any,
+        weight: Any,
         method: str,
         class_weight: dict[int, float] | None = None,
     ) -> None:
-        """Raise what the loss would raise on these labels, whatever the prediction."""
+        """Raise what the losses would raise on these labels, whatever the prediction."""
         owner = f"{self.model.owner}: {method}"
         if y is None:
             raise ValueError(f"{owner}: y is None; it must be the labels")
-        check_label_dtype(y, owner)
-        _, loss = self.require_compiled(method)
-        classes = self._classes()
+        asked = self.outputs(method)
+        classes = self._classes(asked)
         if classes is not None:
             check_weighed_classes(class_weight, classes, owner)
-        logits = self.model._executor().fuses_loss(loss)
-        row_shape: Any = self.model.output_shape[1:]
-        # So many rows at a time: a row of labels may be as large as an image.
-        step = max(1, _VALUES_CHECKED // max(1, math.prod(row_shape)))
-        for start in range(0, len(y), step):
-            rows = slice(start, start + step)
-            part = Batch(y[rows], y[rows], None if weight is None else weight[rows])
-            weights = weigh_classes(part, class_weight, owner).sample_weight
-            try:
-                loss.check(y[rows], (len(part.x), *row_shape), weights, logits=logits)
-            except (ValueError, TypeError) as error:
-                where = rows_without_number(y[rows], start)
-                raise _reworded(error, f"{owner}: {error}{where}") from None
+        if class_weight is not None and len(asked) > 1:
+            raise ValueError(
+                f"{owner}: class_weight is for a model with one output; give sample_weight for each"
+            )
+        fused = self.model._executor().fused_losses([one.loss for one in asked])
+        shapes = row_shapes(self.model.output_shape, len(asked))
+        for n, (one, targets, weights) in enumerate(
+            zip(asked, as_tuple(y, len(asked)), as_tuple(weight, len(asked)), strict=True)
+        ):
+            whose = owner if one.name is None else f"{owner}: output {one.name!r}"
+            if one.loss is None:
+                continue
+            if targets is None:
+                raise ValueError(f"{whose}: y has no targets for it, and it has a loss")
+            check_label_dtype(targets, whose)
+            check = LabelCheck(one.loss, shapes[n], fused[n], class_weight)
+            check.all_rows(targets, weights, whose)
 
-    def _classes(self) -> int | None:
+    def _classes(self, asked: list[Output]) -> int | None:
         """How many classes the model tells apart, None where it is no classifier."""
+        if len(asked) > 1:
+            return None
         outputs = self.model.output_shape[-1]
         if outputs is not None and outputs > 1:
-            return outputs
-        return 2 if isinstance(self.loss, losses.BinaryCrossentropy) else None
+            return int(outputs)
+        return 2 if isinstance(asked[0].loss, losses.crossentropy.BinaryTargets) else None
 
     def _try_metrics(self, y: Any, method: str) -> None:
         """Raise what the metrics would raise on such labels, before a step changes the weights."""
-        shape: Any = self.model.output_shape
-        kind = (y.shape[1:], y.dtype, shape, *self.metrics)
-        if self._tried == kind or not self.metrics:
+        asked = self.outputs(method)
+        targets = as_tuple(y, len(asked))
+        chosen = [m for one in asked for m in (*one.metrics, *one.weighted_metrics)]
+        kinds = [None if one is None else (one.shape[1:], one.dtype) for one in targets]
+        kind = (kinds, self.model.output_shape, chosen)
+        if not chosen or self._tried == kind:
             return
+        shapes = row_shapes(self.model.output_shape, len(asked))
+        rows = next(len(one) for one in targets if one is not None)
+        outputs: Any = [halves(shape, rows) for shape in shapes]
         meters = self.meters()
-        output = np.full((len(y), *shape[1:]), 0.5, np.float32)
         try:
-            meters.update(Batch(y, y, None), 0.0, output)
+            batch = Batch(outputs[0], y, None)
+            value = 0.0 if len(asked) == 1 else BatchLoss(0.0, [0.0] * len(asked))
+            meters.update(batch, value, outputs if len(asked) > 1 else outputs[0])
             meters.logs()
         except (ValueError, TypeError) as error:
-            raise _reworded(error, f"{self.model.owner}: {method}: {error}") from None
+            raise reworded(error, f"{self.model.owner}: {method}: {error}") from None
         self._tried = kind
 
-    def prepare_input(self, shape: tuple[int, ...], method: str) -> None:
-        """Check an input's shape (batch, ...), and build the model for it if it is not built."""
+    def prepare_input(self, x: Any, method: str) -> None:
+        """Check the inputs' shapes (batch, ...), and build the model for them if need be."""
         model = self.model
+        shapes = [one.shape for one in x] if isinstance(x, tuple) else [x.shape]
         if not model.built:
-            if not model.layers:
+            if not model.layers and hasattr(model, "add"):
                 raise ValueError(
                     f"{model.owner}: {method}: the model has no layers; add some first"
                 )
-            model.build((None, *shape[1:]))
-        wanted = model.input_shape
-        if shape[1:] == wanted[1:]:
-            return
-        if len(shape) != len(wanted) or any(
-            size is not None and size != given
-            for size, given in zip(wanted[1:], shape[1:], strict=True)
-        ):
-            hint = ""
-            if tuple(shape) == tuple(wanted[1:]):
-                hint = "; add the batch axis: x[None]"
-            elif len(shape) == 4 and (*shape[2:], shape[1]) == tuple(wanted[1:]):
-                hint = "; move the channel axis to the end: numpy.moveaxis(x, 1, -1)"
-            raise ValueError(
-                f"{model.owner}: {method}: x has shape {tuple(shape)}; it must be "
-                f"{tuple(wanted)}{hint}"
-            )
+            model.build((None, *shapes[0][1:]))
+        wanted = [tensor.shape for tensor in model.graph.inputs]
+        for n, (shape, expected) in enumerate(zip(shapes, wanted, strict=True)):
+            if shape[1:] != expected[1:]:
+                what = "x" if len(wanted) == 1 else f"x[{n}]"
+                _check_shape(shape, expected, f"{model.owner}: {method}: {what}")
+
+
+def _float32(array: np.ndarray) -> np.ndarray:
+    return contiguous(array, np.float32)
+
+
+def _plus(loss: float, penalty: float) -> float:
+    """Return a batch's loss with what weights cost."""
+    if not penalty:
+        return loss
+    total = float(loss) + penalty
+    return BatchLoss(total, loss.parts) if isinstance(loss, BatchLoss) else total
+
+
+def _shapes_of_inputs(x: Any) -> list[tuple[Any, ...]]:
+    """Return the shapes of the arrays that a user's model is first given, () where unknown."""
+    arrays = list(x) if isinstance(x, (list, tuple)) else [x]
+    if not all(hasattr(one, "shape") and len(one.shape) > 0 for one in arrays):
+        return []
+    return [(None, *one.shape[1:]) for one in arrays]
+
+
+def _check_shape(shape: tuple[int, ...], wanted: tuple[Any, ...], what: str) -> None:
+    if len(shape) == len(wanted) and all(
+        size is None or size == given for size, given in zip(wanted[1:], shape[1:], strict=True)
+    ):
+        return
+    hint = ""
+    if tuple(shape) == tuple(wanted[1:]):
+        hint = "; add the batch axis: x[None]"
+    elif len(shape) == 4 and (*shape[2:], shape[1]) == tuple(wanted[1:]):
+        hint = "; move the channel axis to the end: numpy.moveaxis(x, 1, -1)"
+    raise ValueError(f"{what} has shape {tuple(shape)}; it must be {tuple(wanted)}{hint}")
 
 
 def as_result(logs: dict[str, float], as_dict: bool) -> Any:
@@ -308,8 +421,3 @@ def as_result(logs: dict[str, float], as_dict: bool) -> Any:
         return logs
     values = list(logs.values())
     return values[0] if len(values) == 1 else values
-
-
-def _reworded(error: Exception, text: str) -> Exception:
-    """Return an error of the same kind that says more."""
-    return (ValueError if isinstance(error, ValueError) else TypeError)(text)

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from .. import losses, optimizers
+from .. import optimizers
 from .._core.naming import of_model
 from ..callbacks import Callback, History
 from . import loops
 from .batches import Batch
-from .fit_arguments import backup_of, callback_sequence, check_loss_weights
+from .fit_arguments import backup_of, callback_sequence
 from .fit_state import Run
 from .train_step import TrainStep, as_result
 
@@ -44,32 +44,36 @@ class Trainer:
         self._train_step.set_optimizer(value)
 
     @property
-    def loss(self) -> losses.Loss | None:
-        """What training makes smaller; it may be assigned, as a name or an object."""
-        return self._train_step.loss
+    def loss(self) -> Any:
+        """What training makes smaller; it may be assigned, as a name or an object.
+
+        A list or dict of losses where there are several outputs, as `compile` was given.
+        """
+        objectives = self._train_step.objectives
+        return None if objectives is None else objectives.loss
 
     @loss.setter
     def loss(self, value: Any) -> None:
-        self._train_step.loss = losses.get(value)
+        self._train_step.set_objective("loss", value)
 
     @property
-    def metrics(self) -> list[Any]:
+    def metrics(self) -> Any:
         """Names and objects of what is reported; it may be assigned, and changed in place."""
-        return self._train_step.metrics
+        objectives = self._train_step.objectives
+        return [] if objectives is None else objectives.metrics
 
     @metrics.setter
-    def metrics(self, value: Iterable[Any] | str | None) -> None:
-        self._train_step.metrics = self._train_step.metrics_of(value)
+    def metrics(self, value: Any) -> None:
+        self._train_step.set_objective("metrics", value)
 
     @of_model
     def compile(
         self,
         optimizer: Any = "rmsprop",
         loss: Any = None,
-        metrics: Iterable[Any] | None = None,
-        *,
+        metrics: Any = None,
         loss_weights: Any = None,
-        weighted_metrics: Iterable[Any] | None = None,
+        weighted_metrics: Any = None,
         run_eagerly: bool = False,
         jit_compile: bool | str = "auto",
         steps_per_execution: int = 1,
@@ -86,8 +90,11 @@ class Trainer:
             metrics: names or objects; a name is what the logs and the history
                 call it. They do not regard sample weights. "accuracy" is of the
                 kind that the shapes of targets and outputs ask for, as in Keras 3.
-            loss_weights, weighted_metrics: for Keras's calls that say what is
-                so anyway (None, 1, []); anything else is refused.
+                Of several outputs, loss and metrics are a list with one (or a list)
+                for each, or a dict by the outputs' names.
+            loss_weights: what each output's loss counts in the sum that is trained
+                on, 1 by default.
+            weighted_metrics: metrics that regard sample weights.
             run_eagerly, jit_compile, steps_per_execution, auto_scale_loss:
                 accepted as Keras's, and without effect: there is nothing to
                 trace or to translate.
@@ -98,14 +105,18 @@ class Trainer:
                 f"{owner}: compile: loss is None; it must be a name or a loss, for example "
                 "loss='binary_crossentropy'"
             )
-        check_loss_weights(loss_weights, weighted_metrics, owner)
-        self._train_step.compile(optimizer, loss, metrics)
+        self._train_step.compile(optimizer, loss, metrics, loss_weights, weighted_metrics)
         self._fit_state = None
 
     @property
     def compiled(self) -> bool:
         """Whether `compile` was called."""
         return self._train_step.compiled
+
+    def objectives_config(self) -> dict[str, Any]:
+        """Return the loss and metrics that `compile` was given, JSON values."""
+        objectives = self._train_step.objectives
+        return {} if objectives is None else objectives.get_config()
 
     @property
     def metrics_names(self) -> list[str]:

@@ -65,6 +65,27 @@ def test_keras_spellings_mean_the_same(get, spellings):
     assert len({type(get(spelling)) for spelling in spellings}) == 1
 
 
+@pytest.mark.parametrize(
+    ("room", "thing"),
+    [
+        (constraints, constraints.MaxNorm(3)),
+        (optimizers, optimizers.Lion(0.1)),
+        (regularizers, regularizers.L2(0.5)),
+        (schedules, schedules.PolynomialDecay(0.1, 10)),
+    ],
+)
+def test_what_keras_has_written_is_read(room, thing):
+    """Its descriptions say more than ours."""
+    more = {"module": "keras", "registered_name": None}
+    again = room.deserialize(room.serialize(thing) | more)
+    assert type(again) is type(thing) and again.get_config() == thing.get_config()
+    own = type("Own", (type(thing),), {})
+    assert (
+        type(room.deserialize({"class_name": "Own", "config": thing.get_config()}, {"Own": own}))
+        is own
+    )
+
+
 def test_a_layer_has_one_spelling():
     with pytest.raises(ValueError, match=r"unknown layer 'dense'; .*mean 'Dense'"):
         layers.get("dense")

@@ -168,6 +168,11 @@ OPTIMIZERS = [
     lambda: fastconv.optimizers.Adam(clipvalue=0.01),
     lambda: fastconv.optimizers.RMSprop(centered=True),
     lambda: fastconv.optimizers.Adam(clipnorm=0.5),
+    lambda: fastconv.optimizers.Adam(amsgrad=True, global_clipnorm=0.5),
+    lambda: fastconv.optimizers.AdamW(use_ema=True, ema_momentum=0.5, ema_overwrite_frequency=2),
+    lambda: fastconv.optimizers.Nadam(),
+    lambda: fastconv.optimizers.Adagrad(),
+    lambda: fastconv.optimizers.Lion(),
     lambda: _OwnDescent(0.05),
 ]
 

@@ -23,7 +23,8 @@ BUILT = {
         {
             "filters": 8, "kernel_size": 2, "strides": 2, "padding": "same", "dilation_rate": 2,
             "groups": 2, "use_bias": False, "kernel_initializer": "ones",
-            "bias_initializer": "ones",
+            "bias_initializer": "ones", "kernel_regularizer": "l2", "bias_regularizer": "l1",
+            "kernel_constraint": "non_neg", "bias_constraint": "unit_norm",
         },
     ),
     "Dense": (

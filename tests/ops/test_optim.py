@@ -38,6 +38,7 @@ def train(update, twin, shape, slots, **options):
 
     `slots` tells of each array of state whether it is there; if not, None is passed.
     """
+    counts = {"beta_1", "epsilon"} <= options.keys()  # the rule asks for the step's number
     rng = np.random.default_rng(1)
     expected = [rng.standard_normal(shape).astype(np.float32).astype(np.float64)]
     expected += [np.zeros(shape) if used else None for used in slots]
@@ -46,7 +47,7 @@ def train(update, twin, shape, slots, **options):
     for step in range(1, STEPS + 1):
         gradient = rng.standard_normal(shape).astype(np.float32)
         kept = gradient.copy()
-        if "beta_1" in options:
+        if counts:
             options["step"] = step
         update(actual[0], gradient, *actual[1:], **options)
         twin(expected[0], gradient.astype(np.float64), *expected[1:], **options)
@@ -72,6 +73,76 @@ def test_sgd(shape, momentum, nesterov, common):
 def test_adam(shape, common):
     options = {"learning_rate": 0.01, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7, **common}
     train(optim.adam, reference_optim.adam, shape, [True, True], **options)
+
+
+@each_common
+@each_shape
+def test_amsgrad(shape, common):
+    options = {"learning_rate": 0.01, "beta_1": 0.9, "beta_2": 0.5, "epsilon": 1e-7, **common}
+
+    def with_largest(function):
+        def update(value, gradient, m, v, largest, **more):
+            function(value, gradient, m, v, largest_v=largest, **more)
+
+        return update
+
+    functions = with_largest(optim.adam), with_largest(reference_optim.adam)
+    train(*functions, shape, [True, True, True], **options)
+
+
+@each_common
+@each_shape
+def test_nadam(shape, common):
+    options = {"learning_rate": 0.01, "beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7, **common}
+    train(optim.nadam, reference_optim.nadam, shape, [True, True], **options)
+
+
+@pytest.mark.parametrize("step", [1, 2, 999, 1000, 1001, 3000])
+def test_the_momentum_of_nadam_at_any_step(step):
+    """Its bias is a product over all steps before, for a beta_1 with which that is not 0."""
+    rng = np.random.default_rng(0)
+    arrays = [rng.random(5).astype(np.float32) for _ in range(4)]
+    twins = [array.astype(np.float64) for array in arrays]
+    options = (0.01, 0.9999, 0.999, 1e-7, step)
+    optim.nadam(*arrays, *options)
+    reference_optim.nadam(*twins, *options)
+    np.testing.assert_allclose(arrays[0], twins[0], rtol=1e-5)
+
+
+@each_common
+@each_shape
+def test_adagrad(shape, common):
+    # A first step's gradient is divided by itself: what is near 0 has its error magnified.
+    options = {"learning_rate": 0.01, "epsilon": 1e-2, **common}
+    train(optim.adagrad, reference_optim.adagrad, shape, [True], **options)
+
+
+@each_common
+@each_shape
+def test_lion(shape, common):
+    # The weights of the sum are exact in float32, so that its sign is that of the twin.
+    options = {"learning_rate": 0.01, "beta_1": 0.5, "beta_2": 0.75, **common}
+
+    train(optim.lion, reference_optim.lion, shape, [True], **options)
+
+
+@each_shape
+def test_sums(shape):
+    rng = np.random.default_rng(0)
+    array = rng.standard_normal(shape).astype(np.float32)
+    array.reshape(-1)[0] = 0
+    for function, addend in [(optim.add, array), (optim.add_signs, np.sign(array))]:
+        out, memory = fenced(rng.standard_normal(shape))
+        expected = out + np.float32(0.3) * addend
+        function(out, array, 0.3)
+        np.testing.assert_allclose(out, expected, rtol=1e-6, atol=1e-6)
+        assert (memory[:MARGIN] == 7).all() and (memory[-MARGIN:] == 7).all()
+    average, _ = fenced(rng.standard_normal(shape))
+    expected = 0.75 * average + 0.25 * array
+    optim.move_average(average, array, 0.75)
+    np.testing.assert_allclose(average, expected, rtol=1e-6, atol=1e-6)
+    optim.move_average(average, array, 0.0)
+    np.testing.assert_array_equal(average, array)
 
 
 @each_common
@@ -114,4 +185,12 @@ def test_sum_of_squares_is_nan_or_infinite_as_its_terms_are():
 def test_nan_gradients_are_not_hidden(clip_value):
     value, gradient = np.ones(4, np.float32), np.array([1, np.nan, 1, 1], np.float32)
     optim.sgd(value, gradient, None, 0.1, clip_value=clip_value)
+    np.testing.assert_array_equal(np.isnan(value), [False, True, False, False])
+    value, zeros = np.ones(4, np.float32), np.zeros(4, np.float32)
+    optim.lion(value, gradient, zeros, 0.1, 0.9, 0.99, clip_value=clip_value)
+    np.testing.assert_array_equal(np.isnan(value), [False, True, False, False])
+    value, m, v, largest = np.ones((4, 4), np.float32)
+    optim.adam(
+        value, gradient, m, v, 0.1, 0.9, 0.9, 0.1, 1, clip_value=clip_value, largest_v=largest
+    )
     np.testing.assert_array_equal(np.isnan(value), [False, True, False, False])

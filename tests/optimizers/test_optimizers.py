@@ -250,6 +250,23 @@ class TestGet:
             optimizers.get(3)
 
 
+@keras_test
+@pytest.mark.parametrize("kind", [SGD, Adam, AdamW, Nadam, Adagrad, Lion, RMSprop])
+def test_configurations_of_keras_are_read(kind):
+    keras = import_keras()
+    theirs = getattr(keras.optimizers, kind.__name__)(
+        keras.optimizers.schedules.CosineDecayRestarts(0.1, 10), use_ema=True, global_clipnorm=1.0
+    )
+    saved = json.loads(json.dumps(keras.optimizers.serialize(theirs)))
+    ours = optimizers.deserialize(saved)
+    assert type(ours) is kind and type(ours._learning_rate) is schedules.CosineDecayRestarts
+    config = ours.get_config()
+    expected = theirs.get_config()
+    assert config.keys() <= expected.keys()
+    for name in config.keys() - {"learning_rate"}:
+        assert config[name] == expected[name], name
+
+
 class TestMistakes:
     def test_unknown_argument(self):
         with pytest.raises(TypeError, match="SGD: unknown argument 'rate'; accepted are learning"):
