@@ -7,7 +7,7 @@ from keras_reference import import_keras, keras_test
 
 import fastconv
 from fastconv import activations, layers
-from fastconv.models import Sequential, load_model
+from fastconv.models import Model, Sequential, load_model
 
 NAMES = [
     "linear", "relu", "relu6", "sigmoid", "tanh", "softmax", "leaky_relu", "elu", "selu", "gelu",
@@ -234,3 +234,13 @@ def test_functions_of_the_module_are_the_names():
     for name in NAMES:
         same = fastconv.layers.Dense(1, activation=getattr(fastconv.activations, name))
         assert same.activation is fastconv.layers.Dense(1, activation=name).activation
+
+
+def test_functions_take_tensors_of_a_graph():
+    x = layers.Input((3, 4))
+    y = activations.softmax(activations.relu(activations.gelu(x), max_value=0.5), axis=-1)
+    z = np.random.default_rng(0).normal(size=(2, 3, 4)).astype(np.float32)
+    expected = activations.softmax(activations.relu(activations.gelu(z), max_value=0.5))
+    np.testing.assert_allclose(Model(x, y).predict(z), expected, rtol=1e-6)
+    with pytest.raises(ValueError, match="axis is 1; it must be -1, the last, on a tensor"):
+        activations.log_softmax(x, axis=1)

@@ -54,7 +54,25 @@ ARGUMENTS = {
     },
     layers.Dense: {"units": N, "use_bias": T, "input_dim": N},
     layers.Dropout: {"rate": F, "noise_shape": [None, np.int64(1)], "seed": np.uint64(7)},
+    layers.AlphaDropout: {"rate": F, "noise_shape": [None, N], "seed": N},
+    layers.Concatenate: {"axis": np.int64(1)},
+    layers.Cropping2D: {"cropping": PAIR},
+    layers.Dot: {"axes": PAIR, "normalize": T},
     layers.ELU: {"alpha": F},
+    layers.GaussianDropout: {"rate": F, "seed": N},
+    layers.GaussianNoise: {"stddev": F, "seed": N},
+    layers.GroupNormalization: {
+        "groups": N, "axis": np.int64(-1), "epsilon": F, "center": T, "scale": T,
+    },
+    layers.LayerNormalization: {"axis": PAIR, "epsilon": F, "center": T, "scale": T},
+    layers.PReLU: {"shared_axes": np.array([1, 2])},
+    layers.Permute: {"dims": np.array([2, 1])},
+    layers.RepeatVector: {"n": N},
+    layers.Reshape: {"target_shape": np.array([2, -1])},
+    layers.SpatialDropout2D: {"rate": F, "seed": N},
+    layers.UnitNormalization: {"axis": np.int64(1)},
+    layers.UpSampling2D: {"size": PAIR, "interpolation": "bilinear"},
+    layers.ZeroPadding2D: {"padding": ((N, 0), PAIR)},
     layers.Flatten: {},
     layers.GlobalAveragePooling2D: {"keepdims": T},
     layers.GlobalMaxPooling2D: {"keepdims": T},
@@ -238,15 +256,16 @@ def _nothing_of_numpy(value):
 
 def test_no_class_and_no_argument_is_forgotten():
     texts = {
-        "activation", "batch_shape", "data_format", "distribution", "dtype", "fn", "function",
-        "input_shape", "kwargs", "mode", "name", "old", "options", "reduction", "trainable",
-        "unknown", "activity_regularizer",
+        "activation", "activity_regularizer", "arguments", "batch_shape", "data_format",
+        "distribution", "dtype", "fn", "function", "gradient", "input_shape", "interpolation",
+        "kwargs", "mode", "name", "old", "options", "output_shape", "reduction", "trainable",
+        "unknown",
     }  # fmt: skip
     abstract = {
-        "Layer", "ActivatedLayer", "Optimizer", "Initializer", "Loss", "Metric", "MeanMetric",
-        "LearningRateSchedule", "Model", "Sequential", "RectifiedLayer", "ConvolutionLayer",
-        "Regularizer", "Constraint", "LossMetric", "Counting", "TradeOff",
-        "CrossEntropy", "BinaryTargets", "OneHotTargets",
+        "Layer", "ActivatedLayer", "ConvolutionLayer", "Merge", "NoisyShape", "RandomLayer",
+        "RectifiedLayer", "Standardization", "Optimizer", "Initializer", "Loss", "Metric",
+        "MeanMetric", "LearningRateSchedule", "Regularizer", "Constraint", "Model", "Sequential",
+        "LossMetric", "Counting", "TradeOff", "CrossEntropy", "BinaryTargets", "OneHotTargets",
         "ImageLayer", "RandomImageLayer", "SizedLayer",
     }  # fmt: skip
     concrete = {cls for cls in _subclasses(Configured) if cls.__name__ not in abstract}

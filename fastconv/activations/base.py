@@ -62,13 +62,15 @@ class Activation(Configured):
         """
         raise NotImplementedError(f"{type(self).__name__} does not define backward")
 
-    def __call__(self, x: Any, *arguments: Any, **named: Any) -> np.ndarray:
-        """Return the activation of `x` as a new float32 array.
+    def __call__(self, x: Any, *arguments: Any, **named: Any) -> Any:
+        """Return the activation of `x` as a new float32 array, or as a tensor if `x` is one.
 
         Further arguments are those of the class, as in `relu(x, max_value=6)`.
         """
         if arguments or named:
             return type(self)(*arguments, **named)(x)
+        if hasattr(x, "activated"):  # a tensor of a graph, which knows layers
+            return x.activated(self)
         z = np.array(x, np.float32, order="C")
         return self.forward(z, z)
 

@@ -13,8 +13,15 @@ from .base import Activation
 class _AlongLastAxis(Activation):
     """Along the last axis; called on an array, along any `axis`."""
 
-    def __call__(self, x: Any, axis: int = -1) -> np.ndarray:
-        """Return the activation of `x` along `axis` as a new float32 array."""
+    def __call__(self, x: Any, axis: int = -1) -> Any:
+        """Return the activation of `x` along `axis` as a new float32 array, or as a tensor."""
+        if hasattr(x, "activated"):
+            if axis not in (-1, x.ndim - 1):
+                raise ValueError(
+                    f"{self.name}: axis is {axis!r}; it must be -1, the last, on a tensor; put "
+                    "the axis there by the layer Permute"
+                )
+            return x.activated(self)
         z = np.array(np.moveaxis(np.asarray(x), axis, -1), np.float32, order="C")
         return np.ascontiguousarray(np.moveaxis(self.forward(z, z), -1, axis))
 

@@ -13,7 +13,7 @@ from .._core.validation import NUMBER_KINDS
 from ..layers import revision
 from ..layers.parameter import Parameter
 from ..layers.symbolic import is_foreign
-from ..layers.workspace import Frame, Workspace, running
+from ..layers.workspace import Frame, running
 from ..losses import Loss
 from .graph import Graph, Program, program_of
 from .memory import Arena, Recording
@@ -30,14 +30,14 @@ class _Pass:
 
     def __init__(self, stages: Sequence[Stage]) -> None:
         self.frames = [stage.new_frame() for stage in stages]
-        self.sums = Workspace()  # of gradients that several stages give
+        self.sums = Frame()  # by tensor, of gradients that several stages give
         self.recorded = False
 
     def record(self, recording: Recording | None) -> None:
         lender = None if recording is None else recording.lend
         for frame in self.frames:
             frame.lend(lender)
-        self.sums.lender = lender
+        self.sums.lend(lender)
 
 
 class Executor:
@@ -252,7 +252,8 @@ class Executor:
         if sums[slot] is None:
             sums[slot] = gradient
             return
-        out = self._sums.buffer("sum", gradient.shape, np.float32)
+        # Memory of this tensor's own: what is added may be another's sum, handed on as it is.
+        out = self._sums[slot].buffer("sum", gradient.shape, np.float32)
         sums[slot] = np.add(sums[slot], gradient, out=out)
 
 

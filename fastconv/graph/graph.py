@@ -28,13 +28,6 @@ class Graph:
             raise ValueError(f"{owner}: inputs has a tensor twice; each must be another one")
         self.nodes, visited = _in_order(self.inputs, self.outputs, owner)
         self.layers = _keras_order(self.nodes, visited, self.inputs)
-        names: dict[str, Layer] = {}
-        for layer in self.layers:
-            if names.setdefault(layer.name, layer) is not layer:
-                raise ValueError(
-                    f"{owner}: two layers have the name {layer.name!r}; names must differ, give "
-                    "name=..."
-                )
 
     @functools.cached_property
     def all_layers(self) -> list[Layer]:

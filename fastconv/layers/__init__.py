@@ -12,38 +12,80 @@ from .conv2d import Conv2D
 from .conv2d_transpose import Conv2DTranspose
 from .dense import Dense
 from .depthwise_conv2d import DepthwiseConv2D
-from .dropout import Dropout
+from .dot import Dot, dot
+from .dropout import Dropout, SpatialDropout2D
 from .flatten import Flatten
 from .global_pooling import GlobalAveragePooling2D, GlobalMaxPooling2D
+from .group_normalization import GroupNormalization
 from .input_layer import Input, InputLayer
 from .input_normalization import Normalization
+from .lambda_layer import Lambda
+from .layer_normalization import LayerNormalization
+from .margins import Cropping2D, ZeroPadding2D
+from .merging import (
+    Add,
+    Average,
+    Concatenate,
+    Maximum,
+    Minimum,
+    Multiply,
+    Subtract,
+    add,
+    average,
+    concatenate,
+    maximum,
+    minimum,
+    multiply,
+    subtract,
+)
+from .noise import AlphaDropout, GaussianDropout, GaussianNoise
 from .pooling import AveragePooling2D, L2Pooling2D, MaxPooling2D
+from .prelu import PReLU
 from .random_geometry import RandomCrop, RandomFlip, RandomRotation, RandomTranslation, RandomZoom
 from .random_values import RandomBrightness, RandomContrast, RandomErasing
 from .rescaling import Rescaling
+from .reshaping import Permute, RepeatVector, Reshape
 from .resizing import CenterCrop, Resizing
 from .separable_conv2d import SeparableConv2D
+from .unit_normalization import UnitNormalization
+from .up_sampling import UpSampling2D
 
 #: The classes that files and `get` know by name.
 _CLASSES: tuple[type[Layer], ...] = (
     Activation,
+    Add,
+    AlphaDropout,
+    Average,
     AveragePooling2D,
     BatchNormalization,
     CenterCrop,
+    Concatenate,
     Conv2D,
     Conv2DTranspose,
+    Cropping2D,
     Dense,
     DepthwiseConv2D,
+    Dot,
     Dropout,
     ELU,
     Flatten,
+    GaussianDropout,
+    GaussianNoise,
     GlobalAveragePooling2D,
     GlobalMaxPooling2D,
+    GroupNormalization,
     InputLayer,
     L2Pooling2D,
+    Lambda,
+    LayerNormalization,
     LeakyReLU,
+    Maximum,
     MaxPooling2D,
+    Minimum,
+    Multiply,
     Normalization,
+    Permute,
+    PReLU,
     RandomBrightness,
     RandomContrast,
     RandomCrop,
@@ -53,10 +95,17 @@ _CLASSES: tuple[type[Layer], ...] = (
     RandomTranslation,
     RandomZoom,
     ReLU,
+    RepeatVector,
     Rescaling,
+    Reshape,
     Resizing,
     SeparableConv2D,
     Softmax,
+    SpatialDropout2D,
+    Subtract,
+    UnitNormalization,
+    UpSampling2D,
+    ZeroPadding2D,
 )
 
 #: Keras's other names for them.
@@ -83,31 +132,47 @@ SeparableConvolution2D = SeparableConv2D
 __all__ = [
     "ELU",
     "Activation",
+    "Add",
+    "AlphaDropout",
+    "Average",
     "AveragePooling2D",
     "AvgPool2D",
     "BatchNormalization",
     "CenterCrop",
+    "Concatenate",
     "Conv2D",
     "Conv2DTranspose",
     "Convolution2D",
     "Convolution2DTranspose",
+    "Cropping2D",
     "Dense",
     "DepthwiseConv2D",
     "DepthwiseConvolution2D",
+    "Dot",
     "Dropout",
     "Flatten",
+    "GaussianDropout",
+    "GaussianNoise",
     "GlobalAveragePooling2D",
     "GlobalAvgPool2D",
     "GlobalMaxPool2D",
     "GlobalMaxPooling2D",
+    "GroupNormalization",
     "Input",
     "InputLayer",
     "L2Pooling2D",
+    "Lambda",
     "Layer",
+    "LayerNormalization",
     "LeakyReLU",
     "MaxPool2D",
     "MaxPooling2D",
+    "Maximum",
+    "Minimum",
+    "Multiply",
     "Normalization",
+    "PReLU",
+    "Permute",
     "RandomBrightness",
     "RandomContrast",
     "RandomCrop",
@@ -117,11 +182,26 @@ __all__ = [
     "RandomTranslation",
     "RandomZoom",
     "ReLU",
+    "RepeatVector",
     "Rescaling",
+    "Reshape",
     "Resizing",
     "SeparableConv2D",
     "SeparableConvolution2D",
     "Softmax",
+    "SpatialDropout2D",
+    "Subtract",
+    "UnitNormalization",
+    "UpSampling2D",
+    "ZeroPadding2D",
+    "add",
+    "average",
+    "concatenate",
+    "dot",
+    "maximum",
+    "minimum",
+    "multiply",
+    "subtract",
 ]
 
 _registry: Registry[Layer] = Registry(
@@ -157,4 +237,6 @@ def deserialize(
         raise ValueError(
             f'layers: {config!r} does not describe a layer; {{"class_name", "config"}} is expected'
         ) from None
-    return get(class_name, custom_objects).from_config(arguments)
+    # What the layer is made of may be one's own, too.
+    with custom_object_scope(custom_objects):
+        return _registry.find_class(class_name).from_config(arguments)

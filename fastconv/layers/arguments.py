@@ -56,28 +56,6 @@ def batch_shapes(shape: Any) -> Any:
     return (None, *shape[1:])
 
 
-def checked_axis_numbers(axis: Any, argument: str, owner: str) -> Axes:
-    """Return an axis's number, or those of several as a tuple."""
-    if is_integer(axis):
-        return int(axis)
-    if isinstance(axis, (str, bytes)) or not isinstance(axis, (Sequence, np.ndarray)):
-        raise wrong_type(axis, argument, owner, "the number of an axis, or several")
-    if len(axis) == 0 or not all(map(is_integer, axis)):
-        raise wrong_value(axis, argument, owner, "the number of an axis, or several")
-    return tuple(map(int, axis))
-
-
-def checked_axes(axis: Axes, shape: Shape, owner: str) -> tuple[int, ...]:
-    """Return axes of an input of `shape`, counted from its front, in order."""
-    numbers = axis if isinstance(axis, tuple) else (axis,)
-    axes = sorted(number % len(shape) for number in numbers)
-    outside = any(not -len(shape) <= number < len(shape) for number in numbers)
-    if outside or len(set(axes)) < len(axes):
-        condition = f"different axes of the input, which has shape {tuple(shape)}"
-        raise wrong_value(axis, "axis", owner, condition)
-    return tuple(axes)
-
-
 def checked_name(name: Any, argument: str, owner: str) -> str:
     """Return a layer's name, a string that can be part of a path."""
     if not isinstance(name, str) or not name or "/" in name:
@@ -135,3 +113,25 @@ def constructor_arguments(cls: type) -> list[str]:
                 ):
                     names[argument.name] = None
     return list(names)
+
+
+def checked_axis_numbers(axis: Any, argument: str, owner: str) -> Axes:
+    """Return an axis's number, or those of several as a tuple."""
+    if is_integer(axis):
+        return int(axis)
+    if isinstance(axis, (str, bytes)) or not isinstance(axis, (Sequence, np.ndarray)):
+        raise wrong_type(axis, argument, owner, "the number of an axis, or several")
+    if len(axis) == 0 or not all(map(is_integer, axis)):
+        raise wrong_value(axis, argument, owner, "the number of an axis, or several")
+    return tuple(map(int, axis))
+
+
+def checked_axes(axis: Axes, shape: Shape, owner: str) -> tuple[int, ...]:
+    """Return axes of an input of `shape`, counted from its front, in order."""
+    numbers = axis if isinstance(axis, tuple) else (axis,)
+    axes = sorted(number % len(shape) for number in numbers)
+    outside = any(not -len(shape) <= number < len(shape) for number in numbers)
+    if outside or len(set(axes)) < len(axes):
+        condition = f"different axes of the input, which has shape {tuple(shape)}"
+        raise wrong_value(axis, "axis", owner, condition)
+    return tuple(axes)

@@ -1,30 +1,21 @@
-"""Dropout."""
+"""Dropout, of single values and of whole channels."""
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from .._core import random
 from .._core.memory import contiguous
-from .._core.validation import fraction, natural, optional, positive_integer, wrong_type
+from .._core.validation import fraction
 from ..ops import elementwise
 from .arguments import Shape
-from .base import Layer
-from .options import FixedOption, LayerOption
+from .options import LayerOption
+from .random_layer import NoisyShape
 
 
-def _noise_shape(value: Any, argument: str, owner: str) -> tuple[int | None, ...]:
-    if isinstance(value, str) or not isinstance(value, Sequence):
-        condition = "1, None or the input's size for each axis, for example (None, 1, 1, 8)"
-        raise wrong_type(value, argument, owner, condition)
-    return tuple(optional(positive_integer)(size, argument, owner) for size in value)
-
-
-class Dropout(Layer):
+class Dropout(NoisyShape):
     """In training, sets a share `rate` of the inputs to 0 and scales the rest by 1 / (1 - rate).
 
     `noise_shape`, of as many axes as the input, has a 1 (None for the batch)
@@ -36,7 +27,6 @@ class Dropout(Layer):
     """
 
     rate = LayerOption(fraction)
-    noise_shape, seed = FixedOption(optional(_noise_shape)), FixedOption(optional(natural))
 
     def __init__(
         self,
@@ -45,18 +35,8 @@ class Dropout(Layer):
         seed: int | None = None,
         **options: Any,
     ) -> None:
-        super().__init__(**options)
-        self.rate, self.noise_shape, self.seed = rate, noise_shape, seed
-        self._generator: np.random.Generator | None = None
-
-    def build(self, input_shape: Shape) -> None:
-        if self.noise_shape is not None:
-            self._noise_sizes(input_shape)
-        if self._generator is None:
-            self._generator = random.generator(self.seed)
-
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        return (None, *input_shape[1:])
+        super().__init__(noise_shape, seed, **options)
+        self.rate = rate
 
     def call(self, x: np.ndarray, training: bool = False) -> np.ndarray:
         self._workspace.saved_for_backward = None
@@ -65,10 +45,8 @@ class Dropout(Layer):
         if self.rate == 0 or self._workspace.inference:
             self._workspace.saved_for_backward = (x.shape, None, 0.0)
             return x
-        assert self._generator is not None  # `build` has made it
         x = contiguous(x, np.float32)
-        seed = self._generator.bit_generator.random_raw()
-        self._workspace.saved_for_backward = (x.shape, seed, self.rate)
+        self._workspace.saved_for_backward = (x.shape, self.draw_seed(), self.rate)
         return self._dropped(x, "output")
 
     def backward(self, dy: np.ndarray) -> np.ndarray | None:
@@ -78,32 +56,8 @@ class Dropout(Layer):
             return None
         return dy if seed is None else self._dropped(dy, "dx")
 
-    def get_state(self) -> dict[str, Any]:
-        """Return the generator's position, {} before the layer is built."""
-        if self._generator is None:
-            return {}
-        return {"generator": copy.deepcopy(self._generator.bit_generator.state)}
-
-    def set_state(self, state: dict[str, Any]) -> None:
-        if not state:
-            self._generator = random.generator(self.seed) if self.built else None
-            return
-        generator = random.generator(0)
-        try:
-            generator.bit_generator.state = state["generator"]
-        except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(
-                f"{self.owner}: the state is not one of a PCG64 generator ({error})"
-            ) from None
-        self._generator = generator
-
     def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "rate": self.rate,
-            "noise_shape": None if self.noise_shape is None else list(self.noise_shape),
-            "seed": self.seed,
-        }
+        return {**super().get_config(), "rate": self.rate}
 
     def _dropped(self, x: np.ndarray, key: str) -> np.ndarray:
         """Return x with the values that the call's seed chooses dropped, the others scaled."""
@@ -112,20 +66,28 @@ class Dropout(Layer):
         if self.noise_shape is None:
             elementwise.dropout(x, seed, rate, out)
             return out
-        factors = self.buffer("factors", self._noise_sizes(x.shape))
+        factors = self.buffer("factors", self.noise_sizes(x.shape))
         factors.fill(1)
         elementwise.dropout(factors, seed, rate, factors)
         np.multiply(x, factors, out=out)
         return out
 
-    def _noise_sizes(self, shape: Shape) -> tuple[int, ...]:
-        """Return `noise_shape` with the sizes of an input of `shape` in the place of None."""
-        wanted = self.noise_shape or ()
-        pairs: list[tuple[Any, int | None]] = list(zip(shape, wanted, strict=False))
-        fits = all(noise in (None, 1, size) or size is None for size, noise in pairs)
-        if not fits or len(wanted) != len(shape):
+
+class SpatialDropout2D(Dropout):
+    """Dropout of whole channels of an image: (batch, height, width, channels)."""
+
+    def __init__(self, rate: float, seed: int | None = None, **options: Any) -> None:
+        super().__init__(rate, (None, 1, 1, None), seed, **options)
+
+    def build(self, input_shape: Shape) -> None:
+        if len(input_shape) != 4:
             raise ValueError(
-                f"{self.owner}: noise_shape is {self.noise_shape}; it must have a number for each "
-                f"axis of the input, {tuple(shape)}, None, 1 or the axis's size"
+                f"{self.owner}: the input has shape {tuple(input_shape)}; four axes are needed, "
+                "(batch, height, width, channels)"
             )
-        return tuple(size if noise is None else noise for size, noise in pairs)
+        super().build(input_shape)
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        del config["noise_shape"]
+        return config

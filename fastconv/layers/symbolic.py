@@ -85,6 +85,12 @@ class Tensor:
     def __neg__(self) -> Any:
         return _combined("", self, 0.0, -1.0, 0.0)
 
+    def activated(self, activation: Any) -> Any:
+        """Return what the layer Activation gives: `activations.relu(tensor)` comes here."""
+        from .. import layers  # whose modules this one is part of
+
+        return layers.Activation(activation)(self)
+
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)

@@ -124,6 +124,7 @@ class Frame(dict["Any", Workspace]):
         """Let go of what was saved for the backward pass, which is over."""
         for workspace in self.values():
             workspace.saved_for_backward = workspace.output = None
+            workspace.pre_activation = None
 
 
 class _Running(threading.local):

@@ -87,7 +87,15 @@ class Model(Trainer, Layer):
         self._input_names = list(inputs) if isinstance(inputs, Mapping) else None
         self._output_names = list(outputs) if isinstance(outputs, Mapping) else None
         self._lists_output = isinstance(outputs, (list, tuple, Mapping))
-        self._graph = Graph(_tensor_list(inputs), _tensor_list(outputs), self.owner)
+        graph = Graph(_tensor_list(inputs), _tensor_list(outputs), self.owner)
+        names: dict[str, Layer] = {}
+        for layer in graph.layers:
+            if names.setdefault(layer.name, layer) is not layer:
+                raise ValueError(
+                    f"{self.owner}: two layers have the name {layer.name!r}; names must differ, "
+                    "give name=..."
+                )
+        self._graph = graph
 
     def __repr__(self) -> str:
         return f"<{self.owner}, {len(self.layers)} layers>"

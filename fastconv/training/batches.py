@@ -29,10 +29,14 @@ class Batch(NamedTuple):
 
 
 class Ports(NamedTuple):
-    """The names of a model's inputs and outputs where it has several, None where it has one."""
+    """The names of a model's inputs and outputs where it has several, None where it has one.
+
+    `names` are all of them, by which a dict may give the only one, too.
+    """
 
     inputs: tuple[str, ...] | None = None
     outputs: tuple[str, ...] | None = None
+    names: tuple[str, ...] = ()
 
 
 ONE = Ports()
@@ -245,15 +249,15 @@ def check_arrays(
     if x is None:
         raise ValueError(f"{owner}: x is None; it must be an array, with y, or a batch iterator")
     if ports.inputs is None:
-        x = number_array(_unwrapped(_alone(x), y), "x", owner)
+        x = number_array(_unwrapped(_alone(x, ports), y), "x", owner)
     else:
         parts = by_port(x, ports.inputs, "x", owner)
         x = tuple(number_array(one, what, owner) for what, one in parts)
     if ports.outputs is None:
         if y is not None:  # of any dtype: a prediction ignores the labels that an iterator brings
-            y = any_array(_unwrapped(_alone(y), x), "y", owner)
+            y = any_array(_unwrapped(_alone(y, ports), x), "y", owner)
         if sample_weight is not None:
-            given = _unwrapped(_alone(sample_weight), x)
+            given = _unwrapped(_alone(sample_weight, ports), x)
             sample_weight = number_array(given, "sample_weight", owner)
     else:
         if y is not None:
@@ -313,9 +317,11 @@ def by_port(
     return [(f"{what}[{n}]", one) for n, one in enumerate(value)]
 
 
-def _alone(value: Any) -> Any:
-    """Return the only value of a dict, as of a model with a named input."""
-    return next(iter(value.values())) if isinstance(value, Mapping) and len(value) == 1 else value
+def _alone(value: Any, ports: Ports) -> Any:
+    """Return the only value of a dict that names the model's input or output."""
+    if isinstance(value, Mapping) and len(value) == 1 and next(iter(value)) in ports.names:
+        return next(iter(value.values()))
+    return value
 
 
 def _unwrapped(value: Any, other: Any) -> Any:

@@ -118,7 +118,9 @@ class TrainStep:
         if self._ports is None or self._ports[0] is not model.graph:
             inputs, outputs = tuple(model.input_names), tuple(model.output_names)
             ports = Ports(
-                inputs if len(inputs) > 1 else None, outputs if len(outputs) > 1 else None
+                inputs if len(inputs) > 1 else None,
+                outputs if len(outputs) > 1 else None,
+                inputs + outputs,
             )
             self._ports = (model.graph, ports)
         return self._ports[1]

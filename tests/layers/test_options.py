@@ -182,6 +182,7 @@ def test_every_constructor_argument_is_an_option():
 
     others = {"input_shape", "input_dim", "shape", "batch_shape", "dtype", "data_format"}
     others |= {"max_value", "negative_slope", "threshold", "alpha"}  # of an activation
+    others |= {"output_shape"}  # which all layers have
     others |= {"activity_regularizer"}  # refused
     for cls in (getattr(layers, name) for name in layers.__all__):
         if inspect.isclass(cls) and cls is not Layer:
