@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from .._core import random
 from .._core.memory import contiguous
 from .._core.validation import (
     Check,
     finite,
     is_integer,
-    natural,
-    optional,
     wrong_type,
     wrong_value,
 )
 from .arguments import Shape
 from .base import Layer
-from .options import FixedOption
+from .random_layer import RandomLayer
 from .symbolic import is_symbolic
 
 Range = tuple[float, float]
@@ -43,6 +39,9 @@ class ImageLayer(Layer):
         return super().__call__(x, training)
 
     def build(self, input_shape: Shape) -> None:
+        self._check_images(input_shape)
+
+    def _check_images(self, input_shape: Shape) -> None:
         if len(input_shape) != 4:
             raise ValueError(
                 f"{self.owner}: the input has shape {tuple(input_shape)}; it must be images, "
@@ -56,13 +55,11 @@ class ImageLayer(Layer):
 _UNCHANGED = object()  # drawn where nothing is
 
 
-class RandomImageLayer(ImageLayer):
+class RandomImageLayer(ImageLayer, RandomLayer):
     """A layer that changes images in training and hands them on as they are otherwise.
 
-    Each call in training takes one number from the layer's generator, which starts from
-    `seed`, or else from fastconv's root seed when the layer is built, and all that the call
-    draws comes from that number: it depends on the seed and the count of calls alone. The
-    generator's position is part of the layer's state.
+    All that a call draws comes from the number that it takes from the layer's generator: it
+    depends on the seed and the count of calls in training alone.
 
     A subclass defines `_draw`, `_change` and, where there is a gradient, `_input_gradient`.
     """
@@ -70,17 +67,9 @@ class RandomImageLayer(ImageLayer):
     #: Whether `_input_gradient` asks for `_output`, which is kept for it then.
     _reads_output = False
 
-    seed = FixedOption(optional(natural))
-
-    def __init__(self, seed: int | None = None, **options: Any) -> None:
-        super().__init__(**options)
-        self.seed = seed
-        self._generator: np.random.Generator | None = None
-
     def build(self, input_shape: Shape) -> None:
-        super().build(input_shape)
-        if self._generator is None:
-            self._generator = random.generator(self.seed)
+        self._check_images(input_shape)
+        RandomLayer.build(self, input_shape)
 
     def call(self, x: np.ndarray, training: bool = False) -> np.ndarray:
         self._workspace.saved_for_backward = None
@@ -89,10 +78,8 @@ class RandomImageLayer(ImageLayer):
         if self._workspace.inference:  # though the pass is one of training
             self._workspace.saved_for_backward = (x.shape, x.shape, None, _UNCHANGED)
             return x
-        assert self._generator is not None  # `build` has made it
         x = contiguous(x, np.float32)
-        seed = self._generator.bit_generator.random_raw()
-        drawn = self._draw(np.random.Generator(np.random.PCG64(seed)), x.shape)
+        drawn = self._draw(np.random.Generator(np.random.PCG64(self.draw_seed())), x.shape)
         out = self._change(x, drawn)
         kept = out if self._reads_output else None
         self._workspace.saved_for_backward = (x.shape, out.shape, kept, drawn)
@@ -125,28 +112,6 @@ class RandomImageLayer(ImageLayer):
             f"{self.owner}: it has no gradient of its input; put it before all layers that are "
             "trained, where none is needed"
         )
-
-    def get_state(self) -> dict[str, Any]:
-        """Return the generator's position, {} before the layer is built."""
-        if self._generator is None:
-            return {}
-        return {"generator": copy.deepcopy(self._generator.bit_generator.state)}
-
-    def set_state(self, state: dict[str, Any]) -> None:
-        if not state:
-            self._generator = random.generator(self.seed) if self.built else None
-            return
-        generator = random.generator(0)
-        try:
-            generator.bit_generator.state = state["generator"]
-        except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(
-                f"{self.owner}: the state is not one of a PCG64 generator ({error})"
-            ) from None
-        self._generator = generator
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "seed": self.seed}
 
 
 # Checks of arguments
