@@ -221,7 +221,11 @@ def float_array(value: Any, argument: str, owner: str, ndim: int | None = None) 
 
 
 def any_array(value: Any, argument: str, owner: str) -> np.ndarray:
-    """Return `value`, anything with `__array__` or DLPack, as an array of any shape and dtype."""
+    """Return `value`, anything with `__array__` or DLPack, as an array of any shape and dtype.
+
+    PyTorch's tensors may be of bfloat16; columns of pandas may be of several
+    kinds of numbers, and lack some, which are NaN then.
+    """
     if type(value) is np.ndarray:  # what is asked below takes a microsecond
         return value
     if hasattr(value, "nnz") and hasattr(value, "toarray"):
@@ -237,7 +241,10 @@ def any_array(value: Any, argument: str, owner: str) -> np.ndarray:
     try:
         if hasattr(value, "__dlpack__") and not hasattr(value, "__array__"):
             return np.from_dlpack(value)
-        return np.asarray(value)
+        if str(getattr(value, "dtype", "")) == "torch.bfloat16":  # which NumPy does not have
+            value = value.float()
+        array = np.asarray(value)
+        return _of_columns(value, array) if array.dtype == object else array
     except (TypeError, RuntimeError, BufferError) as error:
         raise TypeError(
             f"{owner}: {argument} is a {type(value).__name__} that NumPy cannot read ({error})"
@@ -249,10 +256,32 @@ def any_array(value: Any, argument: str, owner: str) -> np.ndarray:
         ) from None
 
 
+def _of_columns(value: Any, array: np.ndarray) -> np.ndarray:
+    """Return pandas's columns of different kinds of numbers as float64, others as they are."""
+    if hasattr(value, "to_numpy"):
+        try:
+            numbers: np.ndarray = value.to_numpy(dtype=np.float64, na_value=np.nan)
+            return array if _text_columns(value) else numbers
+        except (TypeError, ValueError):
+            pass
+    return array
+
+
+def _text_columns(value: Any) -> list[Any]:
+    """Return which columns of a table are of no numbers; a text "1" would be read as one."""
+    kinds = value.dtypes.items() if hasattr(value, "columns") else [(value.name, value.dtype)]
+    return [name for name, kind in kinds if getattr(kind, "kind", "O") not in NUMBER_KINDS]
+
+
 def number_array(value: Any, argument: str, owner: str) -> np.ndarray:
     """Return `value` as an array of real numbers, of any shape."""
     array = any_array(value, argument, owner)
     if array.dtype.kind not in NUMBER_KINDS:
+        if hasattr(value, "to_numpy") and (columns := _text_columns(value)):
+            raise TypeError(
+                f"{owner}: {argument} has columns that are of no numbers, "
+                f"{', '.join(map(repr, columns[:5]))}; leave them out or give their codes"
+            )
         raise TypeError(
             f"{owner}: {argument} has dtype {array.dtype}; it must be of numbers, one shape for "
             "all rows"

@@ -108,6 +108,54 @@ def transform_images(
     return out
 
 
+def about_center(matrices: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Return matrices (n, 2, 3) made to act about the pictures' centre; they are changed."""
+    center = np.array([(width - 1) / 2, (height - 1) / 2])
+    matrices[:, :, 2] += center - matrices[:, :, :2] @ center
+    return matrices
+
+
+def pick_pixels(
+    source: np.ndarray,
+    rows: np.ndarray,
+    matrices: np.ndarray,
+    fill_mode: str,
+    cval: float,
+    out: np.ndarray,
+) -> np.ndarray:
+    """Write to `out` the images `rows` of `source`, each through its matrix, by nearest pixels.
+
+    As `transform_images`, but no value is made that is not in the image (or `cval`): for masks
+    whose numbers are names of things.
+    """
+    height, width, channels = source.shape[1:]
+    y, x = np.arange(height)[:, np.newaxis] + 0.0, np.arange(width) + 0.0
+    for row_of_source, matrix, target in zip(rows, matrices, out, strict=True):
+        column, outside_columns = _nearest(matrix[0], x, y, width, fill_mode)
+        row, outside_rows = _nearest(matrix[1], x, y, height, fill_mode)
+        pixels = source[row_of_source].reshape(height * width, channels)
+        target[...] = pixels[row * width + column]
+        if fill_mode == "constant":
+            target[outside_columns | outside_rows] = cval
+    return out
+
+
+def _nearest(
+    line: np.ndarray, x: np.ndarray, y: np.ndarray, size: int, fill_mode: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the columns (or rows) that are read, in the picture, and which were outside."""
+    exact = np.floor(line[0] * x + line[1] * y + (line[2] + 0.5))
+    # What is too far away for an int is as well outside here.
+    places = np.clip(exact, -(2.0**40), 2.0**40).astype(np.int64)
+    outside = (places < 0) | (places >= size)
+    if fill_mode == "reflect":
+        places %= 2 * size
+        places = np.minimum(places, 2 * size - 1 - places)
+    elif fill_mode == "wrap":
+        places %= size
+    return np.clip(places, 0, size - 1), outside
+
+
 def _column(values: np.ndarray | None, default: float, count: int, argument: str) -> np.ndarray:
     if values is None:
         return np.full(count, default, np.float32)

@@ -145,7 +145,7 @@ class DirectoryIterator(FileIterator):
             "classes": np.array([classes[i] for i in valid], np.int32),
         }
         belonging = f" belonging to {self.num_classes} classes" if self.num_classes else ""
-        print(f"Found {len(valid)} images{belonging}.")
+        self._announce(f"Found {len(valid)} images{belonging}.")
         self._warn_of_skipped(sorted(set(skipped)))
         if not valid:
             part = f" for subset={self.subset!r}" if self.subset else ""

@@ -53,6 +53,7 @@ class FileIterator(Iterator):
     target_size = Once[tuple[int, int]]()
     color_mode, interpolation = Once[str](), Once[str]()
     keep_aspect_ratio, draft = Once[bool](), Once[bool]()
+    pad_to_aspect_ratio = Once[bool]()
     on_error = Option(one_of(*ON_ERROR))
 
     directory: str
@@ -74,6 +75,7 @@ class FileIterator(Iterator):
         self.target_size, self.color_mode = options.target_size, options.color_mode
         self.interpolation, self.draft = options.interpolation, options.draft
         self.keep_aspect_ratio = options.keep_aspect_ratio
+        self.pad_to_aspect_ratio = options.pad_to_aspect_ratio
         self.on_error = options.on_error
         self.image_shape = options.image_shape
         self._saved = SavedBatches.where(
@@ -82,6 +84,10 @@ class FileIterator(Iterator):
         self._broken: dict[int, str] = {}  # the image's index, and what to say of it
         self._broken_lock = threading.Lock()
         self._decoded_all = False
+
+    def _announce(self, text: str) -> None:
+        """Say what was found."""
+        print(text)
 
     @property
     def _rows_stay(self) -> bool:
@@ -155,6 +161,7 @@ class FileIterator(Iterator):
             "interpolation": options.interpolation,
             "keep_aspect_ratio": options.keep_aspect_ratio,
             "draft": options.draft,
+            **({"pad_to_aspect_ratio": True} if options.pad_to_aspect_ratio else {}),
             "decoding": image_files.decoding_version(),
         }
         key = cache_key(self._paths, decoding)
@@ -214,6 +221,7 @@ class FileIterator(Iterator):
             self.interpolation,
             self.keep_aspect_ratio,
             self.draft,
+            self.pad_to_aspect_ratio,
         )
         return np.asarray(image, np.uint8).reshape(self.image_shape)
 

@@ -150,9 +150,9 @@ class PathsIterator(FileIterator):
             listing["labels"] = self.labels[chosen[valid]]
         if self.num_classes:
             listing["classes"] = listing["labels"]
-            print(f"Found {len(valid)} images belonging to {self.num_classes} classes.")
+            self._announce(f"Found {len(valid)} images belonging to {self.num_classes} classes.")
         else:
-            print(f"Found {len(valid)} images.")
+            self._announce(f"Found {len(valid)} images.")
         if not valid:
             raise ValueError(f"{self.owner}: none of the {len(names)} paths is a readable image")
         return listing, valid, len(paths)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from fastconv._core import validation as _validation
+from fastconv._core.validation import any_array, number_array
 
 
 @pytest.mark.parametrize("value", [3, np.int64(3), (3, 3), [3, np.int32(3)], np.array([3, 3])])
@@ -188,3 +189,47 @@ def test_shapes():
     _validation.expect_shape(np.zeros((2, 3)), (2, 3), "dy", "conv2d")
     with pytest.raises(ValueError, match=r"^conv2d: dy has shape \(2, 3\); it must be \(3, 2\)$"):
         _validation.expect_shape(np.zeros((2, 3)), (3, 2), "dy", "conv2d")
+
+
+class OnlyDlpack:
+    """What can be read by DLPack alone, as arrays of other devices' libraries."""
+
+    def __init__(self, array):
+        self.array = array
+
+    def __dlpack__(self, **options):
+        return self.array.__dlpack__(**options)
+
+    def __dlpack_device__(self):
+        return self.array.__dlpack_device__()
+
+
+def test_arrays_of_other_libraries_are_read_without_a_copy_where_that_can_be():
+    own = np.arange(6, dtype=np.float32).reshape(2, 3)
+    assert np.shares_memory(number_array(OnlyDlpack(own), "x", "fit"), own)
+    torch = pytest.importorskip("torch", reason="reads PyTorch's own tensors")
+    tensor = torch.from_numpy(own)
+    for given in (tensor, OnlyDlpack(tensor)):
+        np.testing.assert_array_equal(number_array(given, "x", "fit"), own)
+    assert np.shares_memory(number_array(tensor, "x", "fit"), own)
+    small = number_array(tensor.bfloat16(), "x", "fit")
+    assert small.dtype == np.float32
+    np.testing.assert_array_equal(small, own)
+    np.testing.assert_array_equal(number_array([tensor[0], tensor[1]], "x", "fit"), own)
+    with pytest.raises(TypeError, match="fit: x is a Tensor that NumPy cannot read"):
+        number_array(tensor.to("meta"), "x", "fit")
+
+
+def test_tables_of_pandas_are_read():
+    pandas = pytest.importorskip("pandas", reason="reads pandas's own tables")
+    table = pandas.DataFrame({"a": [1, 2], "b": [True, False], "c": [0.5, 1.5]}, index=[7, 9])
+    np.testing.assert_array_equal(number_array(table, "x", "fit"), [[1, 1, 0.5], [2, 0, 1.5]])
+    np.testing.assert_array_equal(number_array(table["a"], "y", "fit"), [1, 2])
+    gaps = pandas.DataFrame({"a": pandas.array([1, None], dtype="Int64"), "b": [True, False]})
+    np.testing.assert_array_equal(number_array(gaps, "x", "fit"), [[1, 1], [np.nan, 0]])
+    texts = table.assign(name=["1", "2"])
+    with pytest.raises(TypeError, match="fit: x has columns that are of no numbers, 'name'; leave"):
+        number_array(texts, "x", "fit")
+    with pytest.raises(TypeError, match="no numbers, 'name'"):
+        number_array(texts["name"].astype("category"), "y", "fit")
+    assert any_array(texts["name"], "y", "predict").tolist() == ["1", "2"]
