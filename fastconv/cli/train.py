@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .common import Failure, Parser, UsageError, add_threads, run, shown, use_threads
+from .common import Failure, UsageError, add_threads, command_line, shown, usage_errors, use_threads
 from .train_settings import ARCHITECTURES, CHANGEABLE, FIXED, OPTIMIZERS, RULES
 
 if TYPE_CHECKING:
@@ -111,13 +111,6 @@ def _add_file_arguments(add: Callable[..., Any]) -> None:
     add("--plot", metavar="FILE.png", help="draw the losses and accuracies (default: none)")
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit code."""
-    parser = Parser("python -m fastconv.train", description=DESCRIPTION)
-    add_arguments(parser)
-    return run(train, parser, argv)
-
-
 def train(arguments: argparse.Namespace) -> int:
     """Train as the arguments say."""
     from .run_files import check_folders, claimed_outputs
@@ -133,6 +126,9 @@ def train(arguments: argparse.Namespace) -> int:
         with claimed_outputs(model, settings, arguments, resumed):
             _train(model, settings, arguments, resumed)
     return 0
+
+
+main = command_line("train", DESCRIPTION, add_arguments, train)
 
 
 def _new_model(arguments: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
@@ -330,7 +326,7 @@ def _iterators(data: DataSet, settings: dict[str, Any], progress: bool) -> tuple
     from ..architectures import AUGMENTATION, get
     from ..preprocessing.training_data import training_iterators
 
-    try:
+    with usage_errors(FileNotFoundError, ValueError, where=f"data in {data.folder}: "):
         train_data, validation_data, said = training_iterators(
             data,
             get(settings["arch"]).recipe.rescale,
@@ -339,8 +335,6 @@ def _iterators(data: DataSet, settings: dict[str, Any], progress: bool) -> tuple
             batch_size=settings["batch_size"],
             progress=progress,
         )
-    except (FileNotFoundError, ValueError) as error:
-        raise UsageError(f"data in {data.folder}: {error}") from None
     if said is not None:
         print(f"Data: {said}", flush=True)
     if data.left_out:
@@ -378,12 +372,6 @@ def _callbacks(settings: dict[str, Any]) -> tuple[Any, list[Any]]:
     if settings["history"]:
         callbacks.append(CSVLogger(settings["history"]))
     if settings["log_dir"]:
-        try:
+        with usage_errors(ImportError, where="--log-dir: "):
             callbacks.append(TensorBoard(settings["log_dir"]))
-        except ImportError as error:
-            raise UsageError(f"--log-dir: {error}") from None
     return checkpoint, callbacks
-
-
-if __name__ == "__main__":
-    sys.exit(main())

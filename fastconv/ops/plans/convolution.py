@@ -9,13 +9,12 @@ import numpy as np
 
 from ..._core.geometry import conv2d_window
 from . import choice
-from .choice import Problem
 from .depthwise import DepthwisePlan
 from .direct import DirectPlan
 from .direct_tables import taps_of, transposed_taps_of
 from .packing import PackedKernel
 from .scratch import Scratch
-from .select import Choice, wanted
+from .select import Choice, Problem, wanted
 
 
 class Conv2DPlan:
@@ -50,7 +49,7 @@ class Conv2DPlan:
         #: The three directions of a convolution in groups, where others may be faster.
         self._planes = None
         if groups > 1:
-            self._planes = DepthwisePlan(*self._problem, relu=relu)
+            self._planes = DepthwisePlan(self._problem, relu=relu)
         self._forward = DirectPlan(
             input_shape[0],
             input_shape[1:],
