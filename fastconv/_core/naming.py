@@ -6,7 +6,7 @@ import inspect
 import re
 import reprlib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from .locks import Locked
@@ -56,6 +56,12 @@ def of_model(method: Method) -> Method:
 short = reprlib.Repr()
 """`short.repr(value)` is a `repr` that fits an error's text, whatever a file may hold."""
 short.maxstring = short.maxother = 80
+
+
+def shortened(texts: Sequence[str], most: int = 20, separator: str = "; ") -> str:
+    """Return the first of the texts, and how many more there are."""
+    more = f"; and {len(texts) - most} more" if len(texts) > most else ""
+    return separator.join(texts[:most]) + more
 
 
 def describe(thing: Any, **values: Any) -> str:

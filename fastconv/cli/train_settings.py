@@ -57,9 +57,9 @@ class Rule:
         return self.kind(value)
 
 
-def _whole(least: int, most: int, optional: bool = False) -> Rule:
+def _whole(least: int, most: int) -> Rule:
     wanted = f"a whole number of at least {least}, at most {most}"
-    return Rule(int, lambda value: least <= value <= most, wanted, optional)
+    return Rule(int, lambda value: least <= value <= most, wanted)
 
 
 def _choice(names: tuple[str, ...]) -> Rule:

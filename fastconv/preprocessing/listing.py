@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
+from .._core.naming import shortened
+
 # Folders of resource forks (macOS), previews (Synology), recycle bins (Windows, Samba) and files
 # that a repair of the file system found.
 _SYSTEM_FOLDERS = frozenset(
@@ -25,7 +27,6 @@ _SYSTEM_FOLDERS = frozenset(
     )
 )
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".tif", ".tiff")
-_NAMES_SHOWN = 20
 Item = TypeVar("Item")
 
 
@@ -213,9 +214,3 @@ def report_unreadable(
     warnings.warn(
         f"{owner}: {count} not readable as images, {outcome}: {names}", stacklevel=stacklevel
     )
-
-
-def shortened(texts: Sequence[str]) -> str:
-    """Return the first of the texts, and how many more there are."""
-    more = f"; and {len(texts) - _NAMES_SHOWN} more" if len(texts) > _NAMES_SHOWN else ""
-    return "; ".join(texts[:_NAMES_SHOWN]) + more

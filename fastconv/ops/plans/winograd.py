@@ -175,10 +175,30 @@ class WinogradPlan:
         threads = runtime.get_num_threads()
         u = self._kernel(kernel, self._transform)
         start = padded_bias(self._scratch, bias, self._bias_size)
-        if self._goes_by_passes(threads):
-            self._run_passes(x, u, start, out, argmax, threads)
-        else:
-            self._run_blocked(x, u, start, out, argmax, self._block_rows(threads), threads)
+        passes = self._goes_by_passes(threads)
+        block = self._pass_rows() if passes else self._block_rows(threads)
+        tiles = block * self._tiles.columns
+        # Threads share V and M, of all filters, in a pass, and have a block's for themselves.
+        widths = {"v": self._tiles.values, "m": self._outputs if passes else self._panel}
+        v, m = (
+            self._scratch(name, size) if passes else self._scratch.rows(name, threads, size)
+            for name, size in ((name, _points(tiles * width)) for name, width in widths.items())
+        )
+        compute = _kernels.in_passes if passes else _kernels.blocked
+        compute(
+            x,
+            u,
+            start,
+            out,
+            argmax,
+            self._tiles.image,
+            self._tiles.fields,
+            block,
+            v,
+            m,
+            self._scratch.rows("lines", threads, self._tiles.band_size),
+            threads,
+        )
 
     def _goes_by_passes(self, threads: int) -> bool:
         """Whether few rows of tiles would not share out evenly, or `by_passes` is less to move."""
@@ -205,58 +225,6 @@ class WinogradPlan:
         row = POINTS * self._tiles.columns * 4 * (self._tiles.values + self._panel)
         fair = -(-self._rows // (3 * threads))
         return max(1, min(BLOCK_BYTES // row, fair))
-
-    def _run_blocked(
-        self,
-        x: np.ndarray,
-        u: np.ndarray,
-        start: np.ndarray,
-        out: np.ndarray,
-        argmax: np.ndarray | None,
-        block: int,
-        threads: int,
-    ) -> None:
-        tiles = block * self._tiles.columns
-        _kernels.blocked(
-            x,
-            u,
-            start,
-            out,
-            argmax,
-            self._tiles.image,
-            self._tiles.fields,
-            block,
-            self._scratch.rows("v", threads, _points(tiles * self._tiles.values)),
-            self._scratch.rows("m", threads, _points(tiles * self._panel)),
-            self._scratch.rows("lines", threads, self._tiles.band_size),
-            threads,
-        )
-
-    def _run_passes(
-        self,
-        x: np.ndarray,
-        u: np.ndarray,
-        start: np.ndarray,
-        out: np.ndarray,
-        argmax: np.ndarray | None,
-        threads: int,
-    ) -> None:
-        block = self._pass_rows()
-        tiles = block * self._tiles.columns
-        _kernels.in_passes(
-            x,
-            u,
-            start,
-            out,
-            argmax,
-            self._tiles.image,
-            self._tiles.fields,
-            block,
-            self._scratch("v", _points(tiles * self._tiles.values)),
-            self._scratch("m", _points(tiles * self._outputs)),
-            self._scratch.rows("lines", threads, self._tiles.band_size),
-            threads,
-        )
 
     def _pass_rows(self) -> int:
         """Return the rows of tiles of a pass: all of equal size, none with a handful of tiles."""
