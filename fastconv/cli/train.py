@@ -39,50 +39,37 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "validation; or 'synthetic' for drawn cats and dogs (default: ./dog-vs-cat, the cache, the "
         "chapter's address; if none is reached, synthetic)",
     )
-    add("--epochs", type=RULES["epochs"].parse, metavar="N", help="epochs to train (default: 30)")
-    add(
-        "--batch-size",
-        type=RULES["batch_size"].parse,
-        metavar="N",
-        help="images in a batch (default: 32)",
-    )
-    add(
-        "--image-size",
-        type=RULES["image_size"].parse,
-        metavar="N",
-        help="height and width of the images in pixels (default: 100)",
-    )
+    _add_number(add, "epochs", "epochs to train (default: 30)")
+    _add_number(add, "batch-size", "images in a batch (default: 32)")
+    _add_number(add, "image-size", "height and width of the images in pixels (default: 100)")
     _add_recipe_arguments(add)
     _add_file_arguments(add)
     add_threads(parser)
-    add(
-        "--seed",
-        type=RULES["seed"].parse,
-        metavar="N",
-        help="seed of all random numbers (default: random)",
-    )
+    _add_number(add, "seed", "seed of all random numbers (default: random)")
     add("--quiet", action="store_true", help="print warnings and errors only (default: off)")
+
+
+def _add_number(add: Callable[..., Any], name: str, text: str, metavar: str = "N") -> None:
+    add(f"--{name}", type=RULES[name.replace("-", "_")].parse, metavar=metavar, help=text)
 
 
 def _add_recipe_arguments(add: Callable[..., Any]) -> None:
     add("--optimizer", choices=OPTIMIZERS, help="default: adam; model4: rmsprop")
-    add(
-        "--learning-rate",
-        type=RULES["learning_rate"].parse,
-        metavar="X",
-        help="default: 0.001; model4: 0.0001; with another optimizer than the model's: its own",
+    _add_number(
+        add,
+        "learning-rate",
+        "default: 0.001; model4: 0.0001; with another optimizer than the model's: its own",
+        "X",
     )
     add(
         "--augment",
         action=argparse.BooleanOptionalAction,
         help="vary the training images at random (default: only for model3)",
     )
-    add(
-        "--patience",
-        type=RULES["patience"].parse,
-        metavar="N",
-        help="stop after N epochs without a lower validation loss, 0: never (default: 2; "
-        "model4: 0)",
+    _add_number(
+        add,
+        "patience",
+        "stop after N epochs without a lower validation loss, 0: never (default: 2; model4: 0)",
     )
 
 

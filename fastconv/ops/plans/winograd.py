@@ -41,7 +41,11 @@ TOGETHER_BYTES = L2 // 8
 
 class Tiling:
     """How a kernel walks the tiles of an output: 4x4 pixels each, 2x2 of them where it pools, under
-    3x3 kernels; see `decomposition` for others."""
+    3x3 kernels; see `decomposition` for others.
+
+    With pooled=True the output is max_pool2d(relu(conv2d), 2), an odd last row or column
+    dropped; with relu=True it is max(conv2d, 0).
+    """
 
     def __init__(
         self,
@@ -119,8 +123,7 @@ def by_passes(kernel_bytes: int, block_tiles: int, inputs: int, outputs: int) ->
 class WinogradPlan:
     """Output of a convolution, or the input gradient of one, as `scheme` tells.
 
-    With pooled=True the output is max_pool2d(relu(conv2d), 2), an odd last row or column
-    dropped.
+    The options are those of `Tiling`.
     """
 
     def __init__(
@@ -128,12 +131,10 @@ class WinogradPlan:
         input_shape: tuple[int, int, int, int],
         filters: int,
         scheme: KernelDecomposition,
-        *,
-        pooled: bool = False,
-        relu: bool = False,
+        **options: bool,
     ) -> None:
         images, _, _, channels = input_shape
-        self._tiles = Tiling(input_shape, filters, scheme, pooled=pooled, relu=relu)
+        self._tiles = Tiling(input_shape, filters, scheme, **options)
         self._rows = images * self._tiles.rows
         padded = _padded(filters // scheme.groups)
         self._outputs = scheme.outputs(filters)
