@@ -119,3 +119,41 @@ def test_a_forked_child_can_take_what_others_held_and_keeps_what_it_held():
     done.set()
     thread.join(20)
     held.release()
+
+
+def test_held_holds_for_a_while_and_gives_back_after_errors():
+    first, second = Group(), Group()
+    join([first, second])
+    with first.held():
+        assert held_elsewhere(second)
+    assert not held_elsewhere(first)
+    with pytest.raises(ZeroDivisionError), second.held():
+        _ = 1 / 0
+    assert not held_elsewhere(first) and first.root()._depth == 0
+
+
+def test_a_new_lock_is_free():
+    group = Group()
+    group.acquire()
+    group.renew()
+    assert group._depth == 0 and not held_elsewhere(group)
+
+
+def test_who_waited_for_a_group_that_joined_another_holds_the_one_they_became():
+    first, second = Group(), Group()
+    begun, got = threading.Event(), []
+
+    def work():
+        begun.set()
+        got.append(second.acquire())
+
+    second.lock.acquire()
+    thread = threading.Thread(target=work)
+    thread.start()
+    begun.wait(20)
+    time.sleep(0.05)
+    second._joined = first  # as `join` does, which has the lock
+    second.lock.release()
+    thread.join(20)
+    assert got == [first] and second.lock.acquire(timeout=10)
+    second.lock.release()

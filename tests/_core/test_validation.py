@@ -95,6 +95,7 @@ def test_one_of_a_few():
 def test_truth():
     for value in (True, 1, np.True_):
         assert _validation.truth(value, "use_bias", "layer") is True
+        assert _validation.truth(not value, "use_bias", "layer") is False
     for value in ("no", 2, None, 0.0):
         with pytest.raises(TypeError, match=r"^layer: use_bias is .*; it must be True or False$"):
             _validation.truth(value, "use_bias", "layer")
@@ -188,3 +189,37 @@ def test_shapes():
     _validation.expect_shape(np.zeros((2, 3)), (2, 3), "dy", "conv2d")
     with pytest.raises(ValueError, match=r"^conv2d: dy has shape \(2, 3\); it must be \(3, 2\)$"):
         _validation.expect_shape(np.zeros((2, 3)), (3, 2), "dy", "conv2d")
+
+
+@pytest.mark.parametrize("check", [_validation.positive_integer, _validation.positive_pair])
+def test_one_is_enough(check):
+    assert check(1, "strides", "layer") in (1, (1, 1))
+
+
+def test_what_any_array_can_be_made_of():
+    class Exported:
+        def __init__(self, array):
+            self.__dlpack__, self.__dlpack_device__ = array.__dlpack__, array.__dlpack_device__
+
+    class Broken:
+        def __array__(self, dtype=None, copy=None):
+            raise RuntimeError("it is on a GPU")
+
+    class Sparse:
+        nnz, toarray = 3, None
+
+    array = np.arange(3.0)
+    assert _validation.any_array(array, "x", "fit") is array
+    assert _validation.any_array(Exported(array), "x", "fit").tolist() == [0, 1, 2]
+    with pytest.raises(TypeError, match=r"^fit: x is a Broken that NumPy cannot read \(it is on a"):
+        _validation.any_array(Broken(), "x", "fit")
+    with pytest.raises(TypeError, match=r"^fit: x is a Sparse, a sparse matrix; .*x\.toarray\(\)$"):
+        _validation.any_array(Sparse(), "x", "fit")
+    with pytest.raises(ValueError, match=r"^fit: x is a masked array, .*x\.filled"):
+        _validation.any_array(np.ma.masked_equal([1, 2], 1), "x", "fit")
+    assert _validation.any_array(np.ma.array([1, 2]), "x", "fit").tolist() == [1, 2]
+
+
+def test_anything_may_be_anything():
+    thing = object()
+    assert _validation.anything(thing, "x", "fit") is thing
