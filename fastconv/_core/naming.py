@@ -77,8 +77,6 @@ def describe(thing: Any, **values: Any) -> str:
     own_name = snake_case(type(thing).__name__)
     parts = []
     for name, parameter in inspect.signature(type(thing).__init__).parameters.items():
-        if name == "self":
-            continue
         value = values.pop(name) if name in values else getattr(thing, name, parameter.default)
         shown = short.repr(value)
         usual = shown == short.repr(parameter.default) or (name == "name" and value == own_name)

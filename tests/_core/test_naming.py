@@ -45,6 +45,7 @@ def test_what_differs_from_the_defaults_is_shown():
     class Box:
         def __init__(self, width, lid=True, name=None, *rest, **more):
             self.width, self.lid, self.name = width, lid, name
+            self.rest, self.more = rest, more
 
     assert describe(Box(3)) == "Box(width=3)"
     assert describe(Box(3, lid=False)) == "Box(width=3, lid=False)"

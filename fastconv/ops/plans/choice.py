@@ -60,7 +60,8 @@ def output(
     if planes is None and not (schemes and worth) and wanted is None:
         return Choice("direct", {}, None)
     direct = _direct_cost(shape, filters, window, groups, pooled=pooled)
-    costs, makers = {"direct": direct}, _direct_maker()
+    costs = {"direct": direct}
+    makers: Makers = {"direct": lambda: None}
     if planes is not None:
         makers["depthwise"] = lambda: planes
         taps, strides = math.prod(kernel_shape[:2]), window.rows.stride * window.columns.stride
@@ -92,7 +93,7 @@ def input_gradient(
     channels, filters = shape[3], kernel_shape[3]
     source = (shape[0], window.rows.output, window.columns.output, filters)
     overlap = overlap_over_panels(problem)
-    makers = _direct_maker()
+    makers: Makers = {"direct": lambda: None}
     direct_cost = partial(_direct_cost, source, channels, window, groups, flipped=True)
     if overlap < 1:
         beside = COSTS.overlap_beside_winograd * overlap_over_panels(problem, dots=False)
@@ -182,10 +183,6 @@ def by_batch_tiles(
     cost = COSTS.batch_tile * max(1, COSTS.latency / sums) * tables.columns.inside
     cheaper = cost < max(1, COSTS.latency / row_sums)
     return BatchTilesPlan(tables, images, dtype) if cheaper or wanted == "batch_tiles" else None
-
-
-def _direct_maker() -> Makers:
-    return {"direct": lambda: None}
 
 
 def _shallow(channels: int, filters: int, dtype: np.dtype) -> bool:
