@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 from .validation import is_integer, positive_integer, positive_pair, wrong_value
 
 Pair = tuple[int, int]
+Shape = tuple[int, int, int, int]
+"""Of images, (batch, height, width, channels), or of a kernel."""
 
 LARGEST = 1 << 24
 """Pixels that a padded side may have: far more than any image, far less than an int holds."""

@@ -84,22 +84,17 @@ def _folder_of(name: str, directory: str, owner: str) -> str:
 
 def visible_folders(directory: str) -> list[str]:
     """Return the sub-folders that may be classes or parts of a data set, sorted."""
-    with os.scandir(directory) as entries:
-        return sorted(
-            entry.name
-            for entry in entries
-            if not is_hidden_or_system(entry.name) and _is_folder(entry, directory)
-        )
+    return [name for name in _folders(directory) if not is_hidden_or_system(name)]
 
 
 def skipped_folders(directory: str) -> list[str]:
     """Return the sub-folders that are hidden or a system's own, sorted."""
+    return [name for name in _folders(directory) if is_hidden_or_system(name)]
+
+
+def _folders(directory: str) -> list[str]:
     with os.scandir(directory) as entries:
-        return sorted(
-            entry.name
-            for entry in entries
-            if is_hidden_or_system(entry.name) and _is_folder(entry, directory)
-        )
+        return sorted(entry.name for entry in entries if _is_folder(entry, directory))
 
 
 def is_system_folder(name: str) -> bool:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..._core import runtime
-from ..._core.geometry import Axis, Window
+from ..._core.geometry import Axis, Shape, Window
 from .batch_tiles import BatchTilesPlan, tile_shape
 from .costs import COSTS
 from .decomposition import POINTS, KernelDecomposition, input_gradient_schemes, output_schemes
@@ -241,10 +241,7 @@ def _cheapest(
 
 
 def _winograd_cost(
-    scheme: KernelDecomposition,
-    source_shape: tuple[int, int, int, int],
-    filters: int,
-    pooled: bool = False,
+    scheme: KernelDecomposition, source_shape: Shape, filters: int, pooled: bool = False
 ) -> float:
     images, _, _, channels = source_shape
     rows, columns = (size // 2 * 2 if pooled else size for size in scheme.grid)
@@ -260,7 +257,7 @@ def _winograd_cost(
 
 
 def _direct_cost(
-    source_shape: tuple[int, int, int, int],
+    source_shape: Shape,
     filters: int,
     window: Window,
     groups: int,

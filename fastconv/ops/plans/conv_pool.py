@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..._core import runtime
-from ..._core.geometry import conv2d_window
+from ..._core.geometry import Shape, conv2d_window
 from . import choice
 from .convolution import described
 from .direct import DirectPlan
@@ -50,8 +50,8 @@ class ConvPoolPlan:
 
     def __init__(
         self,
-        input_shape: tuple[int, int, int, int],
-        kernel_shape: tuple[int, int, int, int],
+        input_shape: Shape,
+        kernel_shape: Shape,
         *,
         strides: Any = 1,
         padding: Any = "valid",

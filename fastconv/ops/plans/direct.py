@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..._core import runtime
+from ..._core.geometry import Shape
 from .choice import by_batch_tiles
 from .direct_costs import dot_products
 from .direct_tables import DirectTables, Taps, run_of
@@ -34,7 +35,7 @@ class DirectPlan:
         target: tuple[int, int, int],
         row_taps: Taps,
         column_taps: Taps,
-        kernel_shape: tuple[int, int, int, int],
+        kernel_shape: Shape,
         groups: int,
         scratch: Scratch,
         dtype: np.dtype,

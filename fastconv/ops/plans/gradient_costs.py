@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from ..._core import runtime
+from ..._core.geometry import Shape
 from .costs import COSTS
 from .decomposition import POINTS, KernelDecomposition
 from .depthwise_layout import DepthwiseLayout
@@ -17,9 +18,7 @@ PATCH_NEAR_BYTES = 320 * 1024
 """Sums along the patch that stay in a cache."""
 
 
-def winograd_cost(
-    scheme: KernelDecomposition, input_shape: tuple[int, int, int, int], filters: int
-) -> float:
+def winograd_cost(scheme: KernelDecomposition, input_shape: Shape, filters: int) -> float:
     """Return the cost of the kernel gradient by Winograd's algorithm."""
     images, _, _, channels = input_shape
     tiles = images * -(-scheme.grid[0] // scheme.m) * -(-scheme.grid[1] // scheme.m)

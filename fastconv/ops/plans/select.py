@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..._core import runtime
-from ..._core.geometry import Window
+from ..._core.geometry import Shape, Window
 
 DIRECT = {
     "panels": "vectors along the filters",
@@ -30,8 +30,8 @@ _wanted: dict[str, str] = {}
 class Problem(NamedTuple):
     """A convolution."""
 
-    input_shape: tuple[int, int, int, int]
-    kernel_shape: tuple[int, int, int, int]
+    input_shape: Shape
+    kernel_shape: Shape
     window: Window
     groups: int
     dtype: np.dtype

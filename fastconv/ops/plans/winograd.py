@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..._core import runtime
+from ..._core.geometry import Shape
 from .caches import L2
 from .decomposition import ALPHA, POINTS, KernelDecomposition
 from .packing import PackedKernel, pad_channels, padded_bias
@@ -49,7 +50,7 @@ class Tiling:
 
     def __init__(
         self,
-        input_shape: tuple[int, int, int, int],
+        input_shape: Shape,
         filters: int,
         scheme: KernelDecomposition,
         *,
@@ -127,11 +128,7 @@ class WinogradPlan:
     """
 
     def __init__(
-        self,
-        input_shape: tuple[int, int, int, int],
-        filters: int,
-        scheme: KernelDecomposition,
-        **options: bool,
+        self, input_shape: Shape, filters: int, scheme: KernelDecomposition, **options: bool
     ) -> None:
         images, _, _, channels = input_shape
         self._tiles = Tiling(input_shape, filters, scheme, **options)
@@ -237,9 +234,7 @@ class WinogradPlan:
 class WinogradKernelGradientPlan:
     """dkernel and dbias of a convolution whose kernel `scheme` decomposes."""
 
-    def __init__(
-        self, input_shape: tuple[int, int, int, int], filters: int, scheme: KernelDecomposition
-    ) -> None:
+    def __init__(self, input_shape: Shape, filters: int, scheme: KernelDecomposition) -> None:
         images, channels = input_shape[0], input_shape[3]
         self._tiles = Tiling(input_shape, filters, scheme)
         self._rows = images * self._tiles.rows

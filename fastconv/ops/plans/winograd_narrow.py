@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..._core import runtime
+from ..._core.geometry import Shape
 from .decomposition import POINTS, KernelDecomposition
 from .packing import PackedKernel, pad_channels, padded_bias
 from .scratch import Scratch
@@ -30,11 +31,7 @@ class WinogradNarrowPlan:
     """
 
     def __init__(
-        self,
-        input_shape: tuple[int, int, int, int],
-        filters: int,
-        scheme: KernelDecomposition,
-        **options: bool,
+        self, input_shape: Shape, filters: int, scheme: KernelDecomposition, **options: bool
     ) -> None:
         images, _, _, channels = input_shape
         self._tiles = Tiling(input_shape, filters, scheme, **options)
