@@ -236,3 +236,17 @@ def test_wrong_arguments_are_named():
     with pytest.raises(ValueError, match=r"^pool2d: pool window \(3, 2\) does not fit the input"):
         pool2d_window((1, 2, 3, 4), (3, 2))
     assert geometry.share_inside([], 4, 1, 4) == 1.0
+
+
+def test_rows_and_columns_are_not_exchanged():
+    window, _ = conv2d_window((1, 9, 7, 4), (3, 2, 4, 6))
+    assert outputs(window) == (7, 6)
+    assert [(axis.size, axis.window) for axis in window] == [(9, 3), (7, 2)]
+    assert outputs(pool2d_window((1, 9, 7, 4), (3, 1))) == (3, 7)
+    assert outputs(conv2d_window((1, 9, 7, 1), (1, 1, 1, 1))[0]) == (9, 7)
+
+
+def test_the_longest_row_is_taken():
+    window2d((1, 1), (1, 1), 1, "valid", owner="a", channels=geometry.LARGEST_ROW)
+    with pytest.raises(ValueError, match="has 2147483648 values; it must have at most 2147483647"):
+        window2d((1, 1), (1, 1), 1, "valid", owner="a", channels=geometry.LARGEST_ROW + 1)
