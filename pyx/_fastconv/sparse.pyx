@@ -33,10 +33,7 @@ cdef extern from "simd/sparse.h" nogil:
     const int LINE_VECTORS "FC_LINE_VECTORS"
     const int ROLL_VECTORS "FC_ROLL_VECTORS"
     void fc_fill_compress_table() noexcept
-    void fc_list_f32(const float*, const uint8_t*, ptrdiff_t, int, int, const int32_t*,
-                     const int32_t*, int, int32_t*, float*, int32_t*, float*) noexcept
-    void fc_list_bits_f64(const double*, const uint8_t*, ptrdiff_t, int, int, const int32_t*,
-                          const int32_t*, int, int32_t*, double*, int32_t*, double*) noexcept
+    void list_patches "fc_list"(...) noexcept
     void gather "fc_gather"(...) noexcept
     void mask_row "fc_mask_row"(...) noexcept
     void scatter_add_row "fc_scatter_add_row"(...) noexcept
@@ -71,14 +68,9 @@ cdef void list_rows(const ConvPool* b, const real* dy, const uint8_t* argmax, in
         filter = 0
         while filter < filters:
             count = min(WORD, filters - filter)
-            if real is float:
-                fc_list_f32(dy + filter, argmax + filter, b.filters, some, count,
-                            origin + first, shift, capacity, offsets + filter * capacity,
-                            gradients + filter * capacity, counts + filter, totals + filter)
-            else:
-                fc_list_bits_f64(dy + filter, argmax + filter, b.filters, some, count,
-                                 origin + first, shift, capacity, offsets + filter * capacity,
-                                 gradients + filter * capacity, counts + filter, totals + filter)
+            list_patches(dy + filter, argmax + filter, b.filters, some, count, origin + first,
+                         shift, capacity, offsets + filter * capacity,
+                         gradients + filter * capacity, counts + filter, totals + filter)
             filter += WORD
         dy += <ptrdiff_t> WORD * b.filters
         argmax += <ptrdiff_t> WORD * b.filters
