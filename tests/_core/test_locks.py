@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from fastconv._core import locks
 from fastconv._core.locks import Group, Locked, join
 
 
@@ -110,7 +111,10 @@ def test_a_forked_child_can_take_what_others_held_and_keeps_what_it_held():
         code = 1
         try:
             held_then = (other.root(), inside.root(), free)
-            taken = all(locked.lock.acquire(timeout=10) for locked in held_then)
+            with ThreadPoolExecutor(1) as pool:  # what is free must be so to all threads
+                freed = pool.submit(lambda: free.lock.acquire(timeout=10) and free.lock.release())
+                taken = freed.result(20) is None
+            taken &= all(locked.lock.acquire(timeout=10) for locked in held_then)
             held.release()
             code = 0 if taken and mine._depth == 0 else 2
         finally:
@@ -157,3 +161,11 @@ def test_who_waited_for_a_group_that_joined_another_holds_the_one_they_became():
     thread.join(20)
     assert got == [first] and second.lock.acquire(timeout=10)
     second.lock.release()
+
+
+def test_a_group_that_joined_another_meanwhile_is_not_joined_again():
+    first, second, third = (Group() for _ in range(3))
+    second._joined = third
+    assert locks._join([first, second]) is second and first.root() is first
+    assert not held_elsewhere(first)
+    assert locks._join([first, third]) is None and third.root() is first

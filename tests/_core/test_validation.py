@@ -87,7 +87,7 @@ def test_what_may_be_left_out():
 def test_one_of_a_few():
     check = _validation.one_of("rows", "columns")
     assert check("rows", "axis", "layer") == "rows"
-    for value in ("row", None, 1, ["rows"]):
+    for value in ("row", None, 1, ["rows"], np.array(["rows", "row"])):
         with pytest.raises(ValueError, match=r"^layer: axis is .*; it must be 'rows' or 'col"):
             check(value, "axis", "layer")
 
@@ -208,8 +208,21 @@ def test_what_any_array_can_be_made_of():
     class Sparse:
         nnz, toarray = 3, None
 
+    class Both(Exported):
+        def __array__(self, dtype=None, copy=None):
+            return np.ones(2)
+
+    class Counted(list):
+        nnz = 3
+
+    class Converted(list):
+        toarray = None
+
     array = np.arange(3.0)
     assert _validation.any_array(array, "x", "fit") is array
+    assert _validation.any_array(Both(array), "x", "fit").tolist() == [1, 1]
+    for kind in (Counted, Converted):
+        assert _validation.any_array(kind([1]), "x", "fit").tolist() == [1]
     assert _validation.any_array(Exported(array), "x", "fit").tolist() == [0, 1, 2]
     with pytest.raises(TypeError, match=r"^fit: x is a Broken that NumPy cannot read \(it is on a"):
         _validation.any_array(Broken(), "x", "fit")
