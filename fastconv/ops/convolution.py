@@ -35,7 +35,15 @@ def conv2d(
     if bias is not None:
         bias = float_array(bias, "bias", "conv2d", 1)
     dtype = same_dtype("conv2d", x=x, kernel=kernel, bias=bias)
-    plan = _plan(x, kernel, dtype, "conv2d", strides, padding, dilation_rate, groups)
+    plan = Conv2DPlan(
+        x.shape,
+        kernel.shape,
+        strides=strides,
+        padding=padding,
+        dilation_rate=dilation_rate,
+        groups=groups,
+        dtype=dtype,
+    )
     if bias is not None:
         expect_shape(bias, (kernel.shape[3],), "bias", "conv2d")
     out = np.empty(plan.output_shape, dtype)
@@ -60,16 +68,18 @@ def conv2d_backward(
     kernel = float_array(kernel, "kernel", "conv2d_backward", 4)
     dy = float_array(dy, "dy", "conv2d_backward", 4)
     dtype = same_dtype("conv2d_backward", dy=dy, x=x, kernel=kernel)
-    plan = _plan(x, kernel, dtype, "conv2d_backward", strides, padding, dilation_rate, groups)
+    plan = Conv2DPlan(
+        x.shape,
+        kernel.shape,
+        strides=strides,
+        padding=padding,
+        dilation_rate=dilation_rate,
+        groups=groups,
+        dtype=dtype,
+        owner="conv2d_backward",
+    )
     expect_shape(dy, plan.output_shape, "dy", "conv2d_backward")
     dx, dkernel = np.empty_like(x), np.empty_like(kernel)
     dbias = np.empty(kernel.shape[3], dtype)
     plan.backward(dy, x, kernel, dx, dkernel, dbias)
     return dx, dkernel, dbias
-
-
-def _plan(
-    x: np.ndarray, kernel: np.ndarray, dtype: np.dtype, owner: str, *options: Any
-) -> Conv2DPlan:
-    named = dict(zip(("strides", "padding", "dilation_rate", "groups"), options, strict=True))
-    return Conv2DPlan(x.shape, kernel.shape, dtype=dtype, owner=owner, **named)

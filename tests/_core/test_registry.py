@@ -95,12 +95,6 @@ def test_an_object_stands_for_itself_and_with_arguments_for_its_class():
         registry.get(3, "me")
 
 
-def test_a_remedy_stands_where_no_name_is_close():
-    assert str(unknown("room", "attic", ["cellar"], "house", "build it")) == (
-        "house: unknown room 'attic'; known are cellar; build it"
-    )
-
-
 def test_objects_are_returned_and_classes_of_another_kind_are_not_made():
     loss = losses.MeanSquaredError()
     assert losses.get(loss) is loss
@@ -129,3 +123,9 @@ def test_unknown_names_word_for_word():
     )
     with pytest.raises(ValueError, match="; a class of your own is given as custom_objects="):
         losses.get("qqq")
+
+
+def test_a_remedy_stands_where_no_name_is_close():
+    assert str(unknown("room", "attic", ["cellar"], "house", "build it")) == (
+        "house: unknown room 'attic'; known are cellar; build it"
+    )

@@ -185,12 +185,6 @@ def test_one_dtype():
         _validation.same_dtype("conv2d", x=single, kernel=double, bias=None)
 
 
-def test_shapes():
-    _validation.expect_shape(np.zeros((2, 3)), (2, 3), "dy", "conv2d")
-    with pytest.raises(ValueError, match=r"^conv2d: dy has shape \(2, 3\); it must be \(3, 2\)$"):
-        _validation.expect_shape(np.zeros((2, 3)), (3, 2), "dy", "conv2d")
-
-
 @pytest.mark.parametrize("check", [_validation.positive_integer, _validation.positive_pair])
 def test_one_is_enough(check):
     assert check(1, "strides", "layer") in (1, (1, 1))
@@ -236,3 +230,9 @@ def test_what_any_array_can_be_made_of():
 def test_anything_may_be_anything():
     thing = object()
     assert _validation.anything(thing, "x", "fit") is thing
+
+
+def test_shapes():
+    _validation.expect_shape(np.zeros((2, 3)), (2, 3), "dy", "conv2d")
+    with pytest.raises(ValueError, match=r"^conv2d: dy has shape \(2, 3\); it must be \(3, 2\)$"):
+        _validation.expect_shape(np.zeros((2, 3)), (3, 2), "dy", "conv2d")
