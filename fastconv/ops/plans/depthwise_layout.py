@@ -135,6 +135,7 @@ class DepthwiseLayout:
         }
 
     def _phase_width(self, columns: TapAxis, phases: int, lanes: int) -> int:
+        """Return the pixels of one phase of a copied row."""
         # A padded pixel's last vector ends in the next.
         width = -(-columns.padded // phases) + self._padded
         if not self.narrow:
