@@ -48,24 +48,24 @@ def test_numbers_from_zero():
 
 
 RANGES = {
-    "real": ((-1, np.inf), ()),
-    "at_least_zero": ((0, np.float32(2)), (-1, np.nan)),
-    "above_zero": ((1e-7, 3), (0, np.nan)),
-    "fraction": ((0, 0.5, 1), (-0.1, 1.1, np.nan)),
-    "fraction_below_one": ((0, 0.5), (-0.1, 1, np.nan)),
-    "finite": ((-1, np.float32(2)), (np.inf, np.nan)),
+    "real": ((-1, np.inf), (), "a number"),
+    "at_least_zero": ((0, np.float32(2)), (-1, np.nan), "at least 0"),
+    "above_zero": ((1e-7, 3), (0, np.nan), "above 0"),
+    "fraction": ((0, 0.5, 1), (-0.1, 1.1, np.nan), "from 0 to 1"),
+    "fraction_below_one": ((0, 0.5), (-0.1, 1, np.nan), "at least 0 and below 1"),
+    "finite": ((-1, np.float32(2)), (np.inf, np.nan), "a finite number"),
 }
 
 
 @pytest.mark.parametrize("name", RANGES)
 def test_real_numbers(name):
     check = getattr(_validation, name)
-    accepted, refused = RANGES[name]
+    accepted, refused, condition = RANGES[name]
     for value in accepted:
         assert check(value, "rate", "layer") == value
         assert type(check(value, "rate", "layer")) in (int, float)
     for value in refused:
-        with pytest.raises(ValueError, match=r"^layer: rate is .*; it must be "):
+        with pytest.raises(ValueError, match=rf"^layer: rate is .*; it must be {condition}$"):
             check(value, "rate", "layer")
     for value in ("1", None, True, [1], 1j):
         with pytest.raises(TypeError, match=r"^layer: rate is .*; it must be a number$"):
