@@ -200,6 +200,12 @@ def test_a_folder_that_cannot_be_synced_is_no_error(tmp_path, monkeypatch):
     assert np.array_equal(archive.read(tmp_path / "m.npz")["x"], ARRAYS["x"])
 
 
+def test_errors_that_are_not_the_systems_stay_as_they_are(tmp_path):
+    with pytest.raises(OSError) as caught, files.replacing(tmp_path / "m.npz"):
+        raise OSError("text alone")
+    assert str(caught.value) == "text alone" and os.listdir(tmp_path) == []
+
+
 def test_a_missing_folder_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"cannot be written: there is no folder '.*away'"):
         archive.write(tmp_path / "away" / "m.npz", ARRAYS)
