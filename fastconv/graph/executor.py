@@ -298,9 +298,9 @@ class ExecutorCache:
     def get(self, graph: Graph, fuse: bool, trainable: bool) -> Executor:
         """Return the executor of `graph`, with whose options it would be made now."""
         executor, now, made_from = self._executor, revision.current(), self._made_from
-        if executor is not None and self._seen_at is now and made_from[0] is graph:
-            if made_from[1] is fuse:
-                return executor
+        seen = executor is not None and self._seen_at is now
+        if executor is not None and seen and made_from[0] is graph and made_from[1] is fuse:
+            return executor
         program = program_of(graph, trainable)
         made_from = [graph, fuse, trainable, *_all_read(program)]
         if executor is None or not _same(self._made_from, made_from):
