@@ -166,7 +166,7 @@ def _keras_order(
             depth[parent] = max(own + 1, depth.get(parent, 0))
     for tensor in inputs:
         layer_depth.setdefault(tensor.node.layer, 0)
-        met.setdefault(tensor.node.layer, len(met))
+        met.setdefault(tensor.node.layer, -1)  # which nobody reads
     return sorted(layer_depth, key=lambda layer: (-layer_depth[layer], met[layer]))
 
 
