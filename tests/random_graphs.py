@@ -97,13 +97,18 @@ class _Drawing:
         return [
             n
             for n in range(len(self.tensors))
-            if n != number and len(self.shape(n)) == len(shape)
+            if n != number
+            and len(self.shape(n)) == len(shape)
             and self.shape(n)[:same] == shape[:same]
         ]
 
     def call(self, layer: Any, *sources: int, is_list: bool = False, training: Any = None) -> int:
         """Append a call; return its tensor's number."""
-        made = self.layers[layer] if isinstance(layer, int) else _layer(layer, layers, models.Model, partial, "drawn")
+        made = (
+            self.layers[layer]
+            if isinstance(layer, int)
+            else _layer(layer, layers, models.Model, partial, "drawn")
+        )
         x = [self.tensors[n] for n in sources]
         self.tensors.append(made(x if is_list else x[0], training=training))
         self.layers.append(made)
