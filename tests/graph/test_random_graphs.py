@@ -18,7 +18,7 @@ from keras_reference import import_keras, keras_test
 from random_graphs import batch_of, drawn_model, packed, recipes
 
 import fastconv
-from fastconv import losses, models, optimizers
+from fastconv import models, optimizers
 
 _MORE = int(os.environ.get("FASTCONV_GRAPHS", "0"))
 
