@@ -116,7 +116,7 @@ class Executor:
         `logits` says which outputs' final activation is left out, and `step` that `backward`
         follows.
         """
-        left_out = tuple(logits) if any(logits) else ()
+        left_out = tuple(logits) if True in logits else ()
         key = (step, training, left_out, *[x.shape for x in inputs])
         if self._running is not None:  # a step waits for its `backward`: leave its memory alone
             self._arena = Arena()
@@ -125,8 +125,9 @@ class Executor:
         recording = None if current.recorded else Recording(self._arena)
         if recording is not None:
             current.record(recording)
-        values: list[Any] = [None] * len(self.program.shapes)
-        for slot, x in zip(self.program.inputs, inputs, strict=True):
+        program = self.program
+        values: list[Any] = [None] * len(program.shapes)
+        for slot, x in zip(program.inputs, inputs, strict=True):
             values[slot] = x
         before = running.frame
         try:
@@ -135,7 +136,7 @@ class Executor:
             running.frame = before
         if recording is not None:
             recording.pin([values[slot] for slot in self._open])
-        outputs = [values[slot] for slot in self.program.outputs]
+        outputs = [values[slot] for slot in program.outputs]
         if step:
             self._running = current, recording, left_out
         elif recording is not None:
@@ -313,8 +314,9 @@ class ExecutorCache:
 
     def get(self, graph: Graph, fuse: bool, trainable: bool) -> Executor:
         """Return the executor of `graph`, with whose options it would be made now."""
-        executor, now = self._executor, revision.current()
-        if executor is not None and self._seen_at is now and self._made_from[:2] == [graph, fuse]:
+        executor, now, made_from = self._executor, revision.current(), self._made_from
+        seen = executor is not None and self._seen_at is now
+        if executor is not None and seen and made_from[0] is graph and made_from[1] is fuse:
             return executor
         program = program_of(graph, trainable)
         made_from = [graph, fuse, trainable, *_all_read(program)]
