@@ -235,7 +235,7 @@ class _Drawing:
             given = self.shape(call.sources[0])
             if call.is_list or call.training is not None or len(given) != len(shape):
                 continue
-            inner = isinstance(call.layer, Recipe)
+            inner = hasattr(self.layers[n], "layers")
             if given == shape if inner else given[-1] == shape[-1] and self.layers[n].weights:
                 found.append(n)
         if not found:
