@@ -110,7 +110,7 @@ def largest_by_layer(model, arrays):
     The gradient of a bias before a normalization is a sum that is 0 but for rounding.
     """
     sizes = {id(p): np.abs(a).max() for p, a in zip(model.trainable_weights, arrays, strict=True)}
-    most, least = dict(sizes), 1e-3 * max(sizes.values(), default=0)
+    most, least = dict(sizes), 0.05 * max(sizes.values(), default=0)
 
     def look(layer):
         if hasattr(layer, "layers"):
