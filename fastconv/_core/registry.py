@@ -154,6 +154,10 @@ class Registry(Generic[T]):
         for alias, name in (aliases or {}).items():
             self._found[self._spell(alias)] = known[name]
 
+    def add(self, thing: type[T]) -> None:
+        """Let a class be found by its name that is made of what the registry's module holds."""
+        self._found[self._spell(thing.__name__)] = thing
+
     def lookup(self, name: str) -> Any:
         """Return what a name stands for, in `custom_object_scope`s first, or None."""
         found = custom_object(name)

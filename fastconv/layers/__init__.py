@@ -226,6 +226,11 @@ def get(class_name: str, custom_objects: dict[str, type[Layer]] | None = None) -
         return _registry.find_class(class_name)
 
 
+def register_model(kind: type[Layer]) -> None:
+    """Let models within models be found: a model is a layer, and is made of layers."""
+    _registry.add(kind)
+
+
 def serialize(layer: Layer) -> dict[str, Any]:
     """Return {"class_name", "config"} of a layer; it fits JSON."""
     return _registry.serialize(layer)
