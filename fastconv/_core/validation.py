@@ -164,32 +164,22 @@ def finite(value: Any, argument: str, owner: str) -> float:
     return number
 
 
-def at_least_zero(value: Any, argument: str, owner: str) -> float:
-    """Return `value` as a float of at least 0."""
-    if not real(value, argument, owner) >= 0:
-        raise wrong_value(value, argument, owner, "at least 0")
-    return float(value)
+def _float(condition: str, accepts: Callable[[float], bool]) -> Check[float]:
+    """Return the check of a real number, kept as a float, that `accepts` accepts."""
+
+    def checked(value: Any, argument: str, owner: str) -> float:
+        number = real(value, argument, owner)
+        if not accepts(number):
+            raise wrong_value(value, argument, owner, condition)
+        return number
+
+    return checked
 
 
-def above_zero(value: Any, argument: str, owner: str) -> float:
-    """Return `value` as a float above 0."""
-    if not real(value, argument, owner) > 0:
-        raise wrong_value(value, argument, owner, "above 0")
-    return float(value)
-
-
-def fraction(value: Any, argument: str, owner: str) -> float:
-    """Return `value` as a float from 0 to 1."""
-    if not 0 <= real(value, argument, owner) <= 1:
-        raise wrong_value(value, argument, owner, "from 0 to 1")
-    return float(value)
-
-
-def fraction_below_one(value: Any, argument: str, owner: str) -> float:
-    """Return `value` as a float from 0 to below 1."""
-    if not 0 <= real(value, argument, owner) < 1:
-        raise wrong_value(value, argument, owner, "at least 0 and below 1")
-    return float(value)
+at_least_zero = _float("at least 0", lambda number: number >= 0)
+above_zero = _float("above 0", lambda number: number > 0)
+fraction = _float("from 0 to 1", lambda number: 0 <= number <= 1)
+fraction_below_one = _float("at least 0 and below 1", lambda number: 0 <= number < 1)
 
 
 # Arrays

@@ -47,6 +47,7 @@ from .rescaling import Rescaling
 from .reshaping import Permute, RepeatVector, Reshape
 from .resizing import CenterCrop, Resizing
 from .separable_conv2d import SeparableConv2D
+from .symbolic import operators
 from .unit_normalization import UnitNormalization
 from .up_sampling import UpSampling2D
 
@@ -107,6 +108,9 @@ _CLASSES: tuple[type[Layer], ...] = (
     UpSampling2D,
     ZeroPadding2D,
 )
+
+# What `+`, `-`, `*` and `/` of tensors make.
+operators.update({cls.__name__: cls for cls in (Add, Subtract, Multiply, Rescaling)})
 
 #: Keras's other names for them.
 _ALIASES: dict[str, type[Layer]] = {

@@ -196,8 +196,8 @@ class Layer(Weighted, Strict, Configured):
             f"{self.owner} does not define backward(dy), so it cannot be trained"
         )
 
-    def compute_output_shape(self, input_shape: Shape) -> Shape:
-        """Return the output's shape, (None, ...), for inputs of `input_shape`.
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Return the output's shape, (None, ...), for inputs of `input_shape`, or a list of them.
 
         Unless a subclass knows better, one sample of zeros is sent through.
         """

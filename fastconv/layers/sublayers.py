@@ -54,11 +54,15 @@ class Weighted:
     Whoever takes part has `owner`, `built`, `trainable`, `_parameters` and `_workspaces`.
     """
 
-    owner: str
     built: bool
     trainable: Any
     _parameters: list[Parameter]
     _workspaces: Workspaces
+
+    @property
+    def owner(self) -> str:
+        """How errors name it."""
+        raise NotImplementedError
 
     def _sublayers(self) -> list[Any]:
         """Return the layers that are attributes, or in lists and dicts there, once each."""

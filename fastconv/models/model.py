@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
@@ -20,15 +19,15 @@ from ..layers.base import Layer
 from ..layers.input_layer import Input
 from ..layers.symbolic import Tensor, is_symbolic, traced_call
 from ..layers.workspace import Pass, Workspaces
-from ..saving import checkpoint
 from ..saving.model import Shape
 from ..training.train_step import TrainStep
 from ..training.trainer import Trainer
 from .configuration import check_rebuilding, serialized_layers, takes
+from .saved import Saved
 from .summary import print_summary
 
 
-class Model(Trainer, Layer):
+class Model(Trainer, Saved, Layer):
     """A graph of layers, from `inputs` to `outputs`: tensors, or lists of them.
 
     >>> from fastconv.layers import Add, Conv2D, Dense, GlobalAveragePooling2D, Input
@@ -379,33 +378,6 @@ class Model(Trainer, Layer):
         # The layers have been told what they are.
         model.__dict__["trainable"] = truth(trainable, "trainable", model.owner)
         return model
-
-    def save(self, path: str | os.PathLike[str], overwrite: bool = True) -> None:
-        """Write the whole model to `path`, an .npz file: see `fastconv.saving.checkpoint`.
-
-        Architecture, weights, compile arguments, optimizer and, during or
-        after `fit`, the state of the run, from which it can go on. Where
-        layers were frozen, added or taken off since, what no longer fits is
-        left out, with a warning that says so. A file that is replaced keeps
-        its mode.
-        """
-        checkpoint.save_model(self, path, overwrite=overwrite)
-
-    def check_saving(self) -> None:
-        """Raise what `save` would raise because of what the model is, such as a missing method."""
-        checkpoint.check_configuration(self)
-
-    def save_weights(self, path: str | os.PathLike[str], overwrite: bool = True) -> None:
-        """Write architecture and weights alone to `path`, an .npz file."""
-        checkpoint.save_weights(self, path, overwrite=overwrite)
-
-    def load_weights(self, path: str | os.PathLike[str]) -> None:
-        """Take the weights of a file that `save` or `save_weights` wrote.
-
-        Layers are matched by their order. Raises CheckpointError, and leaves
-        the model as it was, if the file is damaged or does not fit.
-        """
-        checkpoint.load_weights(self, path)
 
     def count_params(self) -> int:
         """Return how many numbers the weights hold."""

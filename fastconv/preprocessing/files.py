@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from .._core.naming import shortened
 from .._core.options import Once, Option
 from .._core.validation import one_of, optional
 from . import image_files
 from .batching import is_one_pass, process_batch
 from .file_options import ON_ERROR, FileOptions
 from .iterators import Iterator, described
-from .listing import in_threads, report_unreadable, shortened
+from .listing import in_threads, report_unreadable
 from .pixel_cache import DiskPixelCache, PixelCache, cache_key
 from .saved_batches import SavedBatches
 from .transform import ImageTransform
@@ -110,18 +111,24 @@ class FileIterator(Iterator):
         outcome = "their rows are NaN" if self._rows_stay else "skipped"
         report_unreadable(faults, self.on_error, self.owner, stacklevel, outcome)
 
-    def _take_files(self, listing: dict[str, Any], numbers: Sequence[int], listed: int) -> None:
-        """Serve the files; the second half of the construction.
+    def _take_files(self, paths: Sequence[str], known: dict[str, Any], none: str) -> None:
+        """Serve those of the files that can be read; the second half of the construction.
 
         Args:
-            listing: "filepaths" and what else is known of each file, by the
-                attribute's name.
-            numbers: of the files among all that were listed, so many.
+            paths: all that were listed.
+            known: what else is known of each file, by the attribute's name.
+            none: what is wrong if none can be read.
         """
-        self._listing = listing
-        self._paths: Sequence[str] = listing["filepaths"]
-        self._numbers = np.asarray(numbers)
-        self._index_of = np.full(listed, -1)
+        valid = self._readable(paths)
+        belonging = f" belonging to {self.num_classes} classes" if self.num_classes else ""
+        self._announce(f"Found {len(valid)} images{belonging}.")
+        if not valid:
+            raise ValueError(f"{self.owner}: {none}")
+        listed = {"filepaths": paths, **known}
+        self._listing = {name: _rows_of(values, valid) for name, values in listed.items()}
+        self._paths: Sequence[str] = self._listing["filepaths"]
+        self._numbers = np.asarray(valid)
+        self._index_of = np.full(len(paths), -1)
         self._index_of[self._numbers] = np.arange(len(self._numbers))
         options = self._options
         super().__init__(
@@ -135,8 +142,7 @@ class FileIterator(Iterator):
         hidden = () if self._rows_stay or self.on_error == "raise" else self._broken
         shown = [i for i in range(len(self._paths)) if i not in hidden]
         for name, values in self._listing.items():
-            array = isinstance(values, np.ndarray)
-            vars(self)[name] = values[shown] if array else [values[i] for i in shown]
+            vars(self)[name] = _rows_of(values, shown)
         vars(self).update(samples=len(shown), n=len(shown))
 
     def _described(self) -> str:
@@ -302,6 +308,10 @@ class FileIterator(Iterator):
         self._report([text for _, text in faults] if self.on_error == "raise" else news, stacklevel)
         if none:
             raise OSError(f"{self.owner}: none of the {len(self._paths)} images can be read")
+
+
+def _rows_of(values: Any, rows: Sequence[int]) -> Any:
+    return values[rows] if isinstance(values, np.ndarray) else [values[row] for row in rows]
 
 
 def report_remarks(

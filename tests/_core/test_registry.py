@@ -132,6 +132,36 @@ def test_an_object_stands_for_itself_and_with_arguments_for_its_class():
         registry.get(3, "me")
 
 
+def test_objects_are_returned_and_classes_of_another_kind_are_not_made():
+    loss = losses.MeanSquaredError()
+    assert losses.get(loss) is loss
+    assert losses.serialize(loss) == {"class_name": "MeanSquaredError", "config": loss.get_config()}
+    with pytest.raises(TypeError, match="is no loss; give a name"):
+        losses.get(optimizers.Adam)
+
+
+def test_scopes_add_to_those_around():
+    class Outer(losses.MeanSquaredError):
+        pass
+
+    class Inner(losses.MeanSquaredError):
+        pass
+
+    with custom_object_scope({"outer": Outer}):
+        with custom_object_scope({"inner": Inner}), custom_object_scope(None):
+            assert type(losses.get("outer")) is Outer and type(losses.get("inner")) is Inner
+        with pytest.raises(ValueError, match="unknown loss 'inner'"):
+            losses.get("inner")
+
+
+def test_unknown_names_word_for_word():
+    assert str(unknown("room", "celar", ["attic", "cellar"], "house", "build it")) == (
+        "house: unknown room 'celar'; known are attic, cellar; did you mean 'cellar'?"
+    )
+    with pytest.raises(ValueError, match="; a class of your own is given as custom_objects="):
+        losses.get("qqq")
+
+
 def test_a_remedy_stands_where_no_name_is_close():
     assert str(unknown("room", "attic", ["cellar"], "house", "build it")) == (
         "house: unknown room 'attic'; known are cellar; build it"

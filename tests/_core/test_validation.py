@@ -49,24 +49,24 @@ def test_numbers_from_zero():
 
 
 RANGES = {
-    "real": ((-1, np.inf), ()),
-    "at_least_zero": ((0, np.float32(2)), (-1, np.nan)),
-    "above_zero": ((1e-7, 3), (0, np.nan)),
-    "fraction": ((0, 0.5, 1), (-0.1, 1.1, np.nan)),
-    "fraction_below_one": ((0, 0.5), (-0.1, 1, np.nan)),
-    "finite": ((-1, np.float32(2)), (np.inf, np.nan)),
+    "real": ((-1, np.inf), (), "a number"),
+    "at_least_zero": ((0, np.float32(2)), (-1, np.nan), "at least 0"),
+    "above_zero": ((1e-7, 3), (0, np.nan), "above 0"),
+    "fraction": ((0, 0.5, 1), (-0.1, 1.1, np.nan), "from 0 to 1"),
+    "fraction_below_one": ((0, 0.5), (-0.1, 1, np.nan), "at least 0 and below 1"),
+    "finite": ((-1, np.float32(2)), (np.inf, np.nan), "a finite number"),
 }
 
 
 @pytest.mark.parametrize("name", RANGES)
 def test_real_numbers(name):
     check = getattr(_validation, name)
-    accepted, refused = RANGES[name]
+    accepted, refused, condition = RANGES[name]
     for value in accepted:
         assert check(value, "rate", "layer") == value
         assert type(check(value, "rate", "layer")) in (int, float)
     for value in refused:
-        with pytest.raises(ValueError, match=r"^layer: rate is .*; it must be "):
+        with pytest.raises(ValueError, match=rf"^layer: rate is .*; it must be {condition}$"):
             check(value, "rate", "layer")
     for value in ("1", None, True, [1], 1j):
         with pytest.raises(TypeError, match=r"^layer: rate is .*; it must be a number$"):
@@ -88,7 +88,7 @@ def test_what_may_be_left_out():
 def test_one_of_a_few():
     check = _validation.one_of("rows", "columns")
     assert check("rows", "axis", "layer") == "rows"
-    for value in ("row", None, 1, ["rows"]):
+    for value in ("row", None, 1, ["rows"], np.array(["rows", "row"])):
         with pytest.raises(ValueError, match=r"^layer: axis is .*; it must be 'rows' or 'col"):
             check(value, "axis", "layer")
 
@@ -96,6 +96,7 @@ def test_one_of_a_few():
 def test_truth():
     for value in (True, 1, np.True_):
         assert _validation.truth(value, "use_bias", "layer") is True
+        assert _validation.truth(not value, "use_bias", "layer") is False
     for value in ("no", 2, None, 0.0):
         with pytest.raises(TypeError, match=r"^layer: use_bias is .*; it must be True or False$"):
             _validation.truth(value, "use_bias", "layer")
@@ -183,6 +184,53 @@ def test_one_dtype():
     assert _validation.same_dtype("conv2d", x=single, kernel=single, bias=None) == np.float32
     with pytest.raises(TypeError, match=r"differ in dtype \(x float32, kernel float64\); convert"):
         _validation.same_dtype("conv2d", x=single, kernel=double, bias=None)
+
+
+@pytest.mark.parametrize("check", [_validation.positive_integer, _validation.positive_pair])
+def test_one_is_enough(check):
+    assert check(1, "strides", "layer") in (1, (1, 1))
+
+
+def test_what_any_array_can_be_made_of():
+    class Exported:
+        def __init__(self, array):
+            self.__dlpack__, self.__dlpack_device__ = array.__dlpack__, array.__dlpack_device__
+
+    class Broken:
+        def __array__(self, dtype=None, copy=None):
+            raise RuntimeError("it is on a GPU")
+
+    class Sparse:
+        nnz, toarray = 3, None
+
+    class Both(Exported):
+        def __array__(self, dtype=None, copy=None):
+            return np.ones(2)
+
+    class Counted(list):
+        nnz = 3
+
+    class Converted(list):
+        toarray = None
+
+    array = np.arange(3.0)
+    assert _validation.any_array(array, "x", "fit") is array
+    assert _validation.any_array(Both(array), "x", "fit").tolist() == [1, 1]
+    for kind in (Counted, Converted):
+        assert _validation.any_array(kind([1]), "x", "fit").tolist() == [1]
+    assert _validation.any_array(Exported(array), "x", "fit").tolist() == [0, 1, 2]
+    with pytest.raises(TypeError, match=r"^fit: x is a Broken that NumPy cannot read \(it is on a"):
+        _validation.any_array(Broken(), "x", "fit")
+    with pytest.raises(TypeError, match=r"^fit: x is a Sparse, a sparse matrix; .*x\.toarray\(\)$"):
+        _validation.any_array(Sparse(), "x", "fit")
+    with pytest.raises(ValueError, match=r"^fit: x is a masked array, .*x\.filled"):
+        _validation.any_array(np.ma.masked_equal([1, 2], 1), "x", "fit")
+    assert _validation.any_array(np.ma.array([1, 2]), "x", "fit").tolist() == [1, 2]
+
+
+def test_anything_may_be_anything():
+    thing = object()
+    assert _validation.anything(thing, "x", "fit") is thing
 
 
 def test_shapes():

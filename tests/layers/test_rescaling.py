@@ -7,7 +7,8 @@ import pytest
 from finite_differences import check_layer, spaced
 from keras_reference import import_keras, keras_test
 
-from fastconv.layers import Rescaling, deserialize, serialize
+from fastconv.layers import Input, Rescaling, deserialize, serialize
+from fastconv.models import Model
 
 CASES = [
     (1 / 255, 0.0, (4, 5, 3)),
@@ -52,3 +53,20 @@ def test_what_does_not_fit_is_refused():
         Rescaling("much")
     with pytest.raises(ValueError, match="offset is nan"):
         Rescaling(1, float("nan"))
+
+
+def test_arithmetic_of_tensors_and_numbers_is_rescaling():
+    """`x * 2`, `1 - x` and the like, as the functional way has them."""
+    x = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)
+    tensor = Input((4,))
+    for symbolic, expected in (
+        (tensor * 2, x * 2),
+        (2 * tensor, x * 2),
+        (tensor / 4, x / 4),
+        (tensor + 1, x + 1),
+        (1 - tensor, 1 - x),
+        (tensor - 1.5, x - 1.5),
+        (-tensor, -x),
+        (tensor * tensor - tensor + tensor, x * x - x + x),
+    ):
+        np.testing.assert_allclose(Model(tensor, symbolic).predict(x), expected, rtol=1e-6)

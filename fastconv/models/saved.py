@@ -1,0 +1,42 @@
+"""The half of a model that goes into files and comes out of them."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from ..saving import checkpoint
+
+
+class Saved:
+    """A model's methods of files."""
+
+    def save(self, path: str | os.PathLike[str], overwrite: bool = True) -> None:
+        """Write the whole model to `path`, an .npz file: see `fastconv.saving.checkpoint`.
+
+        Architecture, weights, compile arguments, optimizer and, during or
+        after `fit`, the state of the run, from which it can go on. Where
+        layers were frozen, added or taken off since, what no longer fits is
+        left out, with a warning that says so. A file that is replaced keeps
+        its mode.
+        """
+        checkpoint.save_model(self._savable(), path, overwrite=overwrite)
+
+    def check_saving(self) -> None:
+        """Raise what `save` would raise because of what the model is, such as a missing method."""
+        checkpoint.check_configuration(self._savable())
+
+    def save_weights(self, path: str | os.PathLike[str], overwrite: bool = True) -> None:
+        """Write architecture and weights alone to `path`, an .npz file."""
+        checkpoint.save_weights(self._savable(), path, overwrite=overwrite)
+
+    def load_weights(self, path: str | os.PathLike[str]) -> None:
+        """Take the weights of a file that `save` or `save_weights` wrote.
+
+        Layers are matched by their order. Raises CheckpointError, and leaves
+        the model as it was, if the file is damaged or does not fit.
+        """
+        checkpoint.load_weights(self._savable(), path)
+
+    def _savable(self) -> Any:
+        return self  # which is a model
