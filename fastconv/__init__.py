@@ -8,7 +8,6 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from ._core.missing_names import missing_name
 from ._core.startup import errors_in_one_line
 from ._version import __version__
 
@@ -57,13 +56,22 @@ _NAMES = {
     "Sequential": "models",
 }
 __all__ = [
+    "Initializer",
+    "Input",
+    "Layer",
+    "Loss",
+    "Metric",
+    "Model",
+    "Optimizer",
+    "Regularizer",
+    "Sequential",
     "__version__",
     "get_fast_math",
     "get_num_threads",
     "set_fast_math",
     "set_num_threads",
     "show_config",
-    *sorted({*_NAMES, *_SUBMODULES}),
+    *sorted(_SUBMODULES),
 ]
 
 if TYPE_CHECKING:
@@ -81,7 +89,7 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module(f"{__name__}.{name}")
     if name in _NAMES:
         return getattr(importlib.import_module(f"{__name__}.{_NAMES[name]}"), name)
-    raise missing_name(__name__, name)
+    raise importlib.import_module(f"{__name__}._core.missing_names").missing_name(__name__, name)
 
 
 def __dir__() -> list[str]:

@@ -21,7 +21,6 @@ from .config import (
     set_floatx,
     set_image_data_format,
 )
-from .layers.parameter import Parameter
 from .layers.symbolic import Tensor
 
 __all__ = [
@@ -85,13 +84,12 @@ def get_uid(prefix: str = "") -> int:
 
 
 def set_value(x: Any, value: Any) -> None:
-    """Put `value` into a weight.
+    """Put `value` into a weight, or into an `optimizer.learning_rate`.
 
-    Raises TypeError for what is no weight: a number, as `optimizer.learning_rate`, is assigned.
+    Raises TypeError for what is neither.
     """
-    if not isinstance(x, Parameter):
+    if not hasattr(x, "assign"):
         raise TypeError(
-            f"set_value: x is {x!r}; it must be a weight; assign a number instead, for example "
-            "model.optimizer.learning_rate = 0.001"
+            f"set_value: x is {x!r}; it must be a weight or model.optimizer.learning_rate"
         )
     x.assign(value)

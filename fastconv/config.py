@@ -38,7 +38,7 @@ def image_data_format() -> str:
 
 def epsilon() -> float:
     """Return the small number that losses keep from 0 and 1, 1e-7."""
-    return EPSILON
+    return float(EPSILON)
 
 
 def set_floatx(value: Any) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import opcode
 import sys
 from collections.abc import Callable
+from types import FrameType
 from typing import Any
 
 _SEQUENCES = "fastconv has layers for images and vectors, none for sequences, text or volumes"
 _TENSORS = (
-    "functions of tensors that are differentiated by themselves are no part of fastconv; use layers "
-    "and their operators, or a Lambda, a Layer or a loss in NumPy with its gradient"
+    "functions of tensors that are differentiated by themselves are no part of fastconv; use "
+    "layers and their operators, or a Lambda, a Layer or a loss in NumPy with its gradient"
 )
 _PRETRAINED = (
     "weights that others trained are no part of fastconv; build the network of layers, or train "
@@ -48,15 +50,6 @@ _REASONS: dict[str, dict[str, str]] = {
 }
 
 
-def missing_name(module: str, name: str) -> AttributeError:
-    """Return the error for a name that a module does not have, with the reason if there is one."""
-    reasons = _REASONS.get(module.rpartition(".")[2], {})
-    # Python and tools ask for names such as __path__ and _repr_html_.
-    reason = reasons.get(name) or ("" if name.startswith("_") else reasons.get("", ""))
-    error = f"module {module!r} has no attribute {name!r}"
-    return AttributeError(f"{error}; {reason}" if reason else error, name=name)
-
-
 def missing_names(module: str) -> Callable[[str], Any]:
     """Return a `__getattr__` for a module, which tells why a name of Keras is missing."""
 
@@ -64,6 +57,26 @@ def missing_names(module: str) -> Callable[[str], Any]:
         raise missing_name(module, name)
 
     return __getattr__
+
+
+def missing_name(module: str, name: str) -> AttributeError | ImportError:
+    """Return the error for a name that a module does not have, with the reason if there is one.
+
+    To be raised by the module's `__getattr__`, which calls this itself.
+    """
+    reasons = _REASONS.get(module.rpartition(".")[2], {})
+    # Python and tools ask for names such as __path__ and _repr_html_.
+    reason = reasons.get(name) or ("" if name.startswith("_") else reasons.get("", ""))
+    if reason and _is_import(sys._getframe(2)):
+        # What an AttributeError says would be lost.
+        return ImportError(f"cannot import name {name!r} from {module!r}: {reason}", name=module)
+    error = f"module {module!r} has no attribute {name!r}"
+    return AttributeError(f"{error}; {reason}" if reason else error, name=name)
+
+
+def _is_import(frame: FrameType) -> bool:
+    """Whether a frame is at `from module import name`, where no module `name` was found."""
+    return frame.f_code.co_code[frame.f_lasti] == opcode.opmap["IMPORT_FROM"]
 
 
 def old_modules(module: str, *names: str) -> None:

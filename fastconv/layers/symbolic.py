@@ -173,7 +173,7 @@ def connect(layer: Any, x: Any, training: Any = None) -> Any:
     try:
         if not layer.built:
             layer.build(given)
-        elif layer.weights and batch_shapes(given) != layer._input_shape:
+        elif layer._is_built_once and layer.weights and batch_shapes(given) != layer._input_shape:
             _check_other_shape(layer, given)
         inner = layer._inner_graph(inputs)
         if inner is not None:
