@@ -40,7 +40,7 @@ ROOMS = {
     "callbacks": ("callbacks", "callbacks.*"),
     "saving": ("saving", "saving.*"),
     "training": ("training", "training.*"),
-    "models": ("models", "models.*", "architectures"),
+    "models": ("models", "models.*", "architectures", "architectures.*"),
     "visualization": ("visualization", "visualization.*", "plotting"),
     "commands": ("cli", "cli.*", "train", "evaluate", "predict", "filter", "check", "__main__"),
 }
