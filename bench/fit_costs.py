@@ -34,7 +34,7 @@ from scipy.optimize import nnls
 import fastconv
 from fastconv._core import runtime
 from fastconv._core.geometry import conv2d_window
-from fastconv.ops.plans import Conv2DPlan, ConvPoolPlan, choice, costs
+from fastconv.ops.plans import Conv2DPlan, ConvPoolPlan, choice, costs, select
 from fastconv.ops.plans.depthwise import DepthwisePlan
 from fastconv.ops.plans.select import forced
 
@@ -242,12 +242,12 @@ class Model:
         return values
 
 
-def problem_of(row: Row) -> tuple[choice.Problem, DepthwisePlan | None]:
+def problem_of(row: Row) -> tuple[select.Problem, DepthwisePlan | None]:
     """Return what `choice` decides about."""
     case, (x, kernel) = row.case, shapes(row.case)
     window, groups = conv2d_window(x, kernel, case.stride, case.padding, 1, case.groups)
-    problem = choice.Problem(x, kernel, window, groups, np.dtype(np.float32))
-    return problem, DepthwisePlan(*problem) if groups > 1 else None
+    problem = select.Problem(x, kernel, window, groups, np.dtype(np.float32))
+    return problem, DepthwisePlan(problem) if groups > 1 else None
 
 
 def fit(rows: Sequence[Row]) -> tuple[dict[str, Any], dict[str, dict[str, float]]]:

@@ -7,9 +7,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from hypothesis import strategies as st
 
+from fastconv._core.geometry import conv2d_window
 from fastconv._core.memory import aligned_empty
 from fastconv.ops.plans import structs
 from fastconv.ops.plans.direct import DirectPlan
+from fastconv.ops.plans.select import Problem
 
 #: Relative to the largest value: float32 rounds at 6e-8, float64 at 1e-16, and sums of
 #: thousands of terms lose about a factor of their root.
@@ -205,3 +207,10 @@ def check_linear(operation, twin, arrays, **options) -> None:
 
 def _as_tuple(value):
     return value if isinstance(value, tuple) else (value,)
+
+
+def problem_of(x, kernel, dtype=np.float32, **options) -> tuple[Problem, tuple[int, int, int, int]]:
+    """Return the convolution of these shapes, as plans are given it, and its output's shape."""
+    window, groups = conv2d_window(x, kernel, **options)
+    problem = Problem(x, kernel, window, groups, np.dtype(dtype))
+    return problem, (x[0], window.rows.output, window.columns.output, kernel[3])

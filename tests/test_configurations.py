@@ -88,6 +88,35 @@ ARGUMENTS = {
     layers.LeakyReLU: {"negative_slope": F},
     layers.Softmax: {"axis": np.array([1, 2])},
     layers.ReLU: {"max_value": np.float64(6), "negative_slope": F, "threshold": F},
+    layers.CenterCrop: {"height": N, "width": N},
+    layers.Normalization: {
+        "axis": N, "mean": np.ones(3), "variance": np.ones(3, np.float32), "invert": T,
+    },
+    layers.RandomBrightness: {"factor": F, "value_range": np.array([0, 1]), "seed": N},
+    layers.RandomContrast: {"factor": (F, F), "value_range": (0, N), "seed": N},
+    layers.RandomCrop: {"height": N, "width": np.uint8(3), "seed": N},
+    layers.RandomErasing: {
+        "factor": F, "scale": np.array([0.1, 0.2]), "fill_value": np.arange(3),
+        "value_range": (F, N), "seed": N,
+    },
+    layers.RandomFlip: {"mode": "vertical", "seed": N},
+    layers.RandomRotation: {
+        "factor": F, "fill_mode": "wrap", "interpolation": "nearest", "seed": N, "fill_value": F,
+    },
+    layers.RandomTranslation: {
+        "height_factor": F, "width_factor": (-F, F), "fill_mode": "wrap",
+        "interpolation": "nearest", "seed": N, "fill_value": N,
+    },
+    layers.RandomZoom: {
+        "height_factor": F, "width_factor": np.array([F, F]), "fill_mode": "constant",
+        "interpolation": "nearest", "seed": N, "fill_value": N,
+    },
+    layers.Rescaling: {"scale": np.ones(3), "offset": F},
+    layers.Resizing: {
+        "height": N, "width": N, "interpolation": "bicubic", "crop_to_aspect_ratio": T,
+        "pad_to_aspect_ratio": np.bool_(False), "fill_mode": "constant", "fill_value": F,
+        "antialias": T,
+    },
     activations.LeakyRelu: {"negative_slope": F},
     activations.Elu: {"alpha": F},
     activations.Gelu: {"approximate": T},
@@ -237,6 +266,7 @@ def test_no_class_and_no_argument_is_forgotten():
         "RectifiedLayer", "Standardization", "Optimizer", "Initializer", "Loss", "Metric",
         "MeanMetric", "LearningRateSchedule", "Regularizer", "Constraint", "Model", "Sequential",
         "LossMetric", "Counting", "TradeOff", "CrossEntropy", "BinaryTargets", "OneHotTargets",
+        "ImageLayer", "RandomImageLayer", "SizedLayer",
     }  # fmt: skip
     concrete = {cls for cls in _subclasses(Configured) if cls.__name__ not in abstract}
     concrete.discard(activations.Activation)

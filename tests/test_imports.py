@@ -18,7 +18,7 @@ PACKAGE = Path(fastconv.__file__).parent
 #: From the bottom up.  A module imports from its own room and from those above it here, also
 #: inside functions and for types alone; nowhere does that make a circle.
 ROOMS = {
-    "core": ("_version", "_core", "_core.*", "utils"),
+    "core": ("_version", "_core", "_core.*"),
     "operations": ("ops", "ops.*"),
     "layers": (
         "activations",
@@ -41,7 +41,7 @@ ROOMS = {
     "saving": ("saving", "saving.*"),
     "training": ("training", "training.*"),
     "models": ("models", "models.*", "architectures", "architectures.*"),
-    "visualization": ("visualization", "visualization.*", "plotting"),
+    "visualization": ("visualization", "visualization.*", "plotting", "utils", "utils.*"),
     "commands": ("cli", "cli.*", "train", "evaluate", "predict", "filter", "check", "__main__"),
 }
 HEAVY = (

@@ -113,7 +113,7 @@ def _claim(handle: int, path: str) -> bool:
 
     Another writer may have taken it for abandoned in the moment before.
     """
-    return not _lock(handle, wait=True) or _is_at(handle, path)
+    return not lock(handle, wait=True) or is_at(handle, path)
 
 
 def _remove_abandoned(folder: str, stem: str) -> None:
@@ -126,24 +126,30 @@ def _remove_abandoned(folder: str, stem: str) -> None:
         with contextlib.suppress(OSError):
             handle = os.open(path, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0))
             try:
-                if _lock(handle, wait=False) and _is_at(handle, path):
+                if lock(handle) and is_at(handle, path):
                     os.unlink(path)
             finally:
                 os.close(handle)
 
 
-def _lock(handle: int, wait: bool) -> bool:
-    """Lock a file until it is closed, however that comes; return whether it is locked."""
+def lock(handle: int, wait: bool = False) -> bool | None:
+    """Lock a file or folder until it is closed, however that comes; return whether that was done.
+
+    It is False where another one holds the lock, None where there are no locks.
+    """
     if fcntl is None:
-        return False
+        return None
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except OSError:  # locked by another, or a file system without locks
+    except BlockingIOError:
         return False
+    except OSError:  # NFS locks nothing that was opened for reading alone
+        return None
     return True
 
 
-def _is_at(handle: int, path: str) -> bool:
+def is_at(handle: int, path: str | os.PathLike[str]) -> bool:
+    """Whether `path` is, itself and not by a link, the file or folder that is open."""
     try:
         return os.path.samestat(os.fstat(handle), os.stat(path, follow_symlinks=False))
     except FileNotFoundError:

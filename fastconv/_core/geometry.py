@@ -19,6 +19,8 @@ from .validation import (
 )
 
 Pair = tuple[int, int]
+Shape = tuple[int, int, int, int]
+"""Of images, (batch, height, width, channels), or of a kernel."""
 
 LARGEST = 1 << 24
 """Pixels that a padded side may have: far more than any image, far less than an int holds."""

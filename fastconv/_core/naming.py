@@ -6,7 +6,7 @@ import inspect
 import re
 import reprlib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from .locks import Locked
@@ -58,6 +58,12 @@ short = reprlib.Repr()
 short.maxstring = short.maxother = 80
 
 
+def shortened(texts: Sequence[str], most: int = 20, separator: str = "; ") -> str:
+    """Return the first of the texts, and how many more there are."""
+    more = f"; and {len(texts) - most} more" if len(texts) > most else ""
+    return separator.join(texts[:most]) + more
+
+
 def describe(thing: Any, **values: Any) -> str:
     """Return `Class(argument=value)` of what differs from the defaults: a `repr` that says what.
 
@@ -71,8 +77,6 @@ def describe(thing: Any, **values: Any) -> str:
     own_name = snake_case(type(thing).__name__)
     parts = []
     for name, parameter in inspect.signature(type(thing).__init__).parameters.items():
-        if name == "self":
-            continue
         value = values.pop(name) if name in values else getattr(thing, name, parameter.default)
         shown = short.repr(value)
         usual = shown == short.repr(parameter.default) or (name == "name" and value == own_name)

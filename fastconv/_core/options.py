@@ -12,9 +12,7 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
-from .validation import Check, anything, truth
-
-__all__ = ["Check", "Once", "Option", "Strict", "anything", "owner_of", "truth"]
+from .validation import Check, anything
 
 T = TypeVar("T")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import itertools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from typing import Any, Generic, TypeVar
 
@@ -13,8 +13,12 @@ from .json_values import Configured
 from .naming import short
 
 T = TypeVar("T", bound=Configured)
+Registered = TypeVar("Registered", bound=Callable[..., Any])
 
 _custom: ContextVar[Mapping[str, Any] | None] = ContextVar("custom_objects", default=None)
+
+# What is registered for good, by the names that files have for it.
+_registered: dict[str, Any] = {}
 
 # A class of a user's that has a built-in one's name is saved with this before it.
 _OWN = "Custom>"
@@ -36,8 +40,61 @@ def custom_object_scope(objects: Mapping[str, Any] | None) -> Iterator[None]:
 
 
 def custom_object(name: str) -> Any:
-    """Return what stands for a class's name in the `custom_object_scope`s around, or None."""
-    return (_custom.get() or {}).get(name.removeprefix(_OWN))
+    """Return what stands for a class's name in the `custom_object_scope`s around, or None.
+
+    Behind them comes what was registered for good.
+    """
+    return (_custom.get() or {}).get(name.removeprefix(_OWN), _registered.get(name))
+
+
+def get_custom_objects() -> dict[str, Any]:
+    """Return the classes and functions that are found by name everywhere; it may be changed."""
+    return _registered
+
+
+def register_keras_serializable(
+    package: str = "Custom", name: str | None = None
+) -> Callable[[Registered], Registered]:
+    """Return a decorator that lets a class or function be found in files without a scope.
+
+    It is saved, and found, as "package>name", where `name` is its own unless given: a class
+    may be renamed later. Nothing of its code is saved: whoever loads the file imports it.
+    Raises ValueError, when it decorates, if the name stands for something else already.
+    """
+
+    def register(registered: Registered) -> Registered:
+        if not callable(registered):
+            raise TypeError(
+                f"register_keras_serializable: {short.repr(registered)} is decorated; it must be "
+                "a class or a function"
+            )
+        full = f"{package}>{name or registered.__name__}"
+        before = _registered.get(full)
+        if before is not None and _home(before) != _home(registered):
+            raise ValueError(
+                f"register_keras_serializable: {full!r} stands for {short.repr(before)} already; "
+                "give another package or name"
+            )
+        _registered[full] = registered  # a cell of a notebook may run again
+        return registered
+
+    return register
+
+
+def get_registered_name(thing: Any) -> str:
+    """Return the name under which a class or function was registered, else its own."""
+    found = (name for name, known in _registered.items() if known is thing)
+    return next(found, thing.__name__)
+
+
+def get_registered_object(name: str, custom_objects: Mapping[str, Any] | None = None) -> Any:
+    """Return what stands for a name, in `custom_objects`, scopes or for good; None for nothing."""
+    with custom_object_scope(custom_objects):
+        return custom_object(name)
+
+
+def _home(thing: Any) -> tuple[str, str]:
+    return thing.__module__, thing.__qualname__
 
 
 def custom_function(identifier: Any, base: type) -> Any:
@@ -55,7 +112,10 @@ def custom_function(identifier: Any, base: type) -> Any:
 
 def class_name(instance: Any, built_in: type | None) -> str:
     """Return the name to save an object's class under; `built_in` is the one found by that name."""
-    name = type(instance).__name__
+    registered = get_registered_name(type(instance))
+    if registered != type(instance).__name__:
+        return registered
+    name = registered
     return name if built_in in (None, type(instance)) else f"{_OWN}{name}"
 
 

@@ -164,32 +164,22 @@ def finite(value: Any, argument: str, owner: str) -> float:
     return number
 
 
-def at_least_zero(value: Any, argument: str, owner: str) -> float:
-    """Return `value` as a float of at least 0."""
-    if not real(value, argument, owner) >= 0:
-        raise wrong_value(value, argument, owner, "at least 0")
-    return float(value)
+def _float(condition: str, accepts: Callable[[float], bool]) -> Check[float]:
+    """Return the check of a real number, kept as a float, that `accepts` accepts."""
+
+    def checked(value: Any, argument: str, owner: str) -> float:
+        number = real(value, argument, owner)
+        if not accepts(number):
+            raise wrong_value(value, argument, owner, condition)
+        return number
+
+    return checked
 
 
-def above_zero(value: Any, argument: str, owner: str) -> float:
-    """Return `value` as a float above 0."""
-    if not real(value, argument, owner) > 0:
-        raise wrong_value(value, argument, owner, "above 0")
-    return float(value)
-
-
-def fraction(value: Any, argument: str, owner: str) -> float:
-    """Return `value` as a float from 0 to 1."""
-    if not 0 <= real(value, argument, owner) <= 1:
-        raise wrong_value(value, argument, owner, "from 0 to 1")
-    return float(value)
-
-
-def fraction_below_one(value: Any, argument: str, owner: str) -> float:
-    """Return `value` as a float from 0 to below 1."""
-    if not 0 <= real(value, argument, owner) < 1:
-        raise wrong_value(value, argument, owner, "at least 0 and below 1")
-    return float(value)
+at_least_zero = _float("at least 0", lambda number: number >= 0)
+above_zero = _float("above 0", lambda number: number > 0)
+fraction = _float("from 0 to 1", lambda number: 0 <= number <= 1)
+fraction_below_one = _float("at least 0 and below 1", lambda number: 0 <= number < 1)
 
 
 # Arrays
@@ -221,7 +211,11 @@ def float_array(value: Any, argument: str, owner: str, ndim: int | None = None) 
 
 
 def any_array(value: Any, argument: str, owner: str) -> np.ndarray:
-    """Return `value`, anything with `__array__` or DLPack, as an array of any shape and dtype."""
+    """Return `value`, anything with `__array__` or DLPack, as an array of any shape and dtype.
+
+    PyTorch's tensors may be of bfloat16; columns of pandas may be of several
+    kinds of numbers, and lack some, which are NaN then.
+    """
     if type(value) is np.ndarray:  # what is asked below takes a microsecond
         return value
     if hasattr(value, "nnz") and hasattr(value, "toarray"):
@@ -237,7 +231,10 @@ def any_array(value: Any, argument: str, owner: str) -> np.ndarray:
     try:
         if hasattr(value, "__dlpack__") and not hasattr(value, "__array__"):
             return np.from_dlpack(value)
-        return np.asarray(value)
+        if str(getattr(value, "dtype", "")) == "torch.bfloat16":  # which NumPy does not have
+            value = value.float()
+        array = np.asarray(value)
+        return _of_columns(value, array) if array.dtype == object else array
     except (TypeError, RuntimeError, BufferError) as error:
         raise TypeError(
             f"{owner}: {argument} is a {type(value).__name__} that NumPy cannot read ({error})"
@@ -249,10 +246,32 @@ def any_array(value: Any, argument: str, owner: str) -> np.ndarray:
         ) from None
 
 
+def _of_columns(value: Any, array: np.ndarray) -> np.ndarray:
+    """Return pandas's columns of different kinds of numbers as float64, others as they are."""
+    if hasattr(value, "to_numpy"):
+        try:
+            numbers: np.ndarray = value.to_numpy(dtype=np.float64, na_value=np.nan)
+            return array if _text_columns(value) else numbers
+        except (TypeError, ValueError):
+            pass
+    return array
+
+
+def _text_columns(value: Any) -> list[Any]:
+    """Return which columns of a table are of no numbers; a text "1" would be read as one."""
+    kinds = value.dtypes.items() if hasattr(value, "columns") else [(value.name, value.dtype)]
+    return [name for name, kind in kinds if getattr(kind, "kind", "O") not in NUMBER_KINDS]
+
+
 def number_array(value: Any, argument: str, owner: str) -> np.ndarray:
     """Return `value` as an array of real numbers, of any shape."""
     array = any_array(value, argument, owner)
     if array.dtype.kind not in NUMBER_KINDS:
+        if hasattr(value, "to_numpy") and (columns := _text_columns(value)):
+            raise TypeError(
+                f"{owner}: {argument} has columns that are of no numbers, "
+                f"{', '.join(map(repr, columns[:5]))}; leave them out or give their codes"
+            )
         raise TypeError(
             f"{owner}: {argument} has dtype {array.dtype}; it must be of numbers, one shape for "
             "all rows"

@@ -27,8 +27,8 @@ class Callback:
     """
 
     #: Called after all other callbacks at an epoch's end (a checkpoint must see
-    #: what the others made of the epoch).
-    runs_last = False
+    #: what the others made of the epoch); of several such, the larger is the later.
+    runs_last: int = False
     #: Names that `on_epoch_end` adds to the logs of every epoch.
     adds_to_logs: tuple[str, ...] = ()
 
@@ -66,6 +66,10 @@ class Callback:
 
     def set_state(self, state: Mapping[str, Any]) -> None:
         """Take up a state that `get_state` returned; called after `on_train_begin`."""
+
+    def checkpoint_to_resume(self) -> str | None:
+        """Return the file from which `fit` is to go on with an interrupted run, None for none."""
+        return None
 
     def close(self) -> None:
         """Release files and the like; called at the end of a run, however it ends."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import time
+import warnings
 from typing import Any
 
-from .._core.validation import positive_integer
+from .._core.validation import positive_integer, truth
 from .base import Callback
 
 
@@ -18,11 +20,13 @@ class TensorBoard(Callback):
 
     Args:
         log_dir: the folder; it is made if missing.
-        histogram_freq: 0; histograms of weights are not written.
-        write_graph, write_images: accepted as Keras's, and without effect: no
-            graph is written, and images are only written with histograms.
+        histogram_freq, write_images, profile_batch: accepted as Keras's; a
+            warning says that histograms, images and profiles are not written.
+        write_graph: accepted as Keras's, and without effect: no graph is written.
+        write_steps_per_second: log `epoch_steps_per_second`, of training alone, as well.
         update_freq: "epoch"; or "batch", or a number of batches, to log
             `batch_loss` and the like as well.
+        embeddings_freq, embeddings_metadata: 0 and None; embeddings are not written.
 
     Raises ImportError without the package `tensorboard`:
     `pip install 'fastconv[tensorboard]'`.
@@ -42,9 +46,16 @@ class TensorBoard(Callback):
     ) -> None:
         super().__init__()
         for name, value, what in (
-            ("histogram_freq", histogram_freq, "histograms"),
-            ("write_steps_per_second", write_steps_per_second, "steps per second"),
+            ("histogram_freq", histogram_freq, "histograms of weights"),
+            ("write_images", write_images, "images of weights"),
             ("profile_batch", profile_batch, "profiles"),
+        ):
+            if value:
+                warnings.warn(
+                    f"TensorBoard: {name} is {value!r} and has no effect: {what} are not written",
+                    stacklevel=2,
+                )
+        for name, value, what in (
             ("embeddings_freq", embeddings_freq, "embeddings"),
             ("embeddings_metadata", embeddings_metadata, "embeddings"),
         ):
@@ -53,7 +64,11 @@ class TensorBoard(Callback):
                     f"TensorBoard: {name} is {value!r}; it must be left out: {what} are not written"
                 )
         self.log_dir = os.fspath(log_dir)
+        self.histogram_freq, self.profile_batch = histogram_freq, profile_batch
         self.write_graph, self.write_images = write_graph, write_images
+        self.write_steps_per_second = truth(
+            write_steps_per_second, "write_steps_per_second", "TensorBoard"
+        )
         self.update_freq = update_freq
         if update_freq == "batch":
             self._every = 1
@@ -63,9 +78,26 @@ class TensorBoard(Callback):
             self._every = positive_integer(update_freq, "update_freq", "TensorBoard")
         self._writer_class = _writer_class()
         self._writers: dict[str, Any] = {}
+        self._began = (0.0, 0)  # the epoch's: seconds, steps
+        self._steps_per_second: float | None = None
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
         self.close()
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        self._began = (time.perf_counter(), self.model.optimizer.iterations)
+        self._steps_per_second = None
+
+    def on_test_begin(self, logs: dict[str, float] | None = None) -> None:
+        self._measure()
+
+    def _measure(self) -> float:
+        """Return how fast the epoch's steps were, noted at the first validation after them."""
+        if self._steps_per_second is None:
+            seconds, steps = self._began
+            passed = max(time.perf_counter() - seconds, 1e-9)
+            self._steps_per_second = (self.model.optimizer.iterations - steps) / passed
+        return self._steps_per_second
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         if self._every and self.model.optimizer.iterations % self._every == 0:
@@ -75,6 +107,8 @@ class TensorBoard(Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         values = {**(logs or {}), "learning_rate": float(self.model.optimizer.learning_rate)}
+        if self.write_steps_per_second:
+            values["steps_per_second"] = self._measure()
         for name, value in values.items():
             folder = "validation" if name.startswith("val_") else "train"
             self._writer(folder).add_scalar(f"epoch_{name.removeprefix('val_')}", value, epoch)

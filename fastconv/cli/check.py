@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import sys
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from .common import (
-    Parser,
-    UsageError,
     add_threads,
     as_json,
+    command_line,
     image_folder,
     natural_int,
-    run,
     shown,
+    usage_errors,
     use_threads,
 )
 
@@ -54,28 +51,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_threads(parser)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit code."""
-    parser = Parser("python -m fastconv.check", description=DESCRIPTION)
-    add_arguments(parser)
-    return run(check, parser, argv)
-
-
 def check(arguments: argparse.Namespace) -> int:
     """Check as the arguments say."""
     from ..preprocessing.inspection import as_dict, inspect
 
     use_threads(arguments)
     near = -1 if arguments.exact_only else arguments.near
-    try:
+    with usage_errors(FileNotFoundError, NotADirectoryError, PermissionError, ValueError):
         inspection = inspect(image_folder(arguments.directory), near, progress=not arguments.json)
-    except (FileNotFoundError, NotADirectoryError, PermissionError, ValueError) as error:
-        raise UsageError(f"{error}") from None
     if arguments.json:
         print(as_json(as_dict(inspection)))
     else:
         _print(inspection)
     return 0 if inspection.valid else 1
+
+
+main = command_line("check", DESCRIPTION, add_arguments, check)
 
 
 def _print(inspection: Inspection) -> None:
@@ -112,7 +103,3 @@ def _print_part(part: Part) -> None:
                 f"  {side}: {values['smallest']} to {values['largest']} pixels, median "
                 f"{values['median']}"
             )
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -10,7 +10,7 @@ import os
 import re
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn, TypeVar
 
 from .._core.startup import take_interrupts
@@ -83,6 +83,31 @@ def run(
             warnings.formatwarning = usual
 
 
+def command_line(
+    name: str,
+    description: str,
+    add_arguments: Callable[[argparse.ArgumentParser], None],
+    command: Callable[[argparse.Namespace], int],
+) -> Callable[..., int]:
+    """Return the `main` of `python -m fastconv.<name>`, which runs it and returns its exit code."""
+
+    def main(argv: Sequence[str] | None = None) -> int:
+        parser = Parser(f"python -m fastconv.{name}", description=description)
+        add_arguments(parser)
+        return run(command, parser, argv)
+
+    return main
+
+
+@contextlib.contextmanager
+def usage_errors(*kinds: type[Exception], where: str = "") -> Iterator[None]:
+    """Turn errors of these kinds in the block into the user's, with `where` in front."""
+    try:
+        yield
+    except kinds as error:
+        raise UsageError(f"{where}{error}") from None
+
+
 def _open_closed_streams() -> None:
     """Give what was closed (`>&-`) a place where nobody looks.
 
@@ -123,17 +148,21 @@ def _end(parser: argparse.ArgumentParser, text: str, code: int) -> int:
         sys.stdout.flush()
     except OSError:
         _drop_output()
-    print(f"{parser.prog}: {shown(' '.join(plain(text).split()))}", file=sys.stderr)
+    print(f"{parser.prog}: {_one_line(text)}", file=sys.stderr)
     return code
 
 
 def print_warning(text: str) -> None:
     """Print a warning, one line on standard error."""
-    print(f"warning: {shown(' '.join(plain(text).split()))}", file=sys.stderr)
+    print(f"warning: {_one_line(text)}", file=sys.stderr)
 
 
 def _one_line_warning(message: Any, *where: Any, **more: Any) -> str:
-    return f"warning: {shown(' '.join(plain(str(message)).split()))}\n"
+    return f"warning: {_one_line(str(message))}\n"
+
+
+def _one_line(text: str) -> str:
+    return shown(" ".join(plain(text).split()))
 
 
 def plain(text: str) -> str:
@@ -181,10 +210,8 @@ def image_folder(path: str) -> str:
         return path
     from ..datasets.opening import open_data_set
 
-    try:
+    with usage_errors(FileNotFoundError, ValueError):
         return open_data_set(path).folder
-    except (FileNotFoundError, ValueError) as error:
-        raise UsageError(f"{error}") from None
 
 
 def positive_int(text: str) -> int:

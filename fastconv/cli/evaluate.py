@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 from .common import (
     Failure,
-    Parser,
     UsageError,
     add_threads,
     as_json,
+    command_line,
     image_folder,
     load_model,
     positive_int,
     print_warning,
-    run,
+    usage_errors,
     use_threads,
 )
 
@@ -53,13 +53,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_threads(parser)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit code."""
-    parser = Parser("python -m fastconv.evaluate", description=DESCRIPTION)
-    add_arguments(parser)
-    return run(evaluate, parser, argv)
-
-
 def evaluate(arguments: argparse.Namespace) -> int:
     """Evaluate as the arguments say."""
     use_threads(arguments)
@@ -88,13 +81,14 @@ def evaluate(arguments: argparse.Namespace) -> int:
     return 0
 
 
+main = command_line("evaluate", DESCRIPTION, add_arguments, evaluate)
+
+
 def _data_set(directory: str) -> DataSet:
     from ..preprocessing.parts import find_data_set
 
-    try:
+    with usage_errors(ValueError):
         return find_data_set(directory)
-    except ValueError as error:
-        raise UsageError(f"{error}") from None
 
 
 def _has_learnt(model: Any, found: DataSet, given: str) -> bool:
@@ -166,36 +160,30 @@ def _images(model: Any, directory: str, learnt: bool, arguments: argparse.Namesp
     from ..preprocessing.image_input import ImageInput
     from ..preprocessing.parts import kept_text, listed_images, validation_share
 
-    try:
+    # In JSON mode nothing but JSON is printed.
+    output = contextlib.redirect_stdout(io.StringIO() if arguments.json else sys.stdout)
+    with usage_errors(FileNotFoundError, ValueError, where=f"{directory}: "), output:
         expected = ImageInput.of(model)
-        # In JSON mode nothing but JSON is printed.
-        with contextlib.redirect_stdout(io.StringIO() if arguments.json else sys.stdout):
-            options: dict[str, Any] = dict(expected.options)
-            if learnt:
-                share = validation_share(listed_images(directory))
-                expected.generator.validation_split = share
-                options["subset"] = "validation"
-                print(f"Data: the model was trained on it, but for {kept_text(share)}")
-            return expected.generator.flow_from_directory(
-                directory,
-                target_size=expected.size,
-                color_mode=expected.color_mode,
-                interpolation=expected.interpolation,
-                classes=model.class_names,
-                class_mode=_class_mode(model),
-                batch_size=arguments.batch_size,
-                shuffle=False,
-                **options,
-            )
-    except (FileNotFoundError, ValueError) as error:
-        raise UsageError(f"{directory}: {error}") from None
+        options: dict[str, Any] = dict(expected.options)
+        if learnt:
+            share = validation_share(listed_images(directory))
+            expected.generator.validation_split = share
+            options["subset"] = "validation"
+            print(f"Data: the model was trained on it, but for {kept_text(share)}")
+        return expected.generator.flow_from_directory(
+            directory,
+            target_size=expected.size,
+            color_mode=expected.color_mode,
+            interpolation=expected.interpolation,
+            classes=model.class_names,
+            class_mode=_class_mode(model),
+            batch_size=arguments.batch_size,
+            shuffle=False,
+            **options,
+        )
 
 
 def _class_mode(model: Any) -> str:
     if model.output_shape[-1] == 1:
         return "binary"
     return "sparse" if "sparse" in type(model.loss).__name__.lower() else "categorical"
-
-
-if __name__ == "__main__":
-    sys.exit(main())

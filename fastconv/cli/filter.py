@@ -5,14 +5,13 @@ from __future__ import annotations
 import argparse
 import io
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 import numpy as np
 
 from .._core.files import replacing
-from .common import Parser, UsageError, run
+from .common import UsageError, command_line, usage_errors
 
 DESCRIPTION = "Run one 2-D filter over an image."
 
@@ -46,13 +45,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit code."""
-    parser = Parser("python -m fastconv.filter", description=DESCRIPTION)
-    add_arguments(parser)
-    return run(filter_image, parser, argv)
-
-
 def filter_image(arguments: argparse.Namespace) -> int:
     """Filter as the arguments say."""
     from PIL import Image
@@ -80,6 +72,9 @@ def filter_image(arguments: argparse.Namespace) -> int:
         file.write(encoded.getbuffer())
     print(f"Wrote {arguments.output}, {filtered.shape[1]} x {filtered.shape[0]} pixels")
     return 0
+
+
+main = command_line("filter", DESCRIPTION, add_arguments, filter_image)
 
 
 def parse_kernel(text: str) -> np.ndarray:
@@ -124,11 +119,5 @@ def _read(path: str) -> np.ndarray:
 
     if not os.path.isfile(path):
         raise UsageError(f"there is no image file {path!r}")
-    try:
+    with usage_errors(OSError):
         return np.asarray(load_grey_or_rgb(path))
-    except OSError as error:
-        raise UsageError(f"{error}") from None
-
-
-if __name__ == "__main__":
-    sys.exit(main())

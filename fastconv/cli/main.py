@@ -38,7 +38,3 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.print_help()
         return 2
     return run(lambda parsed: None, parser, arguments)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

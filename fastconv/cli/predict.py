@@ -14,14 +14,14 @@ import numpy as np
 from .common import (
     FAILURE,
     Failure,
-    Parser,
     UsageError,
     add_threads,
     as_json,
+    command_line,
     load_model,
     plain,
-    run,
     shown,
+    usage_errors,
     use_threads,
 )
 
@@ -41,13 +41,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_threads(parser)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit code."""
-    parser = Parser("python -m fastconv.predict", description=DESCRIPTION)
-    add_arguments(parser)
-    return run(predict, parser, argv)
-
-
 def predict(arguments: argparse.Namespace) -> int:
     """Predict as the arguments say; images that cannot be read are named on stderr."""
     from ..preprocessing.image_input import ImageInput
@@ -55,10 +48,8 @@ def predict(arguments: argparse.Namespace) -> int:
     use_threads(arguments)
     images = _image_files(arguments.images)
     model = load_model(arguments.model)
-    try:
+    with usage_errors(ValueError, where=f"{arguments.model}: "):
         expected = ImageInput.of(model)
-    except ValueError as error:
-        raise UsageError(f"{arguments.model}: {error}") from None
     results = []
     for paths, batch in _batches(images, expected):
         for path, output in zip(paths, model.predict_on_batch(batch), strict=True):
@@ -73,6 +64,9 @@ def predict(arguments: argparse.Namespace) -> int:
             "training went wrong"
         )
     return 0 if len(results) == len(images) else FAILURE
+
+
+main = command_line("predict", DESCRIPTION, add_arguments, predict)
 
 
 def _image_files(paths: Sequence[str]) -> list[str]:
@@ -136,7 +130,3 @@ def _line(result: dict[str, Any]) -> str:
     if result["class"] is None:
         return f"{result['image']}: no class, the model's output is no number"
     return f"{result['image']}: {result['class']} ({result['probability']:.1%})"
-
-
-if __name__ == "__main__":
-    sys.exit(main())

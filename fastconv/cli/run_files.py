@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, NamedTuple
 
+from .._core.files import is_at
 from .common import UsageError, print_warning
 from .run_summary import summary_of
 from .train_settings import example_name, metric_names
@@ -119,7 +120,7 @@ def locked(path: str) -> Iterator[bool]:
         if handle is not None:
             # Whoever clears hidden files away ends no training, and another run's lock stays.
             with suppress(FileNotFoundError):
-                if os.path.samestat(os.fstat(handle), os.stat(lock)):
+                if is_at(handle, lock):
                     os.unlink(lock)
             os.close(handle)
         for folder in reversed(made):
@@ -138,10 +139,8 @@ def _lock(lock: str) -> int | None:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             # Whoever had it may have removed the file between the two calls.
-            if os.path.samestat(os.fstat(handle), os.stat(lock)):
+            if is_at(handle, lock):
                 return handle
-        except FileNotFoundError:
-            pass
         except BaseException:
             os.close(handle)
             raise

@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .common import Failure, Parser, UsageError, add_threads, run, shown, use_threads
+from .common import Failure, UsageError, add_threads, command_line, shown, usage_errors, use_threads
 from .train_settings import ARCHITECTURES, CHANGEABLE, FIXED, OPTIMIZERS, RULES
 
 if TYPE_CHECKING:
@@ -39,50 +39,37 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "validation; or 'synthetic' for drawn cats and dogs (default: ./dog-vs-cat, the cache, the "
         "chapter's address; if none is reached, synthetic)",
     )
-    add("--epochs", type=RULES["epochs"].parse, metavar="N", help="epochs to train (default: 30)")
-    add(
-        "--batch-size",
-        type=RULES["batch_size"].parse,
-        metavar="N",
-        help="images in a batch (default: 32)",
-    )
-    add(
-        "--image-size",
-        type=RULES["image_size"].parse,
-        metavar="N",
-        help="height and width of the images in pixels (default: 100)",
-    )
+    _add_number(add, "epochs", "epochs to train (default: 30)")
+    _add_number(add, "batch-size", "images in a batch (default: 32)")
+    _add_number(add, "image-size", "height and width of the images in pixels (default: 100)")
     _add_recipe_arguments(add)
     _add_file_arguments(add)
     add_threads(parser)
-    add(
-        "--seed",
-        type=RULES["seed"].parse,
-        metavar="N",
-        help="seed of all random numbers (default: random)",
-    )
+    _add_number(add, "seed", "seed of all random numbers (default: random)")
     add("--quiet", action="store_true", help="print warnings and errors only (default: off)")
+
+
+def _add_number(add: Callable[..., Any], name: str, text: str, metavar: str = "N") -> None:
+    add(f"--{name}", type=RULES[name.replace("-", "_")].parse, metavar=metavar, help=text)
 
 
 def _add_recipe_arguments(add: Callable[..., Any]) -> None:
     add("--optimizer", choices=OPTIMIZERS, help="default: adam; model4: rmsprop")
-    add(
-        "--learning-rate",
-        type=RULES["learning_rate"].parse,
-        metavar="X",
-        help="default: 0.001; model4: 0.0001; with another optimizer than the model's: its own",
+    _add_number(
+        add,
+        "learning-rate",
+        "default: 0.001; model4: 0.0001; with another optimizer than the model's: its own",
+        "X",
     )
     add(
         "--augment",
         action=argparse.BooleanOptionalAction,
         help="vary the training images at random (default: only for model3)",
     )
-    add(
-        "--patience",
-        type=RULES["patience"].parse,
-        metavar="N",
-        help="stop after N epochs without a lower validation loss, 0: never (default: 2; "
-        "model4: 0)",
+    _add_number(
+        add,
+        "patience",
+        "stop after N epochs without a lower validation loss, 0: never (default: 2; model4: 0)",
     )
 
 
@@ -111,13 +98,6 @@ def _add_file_arguments(add: Callable[..., Any]) -> None:
     add("--plot", metavar="FILE.png", help="draw the losses and accuracies (default: none)")
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command and return its exit code."""
-    parser = Parser("python -m fastconv.train", description=DESCRIPTION)
-    add_arguments(parser)
-    return run(train, parser, argv)
-
-
 def train(arguments: argparse.Namespace) -> int:
     """Train as the arguments say."""
     from .run_files import check_folders, claimed_outputs
@@ -133,6 +113,9 @@ def train(arguments: argparse.Namespace) -> int:
         with claimed_outputs(model, settings, arguments, resumed):
             _train(model, settings, arguments, resumed)
     return 0
+
+
+main = command_line("train", DESCRIPTION, add_arguments, train)
 
 
 def _new_model(arguments: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
@@ -330,7 +313,7 @@ def _iterators(data: DataSet, settings: dict[str, Any], progress: bool) -> tuple
     from ..architectures import AUGMENTATION, get
     from ..preprocessing.training_data import training_iterators
 
-    try:
+    with usage_errors(FileNotFoundError, ValueError, where=f"data in {data.folder}: "):
         train_data, validation_data, said = training_iterators(
             data,
             get(settings["arch"]).recipe.rescale,
@@ -339,8 +322,6 @@ def _iterators(data: DataSet, settings: dict[str, Any], progress: bool) -> tuple
             batch_size=settings["batch_size"],
             progress=progress,
         )
-    except (FileNotFoundError, ValueError) as error:
-        raise UsageError(f"data in {data.folder}: {error}") from None
     if said is not None:
         print(f"Data: {said}", flush=True)
     if data.left_out:
@@ -378,12 +359,6 @@ def _callbacks(settings: dict[str, Any]) -> tuple[Any, list[Any]]:
     if settings["history"]:
         callbacks.append(CSVLogger(settings["history"]))
     if settings["log_dir"]:
-        try:
+        with usage_errors(ImportError, where="--log-dir: "):
             callbacks.append(TensorBoard(settings["log_dir"]))
-        except ImportError as error:
-            raise UsageError(f"--log-dir: {error}") from None
     return checkpoint, callbacks
-
-
-if __name__ == "__main__":
-    sys.exit(main())

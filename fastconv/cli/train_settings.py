@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from .common import UsageError, number
+from .common import UsageError, number, usage_errors
 
 ARCHITECTURES = ("model1", "model2", "model3", "model4")
 OPTIMIZERS = ("sgd", "adam", "rmsprop")
@@ -57,9 +57,9 @@ class Rule:
         return self.kind(value)
 
 
-def _whole(least: int, most: int, optional: bool = False) -> Rule:
+def _whole(least: int, most: int) -> Rule:
     wanted = f"a whole number of at least {least}, at most {most}"
-    return Rule(int, lambda value: least <= value <= most, wanted, optional)
+    return Rule(int, lambda value: least <= value <= most, wanted)
 
 
 def _choice(names: tuple[str, ...]) -> Rule:
@@ -96,17 +96,13 @@ def check_said(arguments: argparse.Namespace) -> None:
     for name in ("checkpoint", "history", "log_dir", "plot"):
         path = getattr(arguments, name)
         if path is not None:
-            try:
+            with usage_errors(ValueError, where=f"--{name.replace('_', '-')} "):
                 check_path(name, path)
-            except ValueError as error:
-                raise UsageError(f"--{name.replace('_', '-')} {error}") from None
     if arguments.plot is not None:
         from ..visualization.history import check_plot
 
-        try:
+        with usage_errors(ImportError, ValueError, where="--plot: "):
             check_plot(arguments.plot)
-        except (ImportError, ValueError) as error:
-            raise UsageError(f"--plot: {error}") from None
 
 
 def check_saved(settings: Any, where: str, said: Mapping[str, Any]) -> dict[str, Any]:

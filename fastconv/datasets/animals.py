@@ -79,12 +79,9 @@ def random_animal(kind: str, random: np.random.RandomState) -> Animal:
 
 def draw_animal(pen: Pen, animal: Animal, random: np.random.RandomState) -> None:
     """Draw the animal about the pen's origin, within about 2 units each way."""
-    {
-        "portrait": _portrait,
-        "sitting": _sitting,
-        "standing": _standing,
-        "lying": _lying,
-    }[animal.pose](pen, animal, random)
+    {"portrait": _portrait, "sitting": _sitting, "standing": _standing, "lying": _lying}[
+        animal.pose
+    ](pen, animal, random)
 
 
 def _portrait(pen: Pen, animal: Animal, random: np.random.RandomState) -> None:

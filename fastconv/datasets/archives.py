@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import io
 import os
 import shutil
@@ -15,8 +16,9 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO
 
+from .._core.naming import shortened
 from .folders import naming_full_disks
-from .names import LeadsOut, decode_names, destination, shown
+from .names import LeadsOut, decode_names, destination
 
 # The real set has 64 MB in 2,800 files; far larger zips are not sets of photos to learn on.
 MAX_BYTES = 4 << 30
@@ -30,6 +32,7 @@ _BLOCK_BYTES, _SMALL_BLOCK_BYTES = 1 << 20, 1 << 12
 _METHODS = {9: "Deflate64", 93: "Zstandard", 95: "xz", 96: "JPEG", 99: "AES"}
 _LOCAL_HEADER_BYTES = 30
 _DOS_FOLDER = 0x10
+_some = functools.partial(shortened, most=5, separator=", ")
 
 
 class _TooLarge(ValueError):
@@ -268,13 +271,13 @@ def _clash(path: str | os.PathLike[str], error: OSError) -> ValueError:
 def _tell(path: str | os.PathLike[str], plan: _Plan, doubtful: Sequence[str]) -> None:
     if plan.skipped:
         warnings.warn(
-            f"{_shown(path)}: {len(plan.skipped)} of its members skipped: {shown(plan.skipped)}",
+            f"{_shown(path)}: {len(plan.skipped)} of its members skipped: {_some(plan.skipped)}",
             stacklevel=3,
         )
     if doubtful:
         warnings.warn(
             f"{_shown(path)}: the encoding of {len(doubtful)} of its names is unknown, CP437 is "
-            f"taken: {shown(map(repr, doubtful))}; pack it anew, in UTF-8, if they look wrong",
+            f"taken: {_some([*map(repr, doubtful)])}; pack it anew, in UTF-8, if they look wrong",
             stacklevel=3,
         )
 

@@ -15,10 +15,7 @@ _BLOCK_BYTES = 1 << 16
 
 
 def download(
-    address: str,
-    target: Path,
-    timeout: float = CONNECT_SECONDS,
-    max_bytes: int = MAX_BYTES,
+    address: str, target: Path, timeout: float = CONNECT_SECONDS, max_bytes: int = MAX_BYTES
 ) -> None:
     """Write what is at `address` to the file `target`, with a progress bar on a terminal.
 

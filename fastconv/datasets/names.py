@@ -7,7 +7,7 @@ import struct
 import unicodedata
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import PurePosixPath
 
 _UTF8_FLAG = 0x800
@@ -142,10 +142,3 @@ def _oddity(path: PurePosixPath) -> str | None:
 
 def _is_device(part: str) -> bool:
     return part.partition(".")[0].rstrip(" ").upper() in _DEVICES
-
-
-def shown(names: Iterable[str], most: int = 5) -> str:
-    """Return the first names, and how many more there are."""
-    all_names = list(names)
-    more = f"; and {len(all_names) - most} more" if len(all_names) > most else ""
-    return ", ".join(all_names[:most]) + more

@@ -15,10 +15,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-try:
-    import fcntl
-except ImportError:  # no POSIX: age decides
-    fcntl = None  # type: ignore[assignment]
+from .._core.files import is_at, lock
 
 #: The ending of unfinished folders' names, by which no other program's folder is removed.
 FOLDER_ENDING = ".fastconv-part"
@@ -68,12 +65,7 @@ def claimed_file(folder: Path, prefix: str, suffix: str) -> tuple[int, str]:
 
 def _claim(handle: int, path: str | os.PathLike[str]) -> bool:
     """Lock what was just made; False if somebody took it for abandoned and removed it."""
-    if _lock(handle) is False:
-        return False
-    try:
-        return os.path.samestat(os.fstat(handle), os.stat(path))
-    except FileNotFoundError:
-        return False
+    return lock(handle) is not False and is_at(handle, path)
 
 
 def remove_abandoned(folder: Path, pattern: str) -> None:
@@ -81,7 +73,9 @@ def remove_abandoned(folder: Path, pattern: str) -> None:
     for path in folder.glob(pattern):
         with contextlib.suppress(OSError):
             # Another user's link of such a name is not followed, and a pipe is not waited for.
-            handle = os.open(path, os.O_RDONLY | _flag("O_NOFOLLOW") | _flag("O_NONBLOCK"))
+            handle = os.open(
+                path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+            )
             try:
                 if _is_abandoned(handle):
                     _remove(path)
@@ -93,7 +87,7 @@ def _is_abandoned(handle: int) -> bool:
     status = os.fstat(handle)
     if hasattr(os, "geteuid") and status.st_uid != os.geteuid():
         return False
-    locked = _lock(handle)
+    locked = lock(handle)
     # An empty file takes no room, and its maker may be about to lock it.
     empty = stat.S_ISREG(status.st_mode) and status.st_size == 0
     if locked is None or (locked and empty):
@@ -101,25 +95,8 @@ def _is_abandoned(handle: int) -> bool:
     return locked
 
 
-def _lock(handle: int) -> bool | None:
-    """Return whether the lock was free and is ours now; None where there are no locks."""
-    if fcntl is None:
-        return None
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:  # NFS locks nothing that was opened for reading alone
-        return None
-    return True
-
-
 def _remove(path: Path) -> None:
     if path.is_dir():
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink()
-
-
-def _flag(name: str) -> int:
-    return getattr(os, name, 0)

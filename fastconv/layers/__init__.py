@@ -18,6 +18,7 @@ from .flatten import Flatten
 from .global_pooling import GlobalAveragePooling2D, GlobalMaxPooling2D
 from .group_normalization import GroupNormalization
 from .input_layer import Input, InputLayer
+from .input_normalization import Normalization
 from .lambda_layer import Lambda
 from .layer_normalization import LayerNormalization
 from .margins import Cropping2D, ZeroPadding2D
@@ -40,8 +41,13 @@ from .merging import (
 from .noise import AlphaDropout, GaussianDropout, GaussianNoise
 from .pooling import AveragePooling2D, L2Pooling2D, MaxPooling2D
 from .prelu import PReLU
+from .random_geometry import RandomCrop, RandomFlip, RandomRotation, RandomTranslation, RandomZoom
+from .random_values import RandomBrightness, RandomContrast, RandomErasing
+from .rescaling import Rescaling
 from .reshaping import Permute, RepeatVector, Reshape
+from .resizing import CenterCrop, Resizing
 from .separable_conv2d import SeparableConv2D
+from .symbolic import operators
 from .unit_normalization import UnitNormalization
 from .up_sampling import UpSampling2D
 
@@ -53,10 +59,11 @@ _CLASSES: tuple[type[Layer], ...] = (
     Average,
     AveragePooling2D,
     BatchNormalization,
+    CenterCrop,
     Concatenate,
     Conv2D,
-    Cropping2D,
     Conv2DTranspose,
+    Cropping2D,
     Dense,
     DepthwiseConv2D,
     Dot,
@@ -77,11 +84,22 @@ _CLASSES: tuple[type[Layer], ...] = (
     MaxPooling2D,
     Minimum,
     Multiply,
+    Normalization,
     Permute,
     PReLU,
+    RandomBrightness,
+    RandomContrast,
+    RandomCrop,
+    RandomErasing,
+    RandomFlip,
+    RandomRotation,
+    RandomTranslation,
+    RandomZoom,
     ReLU,
     RepeatVector,
+    Rescaling,
     Reshape,
+    Resizing,
     SeparableConv2D,
     Softmax,
     SpatialDropout2D,
@@ -90,6 +108,9 @@ _CLASSES: tuple[type[Layer], ...] = (
     UpSampling2D,
     ZeroPadding2D,
 )
+
+# What `+`, `-`, `*` and `/` of tensors make.
+operators.update({cls.__name__: cls for cls in (Add, Subtract, Multiply, Rescaling)})
 
 #: Keras's other names for them.
 _ALIASES: dict[str, type[Layer]] = {
@@ -121,6 +142,7 @@ __all__ = [
     "AveragePooling2D",
     "AvgPool2D",
     "BatchNormalization",
+    "CenterCrop",
     "Concatenate",
     "Conv2D",
     "Conv2DTranspose",
@@ -152,11 +174,22 @@ __all__ = [
     "Maximum",
     "Minimum",
     "Multiply",
+    "Normalization",
     "PReLU",
     "Permute",
+    "RandomBrightness",
+    "RandomContrast",
+    "RandomCrop",
+    "RandomErasing",
+    "RandomFlip",
+    "RandomRotation",
+    "RandomTranslation",
+    "RandomZoom",
     "ReLU",
     "RepeatVector",
+    "Rescaling",
     "Reshape",
+    "Resizing",
     "SeparableConv2D",
     "SeparableConvolution2D",
     "Softmax",

@@ -87,7 +87,8 @@ class Lambda(Layer):
         given = self._given_output_shape
         if given is None:
             try:
-                return super().compute_output_shape(input_shape)
+                shape: Shape = super().compute_output_shape(input_shape)
+                return shape
             except ValueError as error:
                 raise ValueError(f"{error}; here by the argument output_shape") from None
         sample = tuple(given(input_shape))[1:] if callable(given) else given

@@ -86,27 +86,17 @@ def _check(owner: str, dtypes: tuple[np.dtype, ...], out: np.ndarray, *inputs: n
     """Refuse what the kernel could not read, and an `out` of which it would write a copy."""
     first = inputs[0]
     for array in (*inputs, out):
-        if array.dtype not in dtypes or array.dtype != first.dtype or array.shape != first.shape:
-            _refuse(owner, dtypes, out, first, array)
+        if array.dtype in dtypes and array.dtype == first.dtype and array.shape == first.shape:
+            continue
+        name = "out" if array is out and array is not first else "the input"
+        expect_shape(array, first.shape, name, owner)
+        accepted = dtypes if array.dtype not in dtypes else (first.dtype,)
+        raise TypeError(
+            f"{owner}: {name} has dtype {array.dtype}; {' or '.join(map(str, accepted))} is needed"
+        )
     if not (out.flags.c_contiguous and out.flags.aligned):
         what = "aligned" if out.flags.c_contiguous else "C-contiguous"
         raise ValueError(
             f"{owner}: out has strides {out.strides} and is not {what}; give an array that "
             "is, such as numpy.empty(x.shape, x.dtype)"
         )
-
-
-def _refuse(
-    owner: str,
-    dtypes: tuple[np.dtype, ...],
-    out: np.ndarray,
-    first: np.ndarray,
-    array: np.ndarray,
-) -> None:
-    """Say what is wrong with the dtype or the shape of `array`."""
-    name = "out" if array is out and array is not first else "the input"
-    expect_shape(array, first.shape, name, owner)
-    accepted = dtypes if array.dtype not in dtypes else (first.dtype,)
-    raise TypeError(
-        f"{owner}: {name} has dtype {array.dtype}; {' or '.join(map(str, accepted))} is needed"
-    )

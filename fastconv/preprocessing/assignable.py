@@ -48,7 +48,7 @@ class Assignable:
 
     def _settings_changed(self) -> bool:
         """Whether batches would be made otherwise than when this was asked for last."""
-        own = (self.batch_size, self.shuffle, self.seed)
+        own = (self.batch_size, bool(self.shuffle), self.seed)
         settings = (*own, *vars(getattr(self, "image_data_generator", Assignable())).values())
         before, self._made_by = self._made_by, settings
         return len(settings) != len(before) or not all(map(is_, settings, before))

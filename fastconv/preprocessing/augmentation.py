@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from ..ops.augmentation import about_center
+
 # Keras's names for the values outside the picture, and scikit-image's names for the same.
 _WARP_MODES = {"nearest": "edge", "reflect": "symmetric", "wrap": "wrap", "constant": "constant"}
 FILL_MODES = tuple(_WARP_MODES)
@@ -72,12 +74,10 @@ def inverse_matrices(parameters: Mapping[str, np.ndarray], height: int, width: i
     matrices[:, 0, 1] = -(cosine * lean + sine * rise) * zy
     matrices[:, 1, 0] = sine * zx
     matrices[:, 1, 1] = (cosine * rise - sine * lean) * zy
-    center = np.array([(width - 1) / 2, (height - 1) / 2])
     shift = np.stack([parameters["tx"], parameters["ty"]], axis=-1)
     matrices[:, 0, 2] = cosine * shift[:, 0] - sine * shift[:, 1]
     matrices[:, 1, 2] = sine * shift[:, 0] + cosine * shift[:, 1]
-    matrices[:, :, 2] += center - matrices[:, :, :2] @ center
-    return matrices
+    return about_center(matrices, height, width)
 
 
 def moves_pixels(parameters: Mapping[str, Any]) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from ..ops.augmentation import transform_images
+from ..ops.augmentation import pick_pixels, transform_images
 from . import augmentation
 from .normalization import EPSILON
 from .transform import DRAWS, ImageTransform
@@ -94,6 +94,12 @@ def _by_kernel(
         parameters = generator.draw_parameters(numbers, height, width)
         matrices = augmentation.inverse_matrices(parameters, height, width)
         shifts, gains = parameters["channel_shift_intensity"], parameters["brightness"]
+        if generator.interpolation_order == 0 and _changes_geometry(generator):
+            # Values come after the geometry, as always.
+            picked = np.empty((len(rows), *source.shape[1:]), np.float32)
+            pick_pixels(source, rows, matrices, generator.fill_mode, generator.cval, picked)
+            source, rows = picked, np.arange(len(rows))
+            matrices = np.broadcast_to(_NO_CHANGE, (len(rows), 2, 3))
     return transform_images(
         source,
         rows,
@@ -122,8 +128,8 @@ def _has_own_steps(generator: ImageTransform) -> bool:
 
 def _changes_in_kernel(generator: ImageTransform) -> bool:
     """Whether the random changes are the kernel's."""
-    linear = generator.interpolation_order == 1 or not _changes_geometry(generator)
-    return linear and not _has_own_steps(generator)
+    compiled = generator.interpolation_order in (0, 1) or not _changes_geometry(generator)
+    return compiled and not _has_own_steps(generator)
 
 
 def _changes_geometry(generator: ImageTransform) -> bool:

@@ -7,7 +7,9 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from .._core.validation import one_of, optional
+from .._core.options import Option
+from .._core.validation import channels_last, one_of, optional, truth
+from .batch_dataset import BatchDataset, Shuffled
 from .directory import DirectoryIterator
 from .generator import ImageDataGenerator
 
@@ -16,10 +18,53 @@ _NO_CLASSES = ("",)  # all images of the folder, at any depth
 _CLASS_MODES = {"int": "sparse", "categorical": "categorical", "binary": "binary"}
 
 
-class ImageDataset(DirectoryIterator):
-    """A DirectoryIterator that a `for` loop goes through once: the next loop is the next epoch."""
+class _Shuffle(int):
+    """Whether a data set is shuffled; called, it makes another one, whose batches are."""
+
+    def __new__(cls, value: bool, dataset: ImageDataset) -> _Shuffle:
+        switch = super().__new__(cls, value)
+        switch._dataset = dataset
+        return switch
+
+    _dataset: ImageDataset
+
+    def __repr__(self) -> str:
+        return repr(bool(self))
+
+    def __call__(
+        self,
+        buffer_size: Any = None,
+        seed: int | None = None,
+        reshuffle_each_iteration: bool = True,
+    ) -> Shuffled:
+        return Shuffled(self._dataset, seed, reshuffle_each_iteration)
+
+
+class _ShuffleOption(Option[bool]):
+    """The option `shuffle` of an iterator, which is a data set's method as well."""
+
+    def __get__(self, instance: Any, cls: type) -> Any:
+        return self if instance is None else _Shuffle(instance.__dict__[self.name], instance)
+
+
+class ImageDataset(DirectoryIterator, BatchDataset):
+    """Image files in batches: a DirectoryIterator whose `for` loop is one epoch, and a data set.
+
+    As a data set it has `map`, `cache`, `prefetch`, `shuffle`, `take`, `skip` and `cardinality`
+    as TensorFlow's; batches are NumPy arrays.
+    """
 
     owner = _OWNER
+    shuffle = _ShuffleOption(truth)
+
+    def __init__(self, *arguments: Any, verbose: bool = True, **options: Any) -> None:
+        self._verbose = verbose
+        super().__init__(*arguments, **options)
+
+    @property
+    def file_paths(self) -> list[str]:
+        """Paths of the images, in the order of their classes."""
+        return list(vars(self)["filepaths"])
 
     @property
     def class_names(self) -> list[str]:
@@ -28,6 +73,17 @@ class ImageDataset(DirectoryIterator):
 
     def _folders(self, classes: Sequence[str] | None) -> dict[str, str]:
         return {"": ""} if classes == _NO_CLASSES else super()._folders(classes)
+
+    def cache(self) -> ImageDataset:
+        """Return the same: decoded pixels are kept, as the option `cache` says."""
+        return self
+
+    def _of_first_epoch(self, index: int) -> Any:
+        return self.batch(0, range(len(self))[index])
+
+    def _announce(self, text: str) -> None:
+        if self._verbose:
+            super()._announce(text)
 
     def __iter__(self) -> Iterator[Any]:
         for step in range(len(self)):
@@ -50,6 +106,9 @@ def image_dataset_from_directory(
     interpolation: str = "bilinear",
     follow_links: bool = False,
     crop_to_aspect_ratio: bool = False,
+    pad_to_aspect_ratio: bool = False,
+    data_format: str | None = None,
+    verbose: bool = True,
     **options: Any,
 ) -> ImageDataset | tuple[ImageDataset, ImageDataset]:
     """Return the images in the sub-folders of `directory` in batches, values of 0-255.
@@ -69,6 +128,9 @@ def image_dataset_from_directory(
         validation_split: the fraction that is for validation.
         subset: "training", "validation", or "both" for a pair.
         crop_to_aspect_ratio: cut instead of stretching.
+        pad_to_aspect_ratio: put black beside the picture instead of stretching.
+        data_format: "channels_last" is the one layout.
+        verbose: print how many images were found.
         options: others of FileOptions: `cache`, `on_error`, `prefetch` ...
 
     >>> train, validation = image_dataset_from_directory(
@@ -76,6 +138,7 @@ def image_dataset_from_directory(
     ... )  # doctest: +SKIP
     """
     _check(labels, label_mode, class_names, validation_split, subset)
+    channels_last(data_format, _OWNER)
     part = functools.partial(
         ImageDataset,
         directory,
@@ -89,6 +152,8 @@ def image_dataset_from_directory(
         follow_links=follow_links,
         interpolation=interpolation,
         keep_aspect_ratio=crop_to_aspect_ratio,
+        pad_to_aspect_ratio=pad_to_aspect_ratio,
+        verbose=truth(verbose, "verbose", _OWNER),
         **options,
     )
     if subset == "both":
@@ -104,6 +169,11 @@ def _check(
     subset: str | None,
 ) -> None:
     """Refuse what is no choice, and arguments that contradict one another."""
+    if labels is not None and not isinstance(labels, str):
+        raise TypeError(
+            f"{_OWNER}: labels is a {type(labels).__name__}; it must be 'inferred' or None; for "
+            "labels of your own use ImageDataGenerator().flow_from_paths(paths, labels)"
+        )
     optional(one_of("inferred"))(labels, "labels", _OWNER)
     if labels is None and class_names is not None:
         raise ValueError(

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from .._core.naming import shortened
 from .file_options import FileOptions
 from .files import FileIterator, targets_of
 from .iterators import subset_bounds
@@ -19,7 +20,6 @@ from .listing import (
     holds_images,
     image_names,
     is_system_folder,
-    shortened,
     skipped_folders,
 )
 from .transform import ImageTransform
@@ -94,9 +94,15 @@ class DirectoryIterator(FileIterator):
             )
         self.class_indices = {name: number for number, name in enumerate(names)}
         self.num_classes = len(names)
-        listing, numbers, listed = self._list_files(list(folders.values()), follow_links)
-        self._warn_of_classes(listing["classes"], chosen=bool(classes))
-        self._take_files(listing, numbers, listed)
+        known = self._list_files(list(folders.values()), follow_links)
+        paths = [os.path.join(self.directory, name) for name in known["filenames"]]
+        part = f" for subset={self.subset!r}" if self.subset else ""
+        none = (
+            f"{self.directory!r} has no images{part}; one sub-folder per class "
+            f"with files ending in {', '.join(ENDINGS)} is expected"
+        )
+        self._take_files(paths, known, none)
+        self._warn_of_classes(self.classes, chosen=bool(classes))
 
     @property
     def labels(self) -> np.ndarray:
@@ -110,13 +116,8 @@ class DirectoryIterator(FileIterator):
             return {"": ""}
         return folders
 
-    def _list_files(
-        self, folders: Sequence[str], follow_links: bool
-    ) -> tuple[dict[str, Any], list[int], int]:
-        """Find the images of every class, report what is no image, and print the count.
-
-        Returns what is known of each, their numbers in the listing, and how long that is.
-        """
+    def _list_files(self, folders: Sequence[str], follow_links: bool) -> dict[str, Any]:
+        """Return the files of every class that are listed as images, and their class numbers."""
         filenames: list[str] = []
         classes: list[int] = []
         skipped = [
@@ -137,23 +138,8 @@ class DirectoryIterator(FileIterator):
                 found = found[first:last]
             filenames += found
             classes += [number] * len(found)
-        paths = [os.path.join(self.directory, name) for name in filenames]
-        valid = self._readable(paths)
-        listing = {
-            "filenames": [filenames[i] for i in valid],
-            "filepaths": [paths[i] for i in valid],
-            "classes": np.array([classes[i] for i in valid], np.int32),
-        }
-        belonging = f" belonging to {self.num_classes} classes" if self.num_classes else ""
-        print(f"Found {len(valid)} images{belonging}.")
         self._warn_of_skipped(sorted(set(skipped)))
-        if not valid:
-            part = f" for subset={self.subset!r}" if self.subset else ""
-            raise ValueError(
-                f"{self.owner}: {self.directory!r} has no images{part}; one sub-folder per class "
-                f"with files ending in {', '.join(ENDINGS)} is expected"
-            )
-        return listing, valid, len(paths)
+        return {"filenames": filenames, "classes": np.array(classes, np.int32)}
 
     def _leave_out_other_labels(self, listed: list[list[str]]) -> None:
         """Take out of the classes' files, with a warning, links to photos of another class."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from .._core.validation import one_of, optional, positive_pair
-from .image_files import channels_of, check_interpolation
+from .image_files import channels_of, check_aspect_ratio, check_interpolation
 
 ON_ERROR = ("skip", "raise")
 _CACHES = ("memory", "disk")
@@ -21,7 +21,7 @@ class FileOptions:
     Args:
         target_size: (height, width) that every image is brought to, in pixels.
         color_mode: "rgb", "grayscale" or "rgba".
-        interpolation, keep_aspect_ratio, draft: see `load_img`.
+        interpolation, keep_aspect_ratio, draft, pad_to_aspect_ratio: see `load_img`.
         on_error: "skip" leaves out what is no image together with its label,
             with one warning that counts and names the files; "raise" is an
             OSError, also in every batch that a file belongs to which breaks
@@ -46,6 +46,7 @@ class FileOptions:
     interpolation: str = "nearest"
     keep_aspect_ratio: bool = False
     draft: bool = False
+    pad_to_aspect_ratio: bool = False
     on_error: str = "skip"
     cache: str | None = "memory"
     cache_limit_mb: float = 1024
@@ -71,11 +72,13 @@ class FileOptions:
         check_interpolation(given.interpolation, owner)
         one_of(*ON_ERROR)(given.on_error, "on_error", owner)
         optional(one_of(*_CACHES))(given.cache, "cache", owner)
+        check_aspect_ratio(given.keep_aspect_ratio, given.pad_to_aspect_ratio, owner)
         return replace(
             given,
             target_size=positive_pair(given.target_size, "target_size", owner),
             keep_aspect_ratio=bool(given.keep_aspect_ratio),
             draft=bool(given.draft),
+            pad_to_aspect_ratio=bool(given.pad_to_aspect_ratio),
         )
 
     @property

@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from .._core.naming import shortened
 from .._core.options import Once, Option
 from .._core.validation import one_of, optional
 from . import image_files
 from .batching import is_one_pass, process_batch
 from .file_options import ON_ERROR, FileOptions
 from .iterators import Iterator, described
-from .listing import in_threads, report_unreadable, shortened
+from .listing import in_threads, report_unreadable
 from .pixel_cache import DiskPixelCache, PixelCache, cache_key
 from .saved_batches import SavedBatches
 from .transform import ImageTransform
@@ -53,6 +54,7 @@ class FileIterator(Iterator):
     target_size = Once[tuple[int, int]]()
     color_mode, interpolation = Once[str](), Once[str]()
     keep_aspect_ratio, draft = Once[bool](), Once[bool]()
+    pad_to_aspect_ratio = Once[bool]()
     on_error = Option(one_of(*ON_ERROR))
 
     directory: str
@@ -74,6 +76,7 @@ class FileIterator(Iterator):
         self.target_size, self.color_mode = options.target_size, options.color_mode
         self.interpolation, self.draft = options.interpolation, options.draft
         self.keep_aspect_ratio = options.keep_aspect_ratio
+        self.pad_to_aspect_ratio = options.pad_to_aspect_ratio
         self.on_error = options.on_error
         self.image_shape = options.image_shape
         self._saved = SavedBatches.where(
@@ -82,6 +85,10 @@ class FileIterator(Iterator):
         self._broken: dict[int, str] = {}  # the image's index, and what to say of it
         self._broken_lock = threading.Lock()
         self._decoded_all = False
+
+    def _announce(self, text: str) -> None:
+        """Say what was found."""
+        print(text)
 
     @property
     def _rows_stay(self) -> bool:
@@ -104,18 +111,24 @@ class FileIterator(Iterator):
         outcome = "their rows are NaN" if self._rows_stay else "skipped"
         report_unreadable(faults, self.on_error, self.owner, stacklevel, outcome)
 
-    def _take_files(self, listing: dict[str, Any], numbers: Sequence[int], listed: int) -> None:
-        """Serve the files; the second half of the construction.
+    def _take_files(self, paths: Sequence[str], known: dict[str, Any], none: str) -> None:
+        """Serve those of the files that can be read; the second half of the construction.
 
         Args:
-            listing: "filepaths" and what else is known of each file, by the
-                attribute's name.
-            numbers: of the files among all that were listed, so many.
+            paths: all that were listed.
+            known: what else is known of each file, by the attribute's name.
+            none: what is wrong if none can be read.
         """
-        self._listing = listing
-        self._paths: Sequence[str] = listing["filepaths"]
-        self._numbers = np.asarray(numbers)
-        self._index_of = np.full(listed, -1)
+        valid = self._readable(paths)
+        belonging = f" belonging to {self.num_classes} classes" if self.num_classes else ""
+        self._announce(f"Found {len(valid)} images{belonging}.")
+        if not valid:
+            raise ValueError(f"{self.owner}: {none}")
+        listed = {"filepaths": paths, **known}
+        self._listing = {name: _rows_of(values, valid) for name, values in listed.items()}
+        self._paths: Sequence[str] = self._listing["filepaths"]
+        self._numbers = np.asarray(valid)
+        self._index_of = np.full(len(paths), -1)
         self._index_of[self._numbers] = np.arange(len(self._numbers))
         options = self._options
         super().__init__(
@@ -129,8 +142,7 @@ class FileIterator(Iterator):
         hidden = () if self._rows_stay or self.on_error == "raise" else self._broken
         shown = [i for i in range(len(self._paths)) if i not in hidden]
         for name, values in self._listing.items():
-            array = isinstance(values, np.ndarray)
-            vars(self)[name] = values[shown] if array else [values[i] for i in shown]
+            vars(self)[name] = _rows_of(values, shown)
         vars(self).update(samples=len(shown), n=len(shown))
 
     def _described(self) -> str:
@@ -155,6 +167,7 @@ class FileIterator(Iterator):
             "interpolation": options.interpolation,
             "keep_aspect_ratio": options.keep_aspect_ratio,
             "draft": options.draft,
+            **({"pad_to_aspect_ratio": True} if options.pad_to_aspect_ratio else {}),
             "decoding": image_files.decoding_version(),
         }
         key = cache_key(self._paths, decoding)
@@ -214,6 +227,7 @@ class FileIterator(Iterator):
             self.interpolation,
             self.keep_aspect_ratio,
             self.draft,
+            self.pad_to_aspect_ratio,
         )
         return np.asarray(image, np.uint8).reshape(self.image_shape)
 
@@ -294,6 +308,10 @@ class FileIterator(Iterator):
         self._report([text for _, text in faults] if self.on_error == "raise" else news, stacklevel)
         if none:
             raise OSError(f"{self.owner}: none of the {len(self._paths)} images can be read")
+
+
+def _rows_of(values: Any, rows: Sequence[int]) -> Any:
+    return values[rows] if isinstance(values, np.ndarray) else [values[row] for row in rows]
 
 
 def report_remarks(

@@ -60,12 +60,28 @@ class ImageDataGenerator(ImageTransform):
             `evaluate` refuse such a model.
         validation_split: the fraction of the data that `subset="validation"`
             takes, from the front.
-        interpolation_order: 0 nearest pixel, 1 linear, 3 cubic; 0 and 3 are
+        interpolation_order: 0 nearest pixel, for masks, 1 linear, 3 cubic; 3 is
             slow, by scikit-image.
         data_format: "channels_last" is the one layout.
         dtype: "float32" is the one type of the batches.
 
     Each may be assigned, too, and counts from the next batch on.
+
+    Images and their masks: two generators with the same random changes, whose iterators have one
+    `seed`, batch size and `shuffle`, change the n-th image and the n-th mask alike. Nearest
+    pixels make no values that are no class's, in the file's resizing and in the changes:
+
+    >>> changes = dict(rotation_range=20, horizontal_flip=True, rescale=1 / 255)
+    >>> images = ImageDataGenerator(**changes).flow_from_directory(
+    ...     "data/images", class_mode=None, seed=1
+    ... )  # doctest: +SKIP
+    >>> masks = ImageDataGenerator(**changes, interpolation_order=0).flow_from_directory(
+    ...     "data/masks", class_mode=None, seed=1, color_mode="grayscale", interpolation="nearest"
+    ... )  # doctest: +SKIP
+    >>> model.fit(zip(images, masks), steps_per_epoch=len(images))  # doctest: +SKIP
+
+    The order of the files' names tells which belong together; changes of values (brightness,
+    channels) belong to the images alone, and change no other draw.
     """
 
     def flow(
@@ -128,6 +144,7 @@ class ImageDataGenerator(ImageTransform):
         prefetch: int | str = "auto",
         draft: bool = False,
         progress: bool = True,
+        pad_to_aspect_ratio: bool = False,
     ) -> DirectoryIterator:
         """Return batches of the image files in `directory`, one sub-folder per class.
 
@@ -159,6 +176,7 @@ class ImageDataGenerator(ImageTransform):
             prefetch=prefetch,
             draft=draft,
             progress=progress,
+            pad_to_aspect_ratio=pad_to_aspect_ratio,
         )
 
     def flow_from_paths(

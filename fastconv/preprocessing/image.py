@@ -9,6 +9,7 @@ Found 2000 images belonging to 2 classes.
 
 from __future__ import annotations
 
+from .arrays import smart_resize
 from .dataset import ImageDataset, image_dataset_from_directory
 from .directory import DirectoryIterator
 from .generator import ImageDataGenerator
@@ -28,4 +29,5 @@ __all__ = [
     "img_to_array",
     "load_img",
     "save_img",
+    "smart_resize",
 ]

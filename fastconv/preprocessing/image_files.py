@@ -51,6 +51,14 @@ def check_interpolation(interpolation: str, owner: str) -> None:
     one_of(*INTERPOLATIONS)(interpolation, "interpolation", owner)
 
 
+def check_aspect_ratio(keep: Any, pad: Any, owner: str) -> None:
+    """Refuse to cut a picture and to pad it."""
+    if keep and pad:
+        raise ValueError(
+            f"{owner}: the picture is to be cut and to be padded (pad_to_aspect_ratio); give one"
+        )
+
+
 def load_img(
     path: str | os.PathLike[str] | BinaryIO,
     color_mode: str = "rgb",
@@ -58,6 +66,7 @@ def load_img(
     interpolation: str = "nearest",
     keep_aspect_ratio: bool = False,
     draft: bool = False,
+    pad_to_aspect_ratio: bool = False,
 ) -> Image:
     """Read an image file as a Pillow image of 8 bits per channel.
 
@@ -82,6 +91,8 @@ def load_img(
             `target_size` before resizing, instead of stretching it.
         draft: decode a JPEG at the smallest of its built-in scales that is not
             below `target_size`: about twice as fast, other pixels.
+        pad_to_aspect_ratio: put black beside the picture, or above and below it, instead of
+            stretching it.
 
     Warns of a picture that Pillow takes for a decompression bomb, by its name; one of twice
     that size is an OSError.
@@ -95,13 +106,15 @@ def load_img(
     """
     channels_of(color_mode, "load_img")
     check_interpolation(interpolation, "load_img")
+    check_aspect_ratio(keep_aspect_ratio, pad_to_aspect_ratio, "load_img")
     if target_size is not None:
         target_size = positive_pair(target_size, "target_size", "load_img")
     # The draft is made before the picture is set upright, when either side may be the longer one.
     side = max(target_size) if draft and target_size is not None else None
     image = _convert(_load(path, side), _MODES[color_mode])
     if target_size is not None:
-        image = _resize(image, target_size, interpolation, keep_aspect_ratio)
+        resize = _resize_and_pad if pad_to_aspect_ratio else _resize
+        image = resize(image, target_size, interpolation, keep_aspect_ratio)
     return image
 
 
@@ -310,6 +323,21 @@ def _resize(
         box = (left, top, left + cut_width, top + cut_height)
     resampling = Image.Resampling[interpolation.upper()]
     return image.resize((target_width, target_height), resampling, box=box)
+
+
+def _resize_and_pad(
+    image: Image, target_size: tuple[int, int], interpolation: str, keep_aspect_ratio: bool
+) -> Image:
+    """Return the whole picture, as large as fits, in the middle of a black one."""
+    from PIL import Image
+
+    (height, width), (target_height, target_width) = image.size[::-1], target_size
+    scale = min(target_height / height, target_width / width)
+    inner = (max(1, round(height * scale)), max(1, round(width * scale)))
+    padded = Image.new(image.mode, (target_width, target_height))
+    corner = ((target_width - inner[1]) // 2, (target_height - inner[0]) // 2)
+    padded.paste(_resize(image, inner, interpolation, keep_aspect_ratio), corner)
+    return padded
 
 
 def _name(path: Any) -> str:

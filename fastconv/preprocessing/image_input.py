@@ -18,7 +18,8 @@ _COLOR_MODES = {1: "grayscale", 3: "rgb", 4: "rgba"}
 _DEFAULT_RESCALE = 1 / 255
 _LONGEST_NAMES = 200  # characters of what a file may bring into an error's text
 _STATISTICS = {"mean": "featurewise_center", "std": "featurewise_std_normalization"}
-_SWITCHES = ("samplewise_center", "samplewise_std_normalization", "keep_aspect_ratio", "draft")
+_OF_LOADING = ("keep_aspect_ratio", "draft", "pad_to_aspect_ratio")
+_SWITCHES = ("samplewise_center", "samplewise_std_normalization", *_OF_LOADING)
 
 
 @dataclass(frozen=True)
@@ -27,10 +28,10 @@ class ImageInput:
     the generator whose normalizations training applied.
 
     Kept with a model, in `model.metadata["images"]`: `rescale`, `interpolation`,
-    `keep_aspect_ratio`, `draft`, the samplewise normalizations, and `mean` and `std` of the
-    featurewise ones, a number for each channel. What no file can hold is named there, and
-    `of` refuses the model: a `preprocessing_function`, a `standardize` of the user's own, and
-    ZCA whitening, whose matrix has as many numbers as the square of an image.
+    `keep_aspect_ratio`, `draft`, `pad_to_aspect_ratio`, the samplewise normalizations, and
+    `mean` and `std` of the featurewise ones, a number for each channel. What no file can hold is
+    named there, and `of` refuses the model: a `preprocessing_function`, a `standardize` of the
+    user's own, and ZCA whitening, whose matrix has as many numbers as the square of an image.
     """
 
     size: tuple[int, int]
@@ -66,7 +67,7 @@ class ImageInput:
             color_mode=_COLOR_MODES[shape[3]],
             interpolation=noted.interpolation(),
             generator=noted.generator(shape[3]),
-            options={name: noted.switch(name) for name in ("keep_aspect_ratio", "draft")},
+            options={name: noted.switch(name) for name in _OF_LOADING},
         )
 
     @property

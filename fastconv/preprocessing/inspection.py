@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from .._core.naming import shortened
 from . import image_files
 from .decoding import read_bytes
 from .duplicates import NEAR_BITS, SIDE, DuplicateGroup, Fingerprint, find_duplicates, fingerprint
@@ -32,7 +34,7 @@ from .parts import (
 )
 
 _IMBALANCE = 3.0  # of the largest class to the smallest: the model may learn to guess
-_SHOWN = 5
+_some = functools.partial(shortened, most=5)
 
 
 @dataclass(frozen=True)
@@ -252,7 +254,7 @@ def _layout_findings(data: DataSet, parts: list[Part]) -> Iterator[Finding]:
     if data.doubt is not None:
         yield Finding("doubt", False, data.doubt)
     if data.left_out:
-        text = f"belonging to no part, left out: {_some(list(data.left_out))}"
+        text = f"belonging to no part, left out: {_some(data.left_out)}"
         yield Finding("left out", False, text)
     skipped = skipped_folders(data.folder)
     if skipped and parts[0].folder != data.folder:
@@ -298,11 +300,6 @@ def _duplicate_findings(inspection: Inspection) -> Iterator[Finding]:
 
 def _files(count: int) -> str:
     return "file" if count == 1 else "files"
-
-
-def _some(texts: list[str]) -> str:
-    more = f"; and {len(texts) - _SHOWN} more" if len(texts) > _SHOWN else ""
-    return "; ".join(texts[:_SHOWN]) + more
 
 
 def as_dict(inspection: Inspection) -> dict[str, Any]:

@@ -56,12 +56,7 @@ class Iterator(Assignable):
     """
 
     def __init__(
-        self,
-        n: int,
-        batch_size: int,
-        shuffle: bool,
-        seed: int | None,
-        prefetch: int | str = "auto",
+        self, n: int, batch_size: int, shuffle: bool, seed: int | None, prefetch: int | str = "auto"
     ) -> None:
         owner = type(self).__name__
         self.n = n

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from .listing import normalized, shortened
+from .._core.naming import shortened
+from .listing import normalized
 
 
 def class_labels(labels: Iterable[Any], argument: str, owner: str) -> list[str | int]:

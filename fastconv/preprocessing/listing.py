@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
+from .._core.naming import shortened
+
 # Folders of resource forks (macOS), previews (Synology), recycle bins (Windows, Samba) and files
 # that a repair of the file system found.
 _SYSTEM_FOLDERS = frozenset(
@@ -25,7 +27,6 @@ _SYSTEM_FOLDERS = frozenset(
     )
 )
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".ppm", ".tif", ".tiff")
-_NAMES_SHOWN = 20
 Item = TypeVar("Item")
 
 
@@ -83,22 +84,17 @@ def _folder_of(name: str, directory: str, owner: str) -> str:
 
 def visible_folders(directory: str) -> list[str]:
     """Return the sub-folders that may be classes or parts of a data set, sorted."""
-    with os.scandir(directory) as entries:
-        return sorted(
-            entry.name
-            for entry in entries
-            if not is_hidden_or_system(entry.name) and _is_folder(entry, directory)
-        )
+    return [name for name in _folders(directory) if not is_hidden_or_system(name)]
 
 
 def skipped_folders(directory: str) -> list[str]:
     """Return the sub-folders that are hidden or a system's own, sorted."""
+    return [name for name in _folders(directory) if is_hidden_or_system(name)]
+
+
+def _folders(directory: str) -> list[str]:
     with os.scandir(directory) as entries:
-        return sorted(
-            entry.name
-            for entry in entries
-            if is_hidden_or_system(entry.name) and _is_folder(entry, directory)
-        )
+        return sorted(entry.name for entry in entries if _is_folder(entry, directory))
 
 
 def is_system_folder(name: str) -> bool:
@@ -213,9 +209,3 @@ def report_unreadable(
     warnings.warn(
         f"{owner}: {count} not readable as images, {outcome}: {names}", stacklevel=stacklevel
     )
-
-
-def shortened(texts: Sequence[str]) -> str:
-    """Return the first of the texts, and how many more there are."""
-    more = f"; and {len(texts) - _NAMES_SHOWN} more" if len(texts) > _NAMES_SHOWN else ""
-    return "; ".join(texts[:_NAMES_SHOWN]) + more

@@ -46,34 +46,16 @@ class Normalization:
     preprocessing_function = Option(optional(_function))
     mean, std = Option(optional(_measured)), Option(optional(_measured))
 
-    def __init__(
-        self,
-        *,
-        featurewise_center: bool,
-        samplewise_center: bool,
-        featurewise_std_normalization: bool,
-        samplewise_std_normalization: bool,
-        zca_whitening: bool,
-        zca_epsilon: float,
-        rescale: float | None,
-        preprocessing_function: Callable[[np.ndarray], np.ndarray] | None,
-    ) -> None:
-        if zca_whitening and featurewise_std_normalization:
+    def _see_to_centring(self) -> None:
+        """Refuse normalizations that exclude each other, and switch on what others need."""
+        if self.zca_whitening and self.featurewise_std_normalization:
             raise ValueError(
                 f"{OWNER}: zca_whitening=True already evens out the spread; leave out "
                 "featurewise_std_normalization"
             )
         # Dividing by the deviation and whitening are about the mean, so both ask for centring too.
-        self.featurewise_center = bool(
-            featurewise_center or featurewise_std_normalization or zca_whitening
-        )
-        self.samplewise_center = bool(samplewise_center or samplewise_std_normalization)
-        self.featurewise_std_normalization = bool(featurewise_std_normalization)
-        self.samplewise_std_normalization = bool(samplewise_std_normalization)
-        self.zca_whitening = bool(zca_whitening)
-        self.zca_epsilon = zca_epsilon
-        self.rescale = rescale
-        self.preprocessing_function = preprocessing_function
+        self.featurewise_center |= self.featurewise_std_normalization or self.zca_whitening
+        self.samplewise_center |= self.samplewise_std_normalization
         self.mean = self.std = None
         self._principal_axes: tuple[np.ndarray, np.ndarray] | None = None
 

@@ -72,8 +72,14 @@ class PathsIterator(FileIterator):
         if not names:
             raise ValueError(f"{self.owner}: paths is empty; at least one file is needed")
         self._label(labels, classes, len(names))
-        listing, numbers, listed = self._choose(names)
-        self._take_files(listing, numbers, listed)
+        chosen = self._chosen(len(names))
+        known: dict[str, Any] = {"filenames": [names[i] for i in chosen]}
+        if self.labels is not None:
+            known["labels"] = self.labels[chosen]
+        if self.num_classes:
+            known["classes"] = known["labels"]
+        files = [os.path.join(self.directory, name) for name in known["filenames"]]
+        self._take_files(files, known, f"none of the {len(names)} paths is a readable image")
 
     def _label(
         self, labels: Sequence[Any] | np.ndarray | None, classes: Sequence[Any] | None, count: int
@@ -117,45 +123,19 @@ class PathsIterator(FileIterator):
         self.num_classes = len(known)
         self.labels = np.array([numbers[value] for value in values], np.int32)
 
-    def _choose(self, names: list[str]) -> tuple[dict[str, Any], list[int], int]:
-        """Take the subset, leave out what is no image, and print the count.
-
-        Returns what is known of each, their numbers in the subset, and how long that is.
-        """
-        chosen = np.arange(len(names))
-        if self.subset is not None:
-            numbers = (
-                self.labels
-                if self.num_classes and self.labels is not None
-                else np.zeros(len(names))
-            )
-            parts = []
-            for number in np.unique(numbers):
-                members = np.flatnonzero(numbers == number)
-                first, last = subset_bounds(
-                    len(members),
-                    self.subset,
-                    self.image_data_generator.validation_split,
-                    self.owner,
-                )
-                parts.append(members[first:last])
-            chosen = np.sort(np.concatenate(parts))
-        paths = [os.path.join(self.directory, names[i]) for i in chosen]
-        valid = self._readable(paths)
-        listing: dict[str, Any] = {
-            "filenames": [names[chosen[i]] for i in valid],
-            "filepaths": [paths[i] for i in valid],
-        }
-        if self.labels is not None:
-            listing["labels"] = self.labels[chosen[valid]]
-        if self.num_classes:
-            listing["classes"] = listing["labels"]
-            print(f"Found {len(valid)} images belonging to {self.num_classes} classes.")
-        else:
-            print(f"Found {len(valid)} images.")
-        if not valid:
-            raise ValueError(f"{self.owner}: none of the {len(names)} paths is a readable image")
-        return listing, valid, len(paths)
+    def _chosen(self, count: int) -> np.ndarray:
+        """Return which of the files are of the subset."""
+        if self.subset is None:
+            return np.arange(count)
+        by_class = self.num_classes and self.labels is not None
+        numbers = np.asarray(self.labels) if by_class else np.zeros(count)
+        parts = []
+        for number in np.unique(numbers):
+            members = np.flatnonzero(numbers == number)
+            split = self.image_data_generator.validation_split
+            first, last = subset_bounds(len(members), self.subset, split, self.owner)
+            parts.append(members[first:last])
+        return np.sort(np.concatenate(parts))
 
     def _assemble(self, indices: np.ndarray, epoch: int, threads: int | None) -> Any:
         batch, used = self._images(indices, epoch, threads)

@@ -83,16 +83,13 @@ class ImageTransform(Normalization):
         self.data_format = "channels_last"
         if dtype is not None and np.dtype(dtype) != np.float32:
             raise TypeError(f"{OWNER}: dtype is {dtype!r}; batches are always 'float32'")
-        super().__init__(
-            featurewise_center=featurewise_center,
-            samplewise_center=samplewise_center,
-            featurewise_std_normalization=featurewise_std_normalization,
-            samplewise_std_normalization=samplewise_std_normalization,
-            zca_whitening=zca_whitening,
-            zca_epsilon=zca_epsilon,
-            rescale=rescale,
-            preprocessing_function=preprocessing_function,
-        )
+        self.featurewise_center = bool(featurewise_center)
+        self.samplewise_center = bool(samplewise_center)
+        self.featurewise_std_normalization = bool(featurewise_std_normalization)
+        self.samplewise_std_normalization = bool(samplewise_std_normalization)
+        self.zca_whitening, self.zca_epsilon = bool(zca_whitening), zca_epsilon
+        self.rescale, self.preprocessing_function = rescale, preprocessing_function
+        self._see_to_centring()
         self.rotation_range = rotation_range
         self.width_shift_range = width_shift_range
         self.height_shift_range = height_shift_range

@@ -171,14 +171,22 @@ class CheckpointFile:
                 mapping(entry["state"], f"the state of {entry['class_name']}")
             return run
 
-    def resumable_state(self) -> dict[str, Any]:
-        """Return the state of the run, or say why no run can go on from the file."""
+    def resumable_state(self, repeat_epoch: bool = False) -> dict[str, Any]:
+        """Return the state of the run, or say why no run can go on from the file.
+
+        With `repeat_epoch`, a state within an epoch is put back to where that began.
+        """
         run = self.run_state()
         if run is None:
             raise CheckpointError(
                 f"{self.path}: the file holds no state of a training run; resume from one that a "
                 "ModelCheckpoint without save_weights_only wrote"
             )
+        if run["batch"] and repeat_epoch:
+            index = run["data"].get("index")
+            if type(index) is int:  # of data that hand out batches by it
+                run["data"] = {**run["data"], "index": max(index - run["batch"], 0)}
+            return {**run, "batch": 0}
         if run["batch"]:
             raise CheckpointError(
                 f"{self.path}: the file was written after {run['batch']} batches of epoch "

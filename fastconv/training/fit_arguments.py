@@ -104,6 +104,12 @@ def callback_sequence(callbacks: Any, owner: str) -> list[Any]:
     return found
 
 
+def backup_of(callbacks: Iterable[Callback]) -> str | None:
+    """Return the file of an interrupted run that a callback has kept, None if none has one."""
+    found = (callback.checkpoint_to_resume() for callback in callbacks)
+    return next((path for path in found if path is not None), None)
+
+
 def with_history(callbacks: list[Callback]) -> tuple[list[Callback], History]:
     """Return the callbacks with a History among them, the caller's own if there is one."""
     for callback in callbacks:

@@ -46,6 +46,7 @@ class FitLoop:
         validation_freq: int | Collection[int],
         verbose: Any,
         resume_from: Any,
+        backup: str | None = None,
     ) -> None:
         self.step, self.model = step, step.model
         self.owner = owner = f"{self.model.owner}: fit"
@@ -58,6 +59,7 @@ class FitLoop:
         self.validated = ValidationEpochs(validation_freq, owner)
         self.verbosity = verbosity(verbose, owner)
         self._resume_from = resume_from
+        self._backup = backup
 
     def _check_no_other(self, run: Run | None) -> None:
         if self.model._run not in (None, run):
@@ -86,8 +88,11 @@ class FitLoop:
         owner = self.owner
         shuffle = truth(shuffle, "shuffle", owner)
         x, ports = self.step.inputs(x, owner)
-        resume_from = self._resume_from
-        self._resumption = None if resume_from is None else Resumption(self.model, resume_from)
+        self._resumption = None
+        if self._backup is not None:  # it is of later than `resume_from`
+            self._resumption = Resumption(self.model, self._backup, repeat_epoch=True)
+        elif self._resume_from is not None:
+            self._resumption = Resumption(self.model, self._resume_from)
         if validation_split and validation_data is None:
             (x, y, sample_weight), validation_data = split_validation(
                 validation_split, x, y, sample_weight, owner, ports

@@ -24,15 +24,18 @@ class NothingLeftWarning(UserWarning):
 class Resumption:
     """A checkpoint that a run is to go on from, read and found to be of a run.
 
+    With `repeat_epoch` it may be one of the middle of an epoch, which is then begun again.
     Raises FileNotFoundError, or CheckpointError for a file that no run can go
     on from; nothing is changed.
     """
 
-    def __init__(self, model: TrainableModel, path: str | os.PathLike[str]) -> None:
+    def __init__(
+        self, model: TrainableModel, path: str | os.PathLike[str], repeat_epoch: bool = False
+    ) -> None:
         self._drawn = random.get_state()
         self._model = model
         self._file = CheckpointFile(path)
-        self._state = self._file.resumable_state()
+        self._state = self._file.resumable_state(repeat_epoch)
 
     def begin(self, run: Run, epochs: int) -> None:
         """Put model and run where the run that wrote the file was, and begin the training.

@@ -12,6 +12,7 @@ from .._core.naming import of_model
 from ..callbacks import Callback, History
 from . import loops
 from .batches import Batch
+from .fit_arguments import backup_of, callback_sequence
 from .fit_state import Run
 from .train_step import TrainStep, as_result
 
@@ -256,6 +257,7 @@ class Trainer:
         if `resume_from` does not: model, callbacks, data and random numbers are
         then as before.
         """
+        callbacks = callback_sequence(callbacks, f"{self._train_step.model.owner}: fit")
         loop = loops.FitLoop(
             self._train_step,
             epochs=epochs,
@@ -264,6 +266,7 @@ class Trainer:
             validation_freq=validation_freq,
             verbose=verbose,
             resume_from=resume_from,
+            backup=backup_of(callbacks),
         )
         loop.open_data(
             x,

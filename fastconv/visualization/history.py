@@ -12,7 +12,7 @@ from .._core.files import replacing
 
 def check_plot(path: str | os.PathLike[str]) -> None:
     """Raise ImportError without matplotlib, ValueError for an ending it does not write."""
-    endings = _figure_canvas().get_supported_filetypes()
+    endings = figure_canvas().get_supported_filetypes()
     ending = os.path.splitext(path)[1].removeprefix(".").lower()
     if ending not in endings:
         raise ValueError(f"{os.fspath(path)!r} must end in one of .{', .'.join(sorted(endings))}")
@@ -24,7 +24,7 @@ def plot_history(history: Mapping[str, Sequence[float]], path: str | os.PathLike
     Raises ValueError if the history is empty. A file that is there is replaced
     once the picture is on the disk.
     """
-    canvas_class = _figure_canvas()
+    canvas_class = figure_canvas()
     from matplotlib.figure import Figure
 
     names = [name for name in history if not name.startswith("val_")]
@@ -48,7 +48,7 @@ def plot_history(history: Mapping[str, Sequence[float]], path: str | os.PathLike
         file.write(picture.getbuffer())
 
 
-def _figure_canvas() -> Any:
+def figure_canvas() -> Any:
     """Return the class that draws without a window."""
     try:
         # Not pyplot: it would choose a window system, and keep every figure.

@@ -14,26 +14,15 @@ cdef extern from "simd/dense.h" nogil:
     void fc_fill_compress_table() noexcept
     int fc_list_inputs_f32(const float*, int, int32_t*, float*) noexcept
     int fc_list_rest_f64(const double*, int, int, int, int32_t*, double*) noexcept
-    void fc_find_active_f32(const float*, ptrdiff_t, ptrdiff_t, int, int32_t*) noexcept
-    void fc_find_active_f64(const double*, ptrdiff_t, ptrdiff_t, int, int32_t*) noexcept
     void fc_list_samples_f32(const float*, ptrdiff_t, int, int, int32_t*, int32_t*,
                              float*) noexcept
     void fc_list_samples_rest_f64(const double*, ptrdiff_t, int, int, int, int, int32_t*,
                                   int32_t*, double*) noexcept
-    void fc_pack_row_f32(const float*, ptrdiff_t, int, float*, ptrdiff_t) noexcept
-    void fc_pack_row_f64(const double*, ptrdiff_t, int, double*, ptrdiff_t) noexcept
-    void fc_sum_rows_f32(int, const float*, const int32_t*, const float*, int, float*,
-                         int) noexcept
-    void fc_sum_rows_f64(int, const double*, const int32_t*, const double*, int, double*,
-                         int) noexcept
-    void fc_pass_rows_f32(const float*, ptrdiff_t, const int32_t*, const float*, int, ptrdiff_t,
-                          float*) noexcept
-    void fc_pass_rows_f64(const double*, ptrdiff_t, const int32_t*, const double*, int,
-                          ptrdiff_t, double*) noexcept
-    void fc_dot_list_f32(int, const float*, const float*, ptrdiff_t, const int32_t*, ptrdiff_t,
-                         float*, ptrdiff_t) noexcept
-    void fc_dot_list_f64(int, const double*, const double*, ptrdiff_t, const int32_t*, ptrdiff_t,
-                         double*, ptrdiff_t) noexcept
+    void find_active "fc_find_active"(...) noexcept
+    void pack_row "fc_pack_row"(...) noexcept
+    void sum_rows "fc_sum_rows"(...) noexcept
+    void pass_rows "fc_pass_rows"(...) noexcept
+    void dot_list "fc_dot_list"(...) noexcept
 
 
 cdef inline int list_inputs(const real* x, int length, int32_t* rows,
@@ -44,14 +33,6 @@ cdef inline int list_inputs(const real* x, int length, int32_t* rows,
         return fc_list_rest_f64(x, 0, length, 0, rows, factors)
 
 
-cdef inline void find_active(const real* x, ptrdiff_t step, ptrdiff_t batch, int length,
-                             int32_t* active) noexcept nogil:
-    if real is float:
-        fc_find_active_f32(x, step, batch, length, active)
-    else:
-        fc_find_active_f64(x, step, batch, length, active)
-
-
 cdef inline void list_samples(const real* x, ptrdiff_t step, int batch, int length,
                               int32_t* counts, int32_t* samples, real* factors) noexcept nogil:
     memset(counts, 0, <size_t> length * sizeof(int32_t))
@@ -59,40 +40,6 @@ cdef inline void list_samples(const real* x, ptrdiff_t step, int batch, int leng
         fc_list_samples_f32(x, step, batch, length, counts, samples, factors)
     else:
         fc_list_samples_rest_f64(x, step, 0, 0, batch, length, counts, samples, factors)
-
-
-cdef inline void pack_row(const real* row, ptrdiff_t width, int vectors, real* panel,
-                          ptrdiff_t panel_step) noexcept nogil:
-    if real is float:
-        fc_pack_row_f32(row, width, vectors, panel, panel_step)
-    else:
-        fc_pack_row_f64(row, width, vectors, panel, panel_step)
-
-
-cdef inline void sum_rows(int vectors, const real* panel, const int32_t* rows, const real* factors,
-                          int count, real* sums, int accumulate) noexcept nogil:
-    if real is float:
-        fc_sum_rows_f32(vectors, panel, rows, factors, count, sums, accumulate)
-    else:
-        fc_sum_rows_f64(vectors, panel, rows, factors, count, sums, accumulate)
-
-
-cdef inline void pass_rows(const real* weights, ptrdiff_t step, const int32_t* rows,
-                           const real* factors, int count, ptrdiff_t width,
-                           real* sums) noexcept nogil:
-    if real is float:
-        fc_pass_rows_f32(weights, step, rows, factors, count, width, sums)
-    else:
-        fc_pass_rows_f64(weights, step, rows, factors, count, width, sums)
-
-
-cdef inline void dot_list(int count, const real* weights, const real* dy, ptrdiff_t dy_step,
-                          const int32_t* samples, ptrdiff_t length, real* out,
-                          ptrdiff_t out_step) noexcept nogil:
-    if real is float:
-        fc_dot_list_f32(count, weights, dy, dy_step, samples, length, out, out_step)
-    else:
-        fc_dot_list_f64(count, weights, dy, dy_step, samples, length, out, out_step)
 
 
 cdef struct Dense:

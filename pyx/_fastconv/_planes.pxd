@@ -30,10 +30,7 @@ cdef extern from "simd/depthwise.h" nogil:
         int lines
         int pixels
 
-    void fc_load_plane_row_f32(const float*, ptrdiff_t, int, int, const int32_t*, int, int, int,
-                           float*, ptrdiff_t, ptrdiff_t, int, int, int) noexcept
-    void fc_load_plane_row_f64(const double*, ptrdiff_t, int, int, const int32_t*, int, int, int,
-                           double*, ptrdiff_t, ptrdiff_t, int, int, int) noexcept
+    void load_plane_row "fc_load_plane_row"(...) noexcept
 
 cdef struct Tables:
     # Of row taps and of column taps: source row or column, from an output's (clipping).
@@ -91,14 +88,9 @@ cdef inline const real* load_planes(const DepthwiseLayout* g, const Tables* t, c
         from_row = image + <ptrdiff_t> source * g.width * g.source_channels
         # Vectors may end in the next rows.
         readable = <ptrdiff_t> (g.height - source) * g.width * g.source_channels
-        if real is float:
-            fc_load_plane_row_f32(from_row, readable, width, g.source_channels, t.index, g.channels,
-                              g.planes, g.together, target, plane_size(g),
-                              <ptrdiff_t> g.phase_width * g.channels, g.phases, g.left, g.shuffled)
-        else:
-            fc_load_plane_row_f64(from_row, readable, width, g.source_channels, t.index, g.channels,
-                              g.planes, g.together, target, plane_size(g),
-                              <ptrdiff_t> g.phase_width * g.channels, g.phases, g.left, g.shuffled)
+        load_plane_row(from_row, readable, width, g.source_channels, t.index, g.channels, g.planes,
+                       g.together, target, plane_size(g), <ptrdiff_t> g.phase_width * g.channels,
+                       g.phases, g.left, g.shuffled)
         clear_edges(g, target, width)
     return scratch
 

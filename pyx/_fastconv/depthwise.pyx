@@ -41,31 +41,11 @@ from _fastconv.structs cimport DepthwiseLayout, load_struct
 
 cdef extern from "simd/depthwise.h" nogil:
     const int PIXEL_VECTORS "FC_PIXEL_VECTORS"
-    void fc_depthwise_f32(int, const float*, ptrdiff_t, ptrdiff_t, const Taps*, const float*,
-                          const float*, float*, ptrdiff_t, int, int) noexcept
-    void fc_depthwise_f64(int, const double*, ptrdiff_t, ptrdiff_t, const Taps*, const double*,
-                          const double*, double*, ptrdiff_t, int, int) noexcept
-    void fc_prefetch_pixels_f32(const float*, ptrdiff_t, int, int) noexcept
-    void fc_depthwise_gradient_f32(int, const float*, const Area*, const ptrdiff_t*,
-                                   const ptrdiff_t*, const float*, int, float*, float*) noexcept
-    void fc_prefetch_pixels_f64(const double*, ptrdiff_t, int, int) noexcept
-    void fc_depthwise_gradient_f64(int, const double*, const Area*, const ptrdiff_t*,
-                                   const ptrdiff_t*, const double*, int, double*,
-                                   double*) noexcept
+    void depthwise "fc_depthwise"(...) noexcept
+    void prefetch_pixels "fc_prefetch_pixels"(...) noexcept
+    void depthwise_gradient "fc_depthwise_gradient"(...) noexcept
 
 cdef int TILE_BYTES = 20 * 1024  # of x, that rows of outputs share: most of a usual L1 cache
-
-
-cdef inline void compute(const DepthwiseLayout* g, int pixels, const real* x, ptrdiff_t x_step,
-                         ptrdiff_t tap_step, const Taps* taps, const real* weights,
-                         const real* bias, real* out, ptrdiff_t out_step,
-                         int channels) noexcept nogil:
-    if real is float:
-        fc_depthwise_f32(pixels, x, x_step, tap_step, taps, weights, bias, out, out_step, channels,
-                         g.relu)
-    else:
-        fc_depthwise_f64(pixels, x, x_step, tap_step, taps, weights, bias, out, out_step, channels,
-                         g.relu)
 
 
 cdef struct Tile:
@@ -91,8 +71,8 @@ cdef void output_row(const DepthwiseLayout* g, const Taps* taps, const real* x,
     cdef int unit = 0, count
     while unit < units:
         count = piece_of(units - unit, NARROW_TILE_ROWS)
-        compute(g, count, x + <ptrdiff_t> unit * g.unit_step, g.unit_step, g.tap_step, taps,
-                weights, bias, out + unit * out_step, out_step, channels)
+        depthwise(count, x + <ptrdiff_t> unit * g.unit_step, g.unit_step, g.tap_step, taps,
+                  weights, bias, out + unit * out_step, out_step, channels, g.relu)
         unit += count
 
 
@@ -104,12 +84,7 @@ cdef inline void prefetch_lines(const DepthwiseLayout* g, const Taps* taps, cons
         return
     x = x + taps.row_offset[taps.row_end - 1] + taps.column_offset[taps.column_begin]
     for line in range(1, g.row_stride + 1):
-        if real is float:
-            fc_prefetch_pixels_f32(x + <ptrdiff_t> line * g.width * g.channels, g.channels, pixels,
-                                   channels)
-        else:
-            fc_prefetch_pixels_f64(x + <ptrdiff_t> line * g.width * g.channels, g.channels, pixels,
-                                   channels)
+        prefetch_pixels(x + <ptrdiff_t> line * g.width * g.channels, g.channels, pixels, channels)
 
 
 cdef void output_columns(const DepthwiseLayout* g, const Tables* t, const real* x,
@@ -179,8 +154,8 @@ cdef void output_down(const DepthwiseLayout* g, const Tables* t, Taps* down, con
         count = piece_of(end - row, NARROW_TILE_ROWS)
         down.column_begin, down.column_end = 0, g.row_taps
         clip(row * g.row_stride, g.height, t.row_source, &down.column_begin, &down.column_end)
-        compute(g, count, x + row * step, step, tap_step, down, weights, bias,
-                out + row * out_line, out_line, channels)
+        depthwise(count, x + row * step, step, tap_step, down, weights, bias, out + row * out_line,
+                  out_line, channels, g.relu)
         row += count
 
 
@@ -270,12 +245,7 @@ cdef void gradient_area(const DepthwiseLayout* g, const Taps* taps, const real* 
             offset[count] = taps.row_offset[row] + taps.column_offset[column]
             place[count] = taps.row_place[row] + taps.column_place[column]
             count += 1
-    if real is float:
-        fc_depthwise_gradient_f32(count, x, area, offset, place, dy, g.unit_channels, sums,
-                                  bias_sums)
-    else:
-        fc_depthwise_gradient_f64(count, x, area, offset, place, dy, g.unit_channels, sums,
-                                  bias_sums)
+    depthwise_gradient(count, x, area, offset, place, dy, g.unit_channels, sums, bias_sums)
 
 
 cdef void clipped_block(const DepthwiseLayout* g, const Tables* t, const real* x, const real* dy,

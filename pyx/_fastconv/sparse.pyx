@@ -33,22 +33,10 @@ cdef extern from "simd/sparse.h" nogil:
     const int LINE_VECTORS "FC_LINE_VECTORS"
     const int ROLL_VECTORS "FC_ROLL_VECTORS"
     void fc_fill_compress_table() noexcept
-    void fc_list_f32(const float*, const uint8_t*, ptrdiff_t, int, int, const int32_t*,
-                     const int32_t*, int, int32_t*, float*, int32_t*, float*) noexcept
-    void fc_list_bits_f64(const double*, const uint8_t*, ptrdiff_t, int, int, const int32_t*,
-                          const int32_t*, int, int32_t*, double*, int32_t*, double*) noexcept
-    void fc_gather_f32(int, int, const float*, ptrdiff_t, const int32_t*, const float*, int,
-                        float*, ptrdiff_t) noexcept
-    void fc_gather_f64(int, int, const double*, ptrdiff_t, const int32_t*, const double*, int,
-                        double*, ptrdiff_t) noexcept
-    void fc_mask_row_f32(const float*, const uint8_t*, ptrdiff_t, int, int, uint64_t*) noexcept
-    void fc_mask_row_f64(const double*, const uint8_t*, ptrdiff_t, int, int, uint64_t*) noexcept
-    void fc_scatter_add_row_f32(int, int, int, const float*, ptrdiff_t, const uint64_t*,
-                                const float*, ptrdiff_t, int, float*, ptrdiff_t,
-                                ptrdiff_t) noexcept
-    void fc_scatter_add_row_f64(int, int, int, const double*, ptrdiff_t, const uint64_t*,
-                                const double*, ptrdiff_t, int, double*, ptrdiff_t,
-                                ptrdiff_t) noexcept
+    void list_patches "fc_list"(...) noexcept
+    void gather "fc_gather"(...) noexcept
+    void mask_row "fc_mask_row"(...) noexcept
+    void scatter_add_row "fc_scatter_add_row"(...) noexcept
 
 WEIGHT_BLOCK, ROLL = BLOCK_VECTORS, ROLL_VECTORS
 INACTIVE = 4
@@ -80,26 +68,13 @@ cdef void list_rows(const ConvPool* b, const real* dy, const uint8_t* argmax, in
         filter = 0
         while filter < filters:
             count = min(WORD, filters - filter)
-            if real is float:
-                fc_list_f32(dy + filter, argmax + filter, b.filters, some, count,
-                            origin + first, shift, capacity, offsets + filter * capacity,
-                            gradients + filter * capacity, counts + filter, totals + filter)
-            else:
-                fc_list_bits_f64(dy + filter, argmax + filter, b.filters, some, count,
-                                 origin + first, shift, capacity, offsets + filter * capacity,
-                                 gradients + filter * capacity, counts + filter, totals + filter)
+            list_patches(dy + filter, argmax + filter, b.filters, some, count, origin + first,
+                         shift, capacity, offsets + filter * capacity,
+                         gradients + filter * capacity, counts + filter, totals + filter)
             filter += WORD
         dy += <ptrdiff_t> WORD * b.filters
         argmax += <ptrdiff_t> WORD * b.filters
         first += WORD
-
-
-cdef void gather(int lines, int vectors, const real* x, ptrdiff_t x_line, const int32_t* offset,
-                 const real* g, int count, real* sums, ptrdiff_t sums_line) noexcept nogil:
-    if real is float:
-        fc_gather_f32(lines, vectors, x, x_line, offset, g, count, sums, sums_line)
-    else:
-        fc_gather_f64(lines, vectors, x, x_line, offset, g, count, sums, sums_line)
 
 
 cdef void gather_rows(const ConvPool* b, int filters, const real* base, ptrdiff_t row_step,
@@ -244,12 +219,8 @@ cdef void scatter_add(int lines, const WeightBlock* block, int vectors, const re
                       ptrdiff_t step, const uint64_t* masks, const real* dy, const ConvPool* b,
                       real* target, ptrdiff_t row_step) noexcept nogil:
     cdef ptrdiff_t right = <ptrdiff_t> b.column_stride * b.channels
-    if real is float:
-        fc_scatter_add_row_f32(lines, block.taps, vectors, weights, step, masks, dy, b.filters,
-                          b.columns, target, right, row_step)
-    else:
-        fc_scatter_add_row_f64(lines, block.taps, vectors, weights, step, masks, dy, b.filters,
-                          b.columns, target, right, row_step)
+    scatter_add_row(lines, block.taps, vectors, weights, step, masks, dy, b.filters, b.columns,
+                    target, right, row_step)
 
 
 cdef void scatter_add_half(const ConvPool* b, const WeightBlock* block, int vectors,
@@ -315,12 +286,8 @@ cdef void input_gradient_rows(const ConvPool* b, const PaddedImage* s, const Wei
         filter = 0
         while filter < b.filters:
             filters = min(filter_block, b.filters - filter)
-            if real is float:
-                fc_mask_row_f32(dy + row * row_size + filter, argmax + row * row_size + filter,
-                                b.filters, b.columns, filters, masks)
-            else:
-                fc_mask_row_f64(dy + row * row_size + filter, argmax + row * row_size + filter,
-                                b.filters, b.columns, filters, masks)
+            mask_row(dy + row * row_size + filter, argmax + row * row_size + filter, b.filters,
+                     b.columns, filters, masks)
             scatter_add_windows(b, block, weights + filter * filter_size, masks,
                                 dy + row * row_size + filter, filters, row, first + s.top,
                                 last + s.top, target, s.row_step)

@@ -20,13 +20,9 @@ from libc.stddef cimport ptrdiff_t
 from libc.stdint cimport uint8_t
 from libc.string cimport memcpy, memset
 
-from _fastconv._tiles cimport (
-    LANES_F32, float_mode, flush_denormals, restore_denormals,
-)
+from _fastconv._tiles cimport LANES_F32, float_mode, flush_denormals, restore_denormals
 from _fastconv._window cimport padded_channels, panel_count, panel_vectors
-from _fastconv._winograd cimport (
-    POINTS, SKEW, image_rows, is_short_row, load_lines,
-)
+from _fastconv._winograd cimport POINTS, SKEW, image_rows, is_short_row, load_lines
 from _fastconv._work cimport Work, next_task, share_work, wait_for_all
 from _fastconv.structs cimport PaddedImage, Tiles, load_struct
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
+import stat
 import subprocess
 import sys
 import threading
@@ -13,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fastconv._core import files
 from fastconv.saving import npz as archive
 
 ARRAYS = {"x": np.arange(5.0)}
@@ -166,3 +169,81 @@ def test_what_is_no_file_is_not_replaced_by_one(tmp_path):
     with pytest.raises(OSError, match="it is a device or a pipe"):
         archive.write(tmp_path / "m.npz", ARRAYS)
     assert (tmp_path / "pipe").is_fifo()
+
+
+def _open_files() -> int:
+    return len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else 0
+
+
+def test_the_renaming_is_put_on_the_disk_too(tmp_path, monkeypatch):
+    synced, sync, before = [], os.fsync, _open_files()
+
+    def note(handle):
+        synced.append(stat.S_ISDIR(os.fstat(handle).st_mode))
+        sync(handle)
+
+    monkeypatch.setattr(os, "fsync", note)
+    archive.write(tmp_path / "m.npz", ARRAYS)
+    assert synced == [False, True] and _open_files() == before
+
+
+def test_a_folder_that_cannot_be_synced_is_no_error(tmp_path, monkeypatch):
+    opens = os.open
+
+    def refuse(path, flags, *more, **options):
+        if os.path.isdir(path):
+            raise PermissionError(13, "Permission denied", path)
+        return opens(path, flags, *more, **options)
+
+    monkeypatch.setattr(os, "open", refuse)
+    archive.write(tmp_path / "m.npz", ARRAYS)
+    assert np.array_equal(archive.read(tmp_path / "m.npz")["x"], ARRAYS["x"])
+
+
+def test_errors_that_are_not_the_systems_stay_as_they_are(tmp_path):
+    with pytest.raises(OSError) as caught, files.replacing(tmp_path / "m.npz"):
+        raise OSError("text alone")
+    assert str(caught.value) == "text alone" and os.listdir(tmp_path) == []
+
+
+def test_a_missing_folder_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"cannot be written: there is no folder '.*away'"):
+        archive.write(tmp_path / "away" / "m.npz", ARRAYS)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs a pipe with a name")
+def test_only_regular_files_are_opened(tmp_path):
+    (tmp_path / "a").write_bytes(b"abc")
+    with files.open_regular(tmp_path / "a") as file:
+        assert file.read() == b"abc"
+    os.mkfifo(tmp_path / "pipe")
+    before = _open_files()
+    with pytest.raises(OSError, match=r"not a regular file: '.*pipe'") as caught:
+        files.open_regular(tmp_path / "pipe")
+    assert caught.value.errno == errno.EINVAL and _open_files() == before
+
+
+def test_a_files_name_is_added_to_errors_without_one():
+    for error, name in (
+        (OSError(28, "full"), "m.npz"),
+        (OSError(28, "full", "other"), "other"),
+        (OSError("text alone"), None),
+    ):
+        with pytest.raises(OSError) as caught, files.named_in_errors("m.npz"):
+            raise error
+        assert caught.value is error and error.filename == name
+
+
+@pytest.mark.skipif(files.fcntl is None, reason="a system without locks of files")
+def test_a_lock_is_of_one_opening_of_a_file(tmp_path, monkeypatch):
+    path = tmp_path / "a"
+    path.write_bytes(b"")
+    with open(path) as first, open(path) as second:
+        assert files.lock(first.fileno()) is True and files.lock(second.fileno()) is False
+        assert files.is_at(first.fileno(), path) is True
+        (tmp_path / "link").symlink_to(path)
+        assert files.is_at(first.fileno(), tmp_path / "link") is False
+        path.unlink()
+        assert files.is_at(first.fileno(), path) is False
+        monkeypatch.setattr(files, "fcntl", None)
+        assert files.lock(second.fileno()) is None

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fastconv._core import geometry
 from fastconv._core.geometry import conv2d_window, pool2d_window, window2d
 from fastconv.ops import reference
 
@@ -171,3 +173,80 @@ def test_a_row_of_more_values_than_the_kernels_count_is_refused():
     window2d((1, 1), (1, 1), (1, 1 << 23), padding, owner="layer", channels=255)
     with pytest.raises(ValueError, match=r"layer: a row of the input \(1, 1, 256\) with padding="):
         window2d((1, 1), (1, 1), (1, 1 << 23), padding, owner="layer", channels=256)
+
+
+def test_limits_are_of_what_fits():
+    window2d((1, 1), (1, 1), geometry.LARGEST, "valid", owner="a")
+    with pytest.raises(ValueError, match="reach over more than 16777216 pixels"):
+        window2d((1, 1), (1, 1), geometry.LARGEST + 1, "valid", owner="a")
+    side = 1 << 15
+    window2d((side, side), (1, 1), 1, "valid", owner="a", channels=65_535)
+    with pytest.raises(ValueError, match="makes an output of 32769 x 32768 pixels; at most 107374"):
+        window2d((side, side), (1, 1), 1, ((1, 0), (0, 0)), owner="a")
+    # Only a row's pixels lie one behind the other.
+    window2d((1 << 23, 1), (1, 1), 1 << 23, "valid", owner="a", channels=256)
+
+
+def test_groups_are_checked():
+    assert conv2d_window((1, 9, 9, 4), (3, 3, 2, 6), groups=2)[1] == 2
+    with pytest.raises(ValueError, match=r"^a: groups is 0; it must be at least 1"):
+        conv2d_window((1, 9, 9, 4), (3, 3, 4, 6), groups=0, owner="a")
+    with pytest.raises(ValueError, match=r"^conv2d: groups=2 does not divide 5 input channels"):
+        conv2d_window((1, 9, 9, 5), (3, 3, 2, 6), groups=2)
+    with pytest.raises(ValueError, match=r"kernel has shape \(3, 3, 4, 0\); no size may be 0"):
+        conv2d_window((1, 9, 9, 4), (3, 3, 4, 0))
+
+
+@pytest.mark.parametrize(
+    ("padding", "kept"),
+    [
+        ("same", "same"),
+        ("valid", "valid"),
+        (np.int64(2), 2),
+        (True, None),
+        (-1, None),
+        (((1, 2), (3, 0)), ((1, 2), (3, 0))),
+        ([[0, 1], [2, 3]], ((0, 1), (2, 3))),
+        (((1, 2), (3, -1)), None),
+        (((1, 2), (3, 1.0)), None),
+    ],
+)
+def test_padding_as_it_is_kept(padding, kept):
+    if kept is None:
+        with pytest.raises(ValueError, match=r"^layer: padding is .*; it must be 'valid'"):
+            geometry.plain_padding(padding, "padding", "layer")
+        return
+    found = geometry.plain_padding(padding, "padding", "layer")
+    assert found == kept and type(found) is type(kept)
+
+
+def test_padding_of_one_side_is_padding():
+    for padding in (((1, 0), (0, 0)), ((0, 1), (0, 0)), ((0, 0), (1, 0)), ((0, 0), (0, 1))):
+        assert window2d((9, 8), (3, 2), 1, padding, owner="layer").padded
+
+
+def test_wrong_arguments_are_named():
+    for check, name in (
+        (lambda: window2d((9, 9), (2, 2), 0, "valid", owner="a"), "strides"),
+        (lambda: window2d((9, 9), (2, 2), 1, "valid", 0, owner="a"), "dilation_rate"),
+        (lambda: pool2d_window((1, 9, 9, 1), 0, owner="a"), "pool_size"),
+    ):
+        with pytest.raises(ValueError, match=f"^a: {name} is 0; it must be at least 1 along both"):
+            check()
+    with pytest.raises(ValueError, match=r"^pool2d: pool window \(3, 2\) does not fit the input"):
+        pool2d_window((1, 2, 3, 4), (3, 2))
+    assert geometry.share_inside([], 4, 1, 4) == 1.0
+
+
+def test_rows_and_columns_are_not_exchanged():
+    window, _ = conv2d_window((1, 9, 7, 4), (3, 2, 4, 6))
+    assert outputs(window) == (7, 6)
+    assert [(axis.size, axis.window) for axis in window] == [(9, 3), (7, 2)]
+    assert outputs(pool2d_window((1, 9, 7, 4), (3, 1))) == (3, 7)
+    assert outputs(conv2d_window((1, 9, 7, 1), (1, 1, 1, 1))[0]) == (9, 7)
+
+
+def test_the_longest_row_is_taken():
+    window2d((1, 1), (1, 1), 1, "valid", owner="a", channels=geometry.LARGEST_ROW)
+    with pytest.raises(ValueError, match="has 2147483648 values; it must have at most 2147483647"):
+        window2d((1, 1), (1, 1), 1, "valid", owner="a", channels=geometry.LARGEST_ROW + 1)

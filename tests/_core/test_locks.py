@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from fastconv._core import locks
 from fastconv._core.locks import Group, Locked, join
 
 
@@ -110,7 +111,10 @@ def test_a_forked_child_can_take_what_others_held_and_keeps_what_it_held():
         code = 1
         try:
             held_then = (other.root(), inside.root(), free)
-            taken = all(locked.lock.acquire(timeout=10) for locked in held_then)
+            with ThreadPoolExecutor(1) as pool:  # what is free must be so to all threads
+                freed = pool.submit(lambda: free.lock.acquire(timeout=10) and free.lock.release())
+                taken = freed.result(20) is None
+            taken &= all(locked.lock.acquire(timeout=10) for locked in held_then)
             held.release()
             code = 0 if taken and mine._depth == 0 else 2
         finally:
@@ -119,3 +123,49 @@ def test_a_forked_child_can_take_what_others_held_and_keeps_what_it_held():
     done.set()
     thread.join(20)
     held.release()
+
+
+def test_held_holds_for_a_while_and_gives_back_after_errors():
+    first, second = Group(), Group()
+    join([first, second])
+    with first.held():
+        assert held_elsewhere(second)
+    assert not held_elsewhere(first)
+    with pytest.raises(ZeroDivisionError), second.held():
+        _ = 1 / 0
+    assert not held_elsewhere(first) and first.root()._depth == 0
+
+
+def test_a_new_lock_is_free():
+    group = Group()
+    group.acquire()
+    group.renew()
+    assert group._depth == 0 and not held_elsewhere(group)
+
+
+def test_who_waited_for_a_group_that_joined_another_holds_the_one_they_became():
+    first, second = Group(), Group()
+    begun, got = threading.Event(), []
+
+    def work():
+        begun.set()
+        got.append(second.acquire())
+
+    second.lock.acquire()
+    thread = threading.Thread(target=work)
+    thread.start()
+    begun.wait(20)
+    time.sleep(0.05)
+    second._joined = first  # as `join` does, which has the lock
+    second.lock.release()
+    thread.join(20)
+    assert got == [first] and second.lock.acquire(timeout=10)
+    second.lock.release()
+
+
+def test_a_group_that_joined_another_meanwhile_is_not_joined_again():
+    first, second, third = (Group() for _ in range(3))
+    second._joined = third
+    assert locks._join([first, second]) is second and first.root() is first
+    assert not held_elsewhere(first)
+    assert locks._join([first, third]) is None and third.root() is first

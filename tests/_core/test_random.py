@@ -1,5 +1,6 @@
 import json
 
+import numpy as np
 import pytest
 
 from fastconv._core import random
@@ -30,14 +31,36 @@ def test_without_a_seed_each_process_differs():
     assert one.state()[0] != other.state()[0]
 
 
-@pytest.mark.parametrize("state", [{}, {"seed": "a", "count": 0}, None, {"seed": 1, "count": -1}])
-def test_bad_states(state):
-    with pytest.raises(ValueError, match=r"random\.set_state"):
+@pytest.mark.parametrize(
+    ("state", "fault"),
+    [
+        ({}, "is no state; give what get_state"),
+        ({"seed": "a", "count": 0}, "is no state"),
+        (None, "is no state"),
+        ({"seed": 1, "count": -1}, "holds a negative number"),
+        ({"seed": -1, "count": 1}, "holds a negative number"),
+    ],
+)
+def test_bad_states(state, fault):
+    with pytest.raises(ValueError, match=rf"^random\.set_state: .* {fault}"):
         random.set_state(state)
 
 
 def test_bad_seeds():
-    with pytest.raises(TypeError, match="seed is 'a'"):
+    with pytest.raises(TypeError, match=r"^random\.seed: seed is 'a'"):
         random.seed("a")
     with pytest.raises(ValueError, match="seed is -1"):
         random.seed(-1)
+
+
+def test_children_are_those_of_numpys_seed_sequence():
+    """So that the same seed makes the same weights in every version."""
+    expected = [
+        int(np.random.SeedSequence(3, spawn_key=(number,)).generate_state(1, np.uint64)[0])
+        for number in range(3)
+    ]
+    random.seed(3)
+    assert [random.next_seed() for _ in range(3)] == expected
+    random.set_state({"seed": 0, "count": 0})
+    assert random.get_state() == {"seed": 0, "count": 0}
+    assert random._Root().state()[1] == 0

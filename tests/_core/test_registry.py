@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from fastconv import (
@@ -11,9 +12,11 @@ from fastconv import (
     layers,
     losses,
     metrics,
+    models,
     optimizers,
     regularizers,
 )
+from fastconv._core import registry
 from fastconv._core.registry import Registry, unknown
 from fastconv.optimizers import schedules
 from fastconv.utils import custom_object_scope
@@ -129,6 +132,36 @@ def test_an_object_stands_for_itself_and_with_arguments_for_its_class():
         registry.get(3, "me")
 
 
+def test_objects_are_returned_and_classes_of_another_kind_are_not_made():
+    loss = losses.MeanSquaredError()
+    assert losses.get(loss) is loss
+    assert losses.serialize(loss) == {"class_name": "MeanSquaredError", "config": loss.get_config()}
+    with pytest.raises(TypeError, match="is no loss; give a name"):
+        losses.get(optimizers.Adam)
+
+
+def test_scopes_add_to_those_around():
+    class Outer(losses.MeanSquaredError):
+        pass
+
+    class Inner(losses.MeanSquaredError):
+        pass
+
+    with custom_object_scope({"outer": Outer}):
+        with custom_object_scope({"inner": Inner}), custom_object_scope(None):
+            assert type(losses.get("outer")) is Outer and type(losses.get("inner")) is Inner
+        with pytest.raises(ValueError, match="unknown loss 'inner'"):
+            losses.get("inner")
+
+
+def test_unknown_names_word_for_word():
+    assert str(unknown("room", "celar", ["attic", "cellar"], "house", "build it")) == (
+        "house: unknown room 'celar'; known are attic, cellar; did you mean 'cellar'?"
+    )
+    with pytest.raises(ValueError, match="; a class of your own is given as custom_objects="):
+        losses.get("qqq")
+
+
 def test_a_remedy_stands_where_no_name_is_close():
     assert str(unknown("room", "attic", ["cellar"], "house", "build it")) == (
         "house: unknown room 'attic'; known are cellar; build it"
@@ -140,3 +173,60 @@ def test_a_message_lists_as_many_names_as_it_holds():
         losses.get("zzz")
     with pytest.raises(TypeError, match=r"3 is no metric; give a name \(accuracy, .* more\) or"):
         metrics.get(3)
+
+
+@pytest.fixture
+def registered():
+    """The registered objects, as they were before once the test is over."""
+    objects = registry.get_custom_objects()
+    before = dict(objects)
+    yield objects
+    objects.clear()
+    objects.update(before)
+
+
+def test_registered_classes_are_found_everywhere(registered, tmp_path):
+    @registry.register_keras_serializable(package="mine")
+    class Twice(layers.Layer):
+        def call(self, x, training=False):
+            return x * 2
+
+        def backward(self, dy):
+            return dy * 2
+
+        def compute_output_shape(self, input_shape):
+            return input_shape
+
+    assert layers.serialize(Twice())["class_name"] == "mine>Twice"
+    assert registry.get_registered_name(Twice) == "mine>Twice"
+    assert registry.get_registered_object("mine>Twice") is Twice
+    model = models.Sequential([Twice(input_shape=(3,))])
+    model.save(tmp_path / "m.npz")
+    again = models.load_model(tmp_path / "m.npz")
+    np.testing.assert_array_equal(again.predict(np.ones((1, 3))), [[2, 2, 2]])
+    del registered["mine>Twice"]
+    with pytest.raises(ValueError, match="mine>Twice"):
+        models.load_model(tmp_path / "m.npz")
+    registered["Twice"] = Twice
+    assert layers.serialize(Twice())["class_name"] == "Twice"
+    assert layers.get("Twice") is Twice
+
+
+def test_a_built_in_name_stays_built_in(registered):
+    conv2d = registry.register_keras_serializable()(type("Conv2D", (layers.Conv2D,), {}))
+    assert layers.get("Conv2D") is layers.Conv2D
+    assert layers.serialize(conv2d(1, 1))["class_name"] == "Custom>Conv2D"
+    assert layers.get("Custom>Conv2D") is conv2d
+    other = type("Conv2D", (layers.Conv2D,), {"__qualname__": "elsewhere.Conv2D"})
+    with pytest.raises(ValueError, match=r"'Custom>Conv2D' stands for .* already"):
+        registry.register_keras_serializable()(other)
+    assert registry.register_keras_serializable(name="Own")(other) is other
+    with pytest.raises(TypeError, match="3 is decorated; it must be a class or a function"):
+        registry.register_keras_serializable()(3)
+
+
+def test_scopes_come_before_what_is_registered(registered):
+    registered["Twice"] = layers.Flatten
+    assert registry.get_registered_object("Twice", {"Twice": layers.Dense}) is layers.Dense
+    assert registry.get_registered_object("Twice") is layers.Flatten
+    assert registry.get_registered_object("Thrice") is None

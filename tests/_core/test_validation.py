@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from fastconv._core import validation as _validation
+from fastconv._core.validation import any_array, number_array
 
 
 @pytest.mark.parametrize("value", [3, np.int64(3), (3, 3), [3, np.int32(3)], np.array([3, 3])])
@@ -48,24 +49,24 @@ def test_numbers_from_zero():
 
 
 RANGES = {
-    "real": ((-1, np.inf), ()),
-    "at_least_zero": ((0, np.float32(2)), (-1, np.nan)),
-    "above_zero": ((1e-7, 3), (0, np.nan)),
-    "fraction": ((0, 0.5, 1), (-0.1, 1.1, np.nan)),
-    "fraction_below_one": ((0, 0.5), (-0.1, 1, np.nan)),
-    "finite": ((-1, np.float32(2)), (np.inf, np.nan)),
+    "real": ((-1, np.inf), (), "a number"),
+    "at_least_zero": ((0, np.float32(2)), (-1, np.nan), "at least 0"),
+    "above_zero": ((1e-7, 3), (0, np.nan), "above 0"),
+    "fraction": ((0, 0.5, 1), (-0.1, 1.1, np.nan), "from 0 to 1"),
+    "fraction_below_one": ((0, 0.5), (-0.1, 1, np.nan), "at least 0 and below 1"),
+    "finite": ((-1, np.float32(2)), (np.inf, np.nan), "a finite number"),
 }
 
 
 @pytest.mark.parametrize("name", RANGES)
 def test_real_numbers(name):
     check = getattr(_validation, name)
-    accepted, refused = RANGES[name]
+    accepted, refused, condition = RANGES[name]
     for value in accepted:
         assert check(value, "rate", "layer") == value
         assert type(check(value, "rate", "layer")) in (int, float)
     for value in refused:
-        with pytest.raises(ValueError, match=r"^layer: rate is .*; it must be "):
+        with pytest.raises(ValueError, match=rf"^layer: rate is .*; it must be {condition}$"):
             check(value, "rate", "layer")
     for value in ("1", None, True, [1], 1j):
         with pytest.raises(TypeError, match=r"^layer: rate is .*; it must be a number$"):
@@ -87,7 +88,7 @@ def test_what_may_be_left_out():
 def test_one_of_a_few():
     check = _validation.one_of("rows", "columns")
     assert check("rows", "axis", "layer") == "rows"
-    for value in ("row", None, 1, ["rows"]):
+    for value in ("row", None, 1, ["rows"], np.array(["rows", "row"])):
         with pytest.raises(ValueError, match=r"^layer: axis is .*; it must be 'rows' or 'col"):
             check(value, "axis", "layer")
 
@@ -95,6 +96,7 @@ def test_one_of_a_few():
 def test_truth():
     for value in (True, 1, np.True_):
         assert _validation.truth(value, "use_bias", "layer") is True
+        assert _validation.truth(not value, "use_bias", "layer") is False
     for value in ("no", 2, None, 0.0):
         with pytest.raises(TypeError, match=r"^layer: use_bias is .*; it must be True or False$"):
             _validation.truth(value, "use_bias", "layer")
@@ -184,7 +186,98 @@ def test_one_dtype():
         _validation.same_dtype("conv2d", x=single, kernel=double, bias=None)
 
 
+@pytest.mark.parametrize("check", [_validation.positive_integer, _validation.positive_pair])
+def test_one_is_enough(check):
+    assert check(1, "strides", "layer") in (1, (1, 1))
+
+
+def test_what_any_array_can_be_made_of():
+    class Exported:
+        def __init__(self, array):
+            self.__dlpack__, self.__dlpack_device__ = array.__dlpack__, array.__dlpack_device__
+
+    class Broken:
+        def __array__(self, dtype=None, copy=None):
+            raise RuntimeError("it is on a GPU")
+
+    class Sparse:
+        nnz, toarray = 3, None
+
+    class Both(Exported):
+        def __array__(self, dtype=None, copy=None):
+            return np.ones(2)
+
+    class Counted(list):
+        nnz = 3
+
+    class Converted(list):
+        toarray = None
+
+    array = np.arange(3.0)
+    assert _validation.any_array(array, "x", "fit") is array
+    assert _validation.any_array(Both(array), "x", "fit").tolist() == [1, 1]
+    for kind in (Counted, Converted):
+        assert _validation.any_array(kind([1]), "x", "fit").tolist() == [1]
+    assert _validation.any_array(Exported(array), "x", "fit").tolist() == [0, 1, 2]
+    with pytest.raises(TypeError, match=r"^fit: x is a Broken that NumPy cannot read \(it is on a"):
+        _validation.any_array(Broken(), "x", "fit")
+    with pytest.raises(TypeError, match=r"^fit: x is a Sparse, a sparse matrix; .*x\.toarray\(\)$"):
+        _validation.any_array(Sparse(), "x", "fit")
+    with pytest.raises(ValueError, match=r"^fit: x is a masked array, .*x\.filled"):
+        _validation.any_array(np.ma.masked_equal([1, 2], 1), "x", "fit")
+    assert _validation.any_array(np.ma.array([1, 2]), "x", "fit").tolist() == [1, 2]
+
+
+def test_anything_may_be_anything():
+    thing = object()
+    assert _validation.anything(thing, "x", "fit") is thing
+
+
 def test_shapes():
     _validation.expect_shape(np.zeros((2, 3)), (2, 3), "dy", "conv2d")
     with pytest.raises(ValueError, match=r"^conv2d: dy has shape \(2, 3\); it must be \(3, 2\)$"):
         _validation.expect_shape(np.zeros((2, 3)), (3, 2), "dy", "conv2d")
+
+
+class OnlyDlpack:
+    """What can be read by DLPack alone, as arrays of other devices' libraries."""
+
+    def __init__(self, array):
+        self.array = array
+
+    def __dlpack__(self, **options):
+        return self.array.__dlpack__(**options)
+
+    def __dlpack_device__(self):
+        return self.array.__dlpack_device__()
+
+
+def test_arrays_of_other_libraries_are_read_without_a_copy_where_that_can_be():
+    own = np.arange(6, dtype=np.float32).reshape(2, 3)
+    assert np.shares_memory(number_array(OnlyDlpack(own), "x", "fit"), own)
+    torch = pytest.importorskip("torch", reason="reads PyTorch's own tensors")
+    tensor = torch.from_numpy(own)
+    for given in (tensor, OnlyDlpack(tensor)):
+        np.testing.assert_array_equal(number_array(given, "x", "fit"), own)
+    assert np.shares_memory(number_array(tensor, "x", "fit"), own)
+    small = number_array(tensor.bfloat16(), "x", "fit")
+    assert small.dtype == np.float32
+    np.testing.assert_array_equal(small, own)
+    np.testing.assert_array_equal(number_array([tensor[0], tensor[1]], "x", "fit"), own)
+    with pytest.raises(TypeError, match="fit: x is a Tensor that NumPy cannot read"):
+        number_array(tensor.to("meta"), "x", "fit")
+
+
+def test_tables_of_pandas_are_read():
+    pandas = pytest.importorskip("pandas", reason="reads pandas's own tables")
+    table = pandas.DataFrame({"a": [1, 2], "b": [True, False], "c": [0.5, 1.5]}, index=[7, 9])
+    np.testing.assert_array_equal(number_array(table, "x", "fit"), [[1, 1, 0.5], [2, 0, 1.5]])
+    np.testing.assert_array_equal(number_array(table["a"], "y", "fit"), [1, 2])
+    gaps = pandas.DataFrame({"a": pandas.array([1, None], dtype="Int64"), "b": [True, False]})
+    np.testing.assert_array_equal(number_array(gaps, "x", "fit"), [[1, 1], [np.nan, 0]])
+    texts = table.assign(name=["1", "2"])
+    with pytest.raises(TypeError, match="fit: x has columns that are of no numbers, 'name'; leave"):
+        number_array(texts, "x", "fit")
+    with pytest.raises(TypeError, match="no numbers, 'name'"):
+        number_array(texts["name"].astype("category"), "y", "fit")
+    assert any_array(texts["name"], "y", "predict").tolist() == ["1", "2"]

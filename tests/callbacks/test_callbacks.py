@@ -334,6 +334,18 @@ def _scalars(folder):
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.filterwarnings("ignore:pkg_resources")
+def test_tensorboard_tells_how_fast_training_was(tmp_path):
+    pytest.importorskip("tensorboard", reason="the extra is not installed")
+    x, y = photos(8)
+    board = TensorBoard(tmp_path, write_steps_per_second=True)
+    arguments = {"validation_data": (x, y), "callbacks": board, "verbose": 0}
+    convnet().fit(x, y, batch_size=4, epochs=2, **arguments)
+    rates = _scalars(tmp_path / "train")["epoch_steps_per_second"]
+    assert [step for step, _ in rates] == [0, 1] and all(rate > 0 for _, rate in rates)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:pkg_resources")
 def test_tensorboard_reads_the_scalars(tmp_path):
     pytest.importorskip("tensorboard", reason="the extra is not installed")
     x, y = photos(8)
@@ -358,11 +370,14 @@ def test_tensorboard_reads_the_scalars(tmp_path):
 def test_tensorboard_takes_keras_arguments(tmp_path):
     pytest.importorskip("tensorboard", reason="the extra is not installed")
     board = TensorBoard(
-        tmp_path, histogram_freq=0, write_graph=True, write_images=True, update_freq="epoch"
+        tmp_path, histogram_freq=0, write_graph=True, write_images=False, update_freq="epoch"
     )
-    assert repr(board) == f"TensorBoard(log_dir={str(tmp_path)!r}, write_images=True)"
+    assert repr(board) == f"TensorBoard(log_dir={str(tmp_path)!r})"
     assert TensorBoard(tmp_path, 0, False).write_graph is False
-    for argument in ("histogram_freq", "profile_batch", "embeddings_freq"):
+    for argument in ("histogram_freq", "write_images", "profile_batch"):
+        with pytest.warns(UserWarning, match=f"TensorBoard: {argument} is 1 and has no effect"):
+            TensorBoard(tmp_path, **{argument: 1})
+    for argument in ("embeddings_freq", "embeddings_metadata"):
         with pytest.raises(ValueError, match=f"TensorBoard: {argument} is 1; it must be left out"):
             TensorBoard(tmp_path, **{argument: 1})
 

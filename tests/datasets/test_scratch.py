@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 from zips import make_zip
 
+from fastconv._core import files
 from fastconv.datasets import scratch
 from fastconv.datasets.folders import filled_at_once
 from fastconv.datasets.scratch import claimed_file, remove_abandoned, scratch_folder
 
-pytestmark = pytest.mark.skipif(scratch.fcntl is None, reason="a system without locks of files")
+pytestmark = pytest.mark.skipif(files.fcntl is None, reason="a system without locks of files")
 
 
 def start(code, *arguments):
@@ -140,7 +141,7 @@ def test_only_our_own_are_removed(tmp_path):
 
 
 def test_a_folder_that_is_removed_before_it_is_locked_is_made_anew(tmp_path, monkeypatch):
-    lock, tries = scratch._lock, []
+    lock, tries = scratch.lock, []
 
     def late(handle):
         tries.append(handle)
@@ -152,7 +153,7 @@ def test_a_folder_that_is_removed_before_it_is_locked_is_made_anew(tmp_path, mon
         for path in folder.iterdir():
             path.rmdir() if path.is_dir() else path.unlink()
 
-    monkeypatch.setattr(scratch, "_lock", late)
+    monkeypatch.setattr(scratch, "lock", late)
     with scratch_folder(tmp_path, "new") as folder:
         assert folder.is_dir() and len(tries) == 2
     tries.clear()
@@ -162,7 +163,7 @@ def test_a_folder_that_is_removed_before_it_is_locked_is_made_anew(tmp_path, mon
 
 
 def test_without_locks_age_decides(tmp_path, monkeypatch):
-    monkeypatch.setattr(scratch, "fcntl", None)
+    monkeypatch.setattr(files, "fcntl", None)
     for name, age in (("old", 100_000), ("new", 10)):
         (tmp_path / f"{name}.part").write_text("pixels")
         os.utime(tmp_path / f"{name}.part", (time.time() - age,) * 2)

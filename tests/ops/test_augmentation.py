@@ -7,7 +7,7 @@ import pytest
 from scipy import ndimage
 from skimage.transform import AffineTransform, warp
 
-from fastconv.ops.augmentation import FILL_MODES, transform_images
+from fastconv.ops.augmentation import FILL_MODES, about_center, pick_pixels, transform_images
 
 SCIPY_MODES = {
     "nearest": "nearest",
@@ -224,3 +224,40 @@ def test_wrong_arguments_are_refused():
         transform_images(source, [0], one, fill_mode="edge")
     with pytest.raises(ValueError, match="out"):
         transform_images(source, [0], one, out=np.empty((1, 2, 2, 3), np.float32))
+
+
+@pytest.mark.parametrize("fill_mode", FILL_MODES)
+@pytest.mark.parametrize("name", MATRICES)
+def test_nearest_pixels_against_scipy(name, fill_mode):
+    source, matrix = images(dtype=np.float32) / 7, MATRICES[name]
+    out = np.empty_like(source)
+    pick_pixels(source, np.arange(3), np.stack([matrix] * 3), fill_mode, 17.25, out)
+    rows_first = matrix[::-1][:, [1, 0, 2]]
+    for image, picked in zip(source, out, strict=True):
+        expected = np.stack(
+            [
+                ndimage.affine_transform(
+                    image[..., c], rows_first[:, :2], rows_first[:, 2], order=0,
+                    mode=SCIPY_MODES[fill_mode], cval=17.25,
+                )
+                for c in range(3)
+            ],
+            axis=-1,
+        )  # fmt: skip
+        # What lies just between two pixels is the one or the other.
+        assert np.mean(picked != expected) < 0.01
+        assert set(np.unique(picked)) <= {*np.unique(image), np.float32(17.25)}
+
+
+def test_nearest_pixels_of_a_flip_and_of_nothing_are_exact():
+    source = images(dtype=np.float32) / 7
+    out = np.empty_like(source)
+    rows = np.array([2, 0, 2])
+    unchanged = np.stack([IDENTITY] * 3)
+    np.testing.assert_array_equal(
+        pick_pixels(source, rows, unchanged, "reflect", 0, out), source[rows]
+    )
+    mirror = about_center(np.stack([np.diag([-1.0, 1, 1])[:2]] * 3), *source.shape[1:3])
+    np.testing.assert_array_equal(
+        pick_pixels(source, rows, mirror, "reflect", 0, out), source[rows, :, ::-1]
+    )

@@ -52,8 +52,8 @@ class BatchTilesPlan:
         self._line = width * channels
         self._tiles = struct(
             "BatchTiles",
-            first_row=tables.first[0],
-            first_column=tables.first[1],
+            first_row=tables.rows.offsets[0],
+            first_column=tables.columns.offsets[0],
             taps=tables.run_length // channels,
             images=self._images,
         )
@@ -65,7 +65,7 @@ class BatchTilesPlan:
         """Write the outputs to `target`; `start` is the bias, in whole vectors."""
         tables, threads = self._tables, runtime.get_num_threads()
         rows = self._task_rows(threads)
-        tasks = self._blocks * -(-tables.rows // rows)
+        tasks = self._blocks * -(-tables.rows.outputs // rows)
         step = self._image_step(rows)
         tables.kernels.conv.direct_batch(
             source,
@@ -85,13 +85,13 @@ class BatchTilesPlan:
 
     def _task_rows(self, threads: int) -> int:
         """Return how many output rows a task takes: those whose sources fit, and tasks for all."""
-        image_bytes = COPY_BYTES // self._images
+        rows, image_bytes = self._tables.rows, COPY_BYTES // self._images
         fitting = image_bytes // (self._line * self._itemsize) - len(self._row_offset)
-        fair = -(-self._blocks * self._tables.rows // (4 * threads))
-        return max(1, min(self._tables.rows, fair, 1 + fitting // self._tables.row_stride))
+        fair = -(-self._blocks * rows.outputs // (4 * threads))
+        return max(1, min(rows.outputs, fair, 1 + fitting // rows.stride))
 
     def _image_step(self, rows: int) -> int:
         """Return the values from one copied image to the next, `rows` output rows of each."""
-        read = (rows - 1) * self._tables.row_stride + len(self._row_offset)
+        read = (rows - 1) * self._tables.rows.stride + len(self._row_offset)
         size = min(read, self._height) * self._line * self._itemsize
         return (-(-size // PAGE_BYTES) * PAGE_BYTES + SKEW_BYTES) // self._itemsize

@@ -10,12 +10,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from ..._core import runtime
-from ..._core.geometry import Axis, Window
+from ..._core.geometry import Axis, Shape, Window
 from .batch_tiles import BatchTilesPlan, tile_shape
 from .costs import COSTS
 from .decomposition import POINTS, KernelDecomposition, input_gradient_schemes, output_schemes
@@ -27,7 +27,7 @@ from .kernel_gradient import KernelGradientPlan
 from .overlap_add import OverlapAddPlan
 from .packing import pad_channels
 from .patch_gradient import PatchGradientPlan
-from .select import Choice, cheapest, unserved
+from .select import Choice, Problem, cheapest, unserved
 from .winograd import KERNEL_BYTES, WinogradKernelGradientPlan, WinogradPlan
 from .winograd_narrow import WinogradNarrowPlan
 
@@ -41,21 +41,6 @@ SHALLOW_CHANNELS = (4, 2, 1)
 vector, and more.  Measured on AVX2 and AVX-512 over 1 to 4 channels and 4 to 64 filters."""
 
 Makers = dict[str, Callable[[], Any]]
-
-
-class Problem(NamedTuple):
-    """A convolution."""
-
-    input_shape: tuple[int, int, int, int]
-    kernel_shape: tuple[int, int, int, int]
-    window: Window
-    groups: int
-    dtype: np.dtype
-
-    @property
-    def transforms(self) -> bool:
-        """Whether Winograd's algorithm may be used."""
-        return runtime.get_fast_math() and self.dtype == np.float32
 
 
 def output(
@@ -75,7 +60,8 @@ def output(
     if planes is None and not (schemes and worth) and wanted is None:
         return Choice("direct", {}, None)
     direct = _direct_cost(shape, filters, window, groups, pooled=pooled)
-    costs, makers = {"direct": direct}, _direct_maker()
+    costs = {"direct": direct}
+    makers: Makers = {"direct": lambda: None}
     if planes is not None:
         makers["depthwise"] = lambda: planes
         taps, strides = math.prod(kernel_shape[:2]), window.rows.stride * window.columns.stride
@@ -106,18 +92,18 @@ def input_gradient(
     shape, kernel_shape, window, groups, dtype = problem
     channels, filters = shape[3], kernel_shape[3]
     source = (shape[0], window.rows.output, window.columns.output, filters)
-    overlap = overlap_over_panels(*problem)
-    makers = _direct_maker()
+    overlap = overlap_over_panels(problem)
+    makers: Makers = {"direct": lambda: None}
     direct_cost = partial(_direct_cost, source, channels, window, groups, flipped=True)
     if overlap < 1:
-        beside = COSTS.overlap_beside_winograd * overlap_over_panels(*problem, dots=False)
+        beside = COSTS.overlap_beside_winograd * overlap_over_panels(problem, dots=False)
         cost = direct_cost(overlap=beside)
         costs = {"direct": cost / overlap, "overlap_add": cost}
     else:
         cost = direct_cost()
         costs = {"direct": cost, "overlap_add": cost * overlap}
     if math.isfinite(overlap):
-        makers["overlap_add"] = partial(OverlapAddPlan, *problem)
+        makers["overlap_add"] = partial(OverlapAddPlan, problem)
     worth = True
     if planes is not None:
         makers["depthwise"] = lambda: planes
@@ -151,14 +137,14 @@ def kernel_gradient(
         ("patch", patch_cost, PatchGradientPlan),
     ):
         costs[name], _, kernels = min(
-            (cost_of(*problem, kernels), number, kernels)
+            (cost_of(problem, kernels), number, kernels)
             for number, kernels in enumerate(filter(None, (runtime.kernels, half_width)))
         )
-        makers[name] = partial(plan, *problem, kernels)
+        makers[name] = partial(plan, problem, kernels)
     worth = True
     if planes is not None:
         makers["depthwise"] = lambda: planes
-        cost = plane_cost(planes.gradient_layout, *problem)
+        cost = plane_cost(planes.gradient_layout, problem)
         worth = cost >= min(costs.values())
         costs["depthwise"] = cost
         if kernel_shape[2] == filters // groups == 1:
@@ -191,16 +177,12 @@ def by_batch_tiles(
     if not serves or wanted == "panels":
         return None
     tile = tile_shape(tables, images, dtype)
-    row_pixels = tables.columns * (1 if tables.clipped else tables.rows)
+    row_pixels = tables.columns.outputs * (1 if tables.clipped else tables.rows.outputs)
     row_sums = min(row_pixels, tile.most) * tile.vectors
     sums = tile.images * tile.vectors
-    cost = COSTS.batch_tile * max(1, COSTS.latency / sums) * tables.columns_inside
+    cost = COSTS.batch_tile * max(1, COSTS.latency / sums) * tables.columns.inside
     cheaper = cost < max(1, COSTS.latency / row_sums)
     return BatchTilesPlan(tables, images, dtype) if cheaper or wanted == "batch_tiles" else None
-
-
-def _direct_maker() -> Makers:
-    return {"direct": lambda: None}
 
 
 def _shallow(channels: int, filters: int, dtype: np.dtype) -> bool:
@@ -259,10 +241,7 @@ def _cheapest(
 
 
 def _winograd_cost(
-    scheme: KernelDecomposition,
-    source_shape: tuple[int, int, int, int],
-    filters: int,
-    pooled: bool = False,
+    scheme: KernelDecomposition, source_shape: Shape, filters: int, pooled: bool = False
 ) -> float:
     images, _, _, channels = source_shape
     rows, columns = (size // 2 * 2 if pooled else size for size in scheme.grid)
@@ -278,7 +257,7 @@ def _winograd_cost(
 
 
 def _direct_cost(
-    source_shape: tuple[int, int, int, int],
+    source_shape: Shape,
     filters: int,
     window: Window,
     groups: int,

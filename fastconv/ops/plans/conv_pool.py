@@ -8,18 +8,17 @@ from typing import Any
 import numpy as np
 
 from ..._core import runtime
-from ..._core.geometry import Window, conv2d_window
+from ..._core.geometry import Shape, conv2d_window
 from . import choice
-from .choice import Problem
 from .convolution import described
 from .direct import DirectPlan
 from .direct_costs import dot_products
-from .direct_tables import DirectTables, direct_tables, taps_of
+from .direct_tables import DirectTables, taps_of
 from .kernel_gradient import SPLIT_K, SPLIT_K_BYTES
 from .packing import PackedKernel, pad_channels, padded_bias
 from .pooling import Pool2DPlan
 from .scratch import Scratch
-from .select import wanted
+from .select import Problem, wanted
 from .structs import padded_image, struct
 
 _kernels = runtime.kernels.fused
@@ -51,8 +50,8 @@ class ConvPoolPlan:
 
     def __init__(
         self,
-        input_shape: tuple[int, int, int, int],
-        kernel_shape: tuple[int, int, int, int],
+        input_shape: Shape,
+        kernel_shape: Shape,
         *,
         strides: Any = 1,
         padding: Any = "valid",
@@ -71,58 +70,89 @@ class ConvPoolPlan:
                 f"{owner}: its output {(window.rows.output, window.columns.output)} is too small "
                 "for 2x2 pooling"
             )
-        self._images = input_shape[0]
-        self._kernel_shape = kernel_shape
+        self._input_shape, self._kernel_shape, self._window = input_shape, kernel_shape, window
+        self._images, self._height = input_shape[:2]
         self._dtype = np.dtype(dtype)
         self._itemsize: int = self._dtype.itemsize
         self._lanes = _conv.LANES[self._dtype.char]
         self._scratch = Scratch(dtype)
         self._line = kernel_shape[1] * kernel_shape[2]
         self._padded_line = pad_channels(self._line, self._dtype)
-        self._stride = window.rows.stride
-        self._forward = self._plan_forward(input_shape, window)
-        self._padded_filters = pad_channels(kernel_shape[3], self._dtype)
-        size = self._padded_filters * len(self._forward.taps) * kernel_shape[2]
-        problem = Problem(input_shape, kernel_shape, window, 1, self._dtype)
-        self._wanted = wanted().get("output")
-        self._output = choice.output(problem, pooled=True, wanted=self._wanted)
+        self._plan_forward()
+        self._plan_backward()
+
+    def _plan_forward(self) -> None:
+        """Choose the output's algorithm; the backward pass reads the direct one's image."""
+        _, rows, columns, filters = self.output_shape
+        source = self._input_shape[1:]
+        row_taps, column_taps = (taps_of(axis) for axis in self._window)
+        options: dict[str, Any] = {
+            "grid": (2 * rows, 2 * columns),
+            "strides": (self._window.rows.stride, self._window.columns.stride),
+        }
+        unpooled = (2 * rows, 2 * columns, filters)
+        self._forward = tables = DirectTables(source, unpooled, row_taps, column_taps, **options)
+        self._padded_filters = pad_channels(filters, self._dtype)
+        size = self._padded_filters * len(tables.taps) * source[2]
+        problem = Problem(self._input_shape, self._kernel_shape, self._window, 1, self._dtype)
+        by_name = wanted().get("output")
+        self._output = choice.output(problem, pooled=True, wanted=by_name)
         self._unpooled = None
-        if self._output.plan is None:
-            self._unpooled = self._plan_unpooled(input_shape, window)
-        self._packed = PackedKernel(
-            size if self._unpooled is None else self._unpooled.packed_size, self._dtype
-        )
+        runs = self._kernel_shape[0]
+        if self._output.plan is None and dot_products(
+            filters, tables.run_length, runs, self._dtype, pooled=True, wanted=by_name
+        ):
+            # The whole activation, where its few filters would leave vectors idle.
+            shape = (self._images, *unpooled)
+            self._pooling = Pool2DPlan("max", shape, relu_input=True, dtype=self._dtype)
+            self._unpooled = DirectPlan(
+                self._images,
+                source,
+                unpooled,
+                row_taps,
+                column_taps,
+                self._kernel_shape,
+                1,
+                self._scratch,
+                self._dtype,
+                relu=True,
+                wanted="dot_products",
+                **options,
+            )
+            size = self._unpooled.packed_size
+        self._packed = PackedKernel(size, self._dtype)
+
+    def _plan_backward(self) -> None:
+        kernel_rows, _, channels, filters = self._kernel_shape
+        tables = self._forward
         self._pooled = struct(
             "ConvPool",
             rows=self.output_shape[1],
             columns=self.output_shape[2],
-            filters=kernel_shape[3],
-            kernel_rows=kernel_shape[0],
+            filters=filters,
+            kernel_rows=kernel_rows,
             line=self._line,
-            row_stride=window.rows.stride,
-            column_stride=window.columns.stride,
-            channels=kernel_shape[2],
+            row_stride=tables.rows.stride,
+            column_stride=tables.columns.stride,
+            channels=channels,
         )
         # The backward pass reads and writes whole vectors, past a kernel row's end too: where
         # that is not whole vectors itself, it works in a padded copy that has room for them.
-        self._in_place = self._forward.in_place and self._line == self._padded_line
-        self._image = padded_image(
-            input_shape[1:], self._forward.before, self._forward.padded_width, self._in_place
-        )
-        self._line_step = input_shape[2] * input_shape[3] if self._in_place else self._forward.line
-        self._height = input_shape[1]
-        self._list_rows = self._plan_lists(window)
-        self._weight_block, self._block_filters = self._plan_weight_block(window)
-        self._sums = kernel_shape[3] * kernel_shape[0] * self._padded_line
+        self._in_place = tables.in_place and self._line == self._padded_line
+        before = tables.rows.before, tables.columns.before
+        source = self._input_shape[1:]
+        self._image = padded_image(source, before, tables.columns.padded, self._in_place)
+        self._line_step = source[1] * source[2] if self._in_place else tables.line
+        self._list_rows = self._plan_lists()
+        self._weight_block, self._block_filters = self._plan_weight_block()
+        self._sums = filters * kernel_rows * self._padded_line
         self._split_k, self._part_filters = self._plan_parts()
 
-    def _plan_lists(self, window: Window) -> int:
+    def _plan_lists(self) -> int:
         """Return how many rows of windows are listed at a time; lay out their offsets."""
         _, rows, columns, _ = self.output_shape
-        down, right = (
-            window.rows.stride * self._line_step,
-            window.columns.stride * self._kernel_shape[2],
-        )
+        down = self._window.rows.stride * self._line_step
+        right = self._window.columns.stride * self._kernel_shape[2]
         fitting = LIST_BYTES // (2 * down * self._itemsize)
         least, most = -(-LIST_WINDOWS[0] // columns), LIST_WINDOWS[1] // columns
         listed = max(1, min(rows, max(fitting, least), most))
@@ -145,7 +175,7 @@ class ConvPoolPlan:
         blocks = min(blocks, -(-SPLIT_K // parts))
         return parts, -(-filters // (blocks * PART_FILTERS)) * PART_FILTERS
 
-    def _plan_weight_block(self, window: Window) -> tuple[bytes, int]:
+    def _plan_weight_block(self) -> tuple[bytes, int]:
         """Return the input gradient's (kernel rows, taps, vectors) of a walk, and its filters.
 
         Under kernels of stride 1, 3 or 5 wide, whose pixels are whole vectors, dx rolls
@@ -155,7 +185,7 @@ class ConvPoolPlan:
         kernel_rows, kernel_columns, channels, filters = self._kernel_shape
         blocks = [(1, 1, min(_sparse.WEIGHT_BLOCK, self._padded_line // self._lanes))]
         whole = channels % self._lanes == 0
-        if whole and kernel_columns in (3, 5) and window.columns.stride == 1:
+        if whole and kernel_columns in (3, 5) and self._window.columns.stride == 1:
             blocks = [
                 (rows, kernel_columns, vectors)
                 for rows in ((1, 3) if kernel_rows == kernel_columns == 3 else (1,))
@@ -179,17 +209,6 @@ class ConvPoolPlan:
         block = min(blocks, key=cost)
         lines, taps, vectors = block
         return struct("WeightBlock", lines=lines, taps=taps, vectors=vectors), fitting(block)
-
-    def _plan_forward(self, input_shape: tuple[int, int, int, int], window: Window) -> DirectTables:
-        _, rows, columns, filters = self.output_shape
-        return direct_tables(
-            input_shape[1:],
-            (2 * rows, 2 * columns, filters),
-            taps_of(window.rows),
-            taps_of(window.columns),
-            grid=(2 * rows, 2 * columns),
-            strides=(window.rows.stride, window.columns.stride),
-        )
 
     def forward(
         self,
@@ -225,33 +244,6 @@ class ConvPoolPlan:
             rows,
             self._scratch.rows("rows of x", threads, tables.scratch_size(2 * rows)),
             threads,
-        )
-
-    def _plan_unpooled(
-        self, input_shape: tuple[int, int, int, int], window: Window
-    ) -> DirectPlan | None:
-        """Return a plan of the whole activation where its few filters leave vectors idle."""
-        images, rows, columns, filters = self.output_shape
-        runs = self._kernel_shape[0]
-        run_length, wanted = self._forward.run_length, self._wanted
-        if not dot_products(filters, run_length, runs, self._dtype, pooled=True, wanted=wanted):
-            return None
-        unpooled = (2 * rows, 2 * columns, filters)
-        self._pooling = Pool2DPlan("max", (images, *unpooled), relu_input=True, dtype=self._dtype)
-        return DirectPlan(
-            images,
-            input_shape[1:],
-            unpooled,
-            taps_of(window.rows),
-            taps_of(window.columns),
-            self._kernel_shape,
-            1,
-            self._scratch,
-            self._dtype,
-            grid=unpooled[:2],
-            strides=(window.rows.stride, window.columns.stride),
-            relu=True,
-            wanted="dot_products",
         )
 
     def _pool_after(
@@ -326,7 +318,9 @@ class ConvPoolPlan:
         threads = runtime.get_num_threads()
         kernel_rows, _, _, filters = self._kernel_shape
         parts, block = self._split_k, self._part_filters
-        padded = ((2 * self._list_rows - 1) * self._stride + kernel_rows) * self._line_step
+        padded = (
+            (2 * self._list_rows - 1) * self._window.rows.stride + kernel_rows
+        ) * self._line_step
         capacity = self._list_rows * self.output_shape[2] + _sparse.LIST_ROOM
         _sparse.kernel_gradient(
             x,

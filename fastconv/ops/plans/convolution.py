@@ -10,13 +10,12 @@ import numpy as np
 from ..._core import runtime
 from ..._core.geometry import conv2d_window
 from . import choice
-from .choice import Problem
 from .depthwise import DepthwisePlan
 from .direct import DirectPlan
 from .direct_tables import taps_of, transposed_taps_of
 from .packing import PackedKernel
 from .scratch import Scratch
-from .select import Choice, wanted
+from .select import Choice, Problem, wanted
 
 _elementwise = runtime.kernels.elementwise
 
@@ -56,7 +55,7 @@ class Conv2DPlan:
         #: The three directions of a convolution in groups, where others may be faster.
         self._planes = None
         if groups > 1:
-            self._planes = DepthwisePlan(*self._problem, relu=relu)
+            self._planes = DepthwisePlan(self._problem, relu=relu)
         self._forward = DirectPlan(
             input_shape[0],
             input_shape[1:],

@@ -115,37 +115,15 @@ class DensePlan:
             return None
         threads = runtime.threads_for(self._batch * self._inputs * self._outputs)
         if self._outputs <= NARROW_GRADIENT_OUTPUTS:
-            parts = max(1, min(SPLIT_K, self._batch // (SAMPLES_OF_PART * self._outputs)))
-            if parts > 1:
-                sums = self._scratch("narrow sums", parts, self._outputs * self._inputs)
-            else:
-                size = self._outputs * _narrow.BLOCK_INPUTS
-                sums = self._scratch.rows("narrow sums", threads, size)
-            transposed = self._transposed()
-            if dkernel is None:
-                dkernel = self._scratch("unwanted", self._inputs * self._outputs)
-                dkernel = dkernel[: kernel.size].reshape(kernel.shape)
-            _narrow.gradients(dy, x, kernel, dx, dkernel, dbias, transposed, sums, parts, threads)
+            self._narrow_gradients(dy, x, kernel, dx, dkernel, dbias, threads)
             return None
-        rows = _kernels.GRADIENT_ROWS
-        blocks = -(-self._inputs // rows)
-        product = KernelGradient(
-            (
-                self._scratch("counts", blocks, rows, dtype=np.int32),
-                self._scratch("samples", blocks, rows * self._batch, dtype=np.int32),
-                self._scratch("values", blocks, rows * self._batch),
-                self._scratch("dy", self._padded * self._batch),
-            ),
-            (self._batch, self._vectors, self._panels),
-            self._scratch,
-            rows * self._group,
-        )
+        product = self._product()
         columns_first: np.ndarray | None = None
-        columns = rows * self._batch
+        columns = _kernels.GRADIENT_ROWS * self._batch
         idle = self._whole_batch - self._batch
         if dx is not None and self._batch <= TRANSPOSED_BATCH and 8 * idle <= self._whole_batch:
             columns_first = self._scratch("transposed", self._outputs * self._whole_batch)
-            columns = 2 * rows * self._whole_batch
+            columns = 2 * _kernels.GRADIENT_ROWS * self._whole_batch
         _kernels.gradients(
             dy,
             x,
@@ -163,6 +141,40 @@ class DensePlan:
         if dkernel is not None:
             product.write(dkernel)
         return product
+
+    def _product(self) -> KernelGradient:
+        rows = _kernels.GRADIENT_ROWS
+        blocks = -(-self._inputs // rows)
+        factors = (
+            self._scratch("counts", blocks, rows, dtype=np.int32),
+            self._scratch("samples", blocks, rows * self._batch, dtype=np.int32),
+            self._scratch("values", blocks, rows * self._batch),
+            self._scratch("dy", self._padded * self._batch),
+        )
+        layout = (self._batch, self._vectors, self._panels)
+        return KernelGradient(factors, layout, self._scratch, rows * self._group)
+
+    def _narrow_gradients(
+        self,
+        dy: np.ndarray,
+        x: np.ndarray,
+        kernel: np.ndarray,
+        dx: np.ndarray | None,
+        dkernel: np.ndarray | None,
+        dbias: np.ndarray | None,
+        threads: int,
+    ) -> None:
+        parts = max(1, min(SPLIT_K, self._batch // (SAMPLES_OF_PART * self._outputs)))
+        if parts > 1:
+            sums = self._scratch("narrow sums", parts, self._outputs * self._inputs)
+        else:
+            size = self._outputs * _narrow.BLOCK_INPUTS
+            sums = self._scratch.rows("narrow sums", threads, size)
+        if dkernel is None:
+            dkernel = self._scratch("unwanted", self._inputs * self._outputs)
+            dkernel = dkernel[: kernel.size].reshape(kernel.shape)
+        transposed = self._transposed()
+        _narrow.gradients(dy, x, kernel, dx, dkernel, dbias, transposed, sums, parts, threads)
 
     @property
     def defers(self) -> bool:

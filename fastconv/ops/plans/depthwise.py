@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from ..._core import runtime
-from ..._core.geometry import Window
-from .depthwise_layout import SPLIT_K, DepthwiseLayout, depthwise_layout
+from .depthwise_layout import SPLIT_K, DepthwiseLayout
 from .direct_tables import taps_of, transposed_taps_of
 from .scratch import Scratch
+from .select import Problem
 
 _kernels = runtime.kernels.depthwise
 _lanes = runtime.kernels.conv.LANES
@@ -23,28 +23,17 @@ class DepthwisePlan:
     Each direction by itself: `choice` may leave the others to other algorithms.
     """
 
-    def __init__(
-        self,
-        input_shape: tuple[int, int, int, int],
-        kernel_shape: tuple[int, int, int, int],
-        window: Window,
-        groups: int,
-        dtype: np.dtype,
-        *,
-        relu: bool = False,
-    ) -> None:
+    def __init__(self, problem: Problem, *, relu: bool = False) -> None:
+        input_shape, kernel_shape, window, groups, dtype = problem
         self._images = input_shape[0]
         self._source: tuple[int, int, int] = input_shape[1:]
         self._target = (window.rows.output, window.columns.output, kernel_shape[3])
-        self._window = window
-        self._groups = groups
-        self._dtype = dtype
+        self._window, self._groups, self._dtype = window, groups, dtype
         self._scratch = Scratch(dtype)
         self._taps = kernel_shape[0] * kernel_shape[1]
         self._kernel_width = kernel_shape[1]
-        self._relu = relu
         lay_out = partial(
-            depthwise_layout,
+            DepthwiseLayout,
             self._source,
             self._target,
             taps_of(window.rows),
@@ -164,7 +153,7 @@ class DepthwisePlan:
         """With strides (s, t), s x t grids of inputs, each of stride 1 over dy."""
         rows, columns = self._window
         return [
-            depthwise_layout(
+            DepthwiseLayout(
                 self._target,
                 self._source,
                 transposed_taps_of(rows, top),

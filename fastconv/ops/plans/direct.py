@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from ..._core import runtime
+from ..._core.geometry import Shape
 from .choice import by_batch_tiles
 from .direct_costs import dot_products
-from .direct_tables import Taps, direct_tables, run_of
+from .direct_tables import DirectTables, Taps, run_of
 from .packing import kernels_for, pad_channels
 from .scratch import Scratch
 
@@ -34,7 +35,7 @@ class DirectPlan:
         target: tuple[int, int, int],
         row_taps: Taps,
         column_taps: Taps,
-        kernel_shape: tuple[int, int, int, int],
+        kernel_shape: Shape,
         groups: int,
         scratch: Scratch,
         dtype: np.dtype,
@@ -50,7 +51,7 @@ class DirectPlan:
         kernels = runtime.kernels if dots else kernels_for(outputs, dtype)
         target_bytes = images * math.prod(target) * dtype.itemsize
         self._kernels = kernels.conv
-        self.tables = direct_tables(
+        self.tables = DirectTables(
             source,
             target,
             row_taps,
@@ -84,7 +85,7 @@ class DirectPlan:
         tables, threads = self.tables, runtime.get_num_threads()
         rows, splits, buffer_pixels = self._tasks_for(threads)
         return {
-            "grid": (tables.rows, tables.columns),
+            "grid": (tables.rows.outputs, tables.columns.outputs),
             "lanes": pad_channels(1, self._dtype, tables.kernels),
             "image": "in place" if tables.in_place else "copied with its padding",
             "rows_of_a_task": rows,
@@ -138,7 +139,9 @@ class DirectPlan:
         if tasks is None:
             tables = self.tables
             rows = tables.task_rows(self._images, threads, self._itemsize)
-            splits = tables.splits(self._images * -(-tables.rows // rows), self._panels, threads)
+            splits = tables.splits(
+                self._images * -(-tables.rows.outputs // rows), self._panels, threads
+            )
             buffer_pixels = 0 if splits > 1 else tables.buffer_pixels(self._itemsize)
             tasks = self._tasks[threads] = (rows, splits, buffer_pixels)
         return tasks

@@ -10,11 +10,10 @@ import math
 import numpy as np
 
 from ..._core import runtime
-from ..._core.geometry import Window
 from .costs import COSTS
 from .depthwise_layout import DepthwiseLayout
 from .packing import kernels_for, pad_channels
-from .select import DIRECT, unserved
+from .select import DIRECT, Problem, unserved
 
 
 def panels_over_planes(
@@ -42,22 +41,13 @@ def panels_over_planes(
     return panels / (outputs * (plane * taps + layout))
 
 
-def overlap_over_panels(
-    input_shape: tuple[int, int, int, int],
-    kernel_shape: tuple[int, int, int, int],
-    window: Window,
-    groups: int,
-    dtype: np.dtype,
-    *,
-    dots: bool = True,
-) -> float:
+def overlap_over_panels(problem: Problem, *, dots: bool = True) -> float:
     """Return the cost of the input gradient by overlap-add over that of the general kernels.
 
     Both are those of one group and of one pixel of dy in each row of the inputs.  `dots`: where
     dot products are faster than panels, those are what it is compared with.
     """
-    rows, columns = window
-    height, width, channels, filters = kernel_shape
+    _, (height, width, channels, filters), (rows, columns), groups, dtype = problem
     if width == 1 or columns.dilation != 1:
         return math.inf
     lanes = pad_channels(1, dtype)

@@ -34,55 +34,171 @@ TASK_PIXELS = 96
 """Outputs of one task at least, so that its set-up does not show."""
 
 
-class DirectTables(NamedTuple):
-    """Where each output of a grid reads its source and where it is written."""
+class TapAxis(NamedTuple):
+    """One axis of a grid of outputs, each of which sums taps of a source."""
 
-    taps: np.ndarray
-    """(taps, 2) int32: kernel row and column, in the order of the packed weights."""
-    run_offset: np.ndarray
-    """(runs,) intp: from an output's first source value to each contiguous run."""
-    run_row: np.ndarray
-    """(runs,) int32: from an output's first padded row to that of each run, ascending."""
-    run_length: int
-    image: bytes
-    """The kernels' PaddedImage."""
-    grid: bytes
-    """The kernels' Grid."""
-    source: tuple[int, int, int]
-    before: tuple[int, int]
-    """Rows and columns of zeros above and left of the image."""
-    padded_width: int
-    rows: int
-    columns: int
-    row_stride: int
+    taps: Taps
+    """Ascending by their offsets."""
+    size: int
+    """Of the source."""
+    outputs: int
+    stride: int
+    before: int
+    """Pixels of padding before the source."""
     reach: int
-    line: int
-    """Values of one padded source row."""
-    target_line: int
-    """Values of the target's rows that belong to one row of the grid."""
-    channels: int
-    """Of a pixel of the target."""
-    groups: int
-    dense: bool
-    """Neighbouring outputs of a row are neighbouring pixels of the target."""
-    weights: int
-    """How many weights there are."""
-    in_place: bool
-    """The source is read where it lies: no window leaves it."""
-    dots: bool
-    """Weights are packed for dot products."""
-    kernels: runtime.DirectKernels
-    """The compiled modules, of a level whose vectors the target's channels fill."""
-    clears: bool
-    """A task sets the target's rows to 0 before it writes its outputs there."""
-    first: tuple[int, int]
-    """Source row and column of the first tap of the first output."""
-    clipped: bool
-    """Rows are computed one by one, each without the taps that are nothing but padding."""
-    columns_inside: float
-    """The share of the columns' taps that read the source and not its padding."""
-    compact: bool
-    """Taps read a rectangle of the source's pixels, with all their channels."""
+    """Pixels from the first tap to the last."""
+
+    @property
+    def padded(self) -> int:
+        """Pixels that the outputs span, with those of the padding."""
+        return (self.outputs - 1) * self.stride + self.reach
+
+    @property
+    def offsets(self) -> list[int]:
+        """Of the taps' pixels from output index * stride."""
+        return [offset for _, offset in self.taps]
+
+    @property
+    def inside(self) -> float:
+        """The share of all outputs' taps that read the source and not its padding."""
+        return share_inside(self.offsets, self.outputs, self.stride, self.size)
+
+
+def tap_axes(
+    source: tuple[int, int, int],
+    grid: tuple[int, int],
+    strides: tuple[int, int],
+    row_taps: Taps,
+    column_taps: Taps,
+) -> tuple[TapAxis, TapAxis]:
+    """Return the rows' and the columns' axis; where either has no taps, neither has."""
+
+    def axis(number: int, taps: Taps) -> TapAxis:
+        taps = sorted(taps, key=lambda tap: tap[1]) if row_taps and column_taps else []
+        before = max(0, -taps[0][1]) if taps else 0
+        reach = taps[-1][1] + before + 1 if taps else 1
+        return TapAxis(taps, source[number], grid[number], strides[number], before, reach)
+
+    return axis(0, row_taps), axis(1, column_taps)
+
+
+def grid_fields(
+    rows: TapAxis,
+    columns: TapAxis,
+    target: tuple[int, int, int],
+    start: tuple[int, int],
+    step: tuple[int, int],
+) -> dict[str, int]:
+    """Return what the kernels' structs say of a grid written at start + index * step."""
+    return {
+        "rows": rows.outputs,
+        "columns": columns.outputs,
+        "row_stride": rows.stride,
+        "column_stride": columns.stride,
+        "target_row": start[0],
+        "target_column": start[1],
+        "target_row_step": step[0],
+        "target_column_step": step[1],
+        "target_width": target[1],
+    }
+
+
+class DirectTables:
+    """Where each output of a grid reads its source and where it is written: a sum over taps.
+
+    source, target: (height, width, channels).  Offsets of taps may be negative.
+    grid: outputs along the rows and the columns, written at target_start + index *
+    target_step.  dots: sum along the vectors, for which the weights are packed.  kernels: the
+    compiled modules, of a level whose vectors the target's channels fill.  clears: each task
+    sets the target's rows to 0 before it writes its outputs there.  prefetches: outputs are
+    fetched before they are written, if they are neighbouring pixels.
+    """
+
+    def __init__(
+        self,
+        source: tuple[int, int, int],
+        target: tuple[int, int, int],
+        row_taps: Taps,
+        column_taps: Taps,
+        *,
+        grid: tuple[int, int],
+        strides: tuple[int, int] = (1, 1),
+        target_start: tuple[int, int] = (0, 0),
+        target_step: tuple[int, int] = (1, 1),
+        groups: int = 1,
+        relu: bool = False,
+        dots: bool = False,
+        kernels: runtime.DirectKernels = runtime.kernels,
+        clears: bool = False,
+        prefetches: bool = False,
+    ) -> None:
+        self.source, self.channels, self.groups = source, target[2], groups
+        self.dots, self.kernels, self.clears = dots, kernels, clears
+        self.rows, self.columns = rows, columns = tap_axes(
+            source, grid, strides, row_taps, column_taps
+        )
+        self._lay_out_runs()
+        #: Values of the target's rows that belong to one row of the grid.
+        self.target_line = target_step[0] * target[1] * target[2]
+        #: Neighbouring outputs of a row are neighbouring pixels of the target.
+        self.dense = target_step[1] == 1
+        #: Taps read a rectangle of the source's pixels, with all their channels.
+        self.compact = groups == 1 and _neighbours(rows.taps) and _neighbours(columns.taps)
+        #: Rows are computed one by one, each without the taps that are nothing but padding.
+        self.clipped = CLIP_GAIN * rows.inside < 1
+        #: The kernels' structs.
+        self.image = padded_image(
+            source, (rows.before, columns.before), columns.padded, self.in_place
+        )
+        self.grid = struct(
+            "Grid",
+            **grid_fields(rows, columns, target, target_start, target_step),
+            target_channels=target[2],
+            runs=len(self.run_offset) if rows.taps else 0,
+            run_length=self.run_length,
+            reach=rows.reach,
+            groups=groups,
+            source_group=source[2] // groups,
+            target_group=target[2] // groups,
+            relu=relu,
+            clipped=self.clipped,
+            dots=dots,
+            cleared=target[0] if clears else 0,
+            prefetches=prefetches and self.dense,
+        )
+
+    def _lay_out_runs(self) -> None:
+        """Set the taps and the runs of values that they read."""
+        (height, width, channels), rows, columns = self.source, self.rows, self.columns
+        #: The source is read where it lies: no window leaves it.
+        self.in_place = (
+            not (rows.before or columns.before)
+            and columns.padded <= width
+            and rows.padded <= height
+        )
+        #: Values of one padded source row.
+        self.line = columns.padded * channels
+        line = width * channels if self.in_place else self.line
+        self.run_length = run_of(columns.taps, channels, self.groups)
+        firsts = columns.offsets[:: self.run_length // (channels // self.groups)]
+        #: (runs,) intp: from an output's first source value to each contiguous run.
+        self.run_offset = np.array(
+            [
+                (row + rows.before) * line + (column + columns.before) * channels
+                for row in rows.offsets
+                for column in firsts
+            ]
+            or [0],
+            np.intp,
+        )
+        #: (runs,) int32: from an output's first padded row to that of each run, ascending.
+        self.run_row = np.array(
+            [row + rows.before for row in rows.offsets for _ in firsts] or [0], np.int32
+        )
+        #: (taps, 2) int32: kernel row and column, in the order of the packed weights.
+        self.taps = np.array(
+            [(row, column) for row, _ in rows.taps for column, _ in columns.taps], np.int32
+        ).reshape(-1, 2)
 
     @property
     def spans_images(self) -> bool:
@@ -98,26 +214,26 @@ class DirectTables(NamedTuple):
         """Return the values needed to hold the padded source of `rows` output rows."""
         if self.in_place:
             return 1
-        return ((rows - 1) * self.row_stride + self.reach) * self.line
+        return ((rows - 1) * self.rows.stride + self.rows.reach) * self.line
 
     def task_rows(self, images: int, threads: int, itemsize: int) -> int:
         """Return how many output rows a task takes: cache-sized, and enough tasks for all."""
-        row_bytes = max(self.row_stride * self.line * itemsize, 1)
-        if self.weights * itemsize <= SMALL_WEIGHTS_BYTES:
+        row_bytes = max(self.rows.stride * self.line * itemsize, 1)
+        if self._depth * self.channels * itemsize <= SMALL_WEIGHTS_BYTES:
             # Each panel passes through all that the task writes.
             row_bytes += self.target_line * itemsize
-        rows = max(1, min(self.rows, ROW_BLOCK_BYTES // row_bytes))
-        fair = -(-images * self.rows // (4 * threads))
-        least = -(-TASK_PIXELS // self.columns)
+        rows = max(1, min(self.rows.outputs, ROW_BLOCK_BYTES // row_bytes))
+        fair = -(-images * self.rows.outputs // (4 * threads))
+        least = -(-TASK_PIXELS // self.columns.outputs)
         if self._depth > BUFFERED_DEPTH:
             # The set-up of a task hides behind such sums: no thread should go without.
-            least = min(least, -(-images * self.rows // threads))
-        return max(1, min(self.rows, rows, max(fair, least)))
+            least = min(least, -(-images * self.rows.outputs // threads))
+        return max(1, min(self.rows.outputs, rows, max(fair, least)))
 
     def buffer_pixels(self, itemsize: int) -> int:
         """Return how many outputs' pixels pass through a buffer in L1; 0: written in place."""
         pixel_bytes = self.channels * itemsize
-        piece = pixel_bytes * (self.columns if self.dense else 1)
+        piece = pixel_bytes * (self.columns.outputs if self.dense else 1)
         if (
             self.dots
             or pixel_bytes // self.groups % VECTOR_BYTES == 0
@@ -130,111 +246,6 @@ class DirectTables(NamedTuple):
     def splits(self, tasks: int, panels: int, threads: int) -> int:
         """Return into how many tasks each row block's panels are assigned, where blocks are few."""
         return 1 if self.dots or self.clears else max(1, min(panels, 2 * threads // max(tasks, 1)))
-
-
-def direct_tables(
-    source: tuple[int, int, int],
-    target: tuple[int, int, int],
-    row_taps: Taps,
-    column_taps: Taps,
-    *,
-    grid: tuple[int, int],
-    strides: tuple[int, int] = (1, 1),
-    target_start: tuple[int, int] = (0, 0),
-    target_step: tuple[int, int] = (1, 1),
-    groups: int = 1,
-    relu: bool = False,
-    dots: bool = False,
-    kernels: runtime.DirectKernels = runtime.kernels,
-    clears: bool = False,
-    prefetches: bool = False,
-) -> DirectTables:
-    """Lay out a sum over taps.
-
-    source, target: (height, width, channels).  Offsets of taps may be negative.
-    grid: outputs along the rows and the columns, written at target_start + index *
-    target_step.  dots: sum along the vectors.  clears: set all of the
-    target to 0 first.  prefetches: outputs are fetched before they are written, if
-    they are neighbouring pixels.
-    """
-    height, width, channels = source
-    rows = sorted(row_taps, key=lambda tap: tap[1])
-    columns = sorted(column_taps, key=lambda tap: tap[1])
-    if not rows or not columns:
-        rows = columns = []
-    top = max(0, -rows[0][1]) if rows else 0
-    left = max(0, -columns[0][1]) if columns else 0
-    reach = rows[-1][1] + top + 1 if rows else 1
-    padded_width = (grid[1] - 1) * strides[1] + (columns[-1][1] + left + 1 if columns else 1)
-    in_place = (
-        top == left == 0 and padded_width <= width and (grid[0] - 1) * strides[0] + reach <= height
-    )
-    row_width = width if in_place else padded_width
-    source_group = channels // groups
-    run_length = run_of(columns, channels, groups)
-    firsts = columns[:: run_length // source_group]
-    run_offset = [
-        ((row + top) * row_width + column + left) * channels
-        for _, row in rows
-        for _, column in firsts
-    ]
-    run_row = [row + top for _, row in rows for _ in firsts]
-    clipped = CLIP_GAIN * share_inside([at for _, at in rows], grid[0], strides[0], height) < 1
-    fields = struct(
-        "Grid",
-        rows=grid[0],
-        columns=grid[1],
-        row_stride=strides[0],
-        column_stride=strides[1],
-        target_row=target_start[0],
-        target_column=target_start[1],
-        target_row_step=target_step[0],
-        target_column_step=target_step[1],
-        target_width=target[1],
-        target_channels=target[2],
-        runs=len(run_offset),
-        run_length=run_length,
-        reach=reach,
-        groups=groups,
-        source_group=source_group,
-        target_group=target[2] // groups,
-        relu=relu,
-        clipped=clipped,
-        dots=dots,
-        cleared=target[0] if clears else 0,
-        prefetches=prefetches and target_step[1] == 1,
-    )
-    return DirectTables(
-        taps=np.array(
-            [(row, column) for row, _ in rows for column, _ in columns], np.int32
-        ).reshape(-1, 2),
-        run_offset=np.array(run_offset or [0], np.intp),
-        run_row=np.array(run_row or [0], np.int32),
-        run_length=run_length,
-        image=padded_image(source, (top, left), padded_width, in_place),
-        grid=fields,
-        source=source,
-        before=(top, left),
-        padded_width=padded_width,
-        rows=grid[0],
-        columns=grid[1],
-        row_stride=strides[0],
-        reach=reach,
-        line=padded_width * channels,
-        target_line=target_step[0] * target[1] * target[2],
-        channels=target[2],
-        groups=groups,
-        dense=target_step[1] == 1,
-        weights=len(rows) * len(columns) * source_group * target[2],
-        in_place=in_place,
-        dots=dots,
-        kernels=kernels,
-        clears=clears,
-        first=(rows[0][1], columns[0][1]) if rows else (0, 0),
-        clipped=clipped,
-        columns_inside=share_inside([at for _, at in columns], grid[1], strides[1], width),
-        compact=groups == 1 and _neighbours(rows) and _neighbours(columns),
-    )
 
 
 def run_of(column_taps: Taps, channels: int, groups: int) -> int:

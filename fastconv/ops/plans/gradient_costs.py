@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from ..._core import runtime
-from ..._core.geometry import Window
+from ..._core.geometry import Shape
 from .costs import COSTS
 from .decomposition import POINTS, KernelDecomposition
 from .depthwise_layout import DepthwiseLayout
 from .kernel_gradient import by_tap, in_place
 from .packing import pad_channels
 from .patch_gradient import patch_rows, patch_runs, tile_shape
+from .select import Problem
 
 PATCH_NEAR_BYTES = 320 * 1024
 """Sums along the patch that stay in a cache."""
 
 
-def winograd_cost(
-    scheme: KernelDecomposition, input_shape: tuple[int, int, int, int], filters: int
-) -> float:
+def winograd_cost(scheme: KernelDecomposition, input_shape: Shape, filters: int) -> float:
     """Return the cost of the kernel gradient by Winograd's algorithm."""
     images, _, _, channels = input_shape
     tiles = images * -(-scheme.grid[0] // scheme.m) * -(-scheme.grid[1] // scheme.m)
@@ -34,15 +31,9 @@ def winograd_cost(
     )
 
 
-def plane_cost(
-    lanes: DepthwiseLayout,
-    input_shape: tuple[int, int, int, int],
-    kernel_shape: tuple[int, int, int, int],
-    window: Window,
-    groups: int,
-    dtype: np.dtype,
-) -> float:
+def plane_cost(lanes: DepthwiseLayout, problem: Problem) -> float:
     """Return the cost of the kernel gradient by planes, in the unit of `product_cost`."""
+    input_shape, kernel_shape, window, _, _ = problem
     pixels = input_shape[0] * window.rows.output * window.columns.output
     taps, inputs, filters = math.prod(kernel_shape[:2]), kernel_shape[2], kernel_shape[3]
     layout = COSTS.gradient_plane_shuffle if lanes.shuffled else COSTS.gradient_plane_copy
@@ -54,15 +45,9 @@ def plane_cost(
     )
 
 
-def product_cost(
-    input_shape: tuple[int, int, int, int],
-    kernel_shape: tuple[int, int, int, int],
-    window: Window,
-    groups: int,
-    dtype: np.dtype,
-    kernels: runtime.DirectKernels = runtime.kernels,
-) -> float:
+def product_cost(problem: Problem, kernels: runtime.DirectKernels = runtime.kernels) -> float:
     """Return the cost of the kernel gradient as a matrix product of all pixels."""
+    input_shape, kernel_shape, window, groups, dtype = problem
     pixels = input_shape[0] * window.rows.output * window.columns.output
     depth = window.rows.window * window.columns.window * kernel_shape[2]
     channels, filters = kernel_shape[2], kernel_shape[3] // groups
@@ -79,15 +64,9 @@ def product_cost(
     )
 
 
-def patch_cost(
-    input_shape: tuple[int, int, int, int],
-    kernel_shape: tuple[int, int, int, int],
-    window: Window,
-    groups: int,
-    dtype: np.dtype,
-    kernels: runtime.DirectKernels = runtime.kernels,
-) -> float:
+def patch_cost(problem: Problem, kernels: runtime.DirectKernels = runtime.kernels) -> float:
     """Return the cost of the kernel gradient with vectors along the patch."""
+    input_shape, kernel_shape, window, groups, dtype = problem
     images, _, width, channels = input_shape
     lines, filters = images * window.rows.output, kernel_shape[3] // groups
     run, starts = patch_runs(window, kernel_shape[2], groups)

@@ -10,6 +10,7 @@ from ..._core import runtime
 from ..._core.geometry import Window
 from .packing import pad_channels
 from .scratch import Scratch
+from .select import Problem
 from .structs import struct
 
 SPLIT_K = 16
@@ -34,17 +35,10 @@ PACKED_TILES = 4
 
 
 class KernelGradientPlan:
-    """dkernel and dbias of conv2d of x (`input_shape`) with a kernel of `kernel_shape`."""
+    """dkernel and dbias of a convolution."""
 
-    def __init__(
-        self,
-        input_shape: tuple[int, int, int, int],
-        kernel_shape: tuple[int, int, int, int],
-        window: Window,
-        groups: int,
-        dtype: np.dtype,
-        kernels: runtime.DirectKernels = runtime.kernels,
-    ) -> None:
+    def __init__(self, problem: Problem, kernels: runtime.DirectKernels = runtime.kernels) -> None:
+        input_shape, kernel_shape, window, groups, dtype = problem
         self._kernels = kernels.conv_gradient
         self._scratch = Scratch(dtype)
         channels, filters = kernel_shape[2], kernel_shape[3] // groups

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from ..._core import runtime
-from ..._core.geometry import Window
 from .caches import L1
-from .direct_tables import DirectTables, direct_tables, transposed_taps_of
+from .direct_tables import DirectTables, transposed_taps_of
 from .packing import pad_channels
 from .scratch import Scratch
+from .select import Problem
 from .structs import struct
 
 _kernels = runtime.kernels.conv
@@ -28,14 +28,8 @@ class OverlapAddPlan:
     dilation must be 1.
     """
 
-    def __init__(
-        self,
-        input_shape: tuple[int, int, int, int],
-        kernel_shape: tuple[int, int, int, int],
-        window: Window,
-        groups: int,
-        dtype: np.dtype,
-    ) -> None:
+    def __init__(self, problem: Problem) -> None:
+        input_shape, kernel_shape, window, groups, dtype = problem
         self._images, self._groups = input_shape[0], groups
         self._dtype = dtype
         self._scratch = Scratch(dtype)
@@ -46,7 +40,7 @@ class OverlapAddPlan:
         lanes = width * channels
         self._lanes = groups * lanes if groups > 1 else pad_channels(lanes, dtype)
         self._phases = [
-            direct_tables(
+            DirectTables(
                 (rows.output, columns.output, filters),
                 (rows.size, columns.output, self._lanes),
                 transposed_taps_of(rows, top),
@@ -88,7 +82,7 @@ class OverlapAddPlan:
         zeros = self._scratch("zeros", padded)
         zeros[:] = 0
         rows = phase.task_rows(self._images, threads, itemsize)
-        line = phase.columns * self._lanes
+        line = phase.columns.outputs * self._lanes
         buffer_rows = max(1, min(rows, BUFFER_BYTES // (line * itemsize)))
         # The last pixel's last vector is read whole.
         buffer = buffer_rows * line + pad_channels(1, self._dtype)

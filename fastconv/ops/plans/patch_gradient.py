@@ -10,6 +10,7 @@ from ..._core import runtime
 from ..._core.geometry import Axis, Window
 from .packing import pad_channels
 from .scratch import Scratch
+from .select import Problem
 from .structs import padded_image, struct
 
 SPLIT_K = 16
@@ -22,17 +23,10 @@ BLOCK_PIXELS = 256
 
 
 class PatchGradientPlan:
-    """dkernel and dbias of conv2d of x (`input_shape`) with a kernel of `kernel_shape`."""
+    """dkernel and dbias of a convolution."""
 
-    def __init__(
-        self,
-        input_shape: tuple[int, int, int, int],
-        kernel_shape: tuple[int, int, int, int],
-        window: Window,
-        groups: int,
-        dtype: np.dtype,
-        kernels: runtime.DirectKernels = runtime.kernels,
-    ) -> None:
+    def __init__(self, problem: Problem, kernels: runtime.DirectKernels = runtime.kernels) -> None:
+        input_shape, kernel_shape, window, groups, dtype = problem
         self._kernels = kernels.conv_gradient
         self._scratch = Scratch(dtype)
         images, height, width, channels = input_shape
@@ -40,7 +34,7 @@ class PatchGradientPlan:
         lanes = pad_channels(1, dtype, kernels)
         run, starts = patch_runs(window, kernel_shape[2], groups)
         direct = run >= lanes and _inside(rows) and _inside(columns)
-        padded_width = (columns.output - 1) * columns.stride + _extent(columns)
+        padded_width = (columns.output - 1) * columns.stride + columns.extent
         row_width = width if direct else padded_width
         self._offset = np.array(
             [
@@ -62,7 +56,7 @@ class PatchGradientPlan:
         tile, most = tile_shape(filters, kernels)
         most = min(most, len(self._offset))
         tiles = -(-filters // tile)
-        reach = _extent(rows)
+        reach = rows.extent
         line = row_width * channels
         block_rows = patch_rows(window, line * dtype.itemsize)
         before = (rows.before, columns.before)
@@ -130,7 +124,7 @@ def tile_shape(filters: int, kernels: runtime.DirectKernels = runtime.kernels) -
 def patch_rows(window: Window, line_bytes: int) -> int:
     """Return how many rows of outputs a block has, where a row of x has `line_bytes`."""
     rows, columns = window
-    near = (ROW_BLOCK_BYTES // max(line_bytes, 1) - _extent(rows)) // rows.stride + 1
+    near = (ROW_BLOCK_BYTES // max(line_bytes, 1) - rows.extent) // rows.stride + 1
     return min(rows.output, max(near, -(-BLOCK_PIXELS // columns.output)))
 
 
@@ -160,10 +154,6 @@ def _vectors(run: int, lanes: int) -> list[tuple[int, int, int]]:
     return vectors
 
 
-def _extent(axis: Axis) -> int:
-    return (axis.window - 1) * axis.dilation + 1
-
-
 def _inside(axis: Axis) -> bool:
     """Whether all of an axis' windows are inside the image."""
-    return axis.before == 0 and (axis.output - 1) * axis.stride + _extent(axis) <= axis.size
+    return axis.before == 0 and (axis.output - 1) * axis.stride + axis.extent <= axis.size

@@ -6,6 +6,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+import numpy as np
+
+from ..._core import runtime
+from ..._core.geometry import Shape, Window
+
 DIRECT = {
     "panels": "vectors along the filters",
     "dot_products": "vectors along the reduction",
@@ -20,6 +25,21 @@ ALGORITHMS: dict[str, tuple[str, ...]] = {
 """By direction of a convolution."""
 
 _wanted: dict[str, str] = {}
+
+
+class Problem(NamedTuple):
+    """A convolution."""
+
+    input_shape: Shape
+    kernel_shape: Shape
+    window: Window
+    groups: int
+    dtype: np.dtype
+
+    @property
+    def transforms(self) -> bool:
+        """Whether Winograd's algorithm may be used."""
+        return runtime.get_fast_math() and self.dtype == np.float32
 
 
 class Choice(NamedTuple):

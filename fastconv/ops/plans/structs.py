@@ -41,10 +41,7 @@ def struct(kind: str, /, **fields: int) -> bytes:
 
 
 def padded_image(
-    image: tuple[int, int, int],
-    before: tuple[int, int],
-    padded_width: int,
-    in_place: bool,
+    image: tuple[int, int, int], before: tuple[int, int], padded_width: int, in_place: bool
 ) -> bytes:
     """Return the PaddedImage of an image of (height, width, channels), with its row step.
 

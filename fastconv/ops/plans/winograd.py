@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..._core import runtime
+from ..._core.geometry import Shape
 from .caches import L2
 from .decomposition import ALPHA, POINTS, KernelDecomposition
 from .packing import PackedKernel, pad_channels, padded_bias
@@ -41,11 +42,15 @@ TOGETHER_BYTES = L2 // 8
 
 class Tiling:
     """How a kernel walks the tiles of an output: 4x4 pixels each, 2x2 of them where it pools, under
-    3x3 kernels; see `decomposition` for others."""
+    3x3 kernels; see `decomposition` for others.
+
+    With pooled=True the output is max_pool2d(relu(conv2d), 2), an odd last row or column
+    dropped; with relu=True it is max(conv2d, 0).
+    """
 
     def __init__(
         self,
-        input_shape: tuple[int, int, int, int],
+        input_shape: Shape,
         filters: int,
         scheme: KernelDecomposition,
         *,
@@ -119,21 +124,14 @@ def by_passes(kernel_bytes: int, block_tiles: int, inputs: int, outputs: int) ->
 class WinogradPlan:
     """Output of a convolution, or the input gradient of one, as `scheme` tells.
 
-    With pooled=True the output is max_pool2d(relu(conv2d), 2), an odd last row or column
-    dropped.
+    The options are those of `Tiling`.
     """
 
     def __init__(
-        self,
-        input_shape: tuple[int, int, int, int],
-        filters: int,
-        scheme: KernelDecomposition,
-        *,
-        pooled: bool = False,
-        relu: bool = False,
+        self, input_shape: Shape, filters: int, scheme: KernelDecomposition, **options: bool
     ) -> None:
         images, _, _, channels = input_shape
-        self._tiles = Tiling(input_shape, filters, scheme, pooled=pooled, relu=relu)
+        self._tiles = Tiling(input_shape, filters, scheme, **options)
         self._rows = images * self._tiles.rows
         padded = _padded(filters // scheme.groups)
         self._outputs = scheme.outputs(filters)
@@ -175,10 +173,30 @@ class WinogradPlan:
         threads = runtime.get_num_threads()
         u = self._kernel(kernel, self._transform)
         start = padded_bias(self._scratch, bias, self._bias_size)
-        if self._goes_by_passes(threads):
-            self._run_passes(x, u, start, out, argmax, threads)
-        else:
-            self._run_blocked(x, u, start, out, argmax, self._block_rows(threads), threads)
+        passes = self._goes_by_passes(threads)
+        block = self._pass_rows() if passes else self._block_rows(threads)
+        tiles = block * self._tiles.columns
+        # Threads share V and M, of all filters, in a pass, and have a block's for themselves.
+        widths = {"v": self._tiles.values, "m": self._outputs if passes else self._panel}
+        v, m = (
+            self._scratch(name, size) if passes else self._scratch.rows(name, threads, size)
+            for name, size in ((name, _points(tiles * width)) for name, width in widths.items())
+        )
+        compute = _kernels.in_passes if passes else _kernels.blocked
+        compute(
+            x,
+            u,
+            start,
+            out,
+            argmax,
+            self._tiles.image,
+            self._tiles.fields,
+            block,
+            v,
+            m,
+            self._scratch.rows("lines", threads, self._tiles.band_size),
+            threads,
+        )
 
     def _goes_by_passes(self, threads: int) -> bool:
         """Whether few rows of tiles would not share out evenly, or `by_passes` is less to move."""
@@ -206,58 +224,6 @@ class WinogradPlan:
         fair = -(-self._rows // (3 * threads))
         return max(1, min(BLOCK_BYTES // row, fair))
 
-    def _run_blocked(
-        self,
-        x: np.ndarray,
-        u: np.ndarray,
-        start: np.ndarray,
-        out: np.ndarray,
-        argmax: np.ndarray | None,
-        block: int,
-        threads: int,
-    ) -> None:
-        tiles = block * self._tiles.columns
-        _kernels.blocked(
-            x,
-            u,
-            start,
-            out,
-            argmax,
-            self._tiles.image,
-            self._tiles.fields,
-            block,
-            self._scratch.rows("v", threads, _points(tiles * self._tiles.values)),
-            self._scratch.rows("m", threads, _points(tiles * self._panel)),
-            self._scratch.rows("lines", threads, self._tiles.band_size),
-            threads,
-        )
-
-    def _run_passes(
-        self,
-        x: np.ndarray,
-        u: np.ndarray,
-        start: np.ndarray,
-        out: np.ndarray,
-        argmax: np.ndarray | None,
-        threads: int,
-    ) -> None:
-        block = self._pass_rows()
-        tiles = block * self._tiles.columns
-        _kernels.in_passes(
-            x,
-            u,
-            start,
-            out,
-            argmax,
-            self._tiles.image,
-            self._tiles.fields,
-            block,
-            self._scratch("v", _points(tiles * self._tiles.values)),
-            self._scratch("m", _points(tiles * self._outputs)),
-            self._scratch.rows("lines", threads, self._tiles.band_size),
-            threads,
-        )
-
     def _pass_rows(self) -> int:
         """Return the rows of tiles of a pass: all of equal size, none with a handful of tiles."""
         row = POINTS * self._tiles.columns * 4 * (self._tiles.values + self._outputs)
@@ -268,9 +234,7 @@ class WinogradPlan:
 class WinogradKernelGradientPlan:
     """dkernel and dbias of a convolution whose kernel `scheme` decomposes."""
 
-    def __init__(
-        self, input_shape: tuple[int, int, int, int], filters: int, scheme: KernelDecomposition
-    ) -> None:
+    def __init__(self, input_shape: Shape, filters: int, scheme: KernelDecomposition) -> None:
         images, channels = input_shape[0], input_shape[3]
         self._tiles = Tiling(input_shape, filters, scheme)
         self._rows = images * self._tiles.rows

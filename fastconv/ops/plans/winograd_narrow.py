@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..._core import runtime
+from ..._core.geometry import Shape
 from .decomposition import POINTS, KernelDecomposition
 from .packing import PackedKernel, pad_channels, padded_bias
 from .scratch import Scratch
@@ -26,21 +27,14 @@ TASK_TILES = 16
 class WinogradNarrowPlan:
     """Output and kernel gradient of a convolution: window 3x3, stride 1, dilation 1, groups 1.
 
-    With pooled=True the output is max_pool2d(relu(conv2d), 2), an odd last row or column
-    dropped.
+    The options are those of `Tiling`.
     """
 
     def __init__(
-        self,
-        input_shape: tuple[int, int, int, int],
-        filters: int,
-        scheme: KernelDecomposition,
-        *,
-        pooled: bool = False,
-        relu: bool = False,
+        self, input_shape: Shape, filters: int, scheme: KernelDecomposition, **options: bool
     ) -> None:
         images, _, _, channels = input_shape
-        self._tiles = Tiling(input_shape, filters, scheme, pooled=pooled, relu=relu)
+        self._tiles = Tiling(input_shape, filters, scheme, **options)
         self._rows = images * self._tiles.rows
         self._channels = channels
         dtype = np.dtype(np.float32)

@@ -15,4 +15,10 @@ enum { FC_BLOCK_INPUTS = FC_BYTES == 64 ? 32 : 64 };
 #include "twice.h"
 #include "dense_list.h"
 
+#define fc_find_active(...) FC_BY_1(fc_find_active, __VA_ARGS__)
+#define fc_pack_row(...) FC_BY_1(fc_pack_row, __VA_ARGS__)
+#define fc_sum_rows(...) FC_BY_2(fc_sum_rows, __VA_ARGS__)
+#define fc_pass_rows(...) FC_BY_1(fc_pass_rows, __VA_ARGS__)
+#define fc_dot_list(...) FC_BY_2(fc_dot_list, __VA_ARGS__)
+
 #endif

@@ -27,4 +27,9 @@ typedef struct {
 #define FC_TEMPLATE "depthwise_template.h"
 #include "twice.h"
 
+#define fc_depthwise(...) FC_BY_2(fc_depthwise, __VA_ARGS__)
+#define fc_prefetch_pixels(...) FC_BY_1(fc_prefetch_pixels, __VA_ARGS__)
+#define fc_depthwise_gradient(...) FC_BY_2(fc_depthwise_gradient, __VA_ARGS__)
+#define fc_load_plane_row(...) FC_BY_1(fc_load_plane_row, __VA_ARGS__)
+
 #endif

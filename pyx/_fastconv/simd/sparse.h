@@ -20,4 +20,10 @@ enum { FC_BLOCK_VECTORS = 12, FC_LINE_VECTORS = FC_SPARSE_VECTORS };
 
 #include "sparse_list.h"
 
+#define fc_list(...) FC_BY_1(fc_list, __VA_ARGS__)
+#define fc_gather(...) FC_BY_3(fc_gather, __VA_ARGS__)
+#define fc_mask_row(...) FC_BY_1(fc_mask_row, __VA_ARGS__)
+#define fc_scatter_add_row(lines, taps, vectors, weights, ...) \
+    FC_TYPED(fc_scatter_add_row, *(weights))(lines, taps, vectors, weights, __VA_ARGS__)
+
 #endif

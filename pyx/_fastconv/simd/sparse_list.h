@@ -71,14 +71,8 @@ FC_LEAF void fc_list_f32(const float *dy, const uint8_t *argmax, ptrdiff_t pixel
 }
 
 #else
-
-FC_INLINE void fc_list_f32(const float *dy, const uint8_t *argmax, ptrdiff_t pixel, int positions,
-                           int filters, const int32_t *origin, const int32_t *shift, int capacity,
-                           int32_t *offsets, float *gradients, int32_t *counts,
-                           float *totals) {
-    fc_list_bits_f32(dy, argmax, pixel, positions, filters, origin, shift, capacity, offsets,
-                     gradients, counts, totals);
-}
-
+#define fc_list_f32 fc_list_bits_f32
 #endif
+#define fc_list_f64 fc_list_bits_f64
+
 #endif

@@ -37,6 +37,13 @@
 #define FC_UNROLL _Pragma("GCC unroll 32")
 #define FC_ROLLED _Pragma("GCC unroll 1")
 
+/* A template's function for the type of a value, or of what its first, second or third argument
+ * points to: `real` names both types to Cython. */
+#define FC_TYPED(name, value) _Generic((value) + 0, float: name##_f32, double: name##_f64)
+#define FC_BY_1(name, a, ...) FC_TYPED(name, *(a))(a, __VA_ARGS__)
+#define FC_BY_2(name, a, b, ...) FC_TYPED(name, *(b))(a, b, __VA_ARGS__)
+#define FC_BY_3(name, a, b, c, ...) FC_TYPED(name, *(c))(a, b, c, __VA_ARGS__)
+
 /* Keep a loaded vector in a register: GCC would load it again for each sum it is used in. */
 #if defined(__x86_64__) || defined(__i386__)
 #define FC_HOLD(vector) __asm__("" : "+v"(vector))

@@ -9,15 +9,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracle import Case, assert_close
+from oracle import Case, assert_close, problem_of
 
 from fastconv._core import runtime
-from fastconv._core.geometry import conv2d_window
 from fastconv.ops import reference
 from fastconv.ops.plans import Conv2DPlan, depthwise, direct_costs
 from fastconv.ops.plans import depthwise_layout as layouts
 from fastconv.ops.plans.depthwise import DepthwisePlan
-from fastconv.ops.plans.depthwise_layout import depthwise_layout
+from fastconv.ops.plans.depthwise_layout import DepthwiseLayout
 
 LANES = runtime.kernels.conv.LANES["f"]
 
@@ -55,9 +54,8 @@ def run(case, relu=False):
         case.random(case.window, 1),
         case.random(case.window[3:], 2),
     )
-    window, groups = conv2d_window(case.x, case.window, **case.options)
-    plan = DepthwisePlan(case.x, case.window, window, groups, np.dtype(case.dtype), relu=relu)
-    shape = (case.x[0], window.rows.output, window.columns.output, case.window[3])
+    problem, shape = problem_of(case.x, case.window, case.dtype, **case.options)
+    plan = DepthwisePlan(problem, relu=relu)
     dy = case.random(shape, 3)
     results = [np.full(s, np.nan, case.dtype) for s in (shape, case.x, case.window, bias.shape)]
     plan.forward(x, kernel, bias, results[0])
@@ -95,8 +93,7 @@ def test_relu_cuts_the_sums(case):
 def test_what_is_not_finite_stays_where_it_is(width):
     """A NaN reaches the outputs whose windows hold it, and no other: not by padding or copies."""
     shape, kernel = (2, 6, width, 5), np.ones((3, 3, 1, 5), np.float32)
-    window, groups = conv2d_window(shape, kernel.shape, padding=1, groups=5)
-    plan = DepthwisePlan(shape, kernel.shape, window, groups, np.dtype(np.float32))
+    plan = DepthwisePlan(problem_of(shape, kernel.shape, padding=1, groups=5)[0])
     x, dy = np.ones(shape, np.float32), np.ones(shape, np.float32)
     x[0, 2, 4, 1] = np.nan
     y, dkernel, dbias = np.empty(shape, np.float32), np.empty_like(kernel), np.empty(5, np.float32)
@@ -114,13 +111,13 @@ def test_padded_pixels_and_units_of_several_give_the_same_bits(strides, size, mo
     channels = LANES - 1
     random = np.random.default_rng(0)
     shape, kernel = (2, 11, 29, channels), random.standard_normal((size, size, 1, channels), "f")
-    window, groups = conv2d_window(shape, kernel.shape, padding=1, strides=strides, groups=channels)
+    problem, output = problem_of(shape, kernel.shape, padding=1, strides=strides, groups=channels)
     x = random.standard_normal(shape, np.float32)
     results, ways = [], set()
     for pad in (True, False):
-        monkeypatch.setattr(depthwise, "depthwise_layout", partial(depthwise_layout, pad=pad))
-        plan = DepthwisePlan(shape, kernel.shape, window, groups, np.dtype(np.float32))
-        y = np.full((2, window.rows.output, window.columns.output, channels), np.nan, np.float32)
+        monkeypatch.setattr(depthwise, "DepthwiseLayout", partial(DepthwiseLayout, pad=pad))
+        plan = DepthwisePlan(problem)
+        y = np.full(output, np.nan, np.float32)
         dx = np.full(shape, np.nan, np.float32)
         plan.forward(x, kernel, None, y)
         plan.input_gradient(y, kernel, dx)
@@ -137,13 +134,13 @@ def test_edges_read_in_place_have_the_same_bits_with_any_threads(channels, strid
     """Strips, which depend on the threads, scheme the columns that are computed downwards."""
     random = np.random.default_rng(0)
     shape, kernel = (1, 31, 9, channels), random.standard_normal((size, size, 1, channels), "f")
-    window, groups = conv2d_window(shape, kernel.shape, padding=2, strides=strides, groups=channels)
+    problem, output = problem_of(shape, kernel.shape, padding=2, strides=strides, groups=channels)
     x, results = random.standard_normal(shape, np.float32), set()
     for count in (1, 2, 5):
         threads(count)
-        plan = DepthwisePlan(shape, kernel.shape, window, groups, np.dtype(np.float32))
+        plan = DepthwisePlan(problem)
         assert not plan.output_layout.line
-        y = np.full((1, window.rows.output, window.columns.output, channels), np.nan, np.float32)
+        y = np.full(output, np.nan, np.float32)
         dx = np.full(shape, np.nan, np.float32)
         plan.forward(x, kernel, None, y)
         plan.input_gradient(y, kernel, dx)
@@ -161,8 +158,7 @@ def test_copied_images_give_what_images_in_place_give(side, size, strides, monke
     results, lines = [], []
     for cost in (0, math.inf):
         monkeypatch.setattr(layouts, "COPY_COST", cost)
-        window, groups = conv2d_window(case.x, case.window, **options)
-        plan = DepthwisePlan(case.x, case.window, window, groups, np.dtype(np.float32))
+        plan = DepthwisePlan(problem_of(case.x, case.window, **options)[0])
         lines.append(plan.output_layout.line)
         results.append(run(case)[1])
     assert lines[0] > 0 and lines[1] == 0
@@ -173,7 +169,7 @@ def test_copied_images_give_what_images_in_place_give(side, size, strides, monke
 @pytest.mark.parametrize(("side", "size", "copied"), [(7, 7, 1), (8, 7, 1), (14, 7, 0), (7, 3, 0)])
 def test_images_of_little_but_edges_are_copied(side, size, copied):
     taps = [(tap, tap - size // 2) for tap in range(size)]
-    plan = depthwise_layout(
+    plan = DepthwiseLayout(
         (side, side, 64),
         (side, side, 64),
         taps,
@@ -204,6 +200,5 @@ def test_planes_are_permuted_out_of_as_few_vectors_as_hold_them(outputs, vectors
     """The input gradient's planes: each channel reads `outputs` neighbours of dy."""
     groups = 31
     shape, kernel = (1, 9, 9, groups), (1, 1, 1, groups * outputs)
-    window, _ = conv2d_window(shape, kernel, groups=groups)
-    plan = DepthwisePlan(shape, kernel, window, groups, np.dtype(np.float32))
+    plan = DepthwisePlan(problem_of(shape, kernel, groups=groups)[0])
     assert plan.input_layout.shuffled == vectors

@@ -6,36 +6,34 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from oracle import fields_of
 
 from fastconv.ops import reference
 from fastconv.ops.plans.direct_tables import (
     BUFFER_BYTES,
     ROW_BLOCK_BYTES,
     TASK_PIXELS,
-    direct_tables,
+    DirectTables,
 )
 
 
 def follow(tables, image):
     """Return, for each output of the grid, the source values in the order of the weights."""
     height, width, channels = tables.source
-    (top, left), padded_width = tables.before, tables.padded_width
+    top, left, padded_width = tables.rows.before, tables.columns.before, tables.columns.padded
     if tables.in_place:
         memory = image.reshape(-1)
         row_width = width
     else:
-        rows = (tables.rows - 1) * tables.row_stride + tables.reach
+        rows = tables.rows.padded
         padded = np.zeros((max(rows, top + height), max(padded_width, left + width), channels))
         padded[top : top + height, left : left + width] = image
         memory = np.ascontiguousarray(padded[:rows, :padded_width]).reshape(-1)
-        assert memory.size == tables.scratch_size(tables.rows)
+        assert memory.size == tables.scratch_size(tables.rows.outputs)
         row_width = padded_width
-    grid = fields_of("Grid", tables.grid)
-    row_stride, column_stride = grid["row_stride"], grid["column_stride"]
+    row_stride, column_stride = tables.rows.stride, tables.columns.stride
     values = []
-    for row in range(tables.rows):
-        for column in range(tables.columns):
+    for row in range(tables.rows.outputs):
+        for column in range(tables.columns.outputs):
             first = (row * row_stride * row_width + column * column_stride) * channels
             runs = [
                 memory[first + offset : first + offset + tables.run_length]
@@ -58,7 +56,7 @@ def follow(tables, image):
 def test_follows_the_windows(image, size, strides, dilation, top, left):
     padding = ((top, 4), (left, 4))
     rows, columns = reference.output_size(image[:2], size, strides, padding, dilation)
-    tables = direct_tables(
+    tables = DirectTables(
         image,
         (rows, columns, 1),
         [(i, i * dilation[0] - top) for i in range(size[0])],
@@ -78,7 +76,7 @@ def test_follows_the_windows(image, size, strides, dilation, top, left):
 def plain(image=(10, 10, 4), size=3, offset=0, groups=1):
     taps = [(tap, tap + offset) for tap in range(size)]
     grid = (image[0] - size + 1, image[1] - size + 1)
-    return direct_tables(image, (*grid, 8), taps, taps, grid=grid, groups=groups)
+    return DirectTables(image, (*grid, 8), taps, taps, grid=grid, groups=groups)
 
 
 def test_neighbouring_columns_are_one_run():
@@ -97,7 +95,7 @@ def test_padding_needs_a_copy():
 
 
 def test_no_taps_reach_anything():
-    tables = direct_tables((4, 4, 2), (4, 4, 2), [], [(0, 0)], grid=(4, 4))
+    tables = DirectTables((4, 4, 2), (4, 4, 2), [], [(0, 0)], grid=(4, 4))
     assert tables.taps.shape == (0, 2)
 
 
@@ -106,15 +104,15 @@ def test_no_taps_reach_anything():
 def test_strips_cover_the_rows_and_are_worth_a_task(images, threads):
     tables = plain((100, 100, 32))
     rows = tables.task_rows(images, threads, 4)
-    assert 1 <= rows <= tables.rows
-    assert rows * tables.columns >= min(TASK_PIXELS, tables.rows * tables.columns)
+    assert 1 <= rows <= tables.rows.outputs
+    assert rows * tables.columns.outputs >= min(TASK_PIXELS, 100 * 100)
 
 
 def test_a_strip_with_what_it_writes_fits_a_cache_if_its_weights_are_small():
     def rows(channels, filters):
         taps = [(0, 0)]
         image, grid = (200, 200, channels), (200, 200)
-        return direct_tables(image, (*grid, filters), taps, taps, grid=grid).task_rows(64, 2, 4)
+        return DirectTables(image, (*grid, filters), taps, taps, grid=grid).task_rows(64, 2, 4)
 
     assert rows(4, 256) < rows(4, 4) < rows(4, 256 * 1024)
     assert rows(4, 256) * 200 * (4 + 256) * 4 <= ROW_BLOCK_BYTES
@@ -136,7 +134,7 @@ def test_pixels_that_are_no_whole_vectors_are_staged_where_the_copies_are_long(
     channels, step, depth, staged
 ):
     tap, grid = [(0, 0)], (20, 20)
-    pixels = direct_tables(
+    pixels = DirectTables(
         (20, 20, depth), (40, 40, channels), tap, tap, grid=grid, target_step=(step, step)
     ).buffer_pixels(4)
     assert (pixels > 0) == staged

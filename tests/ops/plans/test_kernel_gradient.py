@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
-from oracle import TOLERANCE, conv_cases
+from oracle import TOLERANCE, conv_cases, problem_of
 
 from fastconv._core import runtime
-from fastconv._core.geometry import conv2d_window
 from fastconv._core.memory import contiguous
 from fastconv.ops import reference
 from fastconv.ops.plans import Conv2DPlan, kernel_gradient
@@ -18,14 +17,10 @@ from fastconv.ops.plans.patch_gradient import PatchGradientPlan
 PLANS = [KernelGradientPlan, PatchGradientPlan]
 
 
-def planned(kind, x, kernel, dtype=np.float32, **options):
+def planned(kind, *case, **options):
     """Return the plan and the shape of dy."""
-    names = ("strides", "padding", "dilation_rate", "groups")
-    defaults = (1, "valid", 1, 1)
-    arguments = [options.get(*pair) for pair in zip(names, defaults, strict=True)]
-    window, groups = conv2d_window(x, kernel, *arguments, owner="test")
-    plan = kind(x, kernel, window, groups, np.dtype(dtype))
-    return plan, (x[0], window.rows.output, window.columns.output, kernel[3])
+    problem, shape = problem_of(*case, **options)
+    return kind(problem), shape
 
 
 @pytest.mark.parametrize(("kind", "packed"), [*zip(PLANS, (4, 4), strict=True), (PLANS[0], 0)])

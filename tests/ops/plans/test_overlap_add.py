@@ -5,24 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
-from oracle import TOLERANCE, conv_cases
+from oracle import TOLERANCE, conv_cases, problem_of
 
-from fastconv._core.geometry import conv2d_window
 from fastconv._core.memory import contiguous
 from fastconv.ops import reference
 from fastconv.ops.plans import Conv2DPlan
 from fastconv.ops.plans.overlap_add import OverlapAddPlan
 from fastconv.ops.plans.select import forced
-
-
-def planned(x, kernel, dtype=np.float32, **options):
-    """Return the arguments of the plan, the plan, and the shape of dy."""
-    names = ("strides", "padding", "dilation_rate", "groups")
-    defaults = (1, "valid", 1, 1)
-    arguments = [options.get(*pair) for pair in zip(names, defaults, strict=True)]
-    window, groups = conv2d_window(x, kernel, *arguments, owner="test")
-    plan = (x, kernel, window, groups, np.dtype(dtype))
-    return plan, (x[0], window.rows.output, window.columns.output, kernel[3])
 
 
 def surrounded(shape, dtype):
@@ -34,14 +23,14 @@ def surrounded(shape, dtype):
 @given(case=conv_cases())
 @settings(max_examples=150)
 def test_agrees_with_the_reference(case):
-    arguments, shape = planned(case.x, case.window, case.dtype, **case.options)
-    assume(arguments[2].columns.dilation == 1)
+    problem, shape = problem_of(case.x, case.window, case.dtype, **case.options)
+    assume(problem.window.columns.dilation == 1)
     dy, _ = surrounded(shape, case.dtype)
     dx, around = surrounded(case.x, case.dtype)
     dy[...] = case.random(shape, 1)
     x, kernel = case.random(case.x), contiguous(case.random(case.window, 2))
     expected = reference.conv2d_backward(dy, x, kernel, **case.options)[0]
-    plan = OverlapAddPlan(*arguments)
+    plan = OverlapAddPlan(problem)
     for _ in range(2):
         dx[...] = np.nan
         plan.input_gradient(dy, kernel, dx)
@@ -59,12 +48,12 @@ def test_rows_much_longer_than_the_kernel(columns, stride, channels):
     kernel = random.standard_normal((2, columns, channels, 3), np.float32)
     for width, padding in ((57, 0), (60, 1), (61, ((0, 0), (9, 5)))):
         x, options = (1, 4, width, channels), {"strides": stride, "padding": padding}
-        arguments, shape = planned(x, kernel.shape, **options)
+        problem, shape = problem_of(x, kernel.shape, **options)
         dy, _ = surrounded(shape, np.float32)
         dx, around = surrounded(x, np.float32)
         dy[...] = random.standard_normal(shape, np.float32)
         expected, *_ = reference.conv2d_backward(dy, np.zeros(x, np.float32), kernel, **options)
-        OverlapAddPlan(*arguments).input_gradient(dy, kernel, dx)
+        OverlapAddPlan(problem).input_gradient(dy, kernel, dx)
         np.testing.assert_allclose(dx, expected, atol=5e-6 * np.abs(expected).max())
         assert all(np.isnan(part).all() for part in around)
 
@@ -80,14 +69,14 @@ CASES = [
 @pytest.mark.parametrize(("x", "kernel", "options"), CASES, ids=str)
 def test_threads_change_no_bit(x, kernel, options, threads):
     random = np.random.default_rng(0)
-    arguments, shape = planned(x, kernel, **options)
+    problem, shape = problem_of(x, kernel, **options)
     dy = random.standard_normal(shape, np.float32)
     weights = random.standard_normal(kernel, np.float32)
     results = []
     for count in (1, 2, 5):
         threads(count)
         dx = np.empty(x, np.float32)
-        OverlapAddPlan(*arguments).input_gradient(dy, weights, dx)
+        OverlapAddPlan(problem).input_gradient(dy, weights, dx)
         results.append(dx.tobytes())
     assert len(set(results)) == 1
 
@@ -95,7 +84,7 @@ def test_threads_change_no_bit(x, kernel, options, threads):
 @pytest.mark.parametrize(("x", "kernel", "options"), CASES, ids=str)
 def test_is_chosen_for_few_channels_and_agrees_with_the_general_kernels(x, kernel, options):
     random = np.random.default_rng(1)
-    _, shape = planned(x, kernel, **options)
+    _, shape = problem_of(x, kernel, **options)
     dy = random.standard_normal(shape, np.float32)
     weights = random.standard_normal(kernel, np.float32)
     chosen, general = np.empty(x, np.float32), np.empty(x, np.float32)
@@ -119,10 +108,10 @@ def test_is_not_chosen_where_lanes_do_not_idle_or_columns_are_dilated():
 
 
 def test_what_is_not_finite_reaches_the_pixels_of_its_window_alone():
-    arguments, shape = planned((1, 9, 9, 5), (3, 3, 5, 20), padding=1)
+    problem, shape = problem_of((1, 9, 9, 5), (3, 3, 5, 20), padding=1)
     dy, dx = np.ones(shape, np.float32), np.empty((1, 9, 9, 5), np.float32)
     dy[0, 4, 8] = np.nan
-    OverlapAddPlan(*arguments).input_gradient(dy, np.ones((3, 3, 5, 20), np.float32), dx)
+    OverlapAddPlan(problem).input_gradient(dy, np.ones((3, 3, 5, 20), np.float32), dx)
     expected = np.zeros(dx.shape, bool)
     expected[0, 3:6, 7:] = True
     np.testing.assert_array_equal(np.isnan(dx), expected)
