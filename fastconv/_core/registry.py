@@ -154,6 +154,11 @@ class Registry(Generic[T]):
         for alias, name in (aliases or {}).items():
             self._found[self._spell(alias)] = known[name]
 
+    def add(self, cls: type[T]) -> None:
+        """Let a class be found by its name: one that is made of those known from the start."""
+        self.known = {**self.known, cls.__name__: cls}
+        self._found[self._spell(cls.__name__)] = cls
+
     def lookup(self, name: str) -> Any:
         """Return what a name stands for, in `custom_object_scope`s first, or None."""
         found = custom_object(name)

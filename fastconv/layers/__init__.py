@@ -208,7 +208,8 @@ __all__ = [
     "subtract",
 ]
 
-_registry: Registry[Layer] = Registry(
+#: Models add their classes: they are layers within others.
+registry: Registry[Layer] = Registry(
     Layer,
     {cls.__name__: cls for cls in _CLASSES},
     words=("layers", "layer", "a Layer"),
@@ -223,12 +224,12 @@ def get(class_name: str, custom_objects: dict[str, type[Layer]] | None = None) -
     Raises ValueError for an unknown name, TypeError if what was found is no layer class.
     """
     with custom_object_scope(custom_objects):
-        return _registry.find_class(class_name)
+        return registry.find_class(class_name)
 
 
 def serialize(layer: Layer) -> dict[str, Any]:
     """Return {"class_name", "config"} of a layer; it fits JSON."""
-    return _registry.serialize(layer)
+    return registry.serialize(layer)
 
 
 def deserialize(
@@ -243,4 +244,4 @@ def deserialize(
         ) from None
     # What the layer is made of may be one's own, too.
     with custom_object_scope(custom_objects):
-        return _registry.find_class(class_name).from_config(arguments)
+        return registry.find_class(class_name).from_config(arguments)

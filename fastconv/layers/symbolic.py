@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import initializers
 from .._core import random
 from .arguments import Shape, batch_shapes
 
@@ -173,7 +174,7 @@ def connect(layer: Any, x: Any, training: Any = None) -> Any:
     try:
         if not layer.built:
             layer.build(given)
-        elif layer.weights and batch_shapes(given) != layer._input_shape:
+        elif layer.weights and layer._is_built_once and batch_shapes(given) != layer._input_shape:
             _check_other_shape(layer, given)
         inner = layer._inner_graph(inputs)
         if inner is not None:
@@ -217,21 +218,30 @@ def checked_inputs(layer: Any, x: Any) -> tuple[list[Tensor], bool]:
 
 def _check_other_shape(layer: Any, given: Any) -> None:
     """Raise unless a layer, built for another shape, has the weights that `given` needs."""
+    left = list(layer.weights)
+
+    def own(name: str, shape: tuple[int, ...]) -> np.ndarray:
+        alike = [weight for weight in left if weight.name == name]
+        found = next((weight for weight in alike if weight.shape == tuple(shape)), None)
+        if found is None:
+            have = f"its {name} is {alike[0].shape}" if alike else f"it has no {name}"
+            raise ValueError(
+                f"{layer.owner}: the input has shape {given}; the layer is built for "
+                f"{layer._input_shape}: {have}, and {shape} would be needed; make another layer"
+            )
+        left.remove(found)
+        value: np.ndarray = found.value
+        return value
+
     drawn = random.get_state()
     try:
-        twin = type(layer).from_config(layer.get_config())
-        twin.build(given)
+        # Nothing is drawn, and nothing larger is made than is there.
+        with initializers.weights_from(own):
+            type(layer).from_config(layer.get_config()).build(given)
     except NotImplementedError:
         return  # a class of the user's; its `call` will tell
     finally:
         random.set_state(drawn)
-    for mine, other in zip(layer.weights, twin.weights, strict=True):
-        if mine.shape != other.shape:
-            raise ValueError(
-                f"{layer.owner}: the input has shape {given}; the layer is built for "
-                f"{layer._input_shape}: its {mine.name} is {mine.shape}, and {other.shape} "
-                "would be needed; make another layer"
-            )
 
 
 def _say_where(error: Exception, inputs: Sequence[Tensor]) -> None:
