@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from keras_reference import import_keras, keras_test
 
-from fastconv import architectures, optimizers, utils
+from fastconv import architectures, layers, optimizers, utils
+from fastconv.architectures import classification, segmentation
 from fastconv.callbacks import EarlyStopping, ModelCheckpoint
 from fastconv.models import Sequential, load_model
 
@@ -85,7 +86,16 @@ def in_keras(keras, model):
         inputs = [tensors[number] for number in call["inputs"]]
         tensors.append(made[call["layer"]](inputs if call.get("list") else inputs[0]))
     inputs = tensors[: len(config["inputs"])]
-    return keras.Model(inputs, [tensors[number] for number in config["outputs"]])
+    return keras.Model(given(inputs), given([tensors[number] for number in config["outputs"]]))
+
+
+def given(x):
+    """Return what a model is given: a list where there are several."""
+    return x if len(x) > 1 else x[0]
+
+
+def random_inputs(model, rng, count):
+    return given([rng.random((count, *one.shape[1:]), dtype=np.float32) for one in model.inputs])
 
 
 @keras_test
@@ -101,11 +111,35 @@ def test_graphs_are_those_of_keras(name):
     weights = [rng.uniform(0.1, 0.5, w.shape) - 0.2 * (w.ndim > 1) for w in ours.get_weights()]
     theirs.set_weights(weights)
     ours.set_weights(weights)
-    x = [rng.random((2, *tensor.shape[1:]), dtype=np.float32) for tensor in ours.inputs]
-    given = x if len(x) > 1 else x[0]
+    x = random_inputs(ours, rng, 2)
     np.testing.assert_allclose(
-        ours.predict(given, verbose=0), theirs.predict(x, verbose=0), rtol=1e-4, atol=1e-5
+        ours.predict(x, verbose=0), theirs.predict(x, verbose=0), rtol=1e-4, atol=1e-5
     )
+
+
+@keras_test
+@pytest.mark.parametrize("name", GRAPHS)
+def test_graphs_train_as_in_keras(name, monkeypatch):
+    """With smooth activations: on which side of a ReLU's corner a number is, rounding decides."""
+    for module in (classification, segmentation):
+        monkeypatch.setattr(module, "ReLU", lambda *limit: layers.Activation("silu"))
+    keras = import_keras()
+    ours = GRAPHS[name][0]()
+    for layer in ours.layers:
+        if isinstance(layer, layers.Dropout):
+            layer.rate = 0.0
+    theirs = in_keras(keras, ours)
+    theirs.set_weights(ours.get_weights())
+    for model, kind in ((theirs, keras.optimizers), (ours, optimizers)):
+        model.compile(kind.SGD(0.01), "mse")
+    rng = np.random.default_rng(0)
+    for _ in range(3):
+        x = random_inputs(ours, rng, 16)
+        y = rng.random((16, *ours.output_shape[1:]), dtype=np.float32)
+        expected = float(theirs.train_on_batch(x, y))
+        assert ours.train_on_batch(x, y) == pytest.approx(expected, rel=1e-3)
+    for mine, weight in zip(ours.get_weights(), theirs.get_weights(), strict=True):
+        np.testing.assert_allclose(mine, weight, rtol=1e-3, atol=1e-4)
 
 
 @keras_test
@@ -120,9 +154,7 @@ def test_graphs_learn(name, tmp_path):
     """The loss of a batch seen again and again falls, and what was learnt is saved."""
     utils.set_random_seed(1)
     model = GRAPHS[name][0]()
-    rng = np.random.default_rng(1)
-    x = [rng.random((8, *tensor.shape[1:]), dtype=np.float32) for tensor in model.inputs]
-    given = x if len(x) > 1 else x[0]
+    x = random_inputs(model, np.random.default_rng(1), 8)
     shape = (8, *model.output_shape[1:])
     y = np.zeros(shape, np.float32)
     if shape[-1] > 1:
@@ -131,11 +163,11 @@ def test_graphs_learn(name, tmp_path):
         y[::2] = 1
     loss = "binary_crossentropy" if shape[-1] == 1 else "categorical_crossentropy"
     model.compile(optimizers.Adam(0.01), loss)
-    losses = [model.train_on_batch(given, y) for _ in range(15)]
+    losses = [model.train_on_batch(x, y) for _ in range(15)]
     assert losses[-1] < 0.9 * losses[0]
     model.save(tmp_path / "model.npz")
-    saved = load_model(tmp_path / "model.npz").predict(given, verbose=0)
-    np.testing.assert_array_equal(saved, model.predict(given, verbose=0))
+    saved = load_model(tmp_path / "model.npz").predict(x, verbose=0)
+    np.testing.assert_array_equal(saved, model.predict(x, verbose=0))
 
 
 @pytest.mark.parametrize(

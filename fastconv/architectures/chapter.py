@@ -9,7 +9,7 @@ from types import MappingProxyType
 from .._core.registry import unknown
 from ..layers import Conv2D, Dense, Dropout, Flatten, Layer, MaxPooling2D
 from ..models import Sequential
-from .arguments import class_layer
+from .parts import class_layer
 from .recipes import AUGMENTATION, Recipe
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from ..layers import (
-    BatchNormalization,
     Conv2D,
     DepthwiseConv2D,
     Dropout,
@@ -16,7 +15,7 @@ from ..layers import (
 )
 from ..layers.symbolic import Tensor
 from ..models import Model
-from .arguments import class_layer
+from .parts import class_layer, normalized
 
 Size = tuple[int, int, int]
 
@@ -41,8 +40,7 @@ def _convolved(x: Tensor, filters: int, size: int, strides: int = 1) -> Tensor:
     convolution = Conv2D(
         filters, size, strides, "same", use_bias=False, kernel_initializer="he_normal"
     )
-    x = BatchNormalization()(convolution(x))
-    return x
+    return normalized(convolution(x))
 
 
 def _residual_block(x: Tensor, filters: int, strides: int) -> Tensor:
@@ -71,7 +69,7 @@ def small_xception(input_shape: Size = (100, 100, 3), classes: int = 2) -> Model
 
 
 def _separable(x: Tensor, filters: int) -> Tensor:
-    x = ReLU()(BatchNormalization()(x))
+    x = ReLU()(normalized(x))
     x = SeparableConv2D(filters, 3, padding="same", use_bias=False)(x)
     return x
 
@@ -115,12 +113,12 @@ def _inverted_residual(x: Tensor, wide: int, narrow: int, strides: int) -> Tenso
     if wide != x.shape[-1]:
         y = _activated(Conv2D(wide, 1, use_bias=False)(y))
     y = _activated(DepthwiseConv2D(3, strides, "same", use_bias=False)(y))
-    y = BatchNormalization()(Conv2D(narrow, 1, use_bias=False)(y))
+    y = normalized(Conv2D(narrow, 1, use_bias=False)(y))
     return add([x, y]) if x.shape == y.shape else y
 
 
 def _activated(x: Tensor) -> Tensor:
-    x = ReLU(6.0)(BatchNormalization()(x))
+    x = ReLU(6.0)(normalized(x))
     return x
 
 

@@ -14,7 +14,7 @@ from ..layers import (
     Subtract,
 )
 from ..models import Model, Sequential
-from .arguments import check_size
+from .parts import check_size
 
 Size = tuple[int, int, int]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from ..layers import (
-    BatchNormalization,
     Concatenate,
     Conv2D,
     Conv2DTranspose,
@@ -13,7 +12,7 @@ from ..layers import (
 )
 from ..layers.symbolic import Tensor
 from ..models import Model
-from .arguments import check_size, class_outputs
+from .parts import check_size, class_outputs, normalized
 
 
 def unet(
@@ -52,5 +51,5 @@ def _two_convolutions(x: Tensor, filters: int) -> Tensor:
         convolution = Conv2D(
             filters, 3, padding="same", use_bias=False, kernel_initializer="he_normal"
         )
-        x = ReLU()(BatchNormalization()(convolution(x)))
+        x = ReLU()(normalized(convolution(x)))
     return x

@@ -1,9 +1,20 @@
-"""What the networks' arguments may be, and what follows from them."""
+"""What several of the networks are made of."""
 
 from __future__ import annotations
 
 from .._core.validation import wrong_value
-from ..layers import Dense
+from ..layers import BatchNormalization, Dense
+from ..layers.symbolic import Tensor
+
+# Averages of the last ten batches or so: those of Keras's 0.99 need hundreds to leave their start,
+# and small data sets have few.
+_MOMENTUM = 0.9
+
+
+def normalized(x: Tensor) -> Tensor:
+    """Return what BatchNormalization gives."""
+    x = BatchNormalization(momentum=_MOMENTUM)(x)
+    return x
 
 
 def class_outputs(classes: int, owner: str) -> tuple[int, str]:
