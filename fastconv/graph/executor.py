@@ -111,21 +111,22 @@ class Executor:
         `logits` says which outputs' final activation is left out, and `step` that `backward`
         follows.
         """
-        left_out = tuple(logits) if any(logits) else ()
+        left_out = tuple(logits) if True in logits else ()
         key = (step, training, left_out, *[x.shape for x in inputs])
         current = self._passes.get(key) or self._new_pass(key)
         recording = None if current.recorded else Recording(self._arena)
         if recording is not None:
             current.record(recording)
-        values: list[Any] = [None] * len(self.program.shapes)
-        for slot, x in zip(self.program.inputs, inputs, strict=True):
+        program = self.program
+        values: list[Any] = [None] * len(program.shapes)
+        for slot, x in zip(program.inputs, inputs, strict=True):
             values[slot] = x
         before = running.frame
         try:
             self._run(current.frames, values, training, left_out)
         finally:
             running.frame = before
-        outputs = [values[slot] for slot in self.program.outputs]
+        outputs = [values[slot] for slot in program.outputs]
         if step:
             self._running = current, recording, left_out
         elif recording is not None:
@@ -296,8 +297,9 @@ class ExecutorCache:
 
     def get(self, graph: Graph, fuse: bool, trainable: bool) -> Executor:
         """Return the executor of `graph`, with whose options it would be made now."""
-        executor, now = self._executor, revision.current()
-        if executor is not None and self._seen_at is now and self._made_from[:2] == [graph, fuse]:
+        executor, now, made_from = self._executor, revision.current(), self._made_from
+        seen = executor is not None and self._seen_at is now
+        if executor is not None and seen and made_from[0] is graph and made_from[1] is fuse:
             return executor
         program = program_of(graph, trainable)
         made_from = [graph, fuse, trainable, *_all_read(program)]

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..layers import BatchNormalization, Conv2D, MaxPooling2D
+from ..layers import Conv2D, MaxPooling2D
 from ..layers.base import Layer
 from ..layers.workspace import Workspace, running
 from ..ops.plans import ConvPoolPlan, Pool2DPlan
@@ -28,11 +28,11 @@ class FusedOp:
         frame = running.frame
         return self._own if frame is None else frame[self]
 
-    def call(self, x: np.ndarray, training: bool = False) -> np.ndarray:
+    def call(self, x: Any, training: bool = False) -> np.ndarray:
         """Return the last layer's output, in a buffer of one of the layers."""
         raise NotImplementedError
 
-    def backward(self, dy: np.ndarray) -> np.ndarray | None:
+    def backward(self, dy: np.ndarray) -> Any:
         """Write the layers' gradients and return the input's, if anyone needs it."""
         raise NotImplementedError
 
@@ -157,17 +157,3 @@ class FusedReluMaxPool(_FusedPooling):
             relu_input=True,
             owner=pooling.owner,
         )
-
-
-class FusedNormalizationRelu(FusedOp):
-    """BatchNormalization and the ReLU behind it, which costs no pass of its own."""
-
-    def __init__(self, normalization: BatchNormalization, relu: Layer) -> None:
-        super().__init__(normalization, relu)
-        self._normalization = normalization
-
-    def call(self, x: np.ndarray, training: bool = False) -> np.ndarray:
-        return self._normalization.normalize(x, training, relu=True)
-
-    def backward(self, dy: np.ndarray) -> np.ndarray | None:
-        return self._normalization.backward(dy)

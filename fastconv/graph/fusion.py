@@ -14,19 +14,15 @@ from ..layers import (
     BatchNormalization,
     Conv2D,
     Dense,
+    DepthwiseConv2D,
     Dropout,
     Flatten,
     MaxPooling2D,
     ReLU,
 )
 from ..layers.base import Layer
-from .fused_ops import (
-    FusedConvRelu,
-    FusedConvReluPool,
-    FusedNormalizationRelu,
-    FusedOp,
-    FusedReluMaxPool,
-)
+from .fused_normalization import FusedConvNormalization, FusedNormalizationRelu
+from .fused_ops import FusedConvRelu, FusedConvReluPool, FusedOp, FusedReluMaxPool
 
 Operation = Layer | FusedOp
 
@@ -64,10 +60,30 @@ def _first_operation(layers: Sequence[Any], shapes: Sequence[Any]) -> Operation:
             return FusedReluMaxPool(*layers[: count + 1])
     if count == 2:
         return FusedConvRelu(first, rest[0])
-    if rest and type(first) is BatchNormalization and _is_relu(rest[0]):
+    if rest and type(first) is BatchNormalization and is_relu(rest[0]):
         return FusedNormalizationRelu(first, rest[0])
+    if rest and type(rest[0]) is BatchNormalization and _is_plain_convolution(first):
+        behind = rest[1] if len(rest) > 1 and is_relu(rest[1]) else None
+        return FusedConvNormalization(first, rest[0], behind)
     alone: Layer = first
     return alone
+
+
+def fuses_with_add(operation: Operation) -> bool:
+    """Whether an operation can take in an Add behind it, and the ReLU behind that."""
+    if type(operation) is FusedConvNormalization:
+        return len(operation.layers) == 2
+    return type(operation) is BatchNormalization
+
+
+def is_relu(layer: Any) -> bool:
+    """Whether a layer is nothing but max(x, 0)."""
+    return type(layer) in (Activation, ReLU) and activations.is_relu(layer.activation)
+
+
+def _is_plain_convolution(layer: Any) -> bool:
+    plain = type(layer) in (Conv2D, DepthwiseConv2D)
+    return plain and type(layer.activation) is activations.Linear
 
 
 def _convolution_and_relu(layers: Sequence[Any]) -> int:
@@ -78,11 +94,7 @@ def _convolution_and_relu(layers: Sequence[Any]) -> int:
     if activations.is_relu(activation):
         return 1
     linear = type(activation) is activations.Linear
-    return 2 if linear and len(layers) > 1 and _is_relu(layers[1]) else 0
-
-
-def _is_relu(layer: Any) -> bool:
-    return type(layer) in (Activation, ReLU) and activations.is_relu(layer.activation)
+    return 2 if linear and len(layers) > 1 and is_relu(layers[1]) else 0
 
 
 def _fuses_with_pooling(convolution: Any, pooling: Any, shape: Any) -> bool:

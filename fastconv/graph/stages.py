@@ -9,11 +9,12 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from ..layers import Dense, Flatten, InputLayer, MaxPooling2D
+from ..layers import Add, Dense, Flatten, InputLayer, MaxPooling2D
 from ..layers.base import Layer
 from ..layers.parameter import Parameter
 from ..layers.workspace import Frame
 from . import fusion
+from .fused_normalization import FusedResidual
 from .fused_ops import FusedConvReluPool, FusedReluMaxPool
 from .graph import Program, Step
 
@@ -24,10 +25,16 @@ _TAKEN_IN_BY_LOSSES = ("sigmoid", "softmax")
 class Stage:
     """One operation at its place in the graph."""
 
-    def __init__(self, steps: Sequence[Step], operation: fusion.Operation) -> None:
+    def __init__(
+        self,
+        steps: Sequence[Step],
+        operation: fusion.Operation,
+        inputs: tuple[int, ...] | None = None,
+    ) -> None:
         first, last = steps[0], steps[-1]
         self.steps, self.operation = steps, operation
-        self.inputs, self.output, self.is_list = first.inputs, last.output, first.is_list
+        self.inputs, self.output = first.inputs if inputs is None else inputs, last.output
+        self.is_list = first.is_list or inputs is not None
         #: What the passes are told instead of whether they are of training, if anything.
         self.training = first.training
         #: The activation that a loss may take in, of an operation that gives an output.
@@ -75,6 +82,8 @@ def stages_of(program: Program, fuse: bool, trainable: bool) -> list[Stage]:
             stage = Stage([step], step.layer)
             stage.final_activation = _final_activation(step, program, readers)
             stages.append(stage)
+    if fuse:
+        stages = _with_residuals(stages, program, readers)
     order = {step.output: place for place, step in enumerate(program.steps)}
     stages.sort(key=lambda stage: order[stage.output])
     _plan_gradients(stages, program, trainable)
@@ -96,6 +105,35 @@ def _chains(program: Program, readers: Counter[int]) -> list[list[Step]]:
         chain.append(step)
         ending_at[step.output] = chain
     return chains
+
+
+def _with_residuals(stages: list[Stage], program: Program, readers: Counter[int]) -> list[Stage]:
+    """Put an Add, and the ReLU behind it, into the normalization whose output it adds to."""
+    by_output = {stage.output: stage for stage in stages}
+    by_input = {slot: stage for stage in stages for slot in stage.inputs}
+    for stage in stages:
+        if type(stage.operation) is not Add or len(stage.inputs) != 2:
+            continue
+        first, second = (program.shapes[slot] for slot in stage.inputs)
+        found = [slot for slot in stage.inputs if readers[slot] == 1 and slot in by_output]
+        found = [slot for slot in found if fusion.fuses_with_add(by_output[slot].operation)]
+        found = [slot for slot in found if by_output[slot].training == stage.training]
+        if first != second or not found:
+            continue
+        normalized = by_output.pop(found[-1])
+        other = stage.inputs[1 - stage.inputs.index(found[-1])]
+        behind = by_input.get(stage.output) if readers[stage.output] == 1 else None
+        if behind is not None and not (
+            fusion.is_relu(behind.operation) and behind.training == stage.training
+        ):
+            behind = None
+        steps = [*normalized.steps, *stage.steps, *(() if behind is None else behind.steps)]
+        relu: Any = None if behind is None else behind.operation
+        operation = FusedResidual(normalized.operation, stage.layers[0], relu)
+        del by_output[stage.output]
+        merged = Stage(steps, operation, (normalized.inputs[0], other))
+        by_output[merged.output] = merged
+    return list(by_output.values())
 
 
 def _final_activation(step: Step, program: Program, readers: Counter[int]) -> str | None:

@@ -99,8 +99,30 @@ class BatchNormalization(Layer):
     def call(self, x: np.ndarray, training: bool = False) -> np.ndarray:
         return self.normalize(x, training)
 
-    def normalize(self, x: np.ndarray, training: bool, *, relu: bool = False) -> np.ndarray:
-        """Return `call(x, training)`, with `relu` clipped at 0; `backward` is of what ran last."""
+    def scale_and_shift(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return the mean, the scale and the shift of each channel in prediction, float64."""
+        mean = self.moving_mean.value.astype(np.float64)
+        scale = self._inverse(self.moving_variance.value)
+        if self.scale:
+            scale = scale * self.gamma.value
+        return mean, scale, self.beta.value if self.center else np.zeros(())
+
+    def _inverse(self, variance: np.ndarray) -> np.ndarray:
+        inverse: np.ndarray = 1 / np.sqrt(variance + np.float64(self.epsilon))
+        return inverse
+
+    def normalize(
+        self,
+        x: np.ndarray,
+        training: bool,
+        *,
+        relu: bool = False,
+        residual: np.ndarray | None = None,
+    ) -> np.ndarray:
+        """Return `call(x, training)`, with `residual` added, and with `relu` clipped at 0.
+
+        `backward` is of what ran last, `backward_with_residual` where there is one.
+        """
         x = contiguous(x, np.float32)
         if x.shape[-1] != self.moving_mean.size:
             raise ValueError(
@@ -108,21 +130,36 @@ class BatchNormalization(Layer):
                 f"{self.moving_mean.size}"
             )
         rows = x.reshape(-1, x.shape[-1])
-        plan = self.plan((rows.shape, relu), lambda: NormalizationPlan(*rows.shape, relu=relu))
+        adds = residual is not None
+        plan = self.plan(
+            (rows.shape, relu, adds),
+            lambda: NormalizationPlan(*rows.shape, relu=relu, residual=adds),
+        )
         from_batch = training and self.trainable and len(rows) > 0 and not self._workspace.inference
         if from_batch:
             mean, variance = plan.moments(rows)
             self._move_averages(mean, variance)
         else:
             mean, variance = self.moving_mean.value, self.moving_variance.value
-        inverse = 1 / np.sqrt(variance + np.float64(self.epsilon))
+        inverse = self._inverse(variance)
         scale = inverse * self.gamma.value if self.scale else inverse
         plan.set_affine(mean, scale, self.beta.value if self.center else 0.0)
         out = self.buffer("output", rows.shape)
-        plan.forward(rows, out)
+        plan.forward(rows, out, None if residual is None else residual.reshape(rows.shape))
         saved = (plan, x, inverse, scale, from_batch)
         self._workspace.saved_for_backward = saved if training else None
+        self._workspace.output = out if training and adds and relu else None
         return out.reshape(x.shape)
+
+    def backward_with_residual(self, dy: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:
+        """Return the gradients of the input and of what was added to the output."""
+        plan, x, *_ = self._saved_for_backward()
+        dy = self.checked_gradient(dy, x.shape)
+        y = self._workspace.output
+        if y is None:  # there is no ReLU
+            return self.backward(dy), dy
+        dz = plan.gate(dy, y.reshape(dy.shape), self.buffer("dz", dy.shape))
+        return self.backward(dz), dz
 
     def backward(self, dy: np.ndarray) -> np.ndarray | None:
         plan, x, inverse, scale, from_batch = self._saved_for_backward()

@@ -80,16 +80,32 @@ class ConvolutionLayer(RectifiedLayer):
         plan.backward(dz, x, kernel, dx, gradient, bias_gradient)
         return dx
 
-    def _convolve(self, x: np.ndarray, training: bool, relu: bool) -> np.ndarray:
+    @property
+    def kernel_of_filters(self) -> np.ndarray:
+        """The kernel as the convolution sees it, (rows, columns, channels / groups, filters)."""
+        return self._seen(self.kernel.value)
+
+    def convolve_with(
+        self,
+        x: np.ndarray,
+        kernel: np.ndarray,
+        bias: np.ndarray | None,
+        relu: bool,
+        training: bool = False,
+    ) -> np.ndarray:
+        """Return the convolution with a kernel like `kernel_of_filters`, behind a ReLU or not."""
         x = contiguous(x, np.float32)
         workspace = self._workspace  # once: it is looked up by thread
         plan = self._plan(workspace, x.shape, relu)
         out = workspace.buffer("output", plan.output_shape, np.float32)
-        bias = None if self.bias is None else self.bias.value
-        plan.forward(x, self._seen(self.kernel.value), bias, out)
+        plan.forward(x, kernel, bias, out)
         workspace.saved_for_backward = (plan, x) if training else None
         workspace.output = out if training and relu else None
         return out
+
+    def _convolve(self, x: np.ndarray, training: bool, relu: bool) -> np.ndarray:
+        bias = None if self.bias is None else self.bias.value
+        return self.convolve_with(x, self._seen(self.kernel.value), bias, relu, training)
 
     def _plan(self, workspace: Workspace, shape: tuple[int, ...], relu: bool) -> Conv2DPlan:
         def make() -> Conv2DPlan:

@@ -171,32 +171,42 @@ class OfWorkspace:
 
 
 class Pass:
-    """`with Pass(group, layers)`: no other thread goes through any of these layers.
+    """`with Pass(group).of(layers)`: no other thread goes through any of these layers.
 
-    The layers' groups join the model's at its first pass, or the first after a change.
+    The layers' groups join the model's at its first pass, or the first after a change: groups
+    that have become one stay one.
     """
 
-    def __init__(self, group: Group, layers: Sequence[Any]) -> None:
+    def __init__(self, group: Group) -> None:
         self._group = group
+        self._layers: Sequence[Any] = ()
+        self._joined: tuple[Any, Any] = (None, None)  # the layers that had joined, and which group
+
+    def of(self, layers: Sequence[Any]) -> Pass:
+        """Return this, for passes through `layers`."""
         self._layers = layers
+        return self
 
     def __enter__(self) -> None:
         while True:
-            self._held = held = self._group.acquire()
+            held, layers = self._group.acquire(), self._layers
+            if self._joined[0] is layers and self._joined[1] is held:
+                return
             try:
-                strangers = self._strangers(held)
+                strangers = self._strangers(held, layers)
             except BaseException:
                 held.release()
                 raise
             if not strangers:
+                self._joined = layers, held
                 return
             held.release()
             join([held, *strangers])
 
-    def _strangers(self, held: Group) -> list[Group]:
+    def _strangers(self, held: Group, layers: Sequence[Any]) -> list[Group]:
         """Return the groups of layers that have not joined."""
         strangers = []
-        for layer in self._layers:
+        for layer in layers:
             workspaces = layer._workspaces
             if workspaces.group is not held:
                 if workspaces.group.root() is held:
@@ -206,4 +216,4 @@ class Pass:
         return strangers
 
     def __exit__(self, *error: object) -> None:
-        self._held.release()
+        self._group.root().release()

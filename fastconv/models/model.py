@@ -73,6 +73,7 @@ class Model(Trainer, Saved, Layer):
         self._executors = ExecutorCache()
         self._train_step = TrainStep(self)
         self._group = Group()
+        self._pass = Pass(self._group)
         if (inputs is None) != (outputs is None):
             missing = "outputs" if outputs is None else "inputs"
             raise ValueError(f"{self.owner}: {missing} is None; it must be a tensor, or a list")
@@ -291,11 +292,12 @@ class Model(Trainer, Saved, Layer):
         # Locks come anew; a run goes on from its state.
         left = {"_run": None, "_fit_state": self.fit_state}
         state = Layer.__getstate__(self) | left
-        return {key: value for key, value in state.items() if key != "_group"}
+        return {key: value for key, value in state.items() if key not in ("_group", "_pass")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._group, self._workspaces, self._nodes = Group(), Workspaces(), []
+        self._pass = Pass(self._group)
         self._train_step.follow(self)
         if self.optimizer is not None:
             self.optimizer.follow(self)
@@ -313,7 +315,7 @@ class Model(Trainer, Saved, Layer):
     @property
     def layers_lock(self) -> Pass:
         """What a thread holds while it goes through the layers, or half a step would be seen."""
-        return Pass(self._group, self.graph.all_layers if self.built else self.layers)
+        return self._pass.of(self.graph.all_layers if self.built else self.layers)
 
     def _holding_weights(self) -> AbstractContextManager[None]:
         return self.layers_lock

@@ -156,12 +156,16 @@ class Sequential(Model):
     @property
     def built(self) -> bool:  # type: ignore[override]
         """Whether there are layers and all are built."""
+        if self._graph is not None:  # asked before every batch
+            return True
         return len(self._tensors) > 1 and len(self._tensors) == len(self._layers) + 1
 
     @property
     def graph(self) -> Graph:
         """The chain of the layers, made when it is first asked for after a change."""
-        if self._graph is None and self.built:
+        if self._graph is not None:
+            return self._graph
+        if self.built:
             self._graph = Graph(self._tensors[:1], self._tensors[-1:], self.owner)
         return super().graph
 

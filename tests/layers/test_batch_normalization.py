@@ -5,7 +5,7 @@ from keras_reference import import_keras, keras_test
 from oracle import assert_close
 
 from fastconv import layers
-from fastconv.graph import fused_ops, fusion
+from fastconv.graph import fused_normalization, fusion
 from fastconv.layers import BatchNormalization
 
 
@@ -130,7 +130,7 @@ def test_normalization_takes_the_relu_in(relu, channels):
     normalization.gamma.assign(random.standard_normal(channels))
     normalization.beta.assign(random.standard_normal(channels))
     (operation,) = fusion.fuse([normalization, gate])
-    assert type(operation) is fused_ops.FusedNormalizationRelu
+    assert type(operation) is fused_normalization.FusedNormalizationRelu
     x, dy = random.standard_normal(shape, np.float32), random.standard_normal(shape, np.float32)
     expected = gate.call(normalization.call(x, True), True).copy()
     expected_dx = normalization.backward(gate.backward(dy)).copy()
