@@ -132,12 +132,14 @@ class Executor:
             values[slot] = x
         before = running.frame
         try:
-            with self._pool:
+            if recording is None:
                 self._run(current.frames, values, training, left_out)
+            else:
+                with self._pool:  # for the plans that are made
+                    self._run(current.frames, values, training, left_out)
+                recording.pin([values[slot] for slot in self._open])
         finally:
             running.frame = before
-        if recording is not None:
-            recording.pin([values[slot] for slot in self._open])
         outputs = [values[slot] for slot in program.outputs]
         if step:
             self._running = current, recording, left_out
