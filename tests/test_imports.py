@@ -34,6 +34,8 @@ ROOMS = {
         "metrics.*",
         "optimizers",
         "optimizers.*",
+        "backend",
+        "config",
     ),
     "graph": ("graph", "graph.*"),
     "data": ("preprocessing", "preprocessing.*", "datasets", "datasets.*"),

@@ -1,13 +1,23 @@
-"""Models: how to make, train, save and load them."""
+"""Models: how to make, train, copy, save and load them."""
 
-from ..layers import registry
+from .. import layers
+from ..layers.input_layer import Input
 from ..saving.npz import CheckpointError
-from .loading import load_model
+from .cloning import clone_model
+from .loading import load_model, model_from_json
 from .model import Model
+from .saved import save_model
 from .sequential import Sequential
 
-__all__ = ["CheckpointError", "Model", "Sequential", "load_model"]
+__all__ = [
+    "CheckpointError",
+    "Input",
+    "Model",
+    "Sequential",
+    "clone_model",
+    "load_model",
+    "model_from_json",
+    "save_model",
+]
 
-# They are layers where they stand within other models, and are found in files as layers are.
-registry.add(Model)
-registry.add(Sequential)
+layers.add_classes(Model, Sequential)  # which are layers of other models

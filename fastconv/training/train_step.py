@@ -136,8 +136,12 @@ class TrainStep(BatchChecks):
         optimizer = self.require_compiled("train_step")
         optimizer.restore_values()
         executor = self.model._executor()
-        value, predictions, gradients = self._forward(executor, batch, training=True)
-        executor.backward(gradients)
+        try:
+            value, predictions, gradients = self._forward(executor, batch, training=True)
+            executor.backward(gradients)
+        except BaseException:
+            executor.abandon()
+            raise
         penalty = optimizers.regularize(executor.trainable)
         optimizer.apply(executor.trainable)
         return _plus(value, penalty), predictions
