@@ -39,13 +39,9 @@ class Model(Trainer, Saved, Layer):
     >>> model.count_params()
     898
 
-    Layers may branch, merge, and be called several times, with one set of weights.  A model is
-    a layer itself: it can be called on tensors, or be part of a `Sequential`.  `Model(m.input,
-    m.get_layer("conv2d").output)` gives feature maps, with the weights of `m`.
-
-    Data for several inputs or outputs, losses and metrics come in lists, in the order given here,
-    or in dicts by name: the keys of a dict given here, else the names of the layers.  What the
-    model returns is one array, a list, or a dict, as `outputs` is.
+    Layers may branch, merge, and be called several times, with one set of weights.  A model is a
+    layer, too.  `Model(m.input, m.get_layer("conv2d").output)` gives feature maps.  What several
+    inputs or outputs get comes in lists, or in dicts by their names; results are as `outputs` is.
 
     A subclass may make its layers in its constructor and define `call(x)` of tensors instead;
     that is followed once, when the model is built, and becomes its graph.
