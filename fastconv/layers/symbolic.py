@@ -59,6 +59,9 @@ class Tensor:
     def __len__(self) -> int:
         raise TypeError(f"{self!r} has no length: the batch's size is not known")
 
+    def __getitem__(self, key: Any) -> Any:
+        raise TypeError(f"{self!r} cannot be indexed; use layers such as Cropping2D, or Lambda")
+
     def __iter__(self) -> Iterator[Any]:
         raise TypeError(f"{self!r} cannot be gone through; use layers such as Cropping2D")
 

@@ -28,7 +28,7 @@ from .summary import print_summary
 
 
 class Model(Trainer, Saved, Layer):
-    """A graph of layers, from `inputs` to `outputs`: tensors, or lists of them.
+    """A graph of layers, from `inputs` to `outputs`: a tensor, or a list or dict of them.
 
     >>> from fastconv.layers import Add, Conv2D, Dense, GlobalAveragePooling2D, Input
     >>> x = Input((32, 32, 3))
@@ -39,9 +39,9 @@ class Model(Trainer, Saved, Layer):
     >>> model.count_params()
     898
 
-    Layers may branch, merge, and be called several times, with one set of weights.  A model is
-    a layer itself: it can be called on tensors, or be part of a `Sequential`.  `Model(m.input,
-    m.get_layer("conv2d").output)` gives feature maps.
+    Layers may branch, merge, and be called several times, with one set of weights.  A model is a
+    layer, too.  `Model(m.input, m.get_layer("conv2d").output)` gives feature maps.  What several
+    inputs or outputs get comes in lists, or in dicts by their names; results are as `outputs` is.
 
     A subclass may make its layers in its constructor and define `call(x)` of tensors instead;
     that is followed once, when the model is built, and becomes its graph.
