@@ -15,6 +15,7 @@ from ..layers.parameter import Parameter
 from ..layers.symbolic import is_foreign
 from ..layers.workspace import Frame, running
 from ..losses import Loss
+from ..ops.plans import Pool
 from .graph import Graph, Program, program_of
 from .memory import Arena, Recording
 from .stages import Stage, stages_of
@@ -65,7 +66,7 @@ class Executor:
         by_output = {stage.output: stage for stage in self.stages}
         self._heads = [by_output.get(slot) for slot in program.outputs]
         self._calls = [_call_of(stage) for stage in self.stages]
-        self._arena = Arena()
+        self._arena, self._pool = Arena(), Pool()
         #: Tensors that a user's code sees, which may keep or return them in one pass or another.
         self._open = [slot for stage in self.stages if stage.is_open for slot in stage.inputs]
         self._passes: dict[tuple[Any, ...], _Pass] = {}  # those used last at the end
@@ -77,9 +78,9 @@ class Executor:
         return [stage.operation for stage in self.stages]
 
     @property
-    def arena_bytes(self) -> int:
-        """The memory that tensors share, in bytes."""
-        return self._arena.nbytes
+    def shared_bytes(self) -> int:
+        """The memory that tensors share, and that operations compute in, in bytes."""
+        return self._arena.nbytes + self._pool.nbytes
 
     @property
     def final_activation(self) -> str | None:
@@ -131,7 +132,8 @@ class Executor:
             values[slot] = x
         before = running.frame
         try:
-            self._run(current.frames, values, training, left_out)
+            with self._pool:
+                self._run(current.frames, values, training, left_out)
         finally:
             running.frame = before
         if recording is not None:
@@ -211,32 +213,41 @@ class Executor:
             if gradient is not None:
                 self._add(sums, slot, gradient)
         done: set[int] = set()  # parameters that have a gradient already
-        skipped = False
         before = running.frame
         try:
-            for stage, frame in zip(reversed(self.stages), reversed(current.frames), strict=True):
-                dy, sums[stage.output] = sums[stage.output], None
-                if dy is None or not (stage.needs_input_gradient or stage.parameters):
-                    skipped = True
-                    continue
-                running.frame = frame
-                operation: Any = stage.operation
-                backward = operation.backward
-                if left_out and stage in self._heads and left_out[self._heads.index(stage)]:
-                    backward = operation.pre_activation_backward
-                if recording is not None and stage.is_open:
-                    recording.pin(dy)
-                self._through(stage, backward, dy, sums, done)
-                if recording is not None:
-                    frame.forget()
+            with self._pool:
+                self._run_back(current.frames, sums, left_out, done, recording)
         finally:
             running.frame = before
-        if skipped:  # no loss depends on these
-            for parameter in self.trainable:
-                if id(parameter) not in done:
-                    parameter.gradient.fill(0)
+        for parameter in self.trainable if len(done) < len(self.trainable) else ():
+            if id(parameter) not in done:  # no loss depends on it
+                parameter.gradient.fill(0)
         if recording is not None:
             self._end_recording(current, recording)
+
+    def _run_back(
+        self,
+        frames: list[Frame],
+        sums: list[Any],
+        left_out: tuple[bool, ...],
+        done: set[int],
+        recording: Recording | None,
+    ) -> None:
+        """Go through the stages from the last one, with the gradients of tensors in `sums`."""
+        for stage, frame in zip(reversed(self.stages), reversed(frames), strict=True):
+            dy, sums[stage.output] = sums[stage.output], None
+            if dy is None or not (stage.needs_input_gradient or stage.parameters):
+                continue
+            running.frame = frame
+            operation: Any = stage.operation
+            backward = operation.backward
+            if left_out and stage in self._heads and left_out[self._heads.index(stage)]:
+                backward = operation.pre_activation_backward
+            if recording is not None and stage.is_open:
+                recording.pin(dy)
+            self._through(stage, backward, dy, sums, done)
+            if recording is not None:
+                frame.forget()
 
     def _through(
         self, stage: Stage, backward: Callable[[Any], Any], dy: Any, sums: list[Any], done: set[int]
