@@ -283,8 +283,11 @@ class Model(Trainer, Saved, Layer):
             return graph.inputs, graph.outputs
         wiring = graph.wiring()
         own = [Input(shape[1:]) for shape in shapes]
-        found = connected(graph.layers, wiring, own)
-        return found
+        try:
+            return connected(graph.layers, wiring, own)
+        except (ValueError, TypeError) as error:
+            error.args = (f"{self.owner}: {error}",)
+            raise
 
     # Copies
 
