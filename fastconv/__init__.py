@@ -24,7 +24,9 @@ _SUBMODULES = frozenset(
     {
         "activations",
         "architectures",
+        "backend",
         "callbacks",
+        "config",
         "constraints",
         "datasets",
         "initializers",
@@ -36,10 +38,32 @@ _SUBMODULES = frozenset(
         "optimizers",
         "preprocessing",
         "regularizers",
+        "saving",
         "utils",
+        "visualization",
     }
 )
+#: Names that Keras has at its top as well, and the modules they are of.
+_NAMES = {
+    "Initializer": "initializers",
+    "Input": "layers",
+    "Layer": "layers",
+    "Loss": "losses",
+    "Metric": "metrics",
+    "Model": "models",
+    "Optimizer": "optimizers",
+    "Regularizer": "regularizers",
+    "Sequential": "models",
+}
 __all__ = [
+    "Initializer",
+    "Input",
+    "Layer",
+    "Loss",
+    "Metric",
+    "Model",
+    "Optimizer",
+    "Regularizer",
     "Sequential",
     "__version__",
     "get_fast_math",
@@ -51,15 +75,21 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from .models import Sequential
+    from .initializers import Initializer
+    from .layers import Input, Layer
+    from .losses import Loss
+    from .metrics import Metric
+    from .models import Model, Sequential
+    from .optimizers import Optimizer
+    from .regularizers import Regularizer
 
 
 def __getattr__(name: str) -> Any:
     if name in _SUBMODULES:
         return importlib.import_module(f"{__name__}.{name}")
-    if name == "Sequential":
-        return importlib.import_module(f"{__name__}.models").Sequential
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name in _NAMES:
+        return getattr(importlib.import_module(f"{__name__}.{_NAMES[name]}"), name)
+    raise importlib.import_module(f"{__name__}._core.missing_names").missing_name(__name__, name)
 
 
 def __dir__() -> list[str]:

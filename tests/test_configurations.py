@@ -74,6 +74,7 @@ ARGUMENTS = {
     layers.UpSampling2D: {"size": PAIR, "interpolation": "bilinear"},
     layers.ZeroPadding2D: {"padding": ((N, 0), PAIR)},
     layers.Flatten: {},
+    layers.Identity: {},
     layers.GlobalAveragePooling2D: {"keepdims": T},
     layers.GlobalMaxPooling2D: {"keepdims": T},
     layers.InputLayer: {"shape": (N, N)},
@@ -148,6 +149,8 @@ ARGUMENTS = {
         "learning_rate": F, "beta_1": F, "beta_2": F, "epsilon": F, "use_ema": T,
         "ema_momentum": F, "ema_overwrite_frequency": N,
     },
+    optimizers.Adadelta: {"learning_rate": F, "rho": F, "epsilon": F},
+    optimizers.Adamax: {"learning_rate": F, "beta_1": F, "beta_2": F, "epsilon": F},
     optimizers.Adagrad: {"learning_rate": F, "initial_accumulator_value": F, "epsilon": F},
     optimizers.Lion: {"learning_rate": F, "beta_1": F, "beta_2": F},
     optimizers.RMSprop: {

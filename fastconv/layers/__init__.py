@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from .._core.missing_names import missing_names, old_modules
 from .._core.registry import Registry, custom_object_scope
 from .activation import ELU, Activation, LeakyReLU, ReLU, Softmax
 from .base import Layer
@@ -17,6 +18,7 @@ from .dropout import Dropout, SpatialDropout2D
 from .flatten import Flatten
 from .global_pooling import GlobalAveragePooling2D, GlobalMaxPooling2D
 from .group_normalization import GroupNormalization
+from .identity import Identity
 from .input_layer import Input, InputLayer
 from .input_normalization import Normalization
 from .lambda_layer import Lambda
@@ -75,6 +77,7 @@ _CLASSES: tuple[type[Layer], ...] = (
     GlobalAveragePooling2D,
     GlobalMaxPooling2D,
     GroupNormalization,
+    Identity,
     InputLayer,
     L2Pooling2D,
     Lambda,
@@ -162,6 +165,7 @@ __all__ = [
     "GlobalMaxPool2D",
     "GlobalMaxPooling2D",
     "GroupNormalization",
+    "Identity",
     "Input",
     "InputLayer",
     "L2Pooling2D",
@@ -217,6 +221,11 @@ _registry: Registry[Layer] = Registry(
 )
 
 
+def add_classes(*classes: type[Layer]) -> None:
+    """Let classes be found by name: models, which are layers as well, come here."""
+    _registry.add(*classes)
+
+
 def get(class_name: str, custom_objects: dict[str, type[Layer]] | None = None) -> type[Layer]:
     """Return the layer class of a name, from `custom_objects` and their scopes first.
 
@@ -224,11 +233,6 @@ def get(class_name: str, custom_objects: dict[str, type[Layer]] | None = None) -
     """
     with custom_object_scope(custom_objects):
         return _registry.find_class(class_name)
-
-
-def register_model(kind: type[Layer]) -> None:
-    """Let models within models be found: a model is a layer, and is made of layers."""
-    _registry.add(kind)
 
 
 def serialize(layer: Layer) -> dict[str, Any]:
@@ -249,3 +253,7 @@ def deserialize(
     # What the layer is made of may be one's own, too.
     with custom_object_scope(custom_objects):
         return _registry.find_class(class_name).from_config(arguments)
+
+
+__getattr__ = missing_names(__name__)
+old_modules(__name__, "advanced_activations", "convolutional", "core", "merge", "normalization")

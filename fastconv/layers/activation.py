@@ -65,11 +65,15 @@ class ReLU(_ActivationLayer):
 
 
 class LeakyReLU(_ActivationLayer):
-    """x where x > 0, `negative_slope` x elsewhere; the layer's slope is 0.3, as in Keras 3."""
+    """x where x > 0, `negative_slope` x elsewhere; the layer's slope is 0.3, as in Keras 3.
+
+    `alpha=` is its old spelling.
+    """
 
     activation = activation_option(activations.LeakyRelu)
 
     def __init__(self, negative_slope: float = 0.3, **options: Any) -> None:
+        negative_slope = options.pop("alpha", negative_slope)
         super().__init__(activations.LeakyRelu(negative_slope), **options)
 
     def get_config(self) -> dict[str, Any]:

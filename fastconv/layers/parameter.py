@@ -114,6 +114,15 @@ class Parameter(Strict):
         return self._value.shape
 
     @property
+    def dtype(self) -> str:
+        """ "float32"."""
+        return "float32"
+
+    def numpy(self) -> np.ndarray:
+        """Return a copy of the value."""
+        return np.array(self._value)
+
+    @property
     def size(self) -> int:
         """How many numbers the value holds."""
         return self._value.size

@@ -96,6 +96,21 @@ class Weighted:
         return self.parameters
 
     @property
+    def variables(self) -> list[Parameter]:
+        """Every parameter; the same as `parameters`."""
+        return self.parameters
+
+    @property
+    def trainable_variables(self) -> list[Parameter]:
+        """What an optimizer changes; the same as `trainable_weights`."""
+        return self.trainable_weights
+
+    @property
+    def non_trainable_variables(self) -> list[Parameter]:
+        """What an optimizer leaves alone; the same as `non_trainable_weights`."""
+        return self.non_trainable_weights
+
+    @property
     def trainable_weights(self) -> list[Parameter]:
         """What an optimizer changes: nothing if the layer's `trainable` is False."""
         if not self.trainable:

@@ -35,6 +35,24 @@ def serialized_layers(model: Any, layers: Iterable[Layer]) -> list[dict[str, Any
     return entries
 
 
+def structure(model: Any) -> dict[str, Any]:
+    """Return how a graph's inputs and outputs are given and returned, where not one by one."""
+    lists_output = model._lists_output and len(model.outputs) == 1
+    told = {
+        "input_names": model._input_names,
+        "output_names": model._output_names,
+        "lists_output": True if lists_output and model._output_names is None else None,
+    }
+    return {key: value for key, value in told.items() if value is not None}
+
+
+def structured(tensors: list[Any], names: Any, is_list: Any = False) -> Any:
+    """Return tensors as `Model` takes them: by names, as a list, or one alone."""
+    if names is not None:
+        return dict(zip(names, tensors, strict=True))
+    return tensors if len(tensors) > 1 or is_list else tensors[0]
+
+
 def check_rebuilding(model: Any, base: type, arguments: str) -> None:
     """Raise if `base.from_config` could not make the model's class from its configuration.
 

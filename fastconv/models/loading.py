@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 from .. import initializers
 from .._core import random
 from .._core.json_values import part
+from .._core.naming import short
 from .._core.registry import custom_object, custom_object_scope
 from ..saving.checkpoint_file import CheckpointFile, mapping
 from ..saving.npz import reading
@@ -44,6 +46,27 @@ def load_model(
             return _model_of(file, compile)
     finally:
         random.set_state(drawn)
+
+
+def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None = None) -> Any:
+    """Return the model that `to_json` told of, with new weights.
+
+    `custom_objects` gives classes of your own by name. Raises ValueError for a text that is none
+    of `to_json`, and what a layer raises for arguments that it does not take.
+    """
+    try:
+        described = json.loads(json_string)
+        config = described["config"]
+        known = isinstance(config, dict) and "layers" in config
+    except (ValueError, KeyError, TypeError):
+        known = False
+    if not known:
+        raise ValueError(
+            f"model_from_json: json_string is {short.repr(json_string)}; it must be what "
+            "model.to_json() returned"
+        )
+    with custom_object_scope(custom_objects):
+        return _model_class(described).from_config(config)
 
 
 def _model_of(file: CheckpointFile, compile: bool) -> Any:

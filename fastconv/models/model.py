@@ -22,7 +22,7 @@ from ..layers.workspace import Pass, Workspaces
 from ..saving.model import Shape
 from ..training.train_step import TrainStep
 from ..training.trainer import Trainer
-from .configuration import check_rebuilding, serialized_layers, takes
+from .configuration import check_rebuilding, serialized_layers, structure, structured, takes
 from .saved import Saved
 from .summary import print_summary
 
@@ -183,9 +183,7 @@ class Model(Trainer, Saved, Layer):
                 f"{self.owner}: call() computes with arrays; in a model it must call layers on "
                 "tensors, for example self.dense(x); put NumPy into a Layer with call and backward"
             )
-        self._put_graph(
-            inputs if len(inputs) > 1 else inputs[0], outputs if len(outputs) > 1 else outputs[0]
-        )
+        self._put_graph(structured(inputs, None), structured(outputs, None))
 
     def _check_built_for(self, input_shape: Any) -> None:
         if input_shape is None:
@@ -224,14 +222,7 @@ class Model(Trainer, Saved, Layer):
         names = ", ".join(layer.name for layer in layers)
         raise ValueError(f"{self.owner}: name is {name!r}; it must be one of {names}")
 
-    def summary(
-        self,
-        print_fn: Callable[[str], Any] | None = None,
-        *,
-        line_length: int | None = None,
-        positions: Sequence[float] | None = None,
-        expand_nested: bool = False,
-    ) -> None:
+    def summary(self, print_fn: Callable[[str], Any] | None = None, **options: Any) -> None:
         """Print the table of layers, output shapes and numbers of parameters, line by line.
 
         Args:
@@ -240,8 +231,10 @@ class Model(Trainer, Saved, Layer):
             positions: the ends of the columns, as shares of the width or
                 in characters; (0.45, 0.85, 1.0) by default.
             expand_nested: whether layers of models within are listed, too.
+            show_trainable: whether a column tells which layers are trained.
+            layer_range: names, or patterns, of the first and the last layer listed.
         """
-        print_summary(self, print_fn, line_length, positions, expand_nested)
+        print_summary(self, print_fn, **options)
 
     # As a layer of other graphs
 
@@ -356,7 +349,13 @@ class Model(Trainer, Saved, Layer):
             return {"name": self.name, **frozen}
         check_rebuilding(self, Model, "inputs, outputs")
         layers = serialized_layers(self, graph.layers)
-        return {"name": self.name, **frozen, "layers": layers, **graph.wiring()}
+        return {
+            "name": self.name,
+            **frozen,
+            "layers": layers,
+            **graph.wiring(),
+            **structure(self),
+        }
 
     @classmethod
     def from_config(
@@ -371,15 +370,12 @@ class Model(Trainer, Saved, Layer):
             return cls(**options)
         entries = options.pop("layers")
         wiring = {key: options.pop(key) for key in ("inputs", "calls", "outputs")}
+        names = [options.pop(key, None) for key in ("input_names", "output_names", "lists_output")]
         trainable = options.pop("trainable", True)
         with custom_object_scope(custom_objects):
             made = [layer_classes.deserialize(entry) for entry in entries]
         inputs, outputs = connected(made, wiring)
-        model = cls(
-            inputs if len(inputs) > 1 else inputs[0],
-            outputs if len(outputs) > 1 else outputs[0],
-            **options,
-        )
+        model = cls(structured(inputs, names[0]), structured(outputs, *names[1:]), **options)
         # The layers have been told what they are.
         model.__dict__["trainable"] = truth(trainable, "trainable", model.owner)
         return model

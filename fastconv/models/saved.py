@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+from .._core.json_values import dumps
 from ..saving import checkpoint
 
 
@@ -38,5 +39,18 @@ class Saved:
         """
         checkpoint.load_weights(self._savable(), path)
 
+    def to_json(self) -> str:
+        """Return the architecture, without weights, as text for `models.model_from_json`."""
+        model = self._savable()
+        described = {"class_name": model.saved_as, "config": model.get_config()}
+        return dumps(described, f"{model.owner}: get_config()", "")
+
     def _savable(self) -> Any:
         return self  # which is a model
+
+
+def save_model(model: Any, filepath: str | os.PathLike[str], overwrite: bool = True) -> None:
+    """Write a whole model to a file, as `model.save` does."""
+    if not isinstance(model, Saved):
+        raise TypeError(f"save_model: model is {model!r}; it must be a Model")
+    model.save(filepath, overwrite=overwrite)

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 # Where the columns end, as shares of the width: layer, output shape, parameters, connections.
-_CHAIN = (0.45, 0.85, 1.0)
-_GRAPH = (0.33, 0.58, 0.7, 1.0)
+_CHAIN: tuple[float, ...] = (0.45, 0.85, 1.0)
+_GRAPH: tuple[float, ...] = (0.33, 0.58, 0.7, 1.0)
+_TRAINABLE = 11  # characters that the column of `show_trainable` takes more
 
 
-def print_summary(
-    model: Any,
-    print_fn: Callable[[str], Any] | None = None,
-    line_length: Any = None,
-    positions: Any = None,
-    expand_nested: bool = False,
-) -> None:
+def print_summary(model: Any, print_fn: Callable[[str], Any] | None = None, **options: Any) -> None:
     """Print Keras's table of a model, line by line; see `Model.summary`."""
     owner = f"{model.owner}: summary"
     if print_fn is not None and not callable(print_fn):
@@ -25,7 +21,7 @@ def print_summary(
             f"{owner}: print_fn is {print_fn!r}; it must be a function; a width is given as "
             "line_length="
         )
-    for line in summary_lines(model, line_length, positions, owner, expand_nested=expand_nested):
+    for line in summary_lines(model, owner=owner, **options):
         (print_fn or print)(line)
 
 
@@ -36,6 +32,8 @@ def summary_lines(
     owner: str = "summary",
     *,
     expand_nested: bool = False,
+    show_trainable: bool = False,
+    layer_range: Any = None,
 ) -> list[str]:
     """Return the lines of Keras's table for a built or unbuilt model.
 
@@ -44,13 +42,19 @@ def summary_lines(
     has a fourth column: what each layer reads.
     """
     connected = _connections(model)
-    width = _width(line_length, owner, 65 if connected is None else 98)
-    columns = _columns(positions, width, owner, _CHAIN if connected is None else _GRAPH)
-    titles = ("Layer (type)", "Output Shape", "Param #", "Connected to")[: len(columns)]
+    width, ends = (65, _CHAIN) if connected is None else (98, _GRAPH)
+    titles = ["Layer (type)", "Output Shape", "Param #", "Connected to"][: len(ends)]
+    if show_trainable:
+        ends = (*(end * width / (width + _TRAINABLE) for end in ends), 1.0)
+        width += _TRAINABLE
+        titles.append("Trainable")
+    width = _width(line_length, owner, width)
+    columns = _columns(positions, width, owner, ends)
     lines = ["_" * width, _row(titles, columns), "=" * width]
-    rows = list(_rows(model.layers, connected, expand_nested))
-    for index, row in enumerate(rows):
-        lines.append(_row(row[: len(columns)], columns))
+    rows = list(_rows(_within(model, layer_range, owner), connected, expand_nested))
+    for index, (*row, trainable) in enumerate(rows):
+        row = [*row[: len(columns) - show_trainable], *([trainable] if show_trainable else [])]
+        lines.append(_row(row, columns))
         lines.append(("=" if index == len(rows) - 1 else "_") * width)
     total = _count(model.weights)
     trained = _count(model.trainable_weights)
@@ -61,6 +65,24 @@ def summary_lines(
         f"Non-trainable params: {total - trained:,}",
         "_" * width,
     ]
+
+
+def _within(model: Any, layer_range: Any, owner: str) -> list[Any]:
+    """Return the layers from the first that a pattern finds to the last that another does."""
+    layers = list(model.layers)
+    if layer_range is None:
+        return layers
+    names = [layer.name for layer in layers]
+    try:
+        first, last = (re.compile(pattern).match for pattern in layer_range)
+        begin = min(place for place, name in enumerate(names) if first(name))
+        end = max(place for place, name in enumerate(names) if last(name))
+    except (TypeError, ValueError, re.error):
+        raise ValueError(
+            f"{owner}: layer_range is {layer_range!r}; it must be the names of two layers, or "
+            f"patterns that find them, of {', '.join(names)}"
+        ) from None
+    return layers[min(begin, end) : max(begin, end) + 1]
 
 
 def _connections(model: Any) -> dict[int, str] | None:
@@ -80,7 +102,8 @@ def _rows(
         shape = layer.output_shape if layer.built else "?"
         count = layer.count_params() if layer.built else "?"
         name = f"{indent}{layer.name} ({type(layer).__name__})"
-        yield name, shape, count, (connected or {}).get(id(layer), "")
+        trainable = "-" if not layer.weights else "Y" if layer.trainable else "N"
+        yield name, shape, count, (connected or {}).get(id(layer), ""), trainable
         if expand and hasattr(layer, "layers"):
             yield from _rows(layer.layers, connected, expand, indent + "  ")
 
@@ -107,7 +130,7 @@ def _columns(positions: Any, width: int, owner: str, usual: Sequence[float]) -> 
             return [int(end) for end in ends]
     except (TypeError, ValueError, IndexError):
         pass
-    count = {3: "three", 4: "four"}[len(usual)]
+    count = {3: "three", 4: "four", 5: "five"}[len(usual)]
     raise ValueError(
         f"{owner}: positions is {positions!r}; it must be {count} ends of columns, each beyond the "
         f"one before: {tuple(usual)}"

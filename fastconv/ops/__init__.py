@@ -4,6 +4,7 @@ Images are (batch, height, width, channels), kernels (height, width, channels /
 groups, filters), float32 or float64.
 """
 
+from .._core.missing_names import missing_names
 from .convolution import conv2d, conv2d_backward, conv2d_transpose, conv2d_transpose_backward
 from .filtering import filter2d
 from .pooling import (
@@ -28,3 +29,4 @@ __all__ = [
     "max_pool2d",
     "max_pool2d_backward",
 ]
+__getattr__ = missing_names(__name__)

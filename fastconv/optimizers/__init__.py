@@ -11,15 +11,18 @@ from .adam import Adam, AdamW
 from .base import Optimizer
 from .lion import Lion
 from .nadam import Nadam
+from .plain import Adadelta, Adamax
 from .regularization import penalty, regularize
 from .rmsprop import RMSprop
 from .sgd import SGD
 
 __all__ = [
     "SGD",
+    "Adadelta",
     "Adagrad",
     "Adam",
     "AdamW",
+    "Adamax",
     "Lion",
     "Nadam",
     "Optimizer",
@@ -34,7 +37,10 @@ __all__ = [
 
 _registry: Registry[Optimizer] = Registry(
     Optimizer,
-    {cls.__name__.lower(): cls for cls in (SGD, Adam, RMSprop, AdamW, Nadam, Adagrad, Lion)},
+    {
+        cls.__name__.lower(): cls
+        for cls in (SGD, Adam, RMSprop, AdamW, Nadam, Adagrad, Lion, Adadelta, Adamax)
+    },
     words=("optimizers", "optimizer", "an Optimizer"),
 )
 

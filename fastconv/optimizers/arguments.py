@@ -5,6 +5,8 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+import numpy as np
+
 from .._core.validation import at_least_zero
 from .schedules import InverseTimeDecay
 
@@ -18,6 +20,30 @@ SHARED = (
     "ema_momentum",
     "ema_overwrite_frequency",
 )
+
+
+class Rate(float):
+    """A learning rate: a number, with the methods that it has as Keras's variable."""
+
+    _optimizer: Any
+
+    @classmethod
+    def of(cls, optimizer: Any, value: Any) -> Rate:
+        """Return the present rate of an optimizer."""
+        rate = cls(value)
+        rate._optimizer = optimizer
+        return rate
+
+    def assign(self, value: Any) -> None:
+        """Set the optimizer's learning rate."""
+        self._optimizer.learning_rate = float(value)
+
+    def numpy(self) -> Any:
+        """Return the number as NumPy has it, a float32."""
+        return np.float32(self)
+
+    def __reduce__(self) -> Any:
+        return float, (float(self),)  # copies and files have no part of the optimizer
 
 
 def with_old_spellings(cls: type, learning_rate: Any, old: dict[str, Any]) -> Any:

@@ -23,7 +23,7 @@ from .._core.validation import (
     truth,
 )
 from . import averages
-from .arguments import SHARED, with_old_spellings
+from .arguments import SHARED, Rate, with_old_spellings
 from .constraining import constrain
 from .options import ClipOption, check_parameters, check_patterns, gradient_scales
 from .schedules import LearningRateSchedule
@@ -154,9 +154,10 @@ class Optimizer(Strict, Configured):
     @property
     def learning_rate(self) -> float:
         """The rate of the next step; it can be set unless it comes from a schedule."""
-        if isinstance(self._learning_rate, LearningRateSchedule):
-            return float(self._learning_rate(self.iterations))
-        return self._learning_rate
+        rate = self._learning_rate
+        return Rate.of(
+            self, rate(self.iterations) if isinstance(rate, LearningRateSchedule) else rate
+        )
 
     @learning_rate.setter
     def learning_rate(self, value: float | LearningRateSchedule) -> None:

@@ -14,10 +14,11 @@ from . import loops
 from .batches import Batch
 from .fit_arguments import backup_of, callback_sequence
 from .fit_state import Run
+from .old_spellings import OldSpellings
 from .train_step import TrainStep, as_result
 
 
-class Trainer:
+class Trainer(OldSpellings):
     """The half of a model that is trained.
 
     `train_step`, `test_step` and `predict_step` may be overridden. The other half, a
@@ -178,6 +179,9 @@ class Trainer:
         """Return the loss of one batch, or [loss, metrics...], or a dict."""
         return self._train_step.test_alone(x, y, sample_weight, return_dict)
 
+    def reset_metrics(self) -> None:
+        """Do nothing: what `train_on_batch` and its like return is of the one batch."""
+
     @of_model
     def predict_on_batch(self, x: Any) -> np.ndarray:
         """Return the output for one batch as a new array."""
@@ -281,43 +285,6 @@ class Trainer:
             validation_batch_size=validation_batch_size,
         )
         return loop.run(callbacks)
-
-    @of_model
-    def fit_generator(
-        self,
-        generator: Any,
-        steps_per_epoch: int | None = None,
-        epochs: int = 1,
-        verbose: int | str = 1,
-        callbacks: Iterable[Callback] | None = None,
-        validation_data: Any = None,
-        validation_steps: int | None = None,
-        validation_freq: int | Collection[int] = 1,
-        class_weight: dict[int, float] | None = None,
-        max_queue_size: int = 10,
-        workers: int = 1,
-        use_multiprocessing: bool = False,
-        shuffle: bool = True,
-        initial_epoch: int = 0,
-    ) -> History:
-        """Train on an iterator of batches: the old spelling of `fit`.
-
-        `max_queue_size`, `workers` and `use_multiprocessing` are accepted and
-        have no effect.
-        """
-        return self.fit(
-            generator,
-            epochs=epochs,
-            verbose=verbose,
-            callbacks=callbacks,
-            validation_data=validation_data,
-            shuffle=shuffle,
-            class_weight=class_weight,
-            initial_epoch=initial_epoch,
-            steps_per_epoch=steps_per_epoch,
-            validation_steps=validation_steps,
-            validation_freq=validation_freq,
-        )
 
     @of_model
     def evaluate(

@@ -7,6 +7,7 @@ import random as python_random
 import numpy as np
 
 from .._core import random
+from .._core.missing_names import missing_names, old_modules
 from .._core.naming import automatic_names
 from .._core.registry import (
     custom_object_scope,
@@ -78,3 +79,7 @@ def set_random_seed(seed: int) -> None:
 def clear_session() -> None:
     """Start automatic names from the beginning again."""
     automatic_names.clear()
+
+
+__getattr__ = missing_names(__name__)
+old_modules(__name__, "generic_utils", "np_utils", "vis_utils")

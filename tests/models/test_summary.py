@@ -22,6 +22,14 @@ def test_the_width_and_the_columns_can_be_chosen():
     assert table(expand_nested=True)[1:3] == table()[1:3]
 
 
+def test_it_tells_what_is_trained_and_lists_some_layers_alone():
+    told = table(show_trainable=True)
+    assert told[1].split()[-1] == "Trainable" and len(told[0]) == 76
+    assert [line.split()[-1] for line in told[3:13:2]] == ["Y", "-", "-", "-", "Y"]
+    part = table(layer_range=("max_pooling.*", "dropout.*"))
+    assert [line[:7] for line in part[3:-5:2]] == ["max_poo", "flatten", "dropout"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "error", "text"),
     [
@@ -32,7 +40,9 @@ def test_the_width_and_the_columns_can_be_chosen():
         ({"positions": 3}, ValueError, "positions is 3"),
         ({"positions": ()}, ValueError, r"positions is \(\)"),
         ({"print_fn": 100}, TypeError, "print_fn is 100; it must be a function; .* line_length="),
-        ({"show_trainable": True}, TypeError, r"summary\(\) got an unexpected .*'show_trainable'"),
+        ({"show_weights": True}, TypeError, "got an unexpected .*'show_weights'"),
+        ({"layer_range": ("a", "b")}, ValueError, "layer_range is .* names of two layers"),
+        ({"layer_range": 3}, ValueError, "layer_range is 3"),
     ],
 )
 def test_what_makes_no_table_is_named(arguments, error, text):

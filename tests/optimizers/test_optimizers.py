@@ -8,8 +8,10 @@ from optimizer_runs import gradients, new_parameters, run
 from fastconv import optimizers
 from fastconv.optimizers import (
     SGD,
+    Adadelta,
     Adagrad,
     Adam,
+    Adamax,
     AdamW,
     Lion,
     Nadam,
@@ -25,6 +27,7 @@ COMMON = [
     {"global_clipnorm": 0.5, "use_ema": True},
     {"use_ema": True, "ema_momentum": 0.8, "ema_overwrite_frequency": 3, "weight_decay": 0.1},
 ]
+OTHERS = (AdamW, Nadam, Adagrad, Lion, Adadelta, Adamax)
 CASES = [
     *((SGD, options | common) for options in ({}, {"momentum": 0.9}) for common in COMMON),
     (SGD, {"momentum": 0.9, "nesterov": True, "learning_rate": 0.1}),
@@ -32,11 +35,13 @@ CASES = [
     *((Adam, common) for common in COMMON),
     (Adam, {"learning_rate": 0.1, "beta_1": 0.5, "beta_2": 0.9, "epsilon": 1e-3}),
     (Adam, {"amsgrad": True, "learning_rate": 0.1, "beta_2": 0.5}),
-    *((kind, common) for kind in (AdamW, Nadam, Adagrad, Lion) for common in COMMON),
+    *((kind, common) for kind in OTHERS for common in COMMON),
     (AdamW, {"learning_rate": 0.1, "amsgrad": True, "beta_2": 0.5}),
     (Nadam, {"learning_rate": 0.1, "beta_1": 0.5, "beta_2": 0.9, "epsilon": 1e-3}),
     (Adagrad, {"learning_rate": 0.1, "initial_accumulator_value": 0.0, "epsilon": 1e-3}),
     (Lion, {"learning_rate": 0.1, "beta_1": 0.5, "beta_2": 0.9}),
+    (Adadelta, {"learning_rate": 1.0, "rho": 0.5, "epsilon": 1e-3}),
+    (Adamax, {"learning_rate": 0.1, "beta_1": 0.5, "beta_2": 0.9, "epsilon": 1e-3}),
     *((RMSprop, common) for common in COMMON),
     (RMSprop, {"momentum": 0.5}),
     (RMSprop, {"centered": True, "epsilon": 1e-4}),
@@ -67,7 +72,7 @@ def test_ten_steps_against_keras(optimizer_class, options):
 
 
 @keras_test
-@pytest.mark.parametrize("optimizer_class", [AdamW, Nadam, Adagrad, Lion, RMSprop])
+@pytest.mark.parametrize("optimizer_class", [*OTHERS, RMSprop])
 def test_steps_by_a_schedule_against_keras(optimizer_class):
     """A rate that falls, by steps of a size at which an error of the update would show."""
     keras = import_keras()
@@ -226,6 +231,8 @@ class TestGet:
             ("nadam", Nadam),
             ("Adagrad", Adagrad),
             ("lion", Lion),
+            ("adadelta", Adadelta),
+            ("Adamax", Adamax),
         ],
     )
     def test_names(self, identifier, expected):
@@ -251,7 +258,7 @@ class TestGet:
 
 
 @keras_test
-@pytest.mark.parametrize("kind", [SGD, Adam, AdamW, Nadam, Adagrad, Lion, RMSprop])
+@pytest.mark.parametrize("kind", [SGD, Adam, *OTHERS, RMSprop])
 def test_configurations_of_keras_are_read(kind):
     keras = import_keras()
     theirs = getattr(keras.optimizers, kind.__name__)(
