@@ -236,3 +236,17 @@ def test_layers_are_in_the_order_of_keras():
         return [layer.name for layer in model([x, unread], [y, short]).layers]
 
     assert names(layers, models.Model) == names(keras.layers, keras.Model)
+
+
+def test_sizes_that_are_known_late_may_be_repeated():
+    """An addition is part of a normalization only where both sizes are known to be the same."""
+    x, z = Input((None, None, 4)), Input((None, None, 4))
+    model = models.Model([x, z], layers.ReLU()(Add()([layers.BatchNormalization()(x), z])))
+    model.compile("sgd", "mse")
+    rng = np.random.default_rng(0)
+    large, small = (rng.normal(size=(2, n, n, 4)).astype(np.float32) for n in (5, 1))
+    for pair in ([large, small], [small, large], [large, large]):
+        expected = np.maximum(pair[0] / np.sqrt(np.float32(1.001)) + pair[1], 0)
+        np.testing.assert_allclose(model(pair), expected, atol=1e-6)
+        model.test_on_batch(pair, np.zeros_like(large))
+    model.train_on_batch([large, small], np.zeros_like(large))
