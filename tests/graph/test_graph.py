@@ -250,3 +250,34 @@ def test_sizes_that_are_known_late_may_be_repeated():
         np.testing.assert_allclose(model(pair), expected, atol=1e-6)
         model.test_on_batch(pair, np.zeros_like(large))
     model.train_on_batch([large, small], np.zeros_like(large))
+
+
+def test_a_graph_of_unknown_sizes_is_that_of_each_size(tmp_path):
+    def build(size):
+        x = Input((size, size, 3))
+        y = layers.Conv2D(8, 3, padding="same", activation="relu")(x)
+        down = MaxPooling2D(padding="same")(layers.SeparableConv2D(8, 3, padding="same")(y))
+        down = layers.BatchNormalization()(layers.DepthwiseConv2D(3, padding="same")(down))
+        up = layers.Conv2DTranspose(8, 3, strides=2, padding="same", activation="relu")(down)
+        y = layers.Conv2D(4, 3, strides=2)(layers.ReLU()(Add()([up, y])))
+        pooled = layers.GlobalAveragePooling2D()(layers.AveragePooling2D(3, 1)(y))
+        model = models.Model(x, [y, Dense(2)(pooled)])
+        model.compile("adam", "mse")
+        return model
+
+    free = build(None)
+    assert [one.shape for one in free.outputs] == [(None, None, None, 4), (None, 2)]
+    free.save(tmp_path / "free.npz")
+    for size in (8, 10, 8):
+        fixed = build(size)
+        fixed.set_weights(free.get_weights())
+        again = models.load_model(tmp_path / "free.npz")
+        again.set_weights(free.get_weights())
+        rng = np.random.default_rng(size)
+        x = rng.normal(size=(4, size, size, 3)).astype(np.float32)
+        targets = [rng.normal(size=(4, *one.shape[1:])) for one in fixed.outputs]
+        for mine, other, loaded in zip(*(m(x) for m in (free, fixed, again)), strict=True):
+            np.testing.assert_allclose(mine, other, rtol=0, atol=1e-5)
+            assert np.array_equal(mine, loaded)
+        assert free.test_on_batch(x, targets) == pytest.approx(fixed.test_on_batch(x, targets))
+        free.train_on_batch(x, targets)

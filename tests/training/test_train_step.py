@@ -202,13 +202,15 @@ def test_reprs_say_what_a_loss_is():
 def test_images_of_any_size_are_trained_on(loss, metric):
     """Sizes that the data tell: those of the output are taken from the targets beforehand."""
     x = layers.Input((None, None, 2))
-    y = layers.Dense(3, activation=None if loss == "mse" else "softmax")(x)
+    y = layers.MaxPooling2D(2)(layers.Conv2D(4, 3, padding="same", activation="relu")(x))
+    y = layers.UpSampling2D()(layers.BatchNormalization()(layers.Conv2D(4, 1)(y)))
+    y = layers.Dense(3, activation=None if loss == "mse" else "softmax")(y)
     model = Model(x, y)
     model.compile("sgd", loss, metrics=[metric])
     rng = np.random.default_rng(0)
-    for size in (6, 9):
-        images = rng.normal(size=(4, size, size + 1, 2))
-        classes = rng.integers(0, 3, (4, size, size + 1))
+    for size in (6, 10):
+        images = rng.normal(size=(4, size, size + 2, 2))
+        classes = rng.integers(0, 3, (4, size, size + 2))
         targets = classes if loss.startswith("sparse") else np.eye(3)[classes]
         first, *_ = model.train_on_batch(images, targets)
         model.fit(images, targets, batch_size=2, epochs=3, verbose=0)
