@@ -26,6 +26,7 @@ _DOWNLOADS = (
 _REASONS: dict[str, dict[str, str]] = {
     "fastconv": {
         "applications": _PRETRAINED,
+        "mixed_precision": "weights and outputs are float32",
         "random": "use numpy.random; fastconv.utils.set_random_seed seeds it as well",
     },
     "backend": {"": _TENSORS},
@@ -46,6 +47,10 @@ _REASONS: dict[str, dict[str, str]] = {
         ),
         _SEQUENCES,
     ),
+    "utils": {
+        "get_file": _DOWNLOADS,
+        **dict.fromkeys(("pad_sequences", "text_dataset_from_directory"), _SEQUENCES),
+    },
     "preprocessing": {"sequence": _SEQUENCES, "text": _SEQUENCES},
 }
 

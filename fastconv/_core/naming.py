@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import re
 import reprlib
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from .locks import Locked
 
@@ -51,6 +52,18 @@ def of_model(method: Method) -> Method:
     """Let Python's own errors about arguments name `Model.fit()`, not a base class of it."""
     method.__qualname__ = f"Model.{method.__name__}"
     return method
+
+
+def takes_filepath(method: Method) -> Method:
+    """Let an argument `path` be given as `filepath=`, too, as Keras calls it."""
+
+    @functools.wraps(method)
+    def wrapper(*values: Any, **named: Any) -> Any:
+        if "filepath" in named and "path" not in named:
+            named["path"] = named.pop("filepath")
+        return method(*values, **named)
+
+    return cast(Method, wrapper)
 
 
 short = reprlib.Repr()

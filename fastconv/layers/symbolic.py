@@ -61,6 +61,12 @@ class Tensor:
     def __iter__(self) -> Iterator[Any]:
         raise TypeError(f"{self!r} cannot be gone through; use layers such as Cropping2D")
 
+    def __getitem__(self, index: Any) -> Any:
+        raise TypeError(
+            f"{self!r} cannot be indexed; use layers such as Cropping2D and Reshape, or a Lambda "
+            "of NumPy with its gradient"
+        )
+
     def __add__(self, other: Any) -> Any:
         return _combined("Add", self, other, 1.0, other)
 

@@ -12,7 +12,7 @@ import numpy as np
 from .. import initializers
 from .._core import random
 from .._core.json_values import part
-from .._core.naming import short
+from .._core.naming import short, takes_filepath
 from .._core.registry import custom_object, custom_object_scope
 from ..saving.checkpoint_file import CheckpointFile, mapping
 from ..saving.npz import reading
@@ -25,15 +25,18 @@ _COMPILE_REMEDY = (
 )
 
 
+@takes_filepath
 def load_model(
     path: str | os.PathLike[str],
     custom_objects: Mapping[str, Any] | None = None,
     compile: bool = True,
+    safe_mode: bool = True,
 ) -> Any:
     """Return the model that `save` wrote, compiled as it was, optimizer state included.
 
     `custom_objects` gives classes of your own by name: of the model, its
-    layers, initializers, activations, optimizer, loss and metrics.
+    layers, initializers, activations, optimizer, loss and metrics. `safe_mode`
+    is Keras's, and without effect: files hold no code.
 
     Raises FileNotFoundError, or CheckpointError (a ValueError) for a file that
     is damaged, foreign or newer than this fastconv.

@@ -6,12 +6,14 @@ import os
 from typing import Any
 
 from .._core.json_values import dumps
+from .._core.naming import takes_filepath
 from ..saving import checkpoint
 
 
 class Saved:
     """A model's methods of files."""
 
+    @takes_filepath
     def save(self, path: str | os.PathLike[str], overwrite: bool = True) -> None:
         """Write the whole model to `path`, an .npz file: see `fastconv.saving.checkpoint`.
 
@@ -27,10 +29,12 @@ class Saved:
         """Raise what `save` would raise because of what the model is, such as a missing method."""
         checkpoint.check_configuration(self._savable())
 
+    @takes_filepath
     def save_weights(self, path: str | os.PathLike[str], overwrite: bool = True) -> None:
         """Write architecture and weights alone to `path`, an .npz file."""
         checkpoint.save_weights(self._savable(), path, overwrite=overwrite)
 
+    @takes_filepath
     def load_weights(self, path: str | os.PathLike[str]) -> None:
         """Take the weights of a file that `save` or `save_weights` wrote.
 

@@ -5,7 +5,7 @@ from keras_reference import import_keras, keras_test
 from oracle import assert_close
 
 from fastconv import layers
-from fastconv.graph import fusion
+from fastconv.graph import fused_normalization, fusion
 from fastconv.layers import BatchNormalization
 
 
