@@ -29,6 +29,9 @@ SHARED = "_fastconv._shared"
 COMMON = ["-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast", "-g0"]
 # What has no loops over many values is called by all that has: the smaller the better.
 FAST, SMALL = ["-O3", "-fno-ipa-cp-clone"], ["-Os"]
+# Passes over values, whose loops are vectors already, are as fast without -O3's copies of loops.
+PASSES = ("augment", "elementwise", "normalization")
+VECTORS = ["-O2", "-ftree-vectorize", "-fvect-cost-model=dynamic"]
 # Without Cython's `inline` the compiler decides by size: helpers that every array argument would
 # have a copy of are a tenth of all modules.  The inner loops of these need it, by 3 to 7 %.
 INLINED = ("depthwise",)
@@ -226,7 +229,7 @@ def optimization(name: str) -> list[str]:
     """Return the flags that a module is optimized with."""
     if name in COMMON_MODULES:
         return SMALL
-    return FAST if name in INLINED else [*FAST, *BY_SIZE]
+    return FAST if name in INLINED else [*(VECTORS if name in PASSES else FAST), *BY_SIZE]
 
 
 def extensions() -> list[Extension]:

@@ -15,6 +15,7 @@ from ..layers.parameter import Parameter
 from ..layers.symbolic import is_foreign
 from ..layers.workspace import Frame, running
 from ..losses import Loss
+from ..ops.plans import Pool
 from .graph import Graph, Program, program_of
 from .memory import Arena, Recording
 from .stages import Stage, stages_of
@@ -32,12 +33,15 @@ class _Pass:
         self.frames = [stage.new_frame() for stage in stages]
         self.sums = Frame()  # by tensor, of gradients that several stages give
         self.recorded = False
+        self.blocks: list[np.ndarray] = []  # of the arena, which its results are in
+        self._lends_to = [
+            frame for stage, frame in zip(stages, self.frames, strict=True) if not stage.is_open
+        ]
 
     def record(self, recording: Recording | None) -> None:
         lender = None if recording is None else recording.lend
-        for frame in self.frames:
+        for frame in (*self._lends_to, self.sums):
             frame.lend(lender)
-        self.sums.lend(lender)
 
 
 class Executor:
@@ -62,7 +66,9 @@ class Executor:
         by_output = {stage.output: stage for stage in self.stages}
         self._heads = [by_output.get(slot) for slot in program.outputs]
         self._calls = [_call_of(stage) for stage in self.stages]
-        self._arena = Arena()
+        self._arena, self._pool = Arena(), Pool()
+        #: Tensors that a user's code sees, which may keep or return them in one pass or another.
+        self._open = [slot for stage in self.stages if stage.is_open for slot in stage.inputs]
         self._passes: dict[tuple[Any, ...], _Pass] = {}  # those used last at the end
         self._running: tuple[_Pass, Recording | None, tuple[bool, ...]] | None = None
 
@@ -72,9 +78,9 @@ class Executor:
         return [stage.operation for stage in self.stages]
 
     @property
-    def arena_bytes(self) -> int:
-        """The memory that tensors share, in bytes."""
-        return self._arena.nbytes
+    def shared_bytes(self) -> int:
+        """The memory that tensors share, and that operations compute in, in bytes."""
+        return self._arena.nbytes + self._pool.nbytes
 
     @property
     def final_activation(self) -> str | None:
@@ -113,6 +119,9 @@ class Executor:
         """
         left_out = tuple(logits) if True in logits else ()
         key = (step, training, left_out, *[x.shape for x in inputs])
+        if self._running is not None:  # a step waits for its `backward`: leave its memory alone
+            self._arena = Arena()
+            self._passes.clear()
         current = self._passes.get(key) or self._new_pass(key)
         recording = None if current.recorded else Recording(self._arena)
         if recording is not None:
@@ -123,9 +132,12 @@ class Executor:
             values[slot] = x
         before = running.frame
         try:
-            self._run(current.frames, values, training, left_out)
+            with self._pool:
+                self._run(current.frames, values, training, left_out)
         finally:
             running.frame = before
+        if recording is not None:
+            recording.pin([values[slot] for slot in self._open])
         outputs = [values[slot] for slot in program.outputs]
         if step:
             self._running = current, recording, left_out
@@ -136,12 +148,13 @@ class Executor:
     def _new_pass(self, key: tuple[Any, ...]) -> _Pass:
         while len(self._passes) >= PASSES_KEPT:
             del self._passes[next(iter(self._passes))]
+            self._arena.keep(block for one in self._passes.values() for block in one.blocks)
         made = self._passes[key] = _Pass(self.stages)
         return made
 
     def _end_recording(self, current: _Pass, recording: Recording) -> None:
         current.record(None)
-        recording.finish()
+        current.blocks = recording.finish()
         current.recorded = True
 
     def _run(
@@ -178,6 +191,10 @@ class Executor:
         last.activation.forward(logits, out)
         return out
 
+    def abandon(self) -> None:
+        """Do without the `backward` of the last step, which has failed."""
+        self._running = None
+
     # Backward
 
     def backward(self, gradients: Sequence[np.ndarray | None]) -> None:
@@ -196,30 +213,41 @@ class Executor:
             if gradient is not None:
                 self._add(sums, slot, gradient)
         done: set[int] = set()  # parameters that have a gradient already
-        skipped = False
         before = running.frame
         try:
-            for stage, frame in zip(reversed(self.stages), reversed(current.frames), strict=True):
-                dy, sums[stage.output] = sums[stage.output], None
-                if dy is None or not (stage.needs_input_gradient or stage.parameters):
-                    skipped = True
-                    continue
-                running.frame = frame
-                operation: Any = stage.operation
-                backward = operation.backward
-                if left_out and stage in self._heads and left_out[self._heads.index(stage)]:
-                    backward = operation.pre_activation_backward
-                self._through(stage, backward, dy, sums, done)
-                if recording is not None:
-                    frame.forget()
+            with self._pool:
+                self._run_back(current.frames, sums, left_out, done, recording)
         finally:
             running.frame = before
-        if skipped:  # no loss depends on these
-            for parameter in self.trainable:
-                if id(parameter) not in done:
-                    parameter.gradient.fill(0)
+        for parameter in self.trainable if len(done) < len(self.trainable) else ():
+            if id(parameter) not in done:  # no loss depends on it
+                parameter.gradient.fill(0)
         if recording is not None:
             self._end_recording(current, recording)
+
+    def _run_back(
+        self,
+        frames: list[Frame],
+        sums: list[Any],
+        left_out: tuple[bool, ...],
+        done: set[int],
+        recording: Recording | None,
+    ) -> None:
+        """Go through the stages from the last one, with the gradients of tensors in `sums`."""
+        for stage, frame in zip(reversed(self.stages), reversed(frames), strict=True):
+            dy, sums[stage.output] = sums[stage.output], None
+            if dy is None or not (stage.needs_input_gradient or stage.parameters):
+                continue
+            running.frame = frame
+            operation: Any = stage.operation
+            backward = operation.backward
+            if left_out and stage in self._heads and left_out[self._heads.index(stage)]:
+                backward = operation.pre_activation_backward
+            if recording is not None and stage.is_open:
+                recording.pin(dy)
+            self._through(stage, backward, dy, sums, done)
+            if recording is not None:
+                frame.forget()
 
     def _through(
         self, stage: Stage, backward: Callable[[Any], Any], dy: Any, sums: list[Any], done: set[int]
@@ -314,7 +342,9 @@ def _all_read(program: Program) -> list[Any]:
     parts: list[Any] = []
     for step in program.steps:
         layer: Any = step.layer
-        parts += (layer, *layer.trainable_weights, getattr(layer, "activation", None), step.trained)
+        parts += (layer, *layer.trainable_weights, step.trained)
+        if not is_foreign(layer):  # what options say about memory: a Dropout of 0 returns its input
+            parts += [value for name, value in vars(layer).items() if name[0] != "_"]
     return parts
 
 

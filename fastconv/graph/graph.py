@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ..layers.base import Layer
@@ -27,7 +27,14 @@ class Graph:
         if len(set(inputs)) != len(inputs):
             raise ValueError(f"{owner}: inputs has a tensor twice; each must be another one")
         self.nodes, visited = _in_order(self.inputs, self.outputs, owner)
-        self.layers = _keras_order(self.nodes, visited, self.inputs)
+        depth, layer_depth = _depths(self.nodes, self.inputs)
+        earlier = _earlier_calls(depth)
+        if earlier:
+            self.nodes, _ = _in_order(self.inputs, self.outputs, owner, earlier)
+        for tensor in self.inputs:
+            layer_depth.setdefault(tensor.node.layer, 0)
+            visited.setdefault(tensor.node.layer, -1)  # nobody reads it
+        self.layers = sorted(layer_depth, key=lambda one: (-layer_depth[one], visited[one]))
 
     @functools.cached_property
     def all_layers(self) -> list[Layer]:
@@ -116,9 +123,16 @@ def _check_tensors(tensors: Iterable[Any], what: str, owner: str) -> None:
 
 
 def _in_order(
-    inputs: Sequence[Tensor], outputs: Sequence[Tensor], owner: str
+    inputs: Sequence[Tensor],
+    outputs: Sequence[Tensor],
+    owner: str,
+    earlier: Mapping[Node, Node] | None = None,
 ) -> tuple[list[Node], dict[Layer, int]]:
-    """Return the nodes, each after those it reads, and the order in which layers were met."""
+    """Return the nodes, each after those it reads, and the order in which layers were met.
+
+    A node that has an `earlier` one comes after that, too.
+    """
+    waits_for = functools.partial(_parents, earlier=earlier or {})
     given = {tensor.node for tensor in inputs}
     order: list[Node] = []
     done: set[Node] = set()
@@ -126,7 +140,7 @@ def _in_order(
     for output in outputs:
         # Each node with what it still waits for, instead of recursion, which long graphs exceed.
         waiting = (
-            [(output.node, iter(_parents(output.node, given)))] if output.node not in done else []
+            [(output.node, iter(waits_for(output.node, given)))] if output.node not in done else []
         )
         while waiting:
             node, parents = waiting[-1]
@@ -143,31 +157,45 @@ def _in_order(
                 order.append(node)
                 waiting.pop()
             else:
-                waiting.append((following, iter(_parents(following, given))))
+                waiting.append((following, iter(waits_for(following, given))))
     return order, met
 
 
-def _parents(node: Node, given: set[Node]) -> list[Node]:
-    """Return the nodes that a node reads from, none of a graph's input."""
-    return [] if node in given else [tensor.node for tensor in node.inputs]
+def _parents(node: Node, given: set[Node], earlier: Mapping[Node, Node]) -> list[Node]:
+    """Return the nodes that a node comes after, none of a graph's input."""
+    if node in given:
+        return []
+    parents = [tensor.node for tensor in node.inputs]
+    return [*parents, earlier[node]] if node in earlier else parents
 
 
-def _keras_order(
-    nodes: Sequence[Node], met: dict[Layer, int], inputs: Sequence[Tensor]
-) -> list[Layer]:
-    """Return the layers by their distance from the outputs, then in the order they were met."""
+def _depths(
+    nodes: Sequence[Node], inputs: Sequence[Tensor]
+) -> tuple[dict[Node, int], dict[Layer, int]]:
+    """Return the distance of nodes and of layers from the outputs, found as Keras does."""
     given = {tensor.node for tensor in inputs}
     depth: dict[Node, int] = {}
     layer_depth: dict[Layer, int] = {}
     for node in reversed(nodes):
         own = max(depth.get(node, 0), layer_depth.get(node.layer, 0))
         depth[node] = layer_depth[node.layer] = own
-        for parent in _parents(node, given):
+        for parent in _parents(node, given, {}):
             depth[parent] = max(own + 1, depth.get(parent, 0))
-    for tensor in inputs:
-        layer_depth.setdefault(tensor.node.layer, 0)
-        met.setdefault(tensor.node.layer, len(met))
-    return sorted(layer_depth, key=lambda layer: (-layer_depth[layer], met[layer]))
+    return depth, layer_depth
+
+
+def _earlier_calls(depth: Mapping[Node, int]) -> dict[Node, Node]:
+    """Return for later calls of a layer the one before, in the order in which Keras runs them.
+
+    What a layer counts or draws, such as moving averages, depends on it.
+    """
+    earlier: dict[Node, Node] = {}
+    last: dict[Layer, Node] = {}
+    for node in sorted(depth, key=lambda node: -depth[node]):
+        if node.layer in last:
+            earlier[node] = last[node.layer]
+        last[node.layer] = node
+    return earlier
 
 
 class Step(NamedTuple):

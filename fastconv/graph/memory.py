@@ -4,13 +4,17 @@ The first pass over inputs of some shapes is recorded.  Each result asks for mem
 back when the last array that looks at it is gone: Python counts who still reads it, views and what
 a user's layer keeps included.  Later passes of these shapes go through the same steps, so every
 result gets the very memory that it had, without asking.
+
+That holds for fastconv's own layers, which do the same in every pass; what a user's layer reads is
+kept until the pass is over (`Recording.pin`), since it may be returned or kept the next time.
 """
 
 from __future__ import annotations
 
 import math
 import weakref
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -30,6 +34,11 @@ class Arena:
     def nbytes(self) -> int:
         """How many bytes all blocks have together."""
         return sum(block.nbytes for block in self.blocks)
+
+    def keep(self, used: Iterable[np.ndarray]) -> None:
+        """Let go of all blocks but those that are `used`."""
+        places = {block.ctypes.data for block in used}
+        self.blocks = [block for block in self.blocks if block.ctypes.data in places]
 
 
 class _Lease:
@@ -65,6 +74,12 @@ class Recording:
         self._arena = arena
         self._free = list(arena.blocks)
         self._lent: dict[tuple[Workspace, str], _Lent] = {}
+        self._several: set[tuple[Workspace, str]] = set()
+        self._pinned: list[np.ndarray] = []
+
+    def pin(self, array: Any) -> None:
+        """Keep an array, or a list of them, as it is until the pass is over."""
+        self._pinned.append(array)
 
     def lend(
         self, workspace: Workspace, key: str, shape: tuple[int, ...], dtype: np.dtype
@@ -72,8 +87,11 @@ class Recording:
         """Return memory for a result, the same while that lives; None where others must do."""
         lent = self._lent.get((workspace, key))
         held = None if lent is None else lent.array()
-        if held is not None:
-            return held if (held.shape, held.dtype) == (shape, dtype) else None
+        if held is not None and (held.shape, held.dtype) == (shape, dtype):
+            return held
+        if lent is not None:  # asked for again, which one place in the arena cannot serve
+            self._several.add((workspace, key))
+            return None
         size = math.prod(shape) * dtype.itemsize
         if size < _SMALLEST:
             return None
@@ -94,8 +112,11 @@ class Recording:
         self._arena.blocks.append(block)
         return block
 
-    def finish(self) -> None:
-        """Let every workspace keep the memory that its results had."""
+    def finish(self) -> list[np.ndarray]:
+        """Let every workspace keep the memory that its results had; return the blocks."""
         for (workspace, key), lent in self._lent.items():
+            if (workspace, key) in self._several:
+                continue
             size = math.prod(lent.shape) * lent.dtype.itemsize
             workspace.keep(key, lent.block[:size].view(lent.dtype).reshape(lent.shape))
+        return [lent.block for lent in self._lent.values()]

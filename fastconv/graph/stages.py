@@ -9,9 +9,10 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from ..layers import Add, Dense, Flatten, InputLayer, MaxPooling2D
+from ..layers import Add, Dense, Flatten, InputLayer, Lambda, MaxPooling2D
 from ..layers.base import Layer
 from ..layers.parameter import Parameter
+from ..layers.symbolic import is_foreign
 from ..layers.workspace import Frame
 from . import fusion
 from .fused_normalization import FusedResidual
@@ -50,6 +51,8 @@ class Stage:
         self.plans: dict[Any, Any] = {}
         #: What is asked of layers in all passes through this place: (layer, attribute, value).
         self.flags: list[tuple[Layer, str, bool]] = []
+        #: Whether code of a user's sees the arrays, which may keep or return them as it likes.
+        self.is_open = any(map(_is_open, self.layers))
 
     @property
     def layers(self) -> tuple[Layer, ...]:
@@ -61,6 +64,12 @@ class Stage:
         for layer, name, value in self.flags:
             setattr(frame[layer], name, value)
         return frame
+
+
+def _is_open(layer: Any) -> bool:
+    activation = getattr(layer, "activation", None)
+    foreign = is_foreign(layer) or (activation is not None and is_foreign(activation))
+    return foreign or isinstance(layer, Lambda)
 
 
 def stages_of(program: Program, fuse: bool, trainable: bool) -> list[Stage]:
@@ -192,9 +201,10 @@ def _plan_overwriting(stages: list[Stage], program: Program, readers: Counter[in
 
 
 def _plan_last_reads(stages: list[Stage], program: Program) -> None:
+    seen = {slot for stage in stages if stage.is_open for slot in stage.inputs}
     last: dict[int, Stage] = {}
     for stage in stages:
         last |= dict.fromkeys((*stage.inputs, stage.output), stage)
     for slot, stage in last.items():
-        if slot not in program.outputs:
+        if slot not in program.outputs and slot not in seen:
             stage.last_reads += (slot,)

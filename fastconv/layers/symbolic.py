@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import initializers
 from .._core import random
 from .arguments import Shape, batch_shapes
 
@@ -179,7 +180,7 @@ def connect(layer: Any, x: Any, training: Any = None) -> Any:
     try:
         if not layer.built:
             layer.build(given)
-        elif layer._is_built_once and layer.weights and batch_shapes(given) != layer._input_shape:
+        elif layer._parameters and batch_shapes(given) != layer._input_shape:
             _check_other_shape(layer, given)
         inner = layer._inner_graph(inputs)
         if inner is not None:
@@ -223,21 +224,38 @@ def checked_inputs(layer: Any, x: Any) -> tuple[list[Tensor], bool]:
 
 def _check_other_shape(layer: Any, given: Any) -> None:
     """Raise unless a layer, built for another shape, has the weights that `given` needs."""
+    own = {parameter.name: parameter for parameter in layer._parameters}
+    if layer._sublayers():
+        return  # whose weights may have the same names
+
+    def as_mine(name: str, shape: tuple[int, ...]) -> np.ndarray:
+        """Return what a twin's weight starts with, without drawing or reading one."""
+        mine = own.get(name)
+        if mine is not None and mine.shape != tuple(shape):
+            raise _OtherWeights(name, shape)
+        return np.zeros(shape, np.float32) if mine is None else mine.value
+
     drawn = random.get_state()
     try:
-        twin = type(layer).from_config(layer.get_config())
-        twin.build(given)
-    except NotImplementedError:
-        return  # a class of the user's; its `call` will tell
+        with initializers.weights_from(as_mine):
+            type(layer).from_config(layer.get_config()).build(given)
+    except _OtherWeights as error:
+        name, shape = error.args
+        raise ValueError(
+            f"{layer.owner}: the input has shape {given}; the layer is built for "
+            f"{layer._input_shape}: its {name} is {own[name].shape}, and {shape} would be needed; "
+            "make another layer"
+        ) from None
+    except Exception:
+        if not is_foreign(layer):
+            raise
+        # A class of the user's, of which no other can be made; its `call` will tell.
     finally:
         random.set_state(drawn)
-    for mine, other in zip(layer.weights, twin.weights, strict=True):
-        if mine.shape != other.shape:
-            raise ValueError(
-                f"{layer.owner}: the input has shape {given}; the layer is built for "
-                f"{layer._input_shape}: its {mine.name} is {mine.shape}, and {other.shape} "
-                "would be needed; make another layer"
-            )
+
+
+class _OtherWeights(Exception):
+    """A weight's name, and the shape that it has not."""
 
 
 def _say_where(error: Exception, inputs: Sequence[Tensor]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from .._core.runtime import get_fast_math, get_num_threads
-from .plans import select
+from .plans import Pool, select
 
 Plan = TypeVar("Plan")
 
@@ -35,7 +35,8 @@ def kept_plan(make: Callable[..., Plan], *arguments: Any, owner: str, **options:
     plans = _kept.plans
     plan: Plan | None = plans.pop(key, None)
     if plan is None:
-        plan = make(*arguments, owner=owner, **options)
+        with Pool():  # of its own: a model's, within a pass of which this may run, is that model's
+            plan = make(*arguments, owner=owner, **options)
         while len(plans) >= KEPT:
             del plans[next(iter(plans))]
     plans[key] = plan

@@ -22,8 +22,8 @@ class Meters:
 
     As in Keras the epoch's loss is the mean of the batches' losses weighted
     by their rows, and metrics do not regard sample weights, `weighted_metrics` do. A second
-    metric of one name is called `<name>_1`, as in Keras.  Of several outputs each has its
-    `<output>_loss`, and its metrics have its name before theirs.
+    metric of one name is called `<name>_1`, as in Keras, a weighted one `weighted_<name>`.
+    Of several outputs each has its `<output>_loss`, and its metrics have its name before theirs.
     """
 
     def __init__(self, outputs: Sequence[Output]) -> None:
@@ -33,9 +33,9 @@ class Meters:
         self._rows = 0
         #: Each metric by the name of the log, with its output and whether it is weighted.
         self._metrics: dict[str, tuple[metrics.Metric, int, bool]] = {}
-        for n, output in enumerate(outputs):
-            for weighted, chosen in ((False, output.metrics), (True, output.weighted_metrics)):
-                for choice in chosen:
+        for weighted in (False, True):  # in Keras's order
+            for n, output in enumerate(outputs):
+                for choice in output.weighted_metrics if weighted else output.metrics:
                     self._add(choice, n, output.name, weighted)
         self._count = len(outputs)
 
@@ -44,7 +44,10 @@ class Meters:
         if not isinstance(choice, str):
             metric = copy.deepcopy(metric)
             metric.reset()
-        name = metric.name if output is None else f"{output}_{metric.name}"
+        prefix = "" if output is None else f"{output}_"
+        name = f"{prefix}{metric.name}"
+        if weighted and name in self._metrics:
+            name = f"{prefix}weighted_{metric.name}"
         self._metrics[self._free_name(name)] = (metric, place, weighted)
 
     def _free_name(self, name: str) -> str:

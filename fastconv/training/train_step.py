@@ -143,8 +143,12 @@ class TrainStep(BatchChecks):
                 "frozen; set model.trainable = True where that is not meant",
                 stacklevel=2,
             )
-        value, predictions, gradients = self._forward(executor, batch, training=True)
-        executor.backward(gradients)
+        try:
+            value, predictions, gradients = self._forward(executor, batch, training=True)
+            executor.backward(gradients)
+        except BaseException:
+            executor.abandon()
+            raise
         penalty = optimizers.regularize(executor.trainable)
         optimizer.apply(executor.trainable)
         return _plus(value, penalty), predictions

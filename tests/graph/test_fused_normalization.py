@@ -53,7 +53,7 @@ def images(count, seed=0):
 def test_training_is_that_of_the_layers():
     fused, plain = twins()
     kinds = [type(operation) for operation in fused._executor().operations]
-    assert kinds.count(FusedResidual) == 3 and kinds.count(FusedConvNormalization) == 4
+    assert kinds.count(FusedResidual) == 3 and kinds.count(FusedConvNormalization) == 5
     labels = np.arange(7) % 3
     for seed in range(5):
         x = images(7, seed)

@@ -12,6 +12,7 @@ from .dense import DensePlan
 from .folding import fold
 from .normalization import NormalizationPlan
 from .pooling import Pool2DPlan
+from .scratch import Pool
 from .transposed_convolution import Conv2DTransposePlan
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "ConvPoolPlan",
     "DensePlan",
     "NormalizationPlan",
+    "Pool",
     "Pool2DPlan",
     "fold",
 ]

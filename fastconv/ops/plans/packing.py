@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ..._core import runtime
-from .scratch import Scratch
+from .scratch import Scratch, temporary
 
 HALF_WIDTH_GAIN = 0.76
 """Of the lanes that channels take, those in vectors of half the width: worth another level.
@@ -50,12 +50,13 @@ class PackedKernel:
 
     Anyone may write to a weight in place, so the kernel is compared, bit for bit, with a
     copy of what was packed.  In training every call finds another kernel: the comparison
-    ends at its first values, and no copy is made until those stay the same for two calls.
+    ends at its first values, and no copy is made until those stay the same for two calls; until
+    then the memory is that of the call alone.
     """
 
     def __init__(self, size: int, dtype: np.dtype) -> None:
         self._size = size
-        self._scratch = Scratch(dtype)
+        self._scratch, self._temporary = Scratch(dtype), temporary(dtype)
         self._probe = b""
         self._packed_bytes: np.ndarray | None = None
 
@@ -65,16 +66,17 @@ class PackedKernel:
         It is not kept: a method of the plan that holds this would keep the plan, with all its
         scratch, until the garbage collector looks for cycles.
         """
-        packed = self._scratch("packed", self._size)
         kernel_bytes = kernel.reshape(-1).view(np.uint8)
         if self._packed_bytes is not None and _same_bytes(
             kernel_bytes, self._packed_bytes, runtime.threads_for(kernel.size)
         ):
-            return packed
+            return self._scratch("packed", self._size)
         self._packed_bytes = None
-        pack(kernel, packed)
         probe = kernel.reshape(-1)[:PROBE_VALUES].tobytes()
-        if probe == self._probe:
+        stays = probe == self._probe
+        packed = (self._scratch if stays else self._temporary)("packed", self._size)
+        pack(kernel, packed)
+        if stays:
             self._packed_bytes = kernel_bytes.copy()
         self._probe = probe
         return packed

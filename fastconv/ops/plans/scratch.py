@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import threading
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,14 @@ class Scratch:
 
     def __init__(self, dtype: Any) -> None:
         self._dtype = np.dtype(dtype)
-        self._arrays: dict[str, tuple[tuple[int, ...], np.ndarray]] = {}
+        self._latest: dict[str, tuple[tuple[int, ...], np.ndarray]] = {}
+        # Also by number of axes and dtype, in which those who share a scratch may differ.
+        self._arrays: dict[tuple[Any, ...], tuple[tuple[int, ...], np.ndarray]] = {}
+
+    @property
+    def nbytes(self) -> int:
+        """How much memory is held."""
+        return sum(array.nbytes for _, array in self._arrays.values())
 
     def __call__(self, name: str, *shape: int, dtype: Any = None) -> np.ndarray:
         """Return uninitialised memory of at least `shape`: no axis is shorter.
@@ -30,19 +38,22 @@ class Scratch:
         of a 2-D array are rounded up to whole cache lines, so that each starts on one;
         no axis is empty.
         """
-        held, array = self._arrays.get(name, ((), None))
-        if held == shape and array is not None:
-            return array
-        if array is None or len(held) != len(shape) or any(map(operator.lt, held, shape)):
-            dtype = np.dtype(dtype or self._dtype)
-            if len(held) == len(shape):
+        latest = self._latest.get(name)
+        if latest is not None and latest[0] == shape and dtype in (None, latest[1].dtype):
+            return latest[1]
+        dtype = np.dtype(dtype or self._dtype)
+        key = (name, len(shape), dtype)
+        held, array = self._arrays.get(key, ((), None))
+        if array is None or any(map(operator.lt, held, shape)):
+            if array is not None:
                 shape = tuple(map(max, held, shape))
             sizes = [max(size, 1) for size in shape]
             if len(sizes) == 2:
                 line = ALIGNMENT // dtype.itemsize
                 sizes[1] = -(-sizes[1] // line) * line
-            array = aligned_empty(sizes, dtype)
-            self._arrays[name] = (shape, array)
+            held, array = shape, aligned_empty(sizes, dtype)
+            self._arrays[key] = (held, array)
+        self._latest[name] = (held, array)
         return array
 
     def rows(self, name: str, threads: int, size: int, dtype: Any = None) -> np.ndarray:
@@ -52,3 +63,43 @@ class Scratch:
         """
         gap = GAP // np.dtype(dtype or self._dtype).itemsize if threads > 1 and size > 1 else 0
         return self(name, threads, size + gap, dtype=dtype)
+
+
+class Pool:
+    """Scratch that plans have in common, none of which needs what it wrote at an earlier call.
+
+    Whoever runs many plans one after the other gives them one: `with pool: ...` around where the
+    plans are made.
+    """
+
+    def __init__(self) -> None:
+        self._of_dtypes: dict[np.dtype, Scratch] = {}
+
+    def scratch(self, dtype: Any) -> Scratch:
+        """Return the scratch for a dtype."""
+        return self._of_dtypes.setdefault(np.dtype(dtype), Scratch(dtype))
+
+    @property
+    def nbytes(self) -> int:
+        """How much memory is held."""
+        return sum(scratch.nbytes for scratch in self._of_dtypes.values())
+
+    def __enter__(self) -> None:
+        self._before, _current.pool = _current.pool, self
+
+    def __exit__(self, *error: object) -> None:
+        _current.pool = self._before
+
+
+class _Current(threading.local):
+    """The pool of the plans that the running thread makes, if they have one."""
+
+    pool: Pool | None = None
+
+
+_current = _Current()
+
+
+def temporary(dtype: Any) -> Scratch:
+    """Return scratch for what a call needs and nobody after it: the pool's, where there is one."""
+    return Scratch(dtype) if _current.pool is None else _current.pool.scratch(dtype)

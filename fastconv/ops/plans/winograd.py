@@ -14,7 +14,7 @@ from ..._core.geometry import Shape
 from .caches import L2
 from .decomposition import ALPHA, POINTS, KernelDecomposition
 from .packing import PackedKernel, pad_channels, padded_bias
-from .scratch import Scratch
+from .scratch import temporary
 from .structs import padded_image, struct
 
 _kernels = runtime.kernels.winograd
@@ -138,7 +138,7 @@ class WinogradPlan:
         self._panel = min(2 * _lanes(), padded)
         #: The last group's vectors may end behind all filters.
         self._bias_size = filters + padded
-        self._scratch = Scratch(np.float32)
+        self._scratch = temporary(np.float32)
         self._kernel_size = scheme.sets * _points(padded * scheme.depth(channels))
         self._kernel = PackedKernel(self._kernel_size, np.dtype(np.float32))
         inputs, outputs = (filters, channels) if scheme.rotated else (channels, filters)
@@ -257,7 +257,7 @@ class WinogradKernelGradientPlan:
         self._z = _points(tiles * self._filters)
         width = (self._together * lanes, panel) if together else (self._channels, of_group)
         self._du = _points(width[0] * width[1])
-        self._scratch = Scratch(np.float32)
+        self._scratch = temporary(np.float32)
 
     def describe(self) -> dict[str, Any]:
         """Return the tiles, the rows of them in a pass, and dU's vectors where a task keeps it."""
