@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
 import re
 import reprlib
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from .locks import Locked
 
@@ -54,16 +53,12 @@ def of_model(method: Method) -> Method:
     return method
 
 
-def takes_filepath(method: Method) -> Method:
-    """Let an argument `path` be given as `filepath=`, too, as Keras calls it."""
-
-    @functools.wraps(method)
-    def wrapper(*values: Any, **named: Any) -> Any:
-        if "filepath" in named and "path" not in named:
-            named["path"] = named.pop("filepath")
-        return method(*values, **named)
-
-    return cast(Method, wrapper)
+def one_path(path: Any, filepath: Any, owner: str) -> Any:
+    """Return the path that was given as `path`, or as `filepath`, as Keras calls it."""
+    if (path is None) == (filepath is None):
+        given = "neither" if path is None else "both"
+        raise TypeError(f"{owner}: {given} of path and filepath is given; give one of them")
+    return filepath if path is None else path
 
 
 short = reprlib.Repr()
