@@ -18,7 +18,7 @@ each_document = pytest.mark.parametrize(
 FENCED = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 #: Names in code quotes that look like files of this project.
-QUOTED = re.compile(r"`((?:fastconv|pyx|tests|bench|docs)/[\w./-]+)`")
+QUOTED = re.compile(r"`((?:fastconv|pyx|tests|bench|docs|examples)/[\w./-]+)`")
 #: The Python blocks of each document that has some.
 EXAMPLES = {
     path.relative_to(ROOT).as_posix(): blocks
@@ -76,6 +76,7 @@ def test_examples_run(name, tmp_path, monkeypatch, capsys):
             assert not capsys.readouterr().out, where
         else:
             exec(compile(code, where, "exec"), names)
+            capsys.readouterr()  # what it prints is not shown
 
 
 @pytest.mark.parametrize("name", ["CONTRIBUTING.md", ".ci/run"])

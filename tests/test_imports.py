@@ -42,7 +42,7 @@ ROOMS = {
     "callbacks": ("callbacks", "callbacks.*"),
     "saving": ("saving", "saving.*"),
     "training": ("training", "training.*"),
-    "models": ("models", "models.*", "architectures"),
+    "models": ("models", "models.*", "architectures", "architectures.*"),
     "visualization": ("visualization", "visualization.*", "plotting", "utils", "utils.*"),
     "commands": ("cli", "cli.*", "train", "evaluate", "predict", "filter", "check", "__main__"),
 }

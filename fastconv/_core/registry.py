@@ -146,7 +146,7 @@ class Registry(Generic[T]):
         exact: bool = False,
     ) -> None:
         """`words`, for errors, are such as "losses", "loss" and "a Loss"."""
-        self.known = known
+        self.known: dict[str, type[T] | T] = dict(known)
         self._base = base
         self._owner, self._kind, self._objects = words
         self._spell = str if exact else _fold
@@ -154,9 +154,10 @@ class Registry(Generic[T]):
         for alias, name in (aliases or {}).items():
             self._found[self._spell(alias)] = known[name]
 
-    def add(self, thing: type[T]) -> None:
-        """Let a class be found by its name that is made of what the registry's module holds."""
-        self._found[self._spell(thing.__name__)] = thing
+    def add(self, *classes: type[T]) -> None:
+        """Let classes be found by their names, which modules above the registry's have."""
+        for cls in classes:
+            self.known[cls.__name__] = self._found[self._spell(cls.__name__)] = cls
 
     def lookup(self, name: str) -> Any:
         """Return what a name stands for, in `custom_object_scope`s first, or None."""

@@ -221,6 +221,11 @@ _registry: Registry[Layer] = Registry(
 )
 
 
+def add_classes(*classes: type[Layer]) -> None:
+    """Let classes be found by name: models, which are layers as well, come here."""
+    _registry.add(*classes)
+
+
 def get(class_name: str, custom_objects: dict[str, type[Layer]] | None = None) -> type[Layer]:
     """Return the layer class of a name, from `custom_objects` and their scopes first.
 
@@ -228,11 +233,6 @@ def get(class_name: str, custom_objects: dict[str, type[Layer]] | None = None) -
     """
     with custom_object_scope(custom_objects):
         return _registry.find_class(class_name)
-
-
-def register_model(kind: type[Layer]) -> None:
-    """Let models within models be found: a model is a layer, and is made of layers."""
-    _registry.add(kind)
 
 
 def serialize(layer: Layer) -> dict[str, Any]:

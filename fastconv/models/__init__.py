@@ -1,6 +1,6 @@
 """Models: how to make, train, copy, save and load them."""
 
-from ..layers import register_model
+from .. import layers
 from ..layers.input_layer import Input
 from ..saving.npz import CheckpointError
 from .cloning import clone_model
@@ -8,9 +8,6 @@ from .loading import load_model, model_from_json
 from .model import Model
 from .saved import save_model
 from .sequential import Sequential
-
-for _kind in (Model, Sequential):
-    register_model(_kind)
 
 __all__ = [
     "CheckpointError",
@@ -22,3 +19,5 @@ __all__ = [
     "model_from_json",
     "save_model",
 ]
+
+layers.add_classes(Model, Sequential)  # which are layers of other models
