@@ -120,7 +120,7 @@ def test_memory_is_used_again():
     model.predict_on_batch(data(8)[0])
     tensors = [tensor for node in model.graph.nodes for tensor in node.outputs]
     together = sum(8 * 4 * math.prod(tensor.shape[1:]) for tensor in tensors)
-    assert 0 < model._executor().arena_bytes < 0.7 * together
+    assert 0 < model._executor()._arena.nbytes < 0.7 * together
 
 
 def test_batches_of_many_sizes_and_predictions_between_steps(alone):
@@ -143,10 +143,10 @@ def test_memory_of_sizes_that_are_no_longer_seen_is_let_go_of():
     model = graph()
     for rows in range(1, 40):
         model.predict_on_batch(data(rows)[0])
-    grown = model._executor().arena_bytes
+    grown = model._executor()._arena.nbytes
     single = graph()
     single.predict_on_batch(data(39)[0])
-    assert grown < 9 * single._executor().arena_bytes
+    assert grown < 9 * single._executor()._arena.nbytes
 
 
 class Predicts(fastconv.callbacks.Callback):
