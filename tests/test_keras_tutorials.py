@@ -287,7 +287,7 @@ def test_augmented_batches_of_a_generator_under_the_old_names():
     model = Sequential([Flatten(input_shape=(12, 12, 1)), Dense(CLASSES, activation="softmax")])
     model.compile(optimizers.Adadelta(), "categorical_crossentropy", metrics=["accuracy"])
     flow = data.flow(x, y, batch_size=8)
-    model.fit_generator(flow, steps_per_epoch=4, epochs=1, validation_data=flow, verbose=0)
+    model.fit_generator(flow, steps_per_epoch=len(x) / 8, epochs=1, validation_data=flow, verbose=0)
     assert len(model.evaluate_generator(flow, steps=2)) == 2
     assert model.predict_generator(flow, steps=2).shape == (16, CLASSES)
 
@@ -318,11 +318,11 @@ def test_two_inputs_two_outputs_with_losses_by_name():
     assert first.shape == (32, 1) and second.shape == (32, 3)
 
 
-def test_a_subclass_of_model_with_its_layers():
+def test_a_subclass_of_model_with_its_layers(tmp_path):
     class MLP(keras.Model):
-        def __init__(self, units):
+        def __init__(self):
             super().__init__()
-            self.hidden = layers.Dense(units, activation="relu")
+            self.hidden = layers.Dense(16, activation="relu")
             self.dropout = layers.Dropout(0.5)
             self.classifier = layers.Dense(CLASSES, activation="softmax")
 
@@ -332,10 +332,15 @@ def test_a_subclass_of_model_with_its_layers():
             return self.classifier(x)
 
     x, y = digits(32)
-    model = MLP(16)
+    model = MLP()
     model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
     model.fit(x.reshape(32, -1) / 255.0, y, epochs=1, verbose=0)
     assert len(model.trainable_variables) == 4
+    model.save_weights(tmp_path / "weights.npz")
+    model.save(tmp_path / "model.npz")
+    again = load_model(tmp_path / "model.npz", custom_objects={"MLP": MLP})
+    for ours, theirs in zip(again.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
     assert np.allclose(model.predict(x.reshape(32, -1), verbose=0).sum(axis=1), 1, atol=1e-5)
 
 

@@ -55,6 +55,10 @@ _REASONS: dict[str, dict[str, str]] = {
 }
 
 
+class MissingName(AttributeError):
+    """A name of Keras that fastconv does not have, for a reason."""
+
+
 def missing_names(module: str) -> Callable[[str], Any]:
     """Return a `__getattr__` for a module, which tells why a name of Keras is missing."""
 
@@ -76,7 +80,9 @@ def missing_name(module: str, name: str) -> AttributeError | ImportError:
         # What an AttributeError says would be lost.
         return ImportError(f"cannot import name {name!r} from {module!r}: {reason}", name=module)
     error = f"module {module!r} has no attribute {name!r}"
-    return AttributeError(f"{error}; {reason}" if reason else error, name=name)
+    if reason:
+        return MissingName(f"{error}; {reason}", name=name)
+    return AttributeError(error, name=name)
 
 
 def _is_import(frame: FrameType) -> bool:
@@ -89,5 +95,8 @@ def old_modules(module: str, *names: str) -> None:
 
     Keras 1 and 2 had `layers.core`, `layers.convolutional` or `utils.np_utils`.
     """
+    home = sys.modules[module]
     for name in names:
-        sys.modules.setdefault(f"{module}.{name}", sys.modules[module])
+        sys.modules.setdefault(f"{module}.{name}", home)
+        if "." not in name:
+            setattr(home, name, home)

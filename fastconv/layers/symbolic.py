@@ -14,6 +14,7 @@ import numpy as np
 
 from .. import initializers
 from .._core import random
+from .._core.missing_names import MissingName
 from .arguments import Shape, batch_shapes
 
 #: What `+`, `-`, `*` of two tensors are, and one with a number: layers, which their modules put
@@ -284,6 +285,8 @@ def traced_call(layer: Any, own: Sequence[Tensor]) -> list[Tensor] | None:
         result = layer.call(own if len(own) > 1 else own[0], **options)
     except TracingError as error:
         raise TypeError(f"{layer.owner}: {error}") from None
+    except MissingName:
+        raise
     except (TypeError, AttributeError):
         return None  # it computes with arrays; what else is wrong shows when it gets some
     outputs = list(result.values()) if isinstance(result, Mapping) else result

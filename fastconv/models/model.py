@@ -22,7 +22,7 @@ from ..layers.workspace import Pass, Workspaces
 from ..saving.model import Shape
 from ..training.train_step import TrainStep
 from ..training.trainer import Trainer
-from .configuration import check_rebuilding, serialized_layers, structure, structured, takes
+from .configuration import check_rebuilding, remade, serialized_layers, structure, structured, takes
 from .saved import Saved
 from .summary import print_summary
 
@@ -364,7 +364,7 @@ class Model(Trainer, Saved, Layer):
         """
         options = dict(config)
         if "layers" not in options:  # of a subclass that makes its layers itself
-            return cls(**options)
+            return remade(cls, options)
         entries = options.pop("layers")
         wiring = {key: options.pop(key) for key in ("inputs", "calls", "outputs")}
         names = [options.pop(key, None) for key in ("input_names", "output_names", "lists_output")]

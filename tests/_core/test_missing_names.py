@@ -37,12 +37,22 @@ def test_a_name_of_nothing_is_missing_as_everywhere():
         ("layers.normalization", "BatchNormalization", layers),
         ("layers.advanced_activations", "LeakyReLU", layers),
         ("layers.merge", "concatenate", layers),
+        ("layers.experimental.preprocessing", "Rescaling", layers),
         ("utils.np_utils", "to_categorical", utils),
         ("utils.vis_utils", "plot_model", utils),
     ],
 )
 def test_modules_of_older_keras_lead_to_what_they_had(module, name, home):
     assert getattr(importlib.import_module(f"fastconv.{module}"), name) is getattr(home, name)
+
+
+def test_a_layer_whose_call_needs_a_missing_name_says_so():
+    class Product(layers.Layer):
+        def call(self, x):
+            return fastconv.ops.matmul(x, x)
+
+    with pytest.raises(AttributeError, match=r"'fastconv\.ops' has no attribute 'matmul'; func"):
+        Product()(layers.Input((3,)))
 
 
 def test_names_at_the_top_are_those_of_their_modules():
