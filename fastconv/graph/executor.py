@@ -118,7 +118,8 @@ class Executor:
         follows.
         """
         left_out = tuple(logits) if True in logits else ()
-        key = (step, training, left_out, *[x.shape for x in inputs])
+        shapes = inputs[0].shape if len(inputs) == 1 else tuple([x.shape for x in inputs])
+        key = (step, training, left_out, shapes)
         if self._running is not None:  # a step waits for its `backward`: leave its memory alone
             self._arena = Arena()
             self._passes.clear()
@@ -132,13 +133,16 @@ class Executor:
             values[slot] = x
         before = running.frame
         try:
-            with self._pool:
+            if recording is None:
                 self._run(current.frames, values, training, left_out)
+            else:
+                with self._pool:  # for the plans that are made
+                    self._run(current.frames, values, training, left_out)
+                recording.pin([values[slot] for slot in self._open])
         finally:
             running.frame = before
-        if recording is not None:
-            recording.pin([values[slot] for slot in self._open])
-        outputs = [values[slot] for slot in program.outputs]
+        slots = program.outputs
+        outputs = [values[slots[0]]] if len(slots) == 1 else [values[slot] for slot in slots]
         if step:
             self._running = current, recording, left_out
         elif recording is not None:
@@ -162,8 +166,9 @@ class Executor:
     ) -> None:
         """Fill in `values`, by tensor; each is let go of after its last reader."""
         calls = self._calls if not left_out else self._with_logits(left_out)
+        here = running  # which is looked up once
         for frame, (call, source, output, last_reads) in zip(frames, calls, strict=True):
-            running.frame = frame
+            here.frame = frame
             if isinstance(source, int):
                 values[output] = call(values[source], training)
             else:

@@ -71,23 +71,25 @@ class _FusedPooling(FusedOp):
         self._convolution: Any = layers[0]
         self._pooling: Any = layers[-1]
 
+    @staticmethod
     def _pool_buffers(
-        self, shape: tuple[int, ...], training: bool
+        workspace: Workspace, shape: tuple[int, ...], training: bool
     ) -> tuple[np.ndarray, np.ndarray | None]:
         """Return where the output goes and, in training, where each maximum's place does."""
-        out = self._pooling.buffer("output", shape)
-        return out, self._pooling.buffer("argmax", shape, np.uint8) if training else None
+        out = workspace.buffer("output", shape, np.float32)
+        return out, workspace.buffer("argmax", shape, np.uint8) if training else None
 
 
 class FusedConvReluPool(_FusedPooling):
     """Conv2D with ReLU and the 2x2 max pooling behind it, in one kernel."""
 
     def call(self, x: np.ndarray, training: bool = False) -> np.ndarray:
-        convolution = self._convolution
-        plan = convolution.plan(("fused", x.shape), lambda: self._make_plan(x.shape))
-        out, argmax = self._pool_buffers(plan.output_shape, training)
-        plan.forward(x, convolution.kernel.value, self._bias("value"), out, argmax)
-        self._workspace.saved_for_backward = (plan, x, argmax) if training else None
+        convolution, workspace = self._convolution, self._workspace  # once: looked up by thread
+        plan = workspace.plan((x.shape,), lambda: self._make_plan(x.shape))
+        out, argmax = self._pool_buffers(workspace, plan.output_shape, training)
+        bias = convolution.bias
+        plan.forward(x, convolution.kernel.value, None if bias is None else bias.value, out, argmax)
+        workspace.saved_for_backward = (plan, x, argmax) if training else None
         return out
 
     def backward(self, dy: np.ndarray) -> np.ndarray | None:
@@ -103,13 +105,9 @@ class FusedConvReluPool(_FusedPooling):
             convolution.kernel.value,
             dx,
             convolution.kernel.gradient,
-            self._bias("gradient"),
+            None if convolution.bias is None else convolution.bias.gradient,
         )
         return dx
-
-    def _bias(self, field: str) -> np.ndarray | None:
-        bias = self._convolution.bias
-        return None if bias is None else getattr(bias, field)
 
     def _make_plan(self, input_shape: Any) -> ConvPoolPlan:
         convolution = self._convolution
@@ -130,10 +128,11 @@ class FusedReluMaxPool(_FusedPooling):
 
     def call(self, x: np.ndarray, training: bool = False) -> np.ndarray:
         y = self._convolution.rectified(x, training)
-        plan = self._pooling.plan(("relu_input", y.shape), lambda: self._make_plan(y.shape))
-        out, argmax = self._pool_buffers(plan.output_shape, training)
+        workspace = self._workspace
+        plan = workspace.plan((y.shape,), lambda: self._make_plan(y.shape))
+        out, argmax = self._pool_buffers(workspace, plan.output_shape, training)
         plan.forward(y, out, argmax)
-        self._workspace.saved_for_backward = (plan, y.shape, argmax) if training else None
+        workspace.saved_for_backward = (plan, y.shape, argmax) if training else None
         return out
 
     def backward(self, dy: np.ndarray) -> np.ndarray | None:

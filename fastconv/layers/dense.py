@@ -94,14 +94,15 @@ class Dense(ActivatedLayer):
             raise ValueError(
                 f"{self.owner}: the input has shape {x.shape}; the last axis must be {inputs}"
             )
-        rows = x.reshape(-1, inputs)
-        plan = self.plan(
+        rows = x if x.ndim == 2 else x.reshape(-1, inputs)
+        workspace = self._workspace  # once: it is looked up by thread
+        plan = workspace.plan(
             (rows.shape,), lambda: DensePlan(len(rows), inputs, self.units, dtype=np.float32)
         )
-        out = self.buffer("output", (len(rows), self.units))
+        out = workspace.buffer("output", (len(rows), self.units), np.float32)
         plan.forward(rows, self.kernel.value, self.bias.value if self.use_bias else None, out)
-        self._workspace.saved_for_backward = (plan, x) if training else None
-        return out.reshape(*x.shape[:-1], self.units)
+        workspace.saved_for_backward = (plan, x) if training else None
+        return out if rows is x else out.reshape(*x.shape[:-1], self.units)
 
     def pre_activation_backward(self, dz: np.ndarray) -> np.ndarray | None:
         plan, x = self._saved_for_backward()

@@ -308,7 +308,10 @@ class Model(Trainer, Saved, Layer):
     @property
     def layers_lock(self) -> Pass:
         """What a thread holds while it goes through the layers, or half a step would be seen."""
-        return self._pass.of(self.graph.all_layers if self.built else self.layers)
+        graph = self._graph
+        if graph is None:
+            return self._pass.of(self.graph.all_layers if self.built else self.layers)
+        return self._pass.of(graph.all_layers)
 
     def _holding_weights(self) -> AbstractContextManager[None]:
         return self.layers_lock

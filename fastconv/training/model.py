@@ -37,6 +37,7 @@ class TrainableModel(SavableModel, Protocol):
     @property
     def output_names(self) -> list[str]: ...
 
+    _graph: Graph | None
     _output_names: list[str] | None
     _lists_output: bool
 

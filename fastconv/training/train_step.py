@@ -31,7 +31,8 @@ class TrainStep(BatchChecks):
         self.follow(model)
         self.optimizer: optimizers.Optimizer | None = None
         self.objectives: Objectives | None = None
-        self._ports: tuple[Any, Ports] | None = None
+        # The graph that they are of, and the shape of a row of the only input.
+        self._ports: tuple[Any, Ports, Any] | None = None
         #: The kind of labels, and the metrics, that were found to fit each other.
         self._tried: tuple[Any, ...] | None = None
 
@@ -117,7 +118,8 @@ class TrainStep(BatchChecks):
                 outputs if len(outputs) > 1 else None,
                 inputs + outputs,
             )
-            self._ports = (model.graph, ports)
+            alone = model.input_shape[1:] if len(inputs) == 1 else None
+            self._ports = (model.graph, ports, alone)
         return self._ports[1]
 
     def outputs(self, method: str = "fit") -> list[Output]:
@@ -222,12 +224,28 @@ class TrainStep(BatchChecks):
     def predict_alone(self, x: Any) -> Any:
         """Return the output for one batch as a new array."""
         model = self.model
+        if self._fits(x):
+            with model.layers_lock:
+                return self.packed(model.predict_step(x), copy=True)
         owner = f"{model.owner}: predict_on_batch"
         x, ports = self.inputs(x, owner)
         x, _, _ = check_arrays(x, None, None, owner, ports)
         with model.layers_lock:
             self.prepare_input(x, "predict_on_batch")
             return self.packed(model.predict_step(each(_float32, x)), copy=True)
+
+    def _fits(self, x: Any) -> bool:
+        """Whether `x` is what the only input takes as it is: asked before single predictions."""
+        known = self._ports
+        return (
+            known is not None
+            and known[0] is self.model._graph
+            and type(x) is np.ndarray
+            and x.shape[1:] == known[2]
+            and x.dtype == np.float32
+            and x.flags.carray
+            and len(x) > 0
+        )
 
     def call_alone(self, x: Any, training: bool) -> Any:
         """Return the output for one batch as a new array."""

@@ -139,6 +139,7 @@ class WinogradPlan:
         #: The last group's vectors may end behind all filters.
         self._bias_size = filters + padded
         self._scratch = temporary(np.float32)
+        self._orders: dict[int, tuple[bool, int, int, int]] = {}  # by the number of threads
         self._kernel_size = scheme.sets * _points(padded * scheme.depth(channels))
         self._kernel = PackedKernel(self._kernel_size, np.dtype(np.float32))
         inputs, outputs = (filters, channels) if scheme.rotated else (channels, filters)
@@ -173,15 +174,16 @@ class WinogradPlan:
         threads = runtime.get_num_threads()
         u = self._kernel(kernel, self._transform)
         start = padded_bias(self._scratch, bias, self._bias_size)
-        passes = self._goes_by_passes(threads)
-        block = self._pass_rows() if passes else self._block_rows(threads)
-        tiles = block * self._tiles.columns
+        order = self._orders.get(threads)
+        if order is None:
+            order = self._orders[threads] = self._order(threads)
+        passes, block, of_v, of_m = order
         # Threads share V and M, of all filters, in a pass, and have a block's for themselves.
-        widths = {"v": self._tiles.values, "m": self._outputs if passes else self._panel}
-        v, m = (
-            self._scratch(name, size) if passes else self._scratch.rows(name, threads, size)
-            for name, size in ((name, _points(tiles * width)) for name, width in widths.items())
-        )
+        if passes:
+            v, m = self._scratch("v", of_v), self._scratch("m", of_m)
+        else:
+            v = self._scratch.rows("v", threads, of_v)
+            m = self._scratch.rows("m", threads, of_m)
         compute = _kernels.in_passes if passes else _kernels.blocked
         compute(
             x,
@@ -197,6 +199,14 @@ class WinogradPlan:
             self._scratch.rows("lines", threads, self._tiles.band_size),
             threads,
         )
+
+    def _order(self, threads: int) -> tuple[bool, int, int, int]:
+        """Return whether it goes by passes, the rows of tiles of each, and the sizes of V and M."""
+        passes = self._goes_by_passes(threads)
+        block = self._pass_rows() if passes else self._block_rows(threads)
+        tiles = block * self._tiles.columns
+        width = self._outputs if passes else self._panel
+        return passes, block, _points(tiles * self._tiles.values), _points(tiles * width)
 
     def _goes_by_passes(self, threads: int) -> bool:
         """Whether few rows of tiles would not share out evenly, or `by_passes` is less to move."""
