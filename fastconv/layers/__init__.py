@@ -257,3 +257,4 @@ def deserialize(
 
 __getattr__ = missing_names(__name__)
 old_modules(__name__, "advanced_activations", "convolutional", "core", "merge", "normalization")
+old_modules(__name__, "experimental", "experimental.preprocessing", "preprocessing")

@@ -24,6 +24,7 @@ from ..training.trainer import Trainer
 from .configuration import (
     check_rebuilding,
     deserialized_layers,
+    remade,
     serialized_layers,
     sharing,
     structure,
@@ -374,7 +375,7 @@ class Model(Trainer, Saved, Layer):
         """
         options = dict(config)
         if "layers" not in options:  # of a subclass that makes its layers itself
-            return cls(**options)
+            return remade(cls, options)
         entries = options.pop("layers")
         wiring = {key: options.pop(key) for key in ("inputs", "calls", "outputs")}
         names = [options.pop(key, None) for key in ("input_names", "output_names", "lists_output")]
