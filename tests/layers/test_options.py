@@ -183,7 +183,8 @@ def test_every_constructor_argument_is_an_option():
     others = {"input_shape", "input_dim", "shape", "batch_shape", "dtype", "data_format"}
     others |= {"max_value", "negative_slope", "threshold", "alpha"}  # of an activation
     others |= {"output_shape"}  # which all layers have
-    others |= {"activity_regularizer"}  # refused
+    others |= {"activity_regularizer", "sparse"}  # refused
+    others |= {"batch_size"}  # without effect
     for cls in (getattr(layers, name) for name in layers.__all__):
         if inspect.isclass(cls) and cls is not Layer:
             for argument in set(constructor_arguments(cls)) - others:
@@ -239,6 +240,7 @@ class TestInModels:
         with pytest.raises(TypeError, match="Parameter 'kernel': trainable is 'no'"):
             kernel.trainable = "no"
 
+    @pytest.mark.filterwarnings("ignore:.*no weights are trained")
     def test_a_frozen_model_stays(self):
         model = convnet()
         x, y = photos(8)
