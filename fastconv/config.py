@@ -7,7 +7,6 @@ from typing import Any
 from ._core.missing_names import missing_names
 from ._core.validation import channels_last, wrong_value
 from .layers.arguments import check_dtype
-from .losses import EPSILON
 
 __all__ = [
     "backend",
@@ -19,6 +18,8 @@ __all__ = [
     "set_image_data_format",
 ]
 __getattr__ = missing_names(__name__)
+
+_EPSILON = 1e-7
 
 
 def backend() -> str:
@@ -38,7 +39,7 @@ def image_data_format() -> str:
 
 def epsilon() -> float:
     """Return the small number that losses keep from 0 and 1, 1e-7."""
-    return float(EPSILON)
+    return _EPSILON
 
 
 def set_floatx(value: Any) -> None:
@@ -53,5 +54,5 @@ def set_image_data_format(data_format: Any) -> None:
 
 def set_epsilon(value: Any) -> None:
     """Accept 1e-7; raise for every other number."""
-    if value != EPSILON:
-        raise wrong_value(value, "value", "set_epsilon", f"{EPSILON}, which losses are made for")
+    if value != _EPSILON:
+        raise wrong_value(value, "value", "set_epsilon", f"{_EPSILON}, which losses are made for")

@@ -143,6 +143,7 @@ class NonNeg(Constraint):
 
 
 max_norm, min_max_norm, non_neg, unit_norm = MaxNorm, MinMaxNorm, NonNeg, UnitNorm
+maxnorm, nonneg, unitnorm = MaxNorm, NonNeg, UnitNorm  # as in Keras 1 and 2
 
 
 class _OfFunction(Constraint):

@@ -26,6 +26,7 @@ _DOWNLOADS = (
 _REASONS: dict[str, dict[str, str]] = {
     "fastconv": {
         "applications": _PRETRAINED,
+        "mixed_precision": "weights and outputs are float32",
         "random": "use numpy.random; fastconv.utils.set_random_seed seeds it as well",
     },
     "backend": {"": _TENSORS},
@@ -46,8 +47,16 @@ _REASONS: dict[str, dict[str, str]] = {
         ),
         _SEQUENCES,
     ),
+    "utils": {
+        "get_file": _DOWNLOADS,
+        **dict.fromkeys(("pad_sequences", "text_dataset_from_directory"), _SEQUENCES),
+    },
     "preprocessing": {"sequence": _SEQUENCES, "text": _SEQUENCES},
 }
+
+
+class MissingName(AttributeError):
+    """A name of Keras that fastconv does not have, for a reason."""
 
 
 def missing_names(module: str) -> Callable[[str], Any]:
@@ -71,7 +80,9 @@ def missing_name(module: str, name: str) -> AttributeError | ImportError:
         # What an AttributeError says would be lost.
         return ImportError(f"cannot import name {name!r} from {module!r}: {reason}", name=module)
     error = f"module {module!r} has no attribute {name!r}"
-    return AttributeError(f"{error}; {reason}" if reason else error, name=name)
+    if reason:
+        return MissingName(f"{error}; {reason}", name=name)
+    return AttributeError(error, name=name)
 
 
 def _is_import(frame: FrameType) -> bool:
@@ -84,5 +95,8 @@ def old_modules(module: str, *names: str) -> None:
 
     Keras 1 and 2 had `layers.core`, `layers.convolutional` or `utils.np_utils`.
     """
+    home = sys.modules[module]
     for name in names:
-        sys.modules.setdefault(f"{module}.{name}", sys.modules[module])
+        sys.modules.setdefault(f"{module}.{name}", home)
+        if "." not in name:
+            setattr(home, name, home)

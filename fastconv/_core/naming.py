@@ -53,6 +53,14 @@ def of_model(method: Method) -> Method:
     return method
 
 
+def one_path(path: Any, filepath: Any, owner: str) -> Any:
+    """Return the path that was given as `path`, or as `filepath`, as Keras calls it."""
+    if (path is None) == (filepath is None):
+        given = "neither" if path is None else "both"
+        raise TypeError(f"{owner}: {given} of path and filepath is given; give one of them")
+    return filepath if path is None else path
+
+
 short = reprlib.Repr()
 """`short.repr(value)` is a `repr` that fits an error's text, whatever a file may hold."""
 short.maxstring = short.maxother = 80

@@ -43,11 +43,16 @@ class TensorBoard(Callback):
         profile_batch: Any = 0,
         embeddings_freq: int = 0,
         embeddings_metadata: Any = None,
+        batch_size: int | None = None,
+        write_grads: bool = False,
+        embeddings_layer_names: Any = None,
+        embeddings_data: Any = None,
     ) -> None:
         super().__init__()
         for name, value, what in (
             ("histogram_freq", histogram_freq, "histograms of weights"),
             ("write_images", write_images, "images of weights"),
+            ("write_grads", write_grads, "histograms of gradients"),
             ("profile_batch", profile_batch, "profiles"),
         ):
             if value:
@@ -58,6 +63,8 @@ class TensorBoard(Callback):
         for name, value, what in (
             ("embeddings_freq", embeddings_freq, "embeddings"),
             ("embeddings_metadata", embeddings_metadata, "embeddings"),
+            ("embeddings_layer_names", embeddings_layer_names, "embeddings"),
+            ("embeddings_data", embeddings_data, "embeddings"),
         ):
             if value:
                 raise ValueError(

@@ -1,4 +1,4 @@
-"""Layers: what a `Sequential` model is made of."""
+"""Layers: what models are made of.  Called on tensors, which `Input` begins, they make a graph."""
 
 from __future__ import annotations
 
@@ -257,3 +257,4 @@ def deserialize(
 
 __getattr__ = missing_names(__name__)
 old_modules(__name__, "advanced_activations", "convolutional", "core", "merge", "normalization")
+old_modules(__name__, "experimental", "experimental.preprocessing", "preprocessing")

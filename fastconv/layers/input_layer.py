@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from .._core.validation import wrong_value
 from .arguments import Shape
 from .base import Layer
 from .symbolic import Node, Tensor
@@ -16,7 +17,8 @@ class InputLayer(Layer):
     """Tells the shape of one sample and passes arrays through.
 
     `shape` has no batch; `input_shape=` is the old spelling, and
-    `batch_shape=(None, ...)` one with the batch.
+    `batch_shape=(None, ...)` one with the batch. `batch_size` is accepted, but batches of
+    all sizes are taken; `sparse` may be False.
     """
 
     def __init__(
@@ -24,8 +26,12 @@ class InputLayer(Layer):
         shape: Sequence[int | None] | int | None = None,
         *,
         batch_shape: Sequence[int | None] | None = None,
+        batch_size: int | None = None,
+        sparse: bool | None = None,
         **options: Any,
     ) -> None:
+        if sparse:
+            raise wrong_value(sparse, "sparse", "InputLayer", "False: arrays are dense")
         if batch_shape is not None:
             options["input_shape"] = tuple(batch_shape)[1:]
         elif shape is not None:

@@ -14,6 +14,7 @@ import numpy as np
 
 from .. import initializers
 from .._core import random
+from .._core.missing_names import MissingName
 from .._core.validation import truth
 from .arguments import Shape, batch_shapes
 
@@ -63,10 +64,10 @@ class Tensor:
     def __iter__(self) -> Iterator[Any]:
         raise TypeError(f"{self!r} cannot be gone through; use layers such as Cropping2D")
 
-    def __getitem__(self, key: Any) -> Any:
+    def __getitem__(self, index: Any) -> Any:
         raise TypeError(
-            f"{self!r} cannot be cut; use layers such as Cropping2D, or Lambda for a function of "
-            "your own"
+            f"{self!r} cannot be indexed; use layers such as Cropping2D and Reshape, or a Lambda "
+            "of NumPy with its gradient"
         )
 
     def __add__(self, other: Any) -> Any:
@@ -291,6 +292,8 @@ def traced_call(layer: Any, own: Sequence[Tensor]) -> list[Tensor] | None:
         result = layer.call(own if len(own) > 1 else own[0], **options)
     except TracingError as error:
         raise TypeError(f"{layer.owner}: {error}") from None
+    except MissingName:
+        raise
     except (TypeError, AttributeError):
         return None  # it computes with arrays; what else is wrong shows when it gets some
     outputs = list(result.values()) if isinstance(result, Mapping) else result

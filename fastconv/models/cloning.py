@@ -9,7 +9,7 @@ from ..graph.graph import connected
 from ..layers.base import Layer
 from ..layers.input_layer import InputLayer
 from ..layers.symbolic import Tensor
-from .configuration import structured
+from .configuration import structured, takes
 from .model import Model
 from .sequential import Sequential
 
@@ -71,7 +71,7 @@ def _clone(model: Model, clone: Callable[[Layer], Layer], given: Sequence[Tensor
         if model.built and not made.built:
             made.build(model.input_shape)
         return made
-    if type(model) not in (Model, Sequential) and "layers" not in model.get_config():
+    if type(model) not in (Model, Sequential) and not takes(type(model), None, None):
         raise ValueError(
             f"clone_model: {model.owner} makes its layers itself; call its class for another one"
         )

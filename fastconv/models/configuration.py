@@ -120,11 +120,25 @@ def check_rebuilding(model: Any, base: type, arguments: str) -> None:
         )
     if inspect.getattr_static(kind, "from_config") is not vars(base)["from_config"]:
         return
-    if not takes(kind, *([None] * (arguments.count(",") + 1)), name=model.name):
+    given = [one for one in arguments.split(", ") if one]
+    if not given and takes(kind):
+        return  # a name can be given later
+    if not takes(kind, *([None] * len(given)), name=model.name):
+        wanted = ", ".join([*given, "name=..."])
         raise NotImplementedError(
-            f"{model.owner}: the constructor does not take ({arguments}, name=...), so the class "
+            f"{model.owner}: the constructor does not take ({wanted}), so the class "
             "must define from_config(config, custom_objects=None) to be saved"
         )
+
+
+def remade(kind: type, options: dict[str, Any]) -> Any:
+    """Return a model whose class makes its layers itself, and may take no name."""
+    if takes(kind, **options):
+        return kind(**options)
+    made = kind()
+    for option, value in options.items():
+        setattr(made, option, value)
+    return made
 
 
 def takes(kind: type, *values: Any, **named: Any) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,11 +11,12 @@ import numpy as np
 from .. import initializers
 from .._core import random
 from .._core.json_values import part
-from .._core.naming import short
+from .._core.naming import one_path, short
 from .._core.registry import custom_object, custom_object_scope
 from ..saving.checkpoint_file import CheckpointFile, mapping
 from ..saving.npz import reading
 from .model import Model
+from .saved import Path
 from .sequential import Sequential
 
 _COMPILE_REMEDY = (
@@ -26,19 +26,23 @@ _COMPILE_REMEDY = (
 
 
 def load_model(
-    path: str | os.PathLike[str],
+    path: Path | None = None,
     custom_objects: Mapping[str, Any] | None = None,
     compile: bool = True,
+    safe_mode: bool = True,
+    *,
+    filepath: Path | None = None,
 ) -> Any:
     """Return the model that `save` wrote, compiled as it was, optimizer state included.
 
     `custom_objects` gives classes of your own by name: of the model, its
-    layers, initializers, activations, optimizer, loss and metrics.
+    layers, initializers, activations, optimizer, loss and metrics. `safe_mode`
+    is Keras's, and without effect: files hold no code.
 
     Raises FileNotFoundError, or CheckpointError (a ValueError) for a file that
     is damaged, foreign or newer than this fastconv.
     """
-    file = CheckpointFile(path)
+    file = CheckpointFile(one_path(path, filepath, "load_model"))
     # What is drawn while a model is rebuilt is not kept: leave no trace of it.
     drawn = random.get_state()
     try:

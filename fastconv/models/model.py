@@ -24,6 +24,7 @@ from ..training.trainer import Trainer
 from .configuration import (
     check_rebuilding,
     deserialized_layers,
+    remade,
     serialized_layers,
     sharing,
     structure,
@@ -36,7 +37,7 @@ from .summary import print_summary
 
 
 class Model(Trainer, Saved, Layer):
-    """A graph of layers, from `inputs` to `outputs`: tensors, or lists of them.
+    """A graph of layers, from `inputs` to `outputs`: a tensor, or a list or dict of them.
 
     >>> from fastconv.layers import Add, Conv2D, Dense, GlobalAveragePooling2D, Input
     >>> x = Input((32, 32, 3))
@@ -47,9 +48,9 @@ class Model(Trainer, Saved, Layer):
     >>> model.count_params()
     898
 
-    Layers may branch, merge, and be called several times, with one set of weights.  A model is
-    a layer itself: it can be called on tensors, or be part of a `Sequential`.  `Model(m.input,
-    m.get_layer("conv2d").output)` gives feature maps.
+    Layers may branch, merge, and be called several times, with one set of weights.  A model is a
+    layer, too.  `Model(m.input, m.get_layer("conv2d").output)` gives feature maps.  What several
+    inputs or outputs get comes in lists, or in dicts by their names; results are as `outputs` is.
 
     A subclass may make its layers in its constructor and define `call(x)` of tensors instead;
     that is followed once, when the model is built, and becomes its graph.
@@ -374,7 +375,7 @@ class Model(Trainer, Saved, Layer):
         """
         options = dict(config)
         if "layers" not in options:  # of a subclass that makes its layers itself
-            return cls(**options)
+            return remade(cls, options)
         entries = options.pop("layers")
         wiring = {key: options.pop(key) for key in ("inputs", "calls", "outputs")}
         names = [options.pop(key, None) for key in ("input_names", "output_names", "lists_output")]

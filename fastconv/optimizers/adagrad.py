@@ -8,6 +8,7 @@ from .._core.options import Option
 from .._core.validation import at_least_zero
 from ..ops import optim
 from .base import Optimizer, latest_gradient
+from .options import small_number
 from .slots import Slots, Trainable
 
 
@@ -17,13 +18,13 @@ class Adagrad(Optimizer):
     The sum begins with `initial_accumulator_value`.
     """
 
-    initial_accumulator_value, epsilon = Option(at_least_zero), Option(at_least_zero)
+    initial_accumulator_value, epsilon = Option(at_least_zero), Option(small_number)
 
     def __init__(
         self,
         learning_rate: Any = 0.001,
         initial_accumulator_value: float = 0.1,
-        epsilon: float = 1e-7,
+        epsilon: float | None = 1e-7,
         **options: Any,
     ) -> None:
         super().__init__(learning_rate, **options)

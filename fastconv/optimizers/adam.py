@@ -8,6 +8,7 @@ from .._core.options import Option
 from .._core.validation import at_least_zero, fraction_below_one, truth
 from ..ops import optim
 from .base import Optimizer, latest_gradient
+from .options import small_number
 from .slots import Slots, Trainable
 
 
@@ -19,14 +20,14 @@ class Adam(Optimizer):
     """
 
     beta_1, beta_2 = Option(fraction_below_one), Option(fraction_below_one)
-    epsilon, amsgrad = Option(at_least_zero), Option(truth)
+    epsilon, amsgrad = Option(small_number), Option(truth)
 
     def __init__(
         self,
         learning_rate: Any = 0.001,
         beta_1: float = 0.9,
         beta_2: float = 0.999,
-        epsilon: float = 1e-7,
+        epsilon: float | None = 1e-7,
         amsgrad: bool = False,
         **options: Any,
     ) -> None:
@@ -73,7 +74,7 @@ class AdamW(Adam):
         weight_decay: float = 0.004,
         beta_1: float = 0.9,
         beta_2: float = 0.999,
-        epsilon: float = 1e-7,
+        epsilon: float | None = 1e-7,
         amsgrad: bool = False,
         **options: Any,
     ) -> None:

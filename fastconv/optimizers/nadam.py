@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from .._core.options import Option
-from .._core.validation import at_least_zero, fraction_below_one
+from .._core.validation import fraction_below_one
 from ..ops import optim
 from .base import Optimizer, latest_gradient
+from .options import small_number
 from .slots import Slots, Trainable
 
 
@@ -18,14 +19,14 @@ class Nadam(Optimizer):
     """
 
     beta_1, beta_2 = Option(fraction_below_one), Option(fraction_below_one)
-    epsilon = Option(at_least_zero)
+    epsilon = Option(small_number)
 
     def __init__(
         self,
         learning_rate: Any = 0.001,
         beta_1: float = 0.9,
         beta_2: float = 0.999,
-        epsilon: float = 1e-7,
+        epsilon: float | None = 1e-7,
         **options: Any,
     ) -> None:
         super().__init__(learning_rate, **options)

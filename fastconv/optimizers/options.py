@@ -13,6 +13,11 @@ from ..ops import optim
 from .slots import Trainable
 
 
+def small_number(value: Any, argument: str, owner: str) -> float:
+    """Check the small number that keeps from dividing by 0; None is old Keras's for 1e-7."""
+    return 1e-7 if value is None else at_least_zero(value, argument, owner)
+
+
 class ClipOption(Option[float | None]):
     """A limit for gradients, None for none; of those that exclude each other one may be set."""
 

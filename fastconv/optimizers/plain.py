@@ -7,15 +7,16 @@ from typing import Any
 import numpy as np
 
 from .._core.options import Option
-from .._core.validation import at_least_zero, fraction
+from .._core.validation import fraction
 from .base import Optimizer
+from .options import small_number
 from .slots import Slots, Trainable
 
 
 class _Plain(Optimizer):
     """An optimizer whose subclass says what is taken off at a rate of 1."""
 
-    epsilon = Option(at_least_zero)
+    epsilon = Option(small_number)
 
     def change(self, gradient: np.ndarray, slots: Slots) -> np.ndarray:
         """Return the change as a new array, or over the gradient."""
@@ -54,7 +55,7 @@ class Adadelta(_Plain):
         self,
         learning_rate: Any = 0.001,
         rho: float = 0.95,
-        epsilon: float = 1e-7,
+        epsilon: float | None = 1e-7,
         **options: Any,
     ) -> None:
         super().__init__(learning_rate, **options)
@@ -85,7 +86,7 @@ class Adamax(_Plain):
         learning_rate: Any = 0.001,
         beta_1: float = 0.9,
         beta_2: float = 0.999,
-        epsilon: float = 1e-7,
+        epsilon: float | None = 1e-7,
         **options: Any,
     ) -> None:
         super().__init__(learning_rate, **options)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from .._core.options import Option
-from .._core.validation import at_least_zero, fraction, truth
+from .._core.validation import fraction, truth
 from ..ops import optim
 from .base import Optimizer, latest_gradient
+from .options import small_number
 from .slots import Slots, Trainable
 
 
@@ -18,14 +19,14 @@ class RMSprop(Optimizer):
     """
 
     rho, momentum = Option(fraction), Option(fraction)
-    epsilon, centered = Option(at_least_zero), Option(truth)
+    epsilon, centered = Option(small_number), Option(truth)
 
     def __init__(
         self,
         learning_rate: Any = 0.001,
         rho: float = 0.9,
         momentum: float = 0.0,
-        epsilon: float = 1e-7,
+        epsilon: float | None = 1e-7,
         centered: bool = False,
         **options: Any,
     ) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from .._core.validation import wrong_value
 from .directory import DirectoryIterator
 from .iterators import NumpyArrayIterator
 from .paths import PathsIterator
@@ -197,3 +198,55 @@ class ImageDataGenerator(ImageTransform):
         ... )  # doctest: +SKIP
         """
         return PathsIterator(paths, labels, self, **options)
+
+    def flow_from_dataframe(
+        self,
+        dataframe: Mapping[str, Any],
+        directory: str | os.PathLike[str] | None = None,
+        x_col: str = "filename",
+        y_col: str | Sequence[str] | None = "class",
+        weight_col: None = None,
+        target_size: tuple[int, int] = (256, 256),
+        color_mode: str = "rgb",
+        classes: Sequence[Any] | None = None,
+        class_mode: str | None = "categorical",
+        batch_size: int = 32,
+        shuffle: bool = True,
+        seed: int | None = None,
+        validate_filenames: bool = True,
+        **options: Any,
+    ) -> PathsIterator:
+        """Return batches of the image files that a table names in `x_col`, by `flow_from_paths`.
+
+        `dataframe` is one of pandas, or a dict of columns. `y_col` names the column of labels,
+        or several of numbers with class_mode="raw". What is no image is left out and told of,
+        whatever `validate_filenames` says.
+
+        Raises ValueError for a `weight_col`, and for columns that are not there.
+        """
+        owner = "flow_from_dataframe"
+        if weight_col is not None:
+            raise wrong_value(weight_col, "weight_col", owner, "None; give weights to fit")
+        single = isinstance(y_col, str)
+        named = [y_col] if single else list(y_col or ())
+        wanted = [] if class_mode in (None, "input") else named
+        for name in (x_col, *wanted):
+            if name not in dataframe:
+                raise wrong_value(
+                    name, "a column", owner, f"one of {', '.join(map(str, dataframe))}"
+                )
+        columns = [list(dataframe[str(name)]) for name in wanted]
+        labels = None if not columns else columns[0] if single else np.stack(columns, axis=1)
+        return self.flow_from_paths(
+            list(dataframe[x_col]),
+            labels,
+            directory=directory,
+            target_size=target_size,
+            color_mode=color_mode,
+            classes=classes,
+            class_mode=class_mode,
+            batch_size=batch_size,
+            shuffle=shuffle,
+            seed=seed,
+            **options,
+        )

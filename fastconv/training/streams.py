@@ -8,6 +8,7 @@ go on from a saved state.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator, Mapping
 from numbers import Real
@@ -164,6 +165,8 @@ def stream_of(
     `start` the epoch a run begins at.
     """
     if steps is not None:
+        if isinstance(steps, (float, np.floating)) and math.isfinite(steps):
+            steps = math.ceil(steps)  # what len(x) / batch_size stands for
         steps = positive_integer(steps, steps_argument, owner)
     _refuse_what_is_no_data(x, owner, ports)
     if is_batch_iterator(x):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 import weakref
 from typing import Any
 
@@ -138,6 +139,12 @@ class TrainStep(BatchChecks):
         optimizer = self.require_compiled("train_step")
         optimizer.restore_values()
         executor = self.model._executor()
+        if not executor.trainable:
+            warnings.warn(
+                f"{self.model.owner}: no weights are trained, since there are none or all are "
+                "frozen; set model.trainable = True where that is not meant",
+                stacklevel=2,
+            )
         try:
             value, predictions, gradients = self._forward(executor, batch, training=True)
             executor.backward(gradients)

@@ -236,7 +236,8 @@ class Trainer(OldSpellings):
                 row's class is its label, rounded, or its one-hot label's place.
             sample_weight: (n,) weights of the rows.
             initial_epoch: the epoch to begin with, counted from 0.
-            steps_per_epoch: batches in an epoch; by default, all there are.
+            steps_per_epoch: batches in an epoch; by default, all there are. A
+                fraction, as len(x) / 32 may be, is rounded up.
                 Unlike Keras, which ends the training where the data end before
                 that, the next pass over them begins within the epoch.
             validation_steps, validation_batch_size: the same for the validation,

@@ -155,3 +155,26 @@ def test_a_model_trains_on_it(table):
     model.compile(optimizer="sgd", loss="sparse_categorical_crossentropy")
     history = model.fit(data, epochs=3, verbose=0, validation_data=data)
     assert len(history.history["loss"]) == 3
+
+
+def test_a_table_of_columns_gives_the_same(table):
+    paths, labels = table
+    folder = paths[0].parent.parent
+    columns = {"filename": [f"{p.parent.name}/{p.name}" for p in paths], "class": labels}
+    options = {"target_size": SIZE, "shuffle": False, "seed": 2}
+    iterator = ImageDataGenerator().flow_from_dataframe(columns, folder, **options)
+    for ours, theirs in zip(iterator[0], flow(paths, labels)[0], strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    columns |= {"x": np.arange(10), "y": np.arange(10) / 2}
+    targets = ImageDataGenerator().flow_from_dataframe(
+        columns, str(folder), y_col=["x", "y"], class_mode="raw", **options
+    )[0][1]
+    np.testing.assert_array_equal(targets, np.stack([columns["x"], columns["y"]], axis=1))
+    plain = ImageDataGenerator().flow_from_dataframe(
+        columns, folder, y_col=None, class_mode=None, validate_filenames=False, **options
+    )
+    assert plain[0].shape == (10, *SIZE, 3)
+    with pytest.raises(ValueError, match="a column is 'id'; it must be one of filename, class"):
+        ImageDataGenerator().flow_from_dataframe(columns, folder, x_col="id")
+    with pytest.raises(ValueError, match="weight_col is 'w'"):
+        ImageDataGenerator().flow_from_dataframe(columns, folder, weight_col="w")

@@ -135,7 +135,7 @@ def test_generators_are_drawn_from_as_needed():
         ),
         ((X, Y, [[1], [2, 3]]), {}, ValueError, "m: sample_weight is a list whose rows differ"),
         ((X, Y), {"batch_size": 0}, ValueError, "batch_size is 0"),
-        ((X, Y), {"steps": 1.5}, TypeError, "steps is 1.5"),
+        ((X, Y), {"steps": float("nan")}, TypeError, "steps is nan"),
         ((Passes(), Y), {}, ValueError, "y is given with a batch iterator; it must be left out"),
         (({"x": X},), {}, TypeError, "one input"),
     ],

@@ -64,9 +64,9 @@ def test_old_keras_arguments_change_nothing():
             "validation_batch_size is 3; it must be left out",
         ),
         (
-            {"validation_data": (X, Y), "validation_steps": 1.5},
+            {"validation_data": (X, Y), "validation_steps": float("nan")},
             TypeError,
-            "validation_steps is 1.5",
+            "validation_steps is nan",
         ),
         ({"validation_data": (X, Y), "validation_batch_size": 0}, ValueError, "batch_size is 0"),
         ({"validation_data": [X]}, ValueError, "validation_data has 1 parts"),

@@ -265,7 +265,7 @@ class _Parts:
             ValueError,
             "validation_split is 0.5; it must be left out",
         ),
-        (Loader(), {"steps_per_epoch": 1.5}, TypeError, "steps_per_epoch is 1.5"),
+        (Loader(), {"steps_per_epoch": float("inf")}, TypeError, "steps_per_epoch is inf"),
         (Loader(), {"steps_per_epoch": 0}, ValueError, "steps_per_epoch is 0"),
     ],
 )
