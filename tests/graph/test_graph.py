@@ -170,7 +170,7 @@ MISTAKES = {
         ValueError,
         "Model 'two':.*has 2 inputs",
     ),
-    "a tensor that is cut": (lambda x: x[0], TypeError, "'image'> cannot be cut; use layers"),
+    "a tensor that is cut": (lambda x: x[0], TypeError, "'image'> cannot be indexed; use layers"),
     "training that is neither": (
         lambda x: layers.Dropout(0.5, name="drop")(x, training="yes"),
         TypeError,
