@@ -23,7 +23,8 @@ class Meters:
     As in Keras the epoch's loss is the mean of the batches' losses weighted
     by their rows, and metrics do not regard sample weights, `weighted_metrics` do. A second
     metric of one name is called `<name>_1`, as in Keras, a weighted one `weighted_<name>`.
-    Of several losses each has its output's `<output>_loss`, and its metrics have its name before theirs.
+    Of several losses each has its output's `<output>_loss`, and metrics of several outputs have
+    the output's name before theirs.
     """
 
     def __init__(self, outputs: Sequence[Output]) -> None:
