@@ -23,12 +23,14 @@ class Meters:
     As in Keras the epoch's loss is the mean of the batches' losses weighted
     by their rows, and metrics do not regard sample weights, `weighted_metrics` do. A second
     metric of one name is called `<name>_1`, as in Keras, a weighted one `weighted_<name>`.
-    Of several outputs each has its `<output>_loss`, and its metrics have its name before theirs.
+    Of several losses each has its output's `<output>_loss`, and metrics of several outputs have
+    the output's name before theirs.
     """
 
     def __init__(self, outputs: Sequence[Output]) -> None:
-        self._losses = [one.name for one in outputs if one.name is not None and one.loss]
-        self._places = [n for n, one in enumerate(outputs) if one.name is not None and one.loss]
+        places = [n for n, one in enumerate(outputs) if one.name is not None and one.loss]
+        self._places = places if len(places) > 1 else []  # the only one is the loss itself
+        self._losses = [outputs[n].name for n in self._places]
         self._totals = np.zeros(1 + len(self._losses))
         self._rows = 0
         #: Each metric by the name of the log, with its output and whether it is weighted.

@@ -423,3 +423,32 @@ def test_a_function_in_a_lambda_may_keep_what_it_sees():
             model.train_on_batch(*data(4))
         found.append(weights(model))
     assert found[0] == found[1]
+
+
+def test_two_trainings_at_once_over_shared_layers_that_are_frozen():
+    def heads():
+        base = graph()
+        base.trainable = False
+        made = []
+        for units in (2, 3):
+            x = layers.Input((12, 12, 3))
+            y = layers.Dense(16, activation="relu")(base(x))
+            model = models.Model(x, layers.Dense(units)(y))
+            model.compile("adam", "mse")
+            made.append(model)
+        return made
+
+    def train(model):
+        x, y = data(11, seed=model.output_shape[1])
+        y = y[:, : model.output_shape[1]]
+        model.fit(x, y, batch_size=4, epochs=6, verbose=0, shuffle=False)
+
+    together, apart = heads(), heads()
+    threads = [threading.Thread(target=train, args=(model,)) for model in together]
+    for thread in threads:
+        thread.start()
+    for model in apart:
+        train(model)
+    for thread in threads:
+        thread.join()
+    assert [weights(model) for model in together] == [weights(model) for model in apart]

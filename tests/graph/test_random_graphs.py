@@ -20,6 +20,9 @@ from random_graphs import batch_of, drawn_model, packed, recipes
 import fastconv
 from fastconv import models, optimizers
 
+#: Some of the drawn graphs have no weights.
+pytestmark = pytest.mark.filterwarnings("ignore:.*no weights are trained")
+
 _MORE = int(os.environ.get("FASTCONV_GRAPHS", "0"))
 
 

@@ -6,6 +6,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from keras_reference import import_keras, keras_test
 from small_models import convnet, photos
 
 from fastconv import layers, losses, metrics
@@ -217,3 +218,33 @@ def test_images_of_any_size_are_trained_on(loss, metric):
         assert model.evaluate(images, targets, verbose=0)[0] < first
     with pytest.raises(ValueError, match="shape"):
         model.train_on_batch(images, targets[:, 1:])
+
+
+@keras_test
+@pytest.mark.filterwarnings("ignore:Gradients do not exist")
+@pytest.mark.parametrize(
+    ("loss", "chosen", "weighted"),
+    [
+        ("mse", None, None),
+        (["mse", "mae"], [["mae"], ["mse"]], [["mse"], ["mae"]]),
+        ({"p2": "mse", "p1": "mae"}, {"p1": ["mae", "mse"]}, None),
+        (["mse", None], [["mae"], ["mae"]], None),
+        (["mse", "mae"], [None, ["mae"]], {"p2": "mae"}),
+        (["mse", "mae"], [["mae", "mae"], []], [["mae"], ["mae"]]),
+    ],
+)
+def test_logs_of_several_outputs_are_those_of_keras(loss, chosen, weighted):
+    keras = import_keras()
+    rng = np.random.default_rng(0)
+    x, weight = rng.normal(size=(4, 5)).astype(np.float32), rng.uniform(0.5, 2, 4)
+    y = [rng.normal(size=(4, 2)).astype(np.float32), rng.normal(size=(4, 1)).astype(np.float32)]
+    found = []
+    for kind, model in ((keras.layers, keras.Model), (layers, Model)):
+        given = kind.Input((5,))
+        first, second = (kind.Dense(n, name=f"p{n}", kernel_initializer="ones") for n in (2, 1))
+        made = model(given, [first(given), second(given)])
+        made.compile("sgd", loss, metrics=chosen, weighted_metrics=weighted)
+        data = (x, y, [weight, weight])
+        made.fit(*data[:2], sample_weight=data[2], validation_data=data, verbose=0)
+        found.append({name: values[0] for name, values in made.history.history.items()})
+    assert found[1] == pytest.approx(found[0], rel=1e-5)
