@@ -8,7 +8,7 @@ from fastconv import architectures
 from fastconv.optimizers import Adam
 from fastconv.optimizers.schedules import CosineDecay
 
-chosen = arguments(__doc__, images=640, epochs=5)
+chosen = arguments(__doc__, images=480, epochs=5)
 training, validation, classes = classifying(chosen, size=100)
 model = architectures.small_xception((100, 100, 3), classes)
 # The last steps are small, so that the averages of batch normalization catch up with the weights.

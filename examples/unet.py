@@ -13,16 +13,17 @@ size = 64
 x, masks = masked(chosen, size, "train")
 x_new, masks_new = masked(chosen, size, "validation")
 
-# Two generators with one seed change a picture and its mask in the same way.
-flows = [
-    ImageDataGenerator(rescale=1 / 255, **CHANGES).flow(images, batch_size=16, seed=chosen.seed)
-    for images in (x, masks)
-]
+# Two generators with one seed change a picture and its mask alike; a mask's pixels stay 0 or 1.
+varied = ImageDataGenerator(rescale=1 / 255, **CHANGES)
+varied_masks = ImageDataGenerator(rescale=1 / 255, interpolation_order=0, **CHANGES)
+images = varied.flow(x, batch_size=16, seed=chosen.seed)
+targets = varied_masks.flow(masks, batch_size=16, seed=chosen.seed)
+
 model = architectures.unet((size, size, 3), filters=8)
 model.compile("adam", "binary_crossentropy", metrics=["binary_accuracy"])
 log = model.fit(
-    zip(*flows, strict=True),
-    steps_per_epoch=len(flows[0]),
+    zip(images, targets, strict=True),
+    steps_per_epoch=len(images),
     epochs=chosen.epochs,
     validation_data=(x_new / 255, masks_new / 255),
 ).history

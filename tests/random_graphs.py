@@ -127,6 +127,7 @@ class _Drawing:
         moves = [self._plain, self._plain, self._merge, self._concatenate, self._again]
         moves += [self._convolution, self._convolution, self._pool, self._squeeze] * image
         moves += [self._dense, self._dense] * (not image)
+        moves += [self._residual] * image
         moves += [self._model] * (not self.nested)
         self.choose(*moves)(source)
 
@@ -183,6 +184,19 @@ class _Drawing:
         else:
             common["filters"] = filters
         self.call((name, common), source)
+
+    def _residual(self, source: int) -> None:
+        """Convolution, normalization, perhaps an addition and a ReLU: what runs as one or two."""
+        arguments = {"filters": self.shape(source)[-1], "kernel_size": 3, "padding": "same"}
+        arguments["use_bias"] = self.choose(True, False)
+        y = self.call((self.choose("Conv2D", "SeparableConv2D"), arguments), source)
+        arguments = {"epsilon": 0.1, "momentum": 0.5, "scale": self.choose(True, False)}
+        y = self.call(("BatchNormalization", arguments), y, training=self.choose(None, None, False))
+        if self.choose(True, True, False):
+            pair = self.choose((y, source), (source, y))
+            y = self.call(("Add", {}), *pair, is_list=True)
+        if self.choose(True, True, False):
+            self.call(("ReLU", {}), y)
 
     def _pool(self, source: int) -> None:
         fits = min(self.shape(source)[:2]) >= 2

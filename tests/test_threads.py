@@ -212,6 +212,21 @@ def test_models(name, threads):
     assert_same_bits(threads, run)
 
 
+@pytest.mark.parametrize("name", ["resnet20", "small_xception", "mobilenet_v2_like", "unet"])
+def test_models_that_branch(name, threads):
+    def run():
+        fastconv.utils.set_random_seed(7)
+        model = getattr(architectures, name)((40, 40, 3))
+        model.compile("adam", "mse")
+        rng = np.random.default_rng(0)
+        x = rng.random((21, 40, 40, 3), np.float32)
+        y = rng.random((21, *model.output_shape[1:]), np.float32)
+        model.fit(x, y, batch_size=8, epochs=1, verbose=0)
+        return [*model.get_weights(), model.predict(x, verbose=0)]
+
+    assert_same_bits(threads, run)
+
+
 def test_a_model_of_all_layers(threads):
     def run():
         fastconv.utils.set_random_seed(7)

@@ -104,6 +104,8 @@ def _fuses_with_pooling(convolution: Any, pooling: Any, shape: Any) -> bool:
         return False
     if pooling.dilation_rate != (1, 1) or pooling.ceil_mode:
         return False
+    if None in shape[1:3]:  # only the data will tell whether "same" pads
+        return bool(pooling.padding == "valid")
     window = pool2d_window((1, *shape[1:]), 2, 2, pooling.padding, owner=pooling.owner)
     # However it is spelt: "same" pads only where the size is odd.
     return not window.padded

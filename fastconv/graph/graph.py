@@ -6,7 +6,9 @@ import functools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from .._core.json_values import free_name
 from ..layers.base import Layer
+from ..layers.input_layer import Input
 from ..layers.sublayers import leaves
 from ..layers.symbolic import Node, Tensor, connect
 
@@ -21,7 +23,7 @@ class Graph:
     """
 
     def __init__(self, inputs: Sequence[Tensor], outputs: Sequence[Tensor], owner: str) -> None:
-        self.inputs, self.outputs = tuple(inputs), tuple(outputs)
+        self.inputs, self.outputs, self.owner = tuple(inputs), tuple(outputs), owner
         _check_tensors(inputs, "inputs", owner)
         _check_tensors(outputs, "outputs", owner)
         if len(set(inputs)) != len(inputs):
@@ -41,6 +43,21 @@ class Graph:
         """The layers and all within them, once each."""
         found = (inner for layer in self.layers for inner in leaves(layer))
         return list(dict.fromkeys(found))
+
+    def with_inputs(self) -> Graph:
+        """Return this graph, or one with inputs of its own where it begins within another.
+
+        The layers before it are no part of it then, as in Keras.
+        """
+        if not any(tensor.node.inputs for tensor in self.inputs):
+            return self
+        names: dict[str, None] = {}
+        own: list[Tensor] = []
+        for tensor in self.inputs:
+            name = free_name(f"{tensor.name}_output", names)
+            names[name] = None
+            own.append(Input(tensor.shape[1:], name=name) if tensor.node.inputs else tensor)
+        return Graph(*connected(self.layers, self.wiring(), own), self.owner)
 
     def __getstate__(self) -> dict[str, Any]:
         # Flat, since nodes that hold one another are as deep as the network.

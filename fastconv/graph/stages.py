@@ -120,6 +120,7 @@ def _with_residuals(stages: list[Stage], program: Program, readers: Counter[int]
     """Put an Add, and the ReLU behind it, into the normalization whose output it adds to."""
     by_output = {stage.output: stage for stage in stages}
     by_input = {slot: stage for stage in stages for slot in stage.inputs}
+    calls = Counter(step.layer for step in program.steps)
     for stage in stages:
         if type(stage.operation) is not Add or len(stage.inputs) != 2:
             continue
@@ -127,7 +128,10 @@ def _with_residuals(stages: list[Stage], program: Program, readers: Counter[int]
         found = [slot for slot in stage.inputs if readers[slot] == 1 and slot in by_output]
         found = [slot for slot in found if fusion.fuses_with_add(by_output[slot].operation)]
         found = [slot for slot in found if by_output[slot].training == stage.training]
-        if first != second or not found:
+        # Averages of a layer that is called again would move in another order.
+        found = [slot for slot in found if all(calls[one] == 1 for one in by_output[slot].layers)]
+        # Sizes that are not known yet may differ, and 1 is then repeated.
+        if first != second or None in first[1:] or not found:
             continue
         normalized = by_output.pop(found[-1])
         other = stage.inputs[1 - stage.inputs.index(found[-1])]

@@ -1,4 +1,4 @@
-"""Layers: what a `Sequential` model is made of."""
+"""Layers: what models are made of.  Called on tensors, which `Input` begins, they make a graph."""
 
 from __future__ import annotations
 

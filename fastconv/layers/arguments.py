@@ -29,14 +29,31 @@ def checked_input_shape(shape: Sequence[int | None], owner: str) -> Shape:
     return tuple(None if size is None else int(size) for size in sizes)
 
 
+#: What an unknown height or width is while an output's shape is computed.
+_STAND_IN = 1024
+
+
 def checked_images(input_shape: Shape, owner: str) -> Images:
-    """Return a shape of images of a known size, in any number, or raise ValueError."""
+    """Return a shape of images in any number, or raise ValueError.
+
+    The channels must be known; some size stands for a height or width that is not, and what is
+    computed of it goes through `output_images`.
+    """
     given = f"{owner}: the input has shape {tuple(input_shape)}"
     if len(input_shape) != 4:
         raise ValueError(f"{given}; four axes are needed, (batch, height, width, channels)")
-    if None in input_shape[1:]:
-        raise ValueError(f"{given}; every size but the batch must be known")
+    if input_shape[3] is None:
+        raise ValueError(f"{given}; the number of channels must be known")
+    if None in input_shape[1:3]:
+        height, width = (_STAND_IN if size is None else size for size in input_shape[1:3])
+        return cast(Images, (input_shape[0], height, width, input_shape[3]))
     return cast(Images, input_shape)
+
+
+def output_images(input_shape: Shape, rows: int, columns: int, channels: int | None) -> Shape:
+    """Return the shape of images made of those of `input_shape`, unknown along the same axes."""
+    height, width = input_shape[1:3]
+    return (None, None if height is None else rows, None if width is None else columns, channels)
 
 
 def is_shape_list(shape: Any) -> bool:

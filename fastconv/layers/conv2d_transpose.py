@@ -10,7 +10,7 @@ from .._core.geometry import conv2d_transpose_window, plain_padding
 from .._core.memory import contiguous
 from .._core.validation import natural_pair, optional, positive_integer, positive_pair, truth
 from ..ops.plans import Conv2DTransposePlan
-from .arguments import Images, Shape, checked_images
+from .arguments import Images, Shape, checked_images, output_images
 from .convolution_layer import RectifiedLayer, configured_weight
 from .options import (
     FixedOption,
@@ -87,7 +87,7 @@ class Conv2DTranspose(RectifiedLayer):
         (rows, columns), _ = conv2d_transpose_window(
             (height, width), self.kernel_size, owner=self.owner, **self._geometry()
         )
-        return (None, rows, columns, self.filters)
+        return output_images(input_shape, rows, columns, self.filters)
 
     def _convolve(self, x: np.ndarray, training: bool, relu: bool) -> np.ndarray:
         x = contiguous(x, np.float32)

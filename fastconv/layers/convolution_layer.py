@@ -11,7 +11,7 @@ from .._core.geometry import conv2d_window
 from .._core.memory import contiguous
 from ..ops.plans import Conv2DPlan
 from .activated import ActivatedLayer
-from .arguments import Images, Shape, checked_images
+from .arguments import Images, Shape, checked_images, output_images
 from .base import Layer
 from .options import Weight
 from .parameter import Parameter
@@ -69,7 +69,7 @@ class ConvolutionLayer(RectifiedLayer):
         images = checked_images(input_shape, self.owner)
         shape, options = self._kernel_shape(images), self._convolution(images)
         window, _ = conv2d_window(images, shape, owner=self.owner, **options)
-        return (None, window.rows.output, window.columns.output, shape[3])
+        return output_images(input_shape, window.rows.output, window.columns.output, shape[3])
 
     def pre_activation_backward(self, dz: np.ndarray) -> np.ndarray | None:
         plan, x = self._saved_for_backward()

@@ -66,7 +66,8 @@ class Dense(ActivatedLayer):
         if len(input_shape) < 2 or input_shape[-1] is None:
             raise ValueError(
                 f"{self.owner}: the input has shape {tuple(input_shape)}; (batch, ..., inputs) "
-                "with a known number of inputs is needed"
+                "with a known number of inputs is needed; give Input every size, or put "
+                "GlobalAveragePooling2D before it"
             )
         self.kernel = self.add_weight(
             (input_shape[-1], self.units),

@@ -10,7 +10,7 @@ from .._core.geometry import plain_padding, pool2d_window
 from .._core.memory import contiguous
 from .._core.validation import positive_pair, truth
 from ..ops.plans import Pool2DPlan
-from .arguments import Shape, checked_images
+from .arguments import Shape, checked_images, output_images
 from .base import Layer
 from .options import FixedOption
 
@@ -58,7 +58,7 @@ class _Pooling2D(Layer):
             self.ceil_mode,
             owner=self.owner,
         )
-        return (None, window.rows.output, window.columns.output, images[3])
+        return output_images(input_shape, window.rows.output, window.columns.output, images[3])
 
     def call(self, x: np.ndarray, training: bool = False) -> np.ndarray:
         x = contiguous(x, np.float32)

@@ -10,7 +10,7 @@ from .._core.geometry import conv2d_window, plain_padding
 from .._core.memory import contiguous
 from .._core.validation import positive_integer, positive_pair, truth
 from ..ops.plans import Conv2DPlan
-from .arguments import Images, Shape, checked_images
+from .arguments import Images, Shape, checked_images, output_images
 from .convolution_layer import RectifiedLayer, configured_weight
 from .options import (
     FixedOption,
@@ -106,7 +106,8 @@ class SeparableConv2D(RectifiedLayer):
         images = checked_images(input_shape, self.owner)
         shape, options = self._depthwise_shape(images), self._geometry()
         window, _ = conv2d_window(images, shape, groups=images[3], owner=self.owner, **options)
-        return (None, window.rows.output, window.columns.output, self.filters)
+        rows, columns = window.rows.output, window.columns.output
+        return output_images(input_shape, rows, columns, self.filters)
 
     def pre_activation_backward(self, dz: np.ndarray) -> np.ndarray | None:
         (depthwise, pointwise), x, between = self._saved_for_backward()

@@ -15,6 +15,7 @@ import numpy as np
 from .. import initializers
 from .._core import random
 from .._core.missing_names import MissingName
+from .._core.validation import truth
 from .arguments import Shape, batch_shapes
 
 #: What `+`, `-`, `*` of two tensors are, and one with a number: layers, which their modules put
@@ -178,6 +179,8 @@ def connect(layer: Any, x: Any, training: Any = None) -> Any:
     given: Any = shapes if is_list else shapes[0]
     if isinstance(training, TracedTraining):
         training = None
+    if training is not None:
+        training = truth(training, "training", layer.owner)
     try:
         if not layer.built:
             layer.build(given)
@@ -259,11 +262,15 @@ class _OtherWeights(Exception):
     """A weight's name, and the shape that it has not."""
 
 
+_WHERE = " (the inputs are "
+
+
 def _say_where(error: Exception, inputs: Sequence[Tensor]) -> None:
     """Add what meets at the layer to an error of its shapes."""
     where = ", ".join(f"{one.node.layer.owner} {one.shape}" for one in inputs)
-    if len(inputs) > 1 and error.args and isinstance(error.args[0], str):
-        error.args = (f"{error.args[0]} (the inputs are {where})", *error.args[1:])
+    told = not error.args or not isinstance(error.args[0], str) or _WHERE in error.args[0]
+    if len(inputs) > 1 and not told:  # by a layer of a model within
+        error.args = (f"{error.args[0]}{_WHERE}{where})", *error.args[1:])
 
 
 def trace(layer: Any, inputs: Sequence[Tensor]) -> tuple[Sequence[Tensor], list[Tensor]] | None:

@@ -37,7 +37,14 @@ def clone_model(
     if not isinstance(model, Model):
         raise TypeError(f"clone_model: model is {model!r}; it must be a Model")
 
+    made_of: dict[Layer, Layer] = {}  # a layer of several models within stays one
+
     def clone(layer: Layer) -> Layer:
+        if layer not in made_of:
+            made_of[layer] = cloned(layer)
+        return made_of[layer]
+
+    def cloned(layer: Layer) -> Layer:
         if isinstance(layer, Model) and (recursive or clone_function is None):
             return _clone(layer, clone, None)
         if clone_function is None or isinstance(layer, InputLayer):

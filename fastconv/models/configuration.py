@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from contextvars import ContextVar
 from typing import Any
 
 from .. import layers as layer_classes
@@ -21,7 +23,7 @@ def serialized_layers(model: Any, layers: Iterable[Layer]) -> list[dict[str, Any
     names: dict[str, None] = {}
     entries = []
     for layer in layers:
-        saved = layer_classes.serialize(layer)
+        saved = _serialized(layer)
         name = free_name(str(layer.name).replace("/", "_") or "layer", names)
         names[name] = None
         if name != layer.name:
@@ -46,11 +48,62 @@ def structure(model: Any) -> dict[str, Any]:
     return {key: value for key, value in told.items() if value is not None}
 
 
+def tensor_list(tensors: Any) -> list[Any]:
+    """Return what a model's constructor was given as a list."""
+    if isinstance(tensors, Mapping):
+        return list(tensors.values())
+    return list(tensors) if isinstance(tensors, (list, tuple)) else [tensors]
+
+
 def structured(tensors: list[Any], names: Any, is_list: Any = False) -> Any:
     """Return tensors as `Model` takes them: by names, as a list, or one alone."""
     if names is not None:
         return dict(zip(names, tensors, strict=True))
     return tensors if len(tensors) > 1 or is_list else tensors[0]
+
+
+def _serialized(layer: Layer) -> dict[str, Any]:
+    """Return a layer's configuration, with a number where models within have it as well."""
+    known = _shared.get()
+    if known is None or id(layer) not in known:
+        saved = layer_classes.serialize(layer)
+        if known is not None:
+            known[id(layer)] = saved
+        return saved
+    first = known[id(layer)]
+    numbers = [one["shared"] for one in known.values() if "shared" in one]
+    first.setdefault("shared", len(set(numbers)))
+    return {**first, "config": dict(first["config"])}
+
+
+#: Within the outermost model: what layers were saved as, or made of a number.
+_shared: ContextVar[dict[int, Any] | None] = ContextVar("shared", default=None)
+
+
+@contextlib.contextmanager
+def sharing() -> Iterator[None]:
+    """Within the outermost such block, a layer of several models is one layer, saved or made."""
+    token = _shared.set({}) if _shared.get() is None else None
+    try:
+        yield
+    finally:
+        if token is not None:
+            _shared.reset(token)
+
+
+def deserialized_layers(entries: Iterable[dict[str, Any]]) -> list[Layer]:
+    """Return the layers that `serialized_layers` told of."""
+    known = _shared.get()
+    made = []
+    for entry in entries:
+        number = entry.get("shared") if isinstance(entry, dict) else None
+        layer = None if known is None or number is None else known.get(number)
+        if layer is None:
+            layer = layer_classes.deserialize(entry)
+            if known is not None and number is not None:
+                known[number] = layer
+        made.append(layer)
+    return made
 
 
 def check_rebuilding(model: Any, base: type, arguments: str) -> None:

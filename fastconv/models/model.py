@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
-from .. import layers as layer_classes
 from .._core.locks import Group
 from .._core.naming import automatic_name
 from .._core.registry import class_name, custom_object_scope
@@ -22,13 +21,23 @@ from ..layers.workspace import Pass, Workspaces
 from ..saving.model import Shape
 from ..training.train_step import TrainStep
 from ..training.trainer import Trainer
-from .configuration import check_rebuilding, remade, serialized_layers, structure, structured, takes
+from .configuration import (
+    check_rebuilding,
+    deserialized_layers,
+    remade,
+    serialized_layers,
+    sharing,
+    structure,
+    structured,
+    takes,
+    tensor_list,
+)
 from .saved import Saved
 from .summary import print_summary
 
 
 class Model(Trainer, Saved, Layer):
-    """A graph of layers, from `inputs` to `outputs`: tensors, or lists of them.
+    """A graph of layers, from `inputs` to `outputs`: a tensor, or a list or dict of them.
 
     >>> from fastconv.layers import Add, Conv2D, Dense, GlobalAveragePooling2D, Input
     >>> x = Input((32, 32, 3))
@@ -39,9 +48,9 @@ class Model(Trainer, Saved, Layer):
     >>> model.count_params()
     898
 
-    Layers may branch, merge, and be called several times, with one set of weights.  A model is
-    a layer itself: it can be called on tensors, or be part of a `Sequential`.  `Model(m.input,
-    m.get_layer("conv2d").output)` gives feature maps.
+    Layers may branch, merge, and be called several times, with one set of weights.  A model is a
+    layer, too.  `Model(m.input, m.get_layer("conv2d").output)` gives feature maps.  What several
+    inputs or outputs get comes in lists, or in dicts by their names; results are as `outputs` is.
 
     A subclass may make its layers in its constructor and define `call(x)` of tensors instead;
     that is followed once, when the model is built, and becomes its graph.
@@ -87,7 +96,7 @@ class Model(Trainer, Saved, Layer):
         self._input_names = list(inputs) if isinstance(inputs, Mapping) else None
         self._output_names = list(outputs) if isinstance(outputs, Mapping) else None
         self._lists_output = isinstance(outputs, (list, tuple, Mapping))
-        graph = Graph(_tensor_list(inputs), _tensor_list(outputs), self.owner)
+        graph = Graph(tensor_list(inputs), tensor_list(outputs), self.owner).with_inputs()
         names: dict[str, Layer] = {}
         for layer in graph.layers:
             if names.setdefault(layer.name, layer) is not layer:
@@ -276,8 +285,11 @@ class Model(Trainer, Saved, Layer):
             return graph.inputs, graph.outputs
         wiring = graph.wiring()
         own = [Input(shape[1:]) for shape in shapes]
-        found = connected(graph.layers, wiring, own)
-        return found
+        try:
+            return connected(graph.layers, wiring, own)
+        except (ValueError, TypeError) as error:
+            error.args = (f"{self.owner}: {error}",)
+            raise
 
     # Copies
 
@@ -348,14 +360,10 @@ class Model(Trainer, Saved, Layer):
             check_rebuilding(self, Model, "")
             return {"name": self.name, **frozen}
         check_rebuilding(self, Model, "inputs, outputs")
-        layers = serialized_layers(self, graph.layers)
-        return {
-            "name": self.name,
-            **frozen,
-            "layers": layers,
-            **graph.wiring(),
-            **structure(self),
-        }
+        with sharing():
+            layers = serialized_layers(self, graph.layers)
+        wiring = graph.wiring()
+        return {"name": self.name, **frozen, "layers": layers, **wiring, **structure(self)}
 
     @classmethod
     def from_config(
@@ -372,9 +380,8 @@ class Model(Trainer, Saved, Layer):
         wiring = {key: options.pop(key) for key in ("inputs", "calls", "outputs")}
         names = [options.pop(key, None) for key in ("input_names", "output_names", "lists_output")]
         trainable = options.pop("trainable", True)
-        with custom_object_scope(custom_objects):
-            made = [layer_classes.deserialize(entry) for entry in entries]
-        inputs, outputs = connected(made, wiring)
+        with custom_object_scope(custom_objects), sharing():
+            inputs, outputs = connected(deserialized_layers(entries), wiring)
         model = cls(structured(inputs, names[0]), structured(outputs, *names[1:]), **options)
         # The layers have been told what they are.
         model.__dict__["trainable"] = truth(trainable, "trainable", model.owner)
@@ -391,9 +398,3 @@ class Model(Trainer, Saved, Layer):
 
 
 _OURS = (__name__, __name__.replace("model", "sequential"))
-
-
-def _tensor_list(tensors: Any) -> list[Any]:
-    if isinstance(tensors, Mapping):
-        return list(tensors.values())
-    return list(tensors) if isinstance(tensors, (list, tuple)) else [tensors]

@@ -14,7 +14,7 @@ from ..layers.base import Layer
 from ..layers.input_layer import InputLayer
 from ..layers.symbolic import Node, Tensor
 from ..saving.model import Shape
-from .configuration import check_rebuilding, serialized_layers
+from .configuration import check_rebuilding, deserialized_layers, serialized_layers, sharing
 from .model import Model
 
 __all__ = ["Sequential"]
@@ -209,10 +209,12 @@ class Sequential(Model):
         """
         check_rebuilding(self, Sequential, "layers")
         stack = [] if self._input_layer is None else [layer_classes.serialize(self._input_layer)]
+        with sharing():
+            layers = [*stack, *serialized_layers(self, self._layers)]
         return {
             "name": self.name,
             **({} if self.trainable else {"trainable": False}),
-            "layers": [*stack, *serialized_layers(self, self._layers)],
+            "layers": layers,
             "build_input_shape": None if self._shape is None else list(self._shape),
         }
 
@@ -227,8 +229,8 @@ class Sequential(Model):
         options = dict(config)
         entries, shape = options.pop("layers"), options.pop("build_input_shape", None)
         trainable = options.pop("trainable", True)
-        with custom_object_scope(custom_objects):
-            made = [layer_classes.deserialize(entry) for entry in entries]
+        with custom_object_scope(custom_objects), sharing():
+            made = deserialized_layers(entries)
         model = cls(made, **options)
         if shape is not None and made and not model.built:
             model.build(tuple(shape))

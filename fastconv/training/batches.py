@@ -248,7 +248,8 @@ def check_arrays(
     """
     if x is None:
         raise ValueError(f"{owner}: x is None; it must be an array, with y, or a batch iterator")
-    if y is None and sample_weight is None and type(x) is np.ndarray and x.size:
+    alone = y is None and sample_weight is None and ports.inputs is None
+    if alone and type(x) is np.ndarray and x.size:
         return number_array(x, "x", owner), None, None  # as most predictions
     if ports.inputs is None:
         x = number_array(_unwrapped(_alone(x, ports), y), "x", owner)

@@ -77,9 +77,10 @@ class BatchChecks:
                 f"{owner}: class_weight is for a model with one output; give sample_weight for each"
             )
         fused = self.model._executor().fused_losses([one.loss for one in asked])
-        shapes = row_shapes(self.model.output_shape, len(asked))
+        every = as_tuple(y, len(asked))
+        shapes = row_shapes(self.model.output_shape, every)
         for n, (one, targets, weights) in enumerate(
-            zip(asked, as_tuple(y, len(asked)), as_tuple(weight, len(asked)), strict=True)
+            zip(asked, every, as_tuple(weight, len(asked)), strict=True)
         ):
             whose = owner if one.name is None else f"{owner}: output {one.name!r}"
             if one.loss is None:
@@ -108,7 +109,7 @@ class BatchChecks:
         kind = (kinds, self.model.output_shape, chosen)
         if not chosen or self._tried == kind:
             return
-        shapes = row_shapes(self.model.output_shape, len(asked))
+        shapes = row_shapes(self.model.output_shape, targets)
         rows = next(len(one) for one in targets if one is not None)
         outputs: Any = [halves(shape, rows) for shape in shapes]
         meters = self.meters()

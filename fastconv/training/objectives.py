@@ -220,9 +220,20 @@ def _check_names(given: dict[str, Any], names: tuple[str, ...], what: str, owner
         )
 
 
-def row_shapes(shape: Any, count: int) -> list[tuple[int, ...]]:
-    """Return the shape of one row of each output."""
-    return [tuple(one[1:]) for one in (shape if count > 1 else [shape])]
+def row_shapes(shape: Any, targets: tuple[Any, ...]) -> list[tuple[int, ...]]:
+    """Return the shape of one row of each output.
+
+    Sizes that only the data tell are taken to be those of its targets.
+    """
+    shapes = shape if len(targets) > 1 else [shape]
+    return [
+        tuple(_size_of(y, axis) if size is None else size for axis, size in enumerate(one))[1:]
+        for one, y in zip(shapes, targets, strict=True)
+    ]
+
+
+def _size_of(targets: Any, axis: int) -> int:
+    return int(targets.shape[axis]) if targets is not None and axis < targets.ndim else 1
 
 
 def as_tuple(arrays: Any, count: int) -> tuple[Any, ...]:

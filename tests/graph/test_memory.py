@@ -141,11 +141,11 @@ def test_batches_of_many_sizes_and_predictions_between_steps(alone):
 
 def test_memory_of_sizes_that_are_no_longer_seen_is_let_go_of():
     model = graph()
-    for rows in range(1, 40):
+    for rows in range(1, 100):
         model.predict_on_batch(data(rows)[0])
     grown = model._executor()._arena.nbytes
     single = graph()
-    single.predict_on_batch(data(39)[0])
+    single.predict_on_batch(data(99)[0])
     assert grown < 9 * single._executor()._arena.nbytes
 
 

@@ -12,7 +12,7 @@ import pickle
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, Phase, assume, given, settings
+from hypothesis import HealthCheck, Phase, assume, given, reject, settings
 from hypothesis import strategies as st
 from keras_reference import import_keras, keras_test
 from random_graphs import batch_of, drawn_model, packed, recipes
@@ -188,7 +188,11 @@ def test_three_steps_are_those_of_keras(keras, recipe, seed, optimizer):
         rows = [rng.uniform(0.5, 2, len(one)) for one in y] if weighed else None
         rows = rows and packed(rows)
         theirs.reset_metrics()
-        expected = theirs.train_on_batch(packed(x), packed(y), rows, return_dict=True)
+        try:
+            expected = theirs.train_on_batch(packed(x), packed(y), rows, return_dict=True)
+        except RuntimeError as error:  # PyTorch's, of the strides of some transposed convolutions
+            assert "contiguous" in str(error)
+            reject()
         logs = model.train_on_batch(packed(x), packed(y), rows, return_dict=True)
         assert set(logs) == set(expected)
         for name, value in expected.items():

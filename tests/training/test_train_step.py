@@ -9,7 +9,7 @@ import pytest
 from small_models import convnet, photos
 
 from fastconv import layers, losses, metrics
-from fastconv.models import Sequential
+from fastconv.models import Model, Sequential
 from fastconv.training import labels as training_labels
 
 X, Y = photos(12)
@@ -189,3 +189,31 @@ def test_reprs_say_what_a_loss_is():
     assert repr(losses.BinaryCrossentropy(label_smoothing=0.1)) == (
         "BinaryCrossentropy(label_smoothing=0.1)"
     )
+
+
+@pytest.mark.parametrize(
+    ("loss", "metric"),
+    [
+        ("mse", "mae"),
+        ("sparse_categorical_crossentropy", "accuracy"),
+        ("categorical_crossentropy", "accuracy"),
+    ],
+)
+def test_images_of_any_size_are_trained_on(loss, metric):
+    """Sizes that the data tell: those of the output are taken from the targets beforehand."""
+    x = layers.Input((None, None, 2))
+    y = layers.MaxPooling2D(2)(layers.Conv2D(4, 3, padding="same", activation="relu")(x))
+    y = layers.UpSampling2D()(layers.BatchNormalization()(layers.Conv2D(4, 1)(y)))
+    y = layers.Dense(3, activation=None if loss == "mse" else "softmax")(y)
+    model = Model(x, y)
+    model.compile("sgd", loss, metrics=[metric])
+    rng = np.random.default_rng(0)
+    for size in (6, 10):
+        images = rng.normal(size=(4, size, size + 2, 2))
+        classes = rng.integers(0, 3, (4, size, size + 2))
+        targets = classes if loss.startswith("sparse") else np.eye(3)[classes]
+        first, *_ = model.train_on_batch(images, targets)
+        model.fit(images, targets, batch_size=2, epochs=3, verbose=0)
+        assert model.evaluate(images, targets, verbose=0)[0] < first
+    with pytest.raises(ValueError, match="shape"):
+        model.train_on_batch(images, targets[:, 1:])

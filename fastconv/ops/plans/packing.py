@@ -38,6 +38,8 @@ def kernels_for(channels: int, dtype: np.dtype) -> runtime.DirectKernels:
 
 def padded_bias(scratch: Scratch, bias: np.ndarray | None, padded: int) -> np.ndarray:
     """Return `bias`, or zeros, with zeros up to `padded` channels."""
+    if bias is not None and bias.size == padded:
+        return bias
     start = scratch("bias", padded)
     start[:] = 0
     if bias is not None:

@@ -61,8 +61,9 @@ class Scratch:
 
         A single row needs no gap, nor do those of nothing, which a kernel only takes.
         """
-        gap = GAP // np.dtype(dtype or self._dtype).itemsize if threads > 1 and size > 1 else 0
-        return self(name, threads, size + gap, dtype=dtype)
+        if threads > 1 and size > 1:
+            size += GAP // np.dtype(dtype or self._dtype).itemsize
+        return self(name, threads, size, dtype=dtype)
 
 
 class Pool:
