@@ -77,7 +77,7 @@ ARGUMENTS = {
     layers.Identity: {},
     layers.GlobalAveragePooling2D: {"keepdims": T},
     layers.GlobalMaxPooling2D: {"keepdims": T},
-    layers.InputLayer: {"shape": (N, N)},
+    layers.InputLayer: {"shape": (N, N), "batch_size": N, "sparse": np.bool_(False)},
     layers.L2Pooling2D: {
         "pool_size": PAIR, "strides": N, "padding": ((0, N), (N, 0)), "dilation_rate": PAIR,
         "ceil_mode": np.bool_(False),

@@ -180,7 +180,16 @@ def test_every_constructor_argument_is_an_option():
     """So that a new argument of a layer is checked and fixed, or live, like the others."""
     from fastconv._core.options import Option
 
-    others = {"input_shape", "input_dim", "shape", "batch_shape", "dtype", "data_format"}
+    others = {
+        "input_shape",
+        "input_dim",
+        "shape",
+        "batch_shape",
+        "batch_size",
+        "sparse",
+        "dtype",
+        "data_format",
+    }
     others |= {"max_value", "negative_slope", "threshold", "alpha"}  # of an activation
     others |= {"output_shape"}  # which all layers have
     others |= {"activity_regularizer", "sparse"}  # refused
