@@ -259,7 +259,8 @@ def _nothing_of_numpy(value):
 
 def test_no_class_and_no_argument_is_forgotten():
     texts = {
-        "activation", "activity_regularizer", "arguments", "batch_shape", "batch_size", "sparse", "data_format",
+        "activation", "activity_regularizer", "arguments", "batch_shape", "batch_size", "sparse",
+        "data_format",
         "distribution", "dtype", "fn", "function", "gradient", "input_shape", "interpolation",
         "kwargs", "mode", "name", "old", "options", "output_shape", "reduction", "trainable",
         "unknown",
