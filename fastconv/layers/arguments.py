@@ -33,17 +33,27 @@ def checked_input_shape(shape: Sequence[int | None], owner: str) -> Shape:
 _STAND_IN = 1024
 
 
+def check_image_axes(input_shape: Shape, owner: str) -> None:
+    """Refuse a shape that is not one of images in any number."""
+    if len(input_shape) != 4:
+        raise ValueError(
+            f"{owner}: the input has shape {tuple(input_shape)}; it must be images, "
+            "(batch, height, width, channels)"
+        )
+
+
 def checked_images(input_shape: Shape, owner: str) -> Images:
     """Return a shape of images in any number, or raise ValueError.
 
     The channels must be known; some size stands for a height or width that is not, and what is
     computed of it goes through `output_images`.
     """
-    given = f"{owner}: the input has shape {tuple(input_shape)}"
-    if len(input_shape) != 4:
-        raise ValueError(f"{given}; four axes are needed, (batch, height, width, channels)")
+    check_image_axes(input_shape, owner)
     if input_shape[3] is None:
-        raise ValueError(f"{given}; the number of channels must be known")
+        raise ValueError(
+            f"{owner}: the input has shape {tuple(input_shape)}; its number of channels must be "
+            "known"
+        )
     if None in input_shape[1:3]:
         height, width = (_STAND_IN if size is None else size for size in input_shape[1:3])
         return cast(Images, (input_shape[0], height, width, input_shape[3]))

@@ -209,7 +209,8 @@ class Layer(Weighted, Strict, Configured):
         output = self._call(zeros if shapes is input_shape else zeros[0], training=False)
         if not isinstance(output, np.ndarray) or output.ndim == 0:
             raise TypeError(
-                f"{self.owner}: call(x, training) returned {output!r}; return an array (batch, ...)"
+                f"{self.owner}: call(x, training) returned {output!r}; it must be an array, "
+                "(batch, ...)"
             )
         return (None, *output.shape[1:])
 
@@ -265,7 +266,9 @@ class Layer(Weighted, Strict, Configured):
     def _array(self, x: Any) -> np.ndarray:
         array = number_array(x, "the input", self.owner)
         if array.ndim == 0:
-            raise ValueError(f"{self.owner}: the input is one number; give an array (batch, ...)")
+            raise ValueError(
+                f"{self.owner}: the input is one number; it must be an array (batch, ...)"
+            )
         return contiguous(array, np.float32)
 
     def _call(self, x: Any, training: bool) -> Any:
@@ -361,8 +364,8 @@ class Layer(Weighted, Strict, Configured):
         """Return `dy` as the kernels need it, after checking it against the output's `shape`."""
         if dy.shape != tuple(shape):
             raise ValueError(
-                f"{self.owner}: the output's gradient has shape {dy.shape}; the output has "
-                f"{tuple(shape)}"
+                f"{self.owner}: the output's gradient has shape {dy.shape}; it must be the "
+                f"output's, {tuple(shape)}"
             )
         return contiguous(dy, np.float32)
 

@@ -93,8 +93,7 @@ class Dot(Merge):
 
     def _checked_pair(self, inputs: Any) -> list[Any]:
         pair = self._checked(inputs)
-        if len(pair) != 2:
-            raise ValueError(f"{self.owner}: {len(pair)} inputs were given; it takes two")
+        self._check_two(len(pair))
         return pair
 
     def _checked_axes(self, first: Shape, second: Shape) -> tuple[int, int]:

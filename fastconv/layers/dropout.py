@@ -10,7 +10,7 @@ import numpy as np
 from .._core.memory import contiguous
 from .._core.validation import fraction
 from ..ops import elementwise
-from .arguments import Shape
+from .arguments import Shape, check_image_axes
 from .options import LayerOption
 from .random_layer import NoisyShape
 
@@ -80,11 +80,7 @@ class SpatialDropout2D(Dropout):
         super().__init__(rate, (None, 1, 1, None), seed, **options)
 
     def build(self, input_shape: Shape) -> None:
-        if len(input_shape) != 4:
-            raise ValueError(
-                f"{self.owner}: the input has shape {tuple(input_shape)}; four axes are needed, "
-                "(batch, height, width, channels)"
-            )
+        check_image_axes(input_shape, self.owner)
         super().build(input_shape)
 
     def get_config(self) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from .._core.validation import (
     wrong_type,
     wrong_value,
 )
-from .arguments import Shape
+from .arguments import Shape, check_image_axes
 from .base import Layer
 from .random_layer import RandomLayer
 from .symbolic import is_symbolic
@@ -39,14 +39,7 @@ class ImageLayer(Layer):
         return super().__call__(x, training)
 
     def build(self, input_shape: Shape) -> None:
-        self._check_images(input_shape)
-
-    def _check_images(self, input_shape: Shape) -> None:
-        if len(input_shape) != 4:
-            raise ValueError(
-                f"{self.owner}: the input has shape {tuple(input_shape)}; it must be images, "
-                "(batch, height, width, channels)"
-            )
+        check_image_axes(input_shape, self.owner)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (None, *input_shape[1:])
@@ -68,7 +61,7 @@ class RandomImageLayer(ImageLayer, RandomLayer):
     _reads_output = False
 
     def build(self, input_shape: Shape) -> None:
-        self._check_images(input_shape)
+        check_image_axes(input_shape, self.owner)
         RandomLayer.build(self, input_shape)
 
     def call(self, x: np.ndarray, training: bool = False) -> np.ndarray:

@@ -77,7 +77,8 @@ class Normalization(Layer):
         self.axis, self.invert = axis, invert
         if (mean is None) != (variance is None):
             raise ValueError(
-                f"{self.owner}: mean is {mean!r} and variance is {variance!r}; give both or neither"
+                f"{self.owner}: mean is {mean!r} and variance is {variance!r}; both must be given, "
+                "or neither"
             )
         self.mean, self.variance = mean, variance
         shapes = np.shape(mean), np.shape(variance)

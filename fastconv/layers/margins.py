@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .._core.validation import is_integer, wrong_value
-from .arguments import Shape
+from .arguments import Shape, check_image_axes
 from .base import Layer
 from .options import FixedOption
 
@@ -36,11 +36,7 @@ class _Margins(Layer):
     """(batch, height, width, channels) with other heights and widths."""
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        if len(input_shape) != 4:
-            raise ValueError(
-                f"{self.owner}: the input has shape {tuple(input_shape)}; four axes are needed, "
-                "(batch, height, width, channels)"
-            )
+        check_image_axes(input_shape, self.owner)
         (top, bottom), (left, right) = self._change()
         sizes = [
             None if size is None else size + change

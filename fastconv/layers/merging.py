@@ -27,10 +27,12 @@ class Merge(Layer):
         """Return a list of arrays or shapes, or raise TypeError."""
         given = list(inputs) if isinstance(inputs, (list, tuple)) else []
         if not given or not all(isinstance(one, (list, tuple, np.ndarray)) for one in given):
-            raise TypeError(
-                f"{self.owner}: there is no list of inputs; give one, as in layer([a, b])"
-            )
+            raise TypeError(f"{self.owner}: the input must be a list, as in layer([a, b])")
         return given
+
+    def _check_two(self, count: int) -> None:
+        if count != 2:
+            raise ValueError(f"{self.owner}: the input is a list of {count}; it must be one of two")
 
     def _parts(self, key: str, shapes: Sequence[tuple[int, ...]]) -> list[np.ndarray]:
         """Return arrays of `shapes` in one buffer."""
@@ -164,8 +166,7 @@ class Subtract(_Elementwise):
     """The first of two inputs less the second."""
 
     def _check_count(self, count: int) -> None:
-        if count != 2:
-            raise ValueError(f"{self.owner}: {count} inputs were given; it takes two")
+        self._check_two(count)
 
     def _merge(self, arrays: list[np.ndarray], out: np.ndarray) -> None:
         np.subtract(arrays[0], arrays[1], out=out)

@@ -55,10 +55,21 @@ class GaussianNoise(RandomLayer):
         return {**super().get_config(), "stddev": self.stddev}
 
 
-class GaussianDropout(RandomLayer):
-    """In training, multiplies by normal numbers of mean 1 and variance rate / (1 - rate)."""
+class _Multiplied(RandomLayer):
+    """What multiplies by numbers that `call` draws and saves with the input's shape, or None."""
 
     rate = LayerOption(fraction_below_one)
+
+    def backward(self, dy: np.ndarray) -> np.ndarray | None:
+        shape, factors = self._saved_for_backward()
+        dy = self.checked_gradient(dy, shape)
+        if not self.needs_input_gradient:
+            return None
+        return dy if factors is None else _product(dy, factors, self.buffer("dx", dy.shape))
+
+
+class GaussianDropout(_Multiplied):
+    """In training, multiplies by normal numbers of mean 1 and variance rate / (1 - rate)."""
 
     def __init__(self, rate: float, seed: int | None = None, **options: Any) -> None:
         super().__init__(seed, **options)
@@ -74,25 +85,16 @@ class GaussianDropout(RandomLayer):
         self._workspace.saved_for_backward = (x.shape, factors)
         return _product(x, factors, self.buffer("output", x.shape))
 
-    def backward(self, dy: np.ndarray) -> np.ndarray | None:
-        shape, factors = self._saved_for_backward()
-        dy = self.checked_gradient(dy, shape)
-        if not self.needs_input_gradient:
-            return None
-        return dy if factors is None else _product(dy, factors, self.buffer("dx", dy.shape))
-
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "rate": self.rate}
 
 
-class AlphaDropout(NoisyShape):
+class AlphaDropout(_Multiplied, NoisyShape):
     """Dropout that keeps mean 0 and variance 1, for what comes out of SELU.
 
     In training a share `rate` of the inputs becomes SELU's lowest value; then all is scaled and
     shifted.  `noise_shape` has a 1 (None for the batch) on the axes along which one draw is shared.
     """
-
-    rate = LayerOption(fraction_below_one)
 
     def __init__(
         self,
@@ -120,13 +122,6 @@ class AlphaDropout(NoisyShape):
         np.multiply(out, factors, out=out)
         np.add(out, np.float32(scale * lowest * (1 - rate)), out=out)
         return out
-
-    def backward(self, dy: np.ndarray) -> np.ndarray | None:
-        shape, factors = self._saved_for_backward()
-        dy = self.checked_gradient(dy, shape)
-        if not self.needs_input_gradient:
-            return None
-        return dy if factors is None else _product(dy, factors, self.buffer("dx", dy.shape))
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "rate": self.rate}

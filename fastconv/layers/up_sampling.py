@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .._core.validation import one_of, positive_pair
-from .arguments import Shape
+from .arguments import Shape, check_image_axes
 from .base import Layer
 from .options import FixedOption
 
@@ -33,11 +33,7 @@ class UpSampling2D(Layer):
         self.size, self.interpolation = size, interpolation
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
-        if len(input_shape) != 4:
-            raise ValueError(
-                f"{self.owner}: the input has shape {tuple(input_shape)}; four axes are needed, "
-                "(batch, height, width, channels)"
-            )
+        check_image_axes(input_shape, self.owner)
         sizes = zip(input_shape[1:3], self.size, strict=True)
         rows, columns = (None if size is None else size * factor for size, factor in sizes)
         return (None, rows, columns, input_shape[3])

@@ -216,7 +216,9 @@ class Model(Trainer, Saved, Layer):
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
         """Return the layer of that name or at that place."""
         if (name is None) == (index is None):
-            raise ValueError(f"{self.owner}: get_layer needs either a name or an index")
+            raise ValueError(
+                f"{self.owner}: name is {name!r} and index is {index!r}; just one must be given"
+            )
         layers = self.layers
         if index is not None:
             if not -len(layers) <= index < len(layers):

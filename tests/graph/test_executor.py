@@ -322,7 +322,7 @@ def test_a_gradient_that_is_not_returned_is_missed():
 @pytest.mark.parametrize(
     ("layer", "message"),
     [
-        (_NoOutput, r"_NoOutput '.*': call\(x, training\) returned None; return an array"),
+        (_NoOutput, r"_NoOutput '.*': call\(x, training\) returned None; it must be an array"),
         (_NoTraining, r"_NoTraining '.*': call\(x\) does not take 'training'; define it as"),
         (_NoParent, r"_NoParent.__init__ does not call super\(\).__init__\(\); call it first"),
     ],

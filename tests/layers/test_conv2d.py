@@ -85,7 +85,7 @@ def test_shapes_and_parameters_of_the_chapter():
         (lambda: Conv2D(2, 3, activation="alu"), ValueError, "unknown activation 'alu'; known"),
         (lambda: Conv2D(2, 3, kernel_initializer="he"), ValueError, "unknown initializer 'he'"),
         (lambda: Conv2D(2, 3, padding="full").build((None, 5, 5, 1)), ValueError, "padding is"),
-        (lambda: Conv2D(2, 3).build((None, 5, 5)), ValueError, "four axes are needed"),
+        (lambda: Conv2D(2, 3).build((None, 5, 5)), ValueError, "it must be images"),
         (lambda: Conv2D(2, 3).build((None, 5, 5, None)), ValueError, "must be known"),
         (lambda: Conv2D(4, 3, groups=2).build((None, 5, 5, 3)), ValueError, "groups=2 does not"),
     ],

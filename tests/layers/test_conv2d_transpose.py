@@ -104,7 +104,7 @@ def test_is_known_by_keras_s_other_name():
             ValueError,
             r"'t': output_padding is \(2, 2\).*below strides",
         ),
-        (lambda: Conv2DTranspose(2, 3).build((None, 5, 5)), ValueError, "four axes are needed"),
+        (lambda: Conv2DTranspose(2, 3).build((None, 5, 5)), ValueError, "it must be images"),
     ],
 )
 def test_mistakes(make, error, message):

@@ -89,7 +89,7 @@ def test_in_a_model_it_is_measured_at_any_time_and_saved(tmp_path):
 @pytest.mark.parametrize(
     ("make", "text"),
     [
-        (lambda: Normalization(mean=1), "mean is 1 and variance is None; give both"),
+        (lambda: Normalization(mean=1), "mean is 1 and variance is None; both must"),
         (lambda: Normalization(mean=[1, 2], variance=1), "they must have one shape"),
         (lambda: Normalization(mean=0, variance=-1), "variance is -1; it must be at least 0"),
         (lambda: Normalization(axis=0).adapt(DATA), "axis is .0,.; it must be of known size"),

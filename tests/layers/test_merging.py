@@ -179,7 +179,7 @@ def test_config_comes_back(name):
         (
             lambda: layers.Subtract().compute_output_shape([(None, 3)] * 3),
             ValueError,
-            "3 inputs were given; it takes two",
+            "is a list of 3; it must be one of two",
         ),
         (
             lambda: layers.Dot(1).compute_output_shape([(None, 3), (None, 4)]),

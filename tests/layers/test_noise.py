@@ -113,7 +113,7 @@ def test_spatial_dropout_drops_whole_channels():
         (lambda: GaussianDropout(1), "rate is 1; it must be at least 0 and below 1"),
         (lambda: AlphaDropout(1), "rate is 1"),
         (lambda: AlphaDropout(0.5, (None, 2)).build((None, 3)), "noise_shape is"),
-        (lambda: SpatialDropout2D(0.5).build((None, 3)), "four axes are needed"),
+        (lambda: SpatialDropout2D(0.5).build((None, 3)), "it must be images"),
     ],
 )
 def test_mistakes(make, text):

@@ -96,7 +96,7 @@ def test_unknown_sizes_stay_unknown():
         (lambda: Permute((2, 1))(np.ones((2, 3))), ValueError, "need 2 axes behind the batch"),
         (lambda: RepeatVector(2)(np.ones((2, 3, 4))), ValueError, r"\(batch, features\)"),
         (lambda: Cropping2D(2)(np.ones((2, 4, 6, 1))), ValueError, "nothing would be left"),
-        (lambda: UpSampling2D(2)(np.ones((2, 4))), ValueError, "four axes are needed"),
+        (lambda: UpSampling2D(2)(np.ones((2, 4))), ValueError, "it must be images"),
     ],
 )
 def test_mistakes(make, error, text):

@@ -56,7 +56,7 @@ def test_they_take_other_sizes_and_are_saved(tmp_path):
 def test_what_needs_a_size_says_so():
     with pytest.raises(ValueError, match=r"Dense 'dense.*': the input has shape .None, None."):
         Sequential([layers.Input((None, None, 3)), layers.Flatten(), layers.Dense(2)])
-    with pytest.raises(ValueError, match="the number of channels must be known"):
+    with pytest.raises(ValueError, match="its number of channels must be known"):
         layers.Conv2D(2, 3)(layers.Input((8, 8, None)))
     inputs = layers.Input((None, None, 2))
     half = layers.UpSampling2D()(layers.MaxPooling2D()(inputs))
