@@ -23,13 +23,13 @@ def follow(pairs: Pairs, momentum: float, iterations: int) -> None:
 
 
 def to_values(pairs: Pairs) -> None:
-    """Make the averages the values."""
+    """Give parameters their averages as values."""
     for parameter, slots in pairs:
         parameter.value[...] = slots[AVERAGE]
 
 
 def from_values(pairs: Pairs) -> None:
-    """Make the values the averages."""
+    """Let averages begin again with the values of now."""
     for parameter, slots in pairs:
         slots[AVERAGE][...] = parameter.value
 
