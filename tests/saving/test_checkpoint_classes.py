@@ -138,7 +138,7 @@ def test_metrics_have_words_for_names(tmp_path, name):
     unnamed = fastconv.metrics.BinaryAccuracy()
     unnamed.name = name
     with pytest.raises(ValueError, match="not made of words"):
-        model.compile("sgd", "mse", [unnamed])
+        model.compile("sgd", "mse", metrics=[unnamed])
     model.save(tmp_path / "m.npz")
     arrays = archive.read(tmp_path / "m.npz")
     config = json.loads(str(arrays["config"]))
