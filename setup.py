@@ -32,8 +32,8 @@ FAST, SMALL = ["-O3", "-fno-ipa-cp-clone"], ["-Os"]
 # Passes over values, whose loops are vectors already, are as fast without -O3's copies of loops.
 PASSES = ("augment", "elementwise", "normalization")
 VECTORS = ["-O2", "-ftree-vectorize", "-fvect-cost-model=dynamic"]
-# Without Cython's `inline` the compiler decides by size: helpers that every array argument would
-# have a copy of are a tenth of all modules.  The inner loops of these need it, by 3 to 7 %.
+# Without Cython's `inline` the compiler decides by size, and modules are a tenth smaller: array
+# arguments share what would be copied for each.  The inner loops of `INLINED` gain 3 to 7 % by it.
 INLINED = ("depthwise",)
 BY_SIZE = ["-DCYTHON_INLINE=", "-Wno-unused-function"]
 if "FASTCONV_SYMBOLS" not in os.environ:  # C throws nothing: only debuggers read these tables

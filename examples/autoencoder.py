@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from pictures import arguments, labelled
+from command_line import arguments
+from pictures import labelled
 
 from fastconv import architectures
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pictures import arguments, classifying
+from command_line import arguments
+from pictures import classifying
 
 from fastconv import architectures
 from fastconv.optimizers import Adam

@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 
 import numpy as np
+from command_line import count_and_seed
 from shapes import SHAPES, blotches, drawn
 
-from fastconv import datasets, utils
+from fastconv import datasets
 from fastconv.preprocessing.image import ImageDataGenerator
 
 CHANGES = {
@@ -19,22 +20,10 @@ CHANGES = {
 }
 
 
-def arguments(description: str, images: int, epochs: int) -> argparse.Namespace:
-    """Return what the command line says, with all random numbers seeded."""
-    parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--data", metavar="DIR|ZIP", help="photos, in train/ and validation/")
-    parser.add_argument("--images", type=int, default=images, help="to learn from (%(default)s)")
-    parser.add_argument("--epochs", type=int, default=epochs, help="(%(default)s)")
-    parser.add_argument("--seed", type=int, default=1, help="(%(default)s)")
-    chosen = parser.parse_args()
-    utils.set_random_seed(chosen.seed)
-    return chosen
-
-
 def labelled(chosen: argparse.Namespace, size: int, part: str) -> tuple[np.ndarray, np.ndarray]:
     """Return pictures, (n, size, size, 3) of 0-255, and the numbers of their classes."""
     if chosen.data is None:
-        count, seed = _count_and_seed(chosen, part)
+        count, seed = count_and_seed(chosen, part)
         x, y, _ = drawn(blotches(count, seed, size), seed)
         return x, y
     return _photos(chosen, size, part)
@@ -42,7 +31,7 @@ def labelled(chosen: argparse.Namespace, size: int, part: str) -> tuple[np.ndarr
 
 def masked(chosen: argparse.Namespace, size: int, part: str) -> tuple[np.ndarray, np.ndarray]:
     """Return pictures with a shape in each, and its mask, (n, size, size, 1) of 0 and 255."""
-    count, seed = _count_and_seed(chosen, part)
+    count, seed = count_and_seed(chosen, part)
     x = blotches(count, seed, size) if chosen.data is None else _photos(chosen, size, part)[0]
     x, _, masks = drawn(x, seed)
     return x, masks
@@ -58,7 +47,7 @@ def classifying(chosen: argparse.Namespace, size: int):
 
 
 def _photos(chosen: argparse.Namespace, size: int, part: str) -> tuple[np.ndarray, np.ndarray]:
-    count, seed = _count_and_seed(chosen, part)
+    count, seed = count_and_seed(chosen, part)
     files = ImageDataGenerator().flow_from_directory(
         datasets.dog_vs_cat(chosen.data) / part,
         target_size=(size, size),
@@ -67,10 +56,3 @@ def _photos(chosen: argparse.Namespace, size: int, part: str) -> tuple[np.ndarra
         seed=seed,
     )
     return next(files)
-
-
-def _count_and_seed(chosen: argparse.Namespace, part: str) -> tuple[int, int]:
-    """Return how many pictures a part has, and a seed that no other part has."""
-    if part == "train":
-        return chosen.images, 2 * chosen.seed
-    return max(8, chosen.images // 4), 2 * chosen.seed + 1

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from pictures import CHANGES, arguments, labelled
+from command_line import arguments
+from pictures import CHANGES, labelled
 
 from fastconv import architectures
 from fastconv.preprocessing.image import ImageDataGenerator

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from pictures import CHANGES, arguments, masked
+from command_line import arguments
+from pictures import CHANGES, masked
 
 from fastconv import architectures
 from fastconv.preprocessing.image import ImageDataGenerator

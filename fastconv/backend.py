@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ._core.missing_names import missing_names
-from ._core.naming import automatic_names
+from ._core.naming import automatic_names, clear_session
 from .config import (
     backend,
     epsilon,
@@ -42,11 +42,6 @@ __all__ = [
     "set_value",
 ]
 __getattr__ = missing_names(__name__)
-
-
-def clear_session() -> None:
-    """Start automatic names from the beginning again."""
-    automatic_names.clear()
 
 
 def int_shape(x: Any) -> tuple[int | None, ...]:

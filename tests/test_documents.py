@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import doctest
+import importlib
+import inspect
 import re
 from pathlib import Path
 
@@ -91,3 +93,28 @@ def test_the_check_runs_the_tests_by_the_command_of_the_readme():
     command = "pip install '.[test]' && pytest"
     lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
     assert [line for line in lines if line.partition("  ")[0] == command]
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        *("layers", "activations", "initializers", "regularizers", "constraints", "losses"),
+        *("metrics", "optimizers", "optimizers.schedules", "callbacks", "models", "utils"),
+    ],
+)
+def test_every_public_name_is_listed(module):
+    """But for what serves other modules: functions of losses, metrics and the like."""
+    text = (ROOT / "docs/keras.md").read_text(encoding="utf-8")
+    section = re.search(r"^## What there is$(.*?)^## ", text, re.MULTILINE | re.DOTALL)[1]
+    listed = {name.replace("_", "").lower() for name in re.findall(r"`(\w+)`", section)}
+    home = importlib.import_module(f"fastconv.{module}")
+    names = getattr(home, "__all__", None) or [
+        name
+        for name, value in vars(home).items()
+        if inspect.isclass(value) and value.__module__ == home.__name__ and name[0] != "_"
+    ]
+    wanted = [
+        name for name in names if module in ("models", "utils") or inspect.isclass(vars(home)[name])
+    ]
+    wrapper = {"functionactivation"}  # of a user's function
+    assert not {name.replace("_", "").lower() for name in wanted} - listed - wrapper

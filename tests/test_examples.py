@@ -12,7 +12,7 @@ import pytest
 from command_runs import write_squares
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
-HELPERS = {"pictures", "shapes"}
+HELPERS = {"command_line", "pictures", "shapes"}
 NAMES = sorted({path.stem for path in EXAMPLES.glob("*.py")} - HELPERS)
 #: What is said at the end of each, but for the numbers.
 SAID = {

@@ -42,6 +42,11 @@ class _Names(Locked):
 automatic_names = _Names()
 
 
+def clear_session() -> None:
+    """Start automatic names from the beginning again."""
+    automatic_names.clear()
+
+
 def automatic_name(class_name: str) -> str:
     """Return the next free name for a class: Conv2D gives "conv2d", then "conv2d_1"."""
     return automatic_names.next(snake_case(class_name))

@@ -115,8 +115,7 @@ def class_name(instance: Any, built_in: type | None) -> str:
     registered = get_registered_name(type(instance))
     if registered != type(instance).__name__:
         return registered
-    name = registered
-    return name if built_in in (None, type(instance)) else f"{_OWN}{name}"
+    return registered if built_in in (None, type(instance)) else f"{_OWN}{registered}"
 
 
 def unknown(kind: str, name: str, known: Iterable[str], owner: str, remedy: str = "") -> ValueError:

@@ -20,13 +20,15 @@ class TensorBoard(Callback):
 
     Args:
         log_dir: the folder; it is made if missing.
-        histogram_freq, write_images, profile_batch: accepted as Keras's; a
-            warning says that histograms, images and profiles are not written.
+        histogram_freq, write_images, write_grads, profile_batch: accepted as Keras's, old ones
+            too; a warning says that histograms, images and profiles are not written.
         write_graph: accepted as Keras's, and without effect: no graph is written.
         write_steps_per_second: log `epoch_steps_per_second`, of training alone, as well.
         update_freq: "epoch"; or "batch", or a number of batches, to log
             `batch_loss` and the like as well.
-        embeddings_freq, embeddings_metadata: 0 and None; embeddings are not written.
+        embeddings_freq, embeddings_metadata, embeddings_layer_names, embeddings_data: 0 and
+            None; embeddings are not written.
+        batch_size: accepted as old Keras's, and without effect.
 
     Raises ImportError without the package `tensorboard`:
     `pip install 'fastconv[tensorboard]'`.
@@ -60,15 +62,16 @@ class TensorBoard(Callback):
                     f"TensorBoard: {name} is {value!r} and has no effect: {what} are not written",
                     stacklevel=2,
                 )
-        for name, value, what in (
-            ("embeddings_freq", embeddings_freq, "embeddings"),
-            ("embeddings_metadata", embeddings_metadata, "embeddings"),
-            ("embeddings_layer_names", embeddings_layer_names, "embeddings"),
-            ("embeddings_data", embeddings_data, "embeddings"),
+        for name, value in (
+            ("embeddings_freq", embeddings_freq),
+            ("embeddings_metadata", embeddings_metadata),
+            ("embeddings_layer_names", embeddings_layer_names),
+            ("embeddings_data", embeddings_data),
         ):
             if value:
                 raise ValueError(
-                    f"TensorBoard: {name} is {value!r}; it must be left out: {what} are not written"
+                    f"TensorBoard: {name} is {value!r}; it must be left out: embeddings are not "
+                    "written"
                 )
         self.log_dir = os.fspath(log_dir)
         self.histogram_freq, self.profile_batch = histogram_freq, profile_batch

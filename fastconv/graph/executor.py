@@ -25,6 +25,11 @@ PASSES_KEPT = 8
 
 Run = Callable[[Any, bool], np.ndarray]
 
+#: What runs a stage, the slots that it reads and gives, and those let go of after it.
+_Call = tuple[Run, int | tuple[int, ...], int, tuple[int, ...]]
+
+_OWED = ", the input's gradient: layers before this one are trained"
+
 
 class _Pass:
     """What a pass over inputs of some shapes needs: a frame for each stage, and their memory."""
@@ -79,18 +84,8 @@ class Executor:
         return [stage.operation for stage in self.stages]
 
     @property
-    def shared_bytes(self) -> int:
-        """The memory that tensors share, and that operations compute in, in bytes."""
-        return self._arena.nbytes + self._pool.nbytes
-
-    @property
-    def final_activation(self) -> str | None:
-        """The last activation's name where there is one output and a loss may take it in."""
-        return self.final_activations[0] if len(self._heads) == 1 else None
-
-    @property
     def final_activations(self) -> list[str | None]:
-        """The same for every output."""
+        """For each output its last activation's name, if a loss may take it in."""
         return [None if head is None else head.final_activation for head in self._heads]
 
     def fused_losses(self, losses: Sequence[Loss | None]) -> tuple[bool, ...]:
@@ -99,10 +94,6 @@ class Executor:
             name is not None and loss is not None and name == loss.activation
             for name, loss in zip(self.final_activations, losses, strict=True)
         )
-
-    def fuses_loss(self, loss: Loss) -> bool:
-        """Return whether `loss` of the only output is computed from logits."""
-        return self.fused_losses([loss])[0]
 
     # Forward
 
@@ -296,9 +287,6 @@ class Executor:
         sums[slot] = np.add(sums[slot], gradient, out=out)
 
 
-_Call = tuple[Run, "int | tuple[int, ...]", int, "tuple[int, ...]"]
-
-
 def _call_of(stage: Stage) -> _Call:
     """Return what runs a stage, what it reads and gives, and what is let go of after it."""
     operation: Any = stage.operation
@@ -374,6 +362,3 @@ def _plain_array(array: Any, layer: Any, method: str) -> np.ndarray:
             f"(batch, ...){owed}"
         )
     return contiguous(array, np.float32)
-
-
-_OWED = ", the input's gradient: layers before this one are trained"

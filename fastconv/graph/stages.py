@@ -56,6 +56,7 @@ class Stage:
 
     @property
     def layers(self) -> tuple[Layer, ...]:
+        """The layers that the operation is, or stands for."""
         return fusion.members(self.operation)
 
     def new_frame(self) -> Frame:
@@ -95,7 +96,7 @@ def stages_of(program: Program, fuse: bool, trainable: bool) -> list[Stage]:
         stages = _with_residuals(stages, program, readers)
     order = {step.output: place for place, step in enumerate(program.steps)}
     stages.sort(key=lambda stage: order[stage.output])
-    _plan_gradients(stages, program, trainable)
+    _plan_gradients(stages, trainable)
     _plan_overwriting(stages, program, readers)
     _plan_last_reads(stages, program)
     return stages
@@ -158,7 +159,7 @@ def _final_activation(step: Step, program: Program, readers: Counter[int]) -> st
     return name if name in _TAKEN_IN_BY_LOSSES and hasattr(layer, "pre_activation") else None
 
 
-def _plan_gradients(stages: list[Stage], program: Program, trainable: bool) -> None:
+def _plan_gradients(stages: list[Stage], trainable: bool) -> None:
     """Tell the layers which gradients are asked of them, in training."""
     needed = set[int]()  # tensors whose gradient somebody needs: before them something is trained
     silent = set[int]()  # tensors whose gradient does not count where they are 0

@@ -157,11 +157,6 @@ class Layer(Weighted, Strict, Configured):
         name = self.__dict__.get("name")
         return type(self).__name__ + (f" '{name}'" if name else "")
 
-    @property
-    def label(self) -> str:
-        """The same as `owner`, which it was called before."""
-        return self.owner
-
     def __getstate__(self) -> dict[str, Any]:
         # Locks stay behind, and so do buffers and plans, which come anew with the next call, and
         # the graphs that the layer is part of.

@@ -25,7 +25,6 @@ Plan = TypeVar("Plan")
 # The batch sizes among which a server or a data set may alternate, in training and without.
 PLANS_KEPT = 8
 
-
 #: Buffers of what `call` and `backward` return or pass on at once: who executes a graph knows
 #: when they are no longer read, and uses their memory again.
 RESULTS = frozenset({"output", "dx", "dz", "sum"})
@@ -170,8 +169,8 @@ class OfWorkspace:
         setattr(layer._workspace, self._name, bool(value))
 
 
-class Pass:
-    """`with Pass(group).of(layers)`: no other thread goes through any of these layers.
+class LayersLock:
+    """`with LayersLock(group).of(layers)`: no other thread goes through any of these layers.
 
     The layers' groups join the model's at its first pass, or the first after a change: groups
     that have become one stay one.
@@ -182,8 +181,8 @@ class Pass:
         self._layers: Sequence[Any] = ()
         self._joined: tuple[Any, Any] = (None, None)  # the layers that had joined, and which group
 
-    def of(self, layers: Sequence[Any]) -> Pass:
-        """Return this, for passes through `layers`."""
+    def of(self, layers: Sequence[Any]) -> LayersLock:
+        """Return this lock, for a pass through `layers`."""
         self._layers = layers
         return self
 

@@ -56,7 +56,7 @@ class Evaluated(NamedTuple):
     gradients: np.ndarray
     #: Which losses count, where not all do.
     counted: np.ndarray | None
-    turn: Turn | None = None
+    layout: AxesLast | None = None
 
 
 class Loss(Configured):
@@ -128,24 +128,24 @@ class Loss(Configured):
 
     def evaluate(self, y_true: np.ndarray, y_pred: np.ndarray, logits: bool = False) -> Evaluated:
         """Return the losses of a batch and their gradients."""
-        targets, rows, turn = self._arranged(y_true, y_pred)
+        targets, rows, layout = self._arranged(y_true, y_pred)
         losses, gradients = self.losses_and_gradient(targets, rows, logits)
         if losses.shape != rows.shape[:-1] or gradients.shape != rows.shape:
             raise ValueError(
                 f"{self.name}: losses_and_gradient returned the shapes {losses.shape} and "
                 f"{gradients.shape}; {rows.shape[:-1]} and {rows.shape} are expected"
             )
-        return Evaluated(losses, gradients, self.counted(targets), turn)
+        return Evaluated(losses, gradients, self.counted(targets), layout)
 
     def _arranged(
         self, y_true: np.ndarray, y_pred: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, Turn | None]:
+    ) -> tuple[np.ndarray, np.ndarray, AxesLast | None]:
         """Return prepared targets and predictions, one loss's values along the last axis."""
-        turn = None
+        layout = None
         if self.axis != -1:
-            turn = Turn(self.axis, y_pred.shape, self.name)
-            y_true, y_pred = turn.targets(y_true), turn.rows(y_pred)
-        return self.prepare(y_true, y_pred), y_pred, turn
+            layout = AxesLast(self.axis, y_pred.shape, self.name)
+            y_true, y_pred = layout.targets(y_true), layout.rows(y_pred)
+        return self.prepare(y_true, y_pred), y_pred, layout
 
     def value_and_gradient(
         self,
@@ -167,10 +167,10 @@ class Loss(Configured):
         """
         y_pred = self._predictions(y_pred)
         self._check_reduction()
-        losses, gradients, counted, turn = self.evaluate(np.asarray(y_true), y_pred, logits)
+        losses, gradients, counted, layout = self.evaluate(np.asarray(y_true), y_pred, logits)
         weights = self._weights(sample_weight, losses.shape, counted)
         mean, gradient = kernels.mean_loss(losses, weights, gradients)
-        gradient = gradient.reshape(y_pred.shape) if turn is None else turn.back(gradient)
+        gradient = gradient.reshape(y_pred.shape) if layout is None else layout.back(gradient)
         if out is None:
             return mean, gradient
         out[...] = gradient
@@ -274,7 +274,7 @@ class NumberLoss(Loss):
         return targets
 
 
-class Turn:
+class AxesLast:
     """Arrays whose one loss's values lie along `axis` (an int, several, or None for all)."""
 
     def __init__(self, axis: int | Sequence[int] | None, shape: tuple[int, ...], owner: str):
@@ -288,14 +288,14 @@ class Turn:
         kept = tuple(one for one in range(ndim) if one not in self._axes)
         self._order = kept + self._axes
         self._shape = shape
-        self._turned = tuple(shape[one] for one in self._order)
-        self._rows = self._turned[: len(kept)]
+        self._moved = tuple(shape[one] for one in self._order)
+        self._rows = self._moved[: len(kept)]
 
     def rows(self, array: np.ndarray) -> np.ndarray:
         """Return `array`, of the predictions' shape, with those axes as its last one."""
-        outputs = math.prod(self._turned[len(self._rows) :])
-        turned: np.ndarray = array.transpose(self._order).reshape(*self._rows, outputs)
-        return turned
+        outputs = math.prod(self._moved[len(self._rows) :])
+        moved: np.ndarray = array.transpose(self._order).reshape(*self._rows, outputs)
+        return moved
 
     def targets(self, array: np.ndarray) -> np.ndarray:
         """Return targets likewise; class numbers lose an axis of 1."""
@@ -309,8 +309,8 @@ class Turn:
 
     def back(self, rows: np.ndarray) -> np.ndarray:
         """Return what `rows` was made of."""
-        turned = rows.reshape(self._turned)
-        return np.ascontiguousarray(turned.transpose(np.argsort(self._order)))
+        moved = rows.reshape(self._moved)
+        return np.ascontiguousarray(moved.transpose(np.argsort(self._order)))
 
 
 def match_rank(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

@@ -17,7 +17,7 @@ from ..layers.arguments import shape_list
 from ..layers.base import Layer
 from ..layers.input_layer import Input
 from ..layers.symbolic import Tensor, is_symbolic, traced_call
-from ..layers.workspace import Pass, Workspaces
+from ..layers.workspace import LayersLock, Workspaces
 from ..saving.model import Shape
 from ..training.train_step import TrainStep
 from ..training.trainer import Trainer
@@ -82,7 +82,7 @@ class Model(Trainer, Saved, Layer):
         self._executors = ExecutorCache()
         self._train_step = TrainStep(self)
         self._group = Group()
-        self._pass = Pass(self._group)
+        self._lock = LayersLock(self._group)
         if (inputs is None) != (outputs is None):
             missing = "outputs" if outputs is None else "inputs"
             raise ValueError(f"{self.owner}: {missing} is None; it must be a tensor, or a list")
@@ -297,12 +297,12 @@ class Model(Trainer, Saved, Layer):
         # Locks come anew; a run goes on from its state.
         left = {"_run": None, "_fit_state": self.fit_state}
         state = Layer.__getstate__(self) | left
-        return {key: value for key, value in state.items() if key not in ("_group", "_pass")}
+        return {key: value for key, value in state.items() if key not in ("_group", "_lock")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._group, self._workspaces, self._nodes = Group(), Workspaces(), []
-        self._pass = Pass(self._group)
+        self._lock = LayersLock(self._group)
         self._train_step.follow(self)
         if self.optimizer is not None:
             self.optimizer.follow(self)
@@ -318,12 +318,12 @@ class Model(Trainer, Saved, Layer):
     # Running
 
     @property
-    def layers_lock(self) -> Pass:
+    def layers_lock(self) -> LayersLock:
         """What a thread holds while it goes through the layers, or half a step would be seen."""
         graph = self._graph
         if graph is None:
-            return self._pass.of(self.graph.all_layers if self.built else self.layers)
-        return self._pass.of(graph.all_layers)
+            return self._lock.of(self.graph.all_layers if self.built else self.layers)
+        return self._lock.of(graph.all_layers)
 
     def _holding_weights(self) -> AbstractContextManager[None]:
         return self.layers_lock

@@ -8,7 +8,7 @@ import numpy as np
 
 from .._core import random
 from .._core.missing_names import missing_names, old_modules
-from .._core.naming import automatic_names
+from .._core.naming import clear_session
 from .._core.registry import (
     custom_object_scope,
     get_custom_objects,
@@ -74,11 +74,6 @@ def set_random_seed(seed: int) -> None:
     random.seed(number)
     np.random.seed(number)
     python_random.seed(number)
-
-
-def clear_session() -> None:
-    """Start automatic names from the beginning again."""
-    automatic_names.clear()
 
 
 __getattr__ = missing_names(__name__)

@@ -135,7 +135,7 @@ def test_a_layer_in_plain_numpy_is_trained():
 
 def test_model_without_weights_runs():
     executor = Executor(chain([layers.Flatten(input_shape=(2, 2))]))
-    assert executor.trainable == [] and executor.final_activation is None
+    assert executor.trainable == [] and executor.final_activations == [None]
     assert executor.forward([np.ones((1, 2, 2), np.float32)])[0].shape == (1, 4)
 
 

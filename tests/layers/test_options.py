@@ -227,12 +227,12 @@ class TestInModels:
         model.train_on_batch(x, y)
         model.layers[-1].activation = None
         logits = model.predict(x, verbose=0)
-        assert logits.min() < 0 and model._executor().final_activation is None
+        assert logits.min() < 0 and model._executor().final_activations == [None]
         model.layers[-1].activation = "sigmoid"
         np.testing.assert_allclose(
             model.predict(x, verbose=0), 1 / (1 + np.exp(-logits)), rtol=1e-5
         )
-        assert model._executor().final_activation == "sigmoid"
+        assert model._executor().final_activations == ["sigmoid"]
 
     def test_frozen_parameters_stay_from_the_next_step_on(self):
         model = convnet()
