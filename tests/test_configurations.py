@@ -340,7 +340,7 @@ def test_a_model_of_numpy_numbers_is_saved_and_trains_on(tmp_path):
     model.compile(
         optimizers.Adam(rate, epsilon=np.float64(1e-7)),
         losses.BinaryCrossentropy(label_smoothing=np.float32(0.1)),
-        [metrics.AUC(np.int64(20)), metrics.BinaryAccuracy(threshold=np.float32(0.5))],
+        metrics=[metrics.AUC(np.int64(20)), metrics.BinaryAccuracy(threshold=np.float32(0.5))],
     )
     model.metadata = {"folder": PurePath("a/b"), "sizes": (np.int64(3), np.arange(2)), "on": T}
     model.class_names = np.array(["cat", "dog"])

@@ -287,6 +287,7 @@ def test_augmented_batches_of_a_generator_under_the_old_names():
     model = Sequential([Flatten(input_shape=(12, 12, 1)), Dense(CLASSES, activation="softmax")])
     model.compile(optimizers.Adadelta(), "categorical_crossentropy", metrics=["accuracy"])
     flow = data.flow(x, y, batch_size=8)
+    assert flow.next()[0].shape == (8, 12, 12, 1)
     model.fit_generator(flow, steps_per_epoch=len(x) / 8, epochs=1, validation_data=flow, verbose=0)
     assert len(model.evaluate_generator(flow, steps=2)) == 2
     assert model.predict_generator(flow, steps=2).shape == (16, CLASSES)

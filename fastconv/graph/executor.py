@@ -74,6 +74,7 @@ class Executor:
         self._arena, self._pool = Arena(), Pool()
         #: Tensors that a user's code sees, which may keep or return them in one pass or another.
         self._open = [slot for stage in self.stages if stage.is_open for slot in stage.inputs]
+        self._unreached: list[Parameter] = []  # by the loss of the last step
         self._passes: dict[tuple[Any, ...], _Pass] = {}  # those used last at the end
         self._running: tuple[_Pass, Recording | None, tuple[bool, ...]] | None = None
 
@@ -208,6 +209,8 @@ class Executor:
         for slot, gradient in zip(self.program.outputs, gradients, strict=True):
             if gradient is not None:
                 self._add(sums, slot, gradient)
+        while self._unreached:  # of a step that went no further
+            self._unreached.pop().reached = True
         done: set[int] = set()  # parameters that have a gradient already
         before = running.frame
         try:
@@ -218,6 +221,8 @@ class Executor:
         for parameter in self.trainable if len(done) < len(self.trainable) else ():
             if id(parameter) not in done:  # no loss depends on it
                 parameter.gradient.fill(0)
+                parameter.reached = False
+                self._unreached.append(parameter)
         if recording is not None:
             self._end_recording(current, recording)
 

@@ -58,6 +58,8 @@ class Parameter(Strict):
     """
 
     name: str = ""
+    #: Whether the loss of the last step depends on it; if not, the next step leaves it alone.
+    reached: bool = True
     trainable = _Trainable(truth)
     regularizer, constraint = Option(regularizer_of), Option(constraint_of)
 

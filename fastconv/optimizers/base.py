@@ -204,6 +204,9 @@ class Optimizer(Strict, Configured):
         rate, clip_value = self.learning_rate, self.clipvalue or 0.0
         scales = gradient_scales(parameters, self.clipnorm, self.global_clipnorm)
         for (parameter, slots), scale in zip(pairs, scales, strict=True):
+            if not getattr(parameter, "reached", True):  # no decay either, as in Keras
+                parameter.reached = True  # type: ignore[attr-defined]
+                continue
             self.update(
                 parameter,
                 slots,

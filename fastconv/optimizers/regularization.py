@@ -24,6 +24,7 @@ def regularize(parameters: Iterable[Trainable]) -> float:
     """
     regularized = [one for one in parameters if getattr(one, "regularizer", None) is not None]
     for parameter in regularized:
+        parameter.reached = True  # type: ignore[attr-defined]
         # A deferred gradient is written here, and from the next pass on into its array.
         parameter.regularizer.add_gradient(parameter.value, parameter.gradient)  # type: ignore[attr-defined]
     return penalty(regularized)

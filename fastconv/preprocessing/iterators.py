@@ -109,6 +109,10 @@ class Iterator(Assignable):
             self._epoch, self._step = self._after(epoch, step)
         return self._serve(epoch, step, self._from(*self._after(epoch, step)))
 
+    def next(self) -> Any:
+        """Return the next batch, as `next(iterator)` does: the old spelling."""
+        return self.__next__()
+
     def batch(self, epoch: int, step: int) -> Any:
         """Return the batch: the same for the same numbers, whatever came before."""
         batch = self._make(epoch, step, None)

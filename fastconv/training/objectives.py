@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import losses
 from .. import metrics as metrics_module
-from .._core.validation import real
+from .._core.validation import real, wrong_type
 
 
 @dataclass
@@ -146,6 +146,9 @@ def _serialized(metric: Any) -> Any:
 
 
 def _weight(given: Any, owner: str) -> float:
+    if isinstance(given, (str, metrics_module.Metric)):
+        remedy = "metrics are given as metrics=[...]"
+        raise wrong_type(given, "loss_weights", f"{owner}: compile", "numbers", remedy)
     return float(real(given, "loss_weights", f"{owner}: compile"))
 
 

@@ -117,7 +117,7 @@ def test_every_kind_of_class_is_found_by_its_name(tmp_path):
         name = "mine"
 
     model = Sequential([Dense(1, activation=Tanh(), kernel_initializer=Zeros(), input_shape=(2,))])
-    model.compile(Adam(Halved(0.1, 2, 0.5)), MeanSquaredError(), [AUC()])
+    model.compile(Adam(Halved(0.1, 2, 0.5)), MeanSquaredError(), metrics=[AUC()])
     model.fit(np.ones((2, 2)), np.ones(2), verbose=0)
     model.save(tmp_path / "m.npz")
     with pytest.raises(CheckpointError, match="custom_objects"):
@@ -138,7 +138,7 @@ def test_metrics_have_words_for_names(tmp_path, name):
     unnamed = fastconv.metrics.BinaryAccuracy()
     unnamed.name = name
     with pytest.raises(ValueError, match="not made of words"):
-        model.compile("sgd", "mse", [unnamed])
+        model.compile("sgd", "mse", metrics=[unnamed])
     model.save(tmp_path / "m.npz")
     arrays = archive.read(tmp_path / "m.npz")
     config = json.loads(str(arrays["config"]))

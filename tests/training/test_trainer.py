@@ -221,7 +221,7 @@ def test_batches_by_hand():
         (lambda m, x, y: m.compile("adam"), ValueError, "loss is None; it must be"),
         (lambda m, x, y: m.compile("adam", "hinges"), ValueError, "unknown loss"),
         (lambda m, x, y: m.compile("lamb", "mse"), ValueError, "unknown optimizer"),
-        (lambda m, x, y: m.compile("adam", "mse", ["f1"]), ValueError, "unknown metric"),
+        (lambda m, x, y: m.compile("adam", "mse", metrics=["f1"]), ValueError, "unknown metric"),
     ],
 )
 def test_mistakes_change_nothing(call, error, text):

@@ -86,6 +86,7 @@ def test_in_a_notebook_the_picture_is_returned(model, tmp_path, monkeypatch):
 
 
 def test_mistakes_are_named_and_no_file_is_touched(model, tmp_path):
+    pytest.importorskip("matplotlib", reason="the extra is not installed")
     path = tmp_path / "m.png"
     path.write_text("mine")
     for arguments, text in (

@@ -60,6 +60,7 @@ class PackedKernel:
         self._size = size
         self._scratch, self._temporary = Scratch(dtype), temporary(dtype)
         self._probe = b""
+        self._kernel = self._kernel_bytes = np.empty(0, np.uint8)
         self._packed_bytes: np.ndarray | None = None
 
     def __call__(self, kernel: np.ndarray, pack: Callable[..., None]) -> np.ndarray:
@@ -68,7 +69,9 @@ class PackedKernel:
         It is not kept: a method of the plan that holds this would keep the plan, with all its
         scratch, until the garbage collector looks for cycles.
         """
-        kernel_bytes = kernel.reshape(-1).view(np.uint8)
+        if kernel is not self._kernel:
+            self._kernel, self._kernel_bytes = kernel, kernel.reshape(-1).view(np.uint8)
+        kernel_bytes = self._kernel_bytes
         if self._packed_bytes is not None and _same_bytes(
             kernel_bytes, self._packed_bytes, runtime.threads_for(kernel.size)
         ):
