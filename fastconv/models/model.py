@@ -216,9 +216,7 @@ class Model(Trainer, Saved, Layer):
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
         """Return the layer of that name or at that place."""
         if (name is None) == (index is None):
-            raise ValueError(
-                f"{self.owner}: name is {name!r} and index is {index!r}; just one must be given"
-            )
+            raise ValueError(f"{self.owner}: name is {name!r}, index is {index!r}; give just one")
         layers = self.layers
         if index is not None:
             if not -len(layers) <= index < len(layers):
@@ -322,10 +320,8 @@ class Model(Trainer, Saved, Layer):
     @property
     def layers_lock(self) -> LayersLock:
         """What a thread holds while it goes through the layers, or half a step would be seen."""
-        graph = self._graph
-        if graph is None:
-            return self._lock.of(self.graph.all_layers if self.built else self.layers)
-        return self._lock.of(graph.all_layers)
+        graph = self._graph or (self.graph if self.built else None)
+        return self._lock.of(self.layers if graph is None else graph.all_layers)
 
     def _holding_weights(self) -> AbstractContextManager[None]:
         return self.layers_lock

@@ -50,8 +50,7 @@ class Optimizer(Strict, Configured):
     own again; a new one begins with zeros, at a first step of its own.  One that remembers
     nothing, SGD at a constant rate without momentum, may go on to another model; any other
     is refused there, as in Keras: `from_config(get_config())` makes a new one.  Every
-    attribute may
-    be assigned at any time, and counts from the next step on.
+    attribute may be assigned at any time, and counts from the next step on.
 
     Arguments: `learning_rate`, a number of at least 0 or a schedule (`lr=` is
     the old spelling, and `decay=` the old one of `InverseTimeDecay(learning_rate, 1, decay)`);
@@ -71,8 +70,7 @@ class Optimizer(Strict, Configured):
     global_clipnorm = ClipOption("clipnorm", "clipvalue")
     use_ema, ema_momentum = Option(truth), Option(fraction)
     ema_overwrite_frequency = Option(optional(positive_integer))
-    iterations = Option(natural)
-    name = Option(anything)
+    iterations, name = Option(natural), Option(anything)
 
     def __init__(
         self,

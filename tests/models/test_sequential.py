@@ -111,7 +111,7 @@ def test_get_layer_by_name_and_index():
     assert model.get_layer(index=-1) is model.get_layer(model.layers[-1].name)
     with pytest.raises(ValueError, match="it must be one of conv2d"):
         model.get_layer("nonsense")
-    with pytest.raises(ValueError, match="just one must be given"):
+    with pytest.raises(ValueError, match="give just one"):
         model.get_layer()
     with pytest.raises(ValueError, match="index is 9; it must be"):
         model.get_layer(index=9)
