@@ -22,9 +22,8 @@ from .worker import ContenderError
 MODELS = ("model1", "model2", "model3", "model4")
 
 
-def parser() -> argparse.ArgumentParser:
-    """Return the command line."""
-    formatter = argparse.ArgumentDefaultsHelpFormatter
+def _shared_options() -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
+    """Return the options of all commands, and those of commands that time images."""
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--threads", type=_positive, default=2, help="threads of each contender")
     common.add_argument("--rounds", type=_positive, default=7, help="turns of each contender")
@@ -50,6 +49,13 @@ def parser() -> argparse.ArgumentParser:
         metavar="STEPS",
         help="train on the photos first, 200 steps if no number is given",
     )
+    return common, images
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command line."""
+    formatter = argparse.ArgumentDefaultsHelpFormatter
+    common, images = _shared_options()
     whole = argparse.ArgumentParser(description=__doc__.splitlines()[0], formatter_class=formatter)
     commands = whole.add_subparsers(dest="command", required=True)
     models = commands.add_parser(

@@ -86,9 +86,7 @@ class ImageDataset(DirectoryIterator, BatchDataset):
             super()._announce(text)
 
     def __iter__(self) -> Iterator[Any]:
-        for step in range(len(self)):
-            yield self[step]
-        self.on_epoch_end()
+        return BatchDataset.__iter__(self)
 
 
 def image_dataset_from_directory(

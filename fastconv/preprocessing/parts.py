@@ -205,6 +205,7 @@ def share_text(data: DataSet, share: float) -> str:
 
 
 def kept_text(share: float) -> str:
+    """Say which share of each class is kept for validation."""
     return f"{share:.0%} of each class kept for validation, the first by name"
 
 

@@ -45,6 +45,11 @@ def cases():
         for number in (0, 3):
             config = {"class_aggregation": aggregation, "num_regressors": number}
             yield "R2Score", config, "number", "number", FLAT
+    yield from mean_cases()
+
+
+def mean_cases():
+    """Yield the same of means over samples, and of the trade-offs."""
     yield "Accuracy", {}, "bit", "bit", ANY
     for config in ({}, {"threshold": 0.3}):
         yield "BinaryAccuracy", config, "bit", "probability", ANY
