@@ -310,3 +310,9 @@ def test_options_may_be_assigned():
         loss.from_logits = "no"
     with pytest.raises(ValueError, match=r"label_smoothing is 0\.1; it must be 0"):
         losses.SparseCategoricalCrossentropy().label_smoothing = 0.1
+
+
+@pytest.mark.parametrize("dtype", ["float-32", 7, {"class_name": "DTypePolicy"}])
+def test_what_is_no_dtype_is_named(dtype):
+    with pytest.raises(TypeError, match=r"dtype is .*; it must be None or the name of a dtype"):
+        losses.MeanSquaredError(dtype=dtype)

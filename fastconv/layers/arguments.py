@@ -94,7 +94,7 @@ def check_dtype(dtype: Any, owner: str) -> None:
     """Refuse any dtype but float32."""
     try:
         good = dtype is None or np.dtype(dtype) == np.float32
-    except TypeError:
+    except (TypeError, ValueError):
         good = False
     if not good:
         raise wrong_value(dtype, "dtype", owner, "'float32', in which layers compute")

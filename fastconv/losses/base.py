@@ -42,7 +42,7 @@ def check_dtype(value: Any, owner: str) -> str | None:
         if isinstance(value, str) and not value.isalnum():
             raise TypeError
         name: str = np.dtype(value).name
-    except TypeError:
+    except (TypeError, ValueError):
         raise wrong_type(value, "dtype", owner, "None or the name of a dtype") from None
     return name
 

@@ -20,7 +20,7 @@ def test_channels_first_and_dtypes():
     assert Conv2D(1, 1, data_format="channels_last", dtype="float32")
     with pytest.raises(ValueError, match=r"channels_first.*moveaxis"):
         Conv2D(1, 1, data_format="channels_first")
-    for dtype in ("float64", "float16", "nonsense"):
+    for dtype in ("float64", "float16", "nonsense", {"class_name": "DTypePolicy"}):
         with pytest.raises(ValueError, match="it must be 'float32'"):
             Dense(1, dtype=dtype)
 
