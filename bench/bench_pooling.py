@@ -26,8 +26,8 @@ def test_forward(benchmark, plan, normal):
 
 def test_backward(benchmark, plan, normal):
     x, dy = normal(SHAPE), normal(plan.output_shape)
-    winners = None
+    argmax = None
     if plan.keeps_argmax:
-        winners = np.empty(plan.output_shape, np.uint8)
-        plan.forward(x, np.empty_like(dy), winners)
-    benchmark(plan.backward, dy, x, np.empty_like(x), winners)
+        argmax = np.empty(plan.output_shape, np.uint8)
+        plan.forward(x, np.empty_like(dy), argmax)
+    benchmark(plan.backward, dy, x, np.empty_like(x), argmax)

@@ -27,16 +27,16 @@ def error(actual, expected):
     return np.abs(actual - expected).max() / np.abs(expected).max()
 
 
-def picked(sums, winners):
-    """Return the pixels of 2x2 windows that `winners` names, 0 where it is DEAD."""
-    rows, columns = 2 * winners.shape[1], 2 * winners.shape[2]
+def picked(sums, argmax):
+    """Return the pixels of 2x2 windows that `argmax` names, 0 where it is INACTIVE."""
+    rows, columns = 2 * argmax.shape[1], 2 * argmax.shape[2]
     pixels = [sums[:, i:rows:2, j:columns:2] for i in (0, 1) for j in (0, 1)]
-    return np.choose(winners, [*pixels, np.zeros(winners.shape)])
+    return np.choose(argmax, [*pixels, np.zeros(argmax.shape)])
 
 
 @pytest.fixture(scope="module")
 def stack(algorithms):
-    """Return three blocks in float32 and float64: inputs, kernel, output, winners, sums."""
+    """Return three blocks in float32 and float64: inputs, kernel, output, argmax, sums."""
     rng = np.random.default_rng(0)
     x = rng.random((4, 46, 46, 3), dtype=np.float32)
     x[0] = 0.5 + 1e-5 * x[0]  # a wall in the sun: windows of near ties, as photos have them
@@ -45,11 +45,11 @@ def stack(algorithms):
         kernel = rng.standard_normal((3, 3, channels, filters), dtype=np.float32)
         kernel *= np.float32((2 / (9 * channels)) ** 0.5)
         plan = ConvPoolPlan(x.shape, kernel.shape)
-        out, winners = np.empty(plan.output_shape, np.float32), np.empty(plan.output_shape, "u1")
-        plan.forward(x, kernel, None, out, winners)
+        out, argmax = np.empty(plan.output_shape, np.float32), np.empty(plan.output_shape, "u1")
+        plan.forward(x, kernel, None, out, argmax)
         sums = reference.conv2d(exact, kernel)
-        blocks.append((plan, x, exact, kernel, out, winners, sums))
-        x, exact = out, picked(sums, winners)
+        blocks.append((plan, x, exact, kernel, out, argmax, sums))
+        x, exact = out, picked(sums, argmax)
     return blocks
 
 
@@ -58,9 +58,9 @@ def gradients(stack, winners_of):
     dy = np.random.default_rng(1).standard_normal(stack[-1][4].shape, dtype=np.float32)
     exact_dy, pairs = dy.astype(np.float64), []
     for block in reversed(stack):
-        plan, x, exact, kernel, _, winners, _ = block
+        plan, x, exact, kernel, _, argmax, _ = block
         dx, dkernel = np.empty_like(x), np.empty_like(kernel)
-        plan.backward(dy, winners, x, kernel, dx, dkernel, None)
+        plan.backward(dy, argmax, x, kernel, dx, dkernel, None)
         exact_dx, exact_dkernel, _ = reference.conv_pool_backward(
             exact_dy, winners_of(block), exact, kernel
         )
@@ -70,14 +70,14 @@ def gradients(stack, winners_of):
 
 
 def test_outputs(stack):
-    for _, _, _, _, out, winners, sums in stack:
-        assert error(out, picked(sums, winners)) < TOLERANCE
+    for _, _, _, _, out, argmax, sums in stack:
+        assert error(out, picked(sums, argmax)) < TOLERANCE
 
 
 def test_other_picks_are_near_ties(stack):
-    for _, _, _, _, _, winners, sums in stack:
+    for _, _, _, _, _, argmax, sums in stack:
         best = picked(sums, exact_winners(sums))
-        assert np.abs(best - picked(sums, winners)).max() < 2 * TOLERANCE * np.abs(sums).max()
+        assert np.abs(best - picked(sums, argmax)).max() < 2 * TOLERANCE * np.abs(sums).max()
 
 
 def test_gradients_with_shared_picks(stack):
@@ -96,4 +96,4 @@ def test_gradients_differ_by_near_ties_alone(stack):
 def exact_winners(sums):
     rows, columns = sums.shape[1] // 2 * 2, sums.shape[2] // 2 * 2
     pixels = np.stack([sums[:, i:rows:2, j:columns:2] for i in (0, 1) for j in (0, 1)])
-    return np.where(pixels.max(axis=0) > 0, pixels.argmax(axis=0), reference.DEAD)
+    return np.where(pixels.max(axis=0) > 0, pixels.argmax(axis=0), reference.INACTIVE)

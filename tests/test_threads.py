@@ -88,11 +88,11 @@ def test_fused_block(x, kernel, options, threads):
     dy = normal(*plan.output_shape)
 
     def run():
-        y, winners = np.empty_like(dy), np.empty(dy.shape, np.uint8)
-        plan.forward(x, kernel, bias, y, winners)
+        y, argmax = np.empty_like(dy), np.empty(dy.shape, np.uint8)
+        plan.forward(x, kernel, bias, y, argmax)
         gradients = np.empty_like(x), np.empty_like(kernel), np.empty_like(bias)
-        plan.backward(dy, winners, x, kernel, *gradients)
-        return y, winners, *gradients
+        plan.backward(dy, argmax, x, kernel, *gradients)
+        return y, argmax, *gradients
 
     assert_same_bits(threads, run)
 
@@ -129,14 +129,14 @@ def test_batch_normalization(shape, threads):
     assert_same_bits(threads, run)
 
 
-@pytest.mark.parametrize("alive", [0.3, 1.0])
+@pytest.mark.parametrize("active", [0.3, 1.0])
 @pytest.mark.parametrize(
     "shape", [(32, 7000, 1), (70, 2100, 2), (13, 1500, 77), (1, 970, 512), (5, 90, 1300)], ids=str
 )
-def test_dense(shape, alive, threads):
+def test_dense(shape, active, threads):
     batch, inputs, outputs = shape
     x, kernel, bias = normal(batch, inputs), normal(inputs, outputs), normal(outputs)
-    x *= np.random.default_rng(1).random(x.shape) < alive
+    x *= np.random.default_rng(1).random(x.shape) < active
     dy = normal(batch, outputs)
     plan = DensePlan(*shape)
 

@@ -20,8 +20,8 @@ from .reference_transposed import conv2d_transpose as conv2d_transpose
 from .reference_transposed import conv2d_transpose_backward as conv2d_transpose_backward
 from .reference_windows import Array, Padding, Size, output_size, windows
 
-DEAD = 4
-"""In `conv_pool`'s winners: no pixel of the window is above 0."""
+INACTIVE = 4
+"""In what `conv_pool` returns of places: no pixel of the window is above 0."""
 
 
 # Convolution
@@ -151,28 +151,28 @@ def conv_pool(
     strides: Size = 1,
     padding: Padding = "valid",
 ) -> tuple[Array, NDArray[np.uint8]]:
-    """Return max_pool2d(relu(conv2d(...)), 2) and each window's winner.
+    """Return max_pool2d(relu(conv2d(...)), 2) and the place of each window's maximum.
 
-    The winners, uint8, count the window's four pixels from 0 in row-major order and are
-    DEAD where none is above 0, so that no gradient comes through.
+    The places, uint8, count the window's four pixels from 0 in row-major order and are
+    INACTIVE where none is above 0, so that no gradient comes through.
     """
     sums = conv2d(x, kernel, bias, strides, padding)
     images, rows, columns, filters = sums.shape
     out = np.zeros((images, rows // 2, columns // 2, filters))
-    winners = np.zeros(out.shape, np.uint8)
+    argmax = np.zeros(out.shape, np.uint8)
     for row in range(rows // 2):
         for column in range(columns // 2):
             window = sums[:, 2 * row : 2 * row + 2, 2 * column : 2 * column + 2]
             values = window.reshape(images, 4, filters)
             out[:, row, column] = relu(values.max(axis=1))
-            alive = out[:, row, column] > 0
-            winners[:, row, column] = np.where(alive, values.argmax(axis=1), DEAD)
-    return out, winners
+            active = out[:, row, column] > 0
+            argmax[:, row, column] = np.where(active, values.argmax(axis=1), INACTIVE)
+    return out, argmax
 
 
 def conv_pool_backward(
     dy: np.ndarray,
-    winners: np.ndarray,
+    argmax: np.ndarray,
     x: np.ndarray,
     kernel: np.ndarray,
     strides: Size = 1,
@@ -182,7 +182,7 @@ def conv_pool_backward(
     rows, columns = output_size(x.shape[1:3], kernel.shape[:2], strides, padding)
     dsums = np.zeros((len(x), rows, columns, kernel.shape[3]))
     for n, row, column, k in np.ndindex(dy.shape):
-        winner = winners[n, row, column, k]
-        if winner != DEAD:
-            dsums[n, 2 * row + winner // 2, 2 * column + winner % 2, k] = dy[n, row, column, k]
+        place = argmax[n, row, column, k]
+        if place != INACTIVE:
+            dsums[n, 2 * row + place // 2, 2 * column + place % 2, k] = dy[n, row, column, k]
     return conv2d_backward(dsums, x, kernel, strides, padding)

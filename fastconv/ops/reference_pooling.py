@@ -43,8 +43,8 @@ def max_pool2d_backward(dy: np.ndarray, x: np.ndarray, *geometry: Any, **options
     """Return dx; the first of equals, or the first NaN, in row-major order gets it all."""
 
     def to_first_largest(values: Array, places: int, gradient: Array) -> list[Array]:
-        winner = values.argmax(axis=0)  # NumPy's argmax is the first NaN, else the first largest
-        return [np.where(winner == tap, gradient, 0) for tap in range(len(values))]
+        first = values.argmax(axis=0)  # NumPy's argmax is the first NaN, else the first largest
+        return [np.where(first == tap, gradient, 0) for tap in range(len(values))]
 
     return _pool_backward(to_first_largest, dy, x, *geometry, **options)
 

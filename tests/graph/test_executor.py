@@ -106,8 +106,8 @@ def test_a_layer_used_by_hand_after_training_gives_its_input_gradient(fails):
     assert seen == [(True, False)]
     assert all(one.needs_input_gradient and one.needs_gradient_at_zeros for one in model.layers)
     dx = relu.backward(np.ones_like(relu.call(x, training=True)))
-    living = relu.call(x) > 0
-    np.testing.assert_allclose(dx, living @ relu.kernel.value.T, rtol=1e-5, atol=1e-6)
+    active = relu.call(x) > 0
+    np.testing.assert_allclose(dx, active @ relu.kernel.value.T, rtol=1e-5, atol=1e-6)
 
 
 def test_a_layer_in_plain_numpy_is_trained():
@@ -269,7 +269,7 @@ class _Odd(layers.Layer):
         lambda: [layers.Flatten()],
         lambda: [],
     ],
-    ids=["fused", "gated", "convolution", "normalization", "pooling", "flatten", "itself"],
+    ids=["fused", "relu", "convolution", "normalization", "pooling", "flatten", "itself"],
 )
 def test_any_array_of_a_users_layer_is_taken(way, block):
     """Beside a model that does the same by hand, in front of every kind of operation and behind."""

@@ -271,22 +271,22 @@ def test_large_windows_take_several_vectors_at_once(kind, channels):
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, -1.0, 0.0, 1.0])
 def test_the_gate_is_that_of_the_relu(value):
-    """A gated pool gives the gradient that a ReLU and a pool by themselves give."""
+    """A pooling that knows of a ReLU before it gives the gradient that a ReLU and a pool by themselves give."""
     random = np.random.default_rng(0)
     x = random.standard_normal((2, 9, 9, 19), np.float32)
     x[0, 4, 4] = value
     x[1] = min(value, 0)
-    plain, gated = (
+    plain, pooling = (
         Pool2DPlan("max", x.shape, pool_size=3, strides=2, relu_input=flag)
         for flag in (False, True)
     )
     y = np.maximum(x, 0)
     out, expected = np.empty(plain.output_shape, np.float32), np.empty_like(x)
-    winners = np.empty(out.shape, np.uint8)
+    argmax = np.empty(out.shape, np.uint8)
     dy = random.standard_normal(out.shape, np.float32)
     plain.backward(dy, y, expected)
     expected[~(y > 0)] = 0
     dx = np.empty_like(x)
-    gated.forward(y, out, winners)
-    gated.backward(dy, None, dx, winners)
+    pooling.forward(y, out, argmax)
+    pooling.backward(dy, None, dx, argmax)
     np.testing.assert_array_equal(dx, expected)

@@ -58,9 +58,9 @@ def test_pooling_by_finite_differences(kind, options):
 
 def test_fused_block_by_finite_differences():
     x, kernel, bias = normal(2, 6, 7, 2), normal(3, 2, 2, 3), normal(3)
-    out, winners = reference.conv_pool(x, kernel, bias, padding="same")
+    out, argmax = reference.conv_pool(x, kernel, bias, padding="same")
     dy = normal(*out.shape)
-    gradients = reference.conv_pool_backward(dy, winners, x, kernel, padding="same")
+    gradients = reference.conv_pool_backward(dy, argmax, x, kernel, padding="same")
     for array, gradient in zip((x, kernel, bias), gradients, strict=True):
         assert_gradient(
             lambda: (dy * reference.conv_pool(x, kernel, bias, padding="same")[0]).sum(),
@@ -72,10 +72,10 @@ def test_fused_block_by_finite_differences():
 def test_fused_block_is_its_parts():
     x, kernel, bias = normal(2, 7, 6, 3), normal(3, 3, 3, 4), normal(4)
     apart = reference.max_pool2d(reference.relu(reference.conv2d(x, kernel, bias)))
-    out, winners = reference.conv_pool(x, kernel, bias)
+    out, argmax = reference.conv_pool(x, kernel, bias)
     np.testing.assert_array_equal(out, apart)
-    assert set(np.unique(winners)) <= {0, 1, 2, 3, reference.DEAD}
-    np.testing.assert_array_equal(winners == reference.DEAD, out == 0)
+    assert set(np.unique(argmax)) <= {0, 1, 2, 3, reference.INACTIVE}
+    np.testing.assert_array_equal(argmax == reference.INACTIVE, out == 0)
 
 
 def test_dense_by_finite_differences():
@@ -121,11 +121,11 @@ def test_pooling_against_pytorch(kind, case):
 def test_fused_block_against_pytorch():
     twins = pytest.importorskip("torch_twins", reason="needs PyTorch")
     x, kernel, bias = normal(2, 9, 10, 3), normal(3, 3, 3, 5), normal(5)
-    out, winners = reference.conv_pool(x, kernel, bias)
+    out, argmax = reference.conv_pool(x, kernel, bias)
     dy = normal(*out.shape)
     expected, gradients = twins.conv_pool(x, kernel, bias, dy)
     assert_close(out, expected)
-    results = reference.conv_pool_backward(dy, winners, x, kernel)
+    results = reference.conv_pool_backward(dy, argmax, x, kernel)
     for result, wanted in zip(results, gradients, strict=True):
         assert_close(result, wanted)
 

@@ -1,4 +1,4 @@
-"""ConvPoolPlan against its twin: output, winners, and gradients through the winners alone."""
+"""ConvPoolPlan against its twin: output, argmax, and gradients through the argmax alone."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ pytestmark = pytest.mark.usefixtures("algorithms")
 
 def run(plan, x, kernel, bias):
     out = np.full(plan.output_shape, np.nan, x.dtype)
-    winners = np.full(plan.output_shape, 99, np.uint8)
-    plan.forward(x, kernel, bias, out, winners)
-    return out, winners
+    argmax = np.full(plan.output_shape, 99, np.uint8)
+    plan.forward(x, kernel, bias, out, argmax)
+    return out, argmax
 
 
-def gradients(plan, dy, winners, x, kernel, bias=True):
+def gradients(plan, dy, argmax, x, kernel, bias=True):
     dx, dkernel = np.full_like(x, np.nan), np.full_like(kernel, np.nan)
     dbias = np.full(kernel.shape[3], np.nan, x.dtype) if bias else None
-    plan.backward(dy, winners, x, kernel, dx, dkernel, dbias)
+    plan.backward(dy, argmax, x, kernel, dx, dkernel, dbias)
     return dx, dkernel, dbias
 
 
-def check_winners(out, winners, x, kernel, bias, options, size):
-    """A winner is a largest pixel up to rounding, and dead exactly where there is no output."""
-    np.testing.assert_array_equal(winners == reference.DEAD, out == 0)
+def check_argmax(out, argmax, x, kernel, bias, options, size):
+    """It is a largest pixel up to rounding, and inactive exactly where there is no output."""
+    np.testing.assert_array_equal(argmax == reference.INACTIVE, out == 0)
     sums = reference.conv2d(x, kernel, bias, **options)
     rows, columns = 2 * out.shape[1], 2 * out.shape[2]
     pixels = [sums[:, i:rows:2, j:columns:2] for i in (0, 1) for j in (0, 1)]
-    assert_close(out, np.choose(winners, [*pixels, np.zeros(out.shape)]), usual=size)
+    assert_close(out, np.choose(argmax, [*pixels, np.zeros(out.shape)]), usual=size)
 
 
 def exact(shape, seed, dtype=np.float32):
@@ -45,7 +45,7 @@ def exact(shape, seed, dtype=np.float32):
 @given(conv_cases(plain=True), st.sampled_from([0, 0, 9, -9]))
 @settings(max_examples=50)
 def test_against_the_twin(case, shift):
-    """With a bias of 9 nearly all windows are alive, with one of -9 dead."""
+    """With a bias of 9 nearly all windows are active, with one of -9 inactive."""
     case = case._replace(layout="C")
     x, kernel = case.random(case.x), case.random(case.window, 1)
     bias = case.random(case.window[3:], 2) + case.dtype(shift)
@@ -57,13 +57,13 @@ def test_against_the_twin(case, shift):
     size = np.prod(case.window[:3]) ** 0.5
     kept = [array.copy() for array in (x, kernel, bias)]
     for _ in range(2):
-        out, winners = run(plan, x, kernel, bias)
+        out, argmax = run(plan, x, kernel, bias)
         expected, _ = reference.conv_pool(x, kernel, bias, **case.options)
         assert_close(out, expected, usual=size)
-        check_winners(out, winners, x, kernel, bias, case.options, size)
+        check_argmax(out, argmax, x, kernel, bias, case.options, size)
         dy = case.random(out.shape, 3)
-        results = gradients(plan, dy, winners, x, kernel)
-        twins = reference.conv_pool_backward(dy, winners, x, kernel, **case.options)
+        results = gradients(plan, dy, argmax, x, kernel)
+        twins = reference.conv_pool_backward(dy, argmax, x, kernel, **case.options)
         usual = (size, out[..., 0].size ** 0.5, out[..., 0].size ** 0.5)
         for result, twin, scale in zip(results, twins, usual, strict=True):
             assert_close(result, twin, usual=scale)
@@ -83,14 +83,14 @@ def test_ties_and_dead_windows(shape, dtype):
     x[0] = 1
     bias[0] = -100
     plan = ConvPoolPlan(x.shape, kernel.shape, padding="same", dtype=dtype)
-    out, winners = run(plan, x, kernel, bias)
-    expected, expected_winners = reference.conv_pool(x, kernel, bias, padding="same")
+    out, argmax = run(plan, x, kernel, bias)
+    expected, expected_argmax = reference.conv_pool(x, kernel, bias, padding="same")
     np.testing.assert_array_equal(out, expected)
-    np.testing.assert_array_equal(winners, expected_winners)
-    assert {0, reference.DEAD} < set(winners.ravel())
+    np.testing.assert_array_equal(argmax, expected_argmax)
+    assert {0, reference.INACTIVE} < set(argmax.ravel())
     dy = exact(out.shape, 3, dtype)
-    results = gradients(plan, dy, winners, x, kernel)
-    twins = reference.conv_pool_backward(dy, winners, x, kernel, padding="same")
+    results = gradients(plan, dy, argmax, x, kernel)
+    twins = reference.conv_pool_backward(dy, argmax, x, kernel, padding="same")
     for result, twin in zip(results, twins, strict=True):
         np.testing.assert_array_equal(result, twin)
 
@@ -111,11 +111,11 @@ def test_many_windows_and_filters(channels, padding, dtype):
     """More than one word of windows and of filters; one image, so that dx is scheme into strips."""
     x, kernel = exact((1, 45, 38, channels), 0, dtype), exact((3, 3, channels, 70), 1, dtype)
     plan = ConvPoolPlan(x.shape, kernel.shape, padding=padding, dtype=dtype)
-    out, winners = run(plan, x, kernel, None)
+    out, argmax = run(plan, x, kernel, None)
     dy = exact(out.shape, 3, dtype)
     dy[..., ::3] = 0  # as behind a dropout
-    results = gradients(plan, dy, winners, x, kernel)
-    twins = reference.conv_pool_backward(dy, winners, x, kernel, padding=padding)
+    results = gradients(plan, dy, argmax, x, kernel)
+    twins = reference.conv_pool_backward(dy, argmax, x, kernel, padding=padding)
     for result, twin in zip(results, twins, strict=True):
         np.testing.assert_array_equal(result, twin)
 
@@ -129,10 +129,10 @@ def test_input_gradients_that_roll(kernel, channels, padding):
     for images in (1, 9):
         x = exact((images, 21, 19, channels), 0)
         plan = ConvPoolPlan(x.shape, kernel.shape, padding=padding)
-        out, winners = run(plan, x, kernel, None)
+        out, argmax = run(plan, x, kernel, None)
         dy = exact(out.shape, 3)
-        dx, _, _ = gradients(plan, dy, winners, x, kernel)
-        twin, _, _ = reference.conv_pool_backward(dy, winners, x, kernel, padding=padding)
+        dx, _, _ = gradients(plan, dy, argmax, x, kernel)
+        twin, _, _ = reference.conv_pool_backward(dy, argmax, x, kernel, padding=padding)
         np.testing.assert_array_equal(dx, twin)
 
 
@@ -148,8 +148,8 @@ def test_the_same_bits_with_any_number_of_threads(channels, filters, threads):
         for count in (1, 2, 5):
             threads(count)
             plan = ConvPoolPlan(x.shape, kernel.shape)
-            out, winners = run(plan, x, kernel, None)
-            results.append(gradients(plan, np.cos(out), winners, x, kernel))
+            out, argmax = run(plan, x, kernel, None)
+            results.append(gradients(plan, np.cos(out), argmax, x, kernel))
         for result in results[1:]:
             for gradient, other in zip(results[0], result, strict=True):
                 np.testing.assert_array_equal(gradient, other)
@@ -158,9 +158,9 @@ def test_the_same_bits_with_any_number_of_threads(channels, filters, threads):
 def test_a_sum_of_0_is_dead():
     x, kernel = np.zeros((1, 4, 4, 2), np.float32), np.ones((1, 1, 2, 3), np.float32)
     plan = ConvPoolPlan(x.shape, kernel.shape)
-    out, winners = run(plan, x, kernel, None)
-    assert not out.any() and (winners == reference.DEAD).all()
-    for result in gradients(plan, np.ones_like(out), winners, x, kernel):
+    out, argmax = run(plan, x, kernel, None)
+    assert not out.any() and (argmax == reference.INACTIVE).all()
+    for result in gradients(plan, np.ones_like(out), argmax, x, kernel):
         assert not result.any()
 
 
@@ -176,23 +176,23 @@ def test_nan_comes_out():
 def test_what_is_not_asked_for_is_left_out():
     x, kernel = exact((2, 7, 7, 3), 0), exact((3, 3, 3, 8), 1)
     plan = ConvPoolPlan(x.shape, kernel.shape)
-    out, winners = run(plan, x, kernel, None)
+    out, argmax = run(plan, x, kernel, None)
     alone = np.empty_like(out)
     plan.forward(x, kernel, None, alone, None)
     np.testing.assert_array_equal(alone, out)
     dy = exact(out.shape, 2)
-    _, expected, _ = gradients(plan, dy, winners, x, kernel)
+    _, expected, _ = gradients(plan, dy, argmax, x, kernel)
     dkernel = np.full_like(kernel, np.nan)
-    plan.backward(dy, winners, x, kernel, None, dkernel, None)
+    plan.backward(dy, argmax, x, kernel, None, dkernel, None)
     np.testing.assert_array_equal(dkernel, expected)
 
 
 def test_no_images():
     x, kernel = np.empty((0, 6, 6, 3), np.float32), exact((3, 3, 3, 8), 1)
     plan = ConvPoolPlan(x.shape, kernel.shape)
-    out, winners = run(plan, x, kernel, None)
+    out, argmax = run(plan, x, kernel, None)
     assert out.shape == (0, 2, 2, 8)
-    _, dkernel, dbias = gradients(plan, out, winners, x, kernel)
+    _, dkernel, dbias = gradients(plan, out, argmax, x, kernel)
     assert not dkernel.any() and not dbias.any()
 
 
@@ -213,12 +213,12 @@ def test_the_chapters_layers_against_pytorch(x, kernel, dtype):
         rng.standard_normal(shape).astype(dtype) for shape in (x, kernel, kernel[3:])
     )
     plan = ConvPoolPlan(x.shape, kernel.shape, dtype=dtype)
-    out, winners = run(plan, x, kernel, bias)
+    out, argmax = run(plan, x, kernel, bias)
     dy = rng.standard_normal(out.shape).astype(dtype)
     expected, expected_gradients = twins.conv_pool(x, kernel, bias, dy)
     assert_close(out, expected)
     if dtype == np.float64:
-        results = gradients(plan, dy, winners, x, kernel)
+        results = gradients(plan, dy, argmax, x, kernel)
         for name, result, wanted in zip("xkb", results, expected_gradients, strict=True):
             assert_close(result, wanted, what=name)
 

@@ -19,7 +19,7 @@ sizes = {
     "outputs": st.sampled_from([1, 2, 7, 8, 15, 16, 17, 31, 33, 64, 100]),
     "dtype": st.sampled_from([np.float32, np.float64]),
     "bias": st.booleans(),
-    "alive": st.sampled_from([0.0, 0.2, 0.6, 0.9, 1.0]),
+    "active": st.sampled_from([0.0, 0.2, 0.6, 0.9, 1.0]),
     "seed": st.integers(0, 2**16),
 }
 
@@ -29,19 +29,19 @@ def arrays(dtype, seed, *shapes):
     return [rng.standard_normal(shape).astype(dtype) for shape in shapes]
 
 
-def thinned(x, alive, seed=0):
-    """Return x with about a share of 1 - alive set to 0 or -0, as a ReLU or dropout would."""
+def thinned(x, active, seed=0):
+    """Return x with about a share of 1 - active set to 0 or -0, as a ReLU or dropout would."""
     rng = np.random.default_rng([seed, 1])
-    return np.where(rng.random(x.shape) < alive, x, rng.choice([0.0, -0.0], x.shape)).astype(
+    return np.where(rng.random(x.shape) < active, x, rng.choice([0.0, -0.0], x.shape)).astype(
         x.dtype
     )
 
 
-def check(batch, inputs, outputs, dtype, bias, seed, alive=1.0):
+def check(batch, inputs, outputs, dtype, bias, seed, active=1.0):
     x, kernel, b, dy = arrays(
         dtype, seed, (batch, inputs), (inputs, outputs), (outputs,), (batch, outputs)
     )
-    x = thinned(x, alive, seed)
+    x = thinned(x, active, seed)
     plan = DensePlan(batch, inputs, outputs, dtype=dtype)
     assert plan.output_shape == (batch, outputs)
     kept = [array.copy() for array in (x, kernel, b, dy)]
@@ -62,8 +62,8 @@ def check(batch, inputs, outputs, dtype, bias, seed, alive=1.0):
 
 @given(**sizes)
 @settings(max_examples=50)
-def test_against_the_twin(batch, inputs, outputs, dtype, bias, seed, alive):
-    check(batch, inputs, outputs, dtype, bias, seed, alive)
+def test_against_the_twin(batch, inputs, outputs, dtype, bias, seed, active):
+    check(batch, inputs, outputs, dtype, bias, seed, active)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -122,9 +122,9 @@ def test_the_inputs_gradient_may_be_left_out():
 
 @given(**sizes)
 @settings(max_examples=30)
-def test_the_inputs_gradient_may_take_its_place(batch, inputs, outputs, dtype, bias, seed, alive):
+def test_the_inputs_gradient_may_take_its_place(batch, inputs, outputs, dtype, bias, seed, active):
     x, kernel, dy = arrays(dtype, seed, (batch, inputs), (inputs, outputs), (batch, outputs))
-    x = thinned(x, alive, seed)
+    x = thinned(x, active, seed)
     plan = DensePlan(batch, inputs, outputs, dtype=dtype)
     for at_zeros in (True, False):
         apart, dkernel, again = np.empty_like(x), np.empty_like(kernel), np.empty_like(kernel)
@@ -146,20 +146,20 @@ def test_nan_stays_in_its_sample():
 
 WIDE = [(13, 97, 17), (32, 500, 100), (3, 70, 1300), (40, 64, 640), (1, 33, 40)]
 each_wide = pytest.mark.parametrize("shape", WIDE, ids=str)
-each_share = pytest.mark.parametrize("alive", [0.0, 0.3, 0.7, 1.0])
+each_share = pytest.mark.parametrize("active", [0.0, 0.3, 0.7, 1.0])
 
 
-def wide(shape, alive):
+def wide(shape, active):
     batch, inputs, outputs = shape
     x, kernel, dy = arrays(np.float32, 3, (batch, inputs), (inputs, outputs), (batch, outputs))
-    return DensePlan(*shape), thinned(x, alive), kernel, dy
+    return DensePlan(*shape), thinned(x, active), kernel, dy
 
 
 @each_share
 @each_wide
-def test_one_sample_has_the_bits_it_has_in_a_batch(shape, alive):
-    """Lists of the living, tiles with the zeros and the pass for one sample add in one order."""
-    plan, x, kernel, dy = wide(shape, alive)
+def test_one_sample_has_the_bits_it_has_in_a_batch(shape, active):
+    """Lists of the active, tiles with the zeros and the pass for one sample add in one order."""
+    plan, x, kernel, dy = wide(shape, active)
     whole = np.empty_like(dy)
     plan.forward(x, kernel, None, whole)
     one = np.empty((1, shape[2]), np.float32)
@@ -171,8 +171,8 @@ def test_one_sample_has_the_bits_it_has_in_a_batch(shape, alive):
 
 @each_share
 @each_wide
-def test_the_inputs_gradient_where_the_input_is_not_zero(shape, alive):
-    plan, x, kernel, dy = wide(shape, alive)
+def test_the_inputs_gradient_where_the_input_is_not_zero(shape, active):
+    plan, x, kernel, dy = wide(shape, active)
     full, some = np.empty_like(x), np.full_like(x, np.nan)
     plan.backward(dy, x, kernel, full, None, None)
     plan.backward(dy, x, kernel, some, None, None, at_zeros=False)

@@ -51,9 +51,9 @@ def test_a_plan_goes_when_nobody_holds_it(size, plan):
         x, kernel = np.ones((2, size, size, 16), np.float32), np.ones((3, 3, 16, 16), np.float32)
         held = plan(x.shape, kernel.shape)
         y = np.ones(held.output_shape, np.float32)
-        winners = [np.zeros(y.shape, np.uint8)] if plan is ConvPoolPlan else []
-        held.forward(x, kernel, None, y, *winners)
-        held.backward(y, *winners, x, kernel, x.copy(), kernel.copy(), None)
+        argmax = [np.zeros(y.shape, np.uint8)] if plan is ConvPoolPlan else []
+        held.forward(x, kernel, None, y, *argmax)
+        held.backward(y, *argmax, x, kernel, x.copy(), kernel.copy(), None)
         gone = weakref.ref(held)
         del held
         assert gone() is None
@@ -77,10 +77,10 @@ def _conv_pool():
     x, kernel = np.ones((4, 40, 40, 16), np.float32), np.ones((3, 3, 16, 64), np.float32)
     plan = ConvPoolPlan(x.shape, kernel.shape)
     y, dx, dkernel = np.ones(plan.output_shape, np.float32), x.copy(), kernel.copy()
-    winners = np.zeros(plan.output_shape, np.uint8)
+    argmax = np.zeros(plan.output_shape, np.uint8)
     return lambda: (
-        plan.forward(x, kernel, bias, y, winners),
-        plan.backward(y, winners, x, kernel, dx, dkernel, dbias),
+        plan.forward(x, kernel, bias, y, argmax),
+        plan.backward(y, argmax, x, kernel, dx, dkernel, dbias),
     )
 
 

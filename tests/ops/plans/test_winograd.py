@@ -189,17 +189,17 @@ def test_fused_block(always, **case):
     del options["groups"]
     plan = planned(always, ConvPoolPlan, x.shape, kernel.shape, **options)
     out = np.full(plan.output_shape, np.nan, np.float32)
-    winners = np.full(out.shape, 99, np.uint8)
-    plan.forward(x, kernel, bias, out, winners)
+    argmax = np.full(out.shape, 99, np.uint8)
+    plan.forward(x, kernel, bias, out, argmax)
     usual = len(kernel) * case["channels"] ** 0.5
     expected, _ = reference.conv_pool(x, kernel, bias, **options)
     assert_close(out, expected, usual=usual)
-    np.testing.assert_array_equal(winners == reference.DEAD, out == 0)
+    np.testing.assert_array_equal(argmax == reference.INACTIVE, out == 0)
     sums = reference.conv2d(x, kernel, bias, **options)
     pixels = [
         sums[:, i : 2 * out.shape[1] : 2, j : 2 * out.shape[2] : 2] for i in (0, 1) for j in (0, 1)
     ]
-    assert_close(out, np.choose(winners, [*pixels, np.zeros(out.shape)]), usual=usual)
+    assert_close(out, np.choose(argmax, [*pixels, np.zeros(out.shape)]), usual=usual)
 
 
 @pytest.mark.parametrize(
