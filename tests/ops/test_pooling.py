@@ -270,8 +270,8 @@ def test_large_windows_take_several_vectors_at_once(kind, channels):
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, -1.0, 0.0, 1.0])
-def test_the_gate_is_that_of_the_relu(value):
-    """A pooling that knows of a ReLU before it gives the gradient that a ReLU and a pool by themselves give."""
+def test_a_relu_before_is_taken_in(value):
+    """With `relu_input` the gradient is that of a ReLU and a pooling by themselves."""
     random = np.random.default_rng(0)
     x = random.standard_normal((2, 9, 9, 19), np.float32)
     x[0, 4, 4] = value
