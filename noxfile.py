@@ -26,7 +26,7 @@ SMOKE_TESTS = (
     "tests/models",
 )
 #: What tells the kernels of one SIMD level from another's.
-KERNEL_TESTS = ("tests/ops", "tests/graph/test_fusion.py")
+KERNEL_TESTS = ("tests/ops", "tests/graph/test_fusion.py", "tests/graph/test_stages.py")
 LARGEST_WHEEL = 3_000_000  # bytes, for three SIMD levels; a kernel that bloats it is noticed
 
 nox.needs_version = ">=2024.4.15"

@@ -37,7 +37,8 @@ def main(arguments: list[str]) -> int:
 
         levels = list(cpu.supported_levels())
     if not any(Path(ROOT, option.partition("::")[0]).exists() for option in options):
-        options += [str(ROOT / "tests" / name) for name in ("ops", "graph/test_fusion.py")]
+        names = ("ops", "graph/test_fusion.py", "graph/test_stages.py")
+        options += [str(ROOT / "tests" / name) for name in names]
     for level in levels:
         print(f"== {level}", flush=True)
         code = build(level) or test(level, options)
