@@ -265,12 +265,12 @@ class TrainStep(BatchChecks):
 
     def packed(self, outputs: Any, copy: bool = False) -> Any:
         """Return outputs as the model gives them: an array, a list, or a dict by names."""
-        if not isinstance(outputs, list):
-            result = np.array(outputs) if copy else outputs
-            return [result] if self.model._lists_output else result
-        outputs = [np.array(one) for one in outputs] if copy else outputs
+        arrays = outputs if isinstance(outputs, list) else [outputs]
+        arrays = [np.array(one) for one in arrays] if copy else arrays
         names = self.model._output_names
-        return outputs if names is None else dict(zip(names, outputs, strict=True))
+        if names is None:
+            return arrays if isinstance(outputs, list) else arrays[0]
+        return dict(zip(names, arrays, strict=True))
 
     def _checked_batch(
         self, method: str, x: Any, y: Any, sample_weight: Any, class_weight: Any = None
