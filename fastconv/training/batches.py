@@ -279,19 +279,23 @@ def check_arrays(
 
 def _check_rows(named: dict[str, Any], owner: str) -> None:
     """Raise unless all arrays have as many rows as the first, and at least one."""
-    rows = None
+    rows, first = None, ""
     for name, arrays in named.items():
-        for array in arrays if isinstance(arrays, tuple) else (arrays,):
+        several = isinstance(arrays, tuple)
+        for place, array in enumerate(arrays if several else (arrays,)):
             if array is None:
                 continue
+            of = f"{name}[{place}]" if several else name
+            first = first or of
             if array.ndim < 1 or len(array) == 0:
                 raise ValueError(
-                    f"{owner}: {name} has shape {array.shape}; it must have at least one row"
+                    f"{owner}: {of} has shape {array.shape}; it must have at least one row"
                 )
             rows = len(array) if rows is None else rows
             if len(array) != rows:
                 raise ValueError(
-                    f"{owner}: x has {rows} rows and {name} has {len(array)}; they must be as many"
+                    f"{owner}: {first} has {rows} rows and {of} has {len(array)}; they must "
+                    "be as many"
                 )
 
 

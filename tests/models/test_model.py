@@ -56,6 +56,20 @@ def test_layers_are_found_by_name_and_place():
     assert model.get_layer("pool") is model.get_layer(index=2)
     with pytest.raises(ValueError, match=r"'classifier': name is 'pol'; it must be one of image, "):
         model.get_layer("pol")
+    with pytest.raises(TypeError, match="index is 'pool'; it must be a whole number"):
+        model.get_layer(index="pool")
+
+
+def test_the_input_is_named_that_does_not_fit():
+    x, y = Input((2,)), Input((2,))
+    model = Model([x, y], layers.Add()([x, y]), name="sum")
+    rows = np.ones((4, 2))
+    with pytest.raises(ValueError, match=r"x\[0\] has 4 rows and x\[1\] has 3"):
+        model.predict([rows, rows[:3]], verbose=0)
+    with pytest.raises(ValueError, match=r"x\[1\] has shape \(0, 2\)"):
+        model.predict([rows, rows[:0]], verbose=0)
+    with pytest.raises(ValueError, match=r"'sum': inputs are 1; there must be 2"):
+        model.compute_output_shape((None, 2))
 
 
 def test_feature_maps_of_a_model_that_learns():
