@@ -12,7 +12,7 @@ from .. import optimizers
 from .._core.memory import contiguous
 from .._core.validation import number_array
 from ..graph.executor import Executor
-from .batches import ONE, Batch, Ports, as_batch, check_arrays, each, only_input
+from .batches import ONE, Batch, Ports, as_batch, check_arrays, each, only_input, only_value
 from .checks import BatchChecks
 from .fit_state import Meters
 from .labels import check_class_weight, weigh_classes
@@ -253,7 +253,7 @@ class TrainStep(BatchChecks):
         owner = f"{model.owner}: call"
         x, ports = self.inputs(x, owner)
         if ports.inputs is None:
-            x = number_array(x, "x", owner)
+            x = number_array(only_value(x, "x", owner, ports), "x", owner)
         else:
             x, _, _ = check_arrays(x, None, None, owner, ports)
         batch = each(_float32, x)
