@@ -106,6 +106,9 @@ def connected(
     Raises ValueError, IndexError or TypeError for a wiring that is none.
     """
     tensors: list[Tensor] = list(given_inputs or ())
+    if given_inputs and len(given_inputs) != len(wiring["inputs"]):
+        count = len(wiring["inputs"])
+        raise ValueError(f"inputs are {len(given_inputs)}; there must be {count}, as the model has")
     for place in () if given_inputs else wiring["inputs"]:
         layer = layers[_index(place)]
         shape = layer.output_shape

@@ -76,9 +76,13 @@ def _clone(model: Model, clone: Callable[[Layer], Layer], given: Sequence[Tensor
             f"clone_model: {model.owner} makes its layers itself; call its class for another one"
         )
     layers = [clone(layer) for layer in model.graph.layers]
-    inputs, outputs = connected(layers, model.graph.wiring(), given)
+    try:
+        inputs, outputs = connected(layers, model.graph.wiring(), given)
+    except (ValueError, TypeError) as error:
+        error.args = (f"clone_model: {model.owner}: {error}",)
+        raise
     return Model(
         structured(inputs, model._input_names),
-        structured(outputs, model._output_names, model._lists_output),
+        structured(outputs, model._output_names),
         **options,
     )

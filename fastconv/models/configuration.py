@@ -39,11 +39,9 @@ def serialized_layers(model: Any, layers: Iterable[Layer]) -> list[dict[str, Any
 
 def structure(model: Any) -> dict[str, Any]:
     """Return how a graph's inputs and outputs are given and returned, where not one by one."""
-    lists_output = model._lists_output and len(model.outputs) == 1
     told = {
         "input_names": model._input_names,
         "output_names": model._output_names,
-        "lists_output": True if lists_output and model._output_names is None else None,
     }
     return {key: value for key, value in told.items() if value is not None}
 
@@ -55,11 +53,22 @@ def tensor_list(tensors: Any) -> list[Any]:
     return list(tensors) if isinstance(tensors, (list, tuple)) else [tensors]
 
 
-def structured(tensors: list[Any], names: Any, is_list: Any = False) -> Any:
+def numbered(names: Iterable[str]) -> list[str]:
+    """Return names of which those that were there before get a number."""
+    counts: dict[str, int] = {}
+    found = []
+    for name in names:
+        count = counts.get(name, 0)
+        counts[name] = count + 1
+        found.append(f"{name}_{count}" if count else name)
+    return found
+
+
+def structured(tensors: list[Any], names: Any) -> Any:
     """Return tensors as `Model` takes them: by names, as a list, or one alone."""
     if names is not None:
         return dict(zip(names, tensors, strict=True))
-    return tensors if len(tensors) > 1 or is_list else tensors[0]
+    return tensors if len(tensors) > 1 else tensors[0]
 
 
 def _serialized(layer: Layer) -> dict[str, Any]:

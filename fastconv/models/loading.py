@@ -14,6 +14,7 @@ from .._core.json_values import part
 from .._core.naming import one_path, short
 from .._core.registry import custom_object, custom_object_scope
 from ..saving.checkpoint_file import CheckpointFile, mapping
+from ..saving.extent import check_extent
 from ..saving.npz import reading
 from .model import Model
 from .saved import Path
@@ -69,6 +70,7 @@ def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None =
             f"model_from_json: json_string is {short.repr(json_string)}; it must be what "
             "model.to_json() returned"
         )
+    check_extent(config)
     with custom_object_scope(custom_objects):
         return _model_class(described).from_config(config)
 
@@ -91,6 +93,7 @@ def _model_of(file: CheckpointFile, compile: bool) -> Any:
 
 def _rebuild(file: CheckpointFile) -> Any:
     config = file.config
+    check_extent(config["config"])
     with initializers.weights_from(_Source(file.weights)):
         model = _model_class(config).from_config(config["config"])
         if not model.built:

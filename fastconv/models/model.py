@@ -10,7 +10,7 @@ from typing import Any
 from .._core.locks import Group
 from .._core.naming import automatic_name
 from .._core.registry import class_name, custom_object_scope
-from .._core.validation import truth
+from .._core.validation import integer, truth
 from ..graph.executor import Executor, ExecutorCache
 from ..graph.graph import Graph, connected
 from ..layers.arguments import shape_list
@@ -24,6 +24,7 @@ from ..training.trainer import Trainer
 from .configuration import (
     check_rebuilding,
     deserialized_layers,
+    numbered,
     remade,
     serialized_layers,
     sharing,
@@ -66,7 +67,6 @@ class Model(Trainer, Saved, Layer):
     # How several inputs and outputs are given and returned: as a list or by names.
     _input_names: list[str] | None = None
     _output_names: list[str] | None = None
-    _lists_output = False
 
     def __init__(
         self, inputs: Any = None, outputs: Any = None, name: str | None = None, **options: Any
@@ -95,7 +95,6 @@ class Model(Trainer, Saved, Layer):
     def _put_graph(self, inputs: Any, outputs: Any) -> None:
         self._input_names = list(inputs) if isinstance(inputs, Mapping) else None
         self._output_names = list(outputs) if isinstance(outputs, Mapping) else None
-        self._lists_output = isinstance(outputs, (list, tuple, Mapping))
         graph = Graph(tensor_list(inputs), tensor_list(outputs), self.owner).with_inputs()
         names: dict[str, Layer] = {}
         for layer in graph.layers:
@@ -159,8 +158,7 @@ class Model(Trainer, Saved, Layer):
     @property
     def output_names(self) -> list[str]:
         """The names by which losses, metrics and logs tell outputs apart."""
-        names = self._output_names or [tensor.name for tensor in self.graph.outputs]
-        return [f"{n}_{names[:i].count(n)}" if n in names[:i] else n for i, n in enumerate(names)]
+        return numbered(self._output_names or [tensor.name for tensor in self.graph.outputs])
 
     @property
     def input_shape(self) -> Any:
@@ -219,7 +217,7 @@ class Model(Trainer, Saved, Layer):
             raise ValueError(f"{self.owner}: name is {name!r}, index is {index!r}; give just one")
         layers = self.layers
         if index is not None:
-            if not -len(layers) <= index < len(layers):
+            if not -len(layers) <= integer(index, "index", self.owner) < len(layers):
                 raise ValueError(
                     f"{self.owner}: index is {index!r}; it must be that of one of the "
                     f"{len(layers)} layers"
@@ -376,11 +374,11 @@ class Model(Trainer, Saved, Layer):
             return remade(cls, options)
         entries = options.pop("layers")
         wiring = {key: options.pop(key) for key in ("inputs", "calls", "outputs")}
-        names = [options.pop(key, None) for key in ("input_names", "output_names", "lists_output")]
+        names = [options.pop(key, None) for key in ("input_names", "output_names")]
         trainable = options.pop("trainable", True)
         with custom_object_scope(custom_objects), sharing():
             inputs, outputs = connected(deserialized_layers(entries), wiring)
-        model = cls(structured(inputs, names[0]), structured(outputs, *names[1:]), **options)
+        model = cls(structured(inputs, names[0]), structured(outputs, names[1]), **options)
         # The layers have been told what they are.
         model.__dict__["trainable"] = truth(trainable, "trainable", model.owner)
         return model

@@ -33,6 +33,7 @@ from .._core.json_values import dumps, free_name, part
 from .._version import __version__
 from . import npz
 from .checkpoint_file import FORMAT, CheckpointFile
+from .extent import check_extent
 from .model import SavableModel
 from .npz import CheckpointError
 
@@ -126,6 +127,10 @@ def _configuration(model: SavableModel, members: list[str]) -> str:
         # A reader can tell a file that has lost some.
         "members": members,
     }
+    try:
+        check_extent(config["config"])
+    except ValueError as error:
+        raise ValueError(f"{model.owner}: cannot be saved: {error}") from None
     return dumps(config, f"{model.owner}: cannot be saved: config", "config")
 
 

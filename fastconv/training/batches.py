@@ -31,7 +31,7 @@ class Batch(NamedTuple):
 class Ports(NamedTuple):
     """The names of a model's inputs and outputs where it has several, None where it has one.
 
-    `names` are all of them, by which a dict may give the only one, too.
+    `names` are all of them, the inputs' first, by which a dict may give the only one, too.
     """
 
     inputs: tuple[str, ...] | None = None
@@ -252,15 +252,15 @@ def check_arrays(
     if alone and type(x) is np.ndarray and x.size:
         return number_array(x, "x", owner), None, None  # as most predictions
     if ports.inputs is None:
-        x = number_array(_unwrapped(_alone(x, ports), y), "x", owner)
+        x = number_array(_unwrapped(only_value(x, "x", owner, ports), y), "x", owner)
     else:
         parts = by_port(x, ports.inputs, "x", owner)
         x = tuple(number_array(one, what, owner) for what, one in parts)
     if ports.outputs is None:
         if y is not None:  # of any dtype: a prediction ignores the labels that an iterator brings
-            y = any_array(_unwrapped(_alone(y, ports), x), "y", owner)
+            y = any_array(_unwrapped(only_value(y, "y", owner, ports), x), "y", owner)
         if sample_weight is not None:
-            given = _unwrapped(_alone(sample_weight, ports), x)
+            given = _unwrapped(only_value(sample_weight, "sample_weight", owner, ports), x)
             sample_weight = number_array(given, "sample_weight", owner)
     else:
         if y is not None:
@@ -279,19 +279,23 @@ def check_arrays(
 
 def _check_rows(named: dict[str, Any], owner: str) -> None:
     """Raise unless all arrays have as many rows as the first, and at least one."""
-    rows = None
+    rows, first = None, ""
     for name, arrays in named.items():
-        for array in arrays if isinstance(arrays, tuple) else (arrays,):
+        several = isinstance(arrays, tuple)
+        for place, array in enumerate(arrays if several else (arrays,)):
             if array is None:
                 continue
+            of = f"{name}[{place}]" if several else name
+            first = first or of
             if array.ndim < 1 or len(array) == 0:
                 raise ValueError(
-                    f"{owner}: {name} has shape {array.shape}; it must have at least one row"
+                    f"{owner}: {of} has shape {array.shape}; it must have at least one row"
                 )
             rows = len(array) if rows is None else rows
             if len(array) != rows:
                 raise ValueError(
-                    f"{owner}: x has {rows} rows and {name} has {len(array)}; they must be as many"
+                    f"{owner}: {first} has {rows} rows and {of} has {len(array)}; they must "
+                    "be as many"
                 )
 
 
@@ -320,11 +324,13 @@ def by_port(
     return [(f"{what}[{n}]", one) for n, one in enumerate(value)]
 
 
-def _alone(value: Any, ports: Ports) -> Any:
-    """Return the only value of a dict that names the model's input or output."""
-    if isinstance(value, Mapping) and len(value) == 1 and next(iter(value)) in ports.names:
-        return next(iter(value.values()))
-    return value
+def only_value(value: Any, what: str, owner: str, ports: Ports) -> Any:
+    """Return the only value of a dict that names the model's input, or its output."""
+    if not isinstance(value, Mapping) or not ports.names:
+        return value
+    count = len(ports.inputs or (ports.names[0],))
+    names = ports.names[:count] if what == "x" else ports.names[count:]
+    return by_port(value, names, what, owner)[0][1]
 
 
 def _unwrapped(value: Any, other: Any) -> Any:

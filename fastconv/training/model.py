@@ -39,7 +39,6 @@ class TrainableModel(SavableModel, Protocol):
 
     _graph: Graph | None
     _output_names: list[str] | None
-    _lists_output: bool
 
     def build(self, input_shape: Sequence[int | None] | None = None) -> None: ...
 

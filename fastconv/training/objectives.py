@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import losses
 from .. import metrics as metrics_module
-from .._core.validation import real, wrong_type
+from .._core.validation import finite, wrong_type
 
 
 @dataclass
@@ -149,7 +149,7 @@ def _weight(given: Any, owner: str) -> float:
     if isinstance(given, (str, metrics_module.Metric)):
         remedy = "metrics are given as metrics=[...]"
         raise wrong_type(given, "loss_weights", f"{owner}: compile", "numbers", remedy)
-    return float(real(given, "loss_weights", f"{owner}: compile"))
+    return float(finite(given, "loss_weights", f"{owner}: compile"))
 
 
 def _only(given: Any, what: str, owner: str) -> Any:

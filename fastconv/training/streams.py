@@ -187,8 +187,7 @@ def stream_of(
 
 def _refuse_what_is_no_data(x: Any, owner: str, ports: Ports) -> None:
     kind = type(x).__name__
-    named = isinstance(x, Mapping) and len(x) == 1 and next(iter(x)) in ports.names
-    if isinstance(x, Mapping) and not named and ports.inputs is None:
+    if isinstance(x, Mapping) and not ports.names:
         raise TypeError(f"{owner}: x is a {kind}; it must be an array: a model has one input")
     if isinstance(x, (str, bytes, os.PathLike)):
         raise TypeError(

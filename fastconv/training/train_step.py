@@ -12,7 +12,7 @@ from .. import optimizers
 from .._core.memory import contiguous
 from .._core.validation import number_array
 from ..graph.executor import Executor
-from .batches import ONE, Batch, Ports, as_batch, check_arrays, each, only_input
+from .batches import ONE, Batch, Ports, as_batch, check_arrays, each, only_input, only_value
 from .checks import BatchChecks
 from .fit_state import Meters
 from .labels import check_class_weight, weigh_classes
@@ -253,7 +253,7 @@ class TrainStep(BatchChecks):
         owner = f"{model.owner}: call"
         x, ports = self.inputs(x, owner)
         if ports.inputs is None:
-            x = number_array(x, "x", owner)
+            x = number_array(only_value(x, "x", owner, ports), "x", owner)
         else:
             x, _, _ = check_arrays(x, None, None, owner, ports)
         batch = each(_float32, x)
@@ -265,12 +265,12 @@ class TrainStep(BatchChecks):
 
     def packed(self, outputs: Any, copy: bool = False) -> Any:
         """Return outputs as the model gives them: an array, a list, or a dict by names."""
-        if not isinstance(outputs, list):
-            result = np.array(outputs) if copy else outputs
-            return [result] if self.model._lists_output else result
-        outputs = [np.array(one) for one in outputs] if copy else outputs
+        arrays = outputs if isinstance(outputs, list) else [outputs]
+        arrays = [np.array(one) for one in arrays] if copy else arrays
         names = self.model._output_names
-        return outputs if names is None else dict(zip(names, outputs, strict=True))
+        if names is None:
+            return arrays if isinstance(outputs, list) else arrays[0]
+        return dict(zip(names, arrays, strict=True))
 
     def _checked_batch(
         self, method: str, x: Any, y: Any, sample_weight: Any, class_weight: Any = None

@@ -63,13 +63,22 @@ def test_layers_can_be_made_by_a_function_and_called_on_given_tensors():
     assert clone_model(branched(), input_tensors=x).inputs[0] is x
     with pytest.raises(TypeError, match="clone_function returned None for Conv2D"):
         clone_model(branched(), clone_function=lambda layer: None)
+    with pytest.raises(
+        ValueError, match="clone_model: Model 'outer': inputs are 2; there must be 1"
+    ):
+        clone_model(branched(), input_tensors=[x, x])
 
 
-def test_a_list_of_one_output_stays_a_list():
+@pytest.mark.parametrize("given", [lambda one: [one], lambda one: {"p": one}])
+def test_one_output_is_given_as_in_keras(given):
+    """Of a list of one Keras makes an array, of a dict a dict."""
+    rows = np.ones((1, 3), np.float32)
     x = Input((3,))
-    model = Model(x, [Dense(2)(x)])
-    for made in (clone_model(model), Model.from_config(model.get_config())):
-        assert isinstance(made.predict(np.ones((1, 3)), verbose=0), list)
+    model = Model(x, given(Dense(2)(x)))
+    for made in (model, clone_model(model), Model.from_config(model.get_config())):
+        for y in (made.predict(rows, verbose=0), made.predict_on_batch(rows), made(rows)):
+            one = y.pop("p") if isinstance(y, dict) else y
+            assert one.shape == (1, 2) and isinstance(y, dict) == isinstance(given(3), dict)
 
 
 def test_mistakes_are_named(tmp_path):

@@ -56,6 +56,39 @@ def test_layers_are_found_by_name_and_place():
     assert model.get_layer("pool") is model.get_layer(index=2)
     with pytest.raises(ValueError, match=r"'classifier': name is 'pol'; it must be one of image, "):
         model.get_layer("pol")
+    with pytest.raises(TypeError, match="index is 'pool'; it must be a whole number"):
+        model.get_layer(index="pool")
+
+
+def test_a_dict_names_the_only_input_and_output():
+    x = Input((2,), name="x")
+    model = Model(x, Dense(1, name="y")(x))
+    model.compile("sgd", "mse")
+    rows, target = np.ones((4, 2), np.float32), np.ones((4, 1), np.float32)
+    for predict in (model, model.predict_on_batch, lambda one: model.predict(one, verbose=0)):
+        np.testing.assert_array_equal(predict({"x": rows}), predict(rows))
+        for wrong in ("y", "z"):
+            with pytest.raises(ValueError, match=rf"x has '{wrong}'; it must have 'x'"):
+                predict({wrong: rows})
+    model.fit({"x": rows}, {"y": target}, sample_weight={"y": np.ones(4)}, verbose=0)
+    for y, weight, message in (
+        ({"x": target}, None, "y has 'x'; it must have 'y'"),
+        (target, {"x": np.ones(4)}, "sample_weight has 'x'; it must have 'y'"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            model.fit(rows, y, sample_weight=weight, verbose=0)
+
+
+def test_the_input_is_named_that_does_not_fit():
+    x, y = Input((2,)), Input((2,))
+    model = Model([x, y], layers.Add()([x, y]), name="sum")
+    rows = np.ones((4, 2))
+    with pytest.raises(ValueError, match=r"x\[0\] has 4 rows and x\[1\] has 3"):
+        model.predict([rows, rows[:3]], verbose=0)
+    with pytest.raises(ValueError, match=r"x\[1\] has shape \(0, 2\)"):
+        model.predict([rows, rows[:0]], verbose=0)
+    with pytest.raises(ValueError, match=r"'sum': inputs are 1; there must be 2"):
+        model.compute_output_shape((None, 2))
 
 
 def test_feature_maps_of_a_model_that_learns():

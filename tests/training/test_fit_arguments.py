@@ -72,7 +72,7 @@ def test_old_keras_arguments_change_nothing():
         ({"validation_data": [X]}, ValueError, "validation_data has 1 parts"),
         ({"validation_data": X}, ValueError, "fit: validation_data: y is None; it must be"),
         ({"validation_data": _batches}, TypeError, "validation_data: x is _batches itself; .*call"),
-        ({"validation_data": {"x": X}}, TypeError, "validation_data: x is a dict"),
+        ({"validation_data": {"x": X}}, ValueError, "validation_data: x has 'x'; it must have"),
         ({"validation_data": iter([])}, ValueError, "a generator; validation_steps must be given"),
         (
             {"validation_data": iter([]), "validation_steps": 1},

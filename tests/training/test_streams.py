@@ -255,7 +255,7 @@ class _Parts:
         (_Once(), {"epochs": 2}, ValueError, "_Once gave no batch"),
         ("photos", {}, TypeError, "x is 'photos'; it must be arrays or batches; for a folder"),
         (b"photos", {}, TypeError, "x is b'photos'; it must be arrays or batches"),
-        ({"x": X}, {}, TypeError, "x is a dict; it must be an array"),
+        ({"x": X}, {}, ValueError, "x has 'x'; it must have '.*_input'"),
         (_Parts(), {}, TypeError, "the iterator gave a dict with image, label"),
         (OldIterator(), {"batch_size": 4}, ValueError, "batch_size is given with a batch iterator"),
         (Loader(), {"y": Y}, ValueError, "y is given with a batch iterator"),

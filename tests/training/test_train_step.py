@@ -38,6 +38,7 @@ def test_keras_arguments_that_change_nothing_are_taken(arguments):
     ("arguments", "error", "text"),
     [
         ({"loss_weights": [0.5, 1]}, ValueError, "compile: loss_weights has 2 entries; .* be one"),
+        ({"loss_weights": [float("nan")]}, ValueError, "loss_weights is nan; .* finite number"),
         ({"loss_weights": ["acc"]}, TypeError, "loss_weights is 'acc'; .* given as metrics="),
         ({"metrics": [["acc"], ["auc"]]}, ValueError, "metrics is .*; it must be a list: the"),
         ({"metrics": 3}, TypeError, "3 is no metric"),
