@@ -60,7 +60,7 @@ class Target:
         self._random, self._load, self._error = random_state, models.load_model, CheckpointError
         self._stopping = EarlyStopping("loss", patience=5, restore_best_weights=True)
         self._model = models.Sequential([layers.Dense(1, input_shape=(3,), name="dense")])
-        self._model.compile(fastconv.optimizers.SGD(0.1, momentum=0.5), "mse", ["auc"])
+        self._model.compile(fastconv.optimizers.SGD(0.1, momentum=0.5), "mse", metrics=["auc"])
         self._data = np.ones((4, 3), np.float32), np.ones(4, np.float32)
         self._fit(epochs=1)
         self._model.save(self.path)
