@@ -139,15 +139,11 @@ class AccuracyByShape(Metric):
     def __init__(self, name: str = "accuracy", dtype: Any = None) -> None:
         super().__init__(dtype, name)
         self._metric: MeanMetric | None = None
-        self._before: MeanMetric | None = None  # of the data before, which may be of the same kind
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Take in a batch."""
         if self._metric is None:
-            kind = _kind_by_shape(np.shape(y_true), np.shape(y_pred))
-            before = self._before
-            self._metric = before if type(before) is kind else kind(self.name)
-        assert self._metric is not None  # for the checker of types
+            self._metric = _kind_by_shape(np.shape(y_true), np.shape(y_pred))(self.name)
         self._metric.update_state(y_true, y_pred, sample_weight)
 
     def result(self) -> float:
@@ -155,9 +151,7 @@ class AccuracyByShape(Metric):
 
     def reset_state(self) -> None:
         # The next data may be of another shape.
-        if self._metric is not None:
-            self._metric.reset_state()
-            self._before, self._metric = self._metric, None
+        self._metric = None
 
 
 def _kind_by_shape(target: tuple[int, ...], prediction: tuple[int, ...]) -> Any:

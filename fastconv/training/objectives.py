@@ -57,8 +57,6 @@ class Objectives:
 
         Raises ValueError for a list of another length or a name that no output has.
         """
-        if names is None and self._outputs is not None and self._outputs[0] is None:
-            return self._outputs[1]  # whose lists are those that were given
         key = (names, self.loss, self.metrics, self.weighted_metrics, self.loss_weights)
         if self._outputs is not None and self._outputs[0] == names and self._unchanged(key):
             return self._outputs[1]

@@ -31,8 +31,6 @@ class TrainStep(BatchChecks):
         self.follow(model)
         self.optimizer: optimizers.Optimizer | None = None
         self.objectives: Objectives | None = None
-        # What single batches are measured by: the objectives, their names, the averages.
-        self._alone: tuple[Any, list[Any], Meters] | None = None
         # The graph that they are of, and the shape of a row of the only input.
         self._ports: tuple[Any, Ports, Any] | None = None
         #: The kind of labels, and the metrics, that were found to fit each other.
@@ -40,11 +38,11 @@ class TrainStep(BatchChecks):
 
     def __getstate__(self) -> dict[str, Any]:
         # A copy follows the copied model.
-        left = ("_model", "_ports", "_alone")
+        left = ("_model", "_ports")
         return {name: value for name, value in self.__dict__.items() if name not in left}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state, _ports=None, _alone=None)
+        self.__dict__.update(state, _ports=None)
 
     def follow(self, model: TrainableModel) -> None:
         """Do the steps of `model`, which has this object and is not kept alive by it."""
@@ -286,22 +284,10 @@ class TrainStep(BatchChecks):
         return weigh_classes(batch, class_weight, owner)
 
     def _step_alone(self, step: Any, batch: Batch, return_dict: bool) -> Any:
+        meters = self.meters()
         with self.model.layers_lock:
-            meters = self._meters_alone()
             meters.update(batch, *step(batch))
             return as_result(meters.logs(), return_dict)
-
-    def _meters_alone(self) -> Meters:
-        """Return averages of a single batch, the same again where metrics are the same names."""
-        names = [m for one in self.outputs() for m in (*one.metrics, *one.weighted_metrics)]
-        kept = self._alone
-        if kept is not None and kept[0] is self.objectives and kept[1] == names:
-            kept[2].reset()
-            return kept[2]
-        meters = self.meters()
-        named = all(isinstance(name, str) for name in names)
-        self._alone = (self.objectives, names, meters) if named else None
-        return meters
 
     # Checks, all made before anything is changed
 
