@@ -273,3 +273,22 @@ def test_weights_that_no_loss_depends_on_are_left_alone_as_in_keras(regularizer)
     for theirs, ours in zip(*found, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-5)
     assert (found[1][2] == 1).all() == (regularizer is None)
+
+
+class Watching(Sequential):
+    """A user's model that measures part of the batch before it learns from it."""
+
+    def train_step(self, batch):
+        self.before = self.test_on_batch(batch.x[:2], batch.y[:2])
+        return super().train_step(batch)
+
+
+def test_a_step_that_measures_another_batch_has_averages_of_its_own():
+    logs = []
+    for kind in (Sequential, Watching):
+        fastconv.utils.set_random_seed(4)
+        model = kind([layers.Dense(1, activation="sigmoid", input_shape=(3,))])
+        model.compile("sgd", "binary_crossentropy", metrics=["accuracy"])
+        x = np.random.default_rng(0).normal(size=(8, 3)).astype(np.float32)
+        logs.append([model.train_on_batch(x[n:], np.arange(8 - n) % 2) for n in range(3)])
+    assert logs[0] == logs[1]
