@@ -188,8 +188,9 @@ def fingerprint(words: Iterable[str], paths: Iterable[str | Path]) -> str:
 
 
 def with_cimported(path: Path) -> dict[Path, None]:
-    """Return a source and all of ours that it cimports, in a fixed order."""
-    found = {path: None}
+    """Return a source, its own .pxd and all of ours that it cimports, in a fixed order."""
+    own = path.with_suffix(".pxd")
+    found = {path: None} | ({own: None} if own.exists() else {})
     for name in re.findall(r"^from _fastconv\.(\w+) cimport", path.read_text(), re.MULTILINE):
         found |= with_cimported(SOURCES / f"{name}.pxd")
     return found

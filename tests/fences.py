@@ -188,9 +188,9 @@ def check_convolution(rng: np.random.Generator, algorithm: str) -> None:
     from fastconv.ops import reference
 
     x_shape, kernel_shape, options, dtype = draw(rng)
-    make, relu = Fenced(rng, dtype), bool(rng.random() < 0.3)
+    make, limit = Fenced(rng, dtype), float(rng.choice([0, 0, np.inf, 1.5]))
     print(x_shape, kernel_shape, options, dtype.__name__, make.before, flush=True)
-    plan = convolution_by(algorithm, x_shape, kernel_shape, dtype=dtype, relu=relu, **options)
+    plan = convolution_by(algorithm, x_shape, kernel_shape, dtype=dtype, limit=limit, **options)
     x, kernel, bias = map(make.normal, (x_shape, kernel_shape, kernel_shape[3:]))
     dy, y = make.normal(plan.output_shape), make.empty(plan.output_shape)
     gradients = [make.empty(array.shape) for array in (x, kernel, bias)]
@@ -199,7 +199,9 @@ def check_convolution(rng: np.random.Generator, algorithm: str) -> None:
         make.fence_tables(plan)
         plan.forward(x, kernel, bias, y)
         plan.backward(dy, x, kernel, *gradients)
-    agree([y], [np.maximum(expected, 0) if relu else expected], np.prod(kernel_shape[:3]) ** 0.5)
+    agree(
+        [y], [np.clip(expected, 0, limit) if limit else expected], np.prod(kernel_shape[:3]) ** 0.5
+    )
     right = reference.conv2d_backward(dy, x, kernel, **options)
     agree(gradients, right, (dy.size + kernel.size) ** 0.5)
 
@@ -284,8 +286,8 @@ def check_transposed(rng: np.random.Generator) -> None:
     make = Fenced(rng, dtype)
     print(x_shape, kernel_shape, options, dtype.__name__, make.before, flush=True)
     try:
-        relu = bool(rng.random() < 0.3)
-        plan = Conv2DTransposePlan(x_shape, kernel_shape, dtype=dtype, relu=relu, **options)
+        limit = float(rng.choice([0, 0, np.inf, 1.5]))
+        plan = Conv2DTransposePlan(x_shape, kernel_shape, dtype=dtype, limit=limit, **options)
     except ValueError as error:
         assert "leaves nothing" in str(error)
         return
@@ -298,7 +300,7 @@ def check_transposed(rng: np.random.Generator) -> None:
         plan.backward(dy, x, kernel, *gradients)
     usual = (dy.size + kernel.size) ** 0.5
     right = reference.conv2d_transpose(x, kernel, bias, **options)
-    agree([y], [np.maximum(right, 0) if relu else right], kernel.size**0.5)
+    agree([y], [np.clip(right, 0, limit) if limit else right], kernel.size**0.5)
     agree(gradients, reference.conv2d_transpose_backward(dy, x, kernel, **options), usual)
 
 
@@ -308,9 +310,9 @@ def check_normalization(rng: np.random.Generator) -> None:
     from fastconv.ops.plans import NormalizationPlan
 
     rows, channels = int(rng.choice([1, 2, 7, 50, 333])), int(rng.choice([1, 3, 8, 13, 32, 67]))
-    make, relu = Fenced(rng, np.float32), bool(rng.random() < 0.5)
-    print(rows, channels, relu, make.before, flush=True)
-    plan = NormalizationPlan(rows, channels, relu=relu, residual=True)
+    make, limit = Fenced(rng, np.float32), float(rng.choice([0, np.inf, 1.5]))
+    print(rows, channels, limit, make.before, flush=True)
+    plan = NormalizationPlan(rows, channels, limit=limit, residual=True)
     x, residual, dy, y, dz, dx, total = (make.normal((rows, channels)) for _ in range(7))
     by_channel = [make.normal((channels,)) for _ in range(6)]
     plan.moments(x)
@@ -319,13 +321,14 @@ def check_normalization(rng: np.random.Generator) -> None:
     gated = plan.gate(dy, y, dz)
     plan.sums(gated, x)
     plan.input_gradient(gated, x, *by_channel[3:], dx)
-    elementwise.add(x, residual, total, relu)
+    elementwise.add(x, residual, total, limit)
     center, scale, shift, by_dy, by_x, constant = (array.astype(np.float64) for array in by_channel)
     exact = (x.astype(np.float64) - center) * scale + shift + residual
     sums = np.add(x, residual, dtype=np.float64)
-    least = 0 if relu else -np.inf
+    least, most = (0, limit) if limit else (-np.inf, np.inf)
     expected_dx = by_dy * gated + by_x * (x - center) + constant
-    agree([y, total, dx], [np.maximum(exact, least), np.maximum(sums, least), expected_dx], 10.0)
+    clipped = [np.clip(values, least, most) for values in (exact, sums)]
+    agree([y, total, dx], [*clipped, expected_dx], 10.0)
 
 
 def main(algorithm: str, seed: str, cases: str) -> None:

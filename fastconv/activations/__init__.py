@@ -12,6 +12,7 @@ FunctionActivation(function='cube')
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,7 @@ __all__ = [
     "Activation", "Elu", "Exponential", "FunctionActivation", "Gelu", "HardSigmoid", "HardSilu",
     "LeakyRelu", "Linear", "LogSoftmax", "Mish", "Relu", "Relu6", "Selu", "Sigmoid", "Silu",
     "Softmax", "Softplus", "Softsign", "Tanh", "deserialize", "elu", "exponential", "gelu", "get",
-    "hard_sigmoid", "hard_silu", "hard_swish", "is_relu", "leaky_relu", "linear", "log_softmax",
+    "hard_sigmoid", "hard_silu", "hard_swish", "is_relu", "leaky_relu", "limit_of", "linear", "log_softmax",
     "mish", "relu", "relu6", "selu", "serialize", "sigmoid", "silu", "softmax", "softplus",
     "softsign", "swish", "tanh",
 ]  # fmt: skip
@@ -117,7 +118,12 @@ def _without_layers_arguments(config: dict[str, Any]) -> Any:
 
 def is_relu(activation: Activation) -> bool:
     """Return whether `activation` is max(z, 0) and nothing more."""
-    return type(activation) is Relu and activation.plain
+    return limit_of(activation) == math.inf
+
+
+def limit_of(activation: Activation) -> float:
+    """Return the limit of an activation that clips to 0 ... limit, inf for a ReLU, else 0.0."""
+    return activation.limit if isinstance(activation, Relu) else 0.0
 
 
 def serialize(activation: Any) -> str | dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -45,13 +46,15 @@ class Relu(Activation):
         self.threshold = at_least_zero(threshold, "threshold", self.name)
 
     @property
-    def plain(self) -> bool:
-        """Whether this is max(z, 0) and nothing more."""
-        return self.max_value is None and not self.negative_slope and not self.threshold
+    def limit(self) -> float:
+        """The limit, inf for none, where this clips to 0 ... limit and nothing more; else 0.0."""
+        if self.negative_slope or self.threshold:
+            return 0.0
+        return math.inf if self.max_value is None else self.max_value
 
     def forward(self, z: np.ndarray, out: np.ndarray) -> np.ndarray:
-        if self.plain:
-            elementwise.relu(z, out)
+        if limit := self.limit:
+            elementwise.relu(z, out, limit)
             return out
         slope, threshold = np.float32(self.negative_slope), np.float32(self.threshold)
         below = z <= threshold
@@ -67,8 +70,8 @@ class Relu(Activation):
     def backward(
         self, dy: np.ndarray, y: np.ndarray, out: np.ndarray, z: np.ndarray | None = None
     ) -> np.ndarray:
-        if self.plain:
-            elementwise.relu_backward(dy, y, out)
+        if limit := self.limit:
+            elementwise.relu_backward(dy, y, out, limit)
             return out
         # Above the threshold the output is the input; below, it is 0 or negative.
         above = y > np.float32(self.threshold)

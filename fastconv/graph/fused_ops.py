@@ -6,10 +6,12 @@ their gradients.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
+from ..activations import limit_of
 from ..layers import Conv2D, MaxPooling2D
 from ..layers.base import Layer
 from ..layers.workspace import Workspace, running
@@ -45,14 +47,15 @@ class FusedOp:
 
 
 class FusedConvRelu(FusedOp):
-    """Conv2D and the ReLU layer behind it: the kernel cuts its sums while they are in registers."""
+    """Conv2D and the ReLU or ReLU6 layer behind it: the kernel clips sums in registers."""
 
     def __init__(self, convolution: Conv2D, relu: Any) -> None:
         super().__init__(convolution, relu)
         self._convolution, self._relu = convolution, relu
+        self._limit = limit_of(relu.activation)
 
     def call(self, x: np.ndarray, training: bool = False) -> np.ndarray:
-        y = self._convolution.rectified(x, training)
+        y = self._convolution.clipped(x, training, self._limit)
         self._workspace.saved_for_backward = y if training else None
         return y
 
@@ -127,7 +130,7 @@ class FusedReluMaxPool(_FusedPooling):
     """
 
     def call(self, x: np.ndarray, training: bool = False) -> np.ndarray:
-        y = self._convolution.rectified(x, training)
+        y = self._convolution.clipped(x, training, math.inf)
         workspace = self._workspace
         plan = workspace.plan((y.shape,), lambda: self._make_plan(y.shape))
         out, argmax = self._pool_buffers(workspace, plan.output_shape, training)

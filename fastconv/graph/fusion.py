@@ -52,8 +52,8 @@ def members(operation: Operation) -> tuple[Layer, ...]:
 
 def _first_operation(layers: Sequence[Any], shapes: Sequence[Any]) -> Operation:
     first, *rest = layers
-    count = _convolution_and_relu(layers)
-    if 0 < count < len(layers):
+    count, limit = _convolution_and_relu(layers)
+    if limit == math.inf and count < len(layers):
         if _fuses_with_pooling(first, layers[count], shapes[0]):
             return FusedConvReluPool(*layers[: count + 1])
         if _stops_as_relu(layers[count]):
@@ -77,8 +77,8 @@ def fuses_with_add(operation: Operation) -> bool:
 
 
 def is_relu(layer: Any) -> bool:
-    """Whether a layer is nothing but max(x, 0)."""
-    return type(layer) in (Activation, ReLU) and activations.is_relu(layer.activation)
+    """Whether a layer is a ReLU, with or without a limit, and nothing more."""
+    return type(layer) in (Activation, ReLU) and activations.limit_of(layer.activation) > 0
 
 
 def _is_plain_convolution(layer: Any) -> bool:
@@ -86,15 +86,18 @@ def _is_plain_convolution(layer: Any) -> bool:
     return plain and type(layer.activation) is activations.Linear
 
 
-def _convolution_and_relu(layers: Sequence[Any]) -> int:
-    """Return how many layers in front are a convolution and its ReLU: one, two, or none."""
-    if type(layers[0]) is not Conv2D:
-        return 0
-    activation: Any = layers[0].activation
-    if activations.is_relu(activation):
-        return 1
-    linear = type(activation) is activations.Linear
-    return 2 if linear and len(layers) > 1 and is_relu(layers[1]) else 0
+def _convolution_and_relu(layers: Sequence[Any]) -> tuple[int, float]:
+    """Return how many layers in front are a convolution and its ReLU, and the ReLU's limit.
+
+    They are one or two; none, and 0.0, where there are no such layers.
+    """
+    if type(layers[0]) is Conv2D:
+        if limit := activations.limit_of(layers[0].activation):
+            return 1, limit
+        linear = type(layers[0].activation) is activations.Linear
+        if linear and len(layers) > 1 and is_relu(layers[1]):
+            return 2, activations.limit_of(layers[1].activation)
+    return 0, 0.0
 
 
 def _fuses_with_pooling(convolution: Any, pooling: Any, shape: Any) -> bool:
@@ -126,5 +129,5 @@ def passes_gradient_at_zeros(layer: Any, at_zeros: bool) -> bool:
     if type(layer) in (Dropout, Flatten, MaxPooling2D):
         return at_zeros
     if type(layer) in (Conv2D, Dense, Activation, ReLU):
-        return not activations.is_relu(layer.activation)
+        return not activations.limit_of(layer.activation)
     return True

@@ -116,10 +116,10 @@ class BatchNormalization(Layer):
         x: np.ndarray,
         training: bool,
         *,
-        relu: bool = False,
+        limit: float = 0.0,
         residual: np.ndarray | None = None,
     ) -> np.ndarray:
-        """Return `call(x, training)`, with `residual` added, and with `relu` clipped at 0.
+        """Return `call(x, training)`, with `residual` added, where `limit` is above 0 clipped to 0 ... limit.
 
         `backward` is of what ran last, `backward_with_residual` where there is one.
         """
@@ -132,8 +132,8 @@ class BatchNormalization(Layer):
         rows = x.reshape(-1, x.shape[-1])
         adds = residual is not None
         plan = self.plan(
-            (rows.shape, relu, adds),
-            lambda: NormalizationPlan(*rows.shape, relu=relu, residual=adds),
+            (rows.shape, limit, adds),
+            lambda: NormalizationPlan(*rows.shape, limit=limit, residual=adds),
         )
         from_batch = training and self.trainable and len(rows) > 0 and not self._workspace.inference
         if from_batch:
@@ -148,7 +148,7 @@ class BatchNormalization(Layer):
         plan.forward(rows, out, None if residual is None else residual.reshape(rows.shape))
         saved = (plan, x, inverse, scale, from_batch)
         self._workspace.saved_for_backward = saved if training else None
-        self._workspace.output = out if training and adds and relu else None
+        self._workspace.output = out if training and adds and limit else None
         return out.reshape(x.shape)
 
     def backward_with_residual(self, dy: np.ndarray) -> tuple[np.ndarray | None, np.ndarray]:

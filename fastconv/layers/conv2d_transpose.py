@@ -89,13 +89,13 @@ class Conv2DTranspose(RectifiedLayer):
         )
         return output_images(input_shape, rows, columns, self.filters)
 
-    def _convolve(self, x: np.ndarray, training: bool, relu: bool) -> np.ndarray:
+    def _convolve(self, x: np.ndarray, training: bool, limit: float) -> np.ndarray:
         x = contiguous(x, np.float32)
-        plan = self.plan((x.shape, relu), lambda: self._new_plan(x.shape, relu))
+        plan = self.plan((x.shape, limit), lambda: self._new_plan(x.shape, limit))
         out = self.buffer("output", plan.output_shape)
         plan.forward(x, self.kernel.value, None if self.bias is None else self.bias.value, out)
         self._workspace.saved_for_backward = (plan, x) if training else None
-        self._workspace.output = out if training and relu else None
+        self._workspace.output = out if training and limit else None
         return out
 
     def pre_activation_backward(self, dz: np.ndarray) -> np.ndarray | None:
@@ -116,10 +116,10 @@ class Conv2DTranspose(RectifiedLayer):
             **weights_config(self, "kernel", "bias"),
         }
 
-    def _new_plan(self, shape: tuple[int, ...], relu: bool) -> Conv2DTransposePlan:
+    def _new_plan(self, shape: tuple[int, ...], limit: float) -> Conv2DTransposePlan:
         images, kernel = checked_images(shape, self.owner), cast(Images, self.kernel.shape)
         options = self._geometry()
-        return Conv2DTransposePlan(images, kernel, relu=relu, owner=self.owner, **options)
+        return Conv2DTransposePlan(images, kernel, limit=limit, owner=self.owner, **options)
 
     def _geometry(self) -> dict[str, Any]:
         return {

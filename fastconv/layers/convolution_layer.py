@@ -30,23 +30,22 @@ _RULES = ("initializer", "regularizer", "constraint")
 
 
 class RectifiedLayer(ActivatedLayer):
-    """A layer that ends in a convolution, which clips the sums of a ReLU in registers."""
+    """A layer that ends in a convolution, which clips sums in registers where its activation does."""
 
-    def _convolve(self, x: np.ndarray, training: bool, relu: bool) -> np.ndarray:
-        """Return the output before the activation, or behind a ReLU."""
+    def _convolve(self, x: np.ndarray, training: bool, limit: float) -> np.ndarray:
+        """Return the output before the activation, or clipped to 0 ... limit where that is above 0."""
         raise NotImplementedError
 
     def pre_activation(self, x: np.ndarray, training: bool = False) -> np.ndarray:
-        return self._convolve(x, training, relu=False)
+        return self._convolve(x, training, limit=0.0)
 
-    def rectified(self, x: np.ndarray, training: bool = False) -> np.ndarray:
-        """Return max(pre_activation(x), 0), clipped while the sums are in registers."""
-        return self._convolve(x, training, relu=True)
+    def clipped(self, x: np.ndarray, training: bool, limit: float) -> np.ndarray:
+        """Return pre_activation(x) clipped to 0 ... limit while the sums are in registers."""
+        return self._convolve(x, training, limit)
 
     def call(self, x: np.ndarray, training: bool = False) -> np.ndarray:
-        if not activations.is_relu(self.activation):
-            return super().call(x, training)
-        return self.rectified(x, training)
+        limit = activations.limit_of(self.activation)
+        return self.clipped(x, training, limit) if limit else super().call(x, training)
 
 
 class ConvolutionLayer(RectifiedLayer):
@@ -90,31 +89,31 @@ class ConvolutionLayer(RectifiedLayer):
         x: np.ndarray,
         kernel: np.ndarray,
         bias: np.ndarray | None,
-        relu: bool,
+        limit: float,
         training: bool = False,
     ) -> np.ndarray:
-        """Return the convolution with a kernel like `kernel_of_filters`, behind a ReLU or not."""
+        """Return the convolution with a kernel like `kernel_of_filters`, clipped to 0 ... limit or not."""
         x = contiguous(x, np.float32)
         workspace = self._workspace  # once: it is looked up by thread
-        plan = self._plan(workspace, x.shape, relu)
+        plan = self._plan(workspace, x.shape, limit)
         out = workspace.buffer("output", plan.output_shape, np.float32)
         plan.forward(x, kernel, bias, out)
         workspace.saved_for_backward = (plan, x) if training else None
-        workspace.output = out if training and relu else None
+        workspace.output = out if training and limit else None
         return out
 
-    def _convolve(self, x: np.ndarray, training: bool, relu: bool) -> np.ndarray:
+    def _convolve(self, x: np.ndarray, training: bool, limit: float) -> np.ndarray:
         bias = None if self.bias is None else self.bias.value
-        return self.convolve_with(x, self._seen(self.kernel.value), bias, relu, training)
+        return self.convolve_with(x, self._seen(self.kernel.value), bias, limit, training)
 
-    def _plan(self, workspace: Workspace, shape: tuple[int, ...], relu: bool) -> Conv2DPlan:
+    def _plan(self, workspace: Workspace, shape: tuple[int, ...], limit: float) -> Conv2DPlan:
         def make() -> Conv2DPlan:
             images = checked_images(shape, self.owner)
             kernel = cast(Images, self._seen(self.kernel.value).shape)
             options = self._convolution(images)
-            return Conv2DPlan(images, kernel, relu=relu, owner=self.owner, **options)
+            return Conv2DPlan(images, kernel, limit=limit, owner=self.owner, **options)
 
-        return workspace.plan((shape, relu), make)
+        return workspace.plan((shape, limit), make)
 
     def _seen(self, kernel: np.ndarray) -> np.ndarray:
         """Return the kernel, or its gradient, as the convolution sees it: a view."""

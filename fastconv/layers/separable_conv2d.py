@@ -139,9 +139,9 @@ class SeparableConv2D(RectifiedLayer):
             **weights_config(self, "depthwise", "pointwise", "bias"),
         }
 
-    def _convolve(self, x: np.ndarray, training: bool, relu: bool) -> np.ndarray:
+    def _convolve(self, x: np.ndarray, training: bool, limit: float) -> np.ndarray:
         x = contiguous(x, np.float32)
-        plans: Plans = self.plan((x.shape, relu), lambda: self._new_plans(x.shape, relu))
+        plans: Plans = self.plan((x.shape, limit), lambda: self._new_plans(x.shape, limit))
         depthwise, pointwise = plans
         between = self.buffer("between", depthwise.output_shape)
         out = self.buffer("output", pointwise.output_shape)
@@ -149,16 +149,16 @@ class SeparableConv2D(RectifiedLayer):
         bias = None if self.bias is None else self.bias.value
         pointwise.forward(between, self.pointwise_kernel.value, bias, out)
         self._workspace.saved_for_backward = (plans, x, between) if training else None
-        self._workspace.output = out if training and relu else None
+        self._workspace.output = out if training and limit else None
         return out
 
-    def _new_plans(self, shape: tuple[int, ...], relu: bool) -> Plans:
+    def _new_plans(self, shape: tuple[int, ...], limit: float) -> Plans:
         images = checked_images(shape, self.owner)
         kernel = cast(Images, _grouped(self.depthwise_kernel.value).shape)
         groups, owner = self.depthwise_kernel.shape[2], self.owner
         depthwise = Conv2DPlan(images, kernel, groups=groups, owner=owner, **self._geometry())
         pointwise = cast(Images, self.pointwise_kernel.shape)
-        return depthwise, Conv2DPlan(depthwise.output_shape, pointwise, relu=relu, owner=owner)
+        return depthwise, Conv2DPlan(depthwise.output_shape, pointwise, limit=limit, owner=owner)
 
     def _depthwise_shape(self, images: Images) -> Images:
         return (*self.kernel_size, 1, images[3] * self.depth_multiplier)

@@ -6,6 +6,8 @@ write to: of another shape than the input's, or not C-contiguous and aligned.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from .._core import runtime
@@ -16,22 +18,23 @@ _kernels = runtime.kernels.elementwise
 _FLOAT32 = FLOAT_DTYPES[:1]
 
 
-def relu(x: np.ndarray, out: np.ndarray) -> None:
-    """Write max(x, 0) to `out`, which may be x; a NaN stays one.  float32 or float64."""
+def relu(x: np.ndarray, out: np.ndarray, limit: float = math.inf) -> None:
+    """Write x clipped to 0 ... `limit` to `out`, which may be x; a NaN stays one.  float32 or float64."""
     _check("relu", FLOAT_DTYPES, out, x)
     if x.size:
-        _kernels.relu(_flat(x), out.reshape(-1), runtime.threads_for(x.size))
+        _kernels.relu(_flat(x), limit, out.reshape(-1), runtime.threads_for(x.size))
 
 
-def relu_backward(dy: np.ndarray, y: np.ndarray, out: np.ndarray) -> None:
-    """Write dy where y > 0, else 0, to `out`, which may be dy.  float32 or float64."""
+def relu_backward(dy: np.ndarray, y: np.ndarray, out: np.ndarray, limit: float = math.inf) -> None:
+    """Write dy where y is above 0 and below `limit`, else 0, to `out`, which may be dy.  float32 or float64."""
     _check("relu_backward", FLOAT_DTYPES, out, dy, y)
     if dy.size:
-        _kernels.relu_gradient(_flat(dy), _flat(y), out.reshape(-1), runtime.threads_for(dy.size))
+        threads = runtime.threads_for(dy.size)
+        _kernels.relu_gradient(_flat(dy), _flat(y), limit, out.reshape(-1), threads)
 
 
-def add(a: np.ndarray, b: np.ndarray, out: np.ndarray, relu: bool = False) -> None:
-    """Write a + b, with `relu` max(a + b, 0), to `out`, which may be a or b.
+def add(a: np.ndarray, b: np.ndarray, out: np.ndarray, limit: float = 0.0) -> None:
+    """Write a + b, where `limit` is above 0 clipped to 0 ... limit, to `out`, which may be a or b.
 
     float32 or float64, of one shape.  The bits are those of NumPy's sum and `relu` behind it.
     """
@@ -40,11 +43,11 @@ def add(a: np.ndarray, b: np.ndarray, out: np.ndarray, relu: bool = False) -> No
         return
     flat, threads = out.reshape(-1), runtime.threads_for(a.size)
     if a.dtype == np.float32:
-        _kernels.add(_flat(a), _flat(b), relu, flat, threads)
+        _kernels.add(_flat(a), _flat(b), limit, flat, threads)
         return
     np.add(a, b, out=out)
-    if relu:
-        _kernels.relu(flat, flat, threads)
+    if limit:
+        _kernels.relu(flat, limit, flat, threads)
 
 
 def sigmoid(x: np.ndarray, out: np.ndarray) -> None:

@@ -77,4 +77,4 @@ cdef inline void batch_row(const Grid* g, const PaddedImage* s, const BatchTiles
         conv_tile(images, vectors, pixel, out, row_offset, rows.end - rows.begin,
                   (columns.end - columns.begin) * s.channels,
                   weights + rows.begin * run_step + columns.begin * s.channels * width, width,
-                  run_step, bias + start, 0, g.target_group - start, g.relu)
+                  run_step, bias + start, 0, g.target_group - start, g.limit)

@@ -46,7 +46,7 @@ cdef inline void direct_tiles(const Grid* g, const PaddedImage* s, const real* b
         if fetched:
             prefetch(target, <ptrdiff_t> rows * fetched)
         conv_tile(rows, vectors, pixel, out, run_offset, runs, g.run_length, weights,
-                  vectors * lanes(weights), run_step, bias, 0, channels, g.relu)
+                  vectors * lanes(weights), run_step, bias, 0, channels, g.limit)
 
 
 cdef inline int first_channel(const Grid* g, int panel, const real* kind) noexcept nogil:

@@ -100,7 +100,7 @@ cdef void direct_dots(const Grid* g, const PaddedImage* s, const real* base, con
                                  ahead * some // g.target_group)
                     conv_dots(pixels, some, pixel, step, run_offset,
                               g.runs, g.run_length, weights + (group * g.target_group + k) * depth,
-                              bias + group * padded + k, g.relu,
+                              bias + group * padded + k, g.limit,
                               out_base + row * target_line + column * target_step
                               + group * g.target_group + k, target_step)
                     k += some
@@ -167,7 +167,7 @@ def direct(const real[:, :, :, ::1] source,        # IN (images, height, width, 
            real[:, ::1] buffer,                     # SCRATCH one row a thread
            int buffer_pixels,                       # that `buffer` holds; 0: write in place
            int num_threads, /):
-    """target = [relu](bias + sum over taps of source), on the grid."""
+    """target = [clipped](bias + sum over taps of source), on the grid."""
     cdef PaddedImage s
     load_struct(padded_image, &s, sizeof(s))
     cdef Grid g

@@ -72,7 +72,7 @@ cdef void output_row(const DepthwiseLayout* g, const Taps* taps, const real* x,
     while unit < units:
         count = piece_of(units - unit, NARROW_TILE_ROWS)
         depthwise(count, x + <ptrdiff_t> unit * g.unit_step, g.unit_step, g.tap_step, taps,
-                  weights, bias, out + unit * out_step, out_step, channels, g.relu)
+                  weights, bias, out + unit * out_step, out_step, channels, g.limit)
         unit += count
 
 
@@ -155,7 +155,7 @@ cdef void output_down(const DepthwiseLayout* g, const Tables* t, Taps* down, con
         down.column_begin, down.column_end = 0, g.row_taps
         clip(row * g.row_stride, g.height, t.row_source, &down.column_begin, &down.column_end)
         depthwise(count, x + row * step, step, tap_step, down, weights, bias, out + row * out_line,
-                  out_line, channels, g.relu)
+                  out_line, channels, g.limit)
         row += count
 
 
@@ -216,7 +216,7 @@ def output(const real[:, :, :, ::1] source,     # IN (images, height, width, cha
            real[:, ::1] scratch,                # SCRATCH one row a thread: a copied row block
            real[:, ::1] whole_row,              # SCRATCH one row a thread: an output row
            int num_threads, /):
-    """target = [relu](bias + sum over taps and planes of source), on the grid."""
+    """target = [clipped](bias + sum over taps and planes of source), on the grid."""
     cdef DepthwiseLayout g
     load_struct(layout, &g, sizeof(g))
     cdef Tables t = tables_of(&g, row_tables, column_tables, index)

@@ -33,53 +33,57 @@ def same_bytes(const uint8_t[::1] first, const uint8_t[::1] second, int num_thre
     return differences == 0
 
 
-cdef void relu_chunk(const real* x, real* y, ptrdiff_t count) noexcept nogil:
+cdef void relu_chunk(const real* x, float limit, real* y, ptrdiff_t count) noexcept nogil:
     cdef ptrdiff_t i
     for i in range(count):
-        y[i] = <real> 0 if x[i] < 0 else x[i]
+        y[i] = <real> 0 if x[i] < 0 else <real> limit if x[i] > limit else x[i]
 
 
-cdef void relu_gradient_chunk(const real* dy, const real* y, real* dx,
+cdef void relu_gradient_chunk(const real* dy, const real* y, float limit, real* dx,
                               ptrdiff_t count) noexcept nogil:
     cdef ptrdiff_t i
     for i in range(count):
-        dx[i] = dy[i] if y[i] > 0 else <real> 0
+        dx[i] = dy[i] if (y[i] > 0) & (y[i] < limit) else <real> 0
 
 
-def relu(const real[::1] x, real[::1] y, int num_threads, /):
-    """y = max(x, 0); a NaN stays one.  y may be x."""
+def relu(const real[::1] x, float limit, real[::1] y, int num_threads, /):
+    """y = x clipped to 0 ... limit; a NaN stays one.  y may be x."""
     cdef ptrdiff_t count = x.shape[0], chunk
     with nogil:
         for chunk in prange((count + CHUNK - 1) // CHUNK, schedule="static",
                             num_threads=num_threads):
-            relu_chunk(&x[chunk * CHUNK], &y[chunk * CHUNK], min(CHUNK, count - chunk * CHUNK))
+            relu_chunk(&x[chunk * CHUNK], limit, &y[chunk * CHUNK],
+                       min(CHUNK, count - chunk * CHUNK))
 
 
-def relu_gradient(const real[::1] dy, const real[::1] y, real[::1] dx, int num_threads, /):
-    """dx = dy where y is positive, else 0.  dx may be dy."""
+def relu_gradient(const real[::1] dy, const real[::1] y, float limit, real[::1] dx,
+                  int num_threads, /):
+    """dx = dy where y is above 0 and below `limit`, else 0.  dx may be dy."""
     cdef ptrdiff_t count = dy.shape[0], chunk
     with nogil:
         for chunk in prange((count + CHUNK - 1) // CHUNK, schedule="static",
                             num_threads=num_threads):
-            relu_gradient_chunk(&dy[chunk * CHUNK], &y[chunk * CHUNK], &dx[chunk * CHUNK],
+            relu_gradient_chunk(&dy[chunk * CHUNK], &y[chunk * CHUNK], limit, &dx[chunk * CHUNK],
                                 min(CHUNK, count - chunk * CHUNK))
 
 
-cdef void add_chunk(const float* a, const float* b, bint relu, float* y,
+cdef void add_chunk(const float* a, const float* b, float limit, float* y,
                     ptrdiff_t count) noexcept nogil:
     cdef ptrdiff_t i
-    cdef float least = 0 if relu else -INFINITY
+    cdef float least = 0 if limit > 0 else -INFINITY, most = limit if limit > 0 else INFINITY
+    cdef float total
     for i in range(count):
-        y[i] = least if a[i] + b[i] < least else a[i] + b[i]
+        total = a[i] + b[i]
+        y[i] = least if total < least else most if total > most else total
 
 
-def add(const float[::1] a, const float[::1] b, bint relu, float[::1] y, int num_threads, /):
-    """y = a + b, or max(a + b, 0); a NaN stays one.  y may be a or b."""
+def add(const float[::1] a, const float[::1] b, float limit, float[::1] y, int num_threads, /):
+    """y = a + b, clipped to 0 ... limit where that is above 0; a NaN stays one.  y may be a or b."""
     cdef ptrdiff_t count = a.shape[0], chunk
     with nogil:
         for chunk in prange((count + CHUNK - 1) // CHUNK, schedule="static",
                             num_threads=num_threads):
-            add_chunk(&a[chunk * CHUNK], &b[chunk * CHUNK], relu, &y[chunk * CHUNK],
+            add_chunk(&a[chunk * CHUNK], &b[chunk * CHUNK], limit, &y[chunk * CHUNK],
                       min(CHUNK, count - chunk * CHUNK))
 
 

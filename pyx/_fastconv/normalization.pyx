@@ -17,7 +17,7 @@ cdef extern from "simd/normalize.h" nogil:
         const float* center
         const float* scale
         const float* shift
-        int relu
+        float limit
 
     void fc_moments(const float*, int, int, float*, float*) noexcept
     void fc_affine_sums(const float*, const float*, int, int, const Affine*, float*,
@@ -98,7 +98,7 @@ cdef void affine_sums_part(const float* dy, const float* x, ptrdiff_t first, ptr
 
 def affine_sums(const float[:, ::1] dy, const float[:, ::1] x,       # IN (rows, lanes)
                 const float[:, ::1] affine,     # IN center, scale and shift of each lane
-                bint relu,
+                float limit,
                 double[:, ::1] total,           # OUT (parts, lanes)
                 double[:, ::1] along,           # OUT (parts, lanes)
                 float[:, ::1] block,            # SCRATCH (threads, 2 * lanes)
@@ -106,7 +106,7 @@ def affine_sums(const float[:, ::1] dy, const float[:, ::1] x,       # IN (rows,
     """Each part's sums of the gradient before the ReLU and of it times (x - center)."""
     cdef ptrdiff_t rows = x.shape[0], parts = total.shape[0], part
     cdef int lanes = <int> x.shape[1]
-    cdef Affine a = Affine(&affine[0, 0], &affine[1, 0], &affine[2, 0], relu)
+    cdef Affine a = Affine(&affine[0, 0], &affine[1, 0], &affine[2, 0], limit)
     cdef Work work
     cdef float_mode mode = 0
     share_work(&work, parts, num_threads)
@@ -121,12 +121,12 @@ def affine_sums(const float[:, ::1] dy, const float[:, ::1] x,       # IN (rows,
 
 def affine(const float[:, ::1] x, const float[:, ::1] affine,
            const float[:, ::1] residual,        # IN like x, or None
-           bint relu, float[:, ::1] y, int num_threads, /):
-    """y = [relu]((x - center) * scale + shift + residual), of each lane."""
+           float limit, float[:, ::1] y, int num_threads, /):
+    """y = [clipped]((x - center) * scale + shift + residual), of each lane."""
     cdef ptrdiff_t rows = x.shape[0], chunk
     cdef int lanes = <int> x.shape[1], step = block_of(lanes)
     cdef const float* added = NULL if residual is None else &residual[0, 0]
-    cdef Affine a = Affine(&affine[0, 0], &affine[1, 0], &affine[2, 0], relu)
+    cdef Affine a = Affine(&affine[0, 0], &affine[1, 0], &affine[2, 0], limit)
     cdef float_mode mode = 0
     with nogil, parallel(num_threads=num_threads):
         mode = flush_denormals()
@@ -138,13 +138,13 @@ def affine(const float[:, ::1] x, const float[:, ::1] affine,
 
 
 def affine_gradient(const float[:, ::1] dy, const float[:, ::1] x, const float[:, ::1] affine,
-                    bint relu,
+                    float limit,
                     const float[:, ::1] factors,    # IN of dy, of (x - center), and a constant
                     float[:, ::1] dx, int num_threads, /):
     """dx = factors[0] * (dy before the ReLU) + factors[1] * (x - center) + factors[2]."""
     cdef ptrdiff_t rows = x.shape[0], chunk
     cdef int lanes = <int> x.shape[1], step = block_of(lanes)
-    cdef Affine a = Affine(&affine[0, 0], &affine[1, 0], &affine[2, 0], relu)
+    cdef Affine a = Affine(&affine[0, 0], &affine[1, 0], &affine[2, 0], limit)
     cdef float_mode mode = 0
     with nogil, parallel(num_threads=num_threads):
         mode = flush_denormals()

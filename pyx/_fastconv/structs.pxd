@@ -48,7 +48,7 @@ cdef struct Grid:         # the outputs that a direct convolution computes
     int groups
     int source_group      # channels of one group in the source
     int target_group      # channels of one group in the target
-    int relu
+    float limit           # above 0: outputs are clipped to 0 ... limit
     int clipped           # many taps are nothing but padding: leave them out, row by row
     int dots              # vectors run along the reduction; weights are [channel][depth]
     int cleared           # rows of the target, all of them set to 0 first; or 0
@@ -155,7 +155,7 @@ cdef struct DepthwiseLayout:    # one pass of the depthwise kernels over a grid 
     int target_row_step
     int target_column_step
     int target_width
-    int relu
+    float limit           # above 0: outputs are clipped to 0 ... limit
 
 
 cdef struct Tiles:        # of Winograd's algorithm: F(m x m, r x r)
@@ -166,7 +166,7 @@ cdef struct Tiles:        # of Winograd's algorithm: F(m x m, r x r)
     int channels          # of a sub-kernel of a group; of all of a row that lie side by side
     int filters           # of a group
     int pooled
-    int relu
+    float limit           # above 0: outputs are clipped to 0 ... limit
     int band              # tiles side by side whose lines are made at a time
     int short_row         # whether the last row of tiles is short, and the last column
     int short_column

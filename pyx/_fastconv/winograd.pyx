@@ -49,7 +49,7 @@ cdef extern from "simd/winograd.h" nogil:
                            ptrdiff_t) noexcept
 
 cdef extern from "simd/winograd_output.h" nogil:
-    void fc_output_tiles(const float*, ptrdiff_t, ptrdiff_t, const float*, int, float*, ptrdiff_t,
+    void fc_output_tiles(const float*, ptrdiff_t, ptrdiff_t, const float*, float, float*, ptrdiff_t,
                          ptrdiff_t, int, int, int, int, int, int) noexcept
     void fc_output_pool_tiles(const float*, ptrdiff_t, ptrdiff_t, const float*, float*, uint8_t*,
                               ptrdiff_t, ptrdiff_t, int, int, int, int) noexcept
@@ -174,7 +174,7 @@ cdef void output_tiles(const Tiles* t, const float* m, ptrdiff_t m_step, ptrdiff
                              NULL if argmax == NULL else argmax + at, line, pixel, t.m,
                              rows, columns, channels)
     elif rows > 0:
-        fc_output_tiles(m, m_step, m_tile, bias + start, t.relu, y + at, t.targets * line,
+        fc_output_tiles(m, m_step, m_tile, bias + start, t.limit, y + at, t.targets * line,
                         t.targets * pixel, t.m, is_short_row(t, row),
                         t.short_column and column == t.columns - 1, rows, columns, channels)
 
@@ -233,7 +233,7 @@ def blocked(const float[:, :, :, ::1] x,        # IN
             float[:, ::1] m,                    # SCRATCH one row a thread
             float[:, ::1] scratch,              # SCRATCH one row a thread
             int num_threads, /):
-    """y = [pooled relu of] conv(x) + bias, blocks of tile rows in parallel."""
+    """y = [clipped or pooled] conv(x) + bias, blocks of tile rows in parallel."""
     cdef Tiles t
     load_struct(tiling, &t, sizeof(t))
     cdef PaddedImage s

@@ -31,7 +31,7 @@ cdef extern from "simd/winograd_narrow.h" nogil:
         int channels
         int vectors
         int pooled
-        int relu
+        float limit
         const float* u
         const float* bias
         ptrdiff_t y_row
@@ -119,7 +119,7 @@ cdef void output_row(const Tiles* t, int row, const float* v, const float* u, co
     cdef int side = 2 if t.pooled else 4, start = 0
     cdef ptrdiff_t at
     cdef Panel panel
-    panel.channels, panel.pooled, panel.relu = t.channels, t.pooled, t.relu
+    panel.channels, panel.pooled, panel.limit = t.channels, t.pooled, t.limit
     panel.y_row, panel.y_pixel = <ptrdiff_t> t.out_columns * t.filters, t.filters
     panel.u = u
     while start < t.filters:
@@ -141,7 +141,7 @@ def forward(const float[:, :, :, ::1] x,        # IN
             float[:, ::1] lines,                # SCRATCH one row a thread
             float[:, ::1] v,                    # SCRATCH one row a thread
             int num_threads, /):
-    """y = [pooled relu of] conv(x) + bias, `block_rows` rows of tiles a task."""
+    """y = [clipped or pooled] conv(x) + bias, `block_rows` rows of tiles a task."""
     cdef Tiles t
     load_struct(tiling, &t, sizeof(t))
     cdef PaddedImage s

@@ -16,15 +16,15 @@ from fastconv.graph.fused_normalization import (
 from fastconv.models import Model
 
 
-def residual_block(x, filters, strides=1, relu=True, depthwise=False):
+def residual_block(x, filters, strides=1, relu=True, depthwise=False, limit=None):
     y = layers.Conv2D(filters, 3, strides=strides, padding="same", use_bias=False)(x)
-    y = layers.ReLU()(layers.BatchNormalization()(y))
+    y = layers.ReLU(limit)(layers.BatchNormalization()(y))
     last = layers.DepthwiseConv2D(3, padding="same") if depthwise else layers.Conv2D(filters, 1)
     y = layers.BatchNormalization()(last(y))
     if strides != 1 or x.shape[-1] != filters:
         x = layers.BatchNormalization()(layers.Conv2D(filters, 1, strides=strides)(x))
     y = layers.Add()([x, y])
-    return layers.Activation("relu")(y) if relu else y
+    return layers.ReLU(limit)(y) if relu else y
 
 
 def twins():
@@ -32,6 +32,7 @@ def twins():
     fastconv.utils.set_random_seed(3)
     x = inputs = layers.Input((11, 9, 3))
     x = residual_block(x, 8)
+    x = residual_block(x, 8, limit=0.7)
     x = residual_block(x, 8, relu=False, depthwise=True)
     x = residual_block(x, 12, strides=2)
     x = layers.BatchNormalization()(x)
@@ -53,7 +54,7 @@ def images(count, seed=0):
 def test_training_is_that_of_the_layers():
     fused, plain = twins()
     kinds = [type(operation) for operation in fused._executor().operations]
-    assert kinds.count(FusedResidual) == 3 and kinds.count(FusedConvNormalization) == 5
+    assert kinds.count(FusedResidual) == 4 and kinds.count(FusedConvNormalization) == 6
     labels = np.arange(7) % 3
     for seed in range(5):
         x = images(7, seed)

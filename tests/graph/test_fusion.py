@@ -102,7 +102,7 @@ def own_relu(x):
         (lambda: (conv(), layers.AveragePooling2D()), (12, 12)),
         (lambda: (conv(), layers.L2Pooling2D()), (12, 12)),
         (lambda: (conv(), layers.Dropout(0.1), pool()), (12, 12)),
-        (lambda: (conv(activation=None), layers.ReLU(max_value=6), pool()), (12, 12)),
+        (lambda: (conv(activation=None), layers.ReLU(negative_slope=0.1), pool()), (12, 12)),
         (lambda: (conv(activation=None), OwnReLU(), pool()), (12, 12)),
         (lambda: (conv(activation=None), layers.Activation("tanh"), pool()), (12, 12)),
         (lambda: (OwnConv2D(4, 3, activation="relu"), pool()), (12, 12)),
@@ -190,6 +190,8 @@ FUSED = [
     lambda: (conv(), pool()),
     lambda: (conv(), pool(pool_size=3)),
     lambda: (conv(activation=None), layers.ReLU()),
+    lambda: (conv(activation=None), layers.ReLU(6.0)),
+    lambda: (conv(activation="relu6"),),
 ]
 
 
@@ -270,7 +272,7 @@ RELU = {"activation": "relu"}
         ([], True),
         ([layers.Dropout(0.5)], True),
         ([conv(activation="leaky_relu"), layers.Flatten()], True),
-        ([layers.ReLU(max_value=6.0)], True),
+        ([layers.ReLU(max_value=6.0)], False),
         ([layers.ReLU(negative_slope=0.1)], True),
         ([layers.Dense(3, "tanh"), layers.Dropout(0.5)], True),
         ([layers.ReLU(), layers.BatchNormalization()], True),

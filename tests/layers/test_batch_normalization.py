@@ -120,7 +120,9 @@ def test_against_keras():
     np.testing.assert_allclose(ours(x), theirs(x).detach().numpy(), atol=2e-5)
 
 
-@pytest.mark.parametrize("relu", [layers.ReLU, lambda: layers.Activation("relu")])
+@pytest.mark.parametrize(
+    "relu", [layers.ReLU, lambda: layers.Activation("relu6"), lambda: layers.ReLU(1.5)]
+)
 @pytest.mark.parametrize("channels", [3, 20])
 def test_normalization_takes_the_relu_in(relu, channels):
     random, shape = np.random.default_rng(0), (5, 6, 7, channels)
@@ -145,7 +147,7 @@ def test_normalization_takes_the_relu_in(relu, channels):
 
 @pytest.mark.parametrize(
     "relu",
-    [lambda: layers.ReLU(6.0), lambda: layers.Activation("tanh"), lambda: layers.Dropout(0.5)],
+    [lambda: layers.LeakyReLU(), lambda: layers.Activation("tanh"), lambda: layers.Dropout(0.5)],
 )
 def test_normalization_takes_nothing_else_in(relu):
     members = [layers.BatchNormalization(), relu()]

@@ -19,51 +19,54 @@ def numbers(shape, dtype, seed=0):
     return values
 
 
+@pytest.mark.parametrize("limit", [np.inf, 0.5])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_relu(shape, dtype):
+def test_relu(shape, dtype, limit):
     x = numbers(shape, dtype)
     kept, out = x.copy(), np.full(shape, np.nan, dtype)
-    elementwise.relu(x, out)
-    np.testing.assert_array_equal(out, reference.relu(x))
+    elementwise.relu(x, out, limit)
+    np.testing.assert_array_equal(out, np.minimum(reference.relu(x), dtype(limit)))
     np.testing.assert_array_equal(x, kept)
-    elementwise.relu(x, x)
+    elementwise.relu(x, x, limit)
     np.testing.assert_array_equal(x, out)
 
 
+@pytest.mark.parametrize("limit", [np.inf, 0.5])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_relu_backward(shape, dtype):
+def test_relu_backward(shape, dtype, limit):
     dy, y = numbers(shape, dtype), numbers(shape, dtype, 1)
     kept, out = (dy.copy(), y.copy()), np.full(shape, np.nan, dtype)
-    elementwise.relu_backward(dy, y, out)
-    np.testing.assert_array_equal(out, reference.relu_backward(dy, y))
+    elementwise.relu_backward(dy, y, out, limit)
+    expected = reference.relu_backward(dy, y) * (y < limit)
+    np.testing.assert_array_equal(out, expected)
     np.testing.assert_array_equal(dy, kept[0])
     np.testing.assert_array_equal(y, kept[1])
-    elementwise.relu_backward(dy, y, dy)
+    elementwise.relu_backward(dy, y, dy, limit)
     np.testing.assert_array_equal(dy, out)
 
 
-@pytest.mark.parametrize("relu", [False, True])
+@pytest.mark.parametrize("limit", [0.0, np.inf, 0.5])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_add(shape, dtype, relu):
+def test_add(shape, dtype, limit):
     a, b = numbers(shape, dtype), numbers(shape, dtype, 1)
     if a.size > 20:
         a.reshape(-1)[3], b.reshape(-1)[5], a.reshape(-1)[8] = np.nan, -np.inf, np.inf
     kept, out = (a.copy(), b.copy()), np.full(shape, np.nan, dtype)
     expected = np.add(a, b)
-    if relu:
-        elementwise.relu(expected, expected)
+    if limit:
+        elementwise.relu(expected, expected, limit)
     for threads in (1, 2, 3, 7):
         with mock.patch.object(elementwise.runtime, "threads_for", lambda _, n=threads: n):
-            elementwise.add(a, b, out, relu)
+            elementwise.add(a, b, out, limit)
         np.testing.assert_array_equal(out, expected)
     np.testing.assert_array_equal(a, kept[0])
     np.testing.assert_array_equal(b, kept[1])
-    elementwise.add(a, b, b, relu)
+    elementwise.add(a, b, b, limit)
     np.testing.assert_array_equal(b, expected)
-    elementwise.add(a, kept[1], a, relu)
+    elementwise.add(a, kept[1], a, limit)
     np.testing.assert_array_equal(a, expected)
 
 

@@ -48,7 +48,7 @@ def output(
     planes: DepthwisePlan | None = None,
     *,
     pooled: bool = False,
-    relu: bool = False,
+    limit: float = 0.0,
     wanted: str | None = None,
 ) -> Choice:
     """Return the choice of the output's algorithm; `planes` is the plan of one in groups."""
@@ -69,7 +69,7 @@ def output(
         ratio = panels_over_planes(planes.output_layout, *counts, taps, strides, dtype)
         costs["depthwise"] = direct / ratio
     worth &= costs.get("depthwise", math.inf) >= direct
-    options = {"pooled": pooled, "relu": relu}
+    options = {"pooled": pooled, "limit": limit}
     if small := _small(schemes, channels, filters):
         cost, scheme = _cheapest(small, _winograd_cost, shape, filters, pooled)
         makers["winograd"] = partial(WinogradPlan, shape, filters, scheme, **options)

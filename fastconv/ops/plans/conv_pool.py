@@ -115,7 +115,7 @@ class ConvPoolPlan:
                 1,
                 self._scratch,
                 self._dtype,
-                relu=True,
+                limit=math.inf,
                 wanted="dot_products",
                 **options,
             )

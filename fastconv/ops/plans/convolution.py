@@ -23,8 +23,8 @@ _elementwise = runtime.kernels.elementwise
 class Conv2DPlan:
     """conv2d of an input of `input_shape` with a kernel of `kernel_shape`.
 
-    With relu=True the output is max(conv2d, 0); `backward` takes the gradient before it.  With
-    relu_transposed=True so is what `input_gradient` gives, as a transposed convolution's output.
+    With `limit` above 0 the output is clipped to 0 ... limit, inf for a ReLU; `backward` takes the
+    gradient before it.  With `transposed_limit` so is what `input_gradient` gives, as a transposed convolution's output.
     Raises what `geometry.conv2d_window` raises, naming `owner`.
     """
 
@@ -37,8 +37,8 @@ class Conv2DPlan:
         padding: Any = "valid",
         dilation_rate: Any = 1,
         groups: int = 1,
-        relu: bool = False,
-        relu_transposed: bool = False,
+        limit: float = 0.0,
+        transposed_limit: float = 0.0,
         dtype: Any = np.float32,
         owner: str = "conv2d",
     ) -> None:
@@ -50,12 +50,12 @@ class Conv2DPlan:
         target = (window.rows.output, window.columns.output, kernel_shape[3])
         self.output_shape = (input_shape[0], *target)
         self._scratch = Scratch(dtype)
-        self._relu_transposed = relu_transposed
+        self._transposed_limit = transposed_limit
         self._wanted = wanted()
         #: The three directions of a convolution in groups, where others may be faster.
         self._planes = None
         if groups > 1:
-            self._planes = DepthwisePlan(self._problem, relu=relu)
+            self._planes = DepthwisePlan(self._problem, limit=limit)
         self._forward = DirectPlan(
             input_shape[0],
             input_shape[1:],
@@ -69,10 +69,10 @@ class Conv2DPlan:
             wanted=self._wanted.get("output"),
             grid=target[:2],
             strides=(window.rows.stride, window.columns.stride),
-            relu=relu,
+            limit=limit,
         )
         self._output = choice.output(
-            self._problem, self._planes, relu=relu, wanted=self._wanted.get("output")
+            self._problem, self._planes, limit=limit, wanted=self._wanted.get("output")
         )
         # The output's; in training the input gradient finds another kernel at each call.
         self._packed = PackedKernel(self._forward.packed_size, dtype)
@@ -80,7 +80,7 @@ class Conv2DPlan:
     def forward(
         self, x: np.ndarray, kernel: np.ndarray, bias: np.ndarray | None, out: np.ndarray
     ) -> None:
-        """Write [relu](conv2d(x, kernel) + bias) to `out`."""
+        """Write [clipped](conv2d(x, kernel) + bias) to `out`."""
         if not out.size:
             return
         if self._output.plan is not None:
@@ -139,7 +139,7 @@ class Conv2DPlan:
             self._finish(dx, bias)
 
     def _finish(self, images: np.ndarray, bias: np.ndarray | None) -> None:
-        """Add the bias to each pixel; then the ReLU."""
+        """Add the bias to each pixel; then clip."""
         if bias is not None:
             # Whole lines at a time: channels may be few.
             _, _, width, channels = images.shape
@@ -147,9 +147,9 @@ class Conv2DPlan:
             line.reshape(width, channels)[...] = bias
             lines = images.reshape(-1, width * channels)
             np.add(lines, line, out=lines)
-        if self._relu_transposed:
+        if self._transposed_limit:
             flat = images.reshape(-1)
-            _elementwise.relu(flat, flat, runtime.threads_for(flat.size))
+            _elementwise.relu(flat, self._transposed_limit, flat, runtime.threads_for(flat.size))
 
     def describe(self) -> dict[str, dict[str, Any]]:
         """Return, by direction, the algorithm taken, the costs of what competed, and its sizes."""
@@ -207,7 +207,7 @@ class Conv2DPlan:
                 self._scratch,
                 self._problem.dtype,
                 transposed=True,
-                relu=self._relu_transposed and not cleared,
+                limit=0.0 if cleared else self._transposed_limit,
                 wanted=self._wanted.get("input_gradient"),
                 grid=(
                     -(-(rows.size - top) // rows.stride),

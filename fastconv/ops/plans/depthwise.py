@@ -23,7 +23,7 @@ class DepthwisePlan:
     Each direction by itself: `choice` may leave the others to other algorithms.
     """
 
-    def __init__(self, problem: Problem, *, relu: bool = False) -> None:
+    def __init__(self, problem: Problem, *, limit: float = 0.0) -> None:
         input_shape, kernel_shape, window, groups, dtype = problem
         self._images = input_shape[0]
         self._source: tuple[int, int, int] = input_shape[1:]
@@ -42,7 +42,7 @@ class DepthwisePlan:
             grid=self._target[:2],
             strides=(window.rows.stride, window.columns.stride),
             groups=groups,
-            relu=relu,
+            limit=limit,
             lanes=_lanes[dtype.char],
         )
         self.output_layout = lay_out()
@@ -58,7 +58,7 @@ class DepthwisePlan:
     def forward(
         self, x: np.ndarray, kernel: np.ndarray, bias: np.ndarray | None, out: np.ndarray
     ) -> None:
-        """Write [relu](conv2d(x, kernel) + bias) to `out`."""
+        """Write [clipped](conv2d(x, kernel) + bias) to `out`."""
         lanes = self.output_layout
         weights = self._tiled("kernel", kernel.reshape(-1, self._target[2]), lanes)
         self._run(lanes, x, weights, bias, out)

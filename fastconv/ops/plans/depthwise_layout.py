@@ -48,7 +48,7 @@ class DepthwiseLayout:
         target_start: tuple[int, int] = (0, 0),
         target_step: tuple[int, int] = (1, 1),
         groups: int,
-        relu: bool = False,
+        limit: float = 0.0,
         lanes: int,
         pad: bool = True,
     ) -> None:
@@ -77,7 +77,7 @@ class DepthwiseLayout:
             height=source[0],
             width=source[1],
             source_channels=source[2],
-            relu=relu,
+            limit=limit,
         )
 
     def _set_tables(

@@ -21,7 +21,7 @@ are written.  Measured on an AVX-512 build: 0.8 to 1.0 of the time, of smaller o
 
 
 class DirectPlan:
-    """target = [relu](start + sum over taps of source), on a grid of the target's pixels.
+    """target = [clipped](start + sum over taps of source), on a grid of the target's pixels.
 
     Its vectors run along what is cheaper, and are of the level that they fill.  `kernel_shape`
     is the convolution's; `transposed` swaps its channels and filters.  Grids that share `scratch`

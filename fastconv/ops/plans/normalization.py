@@ -1,4 +1,4 @@
-"""Batch normalization over rows of channels, alone or with what is added and a ReLU behind it."""
+"""Batch normalization over rows of channels, alone or with what is added and clipped behind it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PART_VALUES = 16 * 1024
 
 
 class NormalizationPlan:
-    """y = [relu]((x - center) * scale + shift) for x of (rows, channels), and what training needs.
+    """y = [clipped]((x - center) * scale + shift) for x of (rows, channels), and what training needs.
 
     With `residual`, `forward` takes an array like x that is added before the ReLU.  Where the
     ReLU passes, then, only y tells: `gate` gives the gradient before it, which is that of the
@@ -32,11 +32,11 @@ class NormalizationPlan:
     """
 
     def __init__(
-        self, rows: int, channels: int, *, relu: bool = False, residual: bool = False
+        self, rows: int, channels: int, *, limit: float = 0.0, residual: bool = False
     ) -> None:
         self._shape = (rows, channels)
-        self._relu = relu
-        self._gates = relu and not residual  # x alone tells where the ReLU passes
+        self._limit = limit
+        self._gates = 0.0 if residual else limit  # x alone tells what the clipping passes
         self._scratch = Scratch(np.float32)
         self._lanes = channels if channels >= _lanes else math.lcm(max(channels, 1), _lanes)
         self._whole = rows * channels // self._lanes
@@ -89,11 +89,11 @@ class NormalizationPlan:
         affine, threads = self._filled("affine"), runtime.get_num_threads()
         if self._whole:
             added = None if residual is None else self._body(residual)
-            _kernels.affine(self._body(x), affine, added, self._relu, self._body(out), threads)
+            _kernels.affine(self._body(x), affine, added, self._limit, self._body(out), threads)
         if self._rest:
             row = self._padded("last x", x)
             added = None if residual is None else self._padded("last residual", residual)
-            _kernels.affine(row, affine, added, self._relu, row, threads)
+            _kernels.affine(row, affine, added, self._limit, row, threads)
             out.reshape(-1)[-self._rest :] = row[0, : self._rest]
 
     def gate(self, dy: np.ndarray, y: np.ndarray, dz: np.ndarray) -> np.ndarray:
@@ -101,10 +101,12 @@ class NormalizationPlan:
 
         That is dy where y > 0, written to `dz`, or dy itself where there is no ReLU.
         """
-        if self._relu and dy.size:
+        if self._limit and dy.size:
             threads = runtime.threads_for(dy.size)
-            _elementwise.relu_gradient(dy.reshape(-1), y.reshape(-1), dz.reshape(-1), threads)
-        return dz if self._relu else dy
+            _elementwise.relu_gradient(
+                dy.reshape(-1), y.reshape(-1), self._limit, dz.reshape(-1), threads
+            )
+        return dz if self._limit else dy
 
     def sums(self, dy: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the sums over rows of dy before the ReLU, and of it times (x - center).

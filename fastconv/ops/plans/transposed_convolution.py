@@ -18,7 +18,7 @@ class Conv2DTransposePlan:
 
     The kernel is (rows, columns, filters / groups, channels).  It is a kernel by which a
     convolution leads from the output's shape to the input's: the output is the gradient of that
-    convolution's input.  With relu=True it is max(that, 0), and `backward` takes the gradient
+    convolution's input.  With `limit` above 0 it is clipped to 0 ... limit, and `backward` takes the gradient
     before it.  Raises ValueError, naming `owner`, for shapes that do not fit.
     """
 
@@ -32,7 +32,7 @@ class Conv2DTransposePlan:
         output_padding: Any = None,
         dilation_rate: Any = 1,
         groups: int = 1,
-        relu: bool = False,
+        limit: float = 0.0,
         dtype: Any = np.float32,
         owner: str = "conv2d_transpose",
     ) -> None:
@@ -66,7 +66,7 @@ class Conv2DTransposePlan:
             padding=pads,
             dilation_rate=dilation_rate,
             groups=groups,
-            relu_transposed=relu,
+            transposed_limit=limit,
             dtype=dtype,
             owner=owner,
         )
@@ -76,7 +76,7 @@ class Conv2DTransposePlan:
     def forward(
         self, x: np.ndarray, kernel: np.ndarray, bias: np.ndarray | None, out: np.ndarray
     ) -> None:
-        """Write [relu](conv2d_transpose(x, kernel) + bias) to `out`."""
+        """Write [clipped](conv2d_transpose(x, kernel) + bias) to `out`."""
         if out.size:
             self._convolution.input_gradient(x, kernel, out, bias)
 

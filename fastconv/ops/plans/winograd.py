@@ -45,7 +45,7 @@ class Tiling:
     3x3 kernels; see `decomposition` for others.
 
     With pooled=True the output is max_pool2d(relu(conv2d), 2), an odd last row or column
-    dropped; with relu=True it is max(conv2d, 0).
+    dropped; with `limit` above 0 it is clipped to 0 ... limit.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Tiling:
         scheme: KernelDecomposition,
         *,
         pooled: bool = False,
-        relu: bool = False,
+        limit: float = 0.0,
     ) -> None:
         self._scheme = scheme
         _, height, width, channels = input_shape
@@ -92,7 +92,7 @@ class Tiling:
             channels=part,
             filters=filters // scheme.groups,
             pooled=pooled,
-            relu=relu,
+            limit=limit,
             band=self.band,
             short_row=is_short[0],
             short_column=is_short[1],

@@ -41,7 +41,7 @@ FC_INLINE void NAME(fc_depthwise_taps)(const int pixels, const int taps, const i
 FC_INLINE void NAME(fc_depthwise_tile)(const int pixels, const int ratio, const REAL *x,
                                        ptrdiff_t x_step, ptrdiff_t tap_step, const fc_taps *taps,
                                        const REAL *weights, const REAL *bias, REAL *out,
-                                       ptrdiff_t out_step, int relu) {
+                                       ptrdiff_t out_step, float limit) {
     VEC sums[FC_NARROW_ROWS];
     const int end = taps->column_end;
     FC_UNROLL
@@ -62,7 +62,7 @@ FC_INLINE void NAME(fc_depthwise_tile)(const int pixels, const int ratio, const 
 #undef FC_DEPTHWISE_TAPS
     FC_UNROLL
     for (int i = 0; i < pixels; i++)
-        NAME(fc_store)(out + i * out_step, relu ? NAME(fc_relu)(sums[i]) : sums[i]);
+        NAME(fc_store)(out + i * out_step, limit > 0 ? NAME(fc_clip)(sums[i], limit) : sums[i]);
 }
 
 /* All channels (one vector at least) of a few pixels; a last vector overlaps the one before. */
@@ -70,11 +70,11 @@ FC_INLINE void NAME(fc_depthwise_channels)(const int pixels, const int ratio, co
                                            ptrdiff_t x_step, ptrdiff_t tap_step,
                                            const fc_taps *taps, const REAL *weights,
                                            const REAL *bias, REAL *out, ptrdiff_t out_step,
-                                           int channels, int relu) {
+                                           int channels, float limit) {
     for (int c = 0; c < channels; c += LANES) {
         int at = c + LANES <= channels ? c : channels - LANES;
         NAME(fc_depthwise_tile)(pixels, ratio, x + at, x_step, tap_step, taps, weights + at,
-                                bias + at, out + at, out_step, relu);
+                                bias + at, out + at, out_step, limit);
     }
 }
 
@@ -82,7 +82,7 @@ FC_INLINE void NAME(fc_depthwise_channels)(const int pixels, const int ratio, co
  * of one would wait for each other.  The last lies `last` channels behind the first. */
 FC_INLINE void NAME(fc_depthwise_vectors)(const int vectors, const int last, const REAL *x,
                                           const fc_taps *taps, const REAL *weights,
-                                          const REAL *bias, REAL *out, int relu) {
+                                          const REAL *bias, REAL *out, float limit) {
     VEC sums[FC_PIXEL_VECTORS];
 #define FC_AT(v) ((v) == vectors - 1 ? last : (v)*LANES)
     FC_UNROLL
@@ -102,17 +102,17 @@ FC_INLINE void NAME(fc_depthwise_vectors)(const int vectors, const int last, con
     }
     FC_UNROLL
     for (int v = 0; v < vectors; v++)
-        NAME(fc_store)(out + FC_AT(v), relu ? NAME(fc_relu)(sums[v]) : sums[v]);
+        NAME(fc_store)(out + FC_AT(v), limit > 0 ? NAME(fc_clip)(sums[v], limit) : sums[v]);
 #undef FC_AT
 }
 
 #define FC_VECTORS_CASE(n)                                                                     \
     case n:                                                                                    \
-        NAME(fc_depthwise_vectors)(n, last, x + c, taps, weights + c, bias + c, out + c, relu); \
+        NAME(fc_depthwise_vectors)(n, last, x + c, taps, weights + c, bias + c, out + c, limit); \
         break;
 
 FC_INLINE void NAME(fc_depthwise_pixel)(const REAL *x, const fc_taps *taps, const REAL *weights,
-                                        const REAL *bias, REAL *out, int channels, int relu) {
+                                        const REAL *bias, REAL *out, int channels, float limit) {
     int left = (channels + LANES - 1) / LANES, c = 0;
     for (int pieces = (left + FC_PIXEL_VECTORS - 1) / FC_PIXEL_VECTORS; pieces > 0; pieces--) {
         /* Of almost equal size: a last one of a single vector would take as long. */
@@ -135,17 +135,17 @@ FC_INLINE void NAME(fc_depthwise_pixel)(const REAL *x, const fc_taps *taps, cons
 #define FC_CHANNELS_CASE(n)                                                                    \
     case n:                                                                                    \
         NAME(fc_depthwise_channels)(n, ratio, x, x_step, tap_step, taps, weights, bias, out,   \
-                                    out_step, channels, relu);                                 \
+                                    out_step, channels, limit);                                 \
         break;
 
 FC_INLINE void NAME(fc_depthwise_cases)(const int ratio, int pixels, const REAL *x,
                                         ptrdiff_t x_step, ptrdiff_t tap_step,
                                         const fc_taps *taps, const REAL *weights,
                                         const REAL *bias, REAL *out, ptrdiff_t out_step,
-                                        int channels, int relu) {
+                                        int channels, float limit) {
     switch (pixels) {
         case 1:
-            NAME(fc_depthwise_pixel)(x, taps, weights, bias, out, channels, relu);
+            NAME(fc_depthwise_pixel)(x, taps, weights, bias, out, channels, limit);
             break;
         FC_CHANNELS_CASE(2)
         FC_CHANNELS_CASE(3)
@@ -167,29 +167,29 @@ FC_INLINE void NAME(fc_depthwise_cases)(const int ratio, int pixels, const REAL 
 FC_INLINE void NAME(fc_depthwise_ratios)(int pixels, const REAL *x, ptrdiff_t x_step,
                                          ptrdiff_t tap_step, const fc_taps *taps,
                                          const REAL *weights, const REAL *bias, REAL *out,
-                                         ptrdiff_t out_step, int channels, int relu) {
+                                         ptrdiff_t out_step, int channels, float limit) {
     if (tap_step == 0)
         NAME(fc_depthwise_cases)(0, pixels, x, x_step, 0, taps, weights, bias, out, out_step,
-                                 channels, relu);
+                                 channels, limit);
     else if (x_step == tap_step)
         NAME(fc_depthwise_cases)(1, pixels, x, x_step, tap_step, taps, weights, bias, out,
-                                 out_step, channels, relu);
+                                 out_step, channels, limit);
     else
         NAME(fc_depthwise_cases)(2, pixels, x, x_step, tap_step, taps, weights, bias, out,
-                                 out_step, channels, relu);
+                                 out_step, channels, limit);
 }
 
-/* out[pixel, c] = [relu](bias[c] + sum over taps of x[pixel + tap, c] * weights[tap, c]), for up
+/* out[pixel, c] = [clipped](bias[c] + sum over taps of x[pixel + tap, c] * weights[tap, c]), for up
  * to FC_NARROW_ROWS pixels.  `tap_step` values lie between two taps of a row if x_step is as many
  * or twice as many; else it is 0.  Fewer channels than a vector are read as one. */
 FC_LEAF void NAME(fc_depthwise)(int pixels, const REAL *x, ptrdiff_t x_step, ptrdiff_t tap_step,
                                 const fc_taps *taps, const REAL *weights, const REAL *bias,
-                                REAL *out, ptrdiff_t out_step, int channels, int relu) {
+                                REAL *out, ptrdiff_t out_step, int channels, float limit) {
     REAL lanes[FC_NARROW_ROWS * LANES];
     const int whole = channels >= LANES;
     NAME(fc_depthwise_ratios)(pixels, x, x_step, tap_step, taps, weights, bias,
                               whole ? out : lanes, whole ? out_step : LANES,
-                              whole ? channels : LANES, relu);
+                              whole ? channels : LANES, limit);
     for (int i = 0; !whole && i < pixels; i++)
         NAME(fc_store_some)(out + i * out_step, NAME(fc_load)(lanes + i * LANES), channels);
 }

@@ -89,7 +89,7 @@ FC_LEAF void NAME(fc_dot_tile)(int rows, int columns, const REAL *a, ptrdiff_t a
 FC_INLINE void NAME(fc_conv_dots_body)(const int rows, const int columns, const REAL *pixel,
                                        ptrdiff_t step, const ptrdiff_t *run_offset, int runs,
                                        int length, const REAL *weights, const REAL *bias,
-                                       int relu, REAL *out, ptrdiff_t out_step) {
+                                       float limit, REAL *out, ptrdiff_t out_step) {
     enum { PAIRS = FC_DOT_ROWS * FC_DOT_COLUMNS };
     VEC sums[PAIRS + 3]; /* by pixel and filter, and what fills the last four */
     REAL totals[PAIRS + 3];
@@ -128,20 +128,21 @@ FC_INLINE void NAME(fc_conv_dots_body)(const int rows, const int columns, const 
         NAME(fc_sum_four)(sums[pair], sums[pair + 1], sums[pair + 2], sums[pair + 3],
                           totals + pair);
     /* No branch: it would be guessed wrong for half of the outputs. */
-    const REAL least = relu ? 0 : -INFINITY;
+    const REAL least = limit > 0 ? 0 : -INFINITY, most = limit > 0 ? limit : INFINITY;
     FC_UNROLL
     for (int i = 0; i < rows; i++)
         FC_UNROLL
         for (int j = 0; j < columns; j++) {
             REAL sum = totals[i * columns + j] + bias[j];
-            out[i * out_step + j] = sum < least ? least : sum;
+            sum = sum < least ? least : sum;
+            out[i * out_step + j] = sum > most ? most : sum;
         }
 }
 
 #define FC_DOTS_CASE(rows, columns)                                                            \
     case rows:                                                                                 \
         NAME(fc_conv_dots_body)(rows, columns, pixel, step, run_offset, runs, length, weights, \
-                                bias, relu, out, out_step);                                    \
+                                bias, limit, out, out_step);                                    \
         break;
 #define FC_DOTS_CASES(count)                                                                   \
     case count:                                                                                \
@@ -153,12 +154,12 @@ FC_INLINE void NAME(fc_conv_dots_body)(const int rows, const int columns, const 
         }                                                                                      \
         break;
 
-/* out[i][j] = [relu](bias[j] + the runs of pixel i . the weights of filter j), for 1 to
+/* out[i][j] = [clipped](bias[j] + the runs of pixel i . the weights of filter j), for 1 to
  * FC_DOT_COLUMNS columns and a run of at least LANES values; a sum never depends on which tile it
  * fell into. */
 FC_LEAF void NAME(fc_conv_dots)(int rows, int columns, const REAL *pixel, ptrdiff_t step,
                                 const ptrdiff_t *run_offset, int runs, int length,
-                                const REAL *weights, const REAL *bias, int relu, REAL *out,
+                                const REAL *weights, const REAL *bias, float limit, REAL *out,
                                 ptrdiff_t out_step) {
     switch (columns) {
         FC_DOTS_CASES(1)

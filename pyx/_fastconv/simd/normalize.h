@@ -7,10 +7,10 @@
 
 #include "tile.h"
 
-/* y = (x - center) * scale + shift, of each lane; the ReLU behind it stops what is below 0. */
+/* y = (x - center) * scale + shift, of each lane; behind it values may be clipped to 0 ... limit. */
 typedef struct {
     const float *center, *scale, *shift;
-    int relu;
+    float limit; /* 0: they are not */
 } fc_affine;
 
 FC_INLINE fc_v_f32 fc_affine_of(const fc_affine *a, fc_v_f32 x, int lane) {
@@ -18,10 +18,11 @@ FC_INLINE fc_v_f32 fc_affine_of(const fc_affine *a, fc_v_f32 x, int lane) {
            fc_load_f32(a->shift + lane);
 }
 
-/* The gradient that passes the ReLU; a NaN does not, as in the ReLU by itself. */
+/* The gradient that passes the clipping; a NaN does not, as in a ReLU by itself. */
 FC_INLINE fc_v_f32 fc_gate(const fc_affine *a, fc_v_f32 dy, fc_v_f32 x, int lane) {
-    if (!a->relu) return dy;
-    return (fc_v_f32)((fc_i_f32)dy & (fc_affine_of(a, x, lane) > (fc_v_f32){0}));
+    if (a->limit == 0) return dy;
+    fc_v_f32 y = fc_affine_of(a, x, lane);
+    return (fc_v_f32)((fc_i_f32)dy & (y > (fc_v_f32){0}) & (y < fc_splat_f32(a->limit)));
 }
 
 FC_INLINE void fc_moments_body(const int vectors, const float *x, int rows, int lanes,
@@ -96,7 +97,7 @@ FC_LEAF void fc_affine_sums(const float *dy, const float *x, int rows, int lanes
     }
 }
 
-/* y = [relu](affine x + residual), which may be NULL. */
+/* y = [clipped](affine x + residual), which may be NULL. */
 FC_LEAF void fc_affine_rows(const float *x, const float *residual, int rows, int lanes,
                             const fc_affine *a, float *y) {
     for (int row = 0; row < rows; row++, x += lanes, y += lanes)
@@ -104,7 +105,7 @@ FC_LEAF void fc_affine_rows(const float *x, const float *residual, int rows, int
             int at = lane + FC_LANES_F32 <= lanes ? lane : lanes - FC_LANES_F32;
             fc_v_f32 value = fc_affine_of(a, fc_load_f32(x + at), at);
             if (residual) value += fc_load_f32(residual + (ptrdiff_t)row * lanes + at);
-            fc_store_f32(y + at, a->relu ? fc_relu_f32(value) : value);
+            fc_store_f32(y + at, a->limit > 0 ? fc_clip_f32(value, a->limit) : value);
         }
 }
 

@@ -19,6 +19,12 @@ FC_INLINE void NAME(fc_store)(REAL *p, VEC v) { *(VECU *)p = v; }
 FC_INLINE VEC NAME(fc_splat)(REAL s) { return s - (VEC){0}; }
 /* A NaN stays a NaN: the comparison is false for it. */
 FC_INLINE VEC NAME(fc_relu)(VEC v) { return (VEC)((VECI)v & ~(v < (VEC){0})); }
+/* Not above `limit` either; 0 is none. */
+FC_INLINE VEC NAME(fc_clip)(VEC v, float limit) {
+    VEC most = NAME(fc_splat)(limit);
+    v = NAME(fc_relu)(v);
+    return (VEC)(((VECI)most & (v > most)) | ((VECI)v & ~(v > most)));
+}
 
 FC_INLINE void NAME(fc_store_some)(REAL *p, VEC v, int count) {
     if (count >= LANES)
@@ -64,7 +70,7 @@ FC_INLINE void NAME(fc_conv_body)(const int rows, const int vectors, const REAL 
                                   REAL *const *out, const ptrdiff_t *run_offset, int runs,
                                   int length, const REAL *weights, ptrdiff_t weights_step,
                                   ptrdiff_t run_step, const REAL *start, int accumulate,
-                                  int channels, int relu) {
+                                  int channels, float limit) {
     VEC sums[FC_NARROW_ROWS][2];
     FC_UNROLL
     for (int i = 0; i < rows; i++) {
@@ -75,9 +81,9 @@ FC_INLINE void NAME(fc_conv_body)(const int rows, const int vectors, const REAL 
     NAME(fc_accumulate)(rows, vectors, sums, pixel, run_offset, runs, length, weights,
                         weights_step, run_step);
     FC_UNROLL
-    for (int i = 0; relu && i < rows; i++)
+    for (int i = 0; limit > 0 && i < rows; i++)
         FC_UNROLL
-        for (int v = 0; v < vectors; v++) sums[i][v] = NAME(fc_relu)(sums[i][v]);
+        for (int v = 0; v < vectors; v++) sums[i][v] = NAME(fc_clip)(sums[i][v], limit);
     /* Apart from the rest, or the sums leave their registers for it. */
     if (channels >= vectors * LANES) {
         FC_UNROLL
@@ -98,27 +104,27 @@ FC_INLINE void NAME(fc_conv_body)(const int rows, const int vectors, const REAL 
         if (vectors == 2)                                                                      \
             NAME(fc_conv_body)(n, 2, pixel, out, run_offset, runs, length, weights,            \
                                weights_step, run_step, start, accumulate, channels,       \
-                               relu);                                                          \
+                               limit);                                                          \
         else                                                                                   \
             NAME(fc_conv_body)(n, 1, pixel, out, run_offset, runs, length, weights,            \
                                weights_step, run_step, start, accumulate, channels,       \
-                               relu);                                                          \
+                               limit);                                                          \
         break;
 
 #define FC_NARROW_CASE(n)                                                                      \
     case n:                                                                                    \
         NAME(fc_conv_body)(n, 1, pixel, out, run_offset, runs, length, weights, weights_step,  \
-                           run_step, start, accumulate, channels, relu);                  \
+                           run_step, start, accumulate, channels, limit);                  \
         break;
 
 /* Up to FC_ROWS pixels of two vectors or FC_NARROW_ROWS of one:
- * out[i][0:channels] = [relu](start + sum over runs).  `start` is the bias (padded to whole
+ * out[i][0:channels] = [clipped](start + sum over runs).  `start` is the bias (padded to whole
  * vectors) or NULL for zero; with accumulate the sums go on from what out holds. */
 FC_LEAF void NAME(fc_conv_tile)(int rows, int vectors, const REAL *const *pixel,
                                 REAL *const *out, const ptrdiff_t *run_offset, int runs,
                                 int length, const REAL *weights, ptrdiff_t weights_step,
                                 ptrdiff_t run_step, const REAL *start, int accumulate,
-                                int channels, int relu) {
+                                int channels, float limit) {
     switch (rows) {
         FC_CONV_CASE(1)
         FC_CONV_CASE(2)

@@ -169,7 +169,8 @@ FC_INLINE void fc_narrow_output_columns(VEC half[6][4], const int first, const i
 
 /* One or two vectors of filters, and how their outputs lie. */
 typedef struct {
-    int channels, vectors, pooled, relu;
+    int channels, vectors, pooled;
+    float limit; /* above 0: outputs are clipped to 0 ... limit */
     const float *u, *bias;
     ptrdiff_t y_row, y_pixel;
 } fc_narrow_panel;
@@ -193,7 +194,7 @@ FC_INLINE void fc_narrow_tile(const int vectors, const int channels, const int s
                 VEC value = side[i & 1][i >> 1];
                 fc_store_f32(y + (i >> 1) * p->y_row + (2 * pair + (i & 1)) * p->y_pixel
                                  + k * LANES,
-                             p->relu ? fc_relu_f32(value) : value);
+                             p->limit > 0 ? fc_clip_f32(value, p->limit) : value);
             }
         }
     }
@@ -262,7 +263,7 @@ FC_INLINE void fc_narrow_short_run(const int vectors, const fc_narrow_panel *p, 
         FC_RUN(vectors, p->channels, 0, 1);
 }
 
-/* y = [pooled relu of] conv + bias for tiles of one kind side by side, all of whose outputs exist,
+/* y = [clipped or pooled] conv + bias for tiles of one kind side by side, all of whose outputs exist,
  * with the argmax unless they are NULL. */
 FC_LEAF void fc_narrow_tiles(const fc_narrow_panel *p, int tiles, int short_row, int short_column,
                              const float *v, float *y, uint8_t *argmax) {

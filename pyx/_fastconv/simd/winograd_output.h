@@ -51,7 +51,7 @@ FC_INLINE void fc_expect_tile(const float *y, ptrdiff_t y_row, ptrdiff_t y_pixel
 
 /* A tile of which rows x columns, and some channels of the vector, exist: row by row, so that no
  * row waits in memory to be written. */
-FC_INLINE void fc_output_tile(const float *m, ptrdiff_t m_step, VEC start, const int relu,
+FC_INLINE void fc_output_tile(const float *m, ptrdiff_t m_step, VEC start, const float limit,
                               float *y, ptrdiff_t y_row, ptrdiff_t y_pixel, const int side,
                               const int short_row, const int short_column, int rows, int columns,
                               int channels) {
@@ -67,24 +67,24 @@ FC_INLINE void fc_output_tile(const float *m, ptrdiff_t m_step, VEC start, const
             VEC value = out[column] + start;
             if (column >= columns || (short_column && column >= 2)) break;
             fc_store_some_f32(y + row * y_row + column * y_pixel,
-                              relu ? fc_relu_f32(value) : value, channels);
+                              limit > 0 ? fc_clip_f32(value, limit) : value, channels);
         }
     }
 }
 
-FC_INLINE void fc_output_whole(const float *m, ptrdiff_t m_step, VEC start, const int relu,
+FC_INLINE void fc_output_whole(const float *m, ptrdiff_t m_step, VEC start, const float limit,
                                float *y, ptrdiff_t y_row, ptrdiff_t y_pixel, const int side) {
     fc_expect_tile(y, y_row, y_pixel, side);
-    fc_output_tile(m, m_step, start, relu, y, y_row, y_pixel, side, 0, 0, side, side, LANES);
+    fc_output_tile(m, m_step, start, limit, y, y_row, y_pixel, side, 0, 0, side, side, LANES);
 }
 
 /* Any other tile. */
-FC_LEAF void fc_output_some(const float *m, ptrdiff_t m_step, const float *bias, int relu,
+FC_LEAF void fc_output_some(const float *m, ptrdiff_t m_step, const float *bias, float limit,
                             float *y, ptrdiff_t y_row, ptrdiff_t y_pixel, int side, int short_row,
                             int short_column, int rows, int columns, int channels) {
     VEC start = fc_load_f32(bias);
 #define FC_SOME(side, short_row, short_column)                                                  \
-    fc_output_tile(m, m_step, start, relu, y, y_row, y_pixel, side, short_row, short_column, \
+    fc_output_tile(m, m_step, start, limit, y, y_row, y_pixel, side, short_row, short_column, \
                    rows, columns, channels)
     if (side != 4)
         switch (side) {
@@ -104,7 +104,7 @@ FC_LEAF void fc_output_some(const float *m, ptrdiff_t m_step, const float *bias,
 }
 
 FC_INLINE void fc_output_tiles_body(const float *m, ptrdiff_t m_step, ptrdiff_t m_tile,
-                                    const float *bias, int relu, float *y, ptrdiff_t y_row,
+                                    const float *bias, float limit, float *y, ptrdiff_t y_row,
                                     ptrdiff_t y_pixel, const int side, int short_row,
                                     int short_column, int rows, int columns, int channels) {
     const int whole_row = rows >= side && !short_row && !short_column;
@@ -112,11 +112,11 @@ FC_INLINE void fc_output_tiles_body(const float *m, ptrdiff_t m_step, ptrdiff_t 
         for (int k = 0; k < channels; k += LANES) {
             VEC start = fc_load_f32(bias + k);
             if (!whole_row || columns < side || channels - k < LANES)
-                fc_output_some(m + k, m_step, bias + k, relu, y + k, y_row, y_pixel, side,
+                fc_output_some(m + k, m_step, bias + k, limit, y + k, y_row, y_pixel, side,
                                short_row, short_column, rows, columns < side ? columns : side,
                                channels - k);
-            else if (relu)
-                fc_output_whole(m + k, m_step, start, 1, y + k, y_row, y_pixel, side);
+            else if (limit > 0)
+                fc_output_whole(m + k, m_step, start, limit, y + k, y_row, y_pixel, side);
             else
                 fc_output_whole(m + k, m_step, start, 0, y + k, y_row, y_pixel, side);
         }
@@ -125,15 +125,15 @@ FC_INLINE void fc_output_tiles_body(const float *m, ptrdiff_t m_step, ptrdiff_t 
     }
 }
 
-/* y = [relu](A' M A + bias) for the tiles side by side that hold `columns` pixels, of which up to
+/* y = [clipped](A' M A + bias) for the tiles side by side that hold `columns` pixels, of which up to
  * `side` rows exist, all of them short or none, and for some vectors of channels. */
 FC_LEAF void fc_output_tiles(const float *m, ptrdiff_t m_step, ptrdiff_t m_tile,
-                             const float *bias, int relu, float *y, ptrdiff_t y_row,
+                             const float *bias, float limit, float *y, ptrdiff_t y_row,
                              ptrdiff_t y_pixel, int side, int short_row, int short_column,
                              int rows, int columns, int channels) {
 #define FC_SIDE(side)                                                                         \
     case side:                                                                                \
-        fc_output_tiles_body(m, m_step, m_tile, bias, relu, y, y_row, y_pixel, side,          \
+        fc_output_tiles_body(m, m_step, m_tile, bias, limit, y, y_row, y_pixel, side,          \
                              short_row, short_column, rows, columns, channels);               \
         break;
     switch (side) {

@@ -7,6 +7,7 @@ from itertools import product
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 from oracle import conv_cases, guarded
 
 import fastconv
@@ -45,24 +46,24 @@ def test_writes_all_of_its_outputs_and_nothing_else(case):
         np.testing.assert_array_equal(output, repeated)
 
 
-@given(conv_cases())
-@settings(max_examples=30)
-def test_relu_is_applied_to_the_sums(case):
+@given(conv_cases(), st.sampled_from([np.inf, 1.5]))
+@settings(max_examples=40)
+def test_the_sums_are_clipped(case, limit):
     x, kernel = (
         contiguous(case.random(shape, salt)) for salt, shape in enumerate((case.x, case.window))
     )
     bias = contiguous(case.random(case.window[3:], 2))
-    plan = Conv2DPlan(case.x, case.window, relu=True, dtype=case.dtype, **case.options)
+    plan = Conv2DPlan(case.x, case.window, limit=limit, dtype=case.dtype, **case.options)
     y = np.empty(plan.output_shape, case.dtype)
     plan.forward(x, kernel, bias, y)
-    expected = np.maximum(ops.conv2d(x, kernel, bias, **case.options), 0)
+    expected = np.clip(ops.conv2d(x, kernel, bias, **case.options), 0, limit)
     np.testing.assert_array_equal(y, expected)
 
 
 def test_relu_lets_nan_through():
     x, kernel = np.ones((1, 4, 4, 1), np.float32), np.ones((1, 1, 1, 5), np.float32)
     x[0, 1, 1, 0] = np.nan
-    plan = Conv2DPlan(x.shape, kernel.shape, relu=True)
+    plan = Conv2DPlan(x.shape, kernel.shape, limit=np.inf)
     y = np.empty(plan.output_shape, np.float32)
     plan.forward(x, kernel, None, y)
     assert np.isnan(y[0, 1, 1]).all() and np.isnan(y).sum() == 5
@@ -115,8 +116,8 @@ def test_inputs_that_no_output_reads_have_no_gradient(
 WIDE = [((9, 11), (1, 1), 33, 51), ((13, 12), (2, 2), 42, 15), ((40, 1), (1, 1), 351, 333)]
 FEW = [((9, 33), (1, 1), 3, 2), ((11, 70), (3, 2), 3, 5)]
 STAGED = [
-    *product(WIDE, [{}, {"strides": 2}, {"groups": 3}, {"relu": True}]),
-    *product(FEW, [{}, {"relu": True}]),
+    *product(WIDE, [{}, {"strides": 2}, {"groups": 3}, {"limit": 1.5}]),
+    *product(FEW, [{}, {"limit": 1.5}]),
 ]
 
 

@@ -47,7 +47,7 @@ def grouped_cases(draw) -> Case:
     )
 
 
-def run(case, relu=False):
+def run(case, limit=0.0):
     """Return output, input gradient, kernel gradient, bias gradient of the plan by itself."""
     x, kernel, bias = (
         case.random(case.x),
@@ -55,7 +55,7 @@ def run(case, relu=False):
         case.random(case.window[3:], 2),
     )
     problem, shape = problem_of(case.x, case.window, case.dtype, **case.options)
-    plan = DepthwisePlan(problem, relu=relu)
+    plan = DepthwisePlan(problem, limit=limit)
     dy = case.random(shape, 3)
     results = [np.full(s, np.nan, case.dtype) for s in (shape, case.x, case.window, bias.shape)]
     plan.forward(x, kernel, bias, results[0])
@@ -85,8 +85,10 @@ def test_against_the_twins(case):
 
 @given(grouped_cases())
 @settings(max_examples=20)
-def test_relu_cuts_the_sums(case):
-    np.testing.assert_array_equal(run(case, relu=True)[1][0], np.maximum(run(case)[1][0], 0))
+def test_the_sums_are_clipped(case):
+    plain = run(case)[1][0]
+    for limit in (np.inf, 1.5):
+        np.testing.assert_array_equal(run(case, limit)[1][0], np.clip(plain, 0, limit))
 
 
 @pytest.mark.parametrize("width", [9, 30])
