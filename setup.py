@@ -23,7 +23,7 @@ from setuptools.command.build import build
 from setuptools.command.build_ext import build_ext
 
 SOURCES = Path("pyx/_fastconv")
-COMMON_MODULES = ("cpu", "structs")  # the same on every level
+COMMON_MODULES = ("cpu", "structs", "replay")  # the same on every level
 KERNELS = sorted({path.stem for path in SOURCES.glob("*.pyx")} - set(COMMON_MODULES))
 SHARED = "_fastconv._shared"
 COMMON = ["-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast", "-g0"]

@@ -18,6 +18,7 @@ from ..losses import Loss
 from ..ops.plans import Pool
 from .graph import Graph, Program, program_of
 from .memory import Arena, Recording
+from .replay import Replay
 from .stages import Stage, stages_of
 
 #: The shapes of inputs, in training and without, whose memory is kept: batches may alternate.
@@ -39,6 +40,9 @@ class _Pass:
         self.sums = Frame()  # by tensor, of gradients that several stages give
         self.recorded = False
         self.blocks: list[np.ndarray] = []  # of the arena, which its results are in
+        self.replay: Replay | None = None
+        self.replays = True  # whether a replay gives the same
+        self.weights: int | None = None  # as they were last
         self._lends_to = [
             frame for stage, frame in zip(stages, self.frames, strict=True) if not stage.is_open
         ]
@@ -116,6 +120,10 @@ class Executor:
             self._arena = Arena()
             self._passes.clear()
         current = self._passes.get(key) or self._new_pass(key)
+        if current.recorded and not (step or training or left_out):
+            replayed = self._replayed(current, inputs)
+            if replayed is not None:
+                return replayed
         recording = None if current.recorded else Recording(self._arena)
         if recording is not None:
             current.record(recording)
@@ -139,6 +147,37 @@ class Executor:
             self._running = current, recording, left_out
         elif recording is not None:
             self._end_recording(current, recording)
+        return outputs
+
+    def _replayed(self, current: _Pass, inputs: Sequence[np.ndarray]) -> list[np.ndarray] | None:
+        """Return the outputs as a replay gives them; None where the stages must run by themselves.
+
+        The second pass with the same weights is recorded.
+        """
+        if not current.replays or not all(x.flags.carray and x.dtype == np.float32 for x in inputs):
+            return None
+        replay, before = current.replay, running.frame
+        try:
+            if replay is not None and replay.is_current:
+                return replay.run(inputs)
+            current.replay, seen = None, current.weights
+            current.weights = revision.weights()
+            if seen != current.weights:
+                return None
+            replay = Replay(p for layer in self.program.layers for p in layer.weights)
+            if not replay.is_current:
+                return None
+            values: list[Any] = [None] * len(self.program.shapes)
+            for slot, x in zip(self.program.inputs, inputs, strict=True):
+                values[slot] = x
+            outputs = replay.record(
+                self.stages, current.frames, self._calls, values, self.program.outputs,
+                current.blocks,
+            )  # fmt: skip
+        finally:
+            running.frame = before
+        current.replays = replay.is_right
+        current.replay = replay if replay.is_right else None
         return outputs
 
     def _new_pass(self, key: tuple[Any, ...]) -> _Pass:

@@ -69,7 +69,7 @@ class FusedConvNormalization(FusedOp):
         kernel = convolution.kernel_of_filters
         return fold(
             kernel,
-            None if convolution.bias is None else convolution.bias.value,
+            None if convolution.bias is None else convolution.bias.contents,
             normalization.scale_and_shift(),
             convolution.buffer("folded kernel", kernel.shape),
         )

@@ -91,7 +91,9 @@ class FusedConvReluPool(_FusedPooling):
         plan = workspace.plan((x.shape,), lambda: self._make_plan(x.shape))
         out, argmax = self._pool_buffers(workspace, plan.output_shape, training)
         bias = convolution.bias
-        plan.forward(x, convolution.kernel.value, None if bias is None else bias.value, out, argmax)
+        plan.forward(
+            x, convolution.kernel.contents, None if bias is None else bias.contents, out, argmax
+        )
         workspace.saved_for_backward = (plan, x, argmax) if training else None
         return out
 
@@ -105,7 +107,7 @@ class FusedConvReluPool(_FusedPooling):
             dy,
             argmax,
             x,
-            convolution.kernel.value,
+            convolution.kernel.contents,
             dx,
             convolution.kernel.gradient,
             None if convolution.bias is None else convolution.bias.gradient,

@@ -101,11 +101,11 @@ class BatchNormalization(Layer):
 
     def scale_and_shift(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return the mean, the scale and the shift of each channel in prediction, float64."""
-        mean = self.moving_mean.value.astype(np.float64)
-        scale = self._inverse(self.moving_variance.value)
+        mean = self.moving_mean.contents.astype(np.float64)
+        scale = self._inverse(self.moving_variance.contents)
         if self.scale:
-            scale = scale * self.gamma.value
-        return mean, scale, self.beta.value if self.center else np.zeros(())
+            scale = scale * self.gamma.contents
+        return mean, scale, self.beta.contents if self.center else np.zeros(())
 
     def _inverse(self, variance: np.ndarray) -> np.ndarray:
         inverse: np.ndarray = 1 / np.sqrt(variance + np.float64(self.epsilon))
@@ -140,10 +140,10 @@ class BatchNormalization(Layer):
             mean, variance = plan.moments(rows)
             self._move_averages(mean, variance)
         else:
-            mean, variance = self.moving_mean.value, self.moving_variance.value
+            mean, variance = self.moving_mean.contents, self.moving_variance.contents
         inverse = self._inverse(variance)
-        scale = inverse * self.gamma.value if self.scale else inverse
-        plan.set_affine(mean, scale, self.beta.value if self.center else 0.0)
+        scale = inverse * self.gamma.contents if self.scale else inverse
+        plan.set_affine(mean, scale, self.beta.contents if self.center else 0.0)
         out = self.buffer("output", rows.shape)
         plan.forward(rows, out, None if residual is None else residual.reshape(rows.shape))
         saved = (plan, x, inverse, scale, from_batch)
@@ -206,4 +206,4 @@ class BatchNormalization(Layer):
     def _move_averages(self, mean: np.ndarray, variance: np.ndarray) -> None:
         with self._workspaces.locked():  # no thread's batch is lost
             for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
-                moving.value[...] = self.momentum * moving.value + (1 - self.momentum) * batch
+                moving.value[...] = self.momentum * moving.contents + (1 - self.momentum) * batch

@@ -93,7 +93,9 @@ class Conv2DTranspose(RectifiedLayer):
         x = contiguous(x, np.float32)
         plan = self.plan((x.shape, limit), lambda: self._new_plan(x.shape, limit))
         out = self.buffer("output", plan.output_shape)
-        plan.forward(x, self.kernel.value, None if self.bias is None else self.bias.value, out)
+        plan.forward(
+            x, self.kernel.contents, None if self.bias is None else self.bias.contents, out
+        )
         self._workspace.saved_for_backward = (plan, x) if training else None
         self._workspace.output = out if training and limit else None
         return out
@@ -103,7 +105,7 @@ class Conv2DTranspose(RectifiedLayer):
         dz = self.checked_gradient(dz, plan.output_shape)
         dx = self.buffer("dx", x.shape) if self.needs_input_gradient else None
         bias_gradient = None if self.bias is None else self.bias.gradient
-        plan.backward(dz, x, self.kernel.value, dx, self.kernel.gradient, bias_gradient)
+        plan.backward(dz, x, self.kernel.contents, dx, self.kernel.gradient, bias_gradient)
         return dx
 
     def get_config(self) -> dict[str, Any]:

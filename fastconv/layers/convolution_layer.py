@@ -74,7 +74,7 @@ class ConvolutionLayer(RectifiedLayer):
         plan, x = self._saved_for_backward()
         dz = self.checked_gradient(dz, plan.output_shape)
         dx = self.buffer("dx", x.shape) if self.needs_input_gradient else None
-        kernel, gradient = map(self._seen, (self.kernel.value, self.kernel.gradient))
+        kernel, gradient = map(self._seen, (self.kernel.contents, self.kernel.gradient))
         bias_gradient = None if self.bias is None else self.bias.gradient
         plan.backward(dz, x, kernel, dx, gradient, bias_gradient)
         return dx
@@ -82,7 +82,7 @@ class ConvolutionLayer(RectifiedLayer):
     @property
     def kernel_of_filters(self) -> np.ndarray:
         """The kernel as the convolution sees it, (rows, columns, channels / groups, filters)."""
-        return self._seen(self.kernel.value)
+        return self._seen(self.kernel.contents)
 
     def convolve_with(
         self,
@@ -103,13 +103,13 @@ class ConvolutionLayer(RectifiedLayer):
         return out
 
     def _convolve(self, x: np.ndarray, training: bool, limit: float) -> np.ndarray:
-        bias = None if self.bias is None else self.bias.value
-        return self.convolve_with(x, self._seen(self.kernel.value), bias, limit, training)
+        bias = None if self.bias is None else self.bias.contents
+        return self.convolve_with(x, self._seen(self.kernel.contents), bias, limit, training)
 
     def _plan(self, workspace: Workspace, shape: tuple[int, ...], limit: float) -> Conv2DPlan:
         def make() -> Conv2DPlan:
             images = checked_images(shape, self.owner)
-            kernel = cast(Images, self._seen(self.kernel.value).shape)
+            kernel = cast(Images, self._seen(self.kernel.contents).shape)
             options = self._convolution(images)
             return Conv2DPlan(images, kernel, limit=limit, owner=self.owner, **options)
 

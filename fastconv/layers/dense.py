@@ -101,7 +101,7 @@ class Dense(ActivatedLayer):
             (rows.shape,), lambda: DensePlan(len(rows), inputs, self.units, dtype=np.float32)
         )
         out = workspace.buffer("output", (len(rows), self.units), np.float32)
-        plan.forward(rows, self.kernel.value, self.bias.value if self.use_bias else None, out)
+        plan.forward(rows, self.kernel.contents, self.bias.contents if self.use_bias else None, out)
         workspace.saved_for_backward = (plan, x) if training else None
         return out if rows is x else out.reshape(*x.shape[:-1], self.units)
 
@@ -113,7 +113,7 @@ class Dense(ActivatedLayer):
         product = plan.backward(
             dz.reshape(-1, self.units),
             x.reshape(-1, x.shape[-1]),
-            self.kernel.value,
+            self.kernel.contents,
             None if dx is None else dx.reshape(-1, x.shape[-1]),
             None if defers else self.kernel.gradient,
             self.bias.gradient if self.use_bias else None,

@@ -102,7 +102,7 @@ class GroupNormalization(Standardization):
             return super().backward(dy)
         plan, x, rows, centers, inverses = saved
         dy = self.checked_gradient(dy, x.shape).reshape(rows.shape)
-        gamma = self.gamma.value if self.scale else 1.0
+        gamma = self.gamma.contents if self.scale else 1.0
         dx = self.buffer("dx", rows.shape) if self.needs_input_gradient else None
         dgamma, dbeta = np.zeros(x.shape[-1]), np.zeros(x.shape[-1])
         for sample, (center, inverse) in enumerate(zip(centers, inverses, strict=True)):
@@ -138,8 +138,8 @@ class GroupNormalization(Standardization):
         return np.repeat(means, len(values) // self.groups)
 
     def _set_affine(self, plan: NormalizationPlan, center: np.ndarray, inverse: np.ndarray) -> None:
-        scale = inverse * self.gamma.value if self.scale else inverse
-        plan.set_affine(center, scale, self.beta.value if self.center else 0.0)
+        scale = inverse * self.gamma.contents if self.scale else inverse
+        plan.set_affine(center, scale, self.beta.contents if self.center else 0.0)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "groups": self.groups, "axis": self.axis}

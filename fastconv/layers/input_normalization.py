@@ -135,7 +135,7 @@ class Normalization(Layer):
         given = self.__dict__[name]
         if given is None:
             measured = self.adapt_mean if name == "mean" else self.adapt_variance
-            return np.array(measured.value).reshape(self._broadcast)
+            return np.array(measured.contents).reshape(self._broadcast)
         sizes = tuple(self._broadcast[axis] for axis in self._kept)
         array: np.ndarray = np.broadcast_to(np.asarray(given, np.float32), sizes)
         return array.reshape(self._broadcast)

@@ -279,7 +279,7 @@ class Concatenate(Merge):
         axis = self.plan(shapes, lambda: self._checked_axis(shapes))
         total = sum(shape[axis] for shape in shapes)
         out = self.buffer("output", (*shapes[0][:axis], total, *shapes[0][axis + 1 :]))
-        np.concatenate(arrays, axis=axis, out=out)
+        elementwise.concatenate(arrays, axis, out)
         self._workspace.saved_for_backward = (shapes, axis, out.shape) if training else None
         return out
 

@@ -107,7 +107,7 @@ class Parameter(Strict):
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         if copy is False and dtype not in (None, np.float32):
             raise ValueError(f"Parameter '{self.name}': {dtype} needs a copy of the float32 value")
-        array = self._value if dtype is None else self._value.astype(dtype, copy=False)
+        array = self.value if dtype is None else self.value.astype(dtype, copy=False)
         return array.copy() if copy else array
 
     @property
@@ -132,7 +132,22 @@ class Parameter(Strict):
     @property
     def value(self) -> np.ndarray:
         """The value; writing to it changes the parameter."""
+        revision.weights_handed_out()
         return self._value
+
+    @property
+    def contents(self) -> np.ndarray:
+        """The value for who only reads it.
+
+        What a model makes of its weights it uses again while these are nobody else's to write to:
+        `value` has not been asked for since, and no array is left that looks at its memory.
+        """
+        return self._value
+
+    @property
+    def memory(self) -> tuple[Any, ...]:
+        """The objects of which one has a reference more when somebody has the value's memory."""
+        return self._value, self._value.base
 
     @value.setter
     def value(self, array: Any) -> None:
@@ -181,6 +196,7 @@ class Parameter(Strict):
         array = np.asarray(array)
         self.check(array)
         self._value[...] = array
+        revision.weights_handed_out()
 
     def check(self, array: np.ndarray, *, owner: str = "", what: str = "array") -> None:
         """Raise unless `array` has this parameter's shape and holds real numbers."""

@@ -82,7 +82,7 @@ class PReLU(Layer):
     def call(self, x: np.ndarray, training: bool = False) -> np.ndarray:
         x = contiguous(x, np.float32)
         out = self.buffer("output", x.shape)
-        np.multiply(x, self.alpha.value, out=out)
+        np.multiply(x, self.alpha.contents, out=out)
         np.copyto(out, x, where=x > 0)
         self._workspace.saved_for_backward = x if training else None
         return out
@@ -100,7 +100,7 @@ class PReLU(Layer):
         if not self.needs_input_gradient:
             return None
         dx = self.buffer("dx", x.shape)
-        np.multiply(dy, self.alpha.value, out=dx)
+        np.multiply(dy, self.alpha.contents, out=dx)
         np.copyto(dx, dy, where=x > 0)
         np.copyto(dx, 0, where=x == 0)
         return dx

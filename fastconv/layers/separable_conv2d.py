@@ -116,14 +116,14 @@ class SeparableConv2D(RectifiedLayer):
         pointwise.backward(
             dz,
             between,
-            self.pointwise_kernel.value,
+            self.pointwise_kernel.contents,
             gradient,
             self.pointwise_kernel.gradient,
             None if self.bias is None else self.bias.gradient,
         )
         dx = self.buffer("dx", x.shape) if self.needs_input_gradient else None
         kernel, kernel_gradient = map(
-            _grouped, (self.depthwise_kernel.value, self.depthwise_kernel.gradient)
+            _grouped, (self.depthwise_kernel.contents, self.depthwise_kernel.gradient)
         )
         depthwise.backward(gradient, x, kernel, dx, kernel_gradient, None)
         return dx
@@ -145,16 +145,16 @@ class SeparableConv2D(RectifiedLayer):
         depthwise, pointwise = plans
         between = self.buffer("between", depthwise.output_shape)
         out = self.buffer("output", pointwise.output_shape)
-        depthwise.forward(x, _grouped(self.depthwise_kernel.value), None, between)
-        bias = None if self.bias is None else self.bias.value
-        pointwise.forward(between, self.pointwise_kernel.value, bias, out)
+        depthwise.forward(x, _grouped(self.depthwise_kernel.contents), None, between)
+        bias = None if self.bias is None else self.bias.contents
+        pointwise.forward(between, self.pointwise_kernel.contents, bias, out)
         self._workspace.saved_for_backward = (plans, x, between) if training else None
         self._workspace.output = out if training and limit else None
         return out
 
     def _new_plans(self, shape: tuple[int, ...], limit: float) -> Plans:
         images = checked_images(shape, self.owner)
-        kernel = cast(Images, _grouped(self.depthwise_kernel.value).shape)
+        kernel = cast(Images, _grouped(self.depthwise_kernel.contents).shape)
         groups, owner = self.depthwise_kernel.shape[2], self.owner
         depthwise = Conv2DPlan(images, kernel, groups=groups, owner=owner, **self._geometry())
         pointwise = cast(Images, self.pointwise_kernel.shape)

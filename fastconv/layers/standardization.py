@@ -93,11 +93,11 @@ class Standardization(Layer):
         inverse = (1 / np.sqrt(variance + self.epsilon)).astype(np.float32)
         np.multiply(normalized, inverse, out=normalized)
         if self.scale:
-            np.multiply(normalized, self.gamma.value.reshape(weights), out=out)
+            np.multiply(normalized, self.gamma.contents.reshape(weights), out=out)
         else:
             np.copyto(out, normalized)
         if self.center:
-            np.add(out, self.beta.value.reshape(weights), out=out)
+            np.add(out, self.beta.contents.reshape(weights), out=out)
         saved = (x.shape, shape, axes, weights, normalized, inverse)
         self._workspace.saved_for_backward = saved if training else None
         return out.reshape(x.shape)
@@ -119,7 +119,7 @@ class Standardization(Layer):
         # Less the parts that shift and stretch a group: they change its mean and variance.
         dx = self.buffer("dx", shape)
         if self.scale:
-            gamma = self.gamma.value.reshape(weights)
+            gamma = self.gamma.contents.reshape(weights)
             np.multiply(product, gamma, out=product)
             np.multiply(dy, gamma, out=dx)
         else:

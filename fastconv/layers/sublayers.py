@@ -132,7 +132,7 @@ class Weighted:
     def get_weights(self) -> list[np.ndarray]:
         """Return copies of the parameters' values."""
         with self._holding_weights():
-            return [parameter.value.copy() for parameter in self.weights]
+            return [parameter.contents.copy() for parameter in self.weights]
 
     def set_weights(self, weights: Sequence[Any]) -> None:
         """Copy `weights` into the parameters; on an error none is changed."""

@@ -7,6 +7,7 @@ write to: of another shape than the input's, or not C-contiguous and aligned.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -48,6 +49,24 @@ def add(a: np.ndarray, b: np.ndarray, out: np.ndarray, limit: float = 0.0) -> No
     np.add(a, b, out=out)
     if limit:
         _kernels.relu(flat, limit, flat, threads)
+
+
+def concatenate(arrays: Sequence[np.ndarray], axis: int, out: np.ndarray) -> None:
+    """Write arrays one behind the other along `axis`, counted from the front, to `out`.
+
+    Any dtype; those of float32 are copied in parallel.
+    """
+    first = np.cumsum([0, *(array.shape[axis] for array in arrays)])
+    inner = math.prod(out.shape[axis + 1 :])
+    for array, start in zip(arrays, first[:-1], strict=True):
+        if not array.size:
+            continue
+        if not array.dtype == out.dtype == np.float32 or not out.flags.carray:
+            np.concatenate(arrays, axis=axis, out=out)
+            return
+        rows = _flat(array).reshape(-1, array.shape[axis] * inner)
+        target = out.reshape(len(rows), -1)
+        _kernels.place(rows, target, int(start) * inner, runtime.threads_for(array.size))
 
 
 def sigmoid(x: np.ndarray, out: np.ndarray) -> None:

@@ -99,7 +99,7 @@ def _contents(model: SavableModel, more: Mapping[str, np.ndarray]) -> dict[str, 
         folder = free_name(f"weights/{part(layer.name)}", taken)
         taken[folder] = None
         for path, parameter in layer._weight_paths():
-            weights["/".join([folder, *map(part, path.split("/"))])] = parameter.value
+            weights["/".join([folder, *map(part, path.split("/"))])] = parameter.contents
     members = ["format", "config", *weights, *more]
     return {
         "format": np.array(FORMAT),

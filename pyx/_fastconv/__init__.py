@@ -11,6 +11,7 @@ from importlib.machinery import PathFinder
 from types import SimpleNamespace
 
 from . import cpu
+from . import replay as replay
 from . import structs as structs
 
 # Raised whenever a kernel's signature changes, so that a stale build is noticed.

@@ -36,8 +36,10 @@ from _fastconv._tiles cimport (
     transpose, zero_pixels,
 )
 from _fastconv._window cimport load_rows, padded_channels, panel_count, panel_vectors
-from _fastconv._work cimport Work, next_task, share_work
+from _fastconv._work cimport Work, next_task, run, set_up_replay, share_work
 from _fastconv.structs cimport BatchTiles, Grid, OverlapAdd, PaddedImage, load_struct
+
+set_up_replay()
 
 # By the character of a dtype: to make the name of one takes NumPy as long as a small layer takes.
 LANES = {"f": LANES_F32, "d": LANES_F64}
@@ -154,6 +156,71 @@ cdef void direct_block(const Grid* g, const PaddedImage* s, const real* image, c
                       g.prefetches != 0 and last_panel - first_panel > 1)
 
 
+cdef struct DirectCall:   # what `direct` and its like run
+    const void* inputs[2]
+    const void* packed
+    const void* bias
+    void* target
+    const ptrdiff_t* run_offset
+    const int* run_row
+    void* scratch
+    void* buffer
+    ptrdiff_t source_image
+    ptrdiff_t target_image
+    ptrdiff_t scratch_row
+    ptrdiff_t buffer_row
+    ptrdiff_t images
+    ptrdiff_t image_step
+    int buffer_pixels     # or rows of sums
+    int block_rows
+    int splits
+    int width
+    PaddedImage image
+    Grid grid
+    BatchTiles tiles
+    OverlapAdd overlap
+    Work works[1]
+
+
+cdef int set_call(DirectCall* c, const real[:, :, :, ::1] source, const real[::1] packed,
+                  const real[::1] bias, real[:, :, :, ::1] target, bytes padded_image,
+                  bytes grid) except -1:
+    load_struct(padded_image, &c.image, sizeof(c.image))
+    load_struct(grid, &c.grid, sizeof(c.grid))
+    c.inputs[0], c.inputs[1] = &source[0, 0, 0, 0], NULL
+    c.packed, c.bias, c.target = &packed[0], &bias[0], &target[0, 0, 0, 0]
+    c.source_image = source.shape[1] * source.shape[2] * source.shape[3]
+    c.target_image = target.shape[1] * target.shape[2] * target.shape[3]
+    return 0
+
+
+cdef void direct_tasks(DirectCall* c, int thread, const real* packed) noexcept nogil:
+    cdef const Grid* g = &c.grid
+    cdef const real* source = <const real*> c.inputs[0]
+    cdef real* scratch = <real*> c.scratch + thread * c.scratch_row
+    cdef real* buffer = <real*> c.buffer + thread * c.buffer_row
+    cdef int row_blocks = (g.rows + c.block_rows - 1) // c.block_rows
+    cdef int panels = g.groups * panel_count(g.target_group, packed)
+    cdef ptrdiff_t task, image
+    cdef int first, split
+    while (task := next_task(c.works, thread)) >= 0:
+        split = <int> (task % c.splits)
+        image = task // c.splits // row_blocks
+        first = <int> (task // c.splits % row_blocks) * c.block_rows
+        direct_block(g, &c.image, source + image * c.source_image, packed, <const real*> c.bias,
+                     <real*> c.target + image * c.target_image, c.run_offset, c.run_row, first,
+                     min(first + c.block_rows, g.rows), split * panels // c.splits,
+                     (split + 1) * panels // c.splits, scratch, buffer, c.buffer_pixels)
+
+
+cdef void direct_f32(void* context, int thread) noexcept nogil:
+    direct_tasks(<DirectCall*> context, thread, <const float*> (<DirectCall*> context).packed)
+
+
+cdef void direct_f64(void* context, int thread) noexcept nogil:
+    direct_tasks(<DirectCall*> context, thread, <const double*> (<DirectCall*> context).packed)
+
+
 def direct(const real[:, :, :, ::1] source,        # IN (images, height, width, channels)
            const real[::1] packed,                 # IN packed weights
            const real[::1] bias,                   # IN (groups * padded channels)
@@ -168,32 +235,15 @@ def direct(const real[:, :, :, ::1] source,        # IN (images, height, width, 
            int buffer_pixels,                       # that `buffer` holds; 0: write in place
            int num_threads, /):
     """target = [clipped](bias + sum over taps of source), on the grid."""
-    cdef PaddedImage s
-    load_struct(padded_image, &s, sizeof(s))
-    cdef Grid g
-    load_struct(grid, &g, sizeof(g))
-    cdef int row_blocks = (g.rows + block_rows - 1) // block_rows
-    cdef int panels = g.groups * panel_count(g.target_group, &packed[0])
-    cdef ptrdiff_t tasks = source.shape[0] * row_blocks * splits
-    cdef ptrdiff_t task, image
-    cdef int first, split
-    cdef Work work
-    cdef float_mode mode = 0
-    if tasks == 0:
-        return
-    share_work(&work, tasks, num_threads)
-    with nogil, parallel(num_threads=num_threads):
-        mode = flush_denormals()
-        while (task := next_task(&work, threadid())) >= 0:
-            split = <int> (task % splits)
-            image = task // splits // row_blocks
-            first = <int> (task // splits % row_blocks) * block_rows
-            direct_block(&g, &s, &source[image, 0, 0, 0], &packed[0], &bias[0],
-                         &target[image, 0, 0, 0], &run_offset[0], &run_row[0], first,
-                         min(first + block_rows, g.rows), split * panels // splits,
-                         (split + 1) * panels // splits, &scratch[threadid(), 0],
-                         &buffer[threadid(), 0], buffer_pixels)
-        restore_denormals(mode)
+    cdef DirectCall c
+    set_call(&c, source, packed, bias, target, padded_image, grid)
+    cdef ptrdiff_t row_blocks = (c.grid.rows + block_rows - 1) // block_rows
+    c.run_offset, c.run_row = &run_offset[0], &run_row[0]
+    c.block_rows, c.splits = block_rows, splits
+    c.scratch, c.scratch_row = &scratch[0, 0], scratch.shape[1]
+    c.buffer, c.buffer_row, c.buffer_pixels = &buffer[0, 0], buffer.shape[1], buffer_pixels
+    share_work(c.works, source.shape[0] * row_blocks * splits, num_threads)
+    run(direct_f32 if real is float else direct_f64, &c, c.works, 1, num_threads)
 
 
 def direct_batch(const real[:, :, :, ::1] source,     # IN (images, height, width, channels)
@@ -209,31 +259,42 @@ def direct_batch(const real[:, :, :, ::1] source,     # IN (images, height, widt
                   real[:, ::1] scratch,                # SCRATCH one row a thread
                   int num_threads, /):
     """The same for small images, tiles of one output of several images."""
-    cdef PaddedImage s
-    load_struct(padded_image, &s, sizeof(s))
-    cdef Grid g
-    load_struct(grid, &g, sizeof(g))
-    cdef BatchTiles p
-    load_struct(tiles, &p, sizeof(p))
-    cdef int row_blocks = (g.rows + block_rows - 1) // block_rows, images = source.shape[0]
-    cdef int panels = panel_count(g.target_group, &packed[0]), first, split, image
-    cdef ptrdiff_t target_image = target.shape[1] * target.shape[2] * target.shape[3], task
-    cdef ptrdiff_t tasks = <ptrdiff_t> ((images + p.images - 1) // p.images) * row_blocks * splits
-    cdef Work work
-    cdef float_mode mode = 0
-    share_work(&work, tasks, num_threads)
-    with nogil, parallel(num_threads=num_threads):
-        mode = flush_denormals()
-        while (task := next_task(&work, threadid())) >= 0:
-            split = <int> (task % splits)
-            image = <int> (task // splits // row_blocks) * p.images
-            first = <int> (task // splits % row_blocks) * block_rows
-            batch_block(&g, &s, &p, image_step, &source[image, 0, 0, 0], &packed[0], &bias[0],
-                             &target[image, 0, 0, 0], target_image, &row_offset[0],
-                             min(p.images, images - image), first,
-                             min(first + block_rows, g.rows), split * panels // splits,
-                             (split + 1) * panels // splits, &scratch[threadid(), 0])
-        restore_denormals(mode)
+    cdef DirectCall c
+    set_call(&c, source, packed, bias, target, padded_image, grid)
+    load_struct(tiles, &c.tiles, sizeof(c.tiles))
+    cdef ptrdiff_t row_blocks = (c.grid.rows + block_rows - 1) // block_rows
+    c.run_offset, c.image_step, c.images = &row_offset[0], image_step, source.shape[0]
+    c.block_rows, c.splits = block_rows, splits
+    c.scratch, c.scratch_row = &scratch[0, 0], scratch.shape[1]
+    share_work(c.works, (c.images + c.tiles.images - 1) // c.tiles.images * row_blocks * splits,
+               num_threads)
+    run(batch_f32 if real is float else batch_f64, &c, c.works, 1, num_threads)
+
+
+cdef void batch_tasks(DirectCall* c, int thread, const real* packed) noexcept nogil:
+    cdef const Grid* g = &c.grid
+    cdef int row_blocks = (g.rows + c.block_rows - 1) // c.block_rows
+    cdef int panels = panel_count(g.target_group, packed), first, split
+    cdef ptrdiff_t task, image
+    while (task := next_task(c.works, thread)) >= 0:
+        split = <int> (task % c.splits)
+        image = task // c.splits // row_blocks * c.tiles.images
+        first = <int> (task // c.splits % row_blocks) * c.block_rows
+        batch_block(g, &c.image, &c.tiles, c.image_step,
+                    <const real*> c.inputs[0] + image * c.source_image, packed,
+                    <const real*> c.bias, <real*> c.target + image * c.target_image,
+                    c.target_image, c.run_offset,
+                    <int> min(<ptrdiff_t> c.tiles.images, c.images - image), first,
+                    min(first + c.block_rows, g.rows), split * panels // c.splits,
+                    (split + 1) * panels // c.splits, <real*> c.scratch + thread * c.scratch_row)
+
+
+cdef void batch_f32(void* context, int thread) noexcept nogil:
+    batch_tasks(<DirectCall*> context, thread, <const float*> (<DirectCall*> context).packed)
+
+
+cdef void batch_f64(void* context, int thread) noexcept nogil:
+    batch_tasks(<DirectCall*> context, thread, <const double*> (<DirectCall*> context).packed)
 
 
 cdef void overlap_block(const Grid* g, const PaddedImage* s, const OverlapAdd* o,
@@ -272,29 +333,37 @@ def direct_overlap_add(const real[:, :, :, ::1] source,   # IN (images, height, 
                        real[:, ::1] buffer,                # SCRATCH one row a thread
                        int num_threads, /):
     """target = sum over taps of source, the kernel's columns being lanes."""
-    cdef PaddedImage s
-    load_struct(padded_image, &s, sizeof(s))
-    cdef Grid g
-    load_struct(grid, &g, sizeof(g))
-    cdef OverlapAdd o
-    load_struct(overlap, &o, sizeof(o))
-    cdef int row_blocks = (g.rows + block_rows - 1) // block_rows, width = target.shape[2], first
-    cdef ptrdiff_t task, image, tasks = source.shape[0] * row_blocks
-    cdef Work work
-    cdef float_mode mode = 0
-    if tasks == 0:
-        return
-    share_work(&work, tasks, num_threads)
-    with nogil, parallel(num_threads=num_threads):
-        mode = flush_denormals()
-        while (task := next_task(&work, threadid())) >= 0:
-            image = task // row_blocks
-            first = <int> (task % row_blocks) * block_rows
-            overlap_block(&g, &s, &o, &source[image, 0, 0, 0], &packed[0], &zeros[0],
-                          &target[image, 0, 0, 0], width, &run_offset[0], first,
-                          min(first + block_rows, g.rows), &scratch[threadid(), 0],
-                          &buffer[threadid(), 0], buffer_rows)
-        restore_denormals(mode)
+    cdef DirectCall c
+    set_call(&c, source, packed, zeros, target, padded_image, grid)
+    load_struct(overlap, &c.overlap, sizeof(c.overlap))
+    c.run_offset, c.width, c.block_rows = &run_offset[0], target.shape[2], block_rows
+    c.scratch, c.scratch_row = &scratch[0, 0], scratch.shape[1]
+    c.buffer, c.buffer_row, c.buffer_pixels = &buffer[0, 0], buffer.shape[1], buffer_rows
+    share_work(c.works, source.shape[0] * ((c.grid.rows + block_rows - 1) // block_rows),
+               num_threads)
+    run(overlap_f32 if real is float else overlap_f64, &c, c.works, 1, num_threads)
+
+
+cdef void overlap_tasks(DirectCall* c, int thread, const real* packed) noexcept nogil:
+    cdef int row_blocks = (c.grid.rows + c.block_rows - 1) // c.block_rows, first
+    cdef ptrdiff_t task, image
+    while (task := next_task(c.works, thread)) >= 0:
+        image = task // row_blocks
+        first = <int> (task % row_blocks) * c.block_rows
+        overlap_block(&c.grid, &c.image, &c.overlap,
+                      <const real*> c.inputs[0] + image * c.source_image, packed,
+                      <const real*> c.bias, <real*> c.target + image * c.target_image, c.width,
+                      c.run_offset, first, min(first + c.block_rows, c.grid.rows),
+                      <real*> c.scratch + thread * c.scratch_row,
+                      <real*> c.buffer + thread * c.buffer_row, c.buffer_pixels)
+
+
+cdef void overlap_f32(void* context, int thread) noexcept nogil:
+    overlap_tasks(<DirectCall*> context, thread, <const float*> (<DirectCall*> context).packed)
+
+
+cdef void overlap_f64(void* context, int thread) noexcept nogil:
+    overlap_tasks(<DirectCall*> context, thread, <const double*> (<DirectCall*> context).packed)
 
 
 def pack(const real[:, :, :, ::1] kernel,           # IN (kh, kw, channels / groups, filters)

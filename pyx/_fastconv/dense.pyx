@@ -34,13 +34,15 @@ from _fastconv._tiles cimport (
     DOT_COLUMNS, DOT_ROWS, TILE_ROWS, conv_tile, dot_tile, float_mode, flush_denormals, lanes,
     prefetch, real, restore_denormals, transpose,
 )
-from _fastconv._work cimport Work, next_task, share_work, wait_for_all
+from _fastconv._work cimport Work, next_task, run, set_up_replay, share_work, wait_for_all
 
 cdef enum:
     PANEL_ROWS = BLOCK + 1  # rows of the panels 16 KB apart would fall into one set of L1
     LIST = BLOCK + 1      # numbers of a list with its length
     ROWS = 32             # inputs of a gradient task: with 512 outputs 64 KB of scratch
     SAMPLES = 128            # outputs that are transposed at a time
+
+set_up_replay()
 
 BLOCK_INPUTS = BLOCK
 PACKED_ROWS = PANEL_ROWS
@@ -145,6 +147,54 @@ cdef void output_pass(const Dense* d, const real* x, const real* kernel, real* s
               group_outputs(d, group), sums + column)
 
 
+cdef struct Call:         # what `output` runs
+    const void* inputs[2]
+    const void* kernel
+    const void* bias
+    void* y
+    void* sums
+    void* packed
+    int32_t* rows
+    void* factors
+    ptrdiff_t sums_row
+    ptrdiff_t packed_row
+    ptrdiff_t rows_row
+    ptrdiff_t factors_row
+    ptrdiff_t parts
+    Dense dense
+    Work works[2]
+
+
+cdef void output_tasks(Call* c, int thread, const real* kernel) noexcept nogil:
+    cdef const Dense* d = &c.dense
+    cdef const real* x = <const real*> c.inputs[0]
+    cdef real* sums = <real*> c.sums
+    cdef real* factors = <real*> c.factors + thread * c.factors_row
+    cdef int32_t* rows = c.rows + thread * c.rows_row
+    cdef ptrdiff_t task, part, first, last, sample
+    while (task := next_task(c.works, thread)) >= 0:
+        part = task // d.groups
+        first, last = part * d.inputs // c.parts, (part + 1) * d.inputs // c.parts
+        if d.batch == 1:
+            output_pass(d, x, kernel, sums + part * c.sums_row, first, last, task % d.groups, rows,
+                        factors)
+        else:
+            output_part(d, x, kernel, sums + part * c.sums_row, first, last, task % d.groups,
+                        <real*> c.packed + thread * c.packed_row, rows, factors)
+    wait_for_all()
+    while (sample := next_task(c.works + 1, thread)) >= 0:
+        add_parts(d.outputs, sums + sample * d.padded, c.parts, c.sums_row, <const real*> c.bias,
+                  <real*> c.y + sample * d.outputs)
+
+
+cdef void output_f32(void* context, int thread) noexcept nogil:
+    output_tasks(<Call*> context, thread, <const float*> (<Call*> context).kernel)
+
+
+cdef void output_f64(void* context, int thread) noexcept nogil:
+    output_tasks(<Call*> context, thread, <const double*> (<Call*> context).kernel)
+
+
 def output(const real[:, ::1] x,             # IN (batch, inputs)
            const real[:, ::1] kernel,        # IN (inputs, outputs)
            const real[::1] bias,             # IN (outputs,) or None
@@ -155,30 +205,17 @@ def output(const real[:, ::1] x,             # IN (batch, inputs)
            real[:, ::1] factors,             # SCRATCH (threads, batch * BLOCK; one: the same)
            int parts, int vectors, int panels, int num_threads, /):
     """y = x kernel + bias, in groups of `panels` panels of `vectors` vectors."""
-    cdef Dense d = dense_of(x.shape[0], x.shape[1], y.shape[1], vectors, panels, &y[0, 0])
-    cdef ptrdiff_t task, part, sample
-    cdef const real* offsets = NULL if bias is None else &bias[0]
-    cdef Work work
-    cdef float_mode mode = 0
-    share_work(&work, parts * d.groups, num_threads)
-    with nogil, parallel(num_threads=num_threads):
-        mode = flush_denormals()
-        while (task := next_task(&work, threadid())) >= 0:
-            part = task // d.groups
-            if d.batch == 1:
-                output_pass(&d, &x[0, 0], &kernel[0, 0], &sums[part, 0],
-                            part * d.inputs // parts, (part + 1) * d.inputs // parts,
-                            task % d.groups, &rows[threadid(), 0], &factors[threadid(), 0])
-            else:
-                output_part(&d, &x[0, 0], &kernel[0, 0], &sums[part, 0],
-                            part * d.inputs // parts, (part + 1) * d.inputs // parts,
-                            task % d.groups, &packed[threadid(), 0], &rows[threadid(), 0],
-                            &factors[threadid(), 0])
-        wait_for_all()
-        for sample in prange(d.batch, schedule="static"):
-            add_parts(d.outputs, &sums[0, sample * d.padded], parts, sums.shape[1], offsets,
-                      &y[sample, 0])
-        restore_denormals(mode)
+    cdef Call c
+    c.dense = dense_of(x.shape[0], x.shape[1], y.shape[1], vectors, panels, &y[0, 0])
+    c.inputs[0], c.inputs[1] = &x[0, 0], NULL
+    c.kernel, c.bias, c.y = &kernel[0, 0], NULL if bias is None else &bias[0], &y[0, 0]
+    c.sums, c.sums_row, c.parts = &sums[0, 0], sums.shape[1], parts
+    c.packed, c.packed_row = &packed[0, 0], packed.shape[1]
+    c.rows, c.rows_row = &rows[0, 0], rows.shape[1]
+    c.factors, c.factors_row = &factors[0, 0], factors.shape[1]
+    share_work(c.works, parts * c.dense.groups, num_threads)
+    share_work(c.works + 1, c.dense.batch, num_threads)
+    run(output_f32 if real is float else output_f64, &c, c.works, 2, num_threads)
 
 
 cdef ptrdiff_t active_count(const int32_t* counts, ptrdiff_t length) noexcept nogil:

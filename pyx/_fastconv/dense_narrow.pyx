@@ -17,11 +17,15 @@ from _fastconv._dense cimport add_parts, bias_gradient
 from _fastconv._tiles cimport (
     DOT_COLUMNS, DOT_ROWS, dot_tile, float_mode, flush_denormals, real, restore_denormals,
 )
-from _fastconv._work cimport Work, next_task, share_work, wait_for_all
+from _fastconv._work cimport (
+    Work, next_task, run, set_up_replay, share_work, wait_for_all,
+)
 
 cdef enum:
     BLOCK = 2048          # inputs of a gradient task
     SAMPLES = 4           # that a sum takes in at a time
+
+set_up_replay()
 
 BLOCK_INPUTS = BLOCK
 
@@ -57,6 +61,51 @@ cdef void dots(int samples, const real* x, const real* weights, real* sums,
         t += DOT_COLUMNS
 
 
+cdef struct Call:         # what `output` runs
+    const void* inputs[2]
+    const void* kernel
+    const void* bias
+    void* y
+    void* sums
+    void* transposed
+    ptrdiff_t sums_row
+    ptrdiff_t batch
+    ptrdiff_t inner       # inputs of a sample
+    ptrdiff_t outputs
+    ptrdiff_t parts
+    Work works[3]
+
+
+cdef void output_tasks(Call* c, int thread, const real* kernel) noexcept nogil:
+    cdef const real* x = <const real*> c.inputs[0]
+    cdef const real* weights = kernel if c.outputs == 1 else <const real*> c.transposed
+    cdef real* sums = <real*> c.sums
+    cdef ptrdiff_t task, first, last, sample
+    while (task := next_task(c.works, thread)) >= 0:
+        transpose_rows(kernel, <real*> c.transposed, c.inner, c.outputs, task * BLOCK,
+                       min((task + 1) * BLOCK, c.inner))
+    wait_for_all()
+    while (task := next_task(c.works + 1, thread)) >= 0:
+        sample = task // c.parts * DOT_ROWS
+        first = task % c.parts * c.inner // c.parts
+        last = (task % c.parts + 1) * c.inner // c.parts
+        dots(<int> min(DOT_ROWS, c.batch - sample), x + sample * c.inner + first, weights + first,
+             sums + task % c.parts * c.sums_row + sample * c.outputs, c.inner, c.outputs,
+             last - first)
+    wait_for_all()
+    while (sample := next_task(c.works + 2, thread)) >= 0:
+        add_parts(c.outputs, sums + sample * c.outputs, c.parts, c.sums_row,
+                  <const real*> c.bias, <real*> c.y + sample * c.outputs)
+
+
+cdef void output_f32(void* context, int thread) noexcept nogil:
+    output_tasks(<Call*> context, thread, <const float*> (<Call*> context).kernel)
+
+
+cdef void output_f64(void* context, int thread) noexcept nogil:
+    output_tasks(<Call*> context, thread, <const double*> (<Call*> context).kernel)
+
+
 def output(const real[:, ::1] x,      # IN (batch, inputs)
                   const real[:, ::1] kernel, # IN (inputs, outputs)
                   const real[::1] bias,      # IN (outputs,) or None
@@ -65,24 +114,15 @@ def output(const real[:, ::1] x,      # IN (batch, inputs)
                   real[::1] transposed,      # SCRATCH (outputs * inputs)
                   int parts, int num_threads, /):
     """y = x kernel + bias: samples by four - parts of the inputs."""
-    cdef ptrdiff_t batch = x.shape[0], inputs = x.shape[1], outputs = y.shape[1]
-    cdef const real* weights = transposed_weights(&kernel[0, 0], &transposed[0], inputs, outputs,
-                                              num_threads)
-    cdef ptrdiff_t fours = (batch + DOT_ROWS - 1) // DOT_ROWS
-    cdef ptrdiff_t task, first, last, sample
-    cdef float_mode mode = 0
-    with nogil, parallel(num_threads=num_threads):
-        mode = flush_denormals()
-        for task in prange(fours * parts, schedule="static"):
-            sample = task // parts * DOT_ROWS
-            first = task % parts * inputs // parts
-            last = (task % parts + 1) * inputs // parts
-            dots(<int> min(DOT_ROWS, batch - sample), &x[sample, first], weights + first,
-                 &sums[task % parts, sample * outputs], inputs, outputs, last - first)
-        restore_denormals(mode)
-    for sample in range(batch):
-        add_parts(outputs, &sums[0, sample * outputs], parts, sums.shape[1],
-                  <const real*> NULL if bias is None else &bias[0], &y[sample, 0])
+    cdef Call c
+    c.inputs[0], c.inputs[1] = &x[0, 0], NULL
+    c.kernel, c.bias, c.y = &kernel[0, 0], NULL if bias is None else &bias[0], &y[0, 0]
+    c.batch, c.inner, c.outputs, c.parts = x.shape[0], x.shape[1], y.shape[1], parts
+    c.transposed, c.sums, c.sums_row = &transposed[0], &sums[0, 0], sums.shape[1]
+    share_work(c.works, (c.inner + BLOCK - 1) // BLOCK if c.outputs > 1 else 0, num_threads)
+    share_work(c.works + 1, (c.batch + DOT_ROWS - 1) // DOT_ROWS * parts, num_threads)
+    share_work(c.works + 2, c.batch, num_threads)
+    run(output_f32 if real is float else output_f64, &c, c.works, 3, num_threads)
 
 
 cdef void add_products(const real* dy, const real* x, ptrdiff_t inputs, ptrdiff_t outputs,

@@ -36,7 +36,7 @@ from _fastconv._planes cimport (
 from _fastconv._tiles cimport (
     NARROW_TILE_ROWS, copy_pixels, float_mode, flush_denormals, lanes, real, restore_denormals,
 )
-from _fastconv._work cimport Work, next_task, share_work
+from _fastconv._work cimport Work, next_task, run, set_up_replay, share_work
 from _fastconv.structs cimport DepthwiseLayout, load_struct
 
 cdef extern from "simd/depthwise.h" nogil:
@@ -44,6 +44,8 @@ cdef extern from "simd/depthwise.h" nogil:
     void depthwise "fc_depthwise"(...) noexcept
     void prefetch_pixels "fc_prefetch_pixels"(...) noexcept
     void depthwise_gradient "fc_depthwise_gradient"(...) noexcept
+
+set_up_replay()
 
 cdef int TILE_BYTES = 20 * 1024  # of x, that rows of outputs share: most of a usual L1 cache
 
@@ -205,6 +207,45 @@ cdef void output_block(const DepthwiseLayout* g, const Tables* t, const real* im
         column += count
 
 
+cdef struct Call:         # what `output` runs
+    const void* inputs[2]
+    const void* weights
+    const void* bias
+    void* target
+    void* scratch
+    void* whole_row
+    ptrdiff_t source_image
+    ptrdiff_t target_image
+    ptrdiff_t scratch_row
+    ptrdiff_t whole_row_row
+    int block_rows
+    DepthwiseLayout layout
+    Tables tables
+    Work works[1]
+
+
+cdef void output_tasks(Call* c, int thread, const real* weights) noexcept nogil:
+    cdef const DepthwiseLayout* g = &c.layout
+    cdef const real* source = <const real*> c.inputs[0]
+    cdef int row_blocks = (g.rows + c.block_rows - 1) // c.block_rows, first
+    cdef ptrdiff_t task
+    while (task := next_task(c.works, thread)) >= 0:
+        first = <int> (task % row_blocks) * c.block_rows
+        output_block(g, &c.tables, source + task // row_blocks * c.source_image, weights,
+                     <const real*> c.bias, <real*> c.target + task // row_blocks * c.target_image,
+                     first, min(first + c.block_rows, g.rows),
+                     <real*> c.scratch + thread * c.scratch_row,
+                     <real*> c.whole_row + thread * c.whole_row_row)
+
+
+cdef void output_f32(void* context, int thread) noexcept nogil:
+    output_tasks(<Call*> context, thread, <const float*> (<Call*> context).weights)
+
+
+cdef void output_f64(void* context, int thread) noexcept nogil:
+    output_tasks(<Call*> context, thread, <const double*> (<Call*> context).weights)
+
+
 def output(const real[:, :, :, ::1] source,     # IN (images, height, width, channels)
            const real[:, ::1] weights,          # IN (taps * planes, channels of a unit)
            const real[::1] bias,                # IN (channels of a unit)
@@ -217,22 +258,19 @@ def output(const real[:, :, :, ::1] source,     # IN (images, height, width, cha
            real[:, ::1] whole_row,              # SCRATCH one row a thread: an output row
            int num_threads, /):
     """target = [clipped](bias + sum over taps and planes of source), on the grid."""
-    cdef DepthwiseLayout g
-    load_struct(layout, &g, sizeof(g))
-    cdef Tables t = tables_of(&g, row_tables, column_tables, index)
-    cdef int row_blocks = (g.rows + block_rows - 1) // block_rows
-    cdef ptrdiff_t task
-    cdef Work work
-    cdef float_mode mode = 0
-    share_work(&work, source.shape[0] * row_blocks, num_threads)
-    with nogil, parallel(num_threads=num_threads):
-        mode = flush_denormals()
-        while (task := next_task(&work, threadid())) >= 0:
-            output_block(&g, &t, &source[task // row_blocks, 0, 0, 0], &weights[0, 0], &bias[0],
-                         &target[task // row_blocks, 0, 0, 0], (task % row_blocks) * block_rows,
-                         min((task % row_blocks + 1) * block_rows, g.rows), &scratch[threadid(), 0],
-                         &whole_row[threadid(), 0])
-        restore_denormals(mode)
+    cdef Call c
+    load_struct(layout, &c.layout, sizeof(c.layout))
+    c.tables = tables_of(&c.layout, row_tables, column_tables, index)
+    c.inputs[0], c.inputs[1] = &source[0, 0, 0, 0], NULL
+    c.weights, c.bias, c.target = &weights[0, 0], &bias[0], &target[0, 0, 0, 0]
+    c.source_image = source.shape[1] * source.shape[2] * source.shape[3]
+    c.target_image = target.shape[1] * target.shape[2] * target.shape[3]
+    c.block_rows = block_rows
+    c.scratch, c.scratch_row = &scratch[0, 0], scratch.shape[1]
+    c.whole_row, c.whole_row_row = &whole_row[0, 0], whole_row.shape[1]
+    share_work(c.works, source.shape[0] * ((c.layout.rows + block_rows - 1) // block_rows),
+               num_threads)
+    run(output_f32 if real is float else output_f64, &c, c.works, 1, num_threads)
 
 
 cdef void gradient_area(const DepthwiseLayout* g, const Taps* taps, const real* x, const real* dy,

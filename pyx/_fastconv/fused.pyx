@@ -8,16 +8,15 @@ Loops, outermost first: row_blocks of rows of windows of each image (parallel) -
 vectors of filters - rows of windows - windows.  The leaf takes a whole row of windows.
 """
 
-from cython.parallel cimport parallel, threadid
 from libc.stddef cimport ptrdiff_t
 from libc.stdint cimport uint8_t
 
-from _fastconv._tiles cimport (
-    conv_pool_row, float_mode, flush_denormals, lanes, real, restore_denormals,
-)
+from _fastconv._tiles cimport conv_pool_row, lanes, real
 from _fastconv._window cimport load_rows, panel_count, panel_vectors
-from _fastconv._work cimport Work, next_task, share_work
+from _fastconv._work cimport Work, next_task, run, set_up_replay, share_work
 from _fastconv.structs cimport ConvPool, PaddedImage, load_struct
+
+set_up_replay()
 
 
 cdef void forward_block(const ConvPool* b, const PaddedImage* s, const real* image,
@@ -43,6 +42,47 @@ cdef void forward_block(const ConvPool* b, const PaddedImage* s, const real* ima
                           run_length, packed + start * depth, bias + start, b.filters - start)
 
 
+cdef struct Call:         # what `forward` runs
+    const void* inputs[2]
+    const void* packed
+    const void* bias
+    void* y
+    uint8_t* argmax
+    const ptrdiff_t* run_offset
+    void* scratch
+    ptrdiff_t x_image
+    ptrdiff_t scratch_row
+    int runs
+    int run_length
+    int block_rows
+    PaddedImage image
+    ConvPool pooled
+    Work works[1]
+
+
+cdef void forward_tasks(Call* c, int thread, const real* packed) noexcept nogil:
+    cdef const ConvPool* b = &c.pooled
+    cdef const real* x = <const real*> c.inputs[0]
+    cdef int row_blocks = (b.rows + c.block_rows - 1) // c.block_rows, first
+    cdef ptrdiff_t task, image, size = <ptrdiff_t> b.rows * b.columns * b.filters
+    while (task := next_task(c.works, thread)) >= 0:
+        image = task // row_blocks
+        first = <int> (task % row_blocks) * c.block_rows
+        forward_block(b, &c.image, x + image * c.x_image, packed, <const real*> c.bias,
+                      <real*> c.y + image * size,
+                      NULL if c.argmax == NULL else c.argmax + image * size, c.run_offset, c.runs,
+                      c.run_length, first, min(first + c.block_rows, b.rows),
+                      <real*> c.scratch + thread * c.scratch_row)
+
+
+cdef void forward_f32(void* context, int thread) noexcept nogil:
+    forward_tasks(<Call*> context, thread, <const float*> (<Call*> context).packed)
+
+
+cdef void forward_f64(void* context, int thread) noexcept nogil:
+    forward_tasks(<Call*> context, thread, <const double*> (<Call*> context).packed)
+
+
 def forward(const real[:, :, :, ::1] x,             # IN
             const real[::1] packed,                 # IN packed weights
             const real[::1] bias,                   # IN (padded filters)
@@ -53,24 +93,15 @@ def forward(const real[:, :, :, ::1] x,             # IN
             real[:, ::1] scratch,                   # SCRATCH one row a thread
             int num_threads, /):
     """y = max over 2x2 windows of relu(conv(x) + bias); argmax says which pixel it was."""
-    cdef PaddedImage s
-    load_struct(padded_image, &s, sizeof(s))
-    cdef ConvPool b
-    load_struct(pooled, &b, sizeof(b))
-    cdef int row_blocks = (b.rows + block_rows - 1) // block_rows
-    cdef ptrdiff_t task, size = <ptrdiff_t> b.rows * b.columns * b.filters
-    cdef uint8_t* argmax_at = NULL if argmax is None else &argmax[0, 0, 0, 0]
-    cdef Work work
-    cdef float_mode mode = 0
-    share_work(&work, x.shape[0] * row_blocks, num_threads)
-    with nogil, parallel(num_threads=num_threads):
-        mode = flush_denormals()
-        while (task := next_task(&work, threadid())) >= 0:
-            forward_block(&b, &s, &x[task // row_blocks, 0, 0, 0], &packed[0], &bias[0],
-                          &y[task // row_blocks, 0, 0, 0],
-                          NULL if argmax_at == NULL else argmax_at + (task // row_blocks) * size,
-                          &run_offset[0], <int> run_offset.shape[0], run_length,
-                          (task % row_blocks) * block_rows,
-                          min((task % row_blocks + 1) * block_rows, b.rows),
-                          &scratch[threadid(), 0])
-        restore_denormals(mode)
+    cdef Call c
+    load_struct(padded_image, &c.image, sizeof(c.image))
+    load_struct(pooled, &c.pooled, sizeof(c.pooled))
+    c.inputs[0], c.inputs[1] = &x[0, 0, 0, 0], NULL
+    c.packed, c.bias, c.y = &packed[0], &bias[0], &y[0, 0, 0, 0]
+    c.argmax = NULL if argmax is None else &argmax[0, 0, 0, 0]
+    c.x_image = x.shape[1] * x.shape[2] * x.shape[3]
+    c.run_offset, c.runs, c.run_length = &run_offset[0], <int> run_offset.shape[0], run_length
+    c.block_rows = block_rows
+    c.scratch, c.scratch_row = &scratch[0, 0], scratch.shape[1]
+    share_work(c.works, x.shape[0] * ((c.pooled.rows + block_rows - 1) // block_rows), num_threads)
+    run(forward_f32 if real is float else forward_f64, &c, c.works, 1, num_threads)

@@ -10,7 +10,7 @@ from cython.parallel cimport parallel, prange, threadid
 from libc.stddef cimport ptrdiff_t
 
 from _fastconv._tiles cimport float_mode, flush_denormals, restore_denormals
-from _fastconv._work cimport Work, next_task, share_work
+from _fastconv._work cimport Work, next_task, run, set_up_replay, share_work
 
 cdef extern from "simd/normalize.h" nogil:
     ctypedef struct Affine "fc_affine":
@@ -25,6 +25,8 @@ cdef extern from "simd/normalize.h" nogil:
     void fc_affine_rows(const float*, const float*, int, int, const Affine*, float*) noexcept
     void fc_affine_gradient_rows(const float*, const float*, int, int, const Affine*,
                                  const float*, const float*, const float*, float*) noexcept
+
+set_up_replay()
 
 cdef enum:
     BLOCK = 4096          # values of x that are summed before they are rounded to double
@@ -119,22 +121,37 @@ def affine_sums(const float[:, ::1] dy, const float[:, ::1] x,       # IN (rows,
         restore_denormals(mode)
 
 
+cdef struct Call:         # what `affine` runs
+    const void* inputs[2]
+    float* y
+    ptrdiff_t rows
+    int lanes
+    Affine affine
+    Work works[1]
+
+
+cdef void affine_tasks(void* context, int thread) noexcept nogil:
+    cdef Call* c = <Call*> context
+    cdef const float* x = <const float*> c.inputs[0]
+    cdef const float* residual = <const float*> c.inputs[1]
+    cdef int step = block_of(c.lanes)
+    cdef ptrdiff_t chunk, at
+    while (chunk := next_task(c.works, thread)) >= 0:
+        at = chunk * step * c.lanes
+        fc_affine_rows(x + at, NULL if residual == NULL else residual + at,
+                       <int> min(step, c.rows - chunk * step), c.lanes, &c.affine, c.y + at)
+
+
 def affine(const float[:, ::1] x, const float[:, ::1] affine,
            const float[:, ::1] residual,        # IN like x, or None
            float limit, float[:, ::1] y, int num_threads, /):
     """y = [clipped]((x - center) * scale + shift + residual), of each lane."""
-    cdef ptrdiff_t rows = x.shape[0], chunk
-    cdef int lanes = <int> x.shape[1], step = block_of(lanes)
-    cdef const float* added = NULL if residual is None else &residual[0, 0]
-    cdef Affine a = Affine(&affine[0, 0], &affine[1, 0], &affine[2, 0], limit)
-    cdef float_mode mode = 0
-    with nogil, parallel(num_threads=num_threads):
-        mode = flush_denormals()
-        for chunk in prange((rows + step - 1) // step, schedule="static"):
-            fc_affine_rows(&x[chunk * step, 0],
-                           NULL if added == NULL else added + chunk * step * lanes,
-                           <int> min(step, rows - chunk * step), lanes, &a, &y[chunk * step, 0])
-        restore_denormals(mode)
+    cdef Call c
+    c.inputs[0], c.inputs[1] = &x[0, 0], NULL if residual is None else &residual[0, 0]
+    c.affine = Affine(&affine[0, 0], &affine[1, 0], &affine[2, 0], limit)
+    c.y, c.rows, c.lanes = &y[0, 0], x.shape[0], <int> x.shape[1]
+    share_work(c.works, (c.rows + block_of(c.lanes) - 1) // block_of(c.lanes), num_threads)
+    run(affine_tasks, &c, c.works, 1, num_threads)
 
 
 def affine_gradient(const float[:, ::1] dy, const float[:, ::1] x, const float[:, ::1] affine,

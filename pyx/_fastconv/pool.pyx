@@ -18,7 +18,7 @@ from libc.stddef cimport ptrdiff_t
 from libc.stdint cimport uint8_t
 
 from _fastconv._tiles cimport float_mode, flush_denormals, lanes, real, restore_denormals
-from _fastconv._work cimport Work, next_task, share_work
+from _fastconv._work cimport Work, next_task, run, set_up_replay, share_work
 from _fastconv.structs cimport Pool, load_struct
 
 cdef extern from "simd/pool.h" nogil:
@@ -46,6 +46,8 @@ cdef enum:
     CHANNELS = 64         # of one task of max_scatter
     TASKS = 16            # a thread's, so that none waits long for another
 
+set_up_replay()
+
 KINDS = {"max": MAX, "average": AVERAGE, "l2": L2}
 MOST_ARGMAX = NO_ARGMAX
 
@@ -70,28 +72,50 @@ cdef inline int share_row(const Pool* p, const real* dy, const real* y, real* sh
         return fc_pool_share_row_f64(p, dy, y, shares, row)
 
 
+cdef struct Call:         # what `pool` runs
+    const void* inputs[2]
+    void* y
+    uint8_t* argmax
+    ptrdiff_t x_image
+    ptrdiff_t rows
+    int chunk
+    Pool pool
+    Work works[1]
+
+
+cdef void pool_tasks(Call* c, int thread, real* y) noexcept nogil:
+    cdef const Pool* p = &c.pool
+    cdef const real* x = <const real*> c.inputs[0]
+    cdef ptrdiff_t line = <ptrdiff_t> p.columns * p.channels, row, task
+    while (task := next_task(c.works, thread)) >= 0:
+        for row in range(task * c.chunk, min((task + 1) * c.chunk, c.rows)):
+            pool_row(p, x + row // p.rows * c.x_image, y + row * line,
+                     NULL if c.argmax == NULL else c.argmax + row * line, row % p.rows)
+
+
+cdef void pool_f32(void* context, int thread) noexcept nogil:
+    pool_tasks(<Call*> context, thread, <float*> (<Call*> context).y)
+
+
+cdef void pool_f64(void* context, int thread) noexcept nogil:
+    pool_tasks(<Call*> context, thread, <double*> (<Call*> context).y)
+
+
 def pool(const real[:, :, :, ::1] x,        # IN
          real[:, :, :, ::1] y,              # OUT
          uint8_t[:, :, :, ::1] argmax,     # OUT like y, or None; max pooling alone
          bytes fields,                      # IN Pool
          int num_threads, /):
     """y = x pooled over each window."""
-    cdef Pool p
-    load_struct(fields, &p, sizeof(p))
-    cdef uint8_t* kept = NULL if argmax is None else &argmax[0, 0, 0, 0]
-    cdef ptrdiff_t line = <ptrdiff_t> p.columns * p.channels
-    cdef ptrdiff_t rows = x.shape[0] * p.rows, row, task
-    cdef int chunk = chunk_of(rows, num_threads)
-    cdef Work work
-    cdef float_mode mode = 0
-    share_work(&work, (rows + chunk - 1) // chunk, num_threads)
-    with nogil, parallel(num_threads=num_threads):
-        mode = flush_denormals()
-        while (task := next_task(&work, threadid())) >= 0:
-            for row in range(task * chunk, min((task + 1) * chunk, rows)):
-                pool_row(&p, &x[row // p.rows, 0, 0, 0], &y[0, 0, 0, 0] + row * line,
-                         NULL if kept == NULL else kept + row * line, row % p.rows)
-        restore_denormals(mode)
+    cdef Call c
+    load_struct(fields, &c.pool, sizeof(c.pool))
+    c.inputs[0], c.inputs[1] = &x[0, 0, 0, 0], NULL
+    c.y, c.argmax = &y[0, 0, 0, 0], NULL if argmax is None else &argmax[0, 0, 0, 0]
+    c.x_image = x.shape[1] * x.shape[2] * x.shape[3]
+    c.rows = x.shape[0] * c.pool.rows
+    c.chunk = chunk_of(c.rows, num_threads)
+    share_work(c.works, (c.rows + c.chunk - 1) // c.chunk, num_threads)
+    run(pool_f32 if real is float else pool_f64, &c, c.works, 1, num_threads)
 
 
 cdef void gradient_rows(const Pool* p, const real* dy, const uint8_t* argmax, const real* norm,

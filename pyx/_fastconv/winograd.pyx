@@ -28,7 +28,7 @@ groups, there are several *sets* of filters, (target, group), with a U each.  V,
 their points SKEW floats more than a power of two apart: the transforms walk all 36 at once.
 """
 
-from cython.parallel cimport parallel, prange, threadid
+from cython.parallel cimport prange
 from libc.stddef cimport ptrdiff_t
 from libc.stdint cimport uint8_t
 
@@ -38,7 +38,7 @@ from _fastconv._winograd cimport (
     ALPHA, POINTS, SKEW, depth_of, image_rows, is_short_row, load_lines, span_of,
 )
 from _fastconv._winograd_kernel cimport transform_channels
-from _fastconv._work cimport Work, next_task, share_work, wait_for_all
+from _fastconv._work cimport Work, next_task, run, set_up_replay, share_work, wait_for_all
 from _fastconv.structs cimport KernelDecomposition, PaddedImage, Tiles, load_struct
 
 cdef extern from "simd/winograd.h" nogil:
@@ -53,6 +53,8 @@ cdef extern from "simd/winograd_output.h" nogil:
                          ptrdiff_t, int, int, int, int, int, int) noexcept
     void fc_output_pool_tiles(const float*, ptrdiff_t, ptrdiff_t, const float*, float*, uint8_t*,
                               ptrdiff_t, ptrdiff_t, int, int, int, int) noexcept
+
+set_up_replay()
 
 SKEWED = SKEW
 
@@ -223,6 +225,48 @@ cdef void output_row(const Tiles* t, const Order* o, const float* m, ptrdiff_t m
                      argmax, row, o.columns, 1, which, start, channels)
 
 
+cdef struct Call:         # what `blocked` runs, or `in_passes` for some rows of tiles
+    const void* inputs[2]
+    const float* u
+    const float* bias
+    float* y
+    uint8_t* argmax
+    float* v
+    float* m
+    float* scratch
+    ptrdiff_t v_row
+    ptrdiff_t m_row
+    ptrdiff_t scratch_row
+    ptrdiff_t rows        # of tiles, of all images
+    ptrdiff_t first
+    ptrdiff_t last
+    ptrdiff_t block_rows
+    Tiles tiles
+    PaddedImage image
+    Work works[3]
+
+
+cdef int set_call(Call* c, const float[:, :, :, ::1] x, const float[::1] u,
+                  const float[::1] bias, float[:, :, :, ::1] y, uint8_t[:, :, :, ::1] argmax,
+                  bytes padded_image, bytes tiling) except -1:
+    load_struct(tiling, &c.tiles, sizeof(c.tiles))
+    load_struct(padded_image, &c.image, sizeof(c.image))
+    c.inputs[0], c.inputs[1] = &x[0, 0, 0, 0], NULL
+    c.u, c.bias, c.y = &u[0], &bias[0], &y[0, 0, 0, 0]
+    c.argmax = NULL if argmax is None else &argmax[0, 0, 0, 0]
+    c.rows = x.shape[0] * c.tiles.rows
+    return 0
+
+
+cdef void blocked_tasks(void* context, int thread) noexcept nogil:
+    cdef Call* c = <Call*> context
+    cdef ptrdiff_t task
+    while (task := next_task(c.works, thread)) >= 0:
+        block(&c.tiles, &c.image, <const float*> c.inputs[0], c.u, c.bias, c.y, c.argmax,
+              task * c.block_rows, min((task + 1) * c.block_rows, c.rows),
+              c.v + thread * c.v_row, c.m + thread * c.m_row, c.scratch + thread * c.scratch_row)
+
+
 def blocked(const float[:, :, :, ::1] x,        # IN
             const float[::1] u,                 # IN transformed kernel
             const float[::1] bias,              # IN (padded filters)
@@ -234,22 +278,31 @@ def blocked(const float[:, :, :, ::1] x,        # IN
             float[:, ::1] scratch,              # SCRATCH one row a thread
             int num_threads, /):
     """y = [clipped or pooled] conv(x) + bias, blocks of tile rows in parallel."""
-    cdef Tiles t
-    load_struct(tiling, &t, sizeof(t))
-    cdef PaddedImage s
-    load_struct(padded_image, &s, sizeof(s))
-    cdef ptrdiff_t rows = x.shape[0] * t.rows, task
-    cdef uint8_t* argmax_at = NULL if argmax is None else &argmax[0, 0, 0, 0]
-    cdef Work work
-    cdef float_mode mode = 0
-    share_work(&work, (rows + block_rows - 1) // block_rows, num_threads)
-    with nogil, parallel(num_threads=num_threads):
-        mode = flush_denormals()
-        while (task := next_task(&work, threadid())) >= 0:
-            block(&t, &s, &x[0, 0, 0, 0], &u[0], &bias[0], &y[0, 0, 0, 0], argmax_at,
-                  task * block_rows, min((task + 1) * block_rows, rows), &v[threadid(), 0],
-                  &m[threadid(), 0], &scratch[threadid(), 0])
-        restore_denormals(mode)
+    cdef Call c
+    set_call(&c, x, u, bias, y, argmax, padded_image, tiling)
+    c.block_rows = block_rows
+    c.v, c.v_row, c.m, c.m_row = &v[0, 0], v.shape[1], &m[0, 0], m.shape[1]
+    c.scratch, c.scratch_row = &scratch[0, 0], scratch.shape[1]
+    share_work(c.works, (c.rows + block_rows - 1) // block_rows, num_threads)
+    run(blocked_tasks, &c, c.works, 1, num_threads)
+
+
+cdef void pass_tasks(void* context, int thread) noexcept nogil:
+    cdef Call* c = <Call*> context
+    cdef const Tiles* t = &c.tiles
+    cdef int panels = sets_of(t) * panel_count(t.filters, c.v)
+    cdef Order o = order_of(t, c.first, c.last)
+    cdef ptrdiff_t task
+    while (task := next_task(c.works, thread)) >= 0:
+        input_row(t, &o, &c.image, <const float*> c.inputs[0], c.first + task, c.v,
+                  o.tiles * tile_values(t) + SKEW, c.scratch + thread * c.scratch_row)
+    wait_for_all()
+    while (task := next_task(c.works + 1, thread)) >= 0:
+        staged_product(t, &o, c.v, c.u, c.m, <int> (task // panels), <int> (task % panels))
+    wait_for_all()
+    while (task := next_task(c.works + 2, thread)) >= 0:
+        staged_output(t, &o, c.m, c.bias, c.y, c.argmax, c.first + task // t.columns,
+                      <int> (task % t.columns))
 
 
 def in_passes(const float[:, :, :, ::1] x,         # IN
@@ -263,36 +316,19 @@ def in_passes(const float[:, :, :, ::1] x,         # IN
            float[:, ::1] scratch,               # SCRATCH one row a thread
            int num_threads, /):
     """The same, `block_rows` tile rows at a time through each step."""
-    cdef Tiles t
-    load_struct(tiling, &t, sizeof(t))
-    cdef PaddedImage s
-    load_struct(padded_image, &s, sizeof(s))
-    cdef ptrdiff_t rows = x.shape[0] * t.rows, first = 0, last, task, tile
-    cdef int panels = sets_of(&t) * panel_count(t.filters, &v[0])
-    cdef uint8_t* argmax_at = NULL if argmax is None else &argmax[0, 0, 0, 0]
-    cdef Order o
-    cdef Work work, products
-    cdef float_mode mode = 0
-    while first < rows:
-        last = min(first + block_rows, rows)
-        o = order_of(&t, first, last)
-        share_work(&work, last - first, num_threads)
-        share_work(&products, POINTS * panels, num_threads)
-        with nogil, parallel(num_threads=num_threads):
-            mode = flush_denormals()
-            while (task := next_task(&work, threadid())) >= 0:
-                input_row(&t, &o, &s, &x[0, 0, 0, 0], first + task, &v[0],
-                          o.tiles * tile_values(&t) + SKEW, &scratch[threadid(), 0])
-            wait_for_all()
-            while (task := next_task(&products, threadid())) >= 0:
-                staged_product(&t, &o, &v[0], &u[0], &m[0], <int> (task // panels),
-                               <int> (task % panels))
-            wait_for_all()
-            for tile in prange(o.tiles, schedule="static"):
-                staged_output(&t, &o, &m[0], &bias[0], &y[0, 0, 0, 0], argmax_at,
-                              first + tile // t.columns, <int> (tile % t.columns))
-            restore_denormals(mode)
-        first = last
+    cdef Call c
+    set_call(&c, x, u, bias, y, argmax, padded_image, tiling)
+    cdef int panels = sets_of(&c.tiles) * panel_count(c.tiles.filters, &v[0])
+    c.v, c.m = &v[0], &m[0]
+    c.scratch, c.scratch_row = &scratch[0, 0], scratch.shape[1]
+    c.first = 0
+    while c.first < c.rows:
+        c.last = min(c.first + block_rows, c.rows)
+        share_work(c.works, c.last - c.first, num_threads)
+        share_work(c.works + 1, POINTS * panels, num_threads)
+        share_work(c.works + 2, (c.last - c.first) * c.tiles.columns, num_threads)
+        run(pass_tasks, &c, c.works, 3, num_threads)
+        c.first = c.last
 
 
 cdef inline ptrdiff_t staged_values(const Tiles* t) noexcept nogil:

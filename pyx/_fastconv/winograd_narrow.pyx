@@ -23,7 +23,7 @@ from libc.string cimport memcpy, memset
 from _fastconv._tiles cimport LANES_F32, float_mode, flush_denormals, restore_denormals
 from _fastconv._window cimport padded_channels, panel_count, panel_vectors
 from _fastconv._winograd cimport POINTS, SKEW, image_rows, is_short_row, load_lines
-from _fastconv._work cimport Work, next_task, share_work, wait_for_all
+from _fastconv._work cimport Work, next_task, run, set_up_replay, share_work, wait_for_all
 from _fastconv.structs cimport PaddedImage, Tiles, load_struct
 
 cdef extern from "simd/winograd_narrow.h" nogil:
@@ -40,6 +40,8 @@ cdef extern from "simd/winograd_narrow.h" nogil:
     void fc_narrow_input_rows(const float*, ptrdiff_t, int, int, int, int, float*) noexcept
     void fc_narrow_tiles(const Panel*, int, int, int, const float*, float*, uint8_t*) noexcept
     void fc_narrow_kernel(const float*, ptrdiff_t, int, int, int, float*) noexcept
+
+set_up_replay()
 
 cdef extern from "simd/winograd_narrow_gradient.h" nogil:
     const int HANDFUL "FC_HANDFUL"
@@ -132,6 +134,39 @@ cdef void output_row(const Tiles* t, int row, const float* v, const float* u, co
         start += panel.vectors * LANES_F32
 
 
+cdef struct Call:         # what `forward` runs
+    const void* inputs[2]
+    const float* u
+    const float* bias
+    float* y
+    uint8_t* argmax
+    float* lines
+    float* v
+    ptrdiff_t lines_row
+    ptrdiff_t v_row
+    ptrdiff_t rows        # of tiles, of all images
+    ptrdiff_t block_rows
+    Tiles tiles
+    PaddedImage image
+    Work works[1]
+
+
+cdef void forward_tasks(void* context, int thread) noexcept nogil:
+    cdef Call* c = <Call*> context
+    cdef const Tiles* t = &c.tiles
+    cdef const float* x = <const float*> c.inputs[0]
+    cdef float* v = c.v + thread * c.v_row
+    cdef ptrdiff_t x_size = <ptrdiff_t> c.image.height * c.image.width * c.image.channels
+    cdef ptrdiff_t y_size = <ptrdiff_t> t.out_rows * t.out_columns * t.filters, task, row, image
+    while (task := next_task(c.works, thread)) >= 0:
+        for row in range(task * c.block_rows, min((task + 1) * c.block_rows, c.rows)):
+            image = row // t.rows
+            input_row(t, &c.image, x + image * x_size, <int> (row % t.rows),
+                      c.lines + thread * c.lines_row, v)
+            output_row(t, <int> (row % t.rows), v, c.u, c.bias, c.y + image * y_size,
+                       NULL if c.argmax == NULL else c.argmax + image * y_size)
+
+
 def forward(const float[:, :, :, ::1] x,        # IN
             const float[::1] u,                 # IN transformed kernel
             const float[::1] bias,              # IN (padded filters)
@@ -142,28 +177,16 @@ def forward(const float[:, :, :, ::1] x,        # IN
             float[:, ::1] v,                    # SCRATCH one row a thread
             int num_threads, /):
     """y = [clipped or pooled] conv(x) + bias, `block_rows` rows of tiles a task."""
-    cdef Tiles t
-    load_struct(tiling, &t, sizeof(t))
-    cdef PaddedImage s
-    load_struct(padded_image, &s, sizeof(s))
-    cdef ptrdiff_t rows = x.shape[0] * t.rows, task, row, image
-    cdef ptrdiff_t x_size = <ptrdiff_t> s.height * s.width * s.channels
-    cdef ptrdiff_t y_size = <ptrdiff_t> t.out_rows * t.out_columns * t.filters
-    cdef uint8_t* argmax_at = NULL if argmax is None else &argmax[0, 0, 0, 0]
-    cdef Work work
-    cdef float_mode mode = 0
-    share_work(&work, (rows + block_rows - 1) // block_rows, num_threads)
-    with nogil, parallel(num_threads=num_threads):
-        mode = flush_denormals()
-        while (task := next_task(&work, threadid())) >= 0:
-            for row in range(task * block_rows, min((task + 1) * block_rows, rows)):
-                image = row // t.rows
-                input_row(&t, &s, &x[0, 0, 0, 0] + image * x_size, <int> (row % t.rows),
-                          &lines[threadid(), 0], &v[threadid(), 0])
-                output_row(&t, <int> (row % t.rows), &v[threadid(), 0], &u[0], &bias[0],
-                           &y[0, 0, 0, 0] + image * y_size,
-                           NULL if argmax_at == NULL else argmax_at + image * y_size)
-        restore_denormals(mode)
+    cdef Call c
+    load_struct(tiling, &c.tiles, sizeof(c.tiles))
+    load_struct(padded_image, &c.image, sizeof(c.image))
+    c.inputs[0], c.inputs[1] = &x[0, 0, 0, 0], NULL
+    c.u, c.bias, c.y = &u[0], &bias[0], &y[0, 0, 0, 0]
+    c.argmax = NULL if argmax is None else &argmax[0, 0, 0, 0]
+    c.rows, c.block_rows = x.shape[0] * c.tiles.rows, block_rows
+    c.lines, c.lines_row, c.v, c.v_row = &lines[0, 0], lines.shape[1], &v[0, 0], v.shape[1]
+    share_work(c.works, (c.rows + block_rows - 1) // block_rows, num_threads)
+    run(forward_tasks, &c, c.works, 1, num_threads)
 
 
 def transform_kernel(const float[:, :, :, ::1] kernel,  # IN (3, 3, channels, filters)

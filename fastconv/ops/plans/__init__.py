@@ -12,7 +12,7 @@ from .dense import DensePlan
 from .folding import fold
 from .normalization import NormalizationPlan
 from .pooling import Pool2DPlan
-from .scratch import Pool
+from .scratch import Kept, Pool
 from .transposed_convolution import Conv2DTransposePlan
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "Conv2DTransposePlan",
     "ConvPoolPlan",
     "DensePlan",
+    "Kept",
     "NormalizationPlan",
     "Pool",
     "Pool2DPlan",

@@ -14,10 +14,12 @@ from .depthwise import DepthwisePlan
 from .direct import DirectPlan
 from .direct_tables import taps_of, transposed_taps_of
 from .packing import PackedKernel
-from .scratch import Scratch
+from .scratch import Scratch, constant
 from .select import Choice, Problem, wanted
 
 _elementwise = runtime.kernels.elementwise
+_affine = runtime.kernels.normalization.affine
+_lanes = runtime.kernels.conv.LANES["f"]
 
 
 class Conv2DPlan:
@@ -86,7 +88,7 @@ class Conv2DPlan:
         if self._output.plan is not None:
             self._output.plan.forward(x, kernel, bias, out)
             return
-        start = self._scratch("bias", self._forward.padded)
+        start = constant(self._scratch, "bias", self._forward.padded)
         start[:] = 0
         if bias is not None:
             _set_by_group(start, bias, self._problem.groups)
@@ -128,11 +130,11 @@ class Conv2DPlan:
             return
         first = None if self._finishes_apart else bias
         for phase in self._phases:
-            start = self._scratch("start", phase.padded)[: phase.padded]
+            start = constant(self._scratch, "start", phase.padded)[: phase.padded]
             start[:] = 0
             if first is not None:
                 _set_by_group(start, first, self._problem.groups)
-            packed = self._scratch("packed", phase.packed_size)
+            packed = constant(self._scratch, "packed", phase.packed_size)
             phase.pack(kernel, packed)
             phase.run(dy, packed, start, dx)
         if self._finishes_apart:
@@ -143,10 +145,16 @@ class Conv2DPlan:
         if bias is not None:
             # Whole lines at a time: channels may be few.
             _, _, width, channels = images.shape
-            line = self._scratch("line of biases", width * channels)
-            line.reshape(width, channels)[...] = bias
+            line = constant(self._scratch, "line of biases", 3 * width * channels)
+            line.reshape(3, width, channels)[...] = 0
+            affine = line.reshape(3, width * channels)
+            affine[1], affine[2].reshape(width, channels)[...] = 1, bias
             lines = images.reshape(-1, width * channels)
-            np.add(lines, line, out=lines)
+            if images.dtype == np.float32 and lines.shape[1] % _lanes == 0:
+                threads = runtime.threads_for(images.size)
+                _affine(lines, affine, None, self._transposed_limit, lines, threads)
+                return
+            np.add(lines, affine[2], out=lines)
         if self._transposed_limit:
             flat = images.reshape(-1)
             _elementwise.relu(flat, self._transposed_limit, flat, runtime.threads_for(flat.size))

@@ -10,7 +10,7 @@ import numpy as np
 from ..._core import runtime
 from .depthwise_layout import SPLIT_K, DepthwiseLayout
 from .direct_tables import taps_of, transposed_taps_of
-from .scratch import Scratch
+from .scratch import Scratch, constant
 from .select import Problem
 
 _kernels = runtime.kernels.depthwise
@@ -200,4 +200,6 @@ class DepthwisePlan:
 
     def _exactly(self, name: str, rows: int, columns: int) -> np.ndarray:
         """Return C-contiguous scratch of this very shape."""
-        return self._scratch(name, rows * columns)[: rows * columns].reshape(rows, columns)
+        return constant(self._scratch, name, rows * columns)[: rows * columns].reshape(
+            rows, columns
+        )

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..._core import runtime
-from .scratch import Scratch
+from .scratch import Scratch, constant
 
 _kernels = runtime.kernels.normalization
 _elementwise = runtime.kernels.elementwise
@@ -82,11 +82,12 @@ class NormalizationPlan:
 
     def set_affine(self, center: np.ndarray, scale: np.ndarray, shift: np.ndarray | float) -> None:
         """Set each channel's center, scale and shift for what follows."""
-        self._fill("affine", center, scale, shift)
+        self._affine = constant(self._scratch, "affine", 3 * self._lanes).reshape(3, self._lanes)
+        self._fill(self._affine, center, scale, shift)
 
     def forward(self, x: np.ndarray, out: np.ndarray, residual: np.ndarray | None = None) -> None:
         """Write the normalized x, with the residual added, to `out`, which is neither of them."""
-        affine, threads = self._filled("affine"), runtime.get_num_threads()
+        affine, threads = self._affine, runtime.get_num_threads()
         if self._whole:
             added = None if residual is None else self._body(residual)
             _kernels.affine(self._body(x), affine, added, self._limit, self._body(out), threads)
@@ -113,7 +114,7 @@ class NormalizationPlan:
 
         With a residual, dy is what `gate` gave.
         """
-        affine, threads = self._filled("affine"), runtime.get_num_threads()
+        affine, threads = self._affine, runtime.get_num_threads()
         parts = self._split_k + (self._rest > 0)
         total, along = (
             self._scratch(name, max(parts, 1), self._lanes, dtype=np.float64)
@@ -138,12 +139,13 @@ class NormalizationPlan:
         x: np.ndarray,
         by_dy: np.ndarray,
         by_x: np.ndarray | float,
-        constant: np.ndarray | float,
+        shift: np.ndarray | float,
         dx: np.ndarray,
     ) -> None:
-        """Write by_dy * (dy before the ReLU) + by_x * (x - center) + constant."""
-        self._fill("factors", by_dy, by_x, constant)
-        affine, factors = self._filled("affine"), self._filled("factors")
+        """Write by_dy * (dy before the ReLU) + by_x * (x - center) + shift."""
+        factors = self._scratch("factors", 3 * self._lanes).reshape(3, self._lanes)
+        self._fill(factors, by_dy, by_x, shift)
+        affine = self._affine
         threads = runtime.get_num_threads()
         if self._whole:
             _kernels.affine_gradient(
@@ -167,11 +169,8 @@ class NormalizationPlan:
         row[0, self._rest :] = 0
         return row
 
-    def _filled(self, name: str) -> np.ndarray:
-        return self._scratch(name, 3 * self._lanes).reshape(3, self._lanes)
-
-    def _fill(self, name: str, *values: np.ndarray | float) -> None:
-        lines = self._filled(name).reshape(3, -1, max(self._shape[1], 1))
+    def _fill(self, lanes: np.ndarray, *values: np.ndarray | float) -> None:
+        lines = lanes.reshape(3, -1, max(self._shape[1], 1))
         for line, value in zip(lines, values, strict=True):
             line[...] = value
 

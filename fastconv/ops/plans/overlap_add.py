@@ -10,7 +10,7 @@ from ..._core import runtime
 from .caches import L1
 from .direct_tables import DirectTables, transposed_taps_of
 from .packing import pad_channels
-from .scratch import Scratch
+from .scratch import Scratch, constant
 from .select import Problem
 from .structs import struct
 
@@ -77,9 +77,10 @@ class OverlapAddPlan:
         threads = runtime.get_num_threads()
         itemsize = self._dtype.itemsize
         padded = self._groups * pad_channels(kernel.shape[2], self._dtype)
-        packed = self._scratch("packed", padded * len(phase.run_offset) * phase.run_length)
+        size = padded * len(phase.run_offset) * phase.run_length
+        packed = constant(self._scratch, "packed", size)
         _kernels.pack(kernel, packed, phase.taps, self._groups, True, threads)
-        zeros = self._scratch("zeros", padded)
+        zeros = constant(self._scratch, "zeros", padded)
         zeros[:] = 0
         rows = phase.task_rows(self._images, threads, itemsize)
         line = phase.columns.outputs * self._lanes

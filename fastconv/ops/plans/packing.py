@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ..._core import runtime
-from .scratch import Scratch, temporary
+from .scratch import Scratch, constant, is_kept, temporary
 
 HALF_WIDTH_GAIN = 0.76
 """Of the lanes that channels take, those in vectors of half the width: worth another level.
@@ -38,9 +38,9 @@ def kernels_for(channels: int, dtype: np.dtype) -> runtime.DirectKernels:
 
 def padded_bias(scratch: Scratch, bias: np.ndarray | None, padded: int) -> np.ndarray:
     """Return `bias`, or zeros, with zeros up to `padded` channels."""
-    if bias is not None and bias.size == padded:
+    if bias is not None and bias.size == padded and not is_kept():
         return bias
-    start = scratch("bias", padded)
+    start = constant(scratch, "bias", padded)
     start[:] = 0
     if bias is not None:
         start[: bias.size] = bias
@@ -60,7 +60,6 @@ class PackedKernel:
         self._size = size
         self._scratch, self._temporary = Scratch(dtype), temporary(dtype)
         self._probe = b""
-        self._kernel = self._kernel_bytes = np.empty(0, np.uint8)
         self._packed_bytes: np.ndarray | None = None
 
     def __call__(self, kernel: np.ndarray, pack: Callable[..., None]) -> np.ndarray:
@@ -69,9 +68,11 @@ class PackedKernel:
         It is not kept: a method of the plan that holds this would keep the plan, with all its
         scratch, until the garbage collector looks for cycles.
         """
-        if kernel is not self._kernel:
-            self._kernel, self._kernel_bytes = kernel, kernel.reshape(-1).view(np.uint8)
-        kernel_bytes = self._kernel_bytes
+        if is_kept():
+            packed = constant(self._scratch, "packed", self._size)
+            pack(kernel, packed)
+            return packed
+        kernel_bytes = kernel.reshape(-1).view(np.uint8)
         if self._packed_bytes is not None and _same_bytes(
             kernel_bytes, self._packed_bytes, runtime.threads_for(kernel.size)
         ):

@@ -20,7 +20,7 @@ class Scratch:
     """Arrays by name; asking again for what is held, or for less, costs nothing."""
 
     def __init__(self, dtype: Any) -> None:
-        self._dtype = np.dtype(dtype)
+        self.dtype = np.dtype(dtype)
         self._latest: dict[str, tuple[tuple[int, ...], np.ndarray]] = {}
         # Also by number of axes and dtype, in which those who share a scratch may differ.
         self._arrays: dict[tuple[Any, ...], tuple[tuple[int, ...], np.ndarray]] = {}
@@ -38,10 +38,16 @@ class Scratch:
         of a 2-D array are rounded up to whole cache lines, so that each starts on one;
         no axis is empty.
         """
+        array = self._found(name, shape, dtype)
+        if _kept is not None:
+            _kept.arrays.append(array)
+        return array
+
+    def _found(self, name: str, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
         latest = self._latest.get(name)
         if latest is not None and latest[0] == shape and dtype in (None, latest[1].dtype):
             return latest[1]
-        dtype = np.dtype(dtype or self._dtype)
+        dtype = np.dtype(dtype or self.dtype)
         key = (name, len(shape), dtype)
         held, array = self._arrays.get(key, ((), None))
         if array is None or any(map(operator.lt, held, shape)):
@@ -62,8 +68,47 @@ class Scratch:
         A single row needs no gap, nor do those of nothing, which a kernel only takes.
         """
         if threads > 1 and size > 1:
-            size += GAP // np.dtype(dtype or self._dtype).itemsize
+            size += GAP // np.dtype(dtype or self.dtype).itemsize
         return self(name, threads, size, dtype=dtype)
+
+
+class Kept:
+    """The memory of all that runs meanwhile, for who runs the kernels again at the same addresses.
+
+    What is made of weights is not computed again then: `constant` gives it memory of its own.
+    """
+
+    def __init__(self) -> None:
+        self.arrays: list[np.ndarray] = []
+
+    def __enter__(self) -> Kept:
+        global _kept
+        _keeping.acquire()  # another thread's scratch may be kept as well, which does no harm
+        _kept = self
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        global _kept
+        _kept = None
+        _keeping.release()
+
+
+_kept: Kept | None = None
+_keeping = threading.Lock()
+
+
+def is_kept() -> bool:
+    """Whether what runs now will run again at the same addresses."""
+    return _kept is not None
+
+
+def constant(scratch: Scratch, name: str, size: int) -> np.ndarray:
+    """Return memory for what is made of weights alone: scratch, new where it is `Kept`."""
+    if _kept is None:
+        return scratch(name, size)
+    array = aligned_empty((size,), scratch.dtype)
+    _kept.arrays.append(array)
+    return array
 
 
 class Pool:

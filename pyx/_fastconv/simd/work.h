@@ -11,22 +11,17 @@
 #define FASTCONV_WORK_H
 
 #include <stddef.h>
-
-/* Threads beyond as many take from the others' stretches alone. */
-enum { FC_SHARES = 64 };
-
-typedef struct {
-    ptrdiff_t next, last;
-    char apart[128 - 2 * sizeof(ptrdiff_t)]; /* CPUs fetch cache lines in pairs */
-} fc_share;
-
-typedef struct {
-    fc_share share[FC_SHARES];
-    int shares;
-} fc_work;
+#if defined(_OPENMP)
+#include <omp.h>
+#else
+static inline int omp_get_thread_num(void) { return 0; }
+#endif
+#include "denormals.h"
+#include "replay.h"
 
 static inline void fc_share_work(fc_work *work, ptrdiff_t tasks, int threads) {
     const int shares = threads < 1 ? 1 : threads < FC_SHARES ? threads : FC_SHARES;
+    work->tasks = tasks;
     work->shares = shares;
     for (int s = 0; s < shares; s++) {
         work->share[s].next = s ? work->share[s - 1].last : 0;
@@ -49,5 +44,17 @@ static inline ptrdiff_t fc_next_task(fc_work *work, int thread) {
 /* Between two loops of a parallel region of which the second reads what the first wrote: these end
  * without a barrier, and so do Cython's. */
 static inline void fc_wait_for_all(void) { _Pragma("omp barrier") }
+
+
+/* Run `body`, whose `phases` works lie at the end of its context, on all threads; a program that is
+ * being recorded keeps a copy of it. */
+static inline void fc_run(fc_body body, void *context, fc_work *works, int phases, int threads) {
+    fc_replay->record(body, context, works, phases, threads);
+    _Pragma("omp parallel num_threads(threads)") {
+        fc_float_mode mode = fc_flush_denormals();
+        body(context, omp_get_thread_num());
+        fc_restore_denormals(mode);
+    }
+}
 
 #endif
