@@ -19,6 +19,7 @@ from ..layers import (
     Flatten,
     MaxPooling2D,
     ReLU,
+    SeparableConv2D,
 )
 from ..layers.base import Layer
 from .fused_normalization import FusedConvNormalization, FusedNormalizationRelu
@@ -82,7 +83,7 @@ def is_relu(layer: Any) -> bool:
 
 
 def _is_plain_convolution(layer: Any) -> bool:
-    plain = type(layer) in (Conv2D, DepthwiseConv2D)
+    plain = type(layer) in (Conv2D, DepthwiseConv2D, SeparableConv2D)
     return plain and type(layer.activation) is activations.Linear
 
 

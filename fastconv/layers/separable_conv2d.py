@@ -139,15 +139,31 @@ class SeparableConv2D(RectifiedLayer):
             **weights_config(self, "depthwise", "pointwise", "bias"),
         }
 
+    @property
+    def kernel_of_filters(self) -> np.ndarray:
+        """The pointwise kernel, (1, 1, channels, filters)."""
+        return self.pointwise_kernel.contents
+
     def _convolve(self, x: np.ndarray, training: bool, limit: float) -> np.ndarray:
+        bias = None if self.bias is None else self.bias.contents
+        return self.convolve_with(x, self.kernel_of_filters, bias, limit, training)
+
+    def convolve_with(
+        self,
+        x: np.ndarray,
+        kernel: np.ndarray,
+        bias: np.ndarray | None,
+        limit: float,
+        training: bool = False,
+    ) -> np.ndarray:
+        """Return the convolution with a pointwise kernel, clipped to 0 ... limit or not."""
         x = contiguous(x, np.float32)
         plans: Plans = self.plan((x.shape, limit), lambda: self._new_plans(x.shape, limit))
         depthwise, pointwise = plans
         between = self.buffer("between", depthwise.output_shape)
         out = self.buffer("output", pointwise.output_shape)
         depthwise.forward(x, _grouped(self.depthwise_kernel.contents), None, between)
-        bias = None if self.bias is None else self.bias.contents
-        pointwise.forward(between, self.pointwise_kernel.contents, bias, out)
+        pointwise.forward(between, kernel, bias, out)
         self._workspace.saved_for_backward = (plans, x, between) if training else None
         self._workspace.output = out if training and limit else None
         return out
