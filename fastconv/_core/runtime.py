@@ -16,7 +16,7 @@ from .validation import positive_integer
 if TYPE_CHECKING:
     from _fastconv import DirectKernels as DirectKernels
 
-KERNEL_API = 13
+KERNEL_API = 14
 """The kernels' calling convention that this source was written for."""
 
 # OpenMP ends the process, without a word, where it cannot make so many threads.

@@ -38,7 +38,8 @@ __all__ = [
     "Activation", "Elu", "Exponential", "FunctionActivation", "Gelu", "HardSigmoid", "HardSilu",
     "LeakyRelu", "Linear", "LogSoftmax", "Mish", "Relu", "Relu6", "Selu", "Sigmoid", "Silu",
     "Softmax", "Softplus", "Softsign", "Tanh", "deserialize", "elu", "exponential", "gelu", "get",
-    "hard_sigmoid", "hard_silu", "hard_swish", "is_relu", "leaky_relu", "limit_of", "linear", "log_softmax",
+    "hard_sigmoid", "hard_silu", "hard_swish", "is_relu", "leaky_relu", "limit_of", "linear",
+    "log_softmax",
     "mish", "relu", "relu6", "selu", "serialize", "sigmoid", "silu", "softmax", "softplus",
     "softsign", "swish", "tanh",
 ]  # fmt: skip

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -17,20 +15,14 @@ from ..layers.symbolic import is_foreign
 from ..layers.workspace import Frame, running
 from ..losses import Loss
 from ..ops.plans import Pool
-from .graph import Graph, Program, program_of
+from .graph import Program
 from .memory import Arena, Recording
-from .replay import Replay, is_replayable
+from .parts import images_together
+from .replay import Replay
 from .stages import Stage, stages_of
 
 #: The shapes of inputs, in training and without, whose memory is kept: batches may alternate.
 PASSES_KEPT = 8
-
-#: Of what a stage reads and writes for the images of a batch that go through the network together:
-#: it stays in the CPU's caches.  Measured on a Zen 5 with 1 MB of L2 a core over four networks.
-IMAGES_BYTES = 6 * 2**20
-
-#: With fewer, batches go through whole: the chapter's models lose up to a sixth in parts.
-LEAST_STAGES = 12
 
 Run = Callable[[Any, bool], np.ndarray]
 
@@ -86,7 +78,7 @@ class Executor:
         self._arena, self._pool = Arena(), Pool()
         #: Tensors that a user's code sees, which may keep or return them in one pass or another.
         self._open = [slot for stage in self.stages if stage.is_open for slot in stage.inputs]
-        self._image_bytes = _image_bytes(self.stages, program)
+        self._together = images_together(self.stages, program)
         self._whole = Frame()  # outputs of batches that go through in parts
         self._unreached: list[Parameter] = []  # by the loss of the last step
         self._passes: dict[tuple[Any, ...], _Pass] = {}  # those used last at the end
@@ -124,10 +116,8 @@ class Executor:
         follows.
         """
         left_out = tuple(logits) if True in logits else ()
-        if not (step or training) and self._image_bytes and len(inputs[0]) > 1:
-            most = max(1, IMAGES_BYTES // self._image_bytes)
-            if len(inputs[0]) > most:
-                return self._in_parts(inputs, most, logits)
+        if not (step or training) and 0 < self._together < len(inputs[0]):
+            return self._in_parts(inputs, logits)
         shapes = inputs[0].shape if len(inputs) == 1 else tuple([x.shape for x in inputs])
         key = (step, training, left_out, shapes)
         if self._running is not None:  # a step waits for its `backward`: leave its memory alone
@@ -196,12 +186,10 @@ class Executor:
         current.replay = replay if replay.is_right else None
         return outputs
 
-    def _in_parts(
-        self, inputs: Sequence[np.ndarray], most: int, logits: Sequence[bool]
-    ) -> list[np.ndarray]:
-        """Return the outputs for a batch, of which `most` images at most go through together."""
+    def _in_parts(self, inputs: Sequence[np.ndarray], logits: Sequence[bool]) -> list[np.ndarray]:
+        """Return the outputs for a batch that goes through in parts of nearly the same size."""
         images = len(inputs[0])
-        size = -(-images // -(-images // most))
+        size = -(-images // -(-images // self._together))
         outputs: list[np.ndarray] = []
         for start in range(0, images, size):
             part = slice(start, start + size)
@@ -362,23 +350,6 @@ class Executor:
         sums[slot] = np.add(sums[slot], gradient, out=out)
 
 
-def _image_bytes(stages: Sequence[Stage], program: Program) -> int:
-    """Return the most bytes that a stage reads and writes for one image.
-
-    0 where images had better go together: where they may depend on one another, as a user's layer
-    sees them all; where weights would have to be read again and again; where stages are few, and
-    little is passed on from one to another; and where sizes are not known.
-    """
-    weights = sum(4 * p.size for layer in program.layers for p in layer.weights)
-    few = len(stages) < LEAST_STAGES or weights > IMAGES_BYTES
-    if few or not all(map(is_replayable, stages)):
-        return 0
-    sizes = [0 if None in shape[1:] else 4 * math.prod(shape[1:]) for shape in program.shapes]
-    most = [sum(sizes[slot] for slot in (*stage.inputs, stage.output)) for stage in stages]
-    known = all(sizes[slot] for stage in stages for slot in (*stage.inputs, stage.output))
-    return max(most, default=0) if known else 0
-
-
 def _call_of(stage: Stage) -> _Call:
     """Return what runs a stage, what it reads and gives, and what is let go of after it."""
     operation: Any = stage.operation
@@ -400,46 +371,6 @@ def _always(call: Run, training: bool) -> Run:
 def _checked(call: Run, operation: Any) -> Run:
     """Return the call of a user's layer, which may return any array."""
     return lambda x, training: _plain_array(call(x, training), operation, "call(x, training)")
-
-
-class ExecutorCache:
-    """The executor of a model's graph as it is, made anew only when that has changed."""
-
-    def __init__(self) -> None:
-        self._executor: Executor | None = None
-        self._made_from: list[Any] = []
-        self._seen_at: object = None  # the revision for which that was last compared
-
-    def __reduce__(self) -> tuple[type[ExecutorCache], tuple[()]]:
-        return ExecutorCache, ()  # a copy's layers are others
-
-    def get(self, graph: Graph, fuse: bool, trainable: bool) -> Executor:
-        """Return the executor of `graph`, with whose options it would be made now."""
-        executor, now, made_from = self._executor, revision.current(), self._made_from
-        seen = executor is not None and self._seen_at is now
-        if executor is not None and seen and made_from[0] is graph and made_from[1] is fuse:
-            return executor
-        program = program_of(graph, trainable)
-        made_from = [graph, fuse, trainable, *_all_read(program)]
-        if executor is None or not _same(self._made_from, made_from):
-            executor = Executor(program, fuse, trainable)
-        self._executor, self._made_from, self._seen_at = executor, made_from, now
-        return executor
-
-
-def _all_read(program: Program) -> list[Any]:
-    """Return all that an `Executor` reads of the layers when it is made."""
-    parts: list[Any] = []
-    for step in program.steps:
-        layer: Any = step.layer
-        parts += (layer, *layer.trainable_weights, step.trained)
-        if not is_foreign(layer):  # what options say about memory: a Dropout of 0 returns its input
-            parts += [value for name, value in vars(layer).items() if name[0] != "_"]
-    return parts
-
-
-def _same(first: Sequence[Any], second: Sequence[Any]) -> bool:
-    return len(first) == len(second) and all(map(operator.is_, first, second))
 
 
 def _plain_array(array: Any, layer: Any, method: str) -> np.ndarray:

@@ -80,7 +80,7 @@ class FusedConvNormalization(FusedOp):
 
 
 class FusedResidual(FusedOp):
-    """A normalization, perhaps of a convolution, an Add of it and something else, and a ReLU or ReLU6.
+    """A normalization, perhaps of a convolution, an Add of it and something else, and a ReLU.
 
     Its input is the list of what is normalized and what is added.
     """

@@ -175,9 +175,8 @@ class Replay:
             running.frame = frame
             many = not isinstance(source, int)
             result = call([results[one] for one in source] if many else results[source], False)
-            if result is not results[slot]:
-                if results[slot].ctypes.data != result.ctypes.data:
-                    np.copyto(results[slot], result)
+            if result.ctypes.data != results[slot].ctypes.data:
+                np.copyto(results[slot], result)
         return [results[slot] for slot in self._outputs]
 
 

@@ -119,7 +119,7 @@ class BatchNormalization(Layer):
         limit: float = 0.0,
         residual: np.ndarray | None = None,
     ) -> np.ndarray:
-        """Return `call(x, training)`, with `residual` added, where `limit` is above 0 clipped to 0 ... limit.
+        """Return `call(x, training)`, with `residual` added, clipped if `limit` is above 0.
 
         `backward` is of what ran last, `backward_with_residual` where there is one.
         """

@@ -30,10 +30,10 @@ _RULES = ("initializer", "regularizer", "constraint")
 
 
 class RectifiedLayer(ActivatedLayer):
-    """A layer that ends in a convolution, which clips sums in registers where its activation does."""
+    """A layer that ends in a convolution, which clips sums in registers for its activation."""
 
     def _convolve(self, x: np.ndarray, training: bool, limit: float) -> np.ndarray:
-        """Return the output before the activation, or clipped to 0 ... limit where that is above 0."""
+        """Return the output before the activation, clipped to 0 ... limit if that is above 0."""
         raise NotImplementedError
 
     def pre_activation(self, x: np.ndarray, training: bool = False) -> np.ndarray:
@@ -92,7 +92,7 @@ class ConvolutionLayer(RectifiedLayer):
         limit: float,
         training: bool = False,
     ) -> np.ndarray:
-        """Return the convolution with a kernel like `kernel_of_filters`, clipped to 0 ... limit or not."""
+        """Return the convolution with a kernel like `kernel_of_filters`, clipped or not."""
         x = contiguous(x, np.float32)
         workspace = self._workspace  # once: it is looked up by thread
         plan = self._plan(workspace, x.shape, limit)

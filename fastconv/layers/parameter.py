@@ -135,6 +135,10 @@ class Parameter(Strict):
         revision.weights_handed_out()
         return self._value
 
+    @value.setter
+    def value(self, array: Any) -> None:
+        self.assign(array)
+
     @property
     def contents(self) -> np.ndarray:
         """The value for who only reads it.
@@ -148,10 +152,6 @@ class Parameter(Strict):
     def memory(self) -> tuple[Any, ...]:
         """The objects of which one has a reference more when somebody has the value's memory."""
         return self._value, self._value.base
-
-    @value.setter
-    def value(self, array: Any) -> None:
-        self.assign(array)
 
     @property
     def gradient(self) -> np.ndarray:

@@ -11,7 +11,8 @@ from .._core.locks import Group
 from .._core.naming import automatic_name
 from .._core.registry import class_name, custom_object_scope
 from .._core.validation import integer, truth
-from ..graph.executor import Executor, ExecutorCache
+from ..graph.executor import Executor
+from ..graph.executor_cache import ExecutorCache
 from ..graph.graph import Graph, connected
 from ..layers.arguments import shape_list
 from ..layers.base import Layer

@@ -20,14 +20,20 @@ _FLOAT32 = FLOAT_DTYPES[:1]
 
 
 def relu(x: np.ndarray, out: np.ndarray, limit: float = math.inf) -> None:
-    """Write x clipped to 0 ... `limit` to `out`, which may be x; a NaN stays one.  float32 or float64."""
+    """Write x clipped to 0 ... `limit` to `out`, which may be x; a NaN stays one.
+
+    float32 or float64.
+    """
     _check("relu", FLOAT_DTYPES, out, x)
     if x.size:
         _kernels.relu(_flat(x), limit, out.reshape(-1), runtime.threads_for(x.size))
 
 
 def relu_backward(dy: np.ndarray, y: np.ndarray, out: np.ndarray, limit: float = math.inf) -> None:
-    """Write dy where y is above 0 and below `limit`, else 0, to `out`, which may be dy.  float32 or float64."""
+    """Write dy where y is above 0 and below `limit`, else 0, to `out`, which may be dy.
+
+    float32 or float64.
+    """
     _check("relu_backward", FLOAT_DTYPES, out, dy, y)
     if dy.size:
         threads = runtime.threads_for(dy.size)

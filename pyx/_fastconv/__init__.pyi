@@ -11,6 +11,7 @@ from . import losses as losses
 from . import normalization as normalization
 from . import optimizers as optimizers
 from . import pool as pool
+from . import replay as replay
 from . import sparse as sparse
 from . import structs as structs
 from . import winograd as winograd

@@ -5,7 +5,7 @@ from libc.stddef cimport ptrdiff_t
 from libc.stdint cimport int32_t
 from libc.string cimport memset
 
-from _fastconv._tiles cimport lanes, real
+from _fastconv._tiles cimport TILE_ROWS, conv_tile, lanes, real
 
 cdef extern from "simd/dense.h" nogil:
     enum:
@@ -97,3 +97,27 @@ cdef inline void bias_gradient(const real* dy, real* dbias, ptrdiff_t batch,
     for sample in range(batch):
         for o in range(outputs):
             dbias[o] += dy[sample * outputs + o]
+
+
+cdef inline void tile_rows(const Dense* d, const real* factors, ptrdiff_t factors_step, ptrdiff_t rows,
+                           const real* panel, ptrdiff_t length, real* sums, ptrdiff_t sums_step,
+                           bint accumulate) noexcept nogil:
+    """sums (rows, width of a panel) (+)= factors (rows, length) panel, zeros and all."""
+    cdef ptrdiff_t row = 0, no_offset = 0
+    cdef int vector, vectors, i, count
+    cdef const real* pixel[16]
+    cdef real* out[16]
+    while row < rows:
+        count = <int> min(TILE_ROWS, rows - row)
+        for i in range(count):
+            pixel[i] = factors + (row + i) * factors_step
+        vector = 0
+        while vector < d.vectors:
+            vectors = min(2, d.vectors - vector)
+            for i in range(count):
+                out[i] = sums + (row + i) * sums_step + vector * lanes(panel)
+            conv_tile(count, vectors, pixel, out, &no_offset, 1, <int> length,
+                      panel + vector * lanes(panel), d.width, 0, <const real*> NULL, accumulate,
+                      vectors * lanes(panel), 0)
+            vector += 2
+        row += count

@@ -27,11 +27,11 @@ from libc.string cimport memcpy, memmove, memset
 from _fastconv._dense cimport (
     BLOCK, PANEL_VECTORS, Dense, add_parts, bias_gradient, pack_row, dense_of, dot_list,
     fc_fill_compress_table, find_active, group_outputs, group_padded, list_inputs, list_samples,
-    pass_rows, sum_rows,
+    pass_rows, sum_rows, tile_rows,
 )
 from _fastconv._rules cimport RULE_SLOTS, Rule, apply_rule, rule_from, slots_from
 from _fastconv._tiles cimport (
-    DOT_COLUMNS, DOT_ROWS, TILE_ROWS, conv_tile, dot_tile, float_mode, flush_denormals, lanes,
+    DOT_COLUMNS, DOT_ROWS, dot_tile, float_mode, flush_denormals, lanes,
     prefetch, real, restore_denormals, transpose,
 )
 from _fastconv._work cimport Work, next_task, run, set_up_replay, share_work, wait_for_all
@@ -50,30 +50,6 @@ GRADIENT_ROWS = ROWS
 MOST_PANEL_VECTORS = PANEL_VECTORS
 
 fc_fill_compress_table()
-
-
-cdef void tile_rows(const Dense* d, const real* factors, ptrdiff_t factors_step, ptrdiff_t rows,
-                    const real* panel, ptrdiff_t length, real* sums, ptrdiff_t sums_step,
-                    bint accumulate) noexcept nogil:
-    """sums (rows, width of a panel) (+)= factors (rows, length) panel, zeros and all."""
-    cdef ptrdiff_t row = 0, no_offset = 0
-    cdef int vector, vectors, i, count
-    cdef const real* pixel[16]
-    cdef real* out[16]
-    while row < rows:
-        count = <int> min(TILE_ROWS, rows - row)
-        for i in range(count):
-            pixel[i] = factors + (row + i) * factors_step
-        vector = 0
-        while vector < d.vectors:
-            vectors = min(2, d.vectors - vector)
-            for i in range(count):
-                out[i] = sums + (row + i) * sums_step + vector * lanes(panel)
-            conv_tile(count, vectors, pixel, out, &no_offset, 1, <int> length,
-                      panel + vector * lanes(panel), d.width, 0, <const real*> NULL, accumulate,
-                      vectors * lanes(panel), 0)
-            vector += 2
-        row += count
 
 
 cdef void output_part(const Dense* d, const real* x, const real* kernel, real* sums,

@@ -30,6 +30,7 @@ from libc.stddef cimport ptrdiff_t
 from libc.stdint cimport int32_t
 from libc.string cimport memcpy, memset
 
+from _fastconv._lines cimport Tile, tile_of
 from _fastconv._planes cimport (
     Area, Tables, Taps, clip, is_whole, load_planes, piece_of, plane_size, tables_of, taps_width,
 )
@@ -46,26 +47,6 @@ cdef extern from "simd/depthwise.h" nogil:
     void depthwise_gradient "fc_depthwise_gradient"(...) noexcept
 
 set_up_replay()
-
-cdef int TILE_BYTES = 20 * 1024  # of x, that rows of outputs share: most of a usual L1 cache
-
-
-cdef struct Tile:
-    # What an L1 cache holds of the lines that a row of outputs reads.
-    int columns
-    int channels
-
-
-cdef inline Tile tile_of(const DepthwiseLayout* g, const real* kind) noexcept nogil:
-    """Return as many channels as fit with a register tile's pixels, and then as many pixels."""
-    cdef Tile tile
-    cdef int line = TILE_BYTES // (<int> sizeof(real) * g.reach)
-    cdef int pixels = (NARROW_TILE_ROWS - 1) * g.column_stride + taps_width(g)
-    tile.channels = max(1, line // pixels // lanes(kind)) * lanes(kind)
-    pixels = line // min(tile.channels, g.channels) - taps_width(g)
-    tile.columns = max(NARROW_TILE_ROWS, pixels // g.column_stride)
-    return tile
-
 
 cdef void output_row(const DepthwiseLayout* g, const Taps* taps, const real* x,
                      const real* weights, const real* bias, real* out, ptrdiff_t out_step,

@@ -11,7 +11,6 @@ import pytest
 
 import fastconv
 from fastconv import architectures, layers
-from fastconv.graph import executor as executors
 from fastconv.graph.executor import Executor
 from fastconv.models import Model
 
@@ -28,7 +27,7 @@ def replays(model):
 def stage_by_stage(model, *inputs):
     """Return the outputs of a new executor, whose first pass is never a replay."""
     executor = Executor(model._executor().program)
-    executor._image_bytes = model._executor()._image_bytes
+    executor._together = model._executor()._together
     return [result.copy() for result in executor.forward(inputs)]
 
 
@@ -129,7 +128,7 @@ def test_who_holds_a_weight_may_write_to_it_at_any_time(part):
 def test_training_in_between():
     model, x = small_network(), images(6, (13, 11, 3))
     model.compile("sgd", "sparse_categorical_crossentropy")
-    for step in range(4):
+    for _ in range(4):
         for _ in range(3):
             found = model.predict_on_batch(x)
         np.testing.assert_array_equal(found, stage_by_stage(model, x)[0])
@@ -184,11 +183,10 @@ def test_a_picture_of_nans_leaves_nothing_behind():
 
 def test_batches_in_parts(monkeypatch):
     model, x = architectures.resnet20((16, 16, 3)), images(23, (16, 16, 3))
-    monkeypatch.setattr(executors, "IMAGES_BYTES", 10 * 49152 + 4 * 274442)
-    model._executor()._image_bytes = 250_000
+    monkeypatch.setattr(model._executor(), "_together", 7)
     for _ in range(4):
         found = model.predict_on_batch(x)
-    monkeypatch.setattr(executors, "IMAGES_BYTES", 2**40)
+    monkeypatch.setattr(model._executor(), "_together", 0)
     np.testing.assert_allclose(found, model.predict_on_batch(x), atol=1e-6)
     assert {one[3][0] for one in model._executor()._passes} == {6, 5, 23}
 

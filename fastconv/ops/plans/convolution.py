@@ -26,7 +26,8 @@ class Conv2DPlan:
     """conv2d of an input of `input_shape` with a kernel of `kernel_shape`.
 
     With `limit` above 0 the output is clipped to 0 ... limit, inf for a ReLU; `backward` takes the
-    gradient before it.  With `transposed_limit` so is what `input_gradient` gives, as a transposed convolution's output.
+    gradient before it.  With `transposed_limit` so is what `input_gradient` gives, as a
+    transposed convolution's output.
     Raises what `geometry.conv2d_window` raises, naming `owner`.
     """
 

@@ -21,7 +21,7 @@ PART_VALUES = 16 * 1024
 
 
 class NormalizationPlan:
-    """y = [clipped]((x - center) * scale + shift) for x of (rows, channels), and what training needs.
+    """y = [clipped]((x - center) * scale + shift) for x of (rows, channels), and its gradients.
 
     With `residual`, `forward` takes an array like x that is added before the ReLU.  Where the
     ReLU passes, then, only y tells: `gate` gives the gradient before it, which is that of the

@@ -24,7 +24,7 @@ def _packer(dtype: np.dtype) -> Callable[..., bytes]:
 _PACK = {name: _packer(dtype) for name, dtype in DTYPES.items()}
 
 
-def struct(kind: str, /, **fields: int) -> bytes:
+def struct(kind: str, /, **fields: float) -> bytes:
     """Return the struct of that name as kernels take it; each of its fields must be given.
 
     Raises TypeError for a field that is missing or that the struct has not, struct.error for a

@@ -18,8 +18,8 @@ class Conv2DTransposePlan:
 
     The kernel is (rows, columns, filters / groups, channels).  It is a kernel by which a
     convolution leads from the output's shape to the input's: the output is the gradient of that
-    convolution's input.  With `limit` above 0 it is clipped to 0 ... limit, and `backward` takes the gradient
-    before it.  Raises ValueError, naming `owner`, for shapes that do not fit.
+    convolution's input.  With `limit` above 0 it is clipped to 0 ... limit, and `backward` takes
+    the gradient before it.  Raises ValueError, naming `owner`, for shapes that do not fit.
     """
 
     def __init__(

@@ -128,7 +128,7 @@ class WinogradPlan:
     """
 
     def __init__(
-        self, input_shape: Shape, filters: int, scheme: KernelDecomposition, **options: bool
+        self, input_shape: Shape, filters: int, scheme: KernelDecomposition, **options: Any
     ) -> None:
         images, _, _, channels = input_shape
         self._tiles = Tiling(input_shape, filters, scheme, **options)
