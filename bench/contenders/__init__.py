@@ -15,7 +15,11 @@ TRAIN, PREDICT = "train", "predict"
 
 @dataclass(frozen=True)
 class Entry:
-    """A contender of the models' comparison: where its class is and what it needs installed."""
+    """A contender: where its class is and what it needs installed.
+
+    `converter` is the class that writes the file which it reads, if it does; `paths` come first
+    where its process looks for modules.
+    """
 
     label: str
     target: str
@@ -24,6 +28,8 @@ class Entry:
     modules: tuple[str, ...] = ()
     install: str = ""
     options: dict[str, Any] = field(default_factory=dict)
+    converter: str = ""
+    paths: tuple[str, ...] = ()
 
     @property
     def missing(self) -> str | None:
@@ -77,9 +83,63 @@ PEERS = (
 
 PEER_KEYS = tuple(dict.fromkeys(peer.key for peer in PEERS))
 
+NETWORK = Entry("fastconv", f"{_HERE}.fastconv_network:FastconvNetwork", "fastconv")
+_TORCH_NETWORK = f"{_HERE}.torch_network:TorchNetwork"
+_ONNX_CONVERTER = f"{_HERE}.onnx_network:OnnxConverter"
 
-def available(keys: tuple[str, ...] = PEER_KEYS) -> tuple[list[Entry], list[str]]:
+NETWORK_PEERS = (
+    Entry("PyTorch eager", _TORCH_NETWORK, **_TORCH),
+    Entry("PyTorch channels_last", _TORCH_NETWORK, options={"channels_last": True}, **_TORCH),
+    Entry(
+        "torch.compile",
+        _TORCH_NETWORK,
+        options={"compiled": True, "channels_last": True},
+        **_TORCH,
+    ),
+    Entry(
+        "Keras 3 on TensorFlow",
+        f"{_HERE}.keras_network:KerasNetwork",
+        "keras",
+        modes=(TRAIN,),
+        modules=("keras", "tensorflow"),
+        install="pip install keras tensorflow-cpu",
+    ),
+    Entry(
+        "ONNX Runtime",
+        f"{_HERE}.runtimes:OnnxRuntime",
+        "onnxruntime",
+        modes=(PREDICT,),
+        modules=("onnx", "onnxruntime"),
+        install="pip install onnx onnxruntime",
+        converter=_ONNX_CONVERTER,
+    ),
+    Entry(
+        "OpenVINO",
+        f"{_HERE}.runtimes:OpenVino",
+        "openvino",
+        modes=(PREDICT,),
+        modules=("onnx", "openvino"),
+        install="pip install onnx openvino",
+        converter=_ONNX_CONVERTER,
+    ),
+    Entry(
+        "LiteRT",
+        f"{_HERE}.runtimes:LiteRt",
+        "litert",
+        modes=(PREDICT,),
+        modules=("ai_edge_litert", "keras", "tensorflow"),
+        install="pip install ai-edge-litert keras tensorflow-cpu",
+        converter=f"{_HERE}.keras_network:LiteRtConverter",
+    ),
+)
+
+NETWORK_PEER_KEYS = tuple(dict.fromkeys(peer.key for peer in NETWORK_PEERS))
+
+
+def available(
+    keys: tuple[str, ...] = PEER_KEYS, peers: tuple[Entry, ...] = PEERS
+) -> tuple[list[Entry], list[str]]:
     """Return the installed peers among `keys`, and a note on each of the others."""
-    chosen = [peer for peer in PEERS if peer.key in keys]
+    chosen = [peer for peer in peers if peer.key in keys]
     notes = dict.fromkeys(peer.missing for peer in chosen if peer.missing)
     return [peer for peer in chosen if not peer.missing], list(notes)

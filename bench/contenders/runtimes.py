@@ -1,0 +1,85 @@
+"""Libraries that only predict: each reads what a converter has written for it.
+
+A converter has run in a process before, so that a peer's memory is its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .base import ModelContender
+
+
+class Runtime(ModelContender):
+    """A library that reads the bytes of a network for a fixed batch size."""
+
+    channels_first = True
+
+    def build(self, task: Any) -> None:
+        """Nothing: the network is what was converted."""
+
+    def predictor(self, x: np.ndarray) -> Callable[[], Any]:
+        images = np.ascontiguousarray(x.transpose(0, 3, 1, 2)) if self.channels_first else x
+        return self.read(self.converted[len(x)], images)
+
+    def read(self, content: Any, images: np.ndarray) -> Callable[[], Any]:
+        """Return what predicts `images` by the network in `content`."""
+        raise NotImplementedError
+
+
+class OnnxRuntime(Runtime):
+    """ONNX Runtime's CPU provider with every graph optimization."""
+
+    def read(self, content: Any, images: np.ndarray) -> Callable[[], Any]:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = self.threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
+        session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        return lambda: session.run(None, {"x": images})[0]
+
+
+class OpenVino(Runtime):
+    """OpenVINO's CPU plug-in in float32, one stream."""
+
+    def read(self, content: Any, images: np.ndarray) -> Callable[[], Any]:
+        import openvino
+
+        core = openvino.Core()
+        settings = {
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_NUM_THREADS": self.threads,
+            "NUM_STREAMS": 1,
+            "INFERENCE_PRECISION_HINT": "f32",
+        }
+        request = core.compile_model(
+            core.read_model(content), "CPU", settings
+        ).create_infer_request()
+        return lambda: request.infer([images], share_inputs=True, share_outputs=True)[0]
+
+
+class LiteRt(Runtime):
+    """LiteRT's interpreter, whose default delegate on the CPU is XNNPACK."""
+
+    channels_first = False
+
+    def read(self, content: Any, images: np.ndarray) -> Callable[[], Any]:
+        from ai_edge_litert.interpreter import Interpreter
+
+        interpreter = Interpreter(model_content=content, num_threads=self.threads)
+        interpreter.allocate_tensors()
+        source = interpreter.get_input_details()[0]["index"]
+        target = interpreter.get_output_details()[0]["index"]
+
+        def predict() -> np.ndarray:
+            interpreter.set_tensor(source, images)
+            interpreter.invoke()
+            return interpreter.get_tensor(target)
+
+        return predict

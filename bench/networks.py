@@ -1,0 +1,255 @@
+"""Whole networks with branches: a training step, a batch predicted, one image, beside peers."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import report
+from .contenders import NETWORK, NETWORK_PEERS, PREDICT, TRAIN, Entry, available
+from .contenders.base import TRAINING_STEP, prediction
+from .graph import NetworkTask
+from .harness import Timing, best, calls_within, geometric_mean, interleave
+from .models import check_same
+from .worker import ContenderError, Worker
+
+SIZES = {
+    "resnet20": (32, 128),
+    "small_xception": (100, 32),
+    "mobilenet_v2_like": (100, 32),
+    "unet": (96, 8),
+}
+"""Rows and columns of the images, and images in the batch, of each network."""
+TORCH_LABELS = tuple(peer.label for peer in NETWORK_PEERS if peer.key == "torch")
+
+
+@dataclass
+class Measurement:
+    """What one operation of one network took, contender by contender."""
+
+    network: str
+    operation: str
+    timings: dict[str, Timing]
+    memory: dict[str, int]
+    notes: dict[str, str]
+
+    @property
+    def ours(self) -> Timing:
+        """The times of fastconv."""
+        return self.timings[NETWORK.label]
+
+    def best(self, labels: Sequence[str] = tuple(peer.label for peer in NETWORK_PEERS)) -> str:
+        """Return the fastest contender among `labels`, "" where there is none."""
+        there = {label: self.timings[label] for label in labels if label in self.timings}
+        return best(there) if there else ""
+
+    def ratio(self, label: str) -> float:
+        """Return a contender's median over fastconv's."""
+        return self.timings[label].median / self.ours.median
+
+    def to_json(self) -> dict[str, Any]:
+        """Return everything as JSON values, raw times in seconds included."""
+        return {
+            "network": self.network,
+            "operation": self.operation,
+            "contenders": {
+                label: {
+                    "median": timing.median,
+                    "quartiles": timing.quartiles,
+                    "seconds": timing.seconds,
+                    "times fastconv's": self.ratio(label),
+                    "peak memory": self.memory[label],
+                    "note": self.notes.get(label, ""),
+                }
+                for label, timing in self.timings.items()
+            },
+        }
+
+
+def run(options: argparse.Namespace) -> dict[str, Any]:
+    """Measure and print what `options` ask for; return the results as JSON values."""
+    peers, notes = available(tuple(options.peers), NETWORK_PEERS)
+    facts = report.environment(options.threads)
+    print(report.headline(facts))
+    for note in notes:
+        print(f"note: {note}")
+    print("note: dropout is there with rate 0, so that losses of all libraries are the same")
+    entries = [NETWORK, *(_checkout(path) for path in options.beside), *peers]
+    measurements, tasks = [], {}
+    for name in options.networks:
+        task, tasks[name] = _task(name, options)
+        print(f"\n## {name}: {tasks[name]}")
+        for mode in options.modes:
+            for measurement in _measure(task, mode, entries, options):
+                print_measurement(measurement)
+                measurements.append(measurement)
+    print_summary(measurements)
+    return {
+        "command": "networks",
+        "environment": facts,
+        "tasks": tasks,
+        "measurements": [measurement.to_json() for measurement in measurements],
+    }
+
+
+def _checkout(path: str) -> Entry:
+    """Return fastconv as it is in another folder."""
+    root = Path(path).resolve()
+    return replace(NETWORK, label=f"fastconv of {root.name}", paths=(str(root), str(root / "pyx")))
+
+
+def _task(name: str, options: argparse.Namespace) -> tuple[NetworkTask, str]:
+    """Return the network, its batch and a note on both; made in a process of its own."""
+    report.progress(f"{name}: {options.trained or 'settling'} steps")
+    size, batch = SIZES[name]
+    target = "bench.contenders.fastconv_network:NetworkMaker"
+    with Worker("set-up", target, options.threads) as maker:
+        arguments = (options.photos, options.trained, options.seed)
+        return maker.invoke("make", name, options.batch_size or batch, size, *arguments)
+
+
+def _measure(
+    task: NetworkTask, mode: str, entries: Sequence[Entry], options: argparse.Namespace
+) -> list[Measurement]:
+    """Return the measurements of one network in one mode, all contenders in turn."""
+    sizes = tuple(dict.fromkeys((1, len(task.x)))) if mode == PREDICT else (len(task.x),)
+    operations = [prediction(size) for size in sizes] if mode == PREDICT else [TRAINING_STEP]
+    with contextlib.ExitStack() as stack:
+        workers = _prepared(task, mode, sizes, entries, options, stack)
+        timings: dict[tuple[str, str], Timing] = {}
+        for operation in operations:
+            report.progress(f"{task.name} {mode}: timing {operation}")
+            first = [worker.time(operation, 1)[0] for worker in workers]
+            calls = calls_within(float(np.median(first)), options.budget)
+            turns = [(worker, operation) for worker in workers]
+            timings |= interleave(turns, options.rounds, calls, restore=mode == TRAIN)
+        memory = {worker.label: worker.peak_memory() for worker in workers}
+        notes = {worker.label: worker.invoke("facts").get("notes", "") for worker in workers}
+    labels = list(memory)
+    return [
+        Measurement(
+            task.name,
+            operation,
+            {label: timings[label, operation] for label in labels},
+            memory,
+            notes,
+        )
+        for operation in operations
+    ]
+
+
+def _prepared(
+    task: NetworkTask,
+    mode: str,
+    sizes: tuple[int, ...],
+    entries: Sequence[Entry],
+    options: argparse.Namespace,
+    stack: contextlib.ExitStack,
+) -> list[Worker]:
+    """Return the workers that compute what fastconv's does, ready to be timed."""
+    workers: list[Worker] = []
+    written: dict[str, dict[int, Any]] = {}
+    expected: dict[str, Any] | None = None
+    for entry in entries:
+        if mode not in entry.modes:
+            continue
+        report.progress(f"{task.name} {mode}: {entry.label}")
+        arguments = {"mode": mode, "batch_sizes": sizes, **entry.options}
+        worker = Worker(entry.label, entry.target, options.threads, paths=entry.paths, **arguments)
+        stack.enter_context(worker)
+        try:
+            if entry.converter and entry.converter not in written:
+                written[entry.converter] = _converted(task, entry, sizes, options.threads)
+            # Its file has the weights: what it does not need is not to count as its memory.
+            given = replace(task, nodes=(), weights=()) if entry.converter else task
+            answer = worker.invoke("prepare", given, written.get(entry.converter))
+            expected = expected or answer
+            check_same(entry.label, answer, expected)
+        except ContenderError as error:
+            if expected is None:
+                raise
+            print(f"note: left out, {error}")
+            worker.close()
+            continue
+        workers.append(worker)
+    return workers
+
+
+def _converted(
+    task: NetworkTask, entry: Entry, sizes: tuple[int, ...], threads: int
+) -> dict[int, Any]:
+    """Return the files that a peer reads, by batch sizes; written in a process of its own."""
+    with Worker(f"{entry.label}: conversion", entry.converter, threads) as converter:
+        return {size: converter.invoke("convert", task, size) for size in sizes}
+
+
+def print_measurement(measurement: Measurement) -> None:
+    """Print the table of one operation."""
+    print(f"\n### {measurement.network}, {measurement.operation}")
+    rows = []
+    for label, timing in measurement.timings.items():
+        low, high = timing.quartiles
+        note = measurement.notes.get(label)
+        rows.append(
+            [
+                f"{label} ({note})" if note else label,
+                report.milliseconds(timing.median),
+                f"{report.milliseconds(low)}-{report.milliseconds(high)}",
+                f"{measurement.ratio(label):.2f}",
+                report.megabytes(measurement.memory[label]),
+            ]
+        )
+    header = ["contender", "ms", "quartiles", "x fastconv", "peak memory"]
+    print(report.table(header, rows), flush=True)
+
+
+def print_summary(measurements: Sequence[Measurement]) -> None:
+    """Print one row for each operation: fastconv beside the best peer and the best PyTorch."""
+    rows = []
+    for measurement in measurements:
+        name, torch = measurement.best(), measurement.best(TORCH_LABELS)
+        memory = measurement.memory
+        leanest = min((memory[peer.label] for peer in NETWORK_PEERS if peer.label in memory),
+                      default=0)  # fmt: skip
+        median = report.milliseconds(measurement.timings[name].median) if name else ""
+        rows.append(
+            [
+                f"{measurement.network}, {measurement.operation}",
+                report.milliseconds(measurement.ours.median),
+                f"{median} ({name})" if name else "-",
+                f"{measurement.ratio(name):.2f}" if name else "-",
+                f"{measurement.ratio(torch):.2f}" if torch else "-",
+                f"{leanest / memory[NETWORK.label]:.1f}" if leanest else "-",
+            ]
+        )
+    header = ["", "fastconv ms", "best peer ms", "ratio", "to PyTorch", "memory"]
+    print("\n" + report.table(header, rows))
+    print(
+        "ratio: best peer's median over fastconv's, to PyTorch: that of PyTorch's best form; "
+        "memory: peak of the leanest peer's process over that of fastconv's"
+    )
+    _print_means(measurements)
+
+
+def _print_means(measurements: Sequence[Measurement]) -> None:
+    groups = {
+        "training step": [m for m in measurements if m.operation == TRAINING_STEP],
+        "prediction of one image": [m for m in measurements if m.operation == prediction(1)],
+        "prediction of a batch": [
+            m for m in measurements if m.operation not in (TRAINING_STEP, prediction(1))
+        ],
+    }
+    for what, group in groups.items():
+        ratios = [m.ratio(m.best()) for m in group if m.best()]
+        torch = [m.ratio(m.best(TORCH_LABELS)) for m in group if m.best(TORCH_LABELS)]
+        if ratios:
+            print(
+                f"{what}: geometric mean {geometric_mean(ratios):.2f} to the best peer, "
+                f"{geometric_mean(torch):.2f} to PyTorch"
+            )
