@@ -131,6 +131,24 @@ NETWORK_PEERS = (
         install="pip install ai-edge-litert keras tensorflow-cpu",
         converter=f"{_HERE}.keras_network:LiteRtConverter",
     ),
+    Entry(
+        "ncnn",
+        f"{_HERE}.runtimes:Ncnn",
+        "ncnn",
+        modes=(PREDICT,),
+        modules=("ncnn", "pnnx", "torch"),
+        install="pip install ncnn pnnx torch",
+        converter=f"{_HERE}.converters:NcnnConverter",
+    ),
+    Entry(
+        "MNN",
+        f"{_HERE}.runtimes:Mnn",
+        "mnn",
+        modes=(PREDICT,),
+        modules=("MNN", "onnx"),
+        install="pip install MNN onnx",
+        converter=f"{_HERE}.converters:MnnConverter",
+    ),
 )
 
 NETWORK_PEER_KEYS = tuple(dict.fromkeys(peer.key for peer in NETWORK_PEERS))

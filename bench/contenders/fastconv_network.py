@@ -96,6 +96,7 @@ class NetworkMaker:
             model.optimizer.learning_rate = 0.0
             for _ in range(SETTLING_STEPS):
                 model.train_on_batch(x, y)
+            _spread(model, x)
         outputs = model.predict_on_batch(x)
         state = f"after {steps} steps on photos" if steps else "fresh, averages those of the batch"
         note = (
@@ -124,6 +125,20 @@ def _draw_scales(model: Any, random: np.random.Generator) -> None:
             scale = random.uniform(0.6, 1.4, scale.shape).astype(np.float32)
             offset = random.normal(0, 0.2, offset.shape).astype(np.float32)
             layer.set_weights([scale, offset, *averages])
+
+
+def _spread(model: Any, x: np.ndarray) -> None:
+    """Let what a fresh dense layer gives for images be around 0 and 1 apart.
+
+    Fresh networks give almost the same for all images: a peer's mistakes would not be seen in it.
+    """
+    last = model.layers[-1]
+    if type(last).__name__ == "Dense":
+        kernel, _ = last.get_weights()
+        features = fastconv.Model(model.input, last.input).predict_on_batch(x)
+        sums = features @ kernel
+        scale = 1 / sums.std(axis=0)
+        last.set_weights([kernel * scale, -sums.mean(axis=0) * scale])
 
 
 def _labels(

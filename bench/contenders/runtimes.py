@@ -5,7 +5,10 @@ A converter has run in a process before, so that a peer's memory is its own.
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -81,5 +84,68 @@ class LiteRt(Runtime):
             interpreter.set_tensor(source, images)
             interpreter.invoke()
             return interpreter.get_tensor(target)
+
+        return predict
+
+
+class Ncnn(Runtime):
+    """ncnn with its own options, in float32; it knows no batches, so that images go one by one."""
+
+    def read(self, content: Any, images: np.ndarray) -> Callable[[], Any]:
+        import ncnn
+
+        parameters, weights = content
+        net = ncnn.Net()
+        net.opt.num_threads = self.threads
+        # Halves are as fast here and miss the outputs that are compared.
+        net.opt.use_fp16_packed = net.opt.use_fp16_storage = net.opt.use_fp16_arithmetic = False
+        with tempfile.TemporaryDirectory() as folder:
+            for name, part in (("net.param", parameters), ("net.bin", weights)):
+                Path(folder, name).write_bytes(part)
+            net.load_param(os.path.join(folder, "net.param"))
+            net.load_model(os.path.join(folder, "net.bin"))
+
+        def predict() -> np.ndarray:
+            outputs = []
+            for image in images:
+                extractor = net.create_extractor()
+                extractor.input("in0", ncnn.Mat(image))
+                outputs.append(np.array(extractor.extract("out0")[1]))
+            return np.stack(outputs)
+
+        return predict
+
+
+class Mnn(Runtime):
+    """MNN's session on the CPU in float32."""
+
+    def read(self, content: Any, images: np.ndarray) -> Callable[[], Any]:
+        import MNN
+
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "net.mnn")
+            path.write_bytes(content)
+            interpreter = MNN.Interpreter(str(path))
+        session = interpreter.createSession(
+            {"backend": "CPU", "numThread": self.threads, "precision": "high"}
+        )
+        source = interpreter.getSessionInput(session)
+        target = interpreter.getSessionOutput(session)
+        given = MNN.Tensor(
+            images.shape, MNN.Halide_Type_Float, images, MNN.Tensor_DimensionType_Caffe
+        )
+        shape = target.getShape()
+        result = MNN.Tensor(
+            shape,
+            MNN.Halide_Type_Float,
+            np.empty(shape, np.float32),
+            MNN.Tensor_DimensionType_Caffe,
+        )
+
+        def predict() -> np.ndarray:
+            source.copyFrom(given)
+            interpreter.runSession(session)
+            target.copyToHostTensor(result)
+            return result.getNumpyData()
 
         return predict
