@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .spec import Padding, padding_of
+from .spec import LayerSpec, ModelTask, Padding, padding_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -121,6 +121,52 @@ class NetworkTask:
             kernel = arrays[0].reshape(*node.flattened, -1).transpose(2, 0, 1, 3)
             arrays[0] = kernel.reshape(arrays[0].shape)
         return arrays
+
+
+def network_of(task: ModelTask) -> NetworkTask:
+    """Return the chain of layers of one of the four models as a network."""
+    nodes: list[Node] = []
+    used, flattened = 0, None
+    for spec in task.layers:
+        weights = tuple(range(used, used + spec.weights))
+        used += spec.weights
+        nodes.append(_chained(spec, len(nodes), weights, flattened))
+        if spec.kind == "flatten":
+            flattened = spec.input_shape
+        elif spec.kind == "dense":
+            flattened = None
+        if spec.activation != "linear":
+            shape = spec.output_shape
+            nodes.append(Node(spec.activation, (len(nodes),), shape, shape))
+    y = task.y.reshape(-1, 1)
+    return NetworkTask(
+        task.name,
+        tuple(nodes),
+        task.weights,
+        task.x,
+        y,
+        BINARY,
+        task.optimizer,
+        task.learning_rate,
+    )
+
+
+def _chained(
+    spec: LayerSpec, place: int, weights: tuple[int, ...], flattened: tuple[int, ...] | None
+) -> Node:
+    return Node(
+        spec.kind,
+        (place,),
+        spec.input_shape,
+        spec.output_shape,
+        weights,
+        spec.size,
+        spec.strides,
+        spec.padding,
+        spec.groups,
+        spec.rate,
+        flattened=flattened if spec.kind == "dense" else None,
+    )
 
 
 def describe(model: Any) -> tuple[Node, ...]:

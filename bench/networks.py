@@ -16,8 +16,8 @@ from .contenders import NETWORK, NETWORK_PEERS, PREDICT, TRAIN, Entry, available
 from .contenders.base import TRAINING_STEP, prediction
 from .graph import NetworkTask
 from .harness import Timing, best, calls_within, geometric_mean, interleave
-from .models import check_same
-from .worker import ContenderError, Worker
+from .preparing import prepared
+from .worker import Worker
 
 SIZES = {
     "resnet20": (32, 128),
@@ -121,7 +121,7 @@ def _measure(
     sizes = tuple(dict.fromkeys((1, len(task.x)))) if mode == PREDICT else (len(task.x),)
     operations = [prediction(size) for size in sizes] if mode == PREDICT else [TRAINING_STEP]
     with contextlib.ExitStack() as stack:
-        workers = _prepared(task, mode, sizes, entries, options, stack)
+        workers = prepared(task, mode, sizes, entries, options.threads, stack)
         timings: dict[tuple[str, str], Timing] = {}
         for operation in operations:
             report.progress(f"{task.name} {mode}: timing {operation}")
@@ -142,51 +142,6 @@ def _measure(
         )
         for operation in operations
     ]
-
-
-def _prepared(
-    task: NetworkTask,
-    mode: str,
-    sizes: tuple[int, ...],
-    entries: Sequence[Entry],
-    options: argparse.Namespace,
-    stack: contextlib.ExitStack,
-) -> list[Worker]:
-    """Return the workers that compute what fastconv's does, ready to be timed."""
-    workers: list[Worker] = []
-    written: dict[str, dict[int, Any]] = {}
-    expected: dict[str, Any] | None = None
-    for entry in entries:
-        if mode not in entry.modes:
-            continue
-        report.progress(f"{task.name} {mode}: {entry.label}")
-        arguments = {"mode": mode, "batch_sizes": sizes, **entry.options}
-        worker = Worker(entry.label, entry.target, options.threads, paths=entry.paths, **arguments)
-        stack.enter_context(worker)
-        try:
-            if entry.converter and entry.converter not in written:
-                written[entry.converter] = _converted(task, entry, sizes, options.threads)
-            # Its file has the weights: what it does not need is not to count as its memory.
-            given = replace(task, nodes=(), weights=()) if entry.converter else task
-            answer = worker.invoke("prepare", given, written.get(entry.converter))
-            expected = expected or answer
-            check_same(entry.label, answer, expected)
-        except ContenderError as error:
-            if expected is None:
-                raise
-            print(f"note: left out, {error}")
-            worker.close()
-            continue
-        workers.append(worker)
-    return workers
-
-
-def _converted(
-    task: NetworkTask, entry: Entry, sizes: tuple[int, ...], threads: int
-) -> dict[int, Any]:
-    """Return the files that a peer reads, by batch sizes; written in a process of its own."""
-    with Worker(f"{entry.label}: conversion", entry.converter, threads) as converter:
-        return {size: converter.invoke("convert", task, size) for size in sizes}
 
 
 def print_measurement(measurement: Measurement) -> None:

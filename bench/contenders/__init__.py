@@ -17,8 +17,9 @@ TRAIN, PREDICT = "train", "predict"
 class Entry:
     """A contender: where its class is and what it needs installed.
 
-    `converter` is the class that writes the file which it reads, if it does; `paths` come first
-    where its process looks for modules.
+    `converter` is the class that writes the file which it reads, if it does; `exact` are further
+    options, which it gets where it is not exact enough without; `paths` come first where its
+    process looks for modules; `threads` is 0 for those that all have.
     """
 
     label: str
@@ -29,7 +30,9 @@ class Entry:
     install: str = ""
     options: dict[str, Any] = field(default_factory=dict)
     converter: str = ""
+    exact: dict[str, Any] = field(default_factory=dict)
     paths: tuple[str, ...] = ()
+    threads: int = 0
 
     @property
     def missing(self) -> str | None:
@@ -44,66 +47,9 @@ _HERE = "bench.contenders"
 _TORCH = {"key": "torch", "modules": ("torch",), "install": "pip install torch==2.13.0"}
 _TORCH_MODEL = f"{_HERE}.torch_model:TorchModel"
 
-FASTCONV = Entry("fastconv", f"{_HERE}.fastconv_model:FastconvModel", "fastconv")
-
-PEERS = (
-    Entry("PyTorch eager", _TORCH_MODEL, **_TORCH),
-    Entry("PyTorch channels_last", _TORCH_MODEL, options={"channels_last": True}, **_TORCH),
-    Entry("torch.compile", _TORCH_MODEL, options={"compiled": True}, **_TORCH),
-    Entry(
-        "torch.compile channels_last",
-        _TORCH_MODEL,
-        options={"compiled": True, "channels_last": True},
-        **_TORCH,
-    ),
-    Entry(
-        "Keras 3 on TensorFlow",
-        f"{_HERE}.keras_model:KerasModel",
-        "keras",
-        modules=("keras", "tensorflow"),
-        install="pip install keras tensorflow-cpu",
-    ),
-    Entry(
-        "ONNX Runtime",
-        f"{_HERE}.onnx_model:OnnxRuntimeModel",
-        "onnxruntime",
-        modes=(PREDICT,),
-        modules=("onnx", "onnxruntime"),
-        install="pip install onnx onnxruntime",
-    ),
-    Entry(
-        "OpenVINO",
-        f"{_HERE}.onnx_model:OpenVinoModel",
-        "openvino",
-        modes=(PREDICT,),
-        modules=("onnx", "openvino"),
-        install="pip install onnx openvino",
-    ),
-)
-
-PEER_KEYS = tuple(dict.fromkeys(peer.key for peer in PEERS))
-
-NETWORK = Entry("fastconv", f"{_HERE}.fastconv_network:FastconvNetwork", "fastconv")
-_TORCH_NETWORK = f"{_HERE}.torch_network:TorchNetwork"
 _ONNX_CONVERTER = f"{_HERE}.onnx_network:OnnxConverter"
 
-NETWORK_PEERS = (
-    Entry("PyTorch eager", _TORCH_NETWORK, **_TORCH),
-    Entry("PyTorch channels_last", _TORCH_NETWORK, options={"channels_last": True}, **_TORCH),
-    Entry(
-        "torch.compile",
-        _TORCH_NETWORK,
-        options={"compiled": True, "channels_last": True},
-        **_TORCH,
-    ),
-    Entry(
-        "Keras 3 on TensorFlow",
-        f"{_HERE}.keras_network:KerasNetwork",
-        "keras",
-        modes=(TRAIN,),
-        modules=("keras", "tensorflow"),
-        install="pip install keras tensorflow-cpu",
-    ),
+RUNTIMES = (
     Entry(
         "ONNX Runtime",
         f"{_HERE}.runtimes:OnnxRuntime",
@@ -139,6 +85,7 @@ NETWORK_PEERS = (
         modules=("ncnn", "pnnx", "torch"),
         install="pip install ncnn pnnx torch",
         converter=f"{_HERE}.converters:NcnnConverter",
+        exact={"halves": False},
     ),
     Entry(
         "MNN",
@@ -148,7 +95,62 @@ NETWORK_PEERS = (
         modules=("MNN", "onnx"),
         install="pip install MNN onnx",
         converter=f"{_HERE}.converters:MnnConverter",
+        exact={"large_tiles": False},
     ),
+)
+"""Those that only predict."""
+
+FASTCONV = Entry("fastconv", f"{_HERE}.fastconv_model:FastconvModel", "fastconv")
+
+PEERS = (
+    Entry("PyTorch eager", _TORCH_MODEL, **_TORCH),
+    Entry("PyTorch channels_last", _TORCH_MODEL, options={"channels_last": True}, **_TORCH),
+    Entry("torch.compile", _TORCH_MODEL, options={"compiled": True}, **_TORCH),
+    Entry(
+        "torch.compile channels_last",
+        _TORCH_MODEL,
+        options={"compiled": True, "channels_last": True},
+        **_TORCH,
+    ),
+    Entry(
+        "Keras 3 on TensorFlow",
+        f"{_HERE}.keras_model:KerasModel",
+        "keras",
+        modules=("keras", "tensorflow"),
+        install="pip install keras tensorflow-cpu",
+    ),
+    Entry(
+        "JAX",
+        f"{_HERE}.jax_model:JaxModel",
+        "jax",
+        modules=("jax",),
+        install="pip install jax",
+    ),
+    *RUNTIMES,
+)
+
+PEER_KEYS = tuple(dict.fromkeys(peer.key for peer in PEERS))
+
+NETWORK = Entry("fastconv", f"{_HERE}.fastconv_network:FastconvNetwork", "fastconv")
+_TORCH_NETWORK = f"{_HERE}.torch_network:TorchNetwork"
+NETWORK_PEERS = (
+    Entry("PyTorch eager", _TORCH_NETWORK, **_TORCH),
+    Entry("PyTorch channels_last", _TORCH_NETWORK, options={"channels_last": True}, **_TORCH),
+    Entry(
+        "torch.compile",
+        _TORCH_NETWORK,
+        options={"compiled": True, "channels_last": True},
+        **_TORCH,
+    ),
+    Entry(
+        "Keras 3 on TensorFlow",
+        f"{_HERE}.keras_network:KerasNetwork",
+        "keras",
+        modes=(TRAIN,),
+        modules=("keras", "tensorflow"),
+        install="pip install keras tensorflow-cpu",
+    ),
+    *RUNTIMES,
 )
 
 NETWORK_PEER_KEYS = tuple(dict.fromkeys(peer.key for peer in NETWORK_PEERS))

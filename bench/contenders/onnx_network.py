@@ -9,7 +9,9 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from ..graph import NetworkTask, Node
-from .onnx_model import IR_VERSION, OPSET
+
+OPSET = 17
+IR_VERSION = 8
 
 
 class OnnxConverter:

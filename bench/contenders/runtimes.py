@@ -15,6 +15,9 @@ import numpy as np
 
 from .base import ModelContender
 
+_WINOGRAD_CANDIDATES = 3
+"""The number of MNN's hint on Winograd's tiles; Python has no name for it."""
+
 
 class Runtime(ModelContender):
     """A library that reads the bytes of a network for a fixed batch size."""
@@ -89,7 +92,18 @@ class LiteRt(Runtime):
 
 
 class Ncnn(Runtime):
-    """ncnn with its own options, in float32; it knows no batches, so that images go one by one."""
+    """ncnn with its own options; it knows no batches, so that images go one by one.
+
+    Without `halves` it keeps float32 where it would keep numbers as halves.
+    """
+
+    def __init__(self, *, halves: bool = True, **options: Any) -> None:
+        super().__init__(**options)
+        self.halves = halves
+
+    def facts(self) -> dict[str, Any]:
+        """Return what numbers are kept as."""
+        return {"notes": "its own precision" if self.halves else "float32"}
 
     def read(self, content: Any, images: np.ndarray) -> Callable[[], Any]:
         import ncnn
@@ -97,8 +111,9 @@ class Ncnn(Runtime):
         parameters, weights = content
         net = ncnn.Net()
         net.opt.num_threads = self.threads
-        # Halves are as fast here and miss the outputs that are compared.
-        net.opt.use_fp16_packed = net.opt.use_fp16_storage = net.opt.use_fp16_arithmetic = False
+        if not self.halves:
+            net.opt.use_fp16_packed = net.opt.use_fp16_storage = False
+            net.opt.use_fp16_arithmetic = False
         with tempfile.TemporaryDirectory() as folder:
             for name, part in (("net.param", parameters), ("net.bin", weights)):
                 Path(folder, name).write_bytes(part)
@@ -117,7 +132,19 @@ class Ncnn(Runtime):
 
 
 class Mnn(Runtime):
-    """MNN's session on the CPU in float32."""
+    """MNN's session on the CPU in float32.
+
+    Without `large_tiles` Winograd's algorithm has fewer tiles to choose from: the largest round
+    most.
+    """
+
+    def __init__(self, *, large_tiles: bool = True, **options: Any) -> None:
+        super().__init__(**options)
+        self.large_tiles = large_tiles
+
+    def facts(self) -> dict[str, Any]:
+        """Return which tiles Winograd's algorithm may take."""
+        return {"notes": "" if self.large_tiles else "small Winograd tiles"}
 
     def read(self, content: Any, images: np.ndarray) -> Callable[[], Any]:
         import MNN
@@ -126,6 +153,8 @@ class Mnn(Runtime):
             path = Path(folder, "net.mnn")
             path.write_bytes(content)
             interpreter = MNN.Interpreter(str(path))
+        if not self.large_tiles:
+            interpreter.setSessionHint(_WINOGRAD_CANDIDATES, 1)
         session = interpreter.createSession(
             {"backend": "CPU", "numThread": self.threads, "precision": "high"}
         )
