@@ -1,7 +1,7 @@
 """`python -m bench.compare`: fastconv beside every installed peer, in turn, in one run.
 
     python -m bench.compare models --trained 200 --json models.json --plot models.png
-    python -m bench.compare networks --json networks.json
+    python -m bench.compare networks --json networks.json --markdown networks.md
     python -m bench.compare layers --quick
     python -m bench.compare layers --json layers.json --plot layers.png
     python -m bench.compare scaling --plot scaling.png
@@ -87,6 +87,10 @@ def parser() -> argparse.ArgumentParser:
     )
     networks.add_argument("--batch-size", type=_positive, help="images in a batch, not each's own")
     networks.add_argument("--budget", type=float, default=0.3, help="seconds of calls in a turn")
+    networks.add_argument("--markdown", metavar="FILE", help="write tables for a document")
+    networks.add_argument(
+        "--results", nargs="+", metavar="FILE", help="what --json wrote, instead of measuring"
+    )
     networks.add_argument(
         "--beside", nargs="*", default=[], metavar="DIR", help="other checkouts of fastconv, built"
     )

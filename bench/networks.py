@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from .contenders.base import TRAINING_STEP, prediction
 from .graph import NetworkTask
 from .harness import Timing, best, calls_within, geometric_mean, interleave
 from .preparing import prepared
-from .worker import Worker
+from .worker import ContenderError, Worker
 
 SIZES = {
     "resnet20": (32, 128),
@@ -40,6 +41,11 @@ class Measurement:
     notes: dict[str, str]
 
     @property
+    def title(self) -> str:
+        """What was measured."""
+        return f"{self.network}, {self.operation}"
+
+    @property
     def ours(self) -> Timing:
         """The times of fastconv."""
         return self.timings[NETWORK.label]
@@ -56,7 +62,7 @@ class Measurement:
     def to_json(self) -> dict[str, Any]:
         """Return everything as JSON values, raw times in seconds included."""
         return {
-            "network": self.network,
+            "model": self.network,
             "operation": self.operation,
             "contenders": {
                 label: {
@@ -71,9 +77,46 @@ class Measurement:
             },
         }
 
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Measurement:
+        """Return the measurement that `to_json` gave."""
+        found = values["contenders"]
+        return cls(
+            values["model"],
+            values["operation"],
+            {label: Timing(tuple(one["seconds"])) for label, one in found.items()},
+            {label: one["peak memory"] for label, one in found.items()},
+            {label: one["note"] for label, one in found.items()},
+        )
+
 
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """Measure and print what `options` ask for; return the results as JSON values."""
+    results = _read(options.results) if options.results else _measured(options)
+    measurements = [Measurement.from_json(values) for values in results["measurements"]]
+    summary = summarize(measurements)
+    print(f"\n{summary}")
+    if options.markdown:
+        lines = [report.headline(results["environment"]), *map(": ".join, results["tasks"].items())]
+        text = "\n\n".join([*lines, comparison(measurements), summary])
+        Path(options.markdown).write_text(f"{text}\n")
+        report.progress(f"wrote {options.markdown}")
+    return results
+
+
+def _read(paths: Sequence[str]) -> dict[str, Any]:
+    """Return the results of several runs as those of one; all must be of one machine."""
+    first, *others = (json.loads(Path(path).read_text()) for path in paths)
+    for path, other in zip(paths[1:], others, strict=True):
+        if other["environment"] != first["environment"] or other["command"] != first["command"]:
+            raise ContenderError(f"{path} is of another machine, or of other versions or threads")
+        first["tasks"].update(other["tasks"])
+        first["measurements"] += other["measurements"]
+    return first
+
+
+def _measured(options: argparse.Namespace) -> dict[str, Any]:
+    """Measure what `options` ask for, print it, and return the results as JSON values."""
     peers, notes = available(tuple(options.peers), NETWORK_PEERS)
     facts = report.environment(options.threads)
     print(report.headline(facts))
@@ -89,7 +132,6 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
             for measurement in _measure(task, mode, entries, options):
                 print_measurement(measurement)
                 measurements.append(measurement)
-    print_summary(measurements)
     return {
         "command": "networks",
         "environment": facts,
@@ -146,7 +188,7 @@ def _measure(
 
 def print_measurement(measurement: Measurement) -> None:
     """Print the table of one operation."""
-    print(f"\n### {measurement.network}, {measurement.operation}")
+    print(f"\n### {measurement.title}")
     rows = []
     for label, timing in measurement.timings.items():
         low, high = timing.quartiles
@@ -164,47 +206,79 @@ def print_measurement(measurement: Measurement) -> None:
     print(report.table(header, rows), flush=True)
 
 
-def print_summary(measurements: Sequence[Measurement]) -> None:
-    """Print one row for each operation: fastconv beside the best peer and the best PyTorch."""
+def comparison(measurements: Sequence[Measurement]) -> str:
+    """Return a table of all peers' times over fastconv's, PyTorch's the best of its forms."""
+    others = [peer.label for peer in NETWORK_PEERS if peer.key != "torch"]
+    others = [label for label in others if any(label in m.timings for m in measurements)]
+    rows = []
+    for measurement in measurements:
+        labels = [measurement.best(TORCH_LABELS), *others]
+        rows.append(
+            [
+                measurement.title,
+                f"{report.milliseconds(measurement.ours.median)} ms",
+                *(
+                    f"{measurement.ratio(label):.2f} x" if label in measurement.timings else ""
+                    for label in labels
+                ),
+                report.megabytes(measurement.memory[NETWORK.label]),
+                _leanest(measurement),
+            ]
+        )
+    header = ["", "fastconv", "PyTorch, best", *others, "peak memory", "leanest peer's"]
+    return report.table(header, rows)
+
+
+def summarize(measurements: Sequence[Measurement]) -> str:
+    """Return a row for each operation, fastconv beside the best peer, and geometric means."""
     rows = []
     for measurement in measurements:
         name, torch = measurement.best(), measurement.best(TORCH_LABELS)
-        memory = measurement.memory
-        leanest = min((memory[peer.label] for peer in NETWORK_PEERS if peer.label in memory),
-                      default=0)  # fmt: skip
         median = report.milliseconds(measurement.timings[name].median) if name else ""
         rows.append(
             [
-                f"{measurement.network}, {measurement.operation}",
+                measurement.title,
                 report.milliseconds(measurement.ours.median),
                 f"{median} ({name})" if name else "-",
                 f"{measurement.ratio(name):.2f}" if name else "-",
                 f"{measurement.ratio(torch):.2f}" if torch else "-",
-                f"{leanest / memory[NETWORK.label]:.1f}" if leanest else "-",
+                report.megabytes(measurement.memory[NETWORK.label]),
+                _leanest(measurement),
             ]
         )
-    header = ["", "fastconv ms", "best peer ms", "ratio", "to PyTorch", "memory"]
-    print("\n" + report.table(header, rows))
-    print(
+    header = ["", "fastconv ms", "best peer ms", "ratio", "to PyTorch", "peak memory"]
+    legend = (
         "ratio: best peer's median over fastconv's, to PyTorch: that of PyTorch's best form; "
-        "memory: peak of the leanest peer's process over that of fastconv's"
+        "peak memory: of the process"
     )
-    _print_means(measurements)
+    table = report.table([*header, "leanest peer's"], rows)
+    return "\n\n".join([table, legend, *_means(measurements)])
 
 
-def _print_means(measurements: Sequence[Measurement]) -> None:
-    groups = {
-        "training step": [m for m in measurements if m.operation == TRAINING_STEP],
-        "prediction of one image": [m for m in measurements if m.operation == prediction(1)],
-        "prediction of a batch": [
-            m for m in measurements if m.operation not in (TRAINING_STEP, prediction(1))
-        ],
-    }
-    for what, group in groups.items():
-        ratios = [m.ratio(m.best()) for m in group if m.best()]
-        torch = [m.ratio(m.best(TORCH_LABELS)) for m in group if m.best(TORCH_LABELS)]
-        if ratios:
-            print(
-                f"{what}: geometric mean {geometric_mean(ratios):.2f} to the best peer, "
-                f"{geometric_mean(torch):.2f} to PyTorch"
-            )
+def _leanest(measurement: Measurement) -> str:
+    """Return the peak memory of the peer that needs least, and its name."""
+    memory = measurement.memory
+    there = [peer.label for peer in NETWORK_PEERS if peer.label in memory]
+    if not there:
+        return "-"
+    label = min(there, key=memory.__getitem__)
+    return f"{report.megabytes(memory[label])} ({label})"
+
+
+def _means(measurements: Sequence[Measurement]) -> Iterator[str]:
+    """Yield a line on each kind of operation: how many times fastconv's the peers' times are."""
+    kinds: dict[str, list[Measurement]] = {}
+    names = {TRAINING_STEP: "training step", prediction(1): "prediction of one image"}
+    for measurement in measurements:
+        kind = names.get(measurement.operation, "prediction of a batch")
+        kinds.setdefault(kind, []).append(measurement)
+    for kind, group in kinds.items():
+        best_ratios = [m.ratio(m.best()) for m in group if m.best()]
+        ratios = [m.ratio(m.best(TORCH_LABELS)) for m in group if m.best(TORCH_LABELS)]
+        means = [
+            f"{geometric_mean(found):.2f} {whose}"
+            for found, whose in ((best_ratios, "to the best peer"), (ratios, "to PyTorch"))
+            if found
+        ]
+        if means:
+            yield f"{kind}, geometric mean of {len(group)}: {', '.join(means)}"
