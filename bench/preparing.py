@@ -38,7 +38,7 @@ def prepared(
     else, is left out with a printed note.
     """
     workers: list[Worker] = []
-    files = _Files(task, sizes, threads)
+    files = Files(task, sizes, threads)
     expected: dict[str, Any] | None = None
     for entry in entries:
         if mode not in entry.modes:
@@ -73,7 +73,7 @@ def prepared(
     return workers
 
 
-class _Files:
+class Files:
     """What peers read of a task, each kind written once, in a process of its own."""
 
     def __init__(self, task: Task, sizes: tuple[int, ...], threads: int) -> None:

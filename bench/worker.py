@@ -142,6 +142,8 @@ def _environment(threads: int) -> Iterator[None]:
 def _serve(pipe: Any, target: str, options: dict[str, Any], paths: tuple[str, ...]) -> None:
     """Answer orders until the pipe closes or None comes."""
     sys.path[:0] = paths
+    # What libraries print goes where progress does: stdout is the report's.
+    os.dup2(2, 1)
     contender: Contender | None = None
     while True:
         try:

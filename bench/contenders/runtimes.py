@@ -5,7 +5,6 @@ A converter has run in a process before, so that a peer's memory is its own.
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -117,8 +116,8 @@ class Ncnn(Runtime):
         with tempfile.TemporaryDirectory() as folder:
             for name, part in (("net.param", parameters), ("net.bin", weights)):
                 Path(folder, name).write_bytes(part)
-            net.load_param(os.path.join(folder, "net.param"))
-            net.load_model(os.path.join(folder, "net.bin"))
+            if net.load_param(f"{folder}/net.param") or net.load_model(f"{folder}/net.bin"):
+                raise RuntimeError("ncnn cannot read what pnnx wrote")
 
         def predict() -> np.ndarray:
             outputs = []

@@ -154,7 +154,8 @@ class Padded(nn.Module):
         super().__init__()
         (top, bottom), (left, right) = node.padding
         self.sides = (left, right, top, bottom)
-        self.value = -float("inf") if node.kind == "max_pool" else 0.0
+        # Finite: ncnn's files know no infinity.
+        self.value = torch.finfo(torch.float32).min if node.kind == "max_pool" else 0.0
         self.module = module
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
