@@ -27,6 +27,7 @@ SIZES = {
     "unet": (96, 8),
 }
 """Rows and columns of the images, and images in the batch, of each network."""
+_PEER_LABELS = tuple(peer.label for peer in NETWORK_PEERS)
 TORCH_LABELS = tuple(peer.label for peer in NETWORK_PEERS if peer.key == "torch")
 
 
@@ -50,7 +51,7 @@ class Measurement:
         """The times of fastconv."""
         return self.timings[NETWORK.label]
 
-    def best(self, labels: Sequence[str] = tuple(peer.label for peer in NETWORK_PEERS)) -> str:
+    def best(self, labels: Sequence[str] = _PEER_LABELS) -> str:
         """Return the fastest contender among `labels`, "" where there is none."""
         there = {label: self.timings[label] for label in labels if label in self.timings}
         return best(there) if there else ""
@@ -273,12 +274,10 @@ def _means(measurements: Sequence[Measurement]) -> Iterator[str]:
         kind = names.get(measurement.operation, "prediction of a batch")
         kinds.setdefault(kind, []).append(measurement)
     for kind, group in kinds.items():
-        best_ratios = [m.ratio(m.best()) for m in group if m.best()]
-        ratios = [m.ratio(m.best(TORCH_LABELS)) for m in group if m.best(TORCH_LABELS)]
-        means = [
-            f"{geometric_mean(found):.2f} {whose}"
-            for found, whose in ((best_ratios, "to the best peer"), (ratios, "to PyTorch"))
-            if found
-        ]
+        means = []
+        for labels, whose in ((_PEER_LABELS, "the best peer"), (TORCH_LABELS, "PyTorch")):
+            found = [m.ratio(m.best(labels)) for m in group if m.best(labels)]
+            if found:
+                means.append(f"{geometric_mean(found):.2f} to {whose} (of {len(found)})")
         if means:
-            yield f"{kind}, geometric mean of {len(group)}: {', '.join(means)}"
+            yield f"{kind}, geometric means: {', '.join(means)}"

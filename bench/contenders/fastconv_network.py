@@ -15,8 +15,8 @@ from .base import ModelContender
 from .fastconv_model import photo_stream
 
 OPTIMIZER, LEARNING_RATE = "adam", 1e-3
-SETTLING_STEPS = 40
-"""Steps that move only averages, which fresh networks get so that theirs are their own."""
+SETTLING_STEPS, SETTLING_MOMENTUM = 30, 0.5
+"""Steps that move only averages, by which those of a fresh network become the batch's own."""
 
 
 class FastconvNetwork(ModelContender):
@@ -93,9 +93,7 @@ class NetworkMaker:
             raise ValueError(f"{photos!r} has {len(x)} photos to train on, {batch} are needed")
         y, said = _labels(model, x, classes, random), _what_is_told(model, photos)
         if not steps:
-            model.optimizer.learning_rate = 0.0
-            for _ in range(SETTLING_STEPS):
-                model.train_on_batch(x, y)
+            _settle(model, x, y)
             _spread(model, x)
         outputs = model.predict_on_batch(x)
         state = f"after {steps} steps on photos" if steps else "fresh, averages those of the batch"
@@ -127,8 +125,21 @@ def _draw_scales(model: Any, random: np.random.Generator) -> None:
             layer.set_weights([scale, offset, *averages])
 
 
+def _settle(model: Any, x: np.ndarray, y: np.ndarray) -> None:
+    """Let the moving averages be those of the batch, to the last of where they began.
+
+    What is left of a variance of 1 outweighs those of layers that give small numbers.
+    """
+    model.optimizer.learning_rate = 0.0
+    normalizations = [one for one in model.layers if type(one).__name__ == "BatchNormalization"]
+    for layer in normalizations:
+        layer.momentum = SETTLING_MOMENTUM
+    for _ in range(SETTLING_STEPS):
+        model.train_on_batch(x, y)
+
+
 def _spread(model: Any, x: np.ndarray) -> None:
-    """Let what a fresh dense layer gives for images be around 0 and 1 apart.
+    """Let what a fresh dense layer gives for images be around 0 and half of 1 apart.
 
     Fresh networks give almost the same for all images: a peer's mistakes would not be seen in it.
     """
@@ -137,7 +148,7 @@ def _spread(model: Any, x: np.ndarray) -> None:
         kernel, _ = last.get_weights()
         features = fastconv.Model(model.input, last.input).predict_on_batch(x)
         sums = features @ kernel
-        scale = 1 / sums.std(axis=0)
+        scale = 0.5 / sums.std(axis=0)
         last.set_weights([kernel * scale, -sums.mean(axis=0) * scale])
 
 
