@@ -17,9 +17,12 @@ from .worker import ContenderError, Worker
 
 TOLERANCE = 1e-4
 """Largest difference to fastconv's outputs, probabilities, and loss."""
-NEXT_TOLERANCE = 1e-2
-"""The same of the loss after one step: an update by Adam magnifies rounding."""
-LOSSES = ("loss", "next loss")
+NEXT_SHARE = 0.1
+"""The same of the loss after one step, as a share of what the step changes.
+
+Adam's first update is near the sign of each gradient, whatever its size, so that rounding in deep
+networks shows: up to 4 % in MobileNetV2's.  Another update or a lacking gradient is far more.
+"""
 
 Task = ModelTask | NetworkTask
 
@@ -97,10 +100,14 @@ def check_same(label: str, answer: dict[str, Any], expected: dict[str, Any]) -> 
     """Raise ContenderError if a contender computes something else than fastconv does."""
     pairs = [(f"prediction of {size}", answer["outputs"][size], expected["outputs"][size])
              for size in expected["outputs"]]  # fmt: skip
-    pairs += [(what, answer[what], expected[what]) for what in LOSSES if what in expected]
+    tolerances = {}
+    if "loss" in expected:
+        pairs += [(what, answer[what], expected[what]) for what in ("loss", "next loss")]
+        change = abs(expected["next loss"] - expected["loss"])
+        tolerances["next loss"] = max(TOLERANCE, NEXT_SHARE * change)
     for what, given, wanted in pairs:
         if np.shape(given) != np.shape(wanted):
             raise ContenderError(f"{label}: {what} has shape {np.shape(given)}")
         difference = float(np.max(np.abs(np.subtract(given, wanted))))
-        if not difference < (NEXT_TOLERANCE if what == "next loss" else TOLERANCE):
+        if not difference < tolerances.get(what, TOLERANCE):
             raise ContenderError(f"{label}: {what} differs from fastconv's by {difference:.1e}")

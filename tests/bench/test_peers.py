@@ -49,14 +49,14 @@ def test_a_peer_computes_what_fastconv_does(entry, tasks):
 
 
 def test_another_result_is_an_error_that_tells_the_difference():
-    expected = {"outputs": {1: np.float32([0.5])}, "loss": 0.1, "next loss": 0.1}
-    preparing.check_same("peer", {**expected, "next loss": 0.105}, expected)
+    expected = {"outputs": {1: np.float32([0.5])}, "loss": 0.5, "next loss": 0.4}
+    preparing.check_same("peer", {**expected, "next loss": 0.405}, expected)
     for wrong, message in (
         ({"outputs": {1: np.float32([0.501])}}, "prediction of 1 differs .* by 1.0e-03"),
         ({"outputs": {1: np.float32([0.5, 0.5])}}, "has shape"),
         ({"outputs": {1: np.float32([np.nan])}}, "differs .* by nan"),
-        ({"loss": 0.101}, "peer: loss differs"),
-        ({"next loss": 0.15}, "peer: next loss differs"),
+        ({"loss": 0.501}, "peer: loss differs"),
+        ({"next loss": 0.415}, "peer: next loss differs"),
     ):
         with pytest.raises(worker.ContenderError, match=message):
             preparing.check_same("peer", {**expected, **wrong}, expected)
