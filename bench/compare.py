@@ -1,6 +1,7 @@
 """`python -m bench.compare`: fastconv beside every installed peer, in turn, in one run.
 
     python -m bench.compare models --trained 200 --json models.json --plot models.png
+    python -m bench.compare networks --json networks.json --markdown networks.md
     python -m bench.compare layers --quick
     python -m bench.compare layers --json layers.json --plot layers.png
     python -m bench.compare scaling --plot scaling.png
@@ -16,31 +17,31 @@ import os
 import sys
 from collections.abc import Sequence
 
-from .contenders import PEER_KEYS, PREDICT, TRAIN
+from .contenders import NETWORK_PEER_KEYS, PEER_KEYS, PREDICT, TRAIN
 from .worker import ContenderError
 
 MODELS = ("model1", "model2", "model3", "model4")
+NETWORKS = ("resnet20", "small_xception", "mobilenet_v2_like", "unet")
+LAYERS_OF = ("alexnet", "vgg16", "resnet18")
+MODES = (TRAIN, PREDICT)
 
 
-def _shared_options() -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]:
-    """Return the options of all commands, and those of commands that time images."""
+def _shared_options() -> tuple[argparse.ArgumentParser, ...]:
+    """Return the options of all commands, of those with photos, and of those with four models."""
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--threads", type=_positive, default=2, help="threads of each contender")
     common.add_argument("--rounds", type=_positive, default=7, help="turns of each contender")
     common.add_argument("--seed", type=int, default=0, help="of weights, data and samples")
     common.add_argument("--json", metavar="FILE", help="write all results, raw times included")
     common.add_argument("--plot", metavar="FILE.png", help="draw the results (needs matplotlib)")
-    images = argparse.ArgumentParser(add_help=False)
-    images.add_argument("--batch-size", type=_positive, default=32, help="images in a batch")
-    images.add_argument("--image-size", type=_positive, default=100, help="rows and columns")
-    images.add_argument("--calls", type=_positive, default=5, help="timed calls in a turn")
-    images.add_argument(
+    photos = argparse.ArgumentParser(add_help=False)
+    photos.add_argument(
         "--photos",
         metavar="DIR|ZIP",
         default=os.environ.get("FASTCONV_DOG_VS_CAT") or None,
         help="photos with train/cat and train/dog; else random images",
     )
-    images.add_argument(
+    photos.add_argument(
         "--trained",
         type=_positive,
         nargs="?",
@@ -49,13 +50,17 @@ def _shared_options() -> tuple[argparse.ArgumentParser, argparse.ArgumentParser]
         metavar="STEPS",
         help="train on the photos first, 200 steps if no number is given",
     )
-    return common, images
+    images = argparse.ArgumentParser(add_help=False, parents=[photos])
+    images.add_argument("--batch-size", type=_positive, default=32, help="images in a batch")
+    images.add_argument("--image-size", type=_positive, default=100, help="rows and columns")
+    images.add_argument("--calls", type=_positive, default=5, help="timed calls in a turn")
+    return common, photos, images
 
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line."""
     formatter = argparse.ArgumentDefaultsHelpFormatter
-    common, images = _shared_options()
+    common, photos, images = _shared_options()
     whole = argparse.ArgumentParser(description=__doc__.splitlines()[0], formatter_class=formatter)
     commands = whole.add_subparsers(dest="command", required=True)
     models = commands.add_parser(
@@ -67,8 +72,28 @@ def parser() -> argparse.ArgumentParser:
     models.add_argument(
         "--models", nargs="+", choices=MODELS, default=["model1", "model2", "model4"]
     )
-    models.add_argument("--modes", nargs="+", choices=(TRAIN, PREDICT), default=[TRAIN, PREDICT])
+    models.add_argument("--modes", nargs="+", choices=MODES, default=list(MODES))
     models.add_argument("--peers", nargs="*", choices=PEER_KEYS, default=list(PEER_KEYS))
+    networks = commands.add_parser(
+        "networks",
+        parents=[common, photos],
+        formatter_class=formatter,
+        help="training steps and predictions of networks with branches",
+    )
+    networks.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
+    networks.add_argument("--modes", nargs="+", choices=MODES, default=list(MODES))
+    networks.add_argument(
+        "--peers", nargs="*", choices=NETWORK_PEER_KEYS, default=list(NETWORK_PEER_KEYS)
+    )
+    networks.add_argument("--batch-size", type=_positive, help="images in a batch, not each's own")
+    networks.add_argument("--budget", type=float, default=0.3, help="seconds of calls in a turn")
+    networks.add_argument("--markdown", metavar="FILE", help="write tables for a document")
+    networks.add_argument(
+        "--results", nargs="+", metavar="FILE", help="what --json wrote, instead of measuring"
+    )
+    networks.add_argument(
+        "--beside", nargs="*", default=[], metavar="DIR", help="other checkouts of fastconv, built"
+    )
     layers = commands.add_parser(
         "layers",
         parents=[common],
@@ -78,7 +103,7 @@ def parser() -> argparse.ArgumentParser:
     layers.add_argument("--cases", type=int, default=150, help="drawn cases")
     layers.add_argument("--quick", action="store_true", help="24 drawn cases, no networks, short")
     layers.add_argument(
-        "--networks", nargs="*", choices=NETWORKS, default=list(NETWORKS), help="real layers"
+        "--networks", nargs="*", choices=LAYERS_OF, default=list(LAYERS_OF), help="real layers"
     )
     layers.add_argument("--match", default="", help="only cases whose name contains this")
     layers.add_argument("--budget", type=float, default=0.15, help="seconds of calls in a turn")
@@ -90,9 +115,6 @@ def parser() -> argparse.ArgumentParser:
     )
     scaling.add_argument("--models", nargs="+", choices=MODELS, default=["model2"])
     return whole
-
-
-NETWORKS = ("alexnet", "vgg16", "resnet18")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

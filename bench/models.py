@@ -13,11 +13,10 @@ from . import machine, report
 from .contenders import FASTCONV, PEERS, PREDICT, TRAIN, Entry, available
 from .contenders.base import TRAINING_STEP, prediction
 from .harness import Timing, best, interleave
+from .preparing import prepared
 from .spec import ModelTask, compulsory_bytes, forward_flops, training_flops
-from .worker import ContenderError, Worker
+from .worker import Worker
 
-TOLERANCE = 1e-4
-"""Largest difference to fastconv's outputs, probabilities, and loss."""
 ONE_THREAD = "fastconv, 1 thread"
 TORCH_LABELS = tuple(peer.label for peer in PEERS if peer.key == "torch")
 
@@ -132,28 +131,12 @@ def measure(
     batch_sizes = (len(task.x), *((1,) if len(task.x) > 1 else ()))
     predictions = [prediction(size) for size in batch_sizes]
     operations = predictions if mode == PREDICT else [TRAINING_STEP]
-    entries = [FASTCONV, *(peer for peer in peers if mode in peer.modes)]
-    if options.threads > 1:
-        entries.insert(1, replace(FASTCONV, label=ONE_THREAD))
+    one = [replace(FASTCONV, label=ONE_THREAD, threads=1)] if options.threads > 1 else []
+    entries = [FASTCONV, *one, *peers]
     with contextlib.ExitStack() as stack:
-        workers, notes = [], {}
-        expected: dict[str, Any] | None = None
-        for entry in entries:
-            threads = 1 if entry.label == ONE_THREAD else options.threads
-            arguments = {"mode": mode, "batch_sizes": batch_sizes, **entry.options}
-            report.progress(f"{task.name} {mode}: {entry.label}")
-            worker = stack.enter_context(Worker(entry.label, entry.target, threads, **arguments))
-            try:
-                answer = worker.invoke("prepare", task)
-                expected = expected or answer
-                check_same(entry.label, answer, expected)
-            except ContenderError as error:
-                if expected is None:
-                    raise
-                print(f"note: left out, {error}")
-                worker.close()
-                continue
-            workers.append(worker)
+        workers = prepared(task, mode, batch_sizes, entries, options.threads, stack)
+        notes: dict[str, str] = {}
+        alive: dict[str, dict[str, float]] = {}
         timings: dict[tuple[str, str], Timing] = {}
         for operation in operations:
             report.progress(f"{task.name} {mode}: timing {operation}")
@@ -189,20 +172,6 @@ def _flops(task: ModelTask, operation: str) -> int:
     if operation == TRAINING_STEP:
         return training_flops(task.layers, len(task.x))
     return forward_flops(task.layers, 1 if operation == prediction(1) else len(task.x))
-
-
-def check_same(label: str, answer: dict[str, Any], expected: dict[str, Any]) -> None:
-    """Raise ContenderError if a contender computes something else than fastconv does."""
-    pairs = [(f"prediction of {size}", answer["outputs"][size], expected["outputs"][size])
-             for size in expected["outputs"]]  # fmt: skip
-    if "loss" in expected:
-        pairs.append(("loss", answer["loss"], expected["loss"]))
-    for what, given, wanted in pairs:
-        if np.shape(given) != np.shape(wanted):
-            raise ContenderError(f"{label}: {what} has shape {np.shape(given)}")
-        difference = float(np.max(np.abs(np.subtract(given, wanted))))
-        if not difference < TOLERANCE:
-            raise ContenderError(f"{label}: {what} differs from fastconv's by {difference:.1e}")
 
 
 def print_measurement(measurement: Measurement, peak: float) -> None:

@@ -8,7 +8,10 @@ from typing import Any
 from .report import progress
 
 OURS = "#d1495b"
-OTHERS = ("#30638e", "#6a9fc0", "#003d5b", "#5f7f94", "#edae49", "#66a182", "#8d6a9f")
+OTHERS = (
+    "#30638e", "#6a9fc0", "#003d5b", "#5f7f94", "#edae49", "#66a182", "#8d6a9f", "#b08968",
+    "#9fc2a6", "#c9a7d8", "#4a4e69",
+)  # fmt: skip
 HIDDEN = ("fastconv, 1 thread",)
 
 
@@ -26,6 +29,7 @@ def save(path: str, results: dict[str, Any]) -> None:
 
     draw: dict[str, Callable[[Any, dict[str, Any]], Any]] = {
         "models": _models,
+        "networks": _networks,
         "layers": _layers,
         "scaling": _scaling,
     }
@@ -60,7 +64,33 @@ def _models(pyplot: Any, results: dict[str, Any]) -> Any:
         squeeze=False,
     )
     figures = axes[0]
-    bars = figures[0]
+    _bars(figures[0], measurements)
+    if points:
+        _roofline(figures[1], results["rates"], points)
+    return figure
+
+
+def _networks(pyplot: Any, results: dict[str, Any]) -> Any:
+    kinds = _by_operation(results["measurements"])
+    size = (12, 4.5 * len(kinds))
+    figure, grid = pyplot.subplots(len(kinds), 1, figsize=size, layout="constrained", squeeze=False)
+    for axes, found in zip(grid[:, 0], kinds, strict=True):
+        _bars(axes, found)
+    return figure
+
+
+def _by_operation(measurements: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    """Return the measurements of training, of a batch, and of one image, where there are any."""
+    kinds: dict[str, list[dict[str, Any]]] = {"training step": [], "batch": [], "one": []}
+    for measurement in measurements:
+        operation = measurement["operation"]
+        one = "one" if operation == "prediction of 1" else "batch"
+        kinds[operation if operation in kinds else one].append(measurement)
+    return [found for found in kinds.values() if found]
+
+
+def _bars(axes: Any, measurements: list[dict[str, Any]]) -> None:
+    """Draw the contenders' times beside one another, operation by operation."""
     labels = list(
         dict.fromkeys(
             label for m in measurements for label in m["contenders"] if label not in HIDDEN
@@ -74,18 +104,15 @@ def _models(pyplot: Any, results: dict[str, Any]) -> Any:
                 places.append(place + (index - (len(labels) - 1) / 2) * width)
                 heights.append(measurement["contenders"][label]["times fastconv's"])
         colour = OURS if label == "fastconv" else OTHERS[(index - 1) % len(OTHERS)]
-        bars.bar(places, heights, width, label=label, color=colour)
+        axes.bar(places, heights, width, label=label, color=colour)
     short = {"training step": "training", "prediction of ": "predict "}
     names = [f"{m['model']}\n{m['operation']}" for m in measurements]
     for long, brief in short.items():
         names = [name.replace(long, brief) for name in names]
-    bars.set_xticks(range(len(names)), names, fontsize=8)
-    bars.set_ylabel("time, fastconv = 1 (lower is better)")
-    bars.axhline(1, color="0.5", linewidth=0.8)
-    bars.legend(fontsize=8)
-    if points:
-        _roofline(figures[1], results["rates"], points)
-    return figure
+    axes.set_xticks(range(len(names)), names, fontsize=8)
+    axes.set_ylabel("time, fastconv = 1 (lower is better)")
+    axes.axhline(1, color="0.5", linewidth=0.8)
+    axes.legend(fontsize=8)
 
 
 def _layers(pyplot: Any, results: dict[str, Any]) -> Any:

@@ -19,6 +19,10 @@ PACKAGES = (
     "tensorflow",
     "onnxruntime",
     "openvino",
+    "ai-edge-litert",
+    "ncnn",
+    "MNN",
+    "jax",
 )
 
 

@@ -163,7 +163,7 @@ def _describe(layer: Any) -> LayerSpec:
             "conv",
             size=layer.kernel_size,
             strides=layer.strides,
-            padding=_padding(layer.input_shape, layer.kernel_size, layer.strides, layer.padding),
+            padding=padding_of(layer.input_shape, layer.kernel_size, layer.strides, layer.padding),
             groups=layer.groups,
             units=layer.filters,
             activation=layer.activation.name,
@@ -174,7 +174,7 @@ def _describe(layer: Any) -> LayerSpec:
             "max_pool",
             size=layer.pool_size,
             strides=layer.strides,
-            padding=_padding(layer.input_shape, layer.pool_size, layer.strides, layer.padding),
+            padding=padding_of(layer.input_shape, layer.pool_size, layer.strides, layer.padding),
             **shapes,
         )
     if kind == "Dense":
@@ -186,7 +186,7 @@ def _describe(layer: Any) -> LayerSpec:
     raise ValueError(f"bench: the peers have no twin of {kind}; add one to bench/contenders")
 
 
-def _padding(
+def padding_of(
     input_shape: tuple[int | None, ...], size: tuple[int, int], strides: tuple[int, int], given: Any
 ) -> Padding:
     from fastconv._core.geometry import window2d

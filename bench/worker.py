@@ -14,9 +14,10 @@ import gc
 import importlib
 import multiprocessing
 import os
+import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 THREAD_VARIABLES = (
@@ -51,14 +52,16 @@ class Worker:
     """A contender in a process of its own.
 
     `target` is "module:Class"; the class is made there with `threads=` and
-    `options`.  A process that crashes or does not answer is replaced, with nothing prepared in it.
-    Use as a context manager.
+    `options`; what it imports is looked for in the folders `paths` first.  A process that crashes
+    or does not answer is replaced, with nothing prepared in it.  Use as a context manager.
     """
 
-    def __init__(self, label: str, target: str, threads: int, **options: Any) -> None:
+    def __init__(
+        self, label: str, target: str, threads: int, *, paths: Sequence[str] = (), **options: Any
+    ) -> None:
         self.label = label
         self.threads = threads
-        self._arguments = (target, {"threads": threads, **options})
+        self._arguments = (target, {"threads": threads, **options}, tuple(paths))
         self._start()
 
     def _start(self) -> None:
@@ -136,8 +139,11 @@ def _environment(threads: int) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _serve(pipe: Any, target: str, options: dict[str, Any]) -> None:
+def _serve(pipe: Any, target: str, options: dict[str, Any], paths: tuple[str, ...]) -> None:
     """Answer orders until the pipe closes or None comes."""
+    sys.path[:0] = paths
+    # What libraries print goes where progress does: stdout is the report's.
+    os.dup2(2, 1)
     contender: Contender | None = None
     while True:
         try:
@@ -194,7 +200,6 @@ def _peak_memory() -> int:
         line = next(line for line in status if line.startswith("VmHWM:"))
         return int(line.split()[1]) * 1024
     import resource
-    import sys
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024

@@ -15,7 +15,12 @@ TRAIN, PREDICT = "train", "predict"
 
 @dataclass(frozen=True)
 class Entry:
-    """A contender of the models' comparison: where its class is and what it needs installed."""
+    """A contender: where its class is and what it needs installed.
+
+    `converter` is the class that writes the file which it reads, if it does; `exact` are further
+    options, which it gets where it is not exact enough without; `paths` come first where its
+    process looks for modules; `threads` is 0 for those that all have.
+    """
 
     label: str
     target: str
@@ -24,6 +29,10 @@ class Entry:
     modules: tuple[str, ...] = ()
     install: str = ""
     options: dict[str, Any] = field(default_factory=dict)
+    converter: str = ""
+    exact: dict[str, Any] = field(default_factory=dict)
+    paths: tuple[str, ...] = ()
+    threads: int = 0
 
     @property
     def missing(self) -> str | None:
@@ -37,6 +46,59 @@ class Entry:
 _HERE = "bench.contenders"
 _TORCH = {"key": "torch", "modules": ("torch",), "install": "pip install torch==2.13.0"}
 _TORCH_MODEL = f"{_HERE}.torch_model:TorchModel"
+
+_ONNX_CONVERTER = f"{_HERE}.onnx_network:OnnxConverter"
+
+RUNTIMES = (
+    Entry(
+        "ONNX Runtime",
+        f"{_HERE}.runtimes:OnnxRuntime",
+        "onnxruntime",
+        modes=(PREDICT,),
+        modules=("onnx", "onnxruntime"),
+        install="pip install onnx onnxruntime",
+        converter=_ONNX_CONVERTER,
+    ),
+    Entry(
+        "OpenVINO",
+        f"{_HERE}.runtimes:OpenVino",
+        "openvino",
+        modes=(PREDICT,),
+        modules=("onnx", "openvino"),
+        install="pip install onnx openvino",
+        converter=_ONNX_CONVERTER,
+    ),
+    Entry(
+        "LiteRT",
+        f"{_HERE}.runtimes:LiteRt",
+        "litert",
+        modes=(PREDICT,),
+        modules=("ai_edge_litert", "keras", "tensorflow"),
+        install="pip install ai-edge-litert keras tensorflow-cpu",
+        converter=f"{_HERE}.keras_network:LiteRtConverter",
+    ),
+    Entry(
+        "ncnn",
+        f"{_HERE}.runtimes:Ncnn",
+        "ncnn",
+        modes=(PREDICT,),
+        modules=("ncnn", "pnnx", "torch"),
+        install="pip install ncnn pnnx torch",
+        converter=f"{_HERE}.converters:NcnnConverter",
+        exact={"halves": False},
+    ),
+    Entry(
+        "MNN",
+        f"{_HERE}.runtimes:Mnn",
+        "mnn",
+        modes=(PREDICT,),
+        modules=("MNN", "onnx"),
+        install="pip install MNN onnx",
+        converter=f"{_HERE}.converters:MnnConverter",
+        exact={"large_tiles": False},
+    ),
+)
+"""Those that only predict."""
 
 FASTCONV = Entry("fastconv", f"{_HERE}.fastconv_model:FastconvModel", "fastconv")
 
@@ -58,28 +120,46 @@ PEERS = (
         install="pip install keras tensorflow-cpu",
     ),
     Entry(
-        "ONNX Runtime",
-        f"{_HERE}.onnx_model:OnnxRuntimeModel",
-        "onnxruntime",
-        modes=(PREDICT,),
-        modules=("onnx", "onnxruntime"),
-        install="pip install onnx onnxruntime",
+        "JAX",
+        f"{_HERE}.jax_model:JaxModel",
+        "jax",
+        modules=("jax",),
+        install="pip install jax",
     ),
-    Entry(
-        "OpenVINO",
-        f"{_HERE}.onnx_model:OpenVinoModel",
-        "openvino",
-        modes=(PREDICT,),
-        modules=("onnx", "openvino"),
-        install="pip install onnx openvino",
-    ),
+    *RUNTIMES,
 )
 
 PEER_KEYS = tuple(dict.fromkeys(peer.key for peer in PEERS))
 
+NETWORK = Entry("fastconv", f"{_HERE}.fastconv_network:FastconvNetwork", "fastconv")
+_TORCH_NETWORK = f"{_HERE}.torch_network:TorchNetwork"
+NETWORK_PEERS = (
+    Entry("PyTorch eager", _TORCH_NETWORK, **_TORCH),
+    Entry("PyTorch channels_last", _TORCH_NETWORK, options={"channels_last": True}, **_TORCH),
+    Entry(
+        "torch.compile",
+        _TORCH_NETWORK,
+        options={"compiled": True, "channels_last": True},
+        **_TORCH,
+    ),
+    Entry(
+        "Keras 3 on TensorFlow",
+        f"{_HERE}.keras_network:KerasNetwork",
+        "keras",
+        modes=(TRAIN,),
+        modules=("keras", "tensorflow"),
+        install="pip install keras tensorflow-cpu",
+    ),
+    *RUNTIMES,
+)
 
-def available(keys: tuple[str, ...] = PEER_KEYS) -> tuple[list[Entry], list[str]]:
+NETWORK_PEER_KEYS = tuple(dict.fromkeys(peer.key for peer in NETWORK_PEERS))
+
+
+def available(
+    keys: tuple[str, ...] = PEER_KEYS, peers: tuple[Entry, ...] = PEERS
+) -> tuple[list[Entry], list[str]]:
     """Return the installed peers among `keys`, and a note on each of the others."""
-    chosen = [peer for peer in PEERS if peer.key in keys]
+    chosen = [peer for peer in peers if peer.key in keys]
     notes = dict.fromkeys(peer.missing for peer in chosen if peer.missing)
     return [peer for peer in chosen if not peer.missing], list(notes)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-
-from ..spec import ModelTask
 
 TRAINING_STEP = "training step"
 
@@ -18,7 +16,7 @@ def prediction(batch: int) -> str:
 
 
 class ModelContender:
-    """A library that trains, or predicts with, a model given as a `ModelTask`.
+    """A library that trains, or predicts with, a model given as a task.
 
     A subclass defines `build`, `predictor` and, if it trains, `trainer` and
     `reset_weights`.  `prepare` runs every operation once, so that a library
@@ -33,7 +31,7 @@ class ModelContender:
 
     # For subclasses.
 
-    def build(self, task: ModelTask) -> None:
+    def build(self, task: Any) -> None:
         """Make the model of `task` with its weights."""
         raise NotImplementedError
 
@@ -55,13 +53,16 @@ class ModelContender:
 
     # For the parent.
 
-    def prepare(self, task: ModelTask) -> dict[str, Any]:
+    def prepare(self, task: Any, converted: Mapping[int, Any] | None = None) -> dict[str, Any]:
         """Build, run each operation once and return the outputs to be compared.
 
-        "outputs" are the predictions for the whole batch, "loss" (training
-        without dropout only) is the first step's.
+        `converted` are the model's files, by batch sizes, for a peer that reads such.
+
+        "outputs" are the predictions for the whole batch; of training without dropout "loss" is
+        the first step's, "next loss" the second's, which the first one's gradients made.
         """
         self.task = task
+        self.converted = converted or {}
         self.build(task)
         if self.mode == "predict":
             for size in self.batch_sizes:
@@ -70,8 +71,10 @@ class ModelContender:
             return {"outputs": outputs}
         outputs = {len(task.x): np.array(self.predictor(task.x)(), np.float32).reshape(-1)}
         self.operations[TRAINING_STEP] = self.trainer(task.x, task.y)
-        loss = float(self.operations[TRAINING_STEP]())
-        return {"outputs": outputs, "loss": loss} if task.deterministic else {"outputs": outputs}
+        loss, following = (float(self.operations[TRAINING_STEP]()) for _ in range(2))
+        if not task.deterministic:
+            return {"outputs": outputs}
+        return {"outputs": outputs, "loss": loss, "next loss": following}
 
     def restore(self) -> None:
         """Put the weights back, so that rounds do not drift away from the photos' statistics."""

@@ -65,7 +65,10 @@ class TaskMaker:
             x = random.random((batch, *shape), np.float32)
             y = random.integers(0, 2, batch).astype(np.float32)
         else:
-            train = _stream(photos, image_size, batch, seed, architecture.recipe)
+            recipe = architecture.recipe
+            train = photo_stream(
+                photos, image_size, batch, seed, rescale=recipe.rescale, **recipe.augmentation
+            )
             for step in range(steps):
                 if step % len(train) == 0:
                     train.set_epoch(step // len(train))
@@ -100,11 +103,14 @@ def living_units(model: Any, x: np.ndarray) -> dict[str, float]:
     return shares
 
 
-def _stream(photos: str, image_size: int, batch: int, seed: int, recipe: Any) -> Any:
+def photo_stream(
+    photos: str, image_size: int, batch: int, seed: int, rescale: float = 1 / 255, **options: Any
+) -> Any:
+    """Return batches of the photos to train on, those of the folder or zip `photos`."""
     from fastconv.datasets import dog_vs_cat
     from fastconv.preprocessing.image import ImageDataGenerator
 
-    generator = ImageDataGenerator(rescale=recipe.rescale, **recipe.augmentation)
+    generator = ImageDataGenerator(rescale=rescale, **options)
     # What it finds it prints; stdout is the report's.
     with contextlib.redirect_stdout(sys.stderr):
         return generator.flow_from_directory(

@@ -127,21 +127,22 @@ def convolution(spec: LayerSpec, weights: list[np.ndarray]) -> nn.Conv2d:
         groups=spec.groups,
         bias=len(weights) > 1,
     )
-    _assign(module.weight, weights[0].transpose(3, 2, 0, 1))
+    assign(module.weight, weights[0].transpose(3, 2, 0, 1))
     if len(weights) > 1:
-        _assign(module.bias, weights[1])
+        assign(module.bias, weights[1])
     return module
 
 
 def _dense(spec: LayerSpec, weights: list[np.ndarray]) -> nn.Linear:
     module = nn.Linear(spec.input_shape[-1], spec.units, bias=len(weights) > 1)
-    _assign(module.weight, weights[0].T)
+    assign(module.weight, weights[0].T)
     if len(weights) > 1:
-        _assign(module.bias, weights[1])
+        assign(module.bias, weights[1])
     return module
 
 
-def _assign(parameter: nn.Parameter, array: np.ndarray) -> None:
+def assign(parameter: torch.Tensor, array: np.ndarray) -> None:
+    """Copy an array into a tensor of its shape."""
     with torch.no_grad():
         parameter.copy_(torch.from_numpy(np.ascontiguousarray(array)))
 
