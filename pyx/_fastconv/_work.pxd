@@ -1,11 +1,17 @@
-"""Tasks shared out among the threads of a parallel region; see simd/work.h.
+"""Tasks shared out among the threads of a parallel region; see simd/work.h and team/team.h.
 
+    join_team()                   # once a module
+    ...
     share_work(&work, tasks, num_threads)
+    share_work(&sums, ...)
     with nogil, parallel(num_threads=num_threads):
         while (task := next_task(&work, threadid())) >= 0:
             ...
         wait_for_all()
-        for task in prange(...):  # reads what the loop before wrote
+        while (task := next_task(&sums, threadid())) >= 0:  # reads what the loop before wrote
+            ...
+
+A thread may never come, or late: whatever it would do is a task that others take.
 """
 
 from libc.stddef cimport ptrdiff_t
@@ -14,5 +20,9 @@ cdef extern from "simd/work.h" nogil:
     ctypedef struct Work "fc_work":
         pass
     void share_work "fc_share_work"(Work* work, ptrdiff_t tasks, int threads) noexcept
+    void raise_flag "fc_raise_flag"(int* flag) noexcept
     ptrdiff_t next_task "fc_next_task"(Work* work, int thread) noexcept
     void wait_for_all "fc_wait_for_all"() noexcept
+
+cdef extern from "simd/work.h":
+    int join_team "fc_join_team"() except -1

@@ -1,5 +1,5 @@
 /* Tasks shared out among threads: each has a stretch of its own, in the same place every time, and
- * takes from another's when that is done.
+ * takes from another's when that is done, or when that thread does not come at all.
  *
  * What a thread writes in one layer it reads in the next, images being in the same order in all of
  * them, and finds it in its own cache.  OpenMP's dynamic schedule assigns them in turns: half of
@@ -11,6 +11,7 @@
 #define FASTCONV_WORK_H
 
 #include <stddef.h>
+
 
 /* Threads beyond as many take from the others' stretches alone. */
 enum { FC_SHARES = 64 };
@@ -46,8 +47,12 @@ static inline ptrdiff_t fc_next_task(fc_work *work, int thread) {
     return -1;
 }
 
-/* Between two loops of a parallel region of which the second reads what the first wrote: these end
- * without a barrier, and so do Cython's. */
+/* What any task may report. */
+static inline void fc_raise_flag(int *flag) { __atomic_store_n(flag, 1, __ATOMIC_RELAXED); }
+
+static int fc_join_team(void) { return 0; }
+
+/* Between two loops of a parallel region of which the second reads what the first wrote. */
 static inline void fc_wait_for_all(void) { _Pragma("omp barrier") }
 
 #endif
