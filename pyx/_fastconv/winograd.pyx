@@ -28,7 +28,7 @@ groups, there are several *sets* of filters, (target, group), with a U each.  V,
 their points SKEW floats more than a power of two apart: the transforms walk all 36 at once.
 """
 
-from cython.parallel cimport parallel, prange, threadid
+from cython.parallel cimport parallel, threadid
 from libc.stddef cimport ptrdiff_t
 from libc.stdint cimport uint8_t
 
@@ -38,8 +38,10 @@ from _fastconv._winograd cimport (
     ALPHA, POINTS, SKEW, depth_of, image_rows, is_short_row, load_lines, span_of,
 )
 from _fastconv._winograd_kernel cimport transform_channels
-from _fastconv._work cimport Work, next_task, share_work, wait_for_all
+from _fastconv._work cimport Work, join_team, next_task, share_work, wait_for_all
 from _fastconv.structs cimport KernelDecomposition, PaddedImage, Tiles, load_struct
+
+join_team()
 
 cdef extern from "simd/winograd.h" nogil:
     int fc_lacking(int, int) noexcept
@@ -271,13 +273,14 @@ def in_passes(const float[:, :, :, ::1] x,         # IN
     cdef int panels = sets_of(&t) * panel_count(t.filters, &v[0])
     cdef uint8_t* argmax_at = NULL if argmax is None else &argmax[0, 0, 0, 0]
     cdef Order o
-    cdef Work work, products
+    cdef Work work, products, outputs
     cdef float_mode mode = 0
     while first < rows:
         last = min(first + block_rows, rows)
         o = order_of(&t, first, last)
         share_work(&work, last - first, num_threads)
         share_work(&products, POINTS * panels, num_threads)
+        share_work(&outputs, o.tiles, num_threads)
         with nogil, parallel(num_threads=num_threads):
             mode = flush_denormals()
             while (task := next_task(&work, threadid())) >= 0:
@@ -288,7 +291,7 @@ def in_passes(const float[:, :, :, ::1] x,         # IN
                 staged_product(&t, &o, &v[0], &u[0], &m[0], <int> (task // panels),
                                <int> (task % panels))
             wait_for_all()
-            for tile in prange(o.tiles, schedule="static"):
+            while (tile := next_task(&outputs, threadid())) >= 0:
                 staged_output(&t, &o, &m[0], &bias[0], &y[0, 0, 0, 0], argmax_at,
                               first + tile // t.columns, <int> (tile % t.columns))
             restore_denormals(mode)
@@ -330,9 +333,11 @@ def transform_kernel(const float[:, :, :, ::1] kernel,  # IN (rows, columns, cha
     """u = G g G' of all parts."""
     cdef KernelDecomposition c
     load_struct(kernels, &c, sizeof(c))
-    cdef int task, blocks = (c.channels + LANES_F32 - 1) // LANES_F32
-    with nogil:
-        for task in prange(c.kernels * c.kernels * c.groups * blocks, schedule="static",
-                           num_threads=num_threads):
-            transform_channels(&c, &kernel[0, 0, 0, 0], &u[0], task // blocks,
-                               task % blocks * LANES_F32)
+    cdef int blocks = (c.channels + LANES_F32 - 1) // LANES_F32
+    cdef ptrdiff_t task
+    cdef Work work
+    share_work(&work, <ptrdiff_t> c.kernels * c.kernels * c.groups * blocks, num_threads)
+    with nogil, parallel(num_threads=num_threads):
+        while (task := next_task(&work, threadid())) >= 0:
+            transform_channels(&c, &kernel[0, 0, 0, 0], &u[0], <int> (task // blocks),
+                               <int> (task % blocks) * LANES_F32)
