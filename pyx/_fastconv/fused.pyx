@@ -16,8 +16,10 @@ from _fastconv._tiles cimport (
     conv_pool_row, float_mode, flush_denormals, lanes, real, restore_denormals,
 )
 from _fastconv._window cimport load_rows, panel_count, panel_vectors
-from _fastconv._work cimport Work, next_task, share_work
+from _fastconv._work cimport Work, join_team, next_task, share_work
 from _fastconv.structs cimport ConvPool, PaddedImage, load_struct
+
+join_team()
 
 
 cdef void forward_block(const ConvPool* b, const PaddedImage* s, const real* image,
