@@ -36,8 +36,10 @@ from _fastconv._planes cimport (
 from _fastconv._tiles cimport (
     NARROW_TILE_ROWS, copy_pixels, float_mode, flush_denormals, lanes, real, restore_denormals,
 )
-from _fastconv._work cimport Work, next_task, share_work
+from _fastconv._work cimport Work, join_team, next_task, share_work
 from _fastconv.structs cimport DepthwiseLayout, load_struct
+
+join_team()
 
 cdef extern from "simd/depthwise.h" nogil:
     const int PIXEL_VECTORS "FC_PIXEL_VECTORS"
