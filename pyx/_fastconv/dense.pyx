@@ -19,7 +19,7 @@ dy are kept: from them `kernel_gradient` makes dkernel, group by group in scratc
 Layers of few outputs are `dense_narrow`'s.
 """
 
-from cython.parallel cimport parallel, prange, threadid
+from cython.parallel cimport parallel, threadid
 from libc.stddef cimport ptrdiff_t
 from libc.stdint cimport int32_t
 from libc.string cimport memcpy, memmove, memset
@@ -34,7 +34,9 @@ from _fastconv._tiles cimport (
     DOT_COLUMNS, DOT_ROWS, TILE_ROWS, conv_tile, dot_tile, float_mode, flush_denormals, lanes,
     prefetch, real, restore_denormals, transpose,
 )
-from _fastconv._work cimport Work, next_task, share_work, wait_for_all
+from _fastconv._work cimport Work, join_team, next_task, share_work, wait_for_all
+
+join_team()
 
 cdef enum:
     PANEL_ROWS = BLOCK + 1  # rows of the panels 16 KB apart would fall into one set of L1
@@ -158,9 +160,10 @@ def output(const real[:, ::1] x,             # IN (batch, inputs)
     cdef Dense d = dense_of(x.shape[0], x.shape[1], y.shape[1], vectors, panels, &y[0, 0])
     cdef ptrdiff_t task, part, sample
     cdef const real* offsets = NULL if bias is None else &bias[0]
-    cdef Work work
+    cdef Work work, samples
     cdef float_mode mode = 0
     share_work(&work, parts * d.groups, num_threads)
+    share_work(&samples, d.batch, num_threads)
     with nogil, parallel(num_threads=num_threads):
         mode = flush_denormals()
         while (task := next_task(&work, threadid())) >= 0:
@@ -175,7 +178,7 @@ def output(const real[:, ::1] x,             # IN (batch, inputs)
                             task % d.groups, &packed[threadid(), 0], &rows[threadid(), 0],
                             &factors[threadid(), 0])
         wait_for_all()
-        for sample in prange(d.batch, schedule="static"):
+        while (sample := next_task(&samples, threadid())) >= 0:
             add_parts(d.outputs, &sums[0, sample * d.padded], parts, sums.shape[1], offsets,
                       &y[sample, 0])
         restore_denormals(mode)
@@ -274,21 +277,23 @@ def gradients(const real[:, ::1] dy,         # IN (batch, outputs)
     cdef real* input_gradient = NULL if dx is None else &dx[0, 0]
     cdef bint transposes = transposed is not None and dx is not None
     cdef ptrdiff_t task, first, length, active, sample, block
-    cdef Work work
+    cdef Work work, packing, transposing
     cdef float_mode mode = 0
     if dbias is not None:
         bias_gradient(&dy[0, 0], &dbias[0], d.batch, d.outputs)
+    share_work(&packing, d.batch, num_threads)
+    share_work(&transposing, (d.outputs + SAMPLES - 1) // SAMPLES if transposes else 0,
+               num_threads)
     share_work(&work, (d.inputs + ROWS - 1) // ROWS, num_threads)
     with nogil, parallel(num_threads=num_threads):
         mode = flush_denormals()
-        for sample in prange(d.batch, schedule="static"):
+        while (sample := next_task(&packing, threadid())) >= 0:
             pack_row(&dy[sample, 0], d.outputs, d.vectors, &packed_dy[sample * d.width],
                      d.batch * d.width)
-        if transposes:
-            for block in prange((d.outputs + SAMPLES - 1) // SAMPLES, schedule="static"):
-                transpose(&dy[0, block * SAMPLES], d.outputs, <int> d.batch,
-                     <int> min(SAMPLES, d.outputs - block * SAMPLES),
-                     &transposed[block * SAMPLES * by_sample.width], by_sample.width)
+        while (block := next_task(&transposing, threadid())) >= 0:
+            transpose(&dy[0, block * SAMPLES], d.outputs, <int> d.batch,
+                      <int> min(SAMPLES, d.outputs - block * SAMPLES),
+                      &transposed[block * SAMPLES * by_sample.width], by_sample.width)
         wait_for_all()
         while (task := next_task(&work, threadid())) >= 0:
             first = task * ROWS
