@@ -12,6 +12,9 @@
 
 #include <stddef.h>
 
+#if defined(_OPENMP)
+#include "../team/omp.h"
+#endif
 
 /* Threads beyond as many take from the others' stretches alone. */
 enum { FC_SHARES = 64 };
@@ -50,9 +53,18 @@ static inline ptrdiff_t fc_next_task(fc_work *work, int thread) {
 /* What any task may report. */
 static inline void fc_raise_flag(int *flag) { __atomic_store_n(flag, 1, __ATOMIC_RELAXED); }
 
-static int fc_join_team(void) { return 0; }
+#if defined(_OPENMP)
+/* Set what the module's regions are run by; return -1 with an exception if it is not there. */
+static int fc_join_team(void) {
+    fc_runtime = (const fc_calls *)PyCapsule_Import(FC_CALLS, 0);
+    return fc_runtime ? 0 : -1;
+}
 
 /* Between two loops of a parallel region of which the second reads what the first wrote. */
-static inline void fc_wait_for_all(void) { _Pragma("omp barrier") }
+static inline void fc_wait_for_all(void) { fc_runtime->wait_for_all(); }
+#else
+static int fc_join_team(void) { return 0; }
+static inline void fc_wait_for_all(void) {}
+#endif
 
 #endif
