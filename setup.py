@@ -57,16 +57,20 @@ if os.environ.get("FASTCONV_LEVELS"):  # for work on the kernels: one level buil
 # Without its symbols a module is a third smaller; profilers want them.
 STRIP = ["-s"] if sys.platform == "linux" and "FASTCONV_SYMBOLS" not in os.environ else []
 
+# What compiles `#pragma omp parallel`; the threads are our own, and no OpenMP is linked.
+OPENMP_FLAGS = (["-fopenmp"], ["-Xclang", "-fopenmp"])
 OPENMP_PROBE = """
-#include <omp.h>
+#include "omp.h"
+static int calls;
+static void run(void (*body)(void *), void *data, int threads) { calls = threads; body(data); }
+static int thread(void) { return 5; }
 int main(void) {
-    int count = 0;
+    const fc_calls team = {run, thread, 0};
+    int found = 0;
+    fc_runtime = &team;
     #pragma omp parallel num_threads(2)
-    {
-        #pragma omp atomic
-        count++;
-    }
-    return count >= 1 ? 0 : 1;
+    found = omp_get_thread_num();
+    return found == 5 && calls == 2 ? 0 : 1;
 }
 """
 NO_COMPILER = """
@@ -78,12 +82,9 @@ Install one and run the same command again:
   macOS:           xcode-select --install && brew install gcc, then CC=gcc-14
 """
 NO_OPENMP = """
-fastconv needs OpenMP, and {command!r} cannot build or run a program with -fopenmp:
+fastconv needs OpenMP's pragmas for its threads, and {command!r} does not compile them:
   {reason}
-Install it and run the same command again:
-  Debian, Ubuntu:  apt-get install gcc libgomp1    (with clang: libomp-dev)
-  Fedora:          dnf install gcc libgomp
-  macOS:           brew install gcc, then CC=gcc-14 pip install .
+GCC and clang do, on Linux and macOS: name one in CC and run the same command again.
 For kernels that use one thread only, set FASTCONV_ALLOW_SERIAL=1.
 """
 
@@ -117,7 +118,7 @@ DIRECTIVES = {
     "embedsignature": True,
     "embedsignature.format": "clinic",
 }
-HEADERS = sorted(SOURCES.glob("simd/*.h"))
+HEADERS = sorted([*SOURCES.glob("simd/*.h"), *SOURCES.glob("team/*.h")])
 
 
 class Build(build):
@@ -146,14 +147,16 @@ class BuildKernels(build_ext):
         reason = run_probe(compiler[:1], "int main(void) { return 0; }", [])
         if reason:
             sys.exit(NO_COMPILER.format(command=compiler[0], reason=reason))
-        openmp = ["-fopenmp"]
-        reason = run_probe(compiler[:1], OPENMP_PROBE, openmp)
+        for openmp in OPENMP_FLAGS:
+            reason = run_probe(compiler[:1], OPENMP_PROBE, [f"-I{SOURCES / 'team'}", *openmp])
+            if not reason:
+                break
         if reason and os.environ.get("FASTCONV_ALLOW_SERIAL") != "1":
             sys.exit(NO_OPENMP.format(command=compiler[0], reason=reason))
         for extension in self.extensions:
             if not reason:
-                extension.extra_compile_args += openmp
-                extension.extra_link_args += openmp
+                extension.extra_compile_args += [*openmp, "-pthread"]
+                extension.extra_link_args.append("-pthread")
         version = subprocess.run([compiler[0], "--version"], capture_output=True, text=True)
         linker = list(getattr(self.compiler, "linker_so", None) or [])
         self._tools = " ".join([*compiler, *linker, version.stdout])
@@ -256,7 +259,7 @@ def extensions() -> list[Extension]:
                 Extension(
                     f"{prefix}.{name}",
                     [str(SOURCES / f"{name}.pyx")],
-                    include_dirs=[str(SOURCES)],
+                    include_dirs=[str(SOURCES / "team"), str(SOURCES)],
                     extra_compile_args=[*COMMON, *optimization(name), *flags],
                     extra_link_args=[*STRIP],
                 ),

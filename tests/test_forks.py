@@ -182,31 +182,6 @@ def test_workers_of_a_data_loader():
     )
 
 
-def test_nothing_is_lost_where_threads_cannot_be_ended():
-    """With an OpenMP that knows no way: one thread, and a word to whoever asks for more."""
-    out = check(
-        """
-        import warnings
-
-        warnings.simplefilter("always")
-        runtime.kernels.cpu.release_threads = lambda: False
-
-        def child():
-            assert fastconv.get_num_threads() == 1 and is_right()
-            fastconv.set_num_threads(1)
-            with warnings.catch_warnings(record=True) as told:
-                warnings.simplefilter("always")
-                fastconv.set_num_threads(2)
-            print(told[0].message, flush=True)
-            return is_right() and fastconv.get_num_threads() == 1
-
-        assert in_child(child)
-        assert fastconv.get_num_threads() == 2 and is_right()
-        """
-    )
-    assert out.startswith("set_num_threads: n is 2; one thread is used, as the process was forked")
-
-
 def test_a_process_that_had_one_thread_forks_as_before():
     check(
         """

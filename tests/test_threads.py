@@ -97,11 +97,15 @@ def test_fused_block(x, kernel, options, threads):
     assert_same_bits(threads, run)
 
 
-def test_no_kernel_deals_tasks_like_cards():
-    """Threads keep to their images: `_work.pxd`."""
-    sources = (Path(__file__).parents[1] / "pyx" / "_fastconv").glob("*.pyx")
-    schedules = [re.findall(r'schedule="(\w+)"', path.read_text()) for path in sources]
-    assert {name for names in schedules for name in names} == {"static"}
+def test_kernels_share_tasks_by_the_team():
+    """Threads keep to their images, and none is waited for that does not come: `_work.pxd`."""
+    for path in (Path(__file__).parents[1] / "pyx" / "_fastconv").glob("*.pyx"):
+        text = path.read_text()
+        assert "prange" not in text, path.name
+        regions = len(re.findall(r"^ +with nogil, parallel\(", text, re.MULTILINE))
+        runs = len(re.findall(r"^ +run(_steps)?\(", text, re.MULTILINE))
+        assert text.count("\njoin_team()\n") == (regions + runs > 0), path.name
+        assert text.count("share_work(&") >= regions, path.name
 
 
 def test_more_threads_than_have_tasks(threads):

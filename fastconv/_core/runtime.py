@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 KERNEL_API = 14
 """The kernels' calling convention that this source was written for."""
 
-# OpenMP ends the process, without a word, where it cannot make so many threads.
+# More than any machine has; the threads' state in pyx/_fastconv/team/team.h has room for them.
 MOST_THREADS = 1024
 
 
@@ -47,7 +47,6 @@ def _environment_threads() -> int | None:
     return None
 
 
-# Before OpenMP is loaded with the kernels: it has words of its own for such a variable.
 _wanted_threads = _environment_threads()
 try:
     import _fastconv
@@ -112,9 +111,8 @@ def get_num_threads() -> int:
 def set_num_threads(n: int) -> None:
     """Let the kernels use `n` threads from now on.  Results do not depend on it.
 
-    Where the compiler's OpenMP cannot end its threads before a fork (GCC's can), a child of a
-    process with several has one for good: more would wait for threads that only its parent
-    has.  It is warned, and goes on with one.
+    They are at most so many: a kernel does without those that other programs keep from a CPU, and
+    without those that the system does not let the process have.
 
     Raises TypeError or ValueError if `n` is not a whole number from 1 to 1024.
     """
@@ -122,35 +120,7 @@ def set_num_threads(n: int) -> None:
     n = positive_integer(n, "n", "set_num_threads")
     if n > MOST_THREADS:
         raise ValueError(f"set_num_threads: n is {n}; it must be at most {MOST_THREADS}")
-    if n > 1 and _threads_lost:
-        warnings.warn(
-            f"set_num_threads: n is {n}; one thread is used, as the process was forked from one "
-            "with several; start it with multiprocessing's 'spawn' to use more",
-            RuntimeWarning,
-            stacklevel=2,
-        )
-        n = 1
     _num_threads = n
-
-
-_threads_left = False
-_threads_lost = False
-
-
-def _end_threads() -> None:
-    """Before a fork: end OpenMP's threads, of which the child would have none and wait for all."""
-    global _threads_left
-    _threads_left = not kernels.cpu.release_threads()
-
-
-def _begin_child() -> None:
-    global _num_threads, _threads_lost
-    if _threads_left:
-        _num_threads, _threads_lost = 1, True
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=_end_threads, after_in_child=_begin_child)
 
 
 # Two threads share out work of fewer steps than this in no less time than one does it: to

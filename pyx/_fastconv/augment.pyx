@@ -7,10 +7,14 @@ cache, or else as floats.
 An image is one thread's, so results do not depend on the number of threads.
 """
 
-from cython.parallel cimport parallel, prange, threadid
+from cython.parallel cimport parallel, threadid
 from libc.math cimport INFINITY, sqrt
 from libc.stddef cimport ptrdiff_t
 from libc.stdint cimport int64_t, uint8_t
+
+from _fastconv._work cimport Work, join_team, next_task, share_work
+
+join_team()
 
 cdef extern from "simd/augment.h" nogil:
     enum:
@@ -151,7 +155,8 @@ def transform(const pixel[:, :, :, ::1] source, const int64_t[::1] rows,
     and 1 change nothing.  channel_values: IN (4, channels): factor, offset, ones, zeros.
     scratch: (threads, scratch_size).  out: OUT (n, height, width, channels).
     """
-    cdef int i, thread = 0
+    cdef ptrdiff_t i
+    cdef Work work
     cdef Images s
     s.height, s.width, s.channels = source.shape[1], source.shape[2], source.shape[3]
     # No other mode has a constant, and any number can be no byte.
@@ -161,8 +166,8 @@ def transform(const pixel[:, :, :, ::1] source, const int64_t[::1] rows,
     s.center, s.scale, s.epsilon = center, scale, epsilon
     s.factor, s.offset = &channel_values[0, 0], &channel_values[1, 0]
     s.ones, s.zeros = &channel_values[2, 0], &channel_values[3, 0]
+    share_work(&work, out.shape[0], num_threads)
     with nogil, parallel(num_threads=num_threads):
-        thread = threadid()
-        for i in prange(<int> out.shape[0], schedule="static"):
+        while (i := next_task(&work, threadid())) >= 0:
             one_image(&source[rows[i], 0, 0, 0], &s, &matrices[i, 0], shifts[i], gains[i],
-                      &scratch[thread, 0], &out[i, 0, 0, 0])
+                      &scratch[threadid(), 0], &out[i, 0, 0, 0])

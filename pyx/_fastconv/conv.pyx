@@ -23,7 +23,7 @@ sums contribute: overlap-add.
 The kernel gradient is `conv_gradient`'s.
 """
 
-from cython.parallel cimport parallel, prange, threadid
+from cython.parallel cimport parallel, threadid
 from libc.stddef cimport ptrdiff_t
 
 from _fastconv._direct cimport direct_panels
@@ -36,10 +36,11 @@ from _fastconv._tiles cimport (
     transpose, zero_pixels,
 )
 from _fastconv._window cimport load_rows, padded_channels, panel_count, panel_vectors
-from _fastconv._work cimport Work, next_task, run, set_up_replay, share_work
+from _fastconv._work cimport Work, join_team, next_task, run, share_work
 from _fastconv.structs cimport BatchTiles, Grid, OverlapAdd, PaddedImage, load_struct
 
-set_up_replay()
+join_team()
+
 
 # By the character of a dtype: to make the name of one takes NumPy as long as a small layer takes.
 LANES = {"f": LANES_F32, "d": LANES_F64}
@@ -311,13 +312,16 @@ def pack(const real[:, :, :, ::1] kernel,           # IN (kh, kw, channels / gro
     cdef int panels = panel_count(columns, &packed[0])
     cdef ptrdiff_t padded = padded_channels(columns, &packed[0])
     cdef ptrdiff_t rows = taps.shape[0] * depth
-    cdef int task, group, start
+    cdef int group, start
+    cdef ptrdiff_t task
+    cdef Work work
     if rows == 0:  # inputs between the strides, which no tap reaches
         return
-    with nogil:
-        for task in prange(groups * panels, schedule="static", num_threads=num_threads):
-            group = task // panels
-            start = (task % panels) * width
+    share_work(&work, groups * panels, num_threads)
+    with nogil, parallel(num_threads=num_threads):
+        while (task := next_task(&work, threadid())) >= 0:
+            group = <int> (task // panels)
+            start = <int> (task % panels) * width
             pack_panel(&kernel[0, 0, 0, 0], &packed[(group * padded + start) * rows],
                        &taps[0, 0], taps.shape[0], kernel.shape[1], channels,
                        kernel.shape[3], group * filters, filters, start, transposed)

@@ -17,7 +17,7 @@ With few filters `patch_gradient` is faster, whose loops are in _patch.pxd.  Par
 order, so that results do not depend on the threads.
 """
 
-from cython.parallel cimport parallel, prange, threadid
+from cython.parallel cimport parallel, threadid
 from libc.stddef cimport ptrdiff_t
 from libc.string cimport memset
 
@@ -26,8 +26,10 @@ from _fastconv._tiles cimport (
     MOST_PATCH_SUMS, MOST_PATCH_VECTORS, TILE_FILTERS, add_pixels, copy_pixels,
     float_mode, flush_denormals, gradient_tile, lanes, real, restore_denormals, zero_pixels,
 )
-from _fastconv._work cimport Work, next_task, share_work, wait_for_all
+from _fastconv._work cimport Work, join_team, next_task, share_work, wait_for_all
 from _fastconv.structs cimport GradientPatch, GradientProduct, PaddedImage, load_struct
+
+join_team()
 
 PATCH_FILTERS = TILE_FILTERS
 PATCH_VECTORS = MOST_PATCH_VECTORS
@@ -274,12 +276,13 @@ def kernel_gradient(const real[:, :, :, ::1] x,     # IN
     cdef GradientProduct g
     load_struct(product, &g, sizeof(g))
     cdef ptrdiff_t parts = sums.shape[0], rows = x.shape[0] * g.rows, task, part, split
-    cdef int row, depth = g.runs * g.run_length
-    cdef ptrdiff_t pieces = piece_count(&g)
-    cdef Work work
+    cdef int depth = g.runs * g.run_length
+    cdef ptrdiff_t pieces = piece_count(&g), row
+    cdef Work work, rows_of_sums
     cdef float_mode mode = 0
     cdef int k
     share_work(&work, parts * splits, num_threads)
+    share_work(&rows_of_sums, depth, num_threads)
     with nogil, parallel(num_threads=num_threads):
         mode = flush_denormals()
         while (task := next_task(&work, threadid())) >= 0:
@@ -292,9 +295,9 @@ def kernel_gradient(const real[:, :, :, ::1] x,     # IN
                           &patch[threadid(), 0], &filters[threadid(), 0],
                           &stretches[threadid(), 0])
         wait_for_all()
-        for row in prange(depth, schedule="static"):
-            reduce_row(&g, &sums[0, 0], parts, sums.shape[1], row,
-                       &dkernel[0, 0, 0, 0] + <ptrdiff_t> row * g.filters)
+        while (row := next_task(&rows_of_sums, threadid())) >= 0:
+            reduce_row(&g, &sums[0, 0], parts, sums.shape[1], <int> row,
+                       &dkernel[0, 0, 0, 0] + row * g.filters)
         restore_denormals(mode)
     if dbias is not None:
         for k in range(g.filters):
@@ -326,10 +329,11 @@ def patch_gradient(const real[:, :, :, ::1] x,     # IN
     cdef ptrdiff_t blocks = x.shape[0] * ((g.rows + g.block_rows - 1) // g.block_rows)
     cdef ptrdiff_t pieces = <ptrdiff_t> patch_pieces(&g) * g.groups, task, part, split, vector
     cdef ptrdiff_t shares = max(1, min(g.groups, g.filters // SHARED_FILTERS)), block
-    cdef Work work
+    cdef Work work, vectors
     cdef float_mode mode = 0
     cdef int k, group
     share_work(&work, <ptrdiff_t> parts * splits, num_threads)
+    share_work(&vectors, g.vectors * shares, num_threads)
     with nogil, parallel(num_threads=num_threads):
         mode = flush_denormals()
         while (task := next_task(&work, threadid())) >= 0:
@@ -342,7 +346,7 @@ def patch_gradient(const real[:, :, :, ::1] x,     # IN
                        &filters[threadid(), 0])
         wait_for_all()
         # Groups share cache lines of dkernel, which threads would take from each other.
-        for block in prange(g.vectors * shares, schedule="static"):
+        while (block := next_task(&vectors, threadid())) >= 0:
             vector = block // shares
             for group in range(<int> (block % shares * g.groups // shares),
                                <int> ((block % shares + 1) * g.groups // shares)):

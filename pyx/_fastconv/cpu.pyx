@@ -1,20 +1,20 @@
-"""What this build and this CPU can do; compiled without any SIMD flag."""
+"""What this build and this CPU can do, and the threads; compiled without any SIMD flag."""
+
+from cpython.pycapsule cimport PyCapsule_New
 
 cdef extern from *:
     """
     #if defined(_OPENMP)
-    #include <omp.h>
+    #include "team/team.h"
     #define FC_OPENMP _OPENMP
+    static const void *fc_begin_team(void) {
+        pthread_atfork(NULL, NULL, fc_begin_child);
+        return &fc_calls_of_team;
+    }
     #else
     #define FC_OPENMP 0
-    #endif
-    /* GCC has what OpenMP 5.0 calls this since its version 9, which says that it is 4.5. */
-    #if !defined(_OPENMP)
-    static int fc_release_threads(void) { return 1; }
-    #elif _OPENMP >= 201811 || (__GNUC__ >= 9 && !defined(__clang__))
-    static int fc_release_threads(void) { return omp_pause_resource_all(omp_pause_soft) == 0; }
-    #else
-    static int fc_release_threads(void) { return 0; }
+    #define FC_CALLS ""
+    static const void *fc_begin_team(void) { return ""; }
     #endif
     #if defined(__x86_64__)
     #include <cpuid.h>
@@ -53,7 +53,10 @@ cdef extern from *:
     const char* FC_COMPILER
     int fc_supports(int level)
     int fc_halves_vectors()
-    int fc_release_threads() nogil
+    const char* FC_CALLS
+    const void* fc_begin_team()
+
+calls = PyCapsule_New(<void*> fc_begin_team(), FC_CALLS, NULL)
 
 LEVELS = ("baseline", "avx2", "avx512")
 
@@ -72,19 +75,8 @@ def halves_vectors():
 
 
 def openmp_version():
-    """Return OpenMP's version as its year and month (201511 is 4.5), 0 for a serial build."""
+    """Return the version of OpenMP's pragmas as its year and month (201511 is 4.5), 0 without threads."""
     return FC_OPENMP
-
-
-def release_threads():
-    """End the threads that OpenMP keeps for this one; return whether none is left.
-
-    The next kernel makes others.
-    """
-    cdef bint done
-    with nogil:
-        done = fc_release_threads()
-    return done
 
 
 def compiler():

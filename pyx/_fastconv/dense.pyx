@@ -19,7 +19,7 @@ dy are kept: from them `kernel_gradient` makes dkernel, group by group in scratc
 Layers of few outputs are `dense_narrow`'s.
 """
 
-from cython.parallel cimport parallel, prange, threadid
+from cython.parallel cimport parallel, threadid
 from libc.stddef cimport ptrdiff_t
 from libc.stdint cimport int32_t
 from libc.string cimport memcpy, memmove, memset
@@ -34,7 +34,9 @@ from _fastconv._tiles cimport (
     DOT_COLUMNS, DOT_ROWS, dot_tile, float_mode, flush_denormals, lanes,
     prefetch, real, restore_denormals, transpose,
 )
-from _fastconv._work cimport Work, next_task, run, set_up_replay, share_work, wait_for_all
+from _fastconv._work cimport Work, join_team, next_task, run, share_work, wait_for_all
+
+join_team()
 
 cdef enum:
     PANEL_ROWS = BLOCK + 1  # rows of the panels 16 KB apart would fall into one set of L1
@@ -42,7 +44,6 @@ cdef enum:
     ROWS = 32             # inputs of a gradient task: with 512 outputs 64 KB of scratch
     SAMPLES = 128            # outputs that are transposed at a time
 
-set_up_replay()
 
 BLOCK_INPUTS = BLOCK
 PACKED_ROWS = PANEL_ROWS
@@ -287,21 +288,23 @@ def gradients(const real[:, ::1] dy,         # IN (batch, outputs)
     cdef real* input_gradient = NULL if dx is None else &dx[0, 0]
     cdef bint transposes = transposed is not None and dx is not None
     cdef ptrdiff_t task, first, length, active, sample, block
-    cdef Work work
+    cdef Work work, packing, transposing
     cdef float_mode mode = 0
     if dbias is not None:
         bias_gradient(&dy[0, 0], &dbias[0], d.batch, d.outputs)
+    share_work(&packing, d.batch, num_threads)
+    share_work(&transposing, (d.outputs + SAMPLES - 1) // SAMPLES if transposes else 0,
+               num_threads)
     share_work(&work, (d.inputs + ROWS - 1) // ROWS, num_threads)
     with nogil, parallel(num_threads=num_threads):
         mode = flush_denormals()
-        for sample in prange(d.batch, schedule="static"):
+        while (sample := next_task(&packing, threadid())) >= 0:
             pack_row(&dy[sample, 0], d.outputs, d.vectors, &packed_dy[sample * d.width],
                      d.batch * d.width)
-        if transposes:
-            for block in prange((d.outputs + SAMPLES - 1) // SAMPLES, schedule="static"):
-                transpose(&dy[0, block * SAMPLES], d.outputs, <int> d.batch,
-                     <int> min(SAMPLES, d.outputs - block * SAMPLES),
-                     &transposed[block * SAMPLES * by_sample.width], by_sample.width)
+        while (block := next_task(&transposing, threadid())) >= 0:
+            transpose(&dy[0, block * SAMPLES], d.outputs, <int> d.batch,
+                      <int> min(SAMPLES, d.outputs - block * SAMPLES),
+                      &transposed[block * SAMPLES * by_sample.width], by_sample.width)
         wait_for_all()
         while (task := next_task(&work, threadid())) >= 0:
             first = task * ROWS

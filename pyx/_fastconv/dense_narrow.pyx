@@ -9,7 +9,7 @@ of their own, added in order: so a thread meets the samples that it made in the 
 that memory traffic is small beside theirs.
 """
 
-from cython.parallel cimport parallel, prange, threadid
+from cython.parallel cimport parallel, threadid
 from libc.stddef cimport ptrdiff_t
 from libc.string cimport memcpy, memset
 
@@ -17,15 +17,14 @@ from _fastconv._dense cimport add_parts, bias_gradient
 from _fastconv._tiles cimport (
     DOT_COLUMNS, DOT_ROWS, dot_tile, float_mode, flush_denormals, real, restore_denormals,
 )
-from _fastconv._work cimport (
-    Work, next_task, run, set_up_replay, share_work, wait_for_all,
-)
+from _fastconv._work cimport Work, join_team, next_task, run, share_work, wait_for_all
+
+join_team()
 
 cdef enum:
     BLOCK = 2048          # inputs of a gradient task
     SAMPLES = 4           # that a sum takes in at a time
 
-set_up_replay()
 
 BLOCK_INPUTS = BLOCK
 
@@ -42,11 +41,12 @@ cdef const real* transposed_weights(const real* kernel, real* transposed, ptrdif
                                 ptrdiff_t outputs, int num_threads):
     """Return W as (outputs, inputs)."""
     cdef ptrdiff_t block
+    cdef Work work
     if outputs == 1:
         return kernel
-    with nogil:
-        for block in prange((inputs + BLOCK - 1) // BLOCK, schedule="static",
-                            num_threads=num_threads):
+    share_work(&work, (inputs + BLOCK - 1) // BLOCK, num_threads)
+    with nogil, parallel(num_threads=num_threads):
+        while (block := next_task(&work, threadid())) >= 0:
             transpose_rows(kernel, transposed, inputs, outputs, block * BLOCK,
                            min((block + 1) * BLOCK, inputs))
     return transposed
@@ -220,13 +220,14 @@ def gradients(const real[:, ::1] dy,     # IN (batch, outputs)
     cdef const real* weights = NULL
     cdef real* input_gradient
     cdef ptrdiff_t task, block, part, first, length, sample
-    cdef Work work
+    cdef Work work, adding
     cdef float_mode mode = 0
     if dbias is not None:
         bias_gradient(&dy[0, 0], &dbias[0], batch, outputs)
     if dx is not None:
         weights = transposed_weights(&kernel[0, 0], &transposed[0], inputs, outputs, num_threads)
     share_work(&work, parts * blocks, num_threads)
+    share_work(&adding, blocks, num_threads)
     with nogil, parallel(num_threads=num_threads):
         mode = flush_denormals()
         while (task := next_task(&work, threadid())) >= 0:
@@ -245,7 +246,7 @@ def gradients(const real[:, ::1] dy,     # IN (batch, outputs)
             add_sums(&sums[threadid(), 0], 1, 0, BLOCK, outputs, length, &dkernel[first, 0])
         if parts > 1:
             wait_for_all()
-            for block in prange(blocks, schedule="static"):
+            while (block := next_task(&adding, threadid())) >= 0:
                 add_sums(&sums[0, block * BLOCK], parts, sums.shape[1], inputs, outputs,
                          min(BLOCK, inputs - block * BLOCK), &dkernel[block * BLOCK, 0])
         restore_denormals(mode)

@@ -37,8 +37,10 @@ from _fastconv._planes cimport (
 from _fastconv._tiles cimport (
     NARROW_TILE_ROWS, copy_pixels, float_mode, flush_denormals, lanes, real, restore_denormals,
 )
-from _fastconv._work cimport Work, next_task, run, set_up_replay, share_work
+from _fastconv._work cimport Work, join_team, next_task, run, share_work
 from _fastconv.structs cimport DepthwiseLayout, load_struct
+
+join_team()
 
 cdef extern from "simd/depthwise.h" nogil:
     const int PIXEL_VECTORS "FC_PIXEL_VECTORS"
@@ -46,7 +48,6 @@ cdef extern from "simd/depthwise.h" nogil:
     void prefetch_pixels "fc_prefetch_pixels"(...) noexcept
     void depthwise_gradient "fc_depthwise_gradient"(...) noexcept
 
-set_up_replay()
 
 cdef void output_row(const DepthwiseLayout* g, const Taps* taps, const real* x,
                      const real* weights, const real* bias, real* out, ptrdiff_t out_step,

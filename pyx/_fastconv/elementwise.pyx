@@ -3,14 +3,16 @@
 One sweep over memory.  Loops: fixed chunks of CHUNK values (parallel) - values.
 """
 
-from cython.parallel cimport parallel, prange
+from cython.parallel cimport parallel, threadid
 from libc.math cimport INFINITY
 from libc.stddef cimport ptrdiff_t
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy
 
 from _fastconv._tiles cimport float_mode, flush_denormals, real, restore_denormals
-from _fastconv._work cimport Body, Work, next_task, run, set_up_replay, share_work
+from _fastconv._work cimport Body, Work, join_team, next_task, raise_flag, run, share_work
+
+join_team()
 
 cdef extern from "simd/dropout.h" nogil:
     void fc_dropout(const float*, int, uint64_t, uint64_t, uint32_t, float, float*) noexcept
@@ -23,18 +25,20 @@ cdef enum:
     CHUNK = 8192          # values: 32 KB of each array, to share evenly
     ROWS = 256            # that are placed in a task
 
-set_up_replay()
-
 
 def same_bytes(const uint8_t[::1] first, const uint8_t[::1] second, int num_threads, /):
     """Return whether two arrays of the same length hold the same bytes."""
     cdef ptrdiff_t chunk, count = first.shape[0]
-    cdef int differences = 0
-    for chunk in prange((count + CHUNK - 1) // CHUNK, schedule="static", num_threads=num_threads,
-                        nogil=True):
-        differences += memcmp(&first[chunk * CHUNK], &second[chunk * CHUNK],
-                              <size_t> min(CHUNK, count - chunk * CHUNK)) != 0
-    return differences == 0
+    cdef int differ = 0
+    cdef int* flag = &differ
+    cdef Work work
+    share_work(&work, (count + CHUNK - 1) // CHUNK, num_threads)
+    with nogil, parallel(num_threads=num_threads):
+        while (chunk := next_task(&work, threadid())) >= 0:
+            if memcmp(&first[chunk * CHUNK], &second[chunk * CHUNK],
+                      <size_t> min(CHUNK, count - chunk * CHUNK)) != 0:
+                raise_flag(flag)
+    return differ == 0
 
 
 cdef struct Call:         # what the passes below run, a chunk or a row of softmax a task
@@ -89,9 +93,10 @@ def relu_gradient(const real[::1] dy, const real[::1] y, float limit, real[::1] 
                   int num_threads, /):
     """dx = dy where y is above 0 and below `limit`, else 0.  dx may be dy."""
     cdef ptrdiff_t count = dy.shape[0], chunk
-    with nogil:
-        for chunk in prange((count + CHUNK - 1) // CHUNK, schedule="static",
-                            num_threads=num_threads):
+    cdef Work work
+    share_work(&work, (count + CHUNK - 1) // CHUNK, num_threads)
+    with nogil, parallel(num_threads=num_threads):
+        while (chunk := next_task(&work, threadid())) >= 0:
             relu_gradient_chunk(&dy[chunk * CHUNK], &y[chunk * CHUNK], limit, &dx[chunk * CHUNK],
                                 min(CHUNK, count - chunk * CHUNK))
 
@@ -140,10 +145,12 @@ def dropout(const float[::1] x, uint64_t seed, uint32_t threshold, float scale, 
             int num_threads, /):
     """y = x * scale, or 0 for a share of threshold / 2^32, chosen by `seed`; y may be x."""
     cdef ptrdiff_t count = x.shape[0], chunk
+    cdef Work work
     cdef float_mode mode = 0
+    share_work(&work, (count + CHUNK - 1) // CHUNK, num_threads)
     with nogil, parallel(num_threads=num_threads):
         mode = flush_denormals()
-        for chunk in prange((count + CHUNK - 1) // CHUNK, schedule="static"):
+        while (chunk := next_task(&work, threadid())) >= 0:
             fc_dropout(&x[chunk * CHUNK], <int> min(CHUNK, count - chunk * CHUNK), seed, chunk,
                        threshold, scale, &y[chunk * CHUNK])
         restore_denormals(mode)

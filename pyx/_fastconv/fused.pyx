@@ -13,10 +13,10 @@ from libc.stdint cimport uint8_t
 
 from _fastconv._tiles cimport conv_pool_row, lanes, real
 from _fastconv._window cimport load_rows, panel_count, panel_vectors
-from _fastconv._work cimport Work, next_task, run, set_up_replay, share_work
+from _fastconv._work cimport Work, join_team, next_task, run, share_work
 from _fastconv.structs cimport ConvPool, PaddedImage, load_struct
 
-set_up_replay()
+join_team()
 
 
 cdef void forward_block(const ConvPool* b, const PaddedImage* s, const real* image,

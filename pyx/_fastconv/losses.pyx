@@ -3,9 +3,13 @@
 A row is one sum; rows are added in a fixed order, so results do not depend on the threads.
 """
 
-from cython.parallel cimport prange
+from cython.parallel cimport parallel, threadid
 from libc.math cimport exp, fabs, log, log1p
 from libc.stddef cimport ptrdiff_t
+
+from _fastconv._work cimport Work, join_team, next_task, share_work
+
+join_team()
 
 cdef enum:
     SUM_VALUES = 128      # losses that are added one after another
@@ -30,8 +34,10 @@ def sigmoid_cross_entropy(const double[:, ::1] logits,   # IN (rows, outputs)
                          int num_threads, /):
     """Means along the rows of -t log p - (1 - t) log(1 - p), p a sigmoid, and their gradients."""
     cdef ptrdiff_t row
-    with nogil:
-        for row in prange(logits.shape[0], schedule="static", num_threads=num_threads):
+    cdef Work work
+    share_work(&work, logits.shape[0], num_threads)
+    with nogil, parallel(num_threads=num_threads):
+        while (row := next_task(&work, threadid())) >= 0:
             losses[row] = sigmoid_cross_entropy_row(&logits[row, 0], &targets[row, 0],
                                                    logits.shape[1], &gradient[row, 0])
 
@@ -60,8 +66,10 @@ def softmax_cross_entropy(const double[:, ::1] logits,   # IN (rows, classes)
                           int num_threads, /):
     """-sum(t log p) along the rows, p a softmax of the logits, and their gradients."""
     cdef ptrdiff_t row
-    with nogil:
-        for row in prange(logits.shape[0], schedule="static", num_threads=num_threads):
+    cdef Work work
+    share_work(&work, logits.shape[0], num_threads)
+    with nogil, parallel(num_threads=num_threads):
+        while (row := next_task(&work, threadid())) >= 0:
             losses[row] = softmax_cross_entropy_row(&logits[row, 0], &targets[row, 0],
                                                     logits.shape[1], &gradient[row, 0])
 
@@ -104,9 +112,12 @@ def mean_loss(const double[::1] losses,        # IN (rows,)
     cdef ptrdiff_t rows = losses.shape[0], outputs = gradient.shape[1], row, o
     cdef const double* factors = NULL if weights is None else &weights[0]
     cdef double total
+    cdef Work work
+    share_work(&work, rows, num_threads)
     with nogil:
         total = weighted_sum(&losses[0], factors, 0, rows)
-        for row in prange(rows, schedule="static", num_threads=num_threads):
+    with nogil, parallel(num_threads=num_threads):
+        while (row := next_task(&work, threadid())) >= 0:
             for o in range(outputs):
                 gradient[row, o] = <float> (
                     gradients[row, o] * (1.0 if factors == NULL else factors[row]) / rows)

@@ -6,11 +6,13 @@ memory is as exact as two.  Split-k parts of blocks are fixed, each with partial
 precision, which the caller puts together in order.
 """
 
-from cython.parallel cimport parallel, prange, threadid
+from cython.parallel cimport parallel, threadid
 from libc.stddef cimport ptrdiff_t
 
 from _fastconv._tiles cimport float_mode, flush_denormals, restore_denormals
-from _fastconv._work cimport Work, next_task, run, set_up_replay, share_work
+from _fastconv._work cimport Work, join_team, next_task, run, share_work
+
+join_team()
 
 cdef extern from "simd/normalize.h" nogil:
     ctypedef struct Affine "fc_affine":
@@ -26,7 +28,6 @@ cdef extern from "simd/normalize.h" nogil:
     void fc_affine_gradient_rows(const float*, const float*, int, int, const Affine*,
                                  const float*, const float*, const float*, float*) noexcept
 
-set_up_replay()
 
 cdef enum:
     BLOCK = 4096          # values of x that are summed before they are rounded to double
@@ -162,10 +163,12 @@ def affine_gradient(const float[:, ::1] dy, const float[:, ::1] x, const float[:
     cdef ptrdiff_t rows = x.shape[0], chunk
     cdef int lanes = <int> x.shape[1], step = block_of(lanes)
     cdef Affine a = Affine(&affine[0, 0], &affine[1, 0], &affine[2, 0], limit)
+    cdef Work work
     cdef float_mode mode = 0
+    share_work(&work, (rows + step - 1) // step, num_threads)
     with nogil, parallel(num_threads=num_threads):
         mode = flush_denormals()
-        for chunk in prange((rows + step - 1) // step, schedule="static"):
+        while (chunk := next_task(&work, threadid())) >= 0:
             fc_affine_gradient_rows(
                 &dy[chunk * step, 0], &x[chunk * step, 0], <int> min(step, rows - chunk * step),
                 lanes, &a, &factors[0, 0], &factors[1, 0], &factors[2, 0], &dx[chunk * step, 0])

@@ -6,11 +6,14 @@ order.  The rules themselves are in simd/rules.h, shared with `dense.update`, wh
 gradient on the way.
 """
 
-from cython.parallel cimport parallel, prange
+from cython.parallel cimport parallel, threadid
 from libc.stddef cimport ptrdiff_t
 
 from _fastconv._rules cimport RULE_SLOTS, Rule, apply_rule, rule_from, slots_from
 from _fastconv._tiles cimport float_mode, flush_denormals, restore_denormals
+from _fastconv._work cimport Work, join_team, next_task, share_work
+
+join_team()
 
 cdef enum:
     CHUNK = 8192          # values, whole blocks of a rule: 32 KB of each array, to share evenly
@@ -27,13 +30,15 @@ def update(dict rule,                     # IN the fields of simd/rules.h's fc_r
     cdef ptrdiff_t count = value.shape[0], chunk
     cdef Rule fields = rule_from(rule)
     cdef float* kept[RULE_SLOTS]
+    cdef Work work
     cdef float_mode mode = 0
     slots_from(slots, count, kept)
     if gradient.shape[0] != count:
         raise ValueError(f"the gradient has {gradient.shape[0]} values; there are {count}")
+    share_work(&work, (count + CHUNK - 1) // CHUNK, num_threads)
     with nogil, parallel(num_threads=num_threads):
         mode = flush_denormals()
-        for chunk in prange((count + CHUNK - 1) // CHUNK, schedule="static"):
+        while (chunk := next_task(&work, threadid())) >= 0:
             apply_rule(&fields, &value[0], kept, chunk * CHUNK, &gradient[chunk * CHUNK],
                        min(CHUNK, count - chunk * CHUNK))
         restore_denormals(mode)
@@ -51,9 +56,10 @@ def sum_of_squares(const float[::1] values, double[::1] partial, int num_threads
     """Return the sum of squares in double; `partial` is scratch, one number a chunk."""
     cdef ptrdiff_t count = values.shape[0], chunk
     cdef double total = 0
-    with nogil:
-        for chunk in prange((count + CHUNK - 1) // CHUNK, schedule="static",
-                            num_threads=num_threads):
+    cdef Work work
+    share_work(&work, (count + CHUNK - 1) // CHUNK, num_threads)
+    with nogil, parallel(num_threads=num_threads):
+        while (chunk := next_task(&work, threadid())) >= 0:
             partial[chunk] = squares_chunk(&values[chunk * CHUNK],
                                            min(CHUNK, count - chunk * CHUNK))
     for chunk in range((count + CHUNK - 1) // CHUNK):

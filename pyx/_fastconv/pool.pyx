@@ -18,8 +18,10 @@ from libc.stddef cimport ptrdiff_t
 from libc.stdint cimport uint8_t
 
 from _fastconv._tiles cimport float_mode, flush_denormals, lanes, real, restore_denormals
-from _fastconv._work cimport Work, next_task, run, set_up_replay, share_work
+from _fastconv._work cimport Work, join_team, next_task, raise_flag, run, share_work
 from _fastconv.structs cimport Pool, load_struct
+
+join_team()
 
 cdef extern from "simd/pool.h" nogil:
     const int MAX "FC_MAX"
@@ -28,7 +30,6 @@ cdef extern from "simd/pool.h" nogil:
     const int L2_APART "FC_L2_APART"
     const int NO_ARGMAX "FC_NO_ARGMAX"
 
-    void raise_flag "fc_raise_flag"(int* flag) noexcept
     void fc_pool_row_f32(const Pool*, const float*, float*, uint8_t*, int) noexcept
     void fc_pool_row_f64(const Pool*, const double*, double*, uint8_t*, int) noexcept
     void fc_pool_gradient_row_f32(const Pool*, const float*, const uint8_t*, const float*,
@@ -46,7 +47,6 @@ cdef enum:
     CHANNELS = 64         # of one task of max_scatter
     TASKS = 16            # a thread's, so that none waits long for another
 
-set_up_replay()
 
 KINDS = {"max": MAX, "average": AVERAGE, "l2": L2}
 MOST_ARGMAX = NO_ARGMAX

@@ -1,7 +1,7 @@
 from types import TracebackType
 from typing import Any, Self
 
-calls: Any
+calls: object
 
 class Program:
     def __enter__(self) -> Self: ...

@@ -50,7 +50,17 @@ cdef extern from *:
         steps[program->count++] = step;
     }
 
-    static const fc_replay_calls fc_calls = {fc_record};
+    static const fc_replay_calls fc_recorder = {fc_record};
+
+    /* This module's own calls cannot be imported by itself. */
+    static int fc_join(void) {
+    #if defined(_OPENMP)
+        fc_runtime = (const fc_calls *)PyCapsule_Import(FC_CALLS, 0);
+        return fc_runtime ? 0 : -1;
+    #else
+        return 0;
+    #endif
+    }
 
     static void fc_run_steps(const fc_step *steps, ptrdiff_t count, int threads) {
         for (ptrdiff_t s = 0; s < count; s++)
@@ -81,8 +91,9 @@ cdef extern from *:
         Step* steps
         ptrdiff_t count
         int failed
-    const void* CALLS "&fc_calls"
+    const void* CALLS "&fc_recorder"
     Steps* recording "fc_recording"
+    int join_team "fc_join"() except -1
     void run_steps "fc_run_steps"(const Step* steps, ptrdiff_t count, int threads) nogil
 
 cdef extern from "Python.h":
@@ -178,3 +189,4 @@ cdef class Watch:
 
 
 calls = PyCapsule_New(<void*> CALLS, "_fastconv.replay.calls", NULL)
+join_team()

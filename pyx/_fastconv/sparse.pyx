@@ -17,7 +17,7 @@ rows of dx and walks all windows that reach them, so that every value is one sum
 order, however dx is cut.
 """
 
-from cython.parallel cimport parallel, prange, threadid
+from cython.parallel cimport parallel, threadid
 from libc.stddef cimport ptrdiff_t
 from libc.stdint cimport int32_t, uint8_t, uint64_t
 from libc.string cimport memset
@@ -25,8 +25,10 @@ from libc.string cimport memset
 from _fastconv._crop cimport clear_rows, crop_row
 from _fastconv._tiles cimport float_mode, flush_denormals, lanes, real, restore_denormals, transpose
 from _fastconv._window cimport load_rows
-from _fastconv._work cimport Work, next_task, share_work, wait_for_all
+from _fastconv._work cimport Work, join_team, next_task, share_work, wait_for_all
 from _fastconv.structs cimport ConvPool, PaddedImage, WeightBlock, load_struct
+
+join_team()
 
 cdef extern from "simd/sparse.h" nogil:
     const int BLOCK_VECTORS "FC_BLOCK_VECTORS"
@@ -173,11 +175,13 @@ def kernel_gradient(const real[:, :, :, ::1] x,             # IN
     cdef ptrdiff_t rows = x.shape[0] * b.rows, part, parts = sums.shape[0], task
     cdef ptrdiff_t filter_size = (
         <ptrdiff_t> b.kernel_rows * line_vectors(&b, &sums[0, 0]) * lanes(&sums[0, 0]))
-    cdef int filter, line, start, blocks = (b.filters + filter_block - 1) // filter_block
+    cdef ptrdiff_t line
+    cdef int filter, start, blocks = (b.filters + filter_block - 1) // filter_block
     cdef ptrdiff_t entries = <ptrdiff_t> filter_block * (block_rows * b.columns + ROOM)
-    cdef Work work
+    cdef Work work, lines
     cdef float_mode mode = 0
     share_work(&work, parts * blocks, num_threads)
+    share_work(&lines, b.kernel_rows * ((b.filters + LINE - 1) // LINE), num_threads)
     with nogil, parallel(num_threads=num_threads):
         mode = flush_denormals()
         while (task := next_task(&work, threadid())) >= 0:
@@ -191,10 +195,10 @@ def kernel_gradient(const real[:, :, :, ::1] x,             # IN
                                  &scratch[threadid(), 0], &offsets[threadid(), 0],
                                  &gradients[threadid(), 0], &offsets[threadid(), 0] + entries)
         wait_for_all()
-        for line in prange(b.kernel_rows * ((b.filters + LINE - 1) // LINE), schedule="static"):
-            start = line // b.kernel_rows * LINE
-            reduce_filters(&b, &sums[0, 0], parts, sums.shape[1], line % b.kernel_rows, start,
-                           min(start + LINE, b.filters), &dkernel[0, 0, 0, 0])
+        while (line := next_task(&lines, threadid())) >= 0:
+            start = <int> (line // b.kernel_rows) * LINE
+            reduce_filters(&b, &sums[0, 0], parts, sums.shape[1], <int> (line % b.kernel_rows),
+                           start, min(start + LINE, b.filters), &dkernel[0, 0, 0, 0])
         restore_denormals(mode)
     if dbias is not None:
         for filter in range(b.filters):
@@ -341,18 +345,19 @@ def input_gradient(const real[:, :, :, ::1] dy,             # IN pooled
     cdef int row_blocks = (s.height + block_rows - 1) // block_rows
     cdef int blocks = (b.filters + filter_block - 1) // filter_block
     cdef int groups = b.kernel_rows // walk.lines
-    cdef ptrdiff_t image, task
+    cdef ptrdiff_t image, task, piece
     cdef ptrdiff_t row_size = <ptrdiff_t> line_vectors(&b, &packed[0]) * lanes(&packed[0])
-    cdef int piece, first, last, row, top
-    cdef Work work
+    cdef int first, last, row, top
+    cdef Work work, pieces
     cdef float_mode mode = 0
+    share_work(&pieces, blocks * groups, num_threads)
     share_work(&work, dx.shape[0] * row_blocks, num_threads)
     with nogil, parallel(num_threads=num_threads):
         mode = flush_denormals()
-        for piece in prange(blocks * groups, schedule="static"):
-            first = piece // groups * filter_block
+        while (piece := next_task(&pieces, threadid())) >= 0:
+            first = <int> (piece // groups) * filter_block
             last = min(first + filter_block, b.filters)
-            row = piece % groups * walk.lines
+            row = <int> (piece % groups) * walk.lines
             pack_filters(&b, &walk, &kernel[0, 0, 0, 0],
                          &packed[(first * b.kernel_rows + row * (last - first)) * row_size],
                          row, first, last)

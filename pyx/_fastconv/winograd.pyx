@@ -28,7 +28,7 @@ groups, there are several *sets* of filters, (target, group), with a U each.  V,
 their points SKEW floats more than a power of two apart: the transforms walk all 36 at once.
 """
 
-from cython.parallel cimport prange
+from cython.parallel cimport parallel, threadid
 from libc.stddef cimport ptrdiff_t
 from libc.stdint cimport uint8_t
 
@@ -38,8 +38,10 @@ from _fastconv._winograd cimport (
     ALPHA, POINTS, SKEW, depth_of, image_rows, is_short_row, load_lines, span_of,
 )
 from _fastconv._winograd_kernel cimport transform_channels
-from _fastconv._work cimport Work, next_task, run, set_up_replay, share_work, wait_for_all
+from _fastconv._work cimport Work, join_team, next_task, run, share_work, wait_for_all
 from _fastconv.structs cimport KernelDecomposition, PaddedImage, Tiles, load_struct
+
+join_team()
 
 cdef extern from "simd/winograd.h" nogil:
     int fc_lacking(int, int) noexcept
@@ -54,7 +56,6 @@ cdef extern from "simd/winograd_output.h" nogil:
     void fc_output_pool_tiles(const float*, ptrdiff_t, ptrdiff_t, const float*, float*, uint8_t*,
                               ptrdiff_t, ptrdiff_t, int, int, int, int) noexcept
 
-set_up_replay()
 
 SKEWED = SKEW
 
@@ -366,9 +367,11 @@ def transform_kernel(const float[:, :, :, ::1] kernel,  # IN (rows, columns, cha
     """u = G g G' of all parts."""
     cdef KernelDecomposition c
     load_struct(kernels, &c, sizeof(c))
-    cdef int task, blocks = (c.channels + LANES_F32 - 1) // LANES_F32
-    with nogil:
-        for task in prange(c.kernels * c.kernels * c.groups * blocks, schedule="static",
-                           num_threads=num_threads):
-            transform_channels(&c, &kernel[0, 0, 0, 0], &u[0], task // blocks,
-                               task % blocks * LANES_F32)
+    cdef int blocks = (c.channels + LANES_F32 - 1) // LANES_F32
+    cdef ptrdiff_t task
+    cdef Work work
+    share_work(&work, <ptrdiff_t> c.kernels * c.kernels * c.groups * blocks, num_threads)
+    with nogil, parallel(num_threads=num_threads):
+        while (task := next_task(&work, threadid())) >= 0:
+            transform_channels(&c, &kernel[0, 0, 0, 0], &u[0], <int> (task // blocks),
+                               <int> (task % blocks) * LANES_F32)

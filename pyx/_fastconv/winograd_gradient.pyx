@@ -11,7 +11,7 @@ own, and on to dg: a large dU never exists.  In either order every value of dU i
 their order.
 """
 
-from cython.parallel cimport parallel, prange, threadid
+from cython.parallel cimport parallel, threadid
 from libc.stddef cimport ptrdiff_t
 from libc.string cimport memcpy, memset
 
@@ -20,8 +20,10 @@ from _fastconv._window cimport load_rows
 from _fastconv._winograd cimport (
     MOST_LANES, MOST_TAPS, POINTS, SKEW, fc_input_tile, span_of, taps_of,
 )
-from _fastconv._work cimport Work, next_task, share_work, wait_for_all
+from _fastconv._work cimport Work, join_team, next_task, share_work, wait_for_all
 from _fastconv.structs cimport PaddedImage, Tiles, load_struct
+
+join_team()
 
 cdef extern from "simd/winograd_gradient.h" nogil:
     const int OUTER_ROWS "FC_WINOGRAD_OUTER_ROWS"
@@ -271,7 +273,7 @@ def kernel_gradient(const float[:, :, :, ::1] x,    # IN
     cdef int channels = input_vectors(&t), filters = vector_count(t.filters), k
     cdef ptrdiff_t panels = outer_panels(filters), pieces = 1
     cdef Kernel gradient
-    cdef Work work, products
+    cdef Work work, products, lanes
     cdef float_mode mode = 0
     gradient.values, gradient.side = &dkernel[0, 0, 0, 0], <int> dkernel.shape[0]
     gradient.channels = <int> dkernel.shape[2]
@@ -283,6 +285,7 @@ def kernel_gradient(const float[:, :, :, ::1] x,    # IN
         last = min(first + block_rows, rows)
         tiles = (last - first) * t.columns
         share_work(&work, last - first, num_threads)
+        share_work(&lanes, t.groups * channels * LANES_F32, num_threads)
         share_work(&products, t.groups * (pieces if together else POINTS * splits), num_threads)
         with nogil, parallel(num_threads=num_threads):
             mode = flush_denormals()
@@ -300,7 +303,7 @@ def kernel_gradient(const float[:, :, :, ::1] x,    # IN
                                 first != 0)
             if last == rows and not together:
                 wait_for_all()
-                for lane in prange(t.groups * channels * LANES_F32, schedule="static"):
+                while (lane := next_task(&lanes, threadid())) >= 0:
                     kernel_gradient_lane(&t, &du[0, 0], lane, &gradient)
             restore_denormals(mode)
         first = last

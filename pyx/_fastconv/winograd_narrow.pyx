@@ -15,7 +15,7 @@ does: of a handful of tiles a panel's Z, then their part of dU[panel][xi][channe
 parts of the rows of tiles each have a dU; these are added in their order.
 """
 
-from cython.parallel cimport parallel, prange, threadid
+from cython.parallel cimport parallel, threadid
 from libc.stddef cimport ptrdiff_t
 from libc.stdint cimport uint8_t
 from libc.string cimport memcpy, memset
@@ -23,8 +23,10 @@ from libc.string cimport memcpy, memset
 from _fastconv._tiles cimport LANES_F32, float_mode, flush_denormals, restore_denormals
 from _fastconv._window cimport padded_channels, panel_count, panel_vectors
 from _fastconv._winograd cimport POINTS, SKEW, image_rows, is_short_row, load_lines
-from _fastconv._work cimport Work, next_task, run, set_up_replay, share_work, wait_for_all
+from _fastconv._work cimport Work, join_team, next_task, run, share_work, wait_for_all
 from _fastconv.structs cimport PaddedImage, Tiles, load_struct
+
+join_team()
 
 cdef extern from "simd/winograd_narrow.h" nogil:
     ctypedef struct Panel "fc_narrow_panel":
@@ -41,7 +43,6 @@ cdef extern from "simd/winograd_narrow.h" nogil:
     void fc_narrow_tiles(const Panel*, int, int, int, const float*, float*, uint8_t*) noexcept
     void fc_narrow_kernel(const float*, ptrdiff_t, int, int, int, float*) noexcept
 
-set_up_replay()
 
 cdef extern from "simd/winograd_narrow_gradient.h" nogil:
     const int HANDFUL "FC_HANDFUL"
@@ -290,11 +291,12 @@ def kernel_gradient(const float[:, :, :, ::1] x,        # IN
     cdef ptrdiff_t x_size = <ptrdiff_t> s.height * s.width * s.channels
     cdef ptrdiff_t y_size = <ptrdiff_t> t.out_rows * t.out_columns * t.filters
     cdef ptrdiff_t padded = padded_channels(t.filters, &x[0, 0, 0, 0]), piece
-    cdef Work work
+    cdef Work work, pieces
     cdef float_mode mode = 0
     cdef int filter
     t.short_row = t.short_column = 0        # Z has all points
     share_work(&work, parts, num_threads)
+    share_work(&pieces, t.channels * (padded // LANES_F32), num_threads)
     with nogil, parallel(num_threads=num_threads):
         mode = flush_denormals()
         while (task := next_task(&work, threadid())) >= 0:
@@ -308,7 +310,7 @@ def kernel_gradient(const float[:, :, :, ::1] x,        # IN
                              &dy[0, 0, 0, 0] + image * y_size, &z[threadid(), 0],
                              &du[task, 0], &sums[task, 0])
         wait_for_all()
-        for piece in prange(t.channels * (padded // LANES_F32), schedule="static"):
+        while (piece := next_task(&pieces, threadid())) >= 0:
             finish(&t, &du[0, 0], parts, du.shape[1], <int> (piece % t.channels),
                    <int> (piece // t.channels), &dkernel[0, 0, 0, 0])
         restore_denormals(mode)

@@ -16,12 +16,13 @@ STUBS = {path.stem: path for path in PACKAGE.glob("*.pyi") if path.stem != "__in
 
 
 def stubbed(path: Path) -> tuple[dict[str, list[str]], set[str]]:
-    """Return the parameters of each function in a stub, and the names of the constants.
+    """Return the parameters of each function in a stub, and the names of all else.
 
     What there is for several widths of vectors is the body of a protocol.
     """
     statements = ast.parse(path.read_text()).body
-    protocols = [node for node in statements if isinstance(node, ast.ClassDef)]
+    classes = [node for node in statements if isinstance(node, ast.ClassDef)]
+    protocols = [one for one in classes if any(ast.unparse(b) == "Protocol" for b in one.bases)]
     if protocols:
         (protocol,) = protocols
         statements = protocol.body
@@ -37,7 +38,7 @@ def stubbed(path: Path) -> tuple[dict[str, list[str]], set[str]]:
         for node in statements
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)
     }
-    return functions, constants
+    return functions, constants | {one.name for one in classes if one not in protocols}
 
 
 def compiled(module: ModuleType) -> tuple[dict[str, list[str]], set[str]]:
@@ -46,7 +47,7 @@ def compiled(module: ModuleType) -> tuple[dict[str, list[str]], set[str]]:
     functions = {
         name: list(inspect.signature(value).parameters)
         for name, value in public.items()
-        if callable(value)
+        if callable(value) and not isinstance(value, type)
     }
     return functions, public.keys() - functions
 

@@ -23,7 +23,6 @@ FC_INLINE void fc_clip(int at, int stride, int before, int window, int size, int
 }
 
 /* Any of the threads may. */
-FC_INLINE void fc_raise_flag(int *flag) { __atomic_store_n(flag, 1, __ATOMIC_RELAXED); }
 
 #define FC_TEMPLATE "pool_template.h"
 #include "twice.h"

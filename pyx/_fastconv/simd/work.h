@@ -1,5 +1,5 @@
 /* Tasks shared out among threads: each has a stretch of its own, in the same place every time, and
- * takes from another's when that is done.
+ * takes from another's when that is done, or when that thread does not come at all.
  *
  * What a thread writes in one layer it reads in the next, images being in the same order in all of
  * them, and finds it in its own cache.  OpenMP's dynamic schedule assigns them in turns: half of
@@ -11,8 +11,9 @@
 #define FASTCONV_WORK_H
 
 #include <stddef.h>
+
 #if defined(_OPENMP)
-#include <omp.h>
+#include "../team/omp.h"
 #else
 static inline int omp_get_thread_num(void) { return 0; }
 #endif
@@ -41,9 +42,27 @@ static inline ptrdiff_t fc_next_task(fc_work *work, int thread) {
     return -1;
 }
 
-/* Between two loops of a parallel region of which the second reads what the first wrote: these end
- * without a barrier, and so do Cython's. */
-static inline void fc_wait_for_all(void) { _Pragma("omp barrier") }
+/* What any task may report. */
+static inline void fc_raise_flag(int *flag) { __atomic_store_n(flag, 1, __ATOMIC_RELAXED); }
+
+#if defined(_OPENMP)
+/* Set what the module's regions are run by, and recorded; return -1 with an exception if it is not
+ * there. */
+static int fc_join_team(void) {
+    fc_runtime = (const fc_calls *)PyCapsule_Import(FC_CALLS, 0);
+    fc_replay = (const fc_replay_calls *)PyCapsule_Import(FC_REPLAY_CALLS, 0);
+    return fc_runtime && fc_replay ? 0 : -1;
+}
+
+/* Between two loops of a parallel region of which the second reads what the first wrote. */
+static inline void fc_wait_for_all(void) { fc_runtime->wait_for_all(); }
+#else
+static int fc_join_team(void) {
+    fc_replay = (const fc_replay_calls *)PyCapsule_Import(FC_REPLAY_CALLS, 0);
+    return fc_replay ? 0 : -1;
+}
+static inline void fc_wait_for_all(void) {}
+#endif
 
 
 /* Run `body`, whose `phases` works lie at the end of its context, on all threads; a program that is
