@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from .._core.lending import Block
 from .._core.memory import contiguous
 from .._core.validation import NUMBER_KINDS
 from ..layers import revision
@@ -15,7 +16,7 @@ from ..layers.parameter import Parameter
 from ..layers.symbolic import is_foreign
 from ..layers.workspace import Frame, running
 from ..losses import Loss
-from ..ops.plans import Pool
+from ..ops.plans import Pool, sharing
 from .graph import Graph, Program, program_of
 from .memory import Arena, Recording
 from .stages import Stage, stages_of
@@ -38,7 +39,7 @@ class _Pass:
         self.frames = [stage.new_frame() for stage in stages]
         self.sums = Frame()  # by tensor, of gradients that several stages give
         self.recorded = False
-        self.blocks: list[np.ndarray] = []  # of the arena, which its results are in
+        self.blocks: list[Block] = []  # of the arena, which its results are in
         self._lends_to = [
             frame for stage, frame in zip(stages, self.frames, strict=True) if not stage.is_open
         ]
@@ -128,7 +129,7 @@ class Executor:
             if recording is None:
                 self._run(current.frames, values, training, left_out)
             else:
-                with self._pool:  # for the plans that are made
+                with sharing(self._pool):
                     self._run(current.frames, values, training, left_out)
                 recording.pin([values[slot] for slot in self._open])
         finally:
@@ -214,7 +215,7 @@ class Executor:
         done: set[int] = set()  # parameters that have a gradient already
         before = running.frame
         try:
-            with self._pool:
+            with sharing(self._pool):
                 self._run_back(current.frames, sums, left_out, done, recording)
         finally:
             running.frame = before

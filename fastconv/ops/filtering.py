@@ -7,8 +7,11 @@ from typing import Any
 import numpy as np
 
 from .._core.memory import contiguous
-from .kept_plans import kept_plan
+from .kept_plans import Operation, plans
 from .plans import Conv2DPlan
+from .results import memory
+
+_FILTER2D = Operation("filter2d", Conv2DPlan, ("padding",))
 
 
 def filter2d(image: Any, kernel: Any, padding: Any = "valid") -> np.ndarray:
@@ -34,11 +37,11 @@ def filter2d(image: Any, kernel: Any, padding: Any = "valid") -> np.ndarray:
     planes = np.moveaxis(np.atleast_3d(pixels), 2, 0)
     planes = contiguous(planes, dtype)[..., np.newaxis]
     weights = contiguous(weights, dtype)[:, :, np.newaxis, np.newaxis]
-    options = {"padding": padding, "dtype": np.dtype(dtype)}
-    plan = kept_plan(Conv2DPlan, planes.shape, weights.shape, owner="filter2d", **options)
-    out = np.empty(plan.output_shape, dtype)
+    kept = plans.take(_FILTER2D, (planes.shape, weights.shape), np.dtype(dtype), (padding,))
+    out = memory.empty(kept.plan.output_shape, np.dtype(dtype))
     if planes.size:
-        plan.forward(planes, weights, None, out)
+        kept.plan.forward(planes, weights, None, out)
+    plans.give_back(kept)
     maps = np.moveaxis(out[..., 0], 0, 2)
     return np.ascontiguousarray(maps[..., 0] if pixels.ndim == 2 else maps)
 

@@ -12,7 +12,7 @@ from .dense import DensePlan
 from .folding import fold
 from .normalization import NormalizationPlan
 from .pooling import Pool2DPlan
-from .scratch import Pool
+from .scratch import Pool, sharing
 from .transposed_convolution import Conv2DTransposePlan
 
 __all__ = [
@@ -24,4 +24,5 @@ __all__ = [
     "Pool",
     "Pool2DPlan",
     "fold",
+    "sharing",
 ]

@@ -78,6 +78,11 @@ def wanted() -> dict[str, str]:
     return dict(_wanted)
 
 
+def settings() -> tuple[Any, ...]:
+    """Return all that plans depend on beside their arguments."""
+    return runtime.get_num_threads(), runtime.get_fast_math(), *_wanted.items()
+
+
 def unserved(algorithm: str) -> ValueError:
     """Return the error of a forced algorithm that does not serve a convolution."""
     return ValueError(f"forced: {algorithm!r} does not serve this convolution")
