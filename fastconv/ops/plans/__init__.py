@@ -9,6 +9,7 @@ arrays of exactly the planned shapes and dtype; the public functions of
 from .conv_pool import ConvPoolPlan
 from .convolution import Conv2DPlan
 from .dense import DensePlan
+from .filtering import Filter2DPlan
 from .folding import fold
 from .normalization import NormalizationPlan
 from .pooling import Pool2DPlan
@@ -20,6 +21,7 @@ __all__ = [
     "Conv2DTransposePlan",
     "ConvPoolPlan",
     "DensePlan",
+    "Filter2DPlan",
     "NormalizationPlan",
     "Pool",
     "Pool2DPlan",
