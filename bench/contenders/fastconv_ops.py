@@ -63,9 +63,12 @@ def _pooling(case: PoolCase) -> Operations:
     layer = {"max": layers.MaxPooling2D, "average": layers.AveragePooling2D}[case.kind]
     arguments = case.window, case.stride, case.padding
     dy = numbers(case, *function(x, *arguments).shape)
+    known: dict[str, Any] = {}  # what the layer and PyTorch keep for the backward pass
+    if case.kind == "max":
+        known["places"] = ops.max_pool2d_with_places(x, *arguments)[1]
     return {
         FORWARD: lambda: function(x, *arguments),
-        BACKWARD: lambda: backward(dy, x, *arguments),
+        BACKWARD: lambda: backward(dy, x, *arguments, **known),
         **_of_layers([layer(*arguments) for _ in range(2)], x, dy, []),
     }, {FORWARD: ("output",), BACKWARD: ("dx",)}
 

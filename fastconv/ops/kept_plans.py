@@ -42,12 +42,17 @@ class Kept(Generic[Plan]):
 
     __slots__ = ("growths", "key", "nbytes", "plan", "taken", "used")
 
-    def __init__(self, key: Hashable, plan: Plan) -> None:
+    def __init__(self, key: tuple[Hashable, ...], plan: Plan) -> None:
         self.key, self.plan = key, plan
         self.taken = threading.Lock()
         self.taken.acquire()
         self.nbytes = self.used = 0
         self.growths = -1  # of any scratch, when it was taken: then its memory is what it was
+
+    @property
+    def purpose(self) -> tuple[Hashable, ...]:
+        """The shapes, the dtype and the options that the plan is for, whatever the settings."""
+        return self.key[:-1]
 
 
 class KeptPlans(Locked):
