@@ -156,7 +156,12 @@ def _forward(
     plan = kept.plan
     if bias is not None:
         expect_shape(bias, plan.output_shape[3:], "bias", owner)
-    y = result(out, plan.output_shape, dtype, owner, x, kernel, bias)
+    shape = plan.output_shape
+    y = (
+        memory.empty(shape, dtype)
+        if out is None
+        else result(out, shape, dtype, owner, x, kernel, bias)
+    )
     plan.forward(x, kernel, bias, y)
     plans.give_back(kept)
     return y

@@ -43,16 +43,11 @@ class Kept(Generic[Plan]):
     __slots__ = ("growths", "key", "nbytes", "plan", "taken", "used")
 
     def __init__(self, key: tuple[Hashable, ...], plan: Plan) -> None:
-        self.key, self.plan = key, plan
+        self.key, self.plan = key, plan  # the last of the key are the runtime's settings
         self.taken = threading.Lock()
         self.taken.acquire()
         self.nbytes = self.used = 0
         self.growths = -1  # of any scratch, when it was taken: then its memory is what it was
-
-    @property
-    def purpose(self) -> tuple[Hashable, ...]:
-        """The shapes, the dtype and the options that the plan is for, whatever the settings."""
-        return self.key[:-1]
 
 
 class KeptPlans(Locked):
@@ -133,14 +128,15 @@ def _last_use(kept: Kept[Any]) -> int:
 
 def _exact(options: tuple[Any, ...]) -> Hashable:
     """Return what equals only what is the same for a check: True, 1 and 1.0 equal each other."""
-    typed = False
+    truths = 0  # one bit for each option
     for value in options:
         kind = type(value)
+        truths += truths
         if kind is bool:
-            typed = True
+            truths += 1
         elif kind is not int and kind is not str and value is not None:
             return tuple(map(_exact_one, options))
-    return (options, *map(type, options)) if typed else options
+    return (options, truths) if truths else options
 
 
 def _exact_one(value: Any) -> Hashable:

@@ -53,18 +53,18 @@ def max_pool2d(
 class Places:
     """Where `max_pool2d_with_places` found the largest values, for `max_pool2d_backward`."""
 
-    __slots__ = ("_argmax", "_pooling")
+    __slots__ = ("_argmax", "_key")
 
     def __init__(self, kept: Kept[Pool2DPlan]) -> None:
         plan = kept.plan
-        self._pooling = kept.purpose
+        self._key = kept.key
         self._argmax: np.ndarray | None = None  # of windows too large for a byte: found again
         if plan.keeps_argmax:
             self._argmax = memory.empty(plan.output_shape, np.dtype(np.uint8))
 
     def of(self, kept: Kept[Pool2DPlan], owner: str) -> np.ndarray | None:
         """Return the places for a plan; refuse one of another pooling, which has other windows."""
-        if self._pooling != kept.purpose:
+        if self._key is not kept.key and self._key[:-1] != kept.key[:-1]:  # but for settings
             raise ValueError(
                 f"{owner}: places are of another pooling; x must have the shape and dtype, and "
                 "the options must be those, that max_pool2d_with_places was given"
@@ -200,8 +200,10 @@ def _pool(kind: str, x: np.ndarray, options: tuple[Any, ...], out: np.ndarray | 
     owner = operation.owner
     x = float_array(x, "x", owner, 4)
     kept = plans.take(operation, (kind, x.shape), x.dtype, options)
-    y = result(out, kept.plan.output_shape, x.dtype, owner, x)
-    kept.plan.forward(x, y)
+    plan = kept.plan
+    shape = plan.output_shape
+    y = memory.empty(shape, x.dtype) if out is None else result(out, shape, x.dtype, owner, x)
+    plan.forward(x, y)
     plans.give_back(kept)
     return y
 
@@ -220,11 +222,12 @@ def _pool_backward(
     dy = float_array(dy, "dy", owner, 4)
     if dy.dtype is not x.dtype:
         same_dtype(owner, dy=dy, x=x)
-    if places is not None and not isinstance(places, Places):
+    if places is not None and type(places) is not Places:
         raise wrong_type(places, "places", owner, "what max_pool2d_with_places returned")
     kept = plans.take(operation, (kind, x.shape), x.dtype, options)
     expect_shape(dy, kept.plan.output_shape, "dy", owner)
-    dx = result(out, x.shape, x.dtype, owner, dy, x)
+    shape = x.shape
+    dx = memory.empty(shape, x.dtype) if out is None else result(out, shape, x.dtype, owner, dy, x)
     kept.plan.backward(dy, x, dx, None if places is None else places.of(kept, owner))
     plans.give_back(kept)
     return dx

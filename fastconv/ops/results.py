@@ -46,7 +46,8 @@ class Recycled:
         size = math.prod(shape)
         if size < LEAST or (nbytes := size * dtype.itemsize) > self._most_bytes:
             return np.empty(shape, dtype)
-        while (block := smallest(list(self._free), nbytes, WASTE * nbytes)) is not None:
+        # Those first that came back last, which are in the caches still.
+        while (block := smallest([*self._free][::-1], nbytes, WASTE * nbytes)) is not None:
             if self._free.pop(block, None) is not None:
                 break
         return (block or Block(nbytes)).lend(shape, dtype, self._take_back)

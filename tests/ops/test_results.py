@@ -148,6 +148,15 @@ def test_a_loop_takes_turns_between_two_places():
     assert len(places) == 2 and y.nbytes >= 4 * LEAST
 
 
+def test_of_several_the_one_that_came_back_last_is_taken():
+    store = Recycled()
+    first, last = (store.empty((LEAST,), FLOAT) for _ in range(2))
+    where = place(last)
+    del first, last
+    for _ in range(3):
+        assert place(store.empty((LEAST,), FLOAT)) == where
+
+
 def test_what_is_looked_at_is_never_given_to_another():
     x, kernel = images(4, 96, 96, 8), images(3, 3, 8, 8)
     expected = ops.conv2d(x, kernel, padding="same").copy()
