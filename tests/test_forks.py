@@ -126,7 +126,7 @@ def test_forks_while_another_thread_computes():
 def test_what_operations_keep_is_the_childs_own():
     check(
         """
-        images = rng.random((8, 80, 80, 8), np.float32)
+        images = rng.random((8, 96, 96, 8), np.float32)
         large = ops.conv2d(images, kernel)
         kept = large.copy()
 

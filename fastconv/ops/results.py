@@ -15,7 +15,7 @@ from .._core.lending import Block, smallest
 from .._core.session import forgotten_by
 from .._core.validation import output_array
 
-LEAST = 2**18
+LEAST = 2**19
 """Numbers in a result whose memory is used again.  What the C library finds for less is seldom
 fresh, and found in less time."""
 MOST_BYTES = 2**28

@@ -140,7 +140,7 @@ def place(array):
 
 
 def test_a_loop_takes_turns_between_two_places():
-    x, kernel = images(4, 96, 96, 8), images(3, 3, 8, 8)
+    x, kernel = images(4, 128, 128, 8), images(3, 3, 8, 8)
     y, places = None, set()
     for _ in range(6):
         y = ops.conv2d(x, kernel, padding="same")
@@ -158,7 +158,7 @@ def test_of_several_the_one_that_came_back_last_is_taken():
 
 
 def test_what_is_looked_at_is_never_given_to_another():
-    x, kernel = images(4, 96, 96, 8), images(3, 3, 8, 8)
+    x, kernel = images(4, 128, 128, 8), images(3, 3, 8, 8)
     expected = ops.conv2d(x, kernel, padding="same").copy()
     held = []
     for number in range(12):
@@ -238,7 +238,7 @@ def test_threads_never_get_the_same_memory():
 
 
 def test_a_result_that_another_thread_lets_go_of_comes_back():
-    x, kernel = images(4, 96, 96, 8), images(3, 3, 8, 8)
+    x, kernel = images(4, 128, 128, 8), images(3, 3, 8, 8)
     box = [ops.conv2d(x, kernel, padding="same")]
     first = place(box[0])
     thread = threading.Thread(target=box.clear)
@@ -251,7 +251,7 @@ def test_the_end_of_a_process_is_silent():
     program = """
 import numpy as np
 from fastconv import ops
-x, kernel = np.ones((4, 96, 96, 8), np.float32), np.ones((3, 3, 8, 8), np.float32)
+x, kernel = np.ones((4, 128, 128, 8), np.float32), np.ones((3, 3, 8, 8), np.float32)
 kept = [ops.conv2d(x, kernel) for _ in range(3)]
 np.kept = ops.kept = kept[:1]
 circle = [kept, lambda: circle]

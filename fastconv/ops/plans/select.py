@@ -80,7 +80,8 @@ def wanted() -> dict[str, str]:
 
 def settings() -> tuple[Any, ...]:
     """Return all that plans depend on beside their arguments."""
-    return runtime.get_num_threads(), runtime.get_fast_math(), *_wanted.items()
+    usual = runtime.get_num_threads(), runtime.get_fast_math()
+    return (*usual, *_wanted.items()) if _wanted else usual
 
 
 def unserved(algorithm: str) -> ValueError:
