@@ -4,6 +4,7 @@
     python -m bench.compare networks --json networks.json --markdown networks.md
     python -m bench.compare layers --quick
     python -m bench.compare layers --json layers.json --plot layers.png
+    python -m bench.compare ops --cases 40 --seed 5 --json ops.json
     python -m bench.compare scaling --plot scaling.png
 
 Run it from the project's root on a machine that does nothing else.
@@ -107,6 +108,16 @@ def parser() -> argparse.ArgumentParser:
     )
     layers.add_argument("--match", default="", help="only cases whose name contains this")
     layers.add_argument("--budget", type=float, default=0.15, help="seconds of calls in a turn")
+    ops = commands.add_parser(
+        "ops",
+        parents=[common],
+        formatter_class=formatter,
+        help="a sweep of fastconv.ops beside its layers, PyTorch and SciPy",
+    )
+    ops.add_argument("--cases", type=int, default=24, help="drawn convolutions; fewer of others")
+    ops.add_argument("--networks", nargs="*", choices=NETWORKS, default=[], help="real layers")
+    ops.add_argument("--match", default="", help="only cases whose name contains this")
+    ops.add_argument("--budget", type=float, default=0.05, help="seconds of calls in a turn")
     scaling = commands.add_parser(
         "scaling",
         parents=[common, images],

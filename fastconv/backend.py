@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from ._core.missing_names import missing_names
-from ._core.naming import automatic_names, clear_session
+from ._core.naming import automatic_names
+from ._core.session import clear_session
 from .config import (
     backend,
     epsilon,

@@ -123,6 +123,39 @@ def test_forks_while_another_thread_computes():
     )
 
 
+def test_what_operations_keep_is_the_childs_own():
+    check(
+        """
+        images = rng.random((8, 96, 96, 8), np.float32)
+        large = ops.conv2d(images, kernel)
+        kept = large.copy()
+
+        def child():
+            global large
+            large.fill(0)
+            large = None
+            results = [ops.conv2d(images, kernel) for _ in range(3)]
+            right = all((result == kept).all() for result in results)
+            fastconv.utils.clear_session()
+            return right and is_right()
+
+        assert in_child(child) and (large == kept).all()
+        stop = threading.Event()
+
+        def beside():
+            while not stop.is_set():
+                ops.conv2d(images, kernel)
+
+        thread = threading.Thread(target=beside)
+        thread.start()
+        assert all(in_child(child) for _ in range(10))
+        stop.set()
+        thread.join()
+        assert (ops.conv2d(images, kernel) == kept).all()
+        """
+    )
+
+
 def test_training_goes_on_in_a_child():
     check(
         """

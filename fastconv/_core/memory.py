@@ -31,7 +31,7 @@ def contiguous(array: Any, dtype: Any = None) -> np.ndarray:
     # As nearly all are: in half the time of what follows.
     packed: np.ndarray = array
     plain = type(array) is np.ndarray and array.dtype is _FLOAT32 and array.flags.carray
-    if plain and dtype in (None, np.float32):
+    if plain and (dtype is None or dtype == np.float32):  # NumPy's dtypes equal None, if float64
         return packed
     packed = np.ascontiguousarray(array, dtype)
     return packed if packed.flags.aligned else packed.copy()

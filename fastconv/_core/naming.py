@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from .locks import Locked
+from .session import forgotten_by
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -40,11 +41,7 @@ class _Names(Locked):
 
 
 automatic_names = _Names()
-
-
-def clear_session() -> None:
-    """Start automatic names from the beginning again."""
-    automatic_names.clear()
+forgotten_by(automatic_names.clear)
 
 
 def automatic_name(class_name: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .._core.lending import Block
 from .._core.memory import contiguous
 from .._core.validation import NUMBER_KINDS
 from ..layers import revision
@@ -14,7 +15,7 @@ from ..layers.parameter import Parameter
 from ..layers.symbolic import is_foreign
 from ..layers.workspace import Frame, running
 from ..losses import Loss
-from ..ops.plans import Pool
+from ..ops.plans import Pool, sharing
 from .graph import Program
 from .memory import Arena, Recording
 from .parts import images_together
@@ -39,7 +40,7 @@ class _Pass:
         self.frames = [stage.new_frame() for stage in stages]
         self.sums = Frame()  # by tensor, of gradients that several stages give
         self.recorded = False
-        self.blocks: list[np.ndarray] = []  # of the arena, which its results are in
+        self.blocks: list[Block] = []  # of the arena, which its results are in
         self.replay: Replay | None = None
         self.replays = True  # whether a replay gives the same
         self.weights: int | None = None  # as they were last
@@ -140,7 +141,7 @@ class Executor:
             if recording is None:
                 self._run(current.frames, values, training, left_out)
             else:
-                with self._pool:  # for the plans that are made
+                with sharing(self._pool):
                     self._run(current.frames, values, training, left_out)
                 recording.pin([values[slot] for slot in self._open])
         finally:
@@ -277,7 +278,7 @@ class Executor:
         done: set[int] = set()  # parameters that have a gradient already
         before = running.frame
         try:
-            with self._pool:
+            with sharing(self._pool):
                 self._run_back(current.frames, sums, left_out, done, recording)
         finally:
             running.frame = before

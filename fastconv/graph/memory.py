@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .._core.memory import aligned_empty
+from .._core.lending import Block, smallest
 from ..layers.workspace import Workspace
 
 _SMALLEST = 256  # bytes: less is not worth a search
@@ -28,41 +28,24 @@ class Arena:
     """The blocks of memory that all passes of an executor use, one after another."""
 
     def __init__(self) -> None:
-        self.blocks: list[np.ndarray] = []
+        self.blocks: list[Block] = []
 
     @property
     def nbytes(self) -> int:
         """How many bytes all blocks have together."""
         return sum(block.nbytes for block in self.blocks)
 
-    def keep(self, used: Iterable[np.ndarray]) -> None:
+    def keep(self, used: Iterable[Block]) -> None:
         """Let go of all blocks but those that are `used`."""
-        places = {block.ctypes.data for block in used}
-        self.blocks = [block for block in self.blocks if block.ctypes.data in places]
-
-
-class _Lease:
-    """Keeps a block taken while any array that was made of it lives."""
-
-    def __init__(self, block: np.ndarray, size: int, free: list[np.ndarray]) -> None:
-        self._block, self._free = block, free
-        pointer = block.ctypes.data
-        self.__array_interface__ = {
-            "shape": (size,),
-            "typestr": "|u1",
-            "data": (pointer, False),
-            "version": 3,
-        }
-
-    def __del__(self) -> None:
-        self._free.append(self._block)
+        kept = set(used)
+        self.blocks = [block for block in self.blocks if block in kept]
 
 
 class _Lent(NamedTuple):
     """What a result was lent."""
 
     array: weakref.ref[np.ndarray]
-    block: np.ndarray
+    block: Block
     shape: tuple[int, ...]
     dtype: np.dtype
 
@@ -96,27 +79,23 @@ class Recording:
         if size < _SMALLEST:
             return None
         block = self._take(size)
-        array = np.asarray(_Lease(block, size, self._free)).view(dtype).reshape(shape)
+        array = block.lend(shape, dtype, self._free.append)
         self._lent[workspace, key] = _Lent(weakref.ref(array), block, shape, dtype)
         return array
 
-    def _take(self, size: int) -> np.ndarray:
+    def _take(self, size: int) -> Block:
         """Return the smallest free block that is large enough, or a new one."""
-        best = None
-        for place, block in enumerate(self._free):
-            if block.nbytes >= size and (best is None or block.nbytes < self._free[best].nbytes):
-                best = place
-        if best is not None:
-            return self._free.pop(best)
-        block = aligned_empty((size,), np.uint8)
-        self._arena.blocks.append(block)
+        block = smallest(self._free, size, math.inf)
+        if block is None:
+            block = Block(size)
+            self._arena.blocks.append(block)
+        else:
+            self._free.remove(block)
         return block
 
-    def finish(self) -> list[np.ndarray]:
+    def finish(self) -> list[Block]:
         """Let every workspace keep the memory that its results had; return the blocks."""
         for (workspace, key), lent in self._lent.items():
-            if (workspace, key) in self._several:
-                continue
-            size = math.prod(lent.shape) * lent.dtype.itemsize
-            workspace.keep(key, lent.block[:size].view(lent.dtype).reshape(lent.shape))
+            if (workspace, key) not in self._several:
+                workspace.keep(key, lent.block.view(lent.shape, lent.dtype))
         return [lent.block for lent in self._lent.values()]

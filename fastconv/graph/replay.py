@@ -18,6 +18,7 @@ import numpy as np
 
 from .. import activations, layers
 from .._core import runtime
+from .._core.lending import Block
 from ..layers import revision
 from ..layers.parameter import Parameter
 from ..layers.workspace import Frame, running
@@ -101,7 +102,7 @@ class Replay:
         calls: Sequence[Call],
         values: list[Any],
         outputs: Sequence[int],
-        blocks: Sequence[np.ndarray],
+        blocks: Sequence[Block],
     ) -> list[np.ndarray]:
         """Run the stages as they are, `values` holding the inputs; return the outputs.
 
@@ -136,8 +137,10 @@ class Replay:
         whole = [program.bind(addresses) for program in programs]
         if all(whole) and any(map(len, programs)) and not _shares(results, given):
             expected = [result.copy() for result in results]
-            for memory in (*blocks, *(result for result in results)):
-                memory.view(np.uint8).fill(0xFF)  # NaN
+            for block in blocks:
+                block.view((block.nbytes,), np.dtype(np.uint8)).fill(0xFF)  # NaN
+            for result in results:
+                result.fill(np.nan)
             found = self.run(given)
             self._is_right = all(map(_same_bits, found, expected))
             if not self._is_right:

@@ -14,6 +14,7 @@ from .pooling import (
     l2_pool2d_backward,
     max_pool2d,
     max_pool2d_backward,
+    max_pool2d_with_places,
 )
 
 __all__ = [
@@ -28,5 +29,6 @@ __all__ = [
     "l2_pool2d_backward",
     "max_pool2d",
     "max_pool2d_backward",
+    "max_pool2d_with_places",
 ]
 __getattr__ = missing_names(__name__)

@@ -8,7 +8,6 @@ import numpy as np
 
 from .._core import random
 from .._core.missing_names import missing_names, old_modules
-from .._core.naming import clear_session
 from .._core.registry import (
     custom_object_scope,
     get_custom_objects,
@@ -16,6 +15,7 @@ from .._core.registry import (
     get_registered_object,
     register_keras_serializable,
 )
+from .._core.session import clear_session
 from .._core.validation import integer, wrong_value
 from ..preprocessing.dataset import image_dataset_from_directory
 from ..preprocessing.image_files import array_to_img, img_to_array, load_img, save_img

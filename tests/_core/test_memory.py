@@ -27,6 +27,12 @@ def test_aligned_memory(shape):
     assert array.ctypes.data % ALIGNMENT == 0 and array.flags.c_contiguous
 
 
+def test_a_dtype_is_what_its_class_is():
+    for dtype in (np.float32, np.float64):
+        for wanted in (dtype, np.dtype(dtype), np.dtype(dtype).name):
+            assert contiguous(np.ones(3, np.float32), wanted).dtype == dtype
+
+
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, None])
 def test_contiguous_copies_only_what_it_must(layout, dtype):

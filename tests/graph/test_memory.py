@@ -15,6 +15,7 @@ from random_graphs import batch_of, drawn_model, packed, recipes
 
 import fastconv
 from fastconv import layers, models
+from fastconv._core import lending
 from fastconv.graph import memory
 from fastconv.layers import workspace
 
@@ -23,7 +24,7 @@ from fastconv.layers import workspace
 def poison():
     """Fill memory with NaN when it is handed out and when it is given back."""
     with pytest.MonkeyPatch.context() as patch:
-        buffer, give_back = workspace.Workspace.buffer, memory._Lease.__del__
+        buffer, give_back = workspace.Workspace.buffer, lending._Lease.__del__
         finish, over = memory.Recording.finish, []
 
         def poisoned(self, key, shape, dtype):
@@ -33,8 +34,9 @@ def poison():
             return out
 
         def poisoned_lease(self):
-            if not any(self._free is one for one in over):
-                self._block.view(np.float32)[...] = np.nan
+            free = getattr(self._give_back, "__self__", None)
+            if not any(free is one for one in over):
+                self._block._memory.view(np.float32)[...] = np.nan
             give_back(self)
 
         def noted(self):
@@ -43,7 +45,7 @@ def poison():
 
         patch.setattr(workspace.Workspace, "buffer", poisoned)
         patch.setattr(memory.Recording, "finish", noted)
-        patch.setattr(memory._Lease, "__del__", poisoned_lease)
+        patch.setattr(lending._Lease, "__del__", poisoned_lease)
         yield
 
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracle import LAYOUTS, assert_close, laid_out
 
-from fastconv import ops
+from fastconv import layers, ops
 from fastconv.ops import reference
 
 
@@ -91,3 +91,36 @@ def test_mistakes(image, kernel, padding, error, message):
 
 def test_no_channels_give_no_maps():
     assert ops.filter2d(np.ones((4, 5, 0), np.float32), np.ones((2, 2))).shape == (3, 4, 0)
+
+
+@pytest.mark.parametrize("channels", [None, 1, 3, 20])
+def test_the_same_bits_with_any_number_of_threads_and_what_the_layer_gives(channels, threads):
+    rng = np.random.default_rng(0)
+    shape = (70, 61) if channels is None else (70, 61, channels)
+    image, kernel = rng.standard_normal(shape, np.float32), rng.standard_normal((3, 5), np.float32)
+    threads(1)
+    expected = ops.filter2d(image, kernel, "same")
+    for count in (2, 3):
+        threads(count)
+        assert ops.filter2d(image, kernel, "same").tobytes() == expected.tobytes()
+    images = np.atleast_3d(image)[np.newaxis]
+    layer = layers.DepthwiseConv2D((3, 5), padding="same", use_bias=False)
+    layer(images)
+    weights = np.repeat(kernel[:, :, np.newaxis, np.newaxis], images.shape[3], axis=2)
+    layer.set_weights([weights])
+    np.testing.assert_allclose(layer(images).reshape(shape), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_out_gets_the_map():
+    rng = np.random.default_rng(0)
+    for shape in ((9, 8), (9, 8, 3), (60, 50), (4, 5, 0)):
+        image, kernel = rng.standard_normal(shape), rng.standard_normal((3, 2))
+        expected = ops.filter2d(image, kernel)
+        out = np.full_like(expected, np.nan)
+        assert ops.filter2d(image, kernel, out=out) is out
+        np.testing.assert_array_equal(out, expected)
+        with pytest.raises(TypeError, match="filter2d: out has dtype float32; it must be float64"):
+            ops.filter2d(image, kernel, out=out.astype(np.float32))
+    square = np.ones((4, 4), np.float32)
+    with pytest.raises(ValueError, match="filter2d: out must have memory of its own"):
+        ops.filter2d(square, np.ones((1, 1), np.float32), out=square)

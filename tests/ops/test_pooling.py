@@ -290,3 +290,43 @@ def test_a_relu_before_is_taken_in(value):
     pooling.forward(y, out, argmax)
     pooling.backward(dy, None, dx, argmax)
     np.testing.assert_array_equal(dx, expected)
+
+
+@given(case=pool_cases())
+@settings(max_examples=50)
+def test_places_give_the_same_gradient(case):
+    x = case.random(case.x)
+    y, places = ops.max_pool2d_with_places(x, **case.options)
+    np.testing.assert_array_equal(y, ops.max_pool2d(x, **case.options))
+    dy = case.random(y.shape, 1)
+    expected = ops.max_pool2d_backward(dy, x, **case.options)
+    x = x.copy()  # the next `with_places` finds other places
+    ops.max_pool2d_with_places(-x, **case.options)
+    dx = ops.max_pool2d_backward(dy, x, **case.options, places=places)
+    np.testing.assert_array_equal(dx, expected)
+
+
+@pytest.mark.parametrize("options", [{"pool_size": 17}, {"pool_size": 3, "dilation_rate": 2}])
+def test_places_of_large_windows_and_of_dilated_ones(options):
+    x = np.random.default_rng(0).standard_normal((2, 40, 40, 3), np.float32)
+    out = np.empty_like(ops.max_pool2d(x, **options))
+    y, places = ops.max_pool2d_with_places(x, **options, out=out)
+    assert y is out
+    expected = ops.max_pool2d_backward(y, x, **options)
+    np.testing.assert_array_equal(ops.max_pool2d_backward(y, x, **options, places=places), expected)
+
+
+def test_places_of_another_pooling_are_refused(threads):
+    x = np.random.default_rng(0).standard_normal((2, 9, 9, 3), np.float32)
+    threads(1)
+    y, places = ops.max_pool2d_with_places(x, 3, 1, "same")
+    threads(2)
+    ops.max_pool2d_backward(y, x, 3, 1, "same", places=places)
+    for arguments in [(3, 1, 1), (3, 3, "same"), (2, 1, "same")]:
+        dy = ops.max_pool2d(x, *arguments)
+        with pytest.raises(ValueError, match="max_pool2d_backward: places are of another pooling"):
+            ops.max_pool2d_backward(dy, x, *arguments, places=places)
+    with pytest.raises(ValueError, match="places are of another pooling"):
+        ops.max_pool2d_backward(y[:1], x[:1], 3, 1, "same", places=places)
+    with pytest.raises(TypeError, match="it must be what max_pool2d_with_places returned"):
+        ops.max_pool2d_backward(y, x, 3, 1, "same", places=np.zeros(y.shape, np.uint8))

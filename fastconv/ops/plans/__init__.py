@@ -9,10 +9,11 @@ arrays of exactly the planned shapes and dtype; the public functions of
 from .conv_pool import ConvPoolPlan
 from .convolution import Conv2DPlan
 from .dense import DensePlan
+from .filtering import Filter2DPlan
 from .folding import fold
 from .normalization import NormalizationPlan
 from .pooling import Pool2DPlan
-from .scratch import Kept, Pool
+from .scratch import Kept, Pool, sharing
 from .transposed_convolution import Conv2DTransposePlan
 
 __all__ = [
@@ -20,9 +21,11 @@ __all__ = [
     "Conv2DTransposePlan",
     "ConvPoolPlan",
     "DensePlan",
+    "Filter2DPlan",
     "Kept",
     "NormalizationPlan",
     "Pool",
     "Pool2DPlan",
     "fold",
+    "sharing",
 ]

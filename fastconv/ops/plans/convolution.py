@@ -14,7 +14,7 @@ from .depthwise import DepthwisePlan
 from .direct import DirectPlan
 from .direct_tables import taps_of, transposed_taps_of
 from .packing import PackedKernel
-from .scratch import Scratch, constant
+from .scratch import Scratch, constant, current_pool, sharing
 from .select import Choice, Problem, wanted
 
 _elementwise = runtime.kernels.elementwise
@@ -55,6 +55,7 @@ class Conv2DPlan:
         self._scratch = Scratch(dtype)
         self._transposed_limit = transposed_limit
         self._wanted = wanted()
+        self._pool = current_pool()  # of the gradients' parts, too, which are made when needed
         #: The three directions of a convolution in groups, where others may be faster.
         self._planes = None
         if groups > 1:
@@ -173,15 +174,17 @@ class Conv2DPlan:
 
     @cached_property
     def _input_gradient(self) -> Choice:
-        return choice.input_gradient(
-            self._problem, self._planes, wanted=self._wanted.get("input_gradient")
-        )
+        with sharing(self._pool):
+            return choice.input_gradient(
+                self._problem, self._planes, wanted=self._wanted.get("input_gradient")
+            )
 
     @cached_property
     def _kernel_gradient(self) -> Choice:
-        return choice.kernel_gradient(
-            self._problem, self._planes, wanted=self._wanted.get("kernel_gradient")
-        )
+        with sharing(self._pool):
+            return choice.kernel_gradient(
+                self._problem, self._planes, wanted=self._wanted.get("kernel_gradient")
+            )
 
     @cached_property
     def _finishes_apart(self) -> bool:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import operator
 import threading
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -18,6 +20,9 @@ common, Winograd's output takes 1.5 times as long without a gap, 1.2 times with 
 
 class Scratch:
     """Arrays by name; asking again for what is held, or for less, costs nothing."""
+
+    growths: ClassVar[int] = 0
+    """How often any has taken memory: who kept count knows when there is nothing new."""
 
     def __init__(self, dtype: Any) -> None:
         self.dtype = np.dtype(dtype)
@@ -59,6 +64,7 @@ class Scratch:
                 sizes[1] = -(-sizes[1] // line) * line
             held, array = shape, aligned_empty(sizes, dtype)
             self._arrays[key] = (held, array)
+            Scratch.growths += 1
         self._latest[name] = (held, array)
         return array
 
@@ -114,8 +120,8 @@ def constant(scratch: Scratch, name: str, size: int) -> np.ndarray:
 class Pool:
     """Scratch that plans have in common, none of which needs what it wrote at an earlier call.
 
-    Whoever runs many plans one after the other gives them one: `with pool: ...` around where the
-    plans are made.
+    Whoever runs many plans one after the other gives them one: `with sharing(pool): ...` around
+    where the plans are made.
     """
 
     def __init__(self) -> None:
@@ -130,12 +136,6 @@ class Pool:
         """How much memory is held."""
         return sum(scratch.nbytes for scratch in self._of_dtypes.values())
 
-    def __enter__(self) -> None:
-        self._before, _current.pool = _current.pool, self
-
-    def __exit__(self, *error: object) -> None:
-        _current.pool = self._before
-
 
 class _Current(threading.local):
     """The pool of the plans that the running thread makes, if they have one."""
@@ -144,6 +144,21 @@ class _Current(threading.local):
 
 
 _current = _Current()
+
+
+def current_pool() -> Pool | None:
+    """Return the pool of the plans that the running thread makes, None if each has its own."""
+    return _current.pool
+
+
+@contextlib.contextmanager
+def sharing(pool: Pool | None) -> Iterator[None]:
+    """Let the plans that the running thread makes have this pool, or with None each its own."""
+    before, _current.pool = _current.pool, pool
+    try:
+        yield
+    finally:
+        _current.pool = before
 
 
 def temporary(dtype: Any) -> Scratch:

@@ -78,6 +78,12 @@ def wanted() -> dict[str, str]:
     return dict(_wanted)
 
 
+def settings() -> tuple[Any, ...]:
+    """Return all that plans depend on beside their arguments."""
+    usual = runtime.get_num_threads(), runtime.get_fast_math()
+    return (*usual, *_wanted.items()) if _wanted else usual
+
+
 def unserved(algorithm: str) -> ValueError:
     """Return the error of a forced algorithm that does not serve a convolution."""
     return ValueError(f"forced: {algorithm!r} does not serve this convolution")

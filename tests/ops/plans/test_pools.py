@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fastconv.ops.plans import Conv2DPlan, Pool
+from fastconv.ops.plans import Conv2DPlan, Pool, sharing
 
 #: Layers of many kinds and sizes, which ask one scratch for larger and smaller arrays by turns.
 CASES = [
@@ -40,7 +40,7 @@ def test_plans_of_one_pool_compute_what_they_do_alone(count, threads):
     threads(count)
     alone = [Conv2DPlan(*case, padding="same") for case in CASES]
     pool = Pool()
-    with pool:
+    with sharing(pool):
         together = [Conv2DPlan(*case, padding="same") for case in CASES]
     for one, other in zip(results(alone), results(together), strict=True):
         assert one.tobytes() == other.tobytes()
@@ -49,8 +49,8 @@ def test_plans_of_one_pool_compute_what_they_do_alone(count, threads):
 
 def test_a_pool_ends_where_its_block_does():
     first, second = Pool(), Pool()
-    with first:
-        with second:
+    with sharing(first):
+        with sharing(second):
             Conv2DPlan(*CASES[0])
         made = Conv2DPlan(*CASES[0])
     other = Conv2DPlan(*CASES[0])
