@@ -26,7 +26,7 @@ from .fit_state import Run
 from .labels import check_class_weight, check_same_classes, class_indices_of, weigh_classes
 from .model import TrainableModel
 from .resumption import Resumption
-from .streams import Stream, is_batch_iterator, split_validation, stream_of
+from .streams import BATCH_SIZE, Stream, is_batch_iterator, split_validation, stream_of
 from .train_step import TrainStep
 
 
@@ -287,6 +287,10 @@ def predict(
 ) -> Any:
     """Return the model's output for every row; see `Trainer.predict`."""
     model = step.model
+    silent = type(verbose) is int and verbose == 0 and callbacks is None and steps is None
+    if silent and step.fits(x) and _is_one_batch(x, batch_size):  # as a server's requests
+        model.stop_predicting = False
+        return step.predict_alone(x)
     owner = f"{model.owner}: predict"
     x, ports = step.inputs(x, owner)
     stream = stream_of(x, batch_size=batch_size, steps=steps, owner=owner, ports=ports)
@@ -307,6 +311,11 @@ def predict(
     if isinstance(outputs[0], list):
         return step.packed([np.concatenate(parts) for parts in zip(*outputs, strict=True)])
     return step.packed(np.concatenate(outputs))
+
+
+def _is_one_batch(x: np.ndarray, batch_size: Any) -> bool:
+    rows = BATCH_SIZE if batch_size is None else batch_size
+    return type(rows) is int and len(x) <= rows
 
 
 def _copied(output: Any) -> Any:
