@@ -143,13 +143,14 @@ class AccuracyByShape(Metric):
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Take in a batch."""
-        if self._metric is None or not self._is_decided:
+        metric = self._metric
+        if metric is None or not self._is_decided:
             y_true, y_pred = np.asarray(y_true), np.asarray(y_pred)
             kind = _kind_by_shape(y_true.shape, y_pred.shape)
-            if type(self._metric) is not kind:
-                self._metric = kind(self.name)
+            if metric is None or type(metric) is not kind:
+                metric = self._metric = kind(self.name)
             self._is_decided = True
-        self._metric.update_state(y_true, y_pred, sample_weight)
+        metric.update_state(y_true, y_pred, sample_weight)
 
     def result(self) -> float:
         return 0.0 if self._metric is None else self._metric.result()
