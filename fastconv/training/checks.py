@@ -65,15 +65,16 @@ class BatchChecks:
         class_weight: dict[int, float] | None = None,
     ) -> None:
         """Raise what the losses would raise on these labels, whatever the prediction."""
-        owner = f"{self.model.owner}: {method}"
+        model = self.model
+        owner = f"{model.owner}: {method}"
         if y is None:
             raise ValueError(f"{owner}: y is None; it must be the labels")
         asked = self.outputs(method)
         if class_weight is not None:
             self._check_class_weight(class_weight, asked, owner)
-        fused = self.model._executor().fused_losses([one.loss for one in asked])
+        fused = model._executor().fused_losses([one.loss for one in asked])
         every = as_tuple(y, len(asked))
-        shapes = row_shapes(self.model.output_shape, every)
+        shapes = row_shapes(model.output_shape, every)
         for n, (one, targets, weights) in enumerate(
             zip(asked, every, as_tuple(weight, len(asked)), strict=True)
         ):

@@ -126,11 +126,15 @@ class TrainStep(BatchChecks):
     def outputs(self, method: str = "fit") -> list[Output]:
         """Return what is asked of each of the model's outputs."""
         assert self.objectives is not None, "only a compiled model is asked"
-        names = self.ports().outputs if self.model.built else None
+        model, ports = self.model, self._ports
+        if ports is not None and ports[0] is model._graph:  # asked several times for each batch
+            names = ports[1].outputs
+        else:
+            names = self.ports().outputs if model.built else None
         known = self.objectives.known_outputs(names)
         if known is not None:
             return known
-        return self.objectives.outputs(names, f"{self.model.owner}: {method}")
+        return self.objectives.outputs(names, f"{model.owner}: {method}")
 
     def meters(self) -> Meters:
         """Return a new pass's averages."""
@@ -279,11 +283,12 @@ class TrainStep(BatchChecks):
     def _checked_batch(
         self, method: str, x: Any, y: Any, sample_weight: Any, class_weight: Any = None
     ) -> Batch:
-        owner = f"{self.model.owner}: {method}"
+        model = self.model
+        owner = f"{model.owner}: {method}"
         class_weight = check_class_weight(class_weight, owner)
         x, ports = self.inputs(x, owner)
         batch = as_batch((x, y, sample_weight), owner, ports)
-        with self.model.layers_lock:
+        with model.layers_lock:
             self.prepare(batch, method, class_weight)
         return weigh_classes(batch, class_weight, owner)
 
