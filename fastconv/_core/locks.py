@@ -8,7 +8,7 @@ import threading
 import weakref
 from collections.abc import Iterable, Iterator
 
-PATIENCE = 0.001
+PATIENCE = 0.0005
 """Seconds that a thread waits for a group's lock before nobody else may overtake it."""
 
 
@@ -66,8 +66,10 @@ class Group(Locked):
         waited goes into the doorway, where nobody overtakes it.
         """
         lock, doorway = self.lock, self._doorway
-        may_pass: bool = not doorway.locked() or lock._is_owned()  # type: ignore[attr-defined]
-        if not (may_pass and lock.acquire(True, PATIENCE)):
+        if doorway.locked() and not lock._is_owned():  # type: ignore[attr-defined]
+            with doorway:
+                pass
+        if not lock.acquire(True, PATIENCE):
             with doorway:
                 lock.acquire()
 

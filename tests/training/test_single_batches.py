@@ -210,7 +210,7 @@ def test_threads_share_what_a_model_runs_in_and_get_the_same_bits():
     expected = model.predict(X[:1], verbose=0).tobytes()
     executor = model._executor()
     gc.collect()
-    before = sum(isinstance(one, Workspace) for one in gc.get_objects())
+    before = sum(type(one) is Workspace for one in gc.get_objects())
     found = []
 
     def client(number):
@@ -222,7 +222,7 @@ def test_threads_share_what_a_model_runs_in_and_get_the_same_bits():
     gc.collect()
     assert set(found) == {expected} and len(found) == 160
     assert model._executor() is executor
-    assert sum(isinstance(one, Workspace) for one in gc.get_objects()) == before
+    assert sum(type(one) is Workspace for one in gc.get_objects()) == before
 
 
 def test_thousands_of_predictions_take_no_memory():
