@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 import fnmatch
+import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -211,6 +213,47 @@ def test_import_fastconv_loads_no_submodule_that_is_not_needed():
         "_version",
     )
     assert done.stdout.split() == [f"fastconv.{name}" for name in names]
+
+
+def modules_after(statement: str) -> set[str]:
+    """Return the modules that a new process has after NumPy's import and a statement."""
+    code = f"import numpy\n{statement}\nimport sys\nprint(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+    return set(done.stdout.split())
+
+
+def test_import_fastconv_takes_little_besides_numpy():
+    new = modules_after("import fastconv") - modules_after("")
+    assert not [name for name in new if name.startswith("_fastconv.av")]  # kernels: at first use
+    assert not new & {"pathlib", "urllib.parse", "zipfile", "json", "difflib"}
+    assert len(new) < 25, sorted(new)
+
+
+@pytest.mark.parametrize(
+    "statement", ["from fastconv import Sequential, layers", "import fastconv; fastconv.models"]
+)
+def test_models_need_nothing_that_reads_images(statement):
+    new = modules_after(statement)
+    assert not [name for name in new if re.match(r"fastconv\.(preprocessing|datasets|cli)", name)]
+    assert not new & {"difflib", "concurrent.futures", "logging"}
+
+
+def test_a_star_import_has_all_public_names():
+    statement = "from fastconv import *\nassert set(__import__('fastconv').__all__) <= set(dir())"
+    assert "fastconv.preprocessing" in modules_after(statement)
+
+
+def test_importing_takes_about_as_long_as_numpys():
+    """1.1 times as long, where it is measured alone; others may be at work beside a test."""
+    seconds: dict[str, list[float]] = {"import numpy": [], "import fastconv": []}
+    for _ in range(7):
+        for statement, taken in seconds.items():
+            start = time.perf_counter()
+            subprocess.run([sys.executable, "-c", statement], timeout=60, check=True)
+            taken.append(time.perf_counter() - start)
+    assert min(seconds["import fastconv"]) < 1.6 * min(seconds["import numpy"])
 
 
 def test_every_public_name_is_there():

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
 import os
 import re
 import stat
-import uuid
 from collections.abc import Iterator
 from typing import BinaryIO
 
@@ -49,7 +47,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         _remove_abandoned(folder, _stem(name))
         done = False
         while not done:
-            temporary = os.path.join(folder, f"{_stem(name)}{uuid.uuid4().hex[:12]}.tmp")
+            temporary = os.path.join(folder, f"{_stem(name)}{os.urandom(6).hex()}.tmp")
             try:
                 with open(temporary, "xb") as file:
                     if not _claim(file.fileno(), temporary):
@@ -104,6 +102,8 @@ def named_in_errors(path: str | os.PathLike[str]) -> Iterator[None]:
 def _stem(name: str) -> str:
     """Return what the names of a target's temporary files begin with."""
     if len(os.fsencode(name)) > _LONGEST_STEM:
+        import hashlib  # three milliseconds, for names that hardly anybody has
+
         name = hashlib.sha256(os.fsencode(name)).hexdigest()
     return f".{name}."
 

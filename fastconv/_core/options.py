@@ -9,7 +9,6 @@ class Dropout(Layer):
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from .validation import Check, anything
@@ -71,6 +70,8 @@ class Strict:
         cls = type(self)
         if name[0] != "_" and not hasattr(cls, name) and cls.__module__.startswith("fastconv."):
             known = [other for other in dir(cls) if not other.startswith("_")]
+            import difflib  # for mistakes alone
+
             close = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean {close[0]!r}?" if close else "derive a class to add your own"
             raise AttributeError(

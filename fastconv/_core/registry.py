@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextvars import ContextVar
@@ -120,6 +119,8 @@ def class_name(instance: Any, built_in: type | None) -> str:
 
 def unknown(kind: str, name: str, known: Iterable[str], owner: str, remedy: str = "") -> ValueError:
     """Return the error of a name that stands for nothing, with the one that may be meant."""
+    import difflib  # for mistakes alone
+
     spellings = {_fold(one): one for one in known}
     close = difflib.get_close_matches(_fold(name), spellings, n=1, cutoff=0.75)
     if close:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -186,8 +187,7 @@ class Loss(Configured):
             return
         # What can be wrong is found before the loss is computed.
         self._check_reduction()
-        predictions = np.broadcast_to(np.float32(0), shape)
-        targets, rows, _ = self._arranged(np.asarray(y_true), predictions)
+        targets, rows, _ = self._arranged(np.asarray(y_true), _zeros(shape))
         self._weights(sample_weight, rows.shape[:-1], self.counted(targets))
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
@@ -263,6 +263,12 @@ class Loss(Configured):
 
     def __repr__(self) -> str:
         return describe(self)
+
+
+@functools.lru_cache(maxsize=64)
+def _zeros(shape: tuple[int, ...]) -> np.ndarray:
+    """Return zeros to read, in the memory of one; NumPy takes a while to arrange it."""
+    return np.broadcast_to(np.float32(0), shape)
 
 
 class NumberLoss(Loss):

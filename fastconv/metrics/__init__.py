@@ -174,6 +174,11 @@ def get(identifier: Any) -> Metric:
     return _registry.get(identifier)
 
 
+def is_built_in(identifier: Any) -> bool:
+    """Return whether `get` makes a metric of fastconv's own of it: of a name, without options."""
+    return isinstance(identifier, str) and custom_object(identifier) is None
+
+
 def _of_name(name: str) -> Metric:
     own = custom_object(name)
     if own is None and name.lower() in _BY_SHAPE:

@@ -139,19 +139,27 @@ class AccuracyByShape(Metric):
     def __init__(self, name: str = "accuracy", dtype: Any = None) -> None:
         super().__init__(dtype, name)
         self._metric: MeanMetric | None = None
+        self._is_decided = False
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Take in a batch."""
-        if self._metric is None:
-            self._metric = _kind_by_shape(np.shape(y_true), np.shape(y_pred))(self.name)
-        self._metric.update_state(y_true, y_pred, sample_weight)
+        metric = self._metric
+        if metric is None or not self._is_decided:
+            y_true, y_pred = np.asarray(y_true), np.asarray(y_pred)
+            kind = _kind_by_shape(y_true.shape, y_pred.shape)
+            if metric is None or type(metric) is not kind:
+                metric = self._metric = kind(self.name)
+            self._is_decided = True
+        metric.update_state(y_true, y_pred, sample_weight)
 
     def result(self) -> float:
         return 0.0 if self._metric is None else self._metric.result()
 
     def reset_state(self) -> None:
         # The next data may be of another shape.
-        self._metric = None
+        self._is_decided = False
+        if self._metric is not None:
+            self._metric.reset_state()
 
 
 def _kind_by_shape(target: tuple[int, ...], prediction: tuple[int, ...]) -> Any:

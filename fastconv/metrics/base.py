@@ -77,6 +77,10 @@ class Variable(np.lib.mixins.NDArrayOperatorsMixin):
         self._array = array.copy()
         return self
 
+    def clear(self) -> None:
+        """Hold zeros from now on."""
+        self._array.fill(0)
+
     def assign_add(self, value: Any) -> Variable:
         """Add `value`."""
         np.add(self._array, value, out=self._array)
@@ -202,7 +206,7 @@ class Metric(Configured):
                 "add_variable that could be set to 0"
             )
         for variable in self._variables:
-            variable.assign(np.zeros(variable.shape))
+            variable.clear()
         for metric in inner:
             metric.reset_state()
 

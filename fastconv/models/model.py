@@ -58,7 +58,8 @@ class Model(Trainer, Saved, Layer):
     that is followed once, when the model is built, and becomes its graph.
 
     Threads may use one model, or models that share layers, at once: each step, of
-    training or of prediction, has all the layers for itself.  `copy.deepcopy`,
+    training or of prediction, has all the layers for itself, and all of the kernels'
+    threads; the others wait for their turn, none for long.  `copy.deepcopy`,
     `copy.copy`, `pickle` and joblib give a model with weights, optimizer and state of
     its own, which goes on as the original would; pickle what no other thread trains.
     """

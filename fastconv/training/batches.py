@@ -326,7 +326,7 @@ def by_port(
 
 def only_value(value: Any, what: str, owner: str, ports: Ports) -> Any:
     """Return the only value of a dict that names the model's input, or its output."""
-    if not isinstance(value, Mapping) or not ports.names:
+    if type(value) is np.ndarray or not isinstance(value, Mapping) or not ports.names:
         return value
     count = len(ports.inputs or (ports.names[0],))
     names = ports.names[:count] if what == "x" else ports.names[count:]
@@ -372,7 +372,7 @@ def as_batch(item: Any, owner: str, ports: Ports = ONE) -> Batch:
     A list is one of parts where it has up to three and the first is an array,
     as PyTorch's DataLoader gives it; else it is rows of `x`.
     """
-    if isinstance(item, Mapping) and ports.inputs is None:
+    if ports.inputs is None and type(item) is not tuple and isinstance(item, Mapping):
         raise TypeError(
             f"{owner}: the iterator gave a {type(item).__name__} with {', '.join(map(str, item))}; "
             "it must give (x, y) or (x, y, sample_weight)"

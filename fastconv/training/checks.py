@@ -65,20 +65,16 @@ class BatchChecks:
         class_weight: dict[int, float] | None = None,
     ) -> None:
         """Raise what the losses would raise on these labels, whatever the prediction."""
-        owner = f"{self.model.owner}: {method}"
+        model = self.model
+        owner = f"{model.owner}: {method}"
         if y is None:
             raise ValueError(f"{owner}: y is None; it must be the labels")
         asked = self.outputs(method)
-        classes = self._classes(asked)
-        if classes is not None:
-            check_weighed_classes(class_weight, classes, owner)
-        if class_weight is not None and len(asked) > 1:
-            raise ValueError(
-                f"{owner}: class_weight is for a model with one output; give sample_weight for each"
-            )
-        fused = self.model._executor().fused_losses([one.loss for one in asked])
+        if class_weight is not None:
+            self._check_class_weight(class_weight, asked, owner)
+        fused = model._executor().fused_losses([one.loss for one in asked])
         every = as_tuple(y, len(asked))
-        shapes = row_shapes(self.model.output_shape, every)
+        shapes = row_shapes(model.output_shape, every)
         for n, (one, targets, weights) in enumerate(
             zip(asked, every, as_tuple(weight, len(asked)), strict=True)
         ):
@@ -91,10 +87,19 @@ class BatchChecks:
             check = LabelCheck(one.loss, shapes[n], fused[n], class_weight)
             check.all_rows(targets, weights, whose)
 
+    def _check_class_weight(
+        self, class_weight: dict[int, float], asked: list[Output], owner: str
+    ) -> None:
+        if len(asked) > 1:
+            raise ValueError(
+                f"{owner}: class_weight is for a model with one output; give sample_weight for each"
+            )
+        classes = self._classes(asked)
+        if classes is not None:
+            check_weighed_classes(class_weight, classes, owner)
+
     def _classes(self, asked: list[Output]) -> int | None:
         """How many classes the model tells apart, None where it is no classifier."""
-        if len(asked) > 1:
-            return None
         outputs = self.model.output_shape[-1]
         if outputs is not None and outputs > 1:
             return int(outputs)
@@ -103,11 +108,13 @@ class BatchChecks:
     def _try_metrics(self, y: Any, method: str) -> None:
         """Raise what the metrics would raise on such labels, before a step changes the weights."""
         asked = self.outputs(method)
-        targets = as_tuple(y, len(asked))
         chosen = [m for one in asked for m in (*one.metrics, *one.weighted_metrics)]
+        if not chosen:
+            return
+        targets = as_tuple(y, len(asked))
         kinds = [None if one is None else (one.shape[1:], one.dtype) for one in targets]
         kind = (kinds, self.model.output_shape, chosen)
-        if not chosen or self._tried == kind:
+        if self._tried == kind:
             return
         shapes = row_shapes(self.model.output_shape, targets)
         rows = next(len(one) for one in targets if one is not None)

@@ -28,6 +28,7 @@ class Meters:
     """
 
     def __init__(self, outputs: Sequence[Output]) -> None:
+        self._outputs, self._choices = outputs, _choices(outputs)
         places = [n for n, one in enumerate(outputs) if one.name is not None and one.loss]
         self._places = places if len(places) > 1 else []  # the only one is the loss itself
         self._losses = [outputs[n].name for n in self._places]
@@ -60,6 +61,14 @@ class Meters:
             count += 1
             free = f"{name}_{count}"
         return free
+
+    def serve(self, outputs: Sequence[Output]) -> bool:
+        """Return whether those made for `outputs` now would be the same, after a reset.
+
+        Not where there are metrics that are objects, whose options may have changed since.
+        """
+        known = self._choices is not None and outputs is self._outputs
+        return known and self._choices == _choices(outputs)
 
     def reset(self) -> None:
         """Forget every batch."""
@@ -110,6 +119,12 @@ class Meters:
         for name, (metric, _, _) in self._metrics.items():
             logs.update(metrics.logged(name, metric.result()))
         return logs
+
+
+def _choices(outputs: Sequence[Output]) -> list[str] | None:
+    """Return all metrics if they are names of fastconv's own, whose meaning is always the same."""
+    chosen = [name for one in outputs for name in (*one.metrics, None, *one.weighted_metrics, None)]
+    return chosen if all(name is None or metrics.is_built_in(name) for name in chosen) else None
 
 
 @dataclass

@@ -53,15 +53,21 @@ class LabelCheck(NamedTuple):
         """Raise what the loss would raise, whatever the prediction."""
         # So many rows at a time: a row of labels may be as large as an image.
         step = max(1, _VALUES_CHECKED // max(1, math.prod(self.shape)))
+        if len(y) <= step and self.class_weight is None:  # as most batches
+            self._rows(y, weight, 0, owner)
+            return
         for start in range(0, len(y), step):
             rows = slice(start, start + step)
             part = Batch(y[rows], y[rows], None if weight is None else weight[rows])
             weights = weigh_classes(part, self.class_weight, owner).sample_weight
-            try:
-                self.loss.check(y[rows], (part.rows, *self.shape), weights, logits=self.logits)
-            except (ValueError, TypeError) as error:
-                where = rows_without_number(y[rows], start)
-                raise reworded(error, f"{owner}: {error}{where}") from None
+            self._rows(y[rows], weights, start, owner)
+
+    def _rows(self, y: np.ndarray, weight: np.ndarray | None, start: int, owner: str) -> None:
+        try:
+            self.loss.check(y, (len(y), *self.shape), weight, logits=self.logits)
+        except (ValueError, TypeError) as error:
+            where = rows_without_number(y, start)
+            raise reworded(error, f"{owner}: {error}{where}") from None
 
 
 def reworded(error: Exception, text: str) -> Exception:

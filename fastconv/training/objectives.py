@@ -50,22 +50,28 @@ class Objectives:
         self.metrics = _structure(_some(metrics), _metric)
         self.weighted_metrics = _structure(_some(weighted_metrics), _metric)
         self.loss_weights = _structure(loss_weights, lambda w: _weight(w, owner))
-        self._outputs: tuple[Any, list[Output]] | None = None
+        self._outputs: list[Output] = []
+        self._made_from: tuple[Any, ...] = ()
+
+    def known_outputs(self, names: tuple[str, ...] | None) -> list[Output] | None:
+        """Return what `outputs` made for these names, None if it has to be made anew."""
+        return self._outputs if self._made_from == self._key(names) else None
 
     def outputs(self, names: tuple[str, ...] | None, owner: str) -> list[Output]:
         """Return what is asked of each output; `names` is None where there is one.
 
         Raises ValueError for a list of another length or a name that no output has.
         """
-        key = (names, self.loss, self.metrics, self.weighted_metrics, self.loss_weights)
-        if self._outputs is not None and self._outputs[0] == names and self._unchanged(key):
-            return self._outputs[1]
+        known = self.known_outputs(names)
+        if known is not None:
+            return known
         made = self._alone(owner) if names is None else self._of_each(names, owner)
-        self._outputs, self._made_from = (names, made), key
+        self._outputs, self._made_from = made, self._key(names)
         return made
 
-    def _unchanged(self, key: tuple[Any, ...]) -> bool:
-        return all(a is b or a == b for a, b in zip(self._made_from, key, strict=True))
+    def _key(self, names: tuple[str, ...] | None) -> tuple[Any, ...]:
+        # Tuples are equal whose parts are the same objects, without asking these.
+        return names, self.loss, self.metrics, self.weighted_metrics, self.loss_weights
 
     def _alone(self, owner: str) -> list[Output]:
         loss = _only(self.loss, "loss", owner)
@@ -228,6 +234,8 @@ def row_shapes(shape: Any, targets: tuple[Any, ...]) -> list[tuple[int, ...]]:
 
     Sizes that only the data tell are taken to be those of its targets.
     """
+    if len(targets) == 1 and None not in shape[1:]:
+        return [shape[1:]]
     shapes = shape if len(targets) > 1 else [shape]
     return [
         tuple(_size_of(y, axis) if size is None else size for axis, size in enumerate(one))[1:]

@@ -128,6 +128,9 @@ class IterableStream:
 
 Stream = SequenceStream | IterableStream
 
+#: Rows of arrays in a batch, unless it is said.
+BATCH_SIZE = 32
+
 
 def is_batch_iterator(data: Any) -> bool:
     """Whether `data` hands out batches itself, rather than being an array or a list."""
@@ -180,7 +183,9 @@ def stream_of(
             return SequenceStream(x, steps, owner, start, ports)
         return IterableStream(x, steps, owner, ports)
     x, y, sample_weight = check_arrays(x, y, sample_weight, owner, ports)
-    batch_size = 32 if batch_size is None else positive_integer(batch_size, "batch_size", owner)
+    if batch_size is None:
+        batch_size = BATCH_SIZE
+    batch_size = positive_integer(batch_size, "batch_size", owner)
     batches = ArrayBatches(x, y, sample_weight, batch_size=batch_size, seed=seed)
     return SequenceStream(batches, steps, owner, start, ports)
 

@@ -35,14 +35,15 @@ class TrainStep(BatchChecks):
         self._ports: tuple[Any, Ports, Any] | None = None
         #: The kind of labels, and the metrics, that were found to fit each other.
         self._tried: tuple[Any, ...] | None = None
+        self._spare_meters: Meters | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         # A copy follows the copied model.
-        left = ("_model", "_ports")
+        left = ("_model", "_ports", "_spare_meters")
         return {name: value for name, value in self.__dict__.items() if name not in left}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state, _ports=None)
+        self.__dict__.update(state, _ports=None, _spare_meters=None)
 
     def follow(self, model: TrainableModel) -> None:
         """Do the steps of `model`, which has this object and is not kept alive by it."""
@@ -125,8 +126,15 @@ class TrainStep(BatchChecks):
     def outputs(self, method: str = "fit") -> list[Output]:
         """Return what is asked of each of the model's outputs."""
         assert self.objectives is not None, "only a compiled model is asked"
-        names = self.ports().outputs if self.model.built else None
-        return self.objectives.outputs(names, f"{self.model.owner}: {method}")
+        model, ports = self.model, self._ports
+        if ports is not None and ports[0] is model._graph:  # asked several times for each batch
+            names = ports[1].outputs
+        else:
+            names = self.ports().outputs if model.built else None
+        known = self.objectives.known_outputs(names)
+        if known is not None:
+            return known
+        return self.objectives.outputs(names, f"{model.owner}: {method}")
 
     def meters(self) -> Meters:
         """Return a new pass's averages."""
@@ -224,7 +232,7 @@ class TrainStep(BatchChecks):
     def predict_alone(self, x: Any) -> Any:
         """Return the output for one batch as a new array."""
         model = self.model
-        if self._fits(x):
+        if self.fits(x):
             with model.layers_lock:
                 return self.packed(model.predict_step(x), copy=True)
         owner = f"{model.owner}: predict_on_batch"
@@ -234,7 +242,7 @@ class TrainStep(BatchChecks):
             self.prepare_input(x, "predict_on_batch")
             return self.packed(model.predict_step(each(_float32, x)), copy=True)
 
-    def _fits(self, x: Any) -> bool:
+    def fits(self, x: Any) -> bool:
         """Whether `x` is what the only input takes as it is: asked before single predictions."""
         known = self._ports
         return (
@@ -275,19 +283,26 @@ class TrainStep(BatchChecks):
     def _checked_batch(
         self, method: str, x: Any, y: Any, sample_weight: Any, class_weight: Any = None
     ) -> Batch:
-        owner = f"{self.model.owner}: {method}"
+        model = self.model
+        owner = f"{model.owner}: {method}"
         class_weight = check_class_weight(class_weight, owner)
         x, ports = self.inputs(x, owner)
         batch = as_batch((x, y, sample_weight), owner, ports)
-        with self.model.layers_lock:
+        with model.layers_lock:
             self.prepare(batch, method, class_weight)
         return weigh_classes(batch, class_weight, owner)
 
     def _step_alone(self, step: Any, batch: Batch, return_dict: bool) -> Any:
-        meters = self.meters()
         with self.model.layers_lock:
+            # Taken meanwhile: the step may measure another batch.
+            meters, self._spare_meters = self._spare_meters, None
+            if meters is None or not meters.serve(self.outputs()):
+                meters = self.meters()
             meters.update(batch, *step(batch))
-            return as_result(meters.logs(), return_dict)
+            logs = meters.logs()
+            meters.reset()
+            self._spare_meters = meters
+            return as_result(logs, return_dict)
 
     # Checks, all made before anything is changed
 

@@ -343,6 +343,11 @@ class Trainer(OldSpellings):
         `x` is an array or an iterator of batches, whose labels are ignored;
         the other arguments are those of `evaluate`. Set `model.stop_predicting`
         in a callback to end it after the batch.
+
+        Threads may call it at once, as a server's do: batches go one after the
+        other, and the results are the same bits, in new memory. Without
+        callbacks and with `verbose=0` an array of one batch takes no longer
+        than `predict_on_batch`.
         """
         return loops.predict(
             self._train_step,

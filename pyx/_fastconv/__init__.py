@@ -2,13 +2,15 @@
 
 Every kernel module is compiled once per SIMD level into a folder named after
 the level.  Importing this package chooses the best level that was built and
-that the CPU runs; FASTCONV_SIMD names another one.
+that the CPU runs; FASTCONV_SIMD names another one.  Its modules are loaded when
+they are first asked for, as attributes of this package.
 """
 
 import importlib
 import os
 from importlib.machinery import PathFinder
 from types import SimpleNamespace
+from typing import Any
 
 from . import cpu
 from . import replay as replay
@@ -77,6 +79,18 @@ def _load_half_width() -> SimpleNamespace | None:
 
 
 simd_level = _choose_level()
-for _name in _MODULES:
-    globals()[_name] = importlib.import_module(f"{__name__}.{simd_level}.{_name}")
-half_width = _load_half_width()
+
+
+def __getattr__(name: str) -> Any:
+    if name == "half_width":
+        value: Any = _load_half_width()
+    elif name in _MODULES:
+        value = importlib.import_module(f"{__name__}.{simd_level}.{name}")
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_MODULES, "half_width"})

@@ -89,6 +89,61 @@ def test_many_threads_join_and_take_groups_at_once():
     assert len({group.root() for group in groups}) == 1 and counts[0] > 0
 
 
+@pytest.fixture
+def group_with_one_waiting():
+    """A group that this thread holds, and for which another has waited for long."""
+    group, got = Group(), []
+    held = group.acquire()
+
+    def wait():
+        waited_for = group.acquire()
+        got.append("the other")
+        waited_for.release()
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    while not group._doorway.locked():
+        time.sleep(0.001)
+    yield group, held, got
+    thread.join(20)
+
+
+def test_who_has_waited_for_long_is_not_overtaken_by_who_gives_back_and_takes_again(
+    group_with_one_waiting,
+):
+    group, held, got = group_with_one_waiting
+    held.release()
+    held = group.acquire()
+    assert got == ["the other"]
+    held.release()
+
+
+def test_who_holds_a_group_may_take_it_again_while_others_wait(group_with_one_waiting):
+    group, held, got = group_with_one_waiting
+    again = group.acquire()
+    again.release()
+    assert not got
+    held.release()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_child_has_nobody_waiting(group_with_one_waiting):
+    group, held, _ = group_with_one_waiting
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            held.release()
+            with ThreadPoolExecutor(1) as pool:
+                taken = pool.submit(lambda: group.acquire().release())
+                code = 0 if taken.result(20) is None else 2
+        finally:
+            os._exit(code)
+    held.release()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_a_forked_child_can_take_what_others_held_and_keeps_what_it_held():

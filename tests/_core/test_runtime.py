@@ -111,7 +111,7 @@ def test_the_containers_quota(files, cpus, tmp_path, monkeypatch):
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
-    monkeypatch.setattr(runtime, "Path", lambda path: tmp_path / path.lstrip("/"))
+    monkeypatch.setattr(runtime, "_CGROUP", str(tmp_path / "sys/fs/cgroup"))
     assert runtime._cgroup_cpus() == cpus
     assert 1 <= runtime._usable_cpus() <= max(1, cpus + 0.5)
 
