@@ -28,9 +28,21 @@ def test_regions_have_no_races(flags, tmp_path):
     built, program = tmp_path / "stress.o", tmp_path / "stress"
     sanitized = "-fsanitize" in flags
     for command in (
-        ["-O1", "-g", "-Wall", "-Wextra", "-Werror", "-fopenmp", f"-I{SOURCES / 'team'}"]
-        + [f"-I{SOURCES}", *flags.split(), "-c", str(ROOT / "tests" / "team_stress.c")]
-        + ["-o", str(built)],
+        [
+            "-O1",
+            "-g",
+            "-Wall",
+            "-Wextra",
+            "-Werror",
+            "-fopenmp",
+            f"-I{SOURCES / 'team'}",
+            f"-I{SOURCES}",
+            *flags.split(),
+            "-c",
+            str(ROOT / "tests" / "team_stress.c"),
+            "-o",
+            str(built),
+        ],
         ["-pthread", *flags.split(), str(built), "-o", str(program)],
     ):
         done = subprocess.run([*compiler, *command], capture_output=True, text=True)
