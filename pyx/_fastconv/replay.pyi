@@ -1,10 +1,10 @@
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 calls: object
 
 class Program:
-    def __enter__(self) -> Self: ...
+    def __enter__(self) -> Program: ...
     def __exit__(
         self,
         kind: type[BaseException] | None,
@@ -17,5 +17,5 @@ class Program:
     def run(self, inputs: list[int], /) -> None: ...
 
 class Watch:
-    def __new__(cls, owners: list[Any], objects: list[Any], /) -> Self: ...
+    def __new__(cls, owners: list[Any], objects: list[Any], /) -> Watch: ...
     def is_alone(self) -> bool: ...
