@@ -54,7 +54,7 @@ class Project:
             ignore=lambda _, names: {n for n in names if n.endswith(".so") or n == "__pycache__"},
         )
         for path in self.sources.glob("*.pyx"):
-            if path.stem not in ("cpu", "fused", "structs"):
+            if path.stem not in ("cpu", "fused", "replay", "structs"):
                 path.unlink()
         shutil.copy(ROOT / "setup.py", self.folder)
         self.compiler = folder / "compiler"
@@ -98,7 +98,7 @@ def project(tmp_path):
     return Project(tmp_path, compiler)
 
 
-ALL = {"_shared", "cpu", "fused", "structs"}
+ALL = {"_shared", "cpu", "fused", "replay", "structs"}
 
 
 def test_what_is_built_is_used_again(project):
@@ -129,7 +129,7 @@ def test_what_changes_is_built_again_and_what_is_made_of_it(project):
     change("_planes.pxd")  # which nothing here cimports
     assert project.build() == ({"fused"}, {"fused"})
     change("simd/vector.h")
-    assert project.build() == (set(), {"cpu", "fused", "structs"})
+    assert project.build() == (set(), {"cpu", "fused", "replay", "structs"})
     (project.folder / "build" / "cython" / "_shared.c").unlink()
     assert project.build() == ({"_shared"}, set())
     for path in project.folder.rglob("build/lib*/**/cpu*.so"):

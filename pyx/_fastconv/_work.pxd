@@ -34,7 +34,7 @@ cdef extern from "simd/work.h" nogil:
     void raise_flag "fc_raise_flag"(int* flag) noexcept
     ptrdiff_t next_task "fc_next_task"(Work* work, int thread) noexcept
     void wait_for_all "fc_wait_for_all"() noexcept
-    void run "fc_run"(Body body, void* context, Work* works, int phases, int threads) noexcept
+    void run "fc_run_body"(Body body, void* context, Work* works, int phases, int threads) noexcept
 
 cdef extern from "simd/work.h":
     int join_team "fc_join_team"() except -1

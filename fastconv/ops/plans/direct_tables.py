@@ -32,6 +32,8 @@ CLIP_GAIN = 1.02
 """Least factor by which taps that are nothing but padding must outnumber the work without."""
 TASK_PIXELS = 96
 """Outputs of one task at least, so that its set-up does not show."""
+TASK_SUMS = 16 * 1024
+"""Multiply-adds of a task at least, about 0.2 us, so that images of few pixels are shared out."""
 
 
 class TapAxis(NamedTuple):
@@ -225,9 +227,11 @@ class DirectTables:
         rows = max(1, min(self.rows.outputs, ROW_BLOCK_BYTES // row_bytes))
         fair = -(-images * self.rows.outputs // (4 * threads))
         least = -(-TASK_PIXELS // self.columns.outputs)
-        if self._depth > BUFFERED_DEPTH:
-            # The set-up of a task hides behind such sums: no thread should go without.
-            least = min(least, -(-images * self.rows.outputs // threads))
+        # No thread should go without, where the set-up of a task hides behind its sums.
+        enough = 1
+        if self._depth <= BUFFERED_DEPTH:
+            enough = -(-TASK_SUMS // max(self._depth * self.channels * self.columns.outputs, 1))
+        least = min(least, max(enough, -(-images * self.rows.outputs // threads)))
         return max(1, min(self.rows.outputs, rows, max(fair, least)))
 
     def buffer_pixels(self, itemsize: int) -> int:

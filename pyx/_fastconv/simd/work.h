@@ -67,7 +67,7 @@ static inline void fc_wait_for_all(void) {}
 
 /* Run `body`, whose `phases` works lie at the end of its context, on all threads; a program that is
  * being recorded keeps a copy of it. */
-static inline void fc_run(fc_body body, void *context, fc_work *works, int phases, int threads) {
+static inline void fc_run_body(fc_body body, void *context, fc_work *works, int phases, int threads) {
     fc_replay->record(body, context, works, phases, threads);
     _Pragma("omp parallel num_threads(threads)") {
         fc_float_mode mode = fc_flush_denormals();
