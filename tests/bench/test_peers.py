@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +16,12 @@ worker = pytest.importorskip("bench.worker")
 SIZES = (1, 3)
 #: What compiles takes half a minute; its network is the eager one's.
 ENTRIES = [entry for entry in contenders.NETWORK_PEERS if not entry.options.get("compiled")]
+
+
+@pytest.fixture(autouse=True)
+def benches(monkeypatch):
+    """Processes that are started import the project's `bench`, not the folder of its tests."""
+    monkeypatch.syspath_prepend(Path(__file__).parents[2])
 
 
 @pytest.fixture(scope="module")
