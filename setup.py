@@ -1,4 +1,4 @@
-"""Builds the kernels: every module once per SIMD level, with OpenMP probed first.
+"""Builds the kernels: every module once per SIMD level, with OpenMP's pragmas probed first.
 
 What was built is used again while what it was made of is the same.  Dates do not tell: pip makes a
 new environment for each build, in which Cython's own files are newer than all that was translated.
@@ -134,7 +134,7 @@ class Build(build):
 
 
 class BuildKernels(build_ext):
-    """Probe the compiler, then build with its OpenMP flags."""
+    """Probe the compiler, then build with its flags for OpenMP's pragmas."""
 
     def run(self) -> None:
         if self.inplace:  # a level's folder holds nothing but what is built

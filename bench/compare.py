@@ -6,6 +6,7 @@
     python -m bench.compare layers --json layers.json --plot layers.png
     python -m bench.compare ops --cases 40 --seed 5 --json ops.json
     python -m bench.compare scaling --plot scaling.png
+    python -m bench.compare busy
 
 Run it from the project's root on a machine that does nothing else.
 """
@@ -125,6 +126,16 @@ def parser() -> argparse.ArgumentParser:
         help="fastconv's training step over threads, batch and image size",
     )
     scaling.add_argument("--models", nargs="+", choices=MODELS, default=["model2"])
+    busy = commands.add_parser(
+        "busy",
+        parents=[common],
+        formatter_class=formatter,
+        help="fastconv's training step on CPUs that others use as well",
+    )
+    busy.add_argument("--models", nargs="+", choices=MODELS, default=["model1", "model2", "model4"])
+    busy.add_argument("--calls", type=_positive, default=40, help="steps in a turn")
+    busy.add_argument("--match", default="", help="only loads whose name contains this")
+    busy.set_defaults(rounds=5)
     return whole
 
 

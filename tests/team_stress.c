@@ -1,5 +1,5 @@
 /* Callers at once, regions of two loops, fewer and more threads, a fork: tests/test_team.py. */
-#include <stdio.h>
+#define _GNU_SOURCE
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>

@@ -21,29 +21,18 @@ SOURCES = ROOT / "pyx" / "_fastconv"
 
 @pytest.mark.parametrize("flags", ["", "-fsanitize=thread", "-DFASTCONV_NO_FUTEX"])
 def test_regions_have_no_races(flags, tmp_path):
-    """Callers at once, regions of two loops, a fork: with what Linux has to sleep, and without."""
+    """Callers at once, regions of two loops, a fork: with futexes and without."""
     compiler = os.environ.get("CC", "cc").split()
     if shutil.which(compiler[0]) is None:
         pytest.skip("needs a C compiler")
     built, program = tmp_path / "stress.o", tmp_path / "stress"
     sanitized = "-fsanitize" in flags
+    options = ["-O1", "-g", "-Wall", "-Wextra", "-Werror", "-pthread", *flags.split()]
+    folders = [f"-I{SOURCES / 'team'}", f"-I{SOURCES}"]
+    source = str(ROOT / "tests" / "team_stress.c")
     for command in (
-        [
-            "-O1",
-            "-g",
-            "-Wall",
-            "-Wextra",
-            "-Werror",
-            "-fopenmp",
-            f"-I{SOURCES / 'team'}",
-            f"-I{SOURCES}",
-            *flags.split(),
-            "-c",
-            str(ROOT / "tests" / "team_stress.c"),
-            "-o",
-            str(built),
-        ],
-        ["-pthread", *flags.split(), str(built), "-o", str(program)],
+        [*options, "-fopenmp", *folders, "-c", source, "-o", str(built)],
+        [*options, str(built), "-o", str(program)],
     ):
         done = subprocess.run([*compiler, *command], capture_output=True, text=True)
         if done.returncode and sanitized:

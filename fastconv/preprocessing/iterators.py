@@ -128,7 +128,7 @@ class Iterator(Assignable):
         return self._order(epoch)[first : first + self.batch_size]
 
     def _make_ahead(self, epoch: int, step: int) -> Any:
-        # A quarter of the threads: the model needs the others, and every thread that calls OpenMP
+        # A quarter of the threads: the model needs the others, and whoever calls kernels beside it
         # with more than one gets a team of its own.
         return self._make(epoch, step, max(1, get_num_threads() // 4))
 

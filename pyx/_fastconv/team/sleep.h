@@ -14,10 +14,13 @@ static inline void fc_pause(void) { __asm__ volatile("isb"); }
 static inline void fc_pause(void) {}
 #endif
 
-#if defined(__linux__) && !defined(FASTCONV_NO_FUTEX)
-#include <linux/futex.h>
+#if defined(__linux__)
 #include <sys/syscall.h>
 #include <unistd.h>
+#endif
+
+#if defined(__linux__) && !defined(FASTCONV_NO_FUTEX)
+#include <linux/futex.h>
 
 /* Return if `*word` is not `value`, or when woken by a mask with a bit of this one, or by chance. */
 static void fc_sleep(uint32_t *word, uint32_t value, uint32_t mask) {

@@ -15,8 +15,12 @@
 #ifndef FASTCONV_TEAM_H
 #define FASTCONV_TEAM_H
 
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* for what Linux has of CPUs */
+#endif
 #include <limits.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -28,6 +32,7 @@
 enum { FC_SHORT = 20000, FC_LONG = 200000 }; /* to spin, in ns: at least, and if CPUs are free */
 /* A worker that was ready for so long without a CPU tells that they are taken, for a while. */
 enum { FC_DELAY = 1000000, FC_REMEMBERED = 30000000 };
+enum { FC_FEW = 7 }; /* workers that are kept off the caller's CPU then */
 
 /* Of a region's state, one number that changes at once: whether workers may enter, whether somebody
  * sleeps until it changes, how often all have waited for each other (fewer than 256 times), and how
@@ -44,6 +49,7 @@ enum { FC_DELAY = 1000000, FC_REMEMBERED = 30000000 };
 typedef struct fc_team {
     struct fc_team *next;
     int taken, workers;
+    int avoided, ids[FC_FEW + 1]; /* a CPU's number and 1, and the workers as the system knows them */
     void (*body)(void *);
     void *data;
     char before_call[128]; /* CPUs fetch cache lines in pairs */
@@ -166,9 +172,36 @@ static void fc_wait_for_call(fc_worker *me) {
     me->call = __atomic_load_n(call, __ATOMIC_ACQUIRE);
 }
 
+#if defined(__linux__)
+static void fc_tell_id(const fc_worker *me) {
+    if (me->thread <= FC_FEW)
+        __atomic_store_n(me->team->ids + me->thread, (int)syscall(SYS_gettid), __ATOMIC_RELAXED);
+}
+
+/* While CPUs are taken, keep workers off the caller's.  Two of ours that share one get no more than
+ * one of two, where another program has the other for itself: the scheduler finds that balanced. */
+static void fc_keep_apart(fc_team *team) {
+    int64_t until = __atomic_load_n(&fc_taken_until, __ATOMIC_RELAXED);
+    int cpu = until && fc_clock(CLOCK_MONOTONIC) < until ? sched_getcpu() + 1 : 0;
+    cpu_set_t allowed; /* to the caller, now */
+    if (cpu == team->avoided || team->workers > FC_FEW) return;
+    team->avoided = cpu;
+    if (sched_getaffinity(0, sizeof allowed, &allowed) || CPU_COUNT(&allowed) < 2) return;
+    if (cpu) CPU_CLR(cpu - 1, &allowed);
+    for (int thread = 1; thread <= team->workers; thread++) {
+        int id = __atomic_load_n(team->ids + thread, __ATOMIC_RELAXED);
+        if (id) sched_setaffinity(id, sizeof allowed, &allowed);
+    }
+}
+#else
+static void fc_tell_id(const fc_worker *me) { (void)me; }
+static void fc_keep_apart(fc_team *team) { (void)team; }
+#endif
+
 static void *fc_help(void *given) {
     fc_worker me = *(fc_worker *)given;
     free(given);
+    fc_tell_id(&me);
     for (;;) {
         fc_wait_for_call(&me);
         if (!fc_is_called(&me) || !fc_enter(me.team)) continue;
@@ -228,6 +261,7 @@ static void fc_run(void (*body)(void *), void *data, int threads) {
     if (team) {
         fc_grow(team, threads);
         threads = threads < team->workers + 1 ? threads : team->workers + 1;
+        fc_keep_apart(team);
         team->body = body, team->data = data;
         __atomic_store_n(&team->state, FC_OPEN + FC_INSIDE, __ATOMIC_RELEASE);
         __atomic_store_n(&team->call, (team->call / FC_CALL + 1) * FC_CALL + (uint32_t)threads,
