@@ -131,7 +131,11 @@ class Parameter(Strict):
 
     @property
     def value(self) -> np.ndarray:
-        """The value; writing to it changes the parameter."""
+        """The value; writing to it changes the parameter, as long as the array or a view is held.
+
+        A bare address, `value.ctypes.data`, holds nothing: predictions need not see what is written
+        there when the array has been let go of.
+        """
         revision.weights_handed_out()
         return self._value
 
