@@ -42,7 +42,8 @@ class _Pass:
         self.recorded = False
         self.blocks: list[Block] = []  # of the arena, which its results are in
         self.replay: Replay | None = None
-        self.replays = True  # whether a replay gives the same
+        #: Whether a replay gives the same: a user's code need not, and is called once a pass.
+        self.replays = not any(stage.is_open for stage in stages)
         self.weights: int | None = None  # as they were last
         self._lends_to = [
             frame for stage, frame in zip(stages, self.frames, strict=True) if not stage.is_open
@@ -161,7 +162,7 @@ class Executor:
 
         The second pass with the same weights is recorded.
         """
-        if not current.replays or not all(x.flags.carray and x.dtype == np.float32 for x in inputs):
+        if not current.replays or not all(map(_is_plain, inputs)):
             return None
         replay, before = current.replay, running.frame
         try:
@@ -349,6 +350,11 @@ class Executor:
         # Memory of this tensor's own: what is added may be another's sum, handed on as it is.
         out = self._sums[slot].buffer("sum", gradient.shape, np.float32)
         sums[slot] = np.add(sums[slot], gradient, out=out)
+
+
+def _is_plain(x: np.ndarray) -> bool:
+    """Whether kernels read an array as it is."""
+    return x.dtype == np.float32 and x.flags.c_contiguous and x.flags.aligned
 
 
 def _call_of(stage: Stage) -> _Call:

@@ -2,7 +2,8 @@
 
 Weights are packed when a pass is recorded, and results always have the same memory (see `memory`):
 what is left to a pass is what its kernels compute.  They are recorded as they run; stages that are
-more than kernels, such as a user's layers, are called in between.
+more than kernels, such as an activation by NumPy, are called in between.  A network with a
+user's code in it has no replays.
 
 A replay is of the weights that it was recorded with.  It is in use only while nobody can have
 written to them, and only after it gave, in memory that was filled with something else, the very

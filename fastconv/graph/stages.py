@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+from ..activations import FunctionActivation
 from ..layers import Add, Dense, Flatten, InputLayer, Lambda, MaxPooling2D
 from ..layers.base import Layer
 from ..layers.parameter import Parameter
@@ -69,7 +70,8 @@ class Stage:
 
 def _is_open(layer: Any) -> bool:
     activation = getattr(layer, "activation", None)
-    foreign = is_foreign(layer) or (activation is not None and is_foreign(activation))
+    function = isinstance(activation, FunctionActivation)
+    foreign = is_foreign(layer) or function or (activation is not None and is_foreign(activation))
     return foreign or isinstance(layer, Lambda)
 
 

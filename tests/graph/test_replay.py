@@ -80,11 +80,39 @@ def test_a_network_of_all_operations_is_replayed():
 
 
 def test_what_is_no_kernel_runs_in_between():
-    model = small_network(layers.Lambda(np.tanh))
+    model = small_network(layers.Activation("tanh"))
     for seed in range(5):
         x = images(4, (13, 11, 3), seed)
         np.testing.assert_array_equal(model.predict_on_batch(x), stage_by_stage(model, x)[0])
     assert len(replays(model)[0]._steps) == 3
+
+
+def test_a_users_code_is_called_once_a_pass_and_keeps_what_it_gave():
+    given = []
+
+    def tanh(x):
+        given.append(np.tanh(x))
+        return given[-1]
+
+    model, x = small_network(layers.Lambda(tanh)), images(4, (13, 11, 3))
+    given.clear()
+    for seed in range(5):
+        model.predict_on_batch(images(4, (13, 11, 3), seed))
+    assert len(given) == 5 and not replays(model)
+    kept = [array.copy() for array in given]
+    model.predict_on_batch(x)
+    for array, copied in zip(given, kept, strict=False):
+        np.testing.assert_array_equal(array, copied)
+
+
+def test_a_users_layer_may_ask_another_model():
+    inner = small_network()
+    inputs = layers.Input((13, 11, 3))
+    asked = layers.Lambda(lambda x: inner.predict_on_batch(x), output_shape=(3,))(inputs)
+    outer, x = Model(inputs, layers.Dense(2)(asked)), images(2, (13, 11, 3))
+    found = [outer.predict_on_batch(x) for _ in range(5)]
+    np.testing.assert_array_equal(found[0], found[-1])
+    assert replays(inner)
 
 
 @pytest.mark.parametrize(

@@ -44,8 +44,8 @@ class Scratch:
         no axis is empty.
         """
         array = self._found(name, shape, dtype)
-        if _kept is not None:
-            _kept.arrays.append(array)
+        if _keeping.kept is not None:
+            _keeping.kept.arrays.append(array)
         return array
 
     def _found(self, name: str, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
@@ -79,7 +79,7 @@ class Scratch:
 
 
 class Kept:
-    """The memory of all that runs meanwhile, for who runs the kernels again at the same addresses.
+    """The memory of all that this thread runs meanwhile, to run it again at the same addresses.
 
     What is made of weights is not computed again then: `constant` gives it memory of its own.
     """
@@ -88,32 +88,34 @@ class Kept:
         self.arrays: list[np.ndarray] = []
 
     def __enter__(self) -> Kept:
-        global _kept
-        _keeping.acquire()  # another thread's scratch may be kept as well, which does no harm
-        _kept = self
+        self._before, _keeping.kept = _keeping.kept, self
         return self
 
     def __exit__(self, *error: object) -> None:
-        global _kept
-        _kept = None
-        _keeping.release()
+        _keeping.kept = self._before
 
 
-_kept: Kept | None = None
-_keeping = threading.Lock()
+class _Keeping(threading.local):
+    """What keeps the memory of the running thread, if anything."""
+
+    kept: Kept | None = None
+
+
+_keeping = _Keeping()
 
 
 def is_kept() -> bool:
     """Whether what runs now will run again at the same addresses."""
-    return _kept is not None
+    return _keeping.kept is not None
 
 
 def constant(scratch: Scratch, name: str, size: int) -> np.ndarray:
     """Return memory for what is made of weights alone: scratch, new where it is `Kept`."""
-    if _kept is None:
+    kept = _keeping.kept
+    if kept is None:
         return scratch(name, size)
     array = aligned_empty((size,), scratch.dtype)
-    _kept.arrays.append(array)
+    kept.arrays.append(array)
     return array
 
 
