@@ -99,9 +99,9 @@ cdef inline void bias_gradient(const real* dy, real* dbias, ptrdiff_t batch,
             dbias[o] += dy[sample * outputs + o]
 
 
-cdef inline void tile_rows(const Dense* d, const real* factors, ptrdiff_t factors_step, ptrdiff_t rows,
-                           const real* panel, ptrdiff_t length, real* sums, ptrdiff_t sums_step,
-                           bint accumulate) noexcept nogil:
+cdef inline void tile_rows(const Dense* d, const real* factors, ptrdiff_t factors_step,
+                           ptrdiff_t rows, const real* panel, ptrdiff_t length, real* sums,
+                           ptrdiff_t sums_step, bint accumulate) noexcept nogil:
     """sums (rows, width of a panel) (+)= factors (rows, length) panel, zeros and all."""
     cdef ptrdiff_t row = 0, no_offset = 0
     cdef int vector, vectors, i, count
@@ -121,3 +121,14 @@ cdef inline void tile_rows(const Dense* d, const real* factors, ptrdiff_t factor
                       vectors * lanes(panel), 0)
             vector += 2
         row += count
+
+
+cdef inline void output_pass(const Dense* d, const real* x, const real* kernel, real* sums,
+                             ptrdiff_t first, ptrdiff_t last, ptrdiff_t group, int32_t* rows,
+                             real* factors) noexcept nogil:
+    """The same sums, in the same order, for a single sample."""
+    cdef ptrdiff_t column = group * d.group
+    cdef int count = list_inputs(x + first, <int> (last - first), rows, factors)
+    memset(sums + column, 0, <size_t> group_padded(d, group) * sizeof(real))
+    pass_rows(kernel + first * d.outputs + column, d.outputs, rows, factors, count,
+              group_outputs(d, group), sums + column)

@@ -27,12 +27,12 @@ from libc.string cimport memcpy, memmove, memset
 from _fastconv._dense cimport (
     BLOCK, PANEL_VECTORS, Dense, add_parts, bias_gradient, pack_row, dense_of, dot_list,
     fc_fill_compress_table, find_active, group_outputs, group_padded, list_inputs, list_samples,
-    pass_rows, sum_rows, tile_rows,
+    output_pass, sum_rows, tile_rows,
 )
 from _fastconv._rules cimport RULE_SLOTS, Rule, apply_rule, rule_from, slots_from
 from _fastconv._tiles cimport (
-    DOT_COLUMNS, DOT_ROWS, dot_tile, float_mode, flush_denormals, lanes,
-    prefetch, real, restore_denormals, transpose,
+    DOT_COLUMNS, DOT_ROWS, dot_tile, float_mode, flush_denormals, lanes, prefetch, real,
+    restore_denormals, transpose,
 )
 from _fastconv._work cimport Work, join_team, next_task, run, share_work, wait_for_all
 
@@ -111,17 +111,6 @@ cdef void output_part(const Dense* d, const real* x, const real* kernel, real* s
                          sums + sample * d.padded + column + start, 1)
             start += d.width
         block += length
-
-
-cdef void output_pass(const Dense* d, const real* x, const real* kernel, real* sums,
-                      ptrdiff_t first, ptrdiff_t last, ptrdiff_t group, int32_t* rows,
-                      real* factors) noexcept nogil:
-    """The same sums, in the same order, for a single sample."""
-    cdef ptrdiff_t column = group * d.group
-    cdef int count = list_inputs(x + first, <int> (last - first), rows, factors)
-    memset(sums + column, 0, <size_t> group_padded(d, group) * sizeof(real))
-    pass_rows(kernel + first * d.outputs + column, d.outputs, rows, factors, count,
-              group_outputs(d, group), sums + column)
 
 
 cdef struct Call:         # what `output` runs
