@@ -55,6 +55,12 @@ def test_accuracy_is_above_a_half_strictly():
     assert value(metric, ([1, 0], [[0.500001], [0.4]])) == 1
 
 
+def test_a_fraction_of_a_target_counts_as_the_nearer_class():
+    metric = metrics.get("binary_accuracy")
+    metric.update_state(np.array([0.3, 0.7, 0.5, 0.9]), np.array([0.2, 0.6, 0.4, 0.1]))
+    assert metric.result() == 0.75
+
+
 def test_mean_is_over_samples_not_batches():
     metric = metrics.get("accuracy")
     assert value(metric, ([1, 1, 1], [[1], [1], [1]]), ([1], [[0]])) == 0.75

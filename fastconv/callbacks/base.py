@@ -27,7 +27,8 @@ class Callback:
     """
 
     #: Called after all other callbacks at an epoch's end (a checkpoint must see
-    #: what the others made of the epoch); of several such, the larger is the later.
+    #: what the others made of the epoch); of several such, the larger is the later. Before all
+    #: others where it is below 0.
     runs_last: int = False
     #: Names that `on_epoch_end` adds to the logs of every epoch.
     adds_to_logs: tuple[str, ...] = ()

@@ -12,12 +12,16 @@ class SwapEMAWeights(Callback):
     """Give the model its weights' averages for each evaluation, validation and prediction.
 
     The optimizer must have `use_ema=True`. With `swap_on_epoch` the averages stay in the
-    model from an epoch's end to the next one's begin, so that a `ModelCheckpoint` behind this
-    callback saves them; who goes on from such a file trains the weights that belong to them.
+    model from an epoch's end to the next one's begin, so that a `ModelCheckpoint` saves and an
+    `EarlyStopping` remembers what was validated, wherever they stand among the callbacks; who
+    goes on from such a file trains the weights that belong to them. Without it both keep the
+    training's own weights, as in Keras.
 
     However a run ends, the training's own weights are back after it, but for a `fit` that
     comes to its end: it leaves the averages in the model, as it does without this callback.
     """
+
+    runs_last = -1  # at an epoch's end it is the first
 
     def __init__(self, swap_on_epoch: bool = False) -> None:
         super().__init__()

@@ -256,6 +256,31 @@ def use_threads(arguments: argparse.Namespace) -> None:
         set_num_threads(arguments.threads)
 
 
+def add_tta(parser: argparse.ArgumentParser) -> None:
+    """Add --tta, which the commands have that use a trained model."""
+    parser.add_argument(
+        "--tta",
+        choices=("flip", "none"),
+        help="flip: average the probabilities of each image and its mirror image, in twice the "
+        "time (default: as the recipe of the model's training says; else none)",
+    )
+
+
+def tta_of(arguments: argparse.Namespace, model: Any) -> str | None:
+    """Return the `tta` of `model.predict`: what was said, else what the model's recipe says."""
+    training = model.metadata.get("training")
+    recipe = training.get("recipe") if isinstance(training, dict) else None
+    noted = recipe.get("tta") if isinstance(recipe, dict) else None
+    if (arguments.tta or noted) != "flip":
+        return None
+    if len(model.output_shape) != 2:
+        raise UsageError(
+            f"--tta flip averages a row of probabilities for each image; the outputs of "
+            f"{arguments.model} have shape {model.output_shape}: give --tta none"
+        )
+    return "flip"
+
+
 def load_model(path: str) -> Any:
     """Return the model in a file; a wrong path is a usage error, a bad file a failure."""
     from ..models import load_model

@@ -15,12 +15,14 @@ from .common import (
     Failure,
     UsageError,
     add_threads,
+    add_tta,
     as_json,
     command_line,
     image_folder,
     load_model,
     positive_int,
     print_warning,
+    tta_of,
     usage_errors,
     use_threads,
 )
@@ -49,6 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="images in a batch (default: %(default)s)",
     )
+    add_tta(parser)
     parser.add_argument("--json", action="store_true", help="print JSON (default: off)")
     add_threads(parser)
 
@@ -68,9 +71,13 @@ def evaluate(arguments: argparse.Namespace) -> int:
     data = _images(model, found.evaluation, learnt, arguments)
     # On a terminal the bar ends as a line with the result.
     shows_bar = sys.stdout.isatty() and not arguments.json
-    result = model.evaluate(data, verbose=1 if shows_bar else 0, return_dict=True)
+    tta = tta_of(arguments, model)
+    if tta is not None and not arguments.json:
+        print("Each image is averaged with its mirror image (--tta none: by itself)")
+    result = model.evaluate(data, verbose=1 if shows_bar else 0, return_dict=True, tta=tta)
     if arguments.json:
-        more = {"left_out": left_out} if left_out else {}
+        more: dict[str, Any] = {"left_out": left_out} if left_out else {}
+        more |= {"tta": tta} if tta else {}
         print(as_json({"images": data.n, **result, **more}))
     elif not shows_bar:
         print(" - ".join(f"{name}: {value:.4f}" for name, value in result.items()))

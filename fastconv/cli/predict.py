@@ -16,11 +16,13 @@ from .common import (
     Failure,
     UsageError,
     add_threads,
+    add_tta,
     as_json,
     command_line,
     load_model,
     plain,
     shown,
+    tta_of,
     usage_errors,
     use_threads,
 )
@@ -38,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--json", action="store_true", help="print a JSON list, one object per image (default: off)"
     )
+    add_tta(parser)
     add_threads(parser)
 
 
@@ -48,11 +51,13 @@ def predict(arguments: argparse.Namespace) -> int:
     use_threads(arguments)
     images = _image_files(arguments.images)
     model = load_model(arguments.model)
+    tta = tta_of(arguments, model)
     with usage_errors(ValueError, where=f"{arguments.model}: "):
         expected = ImageInput.of(model)
     results = []
     for paths, batch in _batches(images, expected):
-        for path, output in zip(paths, model.predict_on_batch(batch), strict=True):
+        outputs = model.predict(batch, batch_size=_BATCH_SIZE, verbose=0, tta=tta)
+        for path, output in zip(paths, outputs, strict=True):
             results.append({"image": path, **describe(output, model.class_names)})
             if not arguments.json:
                 print(shown(_line(results[-1])))

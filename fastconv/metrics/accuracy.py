@@ -26,7 +26,11 @@ class Accuracy(MeanMetric):
 
 
 class BinaryAccuracy(MeanMetric):
-    """The share of predictions on the target's side of `threshold`; exactly on it counts as 0."""
+    """The share of predictions on the target's side of `threshold`; exactly on it counts as 0.
+
+    A target between 0 and 1, as mixup makes them, counts as the nearer of the two (in Keras no
+    prediction is ever right there).
+    """
 
     larger_is_better = True
     threshold = Option(finite)
@@ -39,6 +43,9 @@ class BinaryAccuracy(MeanMetric):
 
     def values(self, y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
         targets, predictions = fitting(self.name, y_true, y_pred)
+        between = (targets > 0) & (targets < 1)
+        if between.any():
+            targets = np.where(between, targets > 0.5, targets)
         return np.asarray(np.equal(predictions > self.threshold, targets))
 
     def get_config(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Changes to one image: geometry, channel shift, brightness; and the geometry of many.
+"""Changes to one image: geometry, channel shift, brightness, cutout; and the geometry of many.
 
 Images are (height, width, channels) float32 with values of 0-255. Geometry is
 one inverse matrix and one resampling. Nothing here draws random numbers.
@@ -10,7 +10,7 @@ on one image are the readable twin that it is checked against, by scikit-image.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -125,3 +125,11 @@ def change_brightness(image: np.ndarray, factor: float) -> np.ndarray:
     if darkest >= 0 and brightest <= 255:
         darkest, brightest = np.float32(0), np.float32(255)
     return np.clip((image - darkest) * np.float32(factor) + darkest, darkest, brightest)
+
+
+def cut_out(image: np.ndarray, rectangle: Sequence[int], value: float) -> np.ndarray:
+    """Return the image with `value` written over a rectangle: top, bottom, left, right."""
+    top, bottom, left, right = rectangle
+    image = image.copy()
+    image[top:bottom, left:right] = value
+    return image

@@ -8,7 +8,9 @@ What ImageDataGenerator itself does runs in one compiled pass per image, from
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -78,43 +80,64 @@ def _by_kernel(
     threads: int | None,
 ) -> np.ndarray:
     """Return the batch after the random changes, and normalized where the kernel does it all."""
-    factor: np.ndarray | float = 1.0
-    offset: np.ndarray | float = 0.0
-    center = scale = False
-    if _normalizes_in_kernel(generator):
-        factor, offset = generator.channel_scale()
-        center, scale = generator.samplewise_center, generator.samplewise_std_normalization
-    matrices = np.broadcast_to(_NO_CHANGE, (len(rows), 2, 3))
-    shifts = gains = None
-    if _changes_geometry(generator) or _changes_values(generator):
-        numbers = np.empty((len(rows), DRAWS))
-        for i, row in enumerate(numbers):
-            draws(i).random(out=row)
-        height, width = source.shape[1:3]
-        parameters = generator.draw_parameters(numbers, height, width)
-        matrices = augmentation.inverse_matrices(parameters, height, width)
-        shifts, gains = parameters["channel_shift_intensity"], parameters["brightness"]
-        if generator.interpolation_order == 0 and _changes_geometry(generator):
-            # Values come after the geometry, as always.
-            picked = np.empty((len(rows), *source.shape[1:]), np.float32)
-            pick_pixels(source, rows, matrices, generator.fill_mode, generator.cval, picked)
-            source, rows = picked, np.arange(len(rows))
-            matrices = np.broadcast_to(_NO_CHANGE, (len(rows), 2, 3))
-    return transform_images(
+    count, (height, width) = len(rows), source.shape[1:3]
+    stays = np.broadcast_to(_NO_CHANGE, (count, 2, 3))
+    normalization = _kernel_normalization(generator)
+    if not (_changes_geometry(generator) or _changes_values(generator)):
+        return transform_images(source, rows, stays, **normalization, num_threads=threads)
+    numbers = np.empty((count, DRAWS))
+    for i, row in enumerate(numbers):
+        draws(i).random(out=row)
+    parameters = generator.draw_parameters(numbers, height, width)
+    matrices = augmentation.inverse_matrices(parameters, height, width)
+    if generator.interpolation_order == 0 and _changes_geometry(generator):
+        # Values come after the geometry, as always.
+        picked = np.empty((count, *source.shape[1:]), np.float32)
+        pick_pixels(source, rows, matrices, generator.fill_mode, generator.cval, picked)
+        source, rows, matrices = picked, np.arange(count), stays
+    changed = functools.partial(
+        transform_images,
         source,
         rows,
         matrices,
-        shifts=shifts,
-        gains=gains,
+        shifts=parameters["channel_shift_intensity"],
+        gains=parameters["brightness"],
         fill_mode=generator.fill_mode,
         cval=generator.cval,
-        factor=factor,
-        offset=offset,
-        center=center,
-        scale=scale,
-        epsilon=EPSILON,
         num_threads=threads,
     )
+    cutouts, value = parameters["cutout"], np.float32(generator.cutout_value)
+    if not cutouts.any():
+        return changed(**normalization)
+    if normalization.get("center") or normalization.get("scale"):
+        # An image's mean and deviation are those that it has with its rectangle.
+        batch = _cut_out(changed(), cutouts, value)
+        return transform_images(
+            batch, np.arange(count), stays, **normalization, num_threads=threads
+        )
+    factor, offset = normalization.get("factor", 1), normalization.get("offset", 0)
+    return _cut_out(changed(**normalization), cutouts, value * factor + offset)
+
+
+def _cut_out(batch: np.ndarray, rectangles: np.ndarray, value: Any) -> np.ndarray:
+    """Write `value`, a number or one per channel, over each image's rectangle."""
+    for image, (top, bottom, left, right) in zip(batch, rectangles.tolist(), strict=True):
+        image[top:bottom, left:right] = value
+    return batch
+
+
+def _kernel_normalization(generator: ImageTransform) -> dict[str, Any]:
+    """Return the options of `transform_images` that normalize, {} where it is not the kernel's."""
+    if not _normalizes_in_kernel(generator):
+        return {}
+    factor, offset = generator.channel_scale()
+    return {
+        "factor": factor,
+        "offset": offset,
+        "center": generator.samplewise_center,
+        "scale": generator.samplewise_std_normalization,
+        "epsilon": EPSILON,
+    }
 
 
 def _has_own_steps(generator: ImageTransform) -> bool:
@@ -147,7 +170,16 @@ def _changes_geometry(generator: ImageTransform) -> bool:
 
 def _changes_values(generator: ImageTransform) -> bool:
     """Whether values may change at random."""
-    return bool(generator.channel_shift_range or generator.brightness_range is not None)
+    return bool(
+        generator.channel_shift_range
+        or generator.brightness_range is not None
+        or _cuts_out(generator)
+    )
+
+
+def _cuts_out(generator: ImageTransform) -> bool:
+    """Whether rectangles may be cut out."""
+    return bool(generator.cutout[1] and generator.cutout_probability)
 
 
 def _normalizes_in_kernel(generator: ImageTransform) -> bool:

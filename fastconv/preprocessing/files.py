@@ -207,6 +207,9 @@ class FileIterator(Iterator):
         if not self._decoded_all:
             self.decode()
 
+    def _has_class_numbers(self) -> bool:
+        return self.class_mode == "sparse" and self.num_classes > 2
+
     def _waits(self) -> bool:
         decodes = self._cache.capacity < len(self._paths)
         return decodes or self._saved is not None or not is_one_pass(self.image_data_generator)

@@ -19,10 +19,11 @@ class ImageDataGenerator(ImageTransform):
     """Serves images in batches, changed at random and normalized.
 
     Every image goes through the geometry (one resampling), the channel shift,
-    the flips and the brightness with values of 0-255; then through
+    the flips, the brightness and the cutout with values of 0-255; then through
     `preprocessing_function`, `rescale` and the normalizations, in this order.
     Random numbers come from (seed, epoch, image number) alone: batches do not
-    depend on the batch size, on threads or on what else is random.
+    depend on the batch size, on threads or on what else is random. What is
+    mixed comes last, from (seed, epoch, number of the batch).
 
     Where Keras differs: `width_shift_range` moves columns and
     `height_shift_range` rows (Keras 3 has them the other way round); a
@@ -47,8 +48,22 @@ class ImageDataGenerator(ImageTransform):
             it is degrees.
         zoom_range: a pair (lowest, highest), or z for (1 - z, 1 + z), drawn
             for width and height apart; below 1 magnifies.
+        isotropic_zoom: draw one zoom for both, which keeps the proportions.
         channel_shift_range: add up to so much to all channels, either way.
         brightness_range: a pair of factors.
+        cutout: erase a rectangle whose height and width are this share of the
+            picture's: a number from 0 to 1 or a pair (lowest, highest), drawn
+            for height and width apart. It lies wholly in the picture.
+        cutout_probability: the share of the images that have one.
+        cutout_value: what is written there, 0-255.
+        mixup: blend each image with another one of its batch, and their
+            targets alike; the share that stays is drawn from Beta(mixup,
+            mixup). 0.2 leaves most images nearly as they are, 1 makes all
+            shares alike probable.
+        cutmix: paste a rectangle of another image of the batch instead; the
+            area that stays is drawn from Beta(cutmix, cutmix). With both, an
+            image takes one of them, at even chance.
+        mix_probability: the share of the images that mixup and cutmix change.
         fill_mode: what lies outside the picture: "nearest" (aaaa|abcd|dddd),
             "reflect" (dcba|abcd|dcba), "wrap" (abcd|abcd|abcd) or "constant".
         cval: the value of "constant", 0-255.
@@ -67,6 +82,12 @@ class ImageDataGenerator(ImageTransform):
         dtype: "float32" is the one type of the batches.
 
     Each may be assigned, too, and counts from the next batch on.
+
+    `mixup` and `cutmix` are for training alone, and make targets fractions: of one output
+    ("binary", with "binary_crossentropy") or one for each class ("categorical"); numbers of more
+    than two classes are refused. `accuracy` and `class_weight` go by the class that has the larger
+    part of an image; a `sample_weight` is mixed as the targets are. Targets that are images are
+    pasted as their images are.
 
     Images and their masks: two generators with the same random changes, whose iterators have one
     `seed`, batch size and `shuffle`, change the n-th image and the n-th mask alike. Nearest

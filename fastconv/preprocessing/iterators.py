@@ -17,12 +17,14 @@ from .._core.validation import is_integer, one_of, wrong_value
 from .arrays import check_same_classes, column, image_array
 from .assignable import Assignable
 from .batching import is_one_pass, process_batch
+from .mixing import mix_batch, mixes
 from .prefetch import Prefetcher
 from .saved_batches import SavedBatches
 from .transform import ImageTransform
 
-# The random streams of an epoch: one for the order of the images, one for their changes.
-_ORDER_STREAM, _IMAGE_STREAM = 0, 1
+# The random streams of an epoch: for the order of the images, for their changes, and one a batch
+# for what is mixed in it.
+_ORDER_STREAM, _IMAGE_STREAM, _MIX_STREAM = 0, 1, 2
 # How many random numbers are set aside for an image, more than its changes ever draw.
 _DRAWS_PER_IMAGE = 1 << 32
 
@@ -120,7 +122,16 @@ class Iterator(Assignable):
         return batch
 
     def _make(self, epoch: int, step: int, threads: int | None) -> Any:
-        return self._assemble(self._indices(epoch, step), epoch, threads)
+        batch = self._assemble(self._indices(epoch, step), epoch, threads)
+        generator = getattr(self, "image_data_generator", None)
+        if not mixes(generator):
+            return batch
+        stream = self._stream(epoch, _MIX_STREAM, step)
+        return mix_batch(generator, batch, stream, self._has_class_numbers())
+
+    def _has_class_numbers(self) -> bool:
+        """Whether the targets are numbers of more than two classes, between which nothing is."""
+        return False
 
     def _indices(self, epoch: int, step: int) -> np.ndarray:
         """Return which images a batch is made of."""
@@ -251,8 +262,8 @@ class Iterator(Assignable):
         """Return the places of an epoch in the order that `draw` gives them."""
         return draw.permutation(self._places)
 
-    def _stream(self, epoch: int, purpose: int) -> np.random.SeedSequence:
-        return np.random.SeedSequence(self.seed, spawn_key=(epoch, purpose))
+    def _stream(self, epoch: int, *purpose: int) -> np.random.SeedSequence:
+        return np.random.SeedSequence(self.seed, spawn_key=(epoch, *purpose))
 
     def _image_generators(
         self, indices: np.ndarray, epoch: int
@@ -340,6 +351,12 @@ class NumpyArrayIterator(Iterator):
 
     def _described(self) -> str:
         return described(self.image_shape, self.image_data_generator)
+
+    def _has_class_numbers(self) -> bool:
+        y = self.y
+        if y is None or y.dtype.kind not in "iu" or y.size > len(y):
+            return False
+        return bool((y > 1).any())
 
     def _waits(self) -> bool:
         return self._saved is not None or not is_one_pass(self.image_data_generator)

@@ -43,6 +43,15 @@ def zoom_pair(value: Any, argument: str, owner: str) -> tuple[float, float]:
     return lowest, highest
 
 
+def share_pair(value: Any, argument: str, owner: str) -> tuple[float, float]:
+    """Return the smallest and the largest share, from 0 to 1; a single s means (s, s)."""
+    lowest, highest = pair(value if np.ndim(value) else (value, value), argument, owner)
+    if highest > 1:
+        condition = "a share of the picture's sides, from 0 to 1, or a pair (lowest, highest)"
+        raise wrong_value(value, argument, owner, condition)
+    return lowest, highest
+
+
 def amounts(value: Any, argument: str, owner: str) -> float | tuple[float, ...]:
     """Return the shift `value`: a number, or a tuple of amounts to choose from."""
     if np.ndim(value) == 1 and len(value):
@@ -59,6 +68,20 @@ def between(limits: tuple[float, float], draws: np.ndarray) -> np.ndarray:
 def either_way(limit: float, draws: np.ndarray) -> np.ndarray:
     """Return the points between -limit and limit that `draws`, from 0 to 1, stand for."""
     return between((-limit, limit), draws)
+
+
+def rectangles(shares: np.ndarray, places: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Return rectangles inside a picture, (n, 4) ints: top, bottom, left, right.
+
+    Args:
+        shares: (n, 2), the rectangles' height and width as shares of the picture's.
+        places: (n, 2), random numbers from 0 to 1 that say where the top and the left are.
+    """
+    size = np.array([height, width])
+    lengths = np.rint(shares * size).astype(int)
+    # A place is below 1, and yet its product may be rounded up to the whole.
+    starts = np.minimum((places * (size - lengths + 1)).astype(int), size - lengths)
+    return np.stack([starts, starts + lengths], axis=-1).reshape(-1, 4)
 
 
 def shifts(

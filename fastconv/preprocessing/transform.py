@@ -13,6 +13,7 @@ from .._core.options import Once, Option
 from .._core.validation import (
     channels_last,
     finite,
+    fraction,
     fraction_below_one,
     one_of,
     optional,
@@ -21,10 +22,20 @@ from .._core.validation import (
 )
 from . import augmentation
 from .normalization import OWNER, Normalization
-from .ranges import amounts, between, either_way, magnitude, pair, shifts, zoom_pair
+from .ranges import (
+    amounts,
+    between,
+    either_way,
+    magnitude,
+    pair,
+    rectangles,
+    share_pair,
+    shifts,
+    zoom_pair,
+)
 
 # How many random numbers an image takes; each has its own place.
-DRAWS = 12
+DRAWS = 17
 _MEASURED = ("mean", "std", "_principal_axes")  # by `fit`, too long to be shown
 
 
@@ -43,10 +54,13 @@ class ImageTransform(Normalization):
 
     rotation_range, shear_range = Option(magnitude), Option(magnitude)
     width_shift_range, height_shift_range = Option(amounts), Option(amounts)
-    zoom_range = Option(zoom_pair)
+    zoom_range, isotropic_zoom = Option(zoom_pair), Option(truth)
     channel_shift_range = Option(magnitude)
     brightness_range = Option(optional(pair))
     horizontal_flip, vertical_flip = Option(truth), Option(truth)
+    cutout, cutout_probability = Option(share_pair), Option(fraction)
+    cutout_value = Option(finite)
+    mixup, cutmix, mix_probability = Option(magnitude), Option(magnitude), Option(fraction)
     fill_mode = Option(one_of(*augmentation.FILL_MODES))
     cval = Option(finite)
     interpolation_order = Option(_order)
@@ -78,6 +92,14 @@ class ImageTransform(Normalization):
         validation_split: float = 0.0,
         interpolation_order: int = 1,
         dtype: Any = None,
+        *,
+        isotropic_zoom: bool = False,
+        cutout: float | Sequence[float] = 0.0,
+        cutout_probability: float = 1.0,
+        cutout_value: float = 127.5,
+        mixup: float = 0.0,
+        cutmix: float = 0.0,
+        mix_probability: float = 1.0,
     ) -> None:
         channels_last(data_format, OWNER)
         self.data_format = "channels_last"
@@ -94,13 +116,16 @@ class ImageTransform(Normalization):
         self.width_shift_range = width_shift_range
         self.height_shift_range = height_shift_range
         self.shear_range = shear_range
-        self.zoom_range = zoom_range
+        self.zoom_range, self.isotropic_zoom = zoom_range, isotropic_zoom
         self.channel_shift_range = channel_shift_range
         self.brightness_range = brightness_range
         self.horizontal_flip, self.vertical_flip = bool(horizontal_flip), bool(vertical_flip)
         self.fill_mode, self.cval = fill_mode, cval
         self.interpolation_order = interpolation_order
         self.validation_split = validation_split
+        self.cutout, self.cutout_probability = cutout, cutout_probability
+        self.cutout_value = cutout_value
+        self.mixup, self.cutmix, self.mix_probability = mixup, cutmix, mix_probability
 
     def __repr__(self) -> str:
         usual = vars(ImageTransform())
@@ -119,6 +144,7 @@ class ImageTransform(Normalization):
         """Return random parameters for `apply_transform`.
 
         `theta` and `shear` are degrees, `tx` (columns) and `ty` (rows) pixels.
+        `cutout` is a rectangle: top, bottom, left, right, or None.
         Each parameter has its own place in the random stream: switching one
         option on or off does not change what the others draw.
 
@@ -132,7 +158,9 @@ class ImageTransform(Normalization):
         drawn = self.draw_parameters(
             np.random.default_rng(seed).random((1, DRAWS)), img_shape[0], img_shape[1]
         )
+        cutout = drawn.pop("cutout")[0]
         parameters = {name: values[0].item() for name, values in drawn.items()}
+        parameters["cutout"] = tuple(cutout.tolist()) if cutout.any() else None
         if not self.channel_shift_range:
             parameters["channel_shift_intensity"] = None
         if self.brightness_range is None:
@@ -142,7 +170,8 @@ class ImageTransform(Normalization):
     def draw_parameters(self, draws: np.ndarray, height: int, width: int) -> dict[str, np.ndarray]:
         """Return the parameters of n images, arrays of n, from `draws`, (n, DRAWS) of 0 to 1.
 
-        Channel shift and brightness that are not asked for come as 0 and 1.
+        Channel shift and brightness that are not asked for come as 0 and 1; `cutout` is
+        (n, 4), as `rectangles` gives them, and zeros where nothing is cut out.
         """
         shear_limit = self.shear_range
         if shear_limit < 1:
@@ -155,12 +184,18 @@ class ImageTransform(Normalization):
             "ty": shifts(self.height_shift_range, height, draw[2], draw[11]),
             "shear": either_way(shear_limit, draw[3]),
             "zx": between(zoom, draw[4]),
-            "zy": between(zoom, draw[5]),
+            "zy": between(zoom, draw[4 if self.isotropic_zoom else 5]),
             "flip_horizontal": (draw[6] < 0.5) & self.horizontal_flip,
             "flip_vertical": (draw[7] < 0.5) & self.vertical_flip,
             "channel_shift_intensity": either_way(self.channel_shift_range, draw[8]),
             "brightness": between(brightness, draw[9]),
+            "cutout": self._draw_cutouts(draws[:, 12:17], height, width),
         }
+
+    def _draw_cutouts(self, draws: np.ndarray, height: int, width: int) -> np.ndarray:
+        found = rectangles(between(self.cutout, draws[:, 1:3]), draws[:, 3:5], height, width)
+        found[(draws[:, 0] >= self.cutout_probability) | (self.cutout[1] == 0)] = 0
+        return found
 
     def apply_transform(self, x: np.ndarray, transform_parameters: Mapping[str, Any]) -> np.ndarray:
         """Return the image `x`, (height, width, channels), changed by the given parameters.
@@ -170,8 +205,9 @@ class ImageTransform(Normalization):
             transform_parameters: any of `theta` and `shear` (degrees), `tx`
                 (shift along the columns) and `ty` (along the rows) in pixels,
                 `zx` and `zy` (below 1 magnifies), `flip_horizontal`,
-                `flip_vertical`, `channel_shift_intensity`, `brightness`. What
-                is missing changes nothing.
+                `flip_vertical`, `channel_shift_intensity`, `brightness`,
+                `cutout` (top, bottom, left, right). What is missing changes
+                nothing.
         """
         x = _image(x, "apply_transform")
         if augmentation.moves_pixels(transform_parameters):
@@ -185,6 +221,8 @@ class ImageTransform(Normalization):
             x = x[::-1]
         if transform_parameters.get("brightness") is not None:
             x = augmentation.change_brightness(x, transform_parameters["brightness"])
+        if transform_parameters.get("cutout") is not None:
+            x = augmentation.cut_out(x, transform_parameters["cutout"], self.cutout_value)
         return x
 
     def random_transform(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from .fit_arguments import (
 )
 from .fit_state import Run
 from .labels import check_class_weight, check_same_classes, class_indices_of, weigh_classes
+from .mirroring import averaged, check_tta, test_averaged
 from .model import TrainableModel
 from .resumption import Resumption
 from .streams import BATCH_SIZE, Stream, is_batch_iterator, split_validation, stream_of
@@ -245,6 +247,7 @@ def evaluate(
     steps: int | None,
     callbacks: Any,
     verbose: Any,
+    tta: Any = None,
 ) -> Logs:
     """Return loss and metrics over the data; see `Trainer.evaluate`."""
     model = step.model
@@ -258,20 +261,24 @@ def evaluate(
     callback_list = _callbacks_for(model, callbacks, verbose, stream.steps, owner)
     with model.layers_lock:
         step.prepare(stream.peek(), "evaluate")
+        mirrors = check_tta(tta, step, owner)
     with callback_list.closing():
-        return evaluate_batches(step, stream.one_pass(), callback_list)
+        return evaluate_batches(step, stream.one_pass(), callback_list, mirrors)
 
 
-def evaluate_batches(step: TrainStep, batches: Iterable[Batch], callbacks: CallbackList) -> Logs:
-    """Return loss and metrics over `batches`."""
+def evaluate_batches(
+    step: TrainStep, batches: Iterable[Batch], callbacks: CallbackList, mirrors: bool = False
+) -> Logs:
+    """Return loss and metrics over `batches`, of outputs averaged with mirror images' if asked."""
     model, meters = step.model, step.meters()
+    test = partial(test_averaged, step) if mirrors else model.test_step
     model.stop_evaluating = False
     callbacks.call("on_test_begin", {})
     for index, batch in enumerate(batches):
         callbacks.call("on_test_batch_begin", index, {})
         with model.layers_lock:
             step.check_later_batch(batch)
-            meters.update(batch, *model.test_step(batch))
+            meters.update(batch, *test(batch))
         callbacks.call("on_test_batch_end", index, meters.logs())
         if model.stop_evaluating:
             break
@@ -288,11 +295,14 @@ def predict(
     steps: int | None,
     callbacks: Any,
     verbose: Any,
+    tta: Any = None,
 ) -> Any:
     """Return the model's output for every row; see `Trainer.predict`."""
     model = step.model
     silent = type(verbose) is int and verbose == 0 and callbacks is None and steps is None
-    if silent and step.fits(x) and _is_one_batch(x, batch_size):  # as a server's requests
+    if (
+        silent and tta is None and step.fits(x) and _is_one_batch(x, batch_size)
+    ):  # as a server's requests
         model.stop_predicting = False
         return step.predict_alone(x)
     owner = f"{model.owner}: predict"
@@ -307,7 +317,10 @@ def predict(
             callback_list.call("on_predict_batch_begin", index, {})
             with model.layers_lock:
                 step.prepare_input(batch.x, "predict")
-                outputs.append(_copied(model.predict_step(batch.x)))
+                if check_tta(tta, step, owner):
+                    outputs.append(averaged(model.predict_step, batch.x))
+                else:
+                    outputs.append(_copied(model.predict_step(batch.x)))
             callback_list.call("on_predict_batch_end", index, {"outputs": outputs[-1]})
             if model.stop_predicting:
                 break

@@ -161,7 +161,7 @@ class TrainStep(BatchChecks):
             raise
         penalty = optimizers.regularize(executor.trainable)
         optimizer.apply(executor.trainable)
-        return _plus(value, penalty), predictions
+        return with_penalty(value, penalty), predictions
 
     def finish_training(self) -> None:
         """Give the model what its optimizer says at a training's end: averages of weights."""
@@ -174,7 +174,7 @@ class TrainStep(BatchChecks):
         self.require_compiled("test_step")
         executor = self.model._executor()
         value, predictions, _ = self._forward(executor, batch, training=False)
-        return _plus(value, optimizers.penalty(executor.trainable)), predictions
+        return with_penalty(value, optimizers.penalty(executor.trainable)), predictions
 
     def _forward(
         self, executor: Executor, batch: Batch, training: bool
@@ -324,7 +324,7 @@ def _float32(array: np.ndarray) -> np.ndarray:
     return contiguous(array, np.float32)
 
 
-def _plus(loss: float, penalty: float) -> float:
+def with_penalty(loss: float, penalty: float) -> float:
     """Return a batch's loss with what weights cost."""
     if not penalty:
         return loss

@@ -299,6 +299,7 @@ class Trainer(OldSpellings):
         callbacks: Iterable[Callback] | Callback | None = None,
         return_dict: bool = False,
         *,
+        tta: str | None = None,
         workers: int = 1,
         use_multiprocessing: bool = False,
         max_queue_size: int = 10,
@@ -308,11 +309,17 @@ class Trainer(OldSpellings):
         Data as in `fit`, whose last three arguments are accepted as well.
         `steps` is the number of batches, where there are fewer they are gone
         through again; without it a generator is read to its end. Set
-        `model.stop_evaluating` in a callback to end it after the batch.
+        `model.stop_evaluating` in a callback to end it after the batch. With
+        `tta="flip"` (test-time augmentation) all is of the mean of the outputs
+        for each image and for its mirror image.
 
         Raises ValueError if an iterator's classes are not those that the model
-        was trained on.
+        was trained on, and for `tta` where outputs are more than a row an image
+        or `test_step` is one of your own.
         """
+        if tta is not None and type(self).test_step is not Trainer.test_step:
+            owner = f"{self._train_step.model.owner}: evaluate"
+            raise ValueError(f"{owner}: tta is {tta!r}; it must be None: test_step is your own")
         logs = loops.evaluate(
             self._train_step,
             x,
@@ -322,6 +329,7 @@ class Trainer(OldSpellings):
             steps=steps,
             callbacks=callbacks,
             verbose=verbose,
+            tta=tta,
         )
         return as_result(logs, return_dict)
 
@@ -334,6 +342,7 @@ class Trainer(OldSpellings):
         steps: int | None = None,
         callbacks: Iterable[Callback] | Callback | None = None,
         *,
+        tta: str | None = None,
         workers: int = 1,
         use_multiprocessing: bool = False,
         max_queue_size: int = 10,
@@ -342,7 +351,8 @@ class Trainer(OldSpellings):
 
         `x` is an array or an iterator of batches, whose labels are ignored;
         the other arguments are those of `evaluate`. Set `model.stop_predicting`
-        in a callback to end it after the batch.
+        in a callback to end it after the batch. With `tta="flip"` a row is the
+        mean of the outputs for the image and for its mirror image.
 
         Threads may call it at once, as a server's do: batches go one after the
         other, and the results are the same bits, in new memory. Without
@@ -356,4 +366,5 @@ class Trainer(OldSpellings):
             steps=steps,
             callbacks=callbacks,
             verbose=verbose,
+            tta=tta,
         )

@@ -7,8 +7,11 @@ import pytest
 from small_models import convnet, photos, same_weights
 
 from fastconv.callbacks import Callback, EarlyStopping, ModelCheckpoint, SwapEMAWeights
-from fastconv.models import load_model
+from fastconv.layers import BatchNormalization, Conv2D, Dense, Dropout, GlobalAveragePooling2D
+from fastconv.losses import BinaryCrossentropy
+from fastconv.models import Sequential, load_model
 from fastconv.optimizers import SGD
+from fastconv.utils import set_random_seed
 
 
 def model_of(weights=None):
@@ -26,6 +29,8 @@ def fit(model, *callbacks, epochs=3, **options):
 
 class Watch(Callback):
     """Keeps the weights at every epoch's end, as files have them, and the averages."""
+
+    runs_last = -2  # before they are exchanged
 
     def __init__(self):
         super().__init__()
@@ -120,3 +125,59 @@ def test_an_optimizer_without_averages_is_refused_before_training():
     with pytest.raises(ValueError, match="SwapEMAWeights: the model's optimizer keeps no averages"):
         fit(model, SwapEMAWeights())
     assert all(map(np.array_equal, before, model.get_weights()))
+
+
+def normalized_model():
+    """A network with averages of two kinds: its weights', and those that it normalizes by."""
+    model = Sequential(
+        [
+            Conv2D(4, 3, activation="relu", input_shape=(12, 12, 3)),
+            BatchNormalization(),
+            GlobalAveragePooling2D(),
+            Dropout(0.2),
+            Dense(1, activation="sigmoid"),
+        ]
+    )
+    optimizer = SGD(
+        0.1, momentum=0.9, nesterov=True, weight_decay=1e-3, use_ema=True, ema_momentum=0.8
+    )
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    model.compile(optimizer, BinaryCrossentropy(label_smoothing=0.1), metrics=["accuracy"])
+    return model
+
+
+@pytest.mark.parametrize("swap_comes_first", [True, False])
+def test_what_was_validated_is_what_is_kept_as_the_best(tmp_path, swap_comes_first):
+    x, y = photos(24)
+    path = tmp_path / "best.npz"
+    swap = SwapEMAWeights(swap_on_epoch=True)
+    stop = EarlyStopping(patience=2, restore_best_weights=True)
+    keeping = [ModelCheckpoint(path, save_best_only=True), stop]
+    model = normalized_model()
+    callbacks = [swap, *keeping] if swap_comes_first else [*keeping, swap]
+    losses = fit(model, *callbacks, epochs=12)["val_loss"]
+    assert load_model(path).evaluate(x, y, verbose=0, batch_size=8)[0] == min(losses)
+    assert model.evaluate(x, y, verbose=0, batch_size=8)[0] == min(losses)
+
+
+def test_a_normalized_networks_run_goes_on_bit_for_bit(tmp_path):
+    def callbacks():
+        return [
+            SwapEMAWeights(swap_on_epoch=True),
+            EarlyStopping(patience=50, restore_best_weights=True),
+            ModelCheckpoint(tmp_path / "{epoch}.npz"),
+        ]
+
+    start = tmp_path / "start.npz"
+    normalized_model().save(start)
+    whole, stopped = load_model(start), load_model(start)
+    set_random_seed(7)
+    history = fit(whole, *callbacks(), epochs=5)
+    set_random_seed(7)
+    fit(stopped, *callbacks(), epochs=2)
+    resumed = load_model(tmp_path / "2.npz")
+    assert fit(resumed, *callbacks(), epochs=5, resume_from=tmp_path / "2.npz") == history
+    assert same_weights(whole, resumed)
+    again = load_model(tmp_path / "2.npz").optimizer.get_config()
+    assert again == whole.optimizer.get_config()
+    assert again["exclude_from_weight_decay"] == ["bias", "gamma", "beta"]

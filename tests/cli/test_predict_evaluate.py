@@ -10,9 +10,11 @@ import shutil
 import numpy as np
 import pytest
 from command_runs import write_squares
+from PIL import Image, ImageOps
 
 from fastconv.cli import evaluate, filter, predict, train
-from fastconv.models import load_model
+from fastconv.layers import Conv2D
+from fastconv.models import Sequential, load_model
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +55,39 @@ def test_predict(trained, data, capsys):
     assert first["image"] == images[0] and second["class"] in ("cat", "dog")
     assert sum(first["probabilities"].values()) == pytest.approx(1)
     assert first["probability"] == max(first["probabilities"].values())
+
+
+def test_flips_average_an_image_and_its_mirror_image(trained, data, here, capsys):
+    def said(command, *arguments):
+        assert command.main([str(trained), *arguments, "--json"]) == 0
+        return json.loads(capsys.readouterr().out)
+
+    path = data / "validation/cat/cat.0.jpg"
+    with Image.open(path) as image:
+        ImageOps.mirror(image).save(here / "mirrored.png")
+        image.save(here / "plain.png")
+    one, other = (p["probabilities"]["cat"] for p in said(predict, "plain.png", "mirrored.png"))
+    both = said(predict, "plain.png", "mirrored.png", "--tta", "flip")
+    for found in both:
+        assert found["probabilities"]["cat"] == pytest.approx((one + other) / 2, abs=1e-6)
+    plain, flipped = said(evaluate, str(data)), said(evaluate, str(data), "--tta", "flip")
+    assert "tta" not in plain and flipped["tta"] == "flip" and plain["loss"] != flipped["loss"]
+    model = load_model(trained)
+    model.metadata["training"]["recipe"] = {"tta": "flip"}
+    model.save(here / "flips.npz")
+    assert evaluate.main(["flips.npz", str(data)]) == 0
+    assert "averaged with its mirror image (--tta none" in capsys.readouterr().out
+    assert evaluate.main(["flips.npz", str(data), "--tta", "none", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == plain
+
+
+def test_flips_are_for_rows_of_probabilities(trained, data, here, capsys):
+    model = Sequential([Conv2D(1, 3, padding="same", input_shape=(20, 20, 3))])
+    model.compile(loss="mse")
+    model.save("masks.npz")
+    image = str(data / "validation/cat/cat.0.jpg")
+    assert predict.main(["masks.npz", image, "--tta", "flip"]) == 2
+    assert "give --tta none" in capsys.readouterr().err
 
 
 def test_what_one_row_of_output_says():

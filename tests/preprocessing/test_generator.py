@@ -66,6 +66,40 @@ def test_flips_come_half_of_the_time_and_only_if_asked():
         assert not any(p[f"flip_{name}"] for p in draws())
 
 
+def test_isotropic_zoom_keeps_proportions_and_changes_no_other_draw():
+    alike = draws(zoom_range=(0.65, 1.1), isotropic_zoom=True, rotation_range=10)
+    apart = draws(zoom_range=(0.65, 1.1), rotation_range=10)
+    assert all(p["zx"] == p["zy"] for p in alike) and any(p["zx"] != p["zy"] for p in apart)
+    assert [(p["zx"], p["theta"]) for p in alike] == [(p["zx"], p["theta"]) for p in apart]
+
+
+def test_cutouts_have_the_sides_asked_for_and_lie_in_the_picture():
+    rectangles = np.array([p["cutout"] for p in draws(cutout=0.25)])
+    top, bottom, left, right = rectangles.T
+    assert set(bottom - top) == {10} and set(right - left) == {20}
+    assert (top.min(), bottom.max(), left.min(), right.max()) == (0, 40, 0, 80)
+    sides = np.array([p["cutout"] for p in draws(cutout=(0.25, 0.5))])
+    heights, widths = sides[:, 1] - sides[:, 0], sides[:, 3] - sides[:, 2]
+    assert (heights.min(), heights.max(), widths.min(), widths.max()) == (10, 20, 20, 40)
+    assert abs(np.corrcoef(heights, widths)[0, 1]) < 0.2
+    some = [p["cutout"] is not None for p in draws(cutout=0.25, cutout_probability=0.5)]
+    assert 0.4 < np.mean(some) < 0.6
+    assert not any(p["cutout"] for p in draws(cutout=0.25, cutout_probability=0))
+    assert {p["cutout"] for p in draws(5, cutout=1)} == {(0, 40, 0, 80)}
+
+
+def test_a_cutout_is_written_over_the_changed_picture():
+    image = np.random.default_rng(0).uniform(0, 255, SHAPE).astype(np.float32)
+    generator = ImageDataGenerator(cutout_value=7)
+    changed = generator.apply_transform(
+        image, {"flip_horizontal": True, "brightness": 0.5, "cutout": (1, 4, 2, 9)}
+    )
+    expected = image[:, ::-1] * np.float32(0.5)
+    expected[1:4, 2:9] = 7
+    np.testing.assert_allclose(changed, expected, rtol=1e-6)
+    assert image[1:4, 2:9].min() != 7
+
+
 def test_without_options_nothing_changes():
     for parameters in draws(5):
         assert parameters == {
@@ -79,6 +113,7 @@ def test_without_options_nothing_changes():
             "flip_vertical": False,
             "channel_shift_intensity": None,
             "brightness": None,
+            "cutout": None,
         }
 
 
@@ -176,6 +211,9 @@ def test_normalizing_before_fit_warns():
         ({"zoom_range": (1.2, 0.8)}, "zoom_range is .* the lowest comes first"),
         ({"zoom_range": (1, 2, 3)}, "zoom_range is .* a pair"),
         ({"brightness_range": 0.5}, "brightness_range is 0.5; it must be a pair"),
+        ({"cutout": 1.5}, "cutout is 1.5; it must be a share"),
+        ({"cutout": (0.5, 0.2)}, "cutout is .* the lowest comes first"),
+        ({"cutout_probability": 2}, "cutout_probability is 2; it must be from 0 to 1"),
         ({"rotation_range": -5}, "rotation_range is -5; .* at least 0"),
         ({"rotation_range": float("nan")}, "rotation_range is nan; .* finite number"),
         ({"validation_split": 1.0}, "validation_split is 1.0; it must be at least 0 and below 1"),

@@ -240,6 +240,8 @@ CHANGES = [
     {"channel_shift_range": 100, "brightness_range": (0.5, 2), "horizontal_flip": True},
     {"horizontal_flip": True, "interpolation_order": 3},
     {"rotation_range": 30, "interpolation_order": 0},
+    {"cutout": (0.2, 0.6), "cutout_value": 200},
+    {"cutout": 0.5, "cutout_probability": 0.5, "brightness_range": (0.5, 2), **AUGMENT},
 ]
 NORMALIZATIONS = [
     {},
@@ -249,6 +251,9 @@ NORMALIZATIONS = [
     {"featurewise_center": True, "samplewise_center": True},
     {"zca_whitening": True},
     {"preprocessing_function": lambda image: image[::-1] * 2},
+    {"rescale": 1 / 255, "samplewise_std_normalization": True, "cutout": 0.5},
+    {"featurewise_std_normalization": True, "cutout": 0.5},
+    {"zca_whitening": True, "cutout": 0.5},
 ]
 
 
