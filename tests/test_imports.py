@@ -46,6 +46,7 @@ ROOMS = {
     "training": ("training", "training.*"),
     "models": ("models", "models.*", "architectures", "architectures.*"),
     "visualization": ("visualization", "visualization.*", "plotting", "utils", "utils.*"),
+    "scripts": ("keras", "keras.*"),
     "commands": ("cli", "cli.*", "train", "evaluate", "predict", "filter", "check", "__main__"),
 }
 HEAVY = (
