@@ -72,13 +72,16 @@ class Recipe:
     save_best_only: bool = True
     tta: str | None = None
 
-    def compile(self, model: Model) -> Model:
+    def compile(self, model: Model, steps_per_epoch: int | None = None) -> Model:
         """Compile `model` as the recipe says, and return it.
 
-        A model of more than two classes gets the loss "categorical_crossentropy".
+        A model of more than two classes gets the loss "categorical_crossentropy". With
+        `steps_per_epoch` averages of weights fit the run's length: see `shorten_averages`.
         """
-        loss = self.loss_for(model.output_shape[-1])
-        model.compile(optimizer=self.new_optimizer(), loss=loss, metrics=list(self.metrics))
+        optimizer, loss = self.new_optimizer(), self.loss_for(model.output_shape[-1])
+        if steps_per_epoch is not None:
+            self.shorten_averages(optimizer, steps_per_epoch * self.epochs)
+        model.compile(optimizer=optimizer, loss=loss, metrics=list(self.metrics))
         return model
 
     def new_optimizer(self) -> optimizers.Optimizer:
