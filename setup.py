@@ -36,6 +36,8 @@ VECTORS = ["-O2", "-ftree-vectorize", "-fvect-cost-model=dynamic"]
 # arguments share what would be copied for each.  The inner loops of `INLINED` gain 3 to 7 % by it.
 INLINED = ("depthwise",)
 BY_SIZE = ["-DCYTHON_INLINE=", "-Wno-unused-function"]
+# On x86 the baseline is for CPUs of before 2013: an eighth smaller, and built in less time.
+FALLBACK = ["-O2"] if platform.machine().lower() in ("x86_64", "amd64") else []
 if "FASTCONV_SYMBOLS" not in os.environ:  # C throws nothing: only debuggers read these tables
     COMMON += ["-fno-asynchronous-unwind-tables", "-fno-unwind-tables"]
 LEVELS = {"baseline": []}
@@ -260,7 +262,12 @@ def extensions() -> list[Extension]:
                     f"{prefix}.{name}",
                     [str(SOURCES / f"{name}.pyx")],
                     include_dirs=[str(SOURCES / "team"), str(SOURCES)],
-                    extra_compile_args=[*COMMON, *optimization(name), *flags],
+                    extra_compile_args=[
+                        *COMMON,
+                        *optimization(name),
+                        *(FALLBACK if level == "baseline" else []),
+                        *flags,
+                    ],
                     extra_link_args=[*STRIP],
                 ),
                 f"build/cython/{level or 'common'}",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -60,6 +60,12 @@ class Callback:
         before anything is trained or written: the place to refuse a run.
         """
         self.params = dict(params)
+
+    def set_examples(self, take: Callable[[], Any]) -> None:
+        """Called once before `fit` begins; `take()` returns a batch to look at.
+
+        It is the first of the validation data, or of the training data where there are none.
+        """
 
     def get_state(self) -> dict[str, Any]:
         """Return what this callback has learnt so far: JSON values and NumPy arrays."""

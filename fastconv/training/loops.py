@@ -170,6 +170,7 @@ class FitLoop:
         self._check_stream(self.train, "fit", self.class_weight)
         if self.validation is not None:
             self._check_stream(self.validation, "fit: validation_data")
+        callback_list.call("set_examples", (self.validation or self.train).peek)
         run = Run(self.train, self.validation, callback_list, history, epoch=self.initial_epoch)
         if self._resumption is not None:
             self._resumption.begin(run, self.epochs)

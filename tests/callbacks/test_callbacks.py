@@ -6,7 +6,6 @@ import csv
 import io
 import os
 import re
-import sys
 
 import numpy as np
 import pytest
@@ -25,7 +24,6 @@ from fastconv.callbacks import (
     ModelCheckpoint,
     ProgressLine,
     ReduceLROnPlateau,
-    TensorBoard,
     TerminateOnNaN,
 )
 from fastconv.callbacks.names import Logs
@@ -312,80 +310,6 @@ def test_evaluate_and_predict_have_lines_of_their_own(capsys):
     assert re.fullmatch(r"1/1 \[=+\] - .*/step\n", capsys.readouterr().out)
     model.fit(x, y, verbose=0)
     assert capsys.readouterr().out == ""
-
-
-# TensorBoard
-
-
-def _scalars(folder):
-    accumulator = pytest.importorskip(
-        "tensorboard.backend.event_processing.event_accumulator",
-        reason="reads TensorBoard's files with TensorBoard's reader",
-    )
-    events = accumulator.EventAccumulator(str(folder))
-    events.Reload()
-    tensors = {}
-    for tag in events.Tags()["tensors"]:
-        tensors[tag] = [
-            (event.step, float(event.tensor_proto.float_val[0])) for event in events.Tensors(tag)
-        ]
-    return tensors
-
-
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-@pytest.mark.filterwarnings("ignore:pkg_resources")
-def test_tensorboard_tells_how_fast_training_was(tmp_path):
-    pytest.importorskip("tensorboard", reason="the extra is not installed")
-    x, y = photos(8)
-    board = TensorBoard(tmp_path, write_steps_per_second=True)
-    arguments = {"validation_data": (x, y), "callbacks": board, "verbose": 0}
-    convnet().fit(x, y, batch_size=4, epochs=2, **arguments)
-    rates = _scalars(tmp_path / "train")["epoch_steps_per_second"]
-    assert [step for step, _ in rates] == [0, 1] and all(rate > 0 for _, rate in rates)
-
-
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-@pytest.mark.filterwarnings("ignore:pkg_resources")
-def test_tensorboard_reads_the_scalars(tmp_path):
-    pytest.importorskip("tensorboard", reason="the extra is not installed")
-    x, y = photos(8)
-    model = convnet()
-    board = TensorBoard(tmp_path / "log", update_freq=1)
-    logs = model.fit(
-        x, y, batch_size=4, epochs=2, validation_data=(x, y), callbacks=[board], verbose=0
-    ).history
-    assert sorted(os.listdir(tmp_path / "log")) == ["train", "validation"]
-    train, validation = _scalars(tmp_path / "log/train"), _scalars(tmp_path / "log/validation")
-    assert set(train) == {
-        "epoch_loss", "epoch_accuracy", "epoch_learning_rate", "batch_loss", "batch_accuracy",
-    }  # fmt: skip
-    assert set(validation) == {"epoch_loss", "epoch_accuracy"}
-    assert [step for step, _ in train["epoch_loss"]] == [0, 1]
-    assert [value for _, value in train["epoch_loss"]] == pytest.approx(logs["loss"])
-    assert [value for _, value in validation["epoch_loss"]] == pytest.approx(logs["val_loss"])
-    assert [step for step, _ in train["batch_loss"]] == [1, 2, 3, 4]
-    assert train["epoch_learning_rate"][0][1] == pytest.approx(0.001)
-
-
-def test_tensorboard_takes_keras_arguments(tmp_path):
-    pytest.importorskip("tensorboard", reason="the extra is not installed")
-    board = TensorBoard(
-        tmp_path, histogram_freq=0, write_graph=True, write_images=False, update_freq="epoch"
-    )
-    assert repr(board) == f"TensorBoard(log_dir={str(tmp_path)!r})"
-    assert TensorBoard(tmp_path, 0, False).write_graph is False
-    for argument in ("histogram_freq", "write_images", "profile_batch"):
-        with pytest.warns(UserWarning, match=f"TensorBoard: {argument} is 1 and has no effect"):
-            TensorBoard(tmp_path, **{argument: 1})
-    for argument in ("embeddings_freq", "embeddings_metadata"):
-        with pytest.raises(ValueError, match=f"TensorBoard: {argument} is 1; it must be left out"):
-            TensorBoard(tmp_path, **{argument: 1})
-
-
-def test_without_tensorboard_the_error_says_what_to_install(monkeypatch):
-    monkeypatch.setitem(sys.modules, "tensorboard.summary", None)
-    with pytest.raises(ImportError, match=r"pip install 'fastconv\[tensorboard\]'"):
-        TensorBoard("log")
 
 
 def test_everything_named_is_there():
