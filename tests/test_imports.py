@@ -46,7 +46,18 @@ ROOMS = {
     "training": ("training", "training.*"),
     "models": ("models", "models.*", "architectures", "architectures.*"),
     "visualization": ("visualization", "visualization.*", "plotting", "utils", "utils.*"),
-    "commands": ("cli", "cli.*", "train", "evaluate", "predict", "filter", "check", "__main__"),
+    "studies": ("studies", "studies.*"),
+    "commands": (
+        "cli",
+        "cli.*",
+        "train",
+        "evaluate",
+        "predict",
+        "filter",
+        "check",
+        "experiments",
+        "__main__",
+    ),
 }
 HEAVY = (
     "PIL",
