@@ -36,6 +36,25 @@ from .ranges import (
 
 # How many random numbers an image takes; each has its own place.
 DRAWS = 17
+#: The options that say what is done at random.
+RANDOM_CHANGES = (
+    "rotation_range",
+    "width_shift_range",
+    "height_shift_range",
+    "shear_range",
+    "zoom_range",
+    "isotropic_zoom",
+    "channel_shift_range",
+    "brightness_range",
+    "horizontal_flip",
+    "vertical_flip",
+    "cutout",
+    "cutout_probability",
+    "cutout_value",
+    "mixup",
+    "cutmix",
+    "mix_probability",
+)
 _MEASURED = ("mean", "std", "_principal_axes")  # by `fit`, too long to be shown
 
 

@@ -1,0 +1,80 @@
+"""The part of a recipe that a run goes on by, as JSON values: written with a run, read again.
+
+Optimizer and loss stand in a model's own configuration, and what can be said on the command line
+among the run's settings; this is the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .._core.validation import (
+    Check,
+    finite,
+    natural,
+    one_of,
+    optional,
+    positive_integer,
+    truth,
+    wrong_type,
+    wrong_value,
+)
+from .recipes import Recipe
+
+_OWNER = "recipe"
+
+
+def _augmentation(value: Any, argument: str, owner: str) -> dict[str, Any]:
+    """Return arguments of ImageDataGenerator that change images at random, and nothing else."""
+    from ..preprocessing.transform import RANDOM_CHANGES, ImageTransform
+
+    if not isinstance(value, Mapping):
+        raise wrong_type(value, argument, owner, "a dict")
+    if unknown := [name for name in value if name not in RANDOM_CHANGES]:
+        raise wrong_value(unknown[0], f"a name in {argument}", owner, "a random change")
+    ImageTransform(**value)  # raises for their values
+    return {
+        name: list(option) if isinstance(option, tuple) else option
+        for name, option in value.items()
+    }
+
+
+def _interpolation(value: Any, argument: str, owner: str) -> str:
+    from ..preprocessing.image_files import INTERPOLATIONS
+
+    return one_of(*INTERPOLATIONS)(value, argument, owner)
+
+
+_CHECKS: Mapping[str, Check[Any]] = {
+    "epochs": positive_integer,
+    "rescale": finite,
+    "interpolation": _interpolation,
+    "augmentation": _augmentation,
+    "final_epochs": natural,
+    "final_augmentation": _augmentation,
+    "schedule": optional(one_of("cosine")),
+    "warmup_epochs": natural,
+    "save_best_only": truth,
+    "tta": optional(one_of("flip")),
+}
+
+
+def settings_of(recipe: Recipe) -> dict[str, Any]:
+    """Return what a run goes on by, JSON values."""
+    return {name: check(getattr(recipe, name), name, _OWNER) for name, check in _CHECKS.items()}
+
+
+def recipe_of(settings: Any, checkpoint: str) -> Recipe:
+    """Return the recipe that `settings_of` gave, out of a file that may be anybody's.
+
+    Raises TypeError or ValueError for anything else.
+    """
+    if not isinstance(settings, Mapping):
+        raise wrong_type(settings, "the whole", _OWNER, "a dict")
+    if settings.keys() != _CHECKS.keys():
+        names = sorted(map(str, settings.keys() ^ _CHECKS.keys()))
+        raise wrong_value(names[0], "a name that is missing or unknown", _OWNER, "left as written")
+    return Recipe(
+        checkpoint, **{name: check(settings[name], name, _OWNER) for name, check in _CHECKS.items()}
+    )
