@@ -10,7 +10,8 @@ from ..models import Model
 from .parts import class_layer
 from .recipes import Recipe
 
-Size = tuple[int, int, int]
+#: Of an image: height, width and channels; None is any height or width.
+Size = tuple[int | None, int | None, int]
 
 
 @dataclass(frozen=True)

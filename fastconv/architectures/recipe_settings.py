@@ -12,6 +12,7 @@ from typing import Any
 from .._core.validation import (
     Check,
     finite,
+    fraction,
     natural,
     one_of,
     optional,
@@ -46,6 +47,13 @@ def _interpolation(value: Any, argument: str, owner: str) -> str:
     return one_of(*INTERPOLATIONS)(value, argument, owner)
 
 
+def _early_size(value: Any, argument: str, owner: str) -> float:
+    share = fraction(value, argument, owner)
+    if share == 0:
+        raise wrong_value(value, argument, owner, "above 0")
+    return share
+
+
 _CHECKS: Mapping[str, Check[Any]] = {
     "epochs": positive_integer,
     "rescale": finite,
@@ -55,6 +63,8 @@ _CHECKS: Mapping[str, Check[Any]] = {
     "final_augmentation": _augmentation,
     "schedule": optional(one_of("cosine")),
     "warmup_epochs": natural,
+    "early_epochs": natural,
+    "early_size": _early_size,
     "save_best_only": truth,
     "tta": optional(one_of("flip")),
 }
@@ -72,9 +82,10 @@ def recipe_of(settings: Any, checkpoint: str) -> Recipe:
     """
     if not isinstance(settings, Mapping):
         raise wrong_type(settings, "the whole", _OWNER, "a dict")
-    if settings.keys() != _CHECKS.keys():
-        names = sorted(map(str, settings.keys() ^ _CHECKS.keys()))
-        raise wrong_value(names[0], "a name that is missing or unknown", _OWNER, "left as written")
+    if unknown := sorted(map(str, settings.keys() - _CHECKS.keys())):
+        raise wrong_value(unknown[0], "a name", _OWNER, f"one of {', '.join(_CHECKS)}")
+    # What a file of before lacks has its default.
     return Recipe(
-        checkpoint, **{name: check(settings[name], name, _OWNER) for name, check in _CHECKS.items()}
+        checkpoint,
+        **{name: _CHECKS[name](value, name, _OWNER) for name, value in settings.items()},
     )

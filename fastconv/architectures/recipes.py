@@ -41,7 +41,9 @@ class Recipe:
     weight decay leaves alone). With `use_ema` validation and checkpoints are of the averages.
 
     The photos: `rescale`, `interpolation`, `augmentation` (arguments of `ImageDataGenerator`;
-    none: the photos as they are); in the last `final_epochs` it is `final_augmentation`.
+    none: the photos as they are); in the last `final_epochs` it is `final_augmentation`. In the
+    first `early_epochs` the photos to train on have `early_size` of their height and width; the
+    network must take any size.
 
     The course: `epochs`, `batch_size`, `schedule` of the learning rate (None: it stays; "cosine":
     it falls to 0 along half a cosine, after `warmup_epochs` in which it rises), `patience` (the
@@ -69,16 +71,21 @@ class Recipe:
     final_epochs: int = 0
     final_augmentation: Mapping[str, Any] = field(default_factory=dict)
     interpolation: str = "nearest"
+    early_epochs: int = 0
+    early_size: float = 1.0
     save_best_only: bool = True
     tta: str | None = None
 
-    def compile(self, model: Model) -> Model:
+    def compile(self, model: Model, steps_per_epoch: int | None = None) -> Model:
         """Compile `model` as the recipe says, and return it.
 
-        A model of more than two classes gets the loss "categorical_crossentropy".
+        A model of more than two classes gets the loss "categorical_crossentropy". With
+        `steps_per_epoch` averages of weights fit the run's length: see `shorten_averages`.
         """
-        loss = self.loss_for(model.output_shape[-1])
-        model.compile(optimizer=self.new_optimizer(), loss=loss, metrics=list(self.metrics))
+        optimizer, loss = self.new_optimizer(), self.loss_for(model.output_shape[-1])
+        if steps_per_epoch is not None:
+            self.shorten_averages(optimizer, steps_per_epoch * self.epochs)
+        model.compile(optimizer=optimizer, loss=loss, metrics=list(self.metrics))
         return model
 
     def new_optimizer(self) -> optimizers.Optimizer:
@@ -144,6 +151,11 @@ class Recipe:
         done = (epoch - self.warmup_epochs) / max(1, self.epochs - self.warmup_epochs)
         return peak * (1 + math.cos(math.pi * min(1.0, done))) / 2
 
+    def early(self, size: int) -> tuple[int, int] | None:
+        """Return the epochs in which photos are of another size than `size`, and that size."""
+        early = max(1, round(size * self.early_size))
+        return (self.early_epochs, early) if self.early_epochs and early != size else None
+
     def but(self, **changes: Any) -> Recipe:
         """Return the recipe with some of its fields changed."""
         return replace(self, **changes)
@@ -155,4 +167,5 @@ class Recipe:
             epochs=epochs,
             warmup_epochs=round(self.warmup_epochs * share),
             final_epochs=round(self.final_epochs * share),
+            early_epochs=round(self.early_epochs * share),
         )

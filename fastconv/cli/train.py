@@ -328,6 +328,7 @@ def _iterators(
             recipe.rescale,
             recipe.augmentation,
             interpolation=recipe.interpolation,
+            early=recipe.early(settings["image_size"]),
             target_size=(settings["image_size"],) * 2,
             batch_size=settings["batch_size"],
             progress=progress,

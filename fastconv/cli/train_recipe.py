@@ -30,8 +30,13 @@ def compiled_model(settings: dict[str, Any]) -> Any:
     elif own or recipe.schedule is not None:
         settings["learning_rate"] = float(optimizer.learning_rate)
     size = settings["image_size"]
+    early = recipe.early(size)
     try:
-        model = architecture((size, size, 3))
+        if early is None:
+            model = architecture((size, size, 3))
+        else:
+            architecture((early[1], early[1], 3))  # raises now if that is too small
+            model = architecture((None, None, 3))
     except ValueError as error:
         raise UsageError(
             f"--image-size {size} is too small for {settings['arch']}: {error}"
@@ -95,6 +100,8 @@ def described(recipe: Recipe, optimizer: Any, settings: Mapping[str, Any]) -> st
         if recipe.final_epochs:
             photos += f", in the last {recipe.final_epochs} epochs {_final(recipe)}"
         parts.append(photos)
+    if (early := recipe.early(settings["image_size"])) is not None:
+        parts.append(f"the first {early[0]} epochs at {early[1]} x {early[1]} pixels")
     parts.append("the best epoch is kept" if recipe.save_best_only else "the last epoch is kept")
     if recipe.tta is not None:
         parts.append("evaluated with flips")

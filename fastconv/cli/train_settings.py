@@ -196,7 +196,10 @@ def check_model(model: Any, settings: Mapping[str, Any], where: str) -> None:
     Names of metrics become columns, tags and labels; the history is drawn and told of.
     """
     size = settings["image_size"]
-    if not model.compiled or model.input_shape != (None, size, size, 3):
+    if not model.compiled or model.input_shape not in (
+        (None, size, size, 3),
+        (None, None, None, 3),
+    ):
         raise UsageError(f"{where}: its image_size is {size}, which its model does not take")
     names = metric_names(model)
     history = (model.fit_state or {}).get("history", {}).get("history", {})

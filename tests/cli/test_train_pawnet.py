@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from command_runs import write_squares
 
+from fastconv import architectures
 from fastconv.architectures import pawnet
-from fastconv.cli import evaluate, train
+from fastconv.cli import evaluate, predict, train
 from fastconv.models import load_model
 
 EPOCHS = 6
@@ -137,3 +139,43 @@ def test_more_than_two_classes_and_another_optimizer(data, here, capsys):
     assert model.output_shape == (None, 3) and not model.optimizer.use_ema
     assert type(model.loss).__name__ == "CategoricalCrossentropy"
     assert model.loss.label_smoothing == pawnet.recipe.label_smoothing
+
+
+@pytest.fixture
+def grows(monkeypatch):
+    """A pawnet whose first half of the epochs is on smaller photos."""
+    recipe = pawnet.recipe.but(early_epochs=pawnet.recipe.epochs // 2, early_size=0.75)
+    known = {**architectures.ARCHITECTURES, "pawnet": replace(pawnet, recipe=recipe)}
+    monkeypatch.setattr("fastconv.architectures.known.ARCHITECTURES", known)
+
+
+def test_photos_that_grow(data, here, capsys, grows):
+    size = ["--image-size", "24"]
+    assert train.main([*arguments(data, "--checkpoint", "{epoch}.npz"), *size]) == 0
+    out = capsys.readouterr().out
+    assert "the first 3 epochs at 18 x 18 pixels" in out and out.count("Found 24 images") == 1
+    for done in (2, 3, 4):
+        more = ["--checkpoint", f"on-{done}.npz", "--quiet"]
+        assert train.main(["--resume", f"{done}.npz", "--overwrite", *more]) == 0
+        assert members(f"on-{done}.npz") == members(f"{EPOCHS}.npz")
+    model = load_model(f"{EPOCHS}.npz")
+    assert model.input_shape == (None, None, None, 3)
+    assert evaluate.main([f"{EPOCHS}.npz", str(data), "--json"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    (loss,) = re.findall(r"Last epoch, each image averaged .*: val_loss (\S+),", out)
+    assert result["loss"] == pytest.approx(float(loss), abs=1e-4)
+    assert predict.main([f"{EPOCHS}.npz", str(data / "validation/cat/cat.0.jpg")]) == 0
+    assert train.main([*arguments(data), "--image-size", "20"]) == 2
+    assert "--image-size 20 is too small for pawnet" in capsys.readouterr().err
+
+
+def test_a_noted_size_is_taken_only_for_what_it_should_be(data, here, capsys, grows):
+    train.main([*arguments(data, "--quiet", epochs=1), "--image-size", "24"])
+    image = str(data / "validation/cat/cat.0.jpg")
+    for wrong in ([10**9, 24], [24], "large", [24.5, 24], None):
+        model = load_model("pawnet.npz")
+        model.metadata["images"]["size"] = wrong
+        model.save("wrong.npz")
+        assert predict.main(["wrong.npz", image]) == 2
+        message = "images of a fixed size" if wrong is None else "metadata['images']['size'] is"
+        assert message in capsys.readouterr().err
