@@ -68,7 +68,7 @@ pawnet = Architecture(
         label_smoothing=0.1,
         schedule="cosine",
         warmup_epochs=5,
-        epochs=250,
+        epochs=300,
         patience=None,
         augmentation={
             "horizontal_flip": True,
@@ -86,6 +86,8 @@ pawnet = Architecture(
             "cutmix": 1.0,
             "mix_probability": 0.5,
         },
+        early_epochs=150,
+        early_size=0.64,
         final_epochs=10,
         final_augmentation={"horizontal_flip": True},
         interpolation="box",
