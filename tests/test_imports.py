@@ -47,6 +47,7 @@ ROOMS = {
     "models": ("models", "models.*", "architectures", "architectures.*"),
     "visualization": ("visualization", "visualization.*", "plotting", "utils", "utils.*"),
     "studies": ("studies", "studies.*"),
+    "doors": ("sklearn",),
     "commands": (
         "cli",
         "cli.*",
@@ -69,6 +70,7 @@ HEAVY = (
     "scipy",
     "torch",
     "keras",
+    "sklearn",
 )
 
 
