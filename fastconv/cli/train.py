@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .common import Failure, UsageError, add_threads, command_line, shown, usage_errors, use_threads
-from .train_recipe import compiled_model, described, run_recipe
+from .train_recipe import compiled_model, described, run_recipe, usual_patience
 from .train_settings import ARCHITECTURES, CHANGEABLE, FIXED, OPTIMIZERS, RULES
 
 if TYPE_CHECKING:
@@ -72,8 +72,8 @@ def _add_recipe_arguments(add: Callable[..., Any]) -> None:
     _add_number(
         add,
         "patience",
-        "stop after N epochs without a lower validation loss, 0: never (default: 2; model4 and "
-        "pawnet: 0)",
+        "stop after N epochs without a lower validation loss, 0: never (default: 5, the "
+        "chapter's is 2; model4 and pawnet: 0)",
     )
 
 
@@ -136,12 +136,17 @@ def _new_model(arguments: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
         "image_size": 100,
         "optimizer": recipe.optimizer,
         "augment": bool(recipe.augmentation),
-        "patience": recipe.patience or 0,
+        "patience": usual_patience(recipe),
         "checkpoint": recipe.checkpoint,
         **_said(arguments, (*FIXED, *CHANGEABLE)),
     }
     if settings["seed"] is not None:
         utils.set_random_seed(settings["seed"])
+    if recipe.patience and settings["patience"] != recipe.patience:
+        print(
+            f"Patience: {settings['patience']} epochs, where the chapter has {recipe.patience} "
+            f"(--patience {recipe.patience})"
+        )
     size = settings["image_size"]
     if size > _LARGE_IMAGE:
         print(f"Making {arguments.arch} for images of {size} x {size}")
