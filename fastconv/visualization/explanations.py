@@ -156,7 +156,5 @@ def _to_one(values: np.ndarray) -> np.ndarray:
 def _stretched(values: np.ndarray, height: int, width: int) -> np.ndarray:
     from PIL import Image
 
-    image = Image.fromarray(values.astype(np.float32)).resize(
-        shape[::-1], Image.Resampling.BILINEAR
-    )
-    return np.array(image)
+    image = Image.fromarray(values.astype(np.float32))
+    return np.array(image.resize((width, height), Image.Resampling.BILINEAR))
