@@ -48,7 +48,7 @@ class CheckpointFile:
                 self.state = self._json("state", self.arrays, tags)
             self._check_halves()
             self.weights = {
-                name: _float32(name, array)
+                name: float32(name, array)
                 for name, array in self.arrays.items()
                 if name.startswith("weights/")
             }
@@ -118,10 +118,12 @@ class CheckpointFile:
     def put_layer_states(self, model: SavableModel) -> None:
         """Give the layers their other state back: dropout's generators and the like.
 
-        On an error some layers have theirs already.
+        A file of weights alone has none. On an error some layers have theirs already.
         """
+        if self.state is None:
+            return
         with reading(self.path, f"the file does not fit {model.owner}"):
-            saved = (self.state or {}).get("layers", {})
+            saved = self.state.get("layers", {})
             states = list(mapping(saved, "layers").values())
             if len(states) != len(model.layers):
                 raise ValueError(f"it has {len(states)} layers, not {len(model.layers)}")
@@ -211,7 +213,8 @@ def is_weight(saved: str, array: np.ndarray, name: str, shape: tuple[int, ...]) 
     return saved.rpartition("/")[2] == part(name) and array.shape == tuple(shape)
 
 
-def _float32(name: str, array: np.ndarray) -> np.ndarray:
+def float32(name: str, array: np.ndarray) -> np.ndarray:
+    """Return a file's weight in float32; raise ValueError for numbers of another kind."""
     if array.dtype.kind != "f":
         raise ValueError(f"{name} has the dtype {array.dtype}")
     with np.errstate(over="raise"):
@@ -220,7 +223,7 @@ def _float32(name: str, array: np.ndarray) -> np.ndarray:
 
 def _optimizer_value(name: str, array: np.ndarray) -> Any:
     if array.ndim:
-        return _float32(name, array)
+        return float32(name, array)
     value = array.item()
     if name != "iterations" and isinstance(value, float) and math.isfinite(value):
         return value

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
+
+import numpy as np
 
 from ..layers.base import Layer
 from ..layers.parameter import Parameter
@@ -55,3 +57,28 @@ class SavableModel(Protocol):
         """Return the loss and metrics that `compile` was given, JSON values."""
 
     def get_config(self) -> dict[str, Any]: ...
+
+
+class ModelFile(Protocol):
+    """A file that was read and checked, and that a model can be made of.
+
+    `config` is what `checkpoint` writes as such: class_name, config, input_shape and compile at
+    least. Each method raises CheckpointError for what does not fit, and has changed nothing then
+    unless it says so.
+    """
+
+    path: str
+    config: dict[str, Any]
+
+    @property
+    def weights(self) -> Mapping[str, np.ndarray]:
+        """Arrays by names that end in that of the layer's weight."""
+
+    def put_weights(self, model: SavableModel) -> None: ...
+
+    def put_layer_states(self, model: SavableModel) -> None: ...
+
+    def put_optimizer(self, model: SavableModel) -> None: ...
+
+    def run_state(self) -> dict[str, Any] | None:
+        """Return the state of the run that a training can go on from."""
