@@ -120,6 +120,10 @@ def _is_keras(file: BinaryIO) -> bool:
         return False
 
 
+def _is_hdf5(file: BinaryIO) -> bool:
+    return file.read(8) == b"\x89HDF\r\n\x1a\n"
+
+
 def _is_safetensors(file: BinaryIO) -> bool:
     start = file.read(9)
     size = int.from_bytes(start[:8], "little")
@@ -134,6 +138,14 @@ FORMATS: list[ModelFormat] = [
     ModelFormat(
         "a NumPy archive", (".npz",), _is_archive, "fastconv.models.archives", _ALL, resumable=True
     ),
+    ModelFormat(
+        "a Keras file",
+        (".keras",),
+        _is_keras,
+        "fastconv.models.keras_files",
+        frozenset({"load_model", "load_weights", "save_model"}),
+    ),
+    ModelFormat("an HDF5 file", (".h5", ".hdf5"), _is_hdf5, "fastconv.models.keras_files", _ALL),
     ModelFormat(
         "a safetensors file",
         (".safetensors",),

@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from .. import initializers
-from .._core.json_values import part
 from .._core.registry import custom_object
 from ..saving.checkpoint_file import mapping
 from ..saving.extent import check_extent
@@ -17,7 +14,7 @@ from ..saving.npz import reading
 from .model import Model
 from .sequential import Sequential
 
-_COMPILE_REMEDY = (
+COMPILE_REMEDY = (
     "; give classes of your own as custom_objects={name: class}, or use "
     "load_model(path, compile=False)"
 )
@@ -31,7 +28,7 @@ def model_of(file: ModelFile, compile: bool) -> Any:
     with reading(file.path, "the model cannot be rebuilt"):
         model = _rebuild(file)
     if compile and file.config.get("compile"):
-        with reading(file.path, "the model cannot be compiled as it was", _COMPILE_REMEDY):
+        with reading(file.path, "the model cannot be compiled as it was", COMPILE_REMEDY):
             arguments = file.config["compile"]
             model.compile(**arguments)
     with reading(file.path):
@@ -46,7 +43,7 @@ def model_of(file: ModelFile, compile: bool) -> Any:
 def _rebuild(file: ModelFile) -> Any:
     config = file.config
     check_extent(config["config"])
-    with initializers.weights_from(_Source(file.weights)):
+    with initializers.weights_from(file.source()):
         model = model_class(config).from_config(config["config"])
         if not model.built:
             model.build(config["input_shape"])
@@ -77,26 +74,3 @@ def model_class(config: Mapping[str, Any]) -> type[Model]:
     if not (isinstance(found, type) and issubclass(found, Model)):
         raise TypeError(f"{name!r} stands for {found!r}, which is no subclass of Model")
     return found
-
-
-class _Source:
-    """Hands a file's weights to a model that is rebuilt: nothing larger than the file is made.
-
-    Layers may be built in another order than they are saved in; the weights are put in order
-    once all are there.
-    """
-
-    def __init__(self, weights: Mapping[str, np.ndarray]) -> None:
-        self._left: dict[tuple[str, tuple[int, ...]], list[np.ndarray]] = {}
-        for name, array in weights.items():
-            key = name.rpartition("/")[2], array.shape
-            self._left.setdefault(key, []).append(array)
-
-    def __call__(self, name: str, shape: tuple[int, ...]) -> np.ndarray:
-        left = self._left.get((part(name), tuple(shape)))
-        if not left:
-            raise ValueError(
-                f"its configuration asks for a weight {name} of shape {shape}, which its arrays "
-                "do not have"
-            )
-        return left.pop(0)

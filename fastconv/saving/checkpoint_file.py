@@ -92,6 +92,10 @@ class CheckpointFile:
     def _misfit(self, model: SavableModel, reason: str) -> CheckpointError:
         return CheckpointError(f"{self.path}: the file does not fit {model.owner}: {reason}")
 
+    def source(self) -> Source:
+        """Return what hands the weights to a model that is rebuilt."""
+        return Source(self.weights)
+
     # Filling a model
 
     def put_weights(self, model: SavableModel) -> None:
@@ -196,6 +200,29 @@ class CheckpointFile:
                 "(save_freq='epoch')"
             )
         return run
+
+
+class Source:
+    """Hands a file's weights to a model that is rebuilt: nothing larger than the file is made.
+
+    Layers may be built in another order than they are saved in; the weights are put in order
+    once all are there.
+    """
+
+    def __init__(self, weights: Mapping[str, np.ndarray]) -> None:
+        self._left: dict[tuple[str, tuple[int, ...]], list[np.ndarray]] = {}
+        for name, array in weights.items():
+            key = name.rpartition("/")[2], array.shape
+            self._left.setdefault(key, []).append(array)
+
+    def __call__(self, name: str, shape: tuple[int, ...]) -> np.ndarray:
+        left = self._left.get((part(name), tuple(shape)))
+        if not left:
+            raise ValueError(
+                f"its configuration asks for a weight {name} of shape {shape}, which its arrays "
+                "do not have"
+            )
+        return left.pop(0)
 
 
 def text_of(array: np.ndarray | None, path: str | os.PathLike[str]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -70,9 +70,11 @@ class ModelFile(Protocol):
     path: str
     config: dict[str, Any]
 
-    @property
-    def weights(self) -> Mapping[str, np.ndarray]:
-        """Arrays by names that end in that of the layer's weight."""
+    def source(self) -> Callable[[str, tuple[int, ...]], np.ndarray]:
+        """Return what gives weights, by name and shape, to a model that is rebuilt.
+
+        It raises ValueError for more than the file holds.
+        """
 
     def put_weights(self, model: SavableModel) -> None: ...
 
