@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
+from .._core.model_formats import format_to_write
 from .._core.validation import positive_integer
 from .monitor import MonitorCallback
 from .names import LogNames, Logs
@@ -59,11 +60,8 @@ class ModelCheckpoint(MonitorCallback):
     ) -> None:
         super().__init__(monitor, mode)
         self.filepath = os.fspath(filepath)
-        if not self.filepath.endswith(".npz"):
-            raise ValueError(
-                f"{self._owner}: filepath is {self.filepath!r}; it must end in '.npz', since NumPy "
-                f"archives are written; give {os.path.splitext(self.filepath)[0] + '.npz'!r}"
-            )
+        operation = "save_weights" if save_weights_only else "save_model"
+        format_to_write(self.filepath, operation, self._owner)
         if save_freq != "epoch":
             save_freq = positive_integer(save_freq, "save_freq", self._owner)
             if period != 1:
@@ -120,7 +118,7 @@ class ModelCheckpoint(MonitorCallback):
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
         self._unusable = None
         # What cannot be saved at all is refused now, not when an epoch is done.
-        self.model.check_saving()
+        self.model.check_saving(self.filepath, self.save_weights_only)
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         self._epoch = epoch
