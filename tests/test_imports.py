@@ -44,7 +44,7 @@ ROOMS = {
     "callbacks": ("callbacks", "callbacks.*"),
     "saving": ("saving", "saving.*"),
     "training": ("training", "training.*"),
-    "models": ("models", "models.*", "architectures", "architectures.*"),
+    "models": ("models", "models.*", "architectures", "architectures.*", "onnx", "onnx.*"),
     "visualization": ("visualization", "visualization.*", "plotting", "utils", "utils.*"),
     "commands": ("cli", "cli.*", "train", "evaluate", "predict", "filter", "check", "__main__"),
 }
@@ -58,6 +58,7 @@ HEAVY = (
     "scipy",
     "torch",
     "keras",
+    "onnx",
 )
 
 
