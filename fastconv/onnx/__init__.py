@@ -23,7 +23,7 @@ _MODULES = {"export": "exporting", "load": "reading"}
 
 def __getattr__(name: str) -> Any:
     if name == "backend":
-        return importlib.import_module(f"{__name__}.backend")
+        return importlib.import_module(f"{__name__}.backends").backend_class()
     if name in _MODULES:
         return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
     raise missing_name(__name__, name)

@@ -174,6 +174,9 @@ def _standardization(writer: Writer, layer: Any, value: Value) -> Value:
             f"{layer.owner}: sizes of its input {value.shape} are not known; give Input every "
             "size to export the model"
         )
+    operator = _own_operator(writer, layer, value)
+    if operator is not None:
+        return operator
     seen, axes, weights = layer._layout((1, *value.shape[1:]))
     arrays = [
         weight.contents.reshape((1, *weights[1:])) if wanted else None
@@ -186,6 +189,26 @@ def _standardization(writer: Writer, layer: Any, value: Value) -> Value:
     if seen[1:] != value.shape[1:]:
         name = writer.reshaped(value, value.shape[1:], name)
     return Value(value.shape, name)
+
+
+def _own_operator(writer: Writer, layer: Any, value: Value) -> Value | None:
+    """Write the operator that is the layer, None where there is none."""
+    shape = value.shape
+    [*axes] = checked_axes(layer.axis, shape, layer.owner)
+    sizes = [shape[axis] for axis in axes]
+    scale = layer.gamma.contents if layer.scale else np.ones(sizes)
+    shift = layer.beta.contents if layer.center else np.zeros(sizes)
+    weights = [writer.constant(scale, "gamma"), writer.constant(shift, "beta")]
+    if type(layer) is layers.LayerNormalization and axes == list(range(axes[0], len(shape))):
+        inputs = [writer.last(value), *weights]
+        made = writer.node("LayerNormalization", inputs, axis=axes[0], epsilon=layer.epsilon)
+        return Value(shape, made)
+    instances = type(layer) is layers.GroupNormalization and layer.groups in (-1, shape[-1])
+    if instances and axes == [3] and len(shape) == 4:
+        inputs = [writer.first(value), *weights]
+        made = writer.node("InstanceNormalization", inputs, epsilon=layer.epsilon)
+        return Value(shape, first=made)
+    return None
 
 
 def _unit_normalization(writer: Writer, layer: Any, value: Value) -> Value:
