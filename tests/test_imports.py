@@ -46,7 +46,19 @@ ROOMS = {
     "training": ("training", "training.*"),
     "models": ("models", "models.*", "architectures", "architectures.*", "onnx", "onnx.*"),
     "visualization": ("visualization", "visualization.*", "plotting", "utils", "utils.*"),
-    "commands": ("cli", "cli.*", "train", "evaluate", "predict", "filter", "check", "__main__"),
+    "studies": ("studies", "studies.*"),
+    "doors": ("sklearn",),
+    "commands": (
+        "cli",
+        "cli.*",
+        "train",
+        "evaluate",
+        "predict",
+        "filter",
+        "check",
+        "experiments",
+        "__main__",
+    ),
 }
 HEAVY = (
     "PIL",
@@ -59,6 +71,7 @@ HEAVY = (
     "torch",
     "keras",
     "onnx",
+    "sklearn",
 )
 
 

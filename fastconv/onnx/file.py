@@ -168,8 +168,8 @@ def _opset(proto: Any) -> int:
     newest = onnx_package().defs.onnx_opset_version()
     if not OLDEST_OPSET <= own <= newest:
         raise UnsupportedError(
-            f"it is of opset {own}; opsets {OLDEST_OPSET} to {newest} are read, the newest that the "
-            "installed package onnx knows"
+            f"it is of opset {own}; opsets {OLDEST_OPSET} to {newest} are read, the newest that the"
+            " installed package onnx knows"
         )
     return int(own)
 
