@@ -44,7 +44,7 @@ ROOMS = {
     "callbacks": ("callbacks", "callbacks.*"),
     "saving": ("saving", "saving.*"),
     "training": ("training", "training.*"),
-    "models": ("models", "models.*", "architectures", "architectures.*"),
+    "models": ("models", "models.*", "architectures", "architectures.*", "onnx", "onnx.*"),
     "visualization": ("visualization", "visualization.*", "plotting", "utils", "utils.*"),
     "studies": ("studies", "studies.*"),
     "doors": ("sklearn",),
@@ -70,6 +70,7 @@ HEAVY = (
     "scipy",
     "torch",
     "keras",
+    "onnx",
     "sklearn",
 )
 

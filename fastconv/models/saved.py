@@ -8,6 +8,7 @@ from typing import Any
 from .._core.json_values import dumps
 from .._core.model_formats import format_to_read, format_to_write
 from .._core.naming import one_path
+from .._core.validation import wrong_value
 
 Path = str | os.PathLike[str]
 
@@ -55,6 +56,15 @@ class Saved:
         model = self._savable()
         given = os.fsdecode(one_path(path, filepath, f"{model.owner}: load_weights"))
         format_to_read(given, "load_weights", model.owner).function("load_weights")(model, given)
+
+    def export(self, path: Path, format: str = "onnx") -> None:
+        """Write the model as it predicts for other libraries: see `fastconv.onnx.export`."""
+        model = self._savable()
+        if format != "onnx":
+            raise wrong_value(format, "format", f"{model.owner}: export", "'onnx'")
+        from ..onnx.exporting import export  # with what few programs need
+
+        export(model, path)
 
     def to_json(self) -> str:
         """Return the architecture, without weights, as text for `models.model_from_json`."""
