@@ -24,6 +24,7 @@ from .._core.validation import (
 from .recipes import Recipe
 
 _OWNER = "recipe"
+_MOST_EPOCHS = 10**9
 
 
 def _augmentation(value: Any, argument: str, owner: str) -> dict[str, Any]:
@@ -47,6 +48,16 @@ def _interpolation(value: Any, argument: str, owner: str) -> str:
     return one_of(*INTERPOLATIONS)(value, argument, owner)
 
 
+def _epochs(value: Any, argument: str, owner: str) -> int:
+    if natural(value, argument, owner) > _MOST_EPOCHS:
+        raise wrong_value(value, argument, owner, f"at most {_MOST_EPOCHS}")
+    return int(value)
+
+
+def _all_epochs(value: Any, argument: str, owner: str) -> int:
+    return _epochs(positive_integer(value, argument, owner), argument, owner)
+
+
 def _early_size(value: Any, argument: str, owner: str) -> float:
     share = fraction(value, argument, owner)
     if share == 0:
@@ -55,15 +66,15 @@ def _early_size(value: Any, argument: str, owner: str) -> float:
 
 
 _CHECKS: Mapping[str, Check[Any]] = {
-    "epochs": positive_integer,
+    "epochs": _all_epochs,
     "rescale": finite,
     "interpolation": _interpolation,
     "augmentation": _augmentation,
-    "final_epochs": natural,
+    "final_epochs": _epochs,
     "final_augmentation": _augmentation,
     "schedule": optional(one_of("cosine")),
-    "warmup_epochs": natural,
-    "early_epochs": natural,
+    "warmup_epochs": _epochs,
+    "early_epochs": _epochs,
     "early_size": _early_size,
     "save_best_only": truth,
     "tta": optional(one_of("flip")),

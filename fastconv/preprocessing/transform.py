@@ -27,6 +27,7 @@ from .ranges import (
     between,
     either_way,
     magnitude,
+    mix_alpha,
     pair,
     rectangles,
     share_pair,
@@ -79,7 +80,7 @@ class ImageTransform(Normalization):
     horizontal_flip, vertical_flip = Option(truth), Option(truth)
     cutout, cutout_probability = Option(share_pair), Option(fraction)
     cutout_value = Option(finite)
-    mixup, cutmix, mix_probability = Option(magnitude), Option(magnitude), Option(fraction)
+    mixup, cutmix, mix_probability = Option(mix_alpha), Option(mix_alpha), Option(fraction)
     fill_mode = Option(one_of(*augmentation.FILL_MODES))
     cval = Option(finite)
     interpolation_order = Option(_order)

@@ -99,6 +99,7 @@ def test_a_recipe_in_a_file_counts_rather_than_todays(data, here, capsys):
         {"interpolation": "../x"},
         {"epochs": 0},
         {"final_epochs": -1},
+        {"warmup_epochs": 10**400},
         {"schedule": "step"},
         {"more": 1},
         None,
