@@ -175,13 +175,15 @@ def _write_report(folder: str, data: DataSet, epochs: int) -> None:
     results: dict[Any, dict[int, list[Row]]] = {}
     for run in done_in(folder, epochs):
         results.setdefault(run.experiment, {})[run.seed] = _rows(run, folder) or []
+    curves: str | None = "curves.png"
     try:
         summary.draw_curves(results, os.path.join(folder, "curves.png"))
     except ImportError as error:
+        curves = None
         print(f"curves.png is not drawn: {error}", file=sys.stderr)
     path = os.path.join(folder, "report.md")
     with replacing(path) as file:
-        file.write(summary.report(results, _circumstances(data, epochs)).encode())
+        file.write(summary.report(results, _circumstances(data, epochs), curves).encode())
     print(*summary.table(results), sep="\n")
     print(f"Wrote {shown(path)}")
 
