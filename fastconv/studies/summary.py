@@ -83,8 +83,8 @@ def table(results: Results) -> list[str]:
     return lines
 
 
-def report(results: Results, said: Sequence[str]) -> str:
-    """Return the study's report in Markdown: the table, the curves, and the lines `said`."""
+def report(results: Results, said: Sequence[str], curves: str | None) -> str:
+    """Return the study's report in Markdown: the table, the lines `said`, the picture `curves`."""
     seeds = sorted({seed for runs in results.values() for seed in runs})
     lines = [
         "# The chapter's experiments",
@@ -97,11 +97,11 @@ def report(results: Results, said: Sequence[str]) -> str:
         "",
         *table(results),
         "",
-        "![Learning curves](curves.png)",
-        "",
         *said,
         "",
     ]
+    if curves is not None:
+        lines += [f"![Learning curves]({curves})", ""]
     return "\n".join(lines)
 
 
