@@ -52,6 +52,11 @@ def mix_batch(generator: Any, batch: Any, stream: np.random.SeedSequence, number
             "'categorical_crossentropy'"
         )
     images, targets, *weights = batch
+    if isinstance(targets, tuple):
+        raise ValueError(
+            f"{_OWNER}: mixup and cutmix cannot mix targets of several outputs "
+            "(class_mode='multi_output')"
+        )
     if not len(images):
         return batch
     plan = _planned(generator, images.shape, stream)
