@@ -28,7 +28,7 @@ def graph():
 def test_other_values_are_taken_or_refused(make, seed, tmp_path):
     draw, path = random.Random(seed), tmp_path / "m.keras"
     model = make()
-    model.compile("adam", "mse", metrics=["mae"])
+    model.compile("adam", "mse")
     model.save(path)
     with zipfile.ZipFile(path) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
 from keras_2_files import (
     CONV,
     DENSE,
