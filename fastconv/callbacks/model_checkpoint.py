@@ -23,7 +23,8 @@ class ModelCheckpoint(MonitorCallback):
     Args:
         filepath: where to; may hold `{epoch:02d}` (counted from 1), `{batch}`
             where `save_freq` is a number, and metrics such as
-            `{val_loss:.2f}`. Must end in ".npz". Missing folders are made.
+            `{val_loss:.2f}`. The suffix says how, as with `model.save`;
+            a training goes on from ".npz" alone. Missing folders are made.
         monitor: the metric that says what is best.
         verbose: 1 tells of every file that is written.
         save_best_only: save only when `monitor` has improved. A value that is

@@ -22,7 +22,7 @@ class Saved:
         """Write the whole model to `path`, whose suffix says how: see `docs/files.md`.
 
         `filepath` is Keras's word for `path`, here and in the methods below.
-        Architecture, weights, compile arguments, optimizer and, during or
+        An .npz file holds architecture, weights, compile arguments, optimizer and, during or
         after `fit`, the state of the run, from which it can go on. Where
         layers were frozen, added or taken off since, what no longer fits is
         left out, with a warning that says so. A file that is replaced keeps

@@ -312,7 +312,7 @@ def _optimizer(told: Any) -> Any:
         return told
     made = plain(told)
     kind = type(optimizers.get(made["class_name"]))
-    known = {*constructor_arguments(kind), *SHARED} - {"name"}
+    known = {*constructor_arguments(kind), *SHARED, "lr", "decay"} - {"name"}
     config = {}
     for key, value in made["config"].items():
         if key in known:
