@@ -34,6 +34,7 @@ _SUBMODULES = frozenset(
         "losses",
         "metrics",
         "models",
+        "onnx",
         "ops",
         "optimizers",
         "preprocessing",

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from keras_reference import import_keras, keras_test
 
 from fastconv import architectures, layers, optimizers, utils
 from fastconv.architectures import classification, segmentation
-from fastconv.callbacks import EarlyStopping, ModelCheckpoint
+from fastconv.architectures.recipe_settings import recipe_of, settings_of
+from fastconv.callbacks import (
+    EarlyStopping,
+    LearningRateScheduler,
+    ModelCheckpoint,
+    SwapEMAWeights,
+)
 from fastconv.models import Sequential, load_model
 
 
@@ -40,6 +48,60 @@ def test_recipe_of_the_fourth():
     (checkpoint,) = recipe.callbacks()
     assert isinstance(checkpoint, ModelCheckpoint)
     assert checkpoint.filepath == "model4-{epoch:02d}.npz" and checkpoint.save_best_only
+
+
+def test_recipe_of_pawnet():
+    from fastconv.preprocessing.image import ImageDataGenerator
+
+    recipe = architectures.pawnet.recipe
+    model = recipe.compile(architectures.pawnet((16, 16, 3)))
+    optimizer = model.optimizer
+    assert optimizer.use_ema and optimizer.learning_rate == recipe.learning_rate
+    weights = model.trainable_weights
+    for one in weights:
+        one.value[...], one.gradient[...] = 1, 0
+    optimizer.apply(weights)
+    assert all((one.value.max() < 1) == ("kernel" in one.name) for one in weights)
+    generator = ImageDataGenerator(rescale=recipe.rescale, **recipe.augmentation)
+    swap, rates, changes, checkpoint = recipe.callbacks(generator)
+    assert isinstance(swap, SwapEMAWeights) and swap.swap_on_epoch
+    assert isinstance(rates, LearningRateScheduler)
+    assert list(changes.schedule) == [recipe.epochs - recipe.final_epochs]
+    assert not checkpoint.save_best_only
+    with pytest.raises(ValueError, match="generator is None"):
+        recipe.callbacks()
+    assert model.count_params() * 4 < 10e6
+
+
+def test_a_recipes_course_is_scaled():
+    recipe = architectures.Recipe(
+        "x.npz", schedule="cosine", warmup_epochs=4, epochs=100, final_epochs=10
+    )
+    for epochs in (1, 7, 50, 100, 1000):
+        scaled = recipe.scaled(epochs)
+        rates = [scaled.rate_at(epoch, 0.5) for epoch in range(epochs)]
+        warm = scaled.warmup_epochs
+        assert warm == round(epochs / 25) and scaled.final_epochs == round(epochs / 10)
+        assert rates[warm] == max(rates) == 0.5 and min(rates) > 0
+        assert rates[: warm + 1] == sorted(rates[: warm + 1])
+        assert rates[warm:] == sorted(rates[warm:], reverse=True)
+    assert architectures.Recipe("x.npz").rate_at(20, 0.5) == 0.5
+
+
+def test_averages_of_a_short_run_are_short():
+    for steps, momentum in ((10, 0.0), (200, 0.9), (10**6, 0.995)):
+        optimizer = optimizers.SGD(use_ema=True, ema_momentum=0.995)
+        architectures.Recipe.shorten_averages(optimizer, steps)
+        assert optimizer.ema_momentum == pytest.approx(momentum)
+
+
+@pytest.mark.parametrize("name", architectures.ARCHITECTURES)
+def test_what_a_run_goes_by_is_kept_as_json(name):
+    recipe = architectures.get(name).recipe
+    settings = json.loads(json.dumps(settings_of(recipe)))
+    again = recipe_of(settings, recipe.checkpoint)
+    assert settings_of(again) == settings
+    assert again.rate_at(3, 0.1) == recipe.rate_at(3, 0.1)
 
 
 def test_augmentation_is_the_chapters():

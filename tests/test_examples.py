@@ -12,12 +12,13 @@ import pytest
 from command_runs import write_squares
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
-HELPERS = {"command_line", "pictures", "shapes"}
+HELPERS = {"command_line", "folders", "pictures", "shapes"}
 NAMES = sorted({path.stem for path in EXAMPLES.glob("*.py")} - HELPERS)
 #: What is said at the end of each, but for the numbers.
 SAID = {
     "autoencoder": "squared error on new pictures: N; of the mean picture N",
     "mobilenet_v2": "accuracy on new pictures: N; by chance N",
+    "own_folders": "accuracy on new pictures: N; by chance N",
     "resnet20": "accuracy on new pictures: N; by chance N",
     "siamese": "accuracy on pairs of new pictures: N; by chance N",
     "small_xception": "accuracy on new pictures: N; by chance N",
@@ -70,3 +71,30 @@ def test_an_example_learns():
 def test_examples_are_short(name):
     lines = (EXAMPLES / f"{name}.py").read_text(encoding="utf-8").splitlines()
     assert len(lines) < (60 if name in NAMES else 100)
+
+
+def test_folders_of_ones_own_with_more_than_two_classes(tmp_path):
+    pytest.importorskip("sklearn", reason="the digits come with scikit-learn")
+    more = ["--set", "digits", "--images", "300", "--epochs", "12"]
+    output = run("own_folders", tmp_path, *more)
+    assert "belonging to 10 classes" in output
+    accuracy = float(re.findall(r"\d+\.\d+", output.splitlines()[-1])[0])
+    assert accuracy > 0.4  # by chance 0.1
+
+
+def test_the_command_trains_on_folders_of_ones_own(tmp_path, monkeypatch, capsys):
+    from skimage.data import lfw_subset
+
+    from fastconv.cli import evaluate, train
+    from fastconv.preprocessing.image import save_img
+
+    monkeypatch.chdir(tmp_path)
+    for number, picture in enumerate(lfw_subset()[60:140]):
+        folder = tmp_path / "photos" / ("face" if number < 40 else "other")
+        folder.mkdir(parents=True, exist_ok=True)
+        save_img(folder / f"{number}.png", picture[..., None] * 255, scale=False)
+    options = ["--image-size", "32", "--epochs", "12", "--seed", "1", "--no-augment", "--quiet"]
+    assert train.main(["--arch", "pawnet", "--data", "photos", *options]) == 0
+    assert evaluate.main(["pawnet.npz", "photos"]) == 0
+    accuracy = float(capsys.readouterr().out.split("accuracy: ")[1])
+    assert accuracy > 0.7

@@ -44,10 +44,22 @@ ROOMS = {
     "callbacks": ("callbacks", "callbacks.*"),
     "saving": ("saving", "saving.*"),
     "training": ("training", "training.*"),
-    "models": ("models", "models.*", "architectures", "architectures.*"),
+    "models": ("models", "models.*", "architectures", "architectures.*", "onnx", "onnx.*"),
     "visualization": ("visualization", "visualization.*", "plotting", "utils", "utils.*"),
+    "studies": ("studies", "studies.*"),
+    "doors": ("sklearn",),
     "scripts": ("keras", "keras.*"),
-    "commands": ("cli", "cli.*", "train", "evaluate", "predict", "filter", "check", "__main__"),
+    "commands": (
+        "cli",
+        "cli.*",
+        "train",
+        "evaluate",
+        "predict",
+        "filter",
+        "check",
+        "experiments",
+        "__main__",
+    ),
 }
 HEAVY = (
     "PIL",
@@ -59,6 +71,8 @@ HEAVY = (
     "scipy",
     "torch",
     "keras",
+    "onnx",
+    "sklearn",
 )
 
 

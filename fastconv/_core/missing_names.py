@@ -22,6 +22,11 @@ _DOWNLOADS = (
     "numpy.load"
 )
 
+_MIXING = (
+    "pictures are mixed with their labels where batches are made: ImageDataGenerator(mixup=...) "
+    "and ImageDataGenerator(cutmix=...)"
+)
+
 #: Why names are missing, by the end of the module's name; "" says it of all others there.
 _REASONS: dict[str, dict[str, str]] = {
     "fastconv": {
@@ -46,7 +51,8 @@ _REASONS: dict[str, dict[str, str]] = {
             *("Attention", "AdditiveAttention", "MultiHeadAttention"),
         ),
         _SEQUENCES,
-    ),
+    )
+    | dict.fromkeys(("MixUp", "CutMix"), _MIXING),
     "utils": {
         "get_file": _DOWNLOADS,
         **dict.fromkeys(("pad_sequences", "text_dataset_from_directory"), _SEQUENCES),

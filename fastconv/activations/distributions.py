@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from .._core.handing_out import handed_out
 from ..ops import elementwise
 from .base import Activation
 
@@ -23,7 +24,7 @@ class _AlongLastAxis(Activation):
                 )
             return x.activated(self)
         z = np.array(np.moveaxis(np.asarray(x), axis, -1), np.float32, order="C")
-        return np.ascontiguousarray(np.moveaxis(self.forward(z, z), -1, axis))
+        return handed_out(np.ascontiguousarray(np.moveaxis(self.forward(z, z), -1, axis)))
 
 
 class Softmax(_AlongLastAxis):

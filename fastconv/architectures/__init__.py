@@ -1,4 +1,4 @@
-"""Networks to begin with: the chapter's four models with their recipes, and known graphs.
+"""Networks to begin with: the chapter's four models, pawnet, with recipes, and known graphs.
 
 >>> from fastconv import architectures
 >>> model = architectures.model3()
@@ -12,17 +12,11 @@
 
 from __future__ import annotations
 
-from .chapter import (
-    ARCHITECTURES,
-    Architecture,
-    get,
-    model1,
-    model2,
-    model3,
-    model4,
-    tell_apart,
-)
+from .architecture import Architecture
+from .chapter import model1, model2, model3, model4
 from .classification import mobilenet_v2_like, resnet20, small_xception
+from .known import ARCHITECTURES, get, tell_apart
+from .pawnet import pawnet
 from .recipes import AUGMENTATION, Recipe
 from .representation import autoencoder, siamese
 from .segmentation import unet
@@ -39,6 +33,7 @@ __all__ = [
     "model2",
     "model3",
     "model4",
+    "pawnet",
     "resnet20",
     "siamese",
     "small_xception",

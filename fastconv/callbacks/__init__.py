@@ -1,5 +1,6 @@
 """Callbacks: what happens beside the training, at its beginning, its epochs and its batches."""
 
+from .augmentation_schedule import AugmentationSchedule
 from .backup_and_restore import BackupAndRestore
 from .base import Callback, CallbackList
 from .csv_logger import CSVLogger
@@ -14,6 +15,7 @@ from .tensorboard import TensorBoard
 from .terminate_on_nan import TerminateOnNaN
 
 __all__ = [
+    "AugmentationSchedule",
     "BackupAndRestore",
     "CSVLogger",
     "Callback",

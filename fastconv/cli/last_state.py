@@ -41,7 +41,7 @@ class LastState(Callback):
         self.resumable = resumed
         self.best_paths: list[str] = []
         self._checkpoint = checkpoint
-        self._best: float | None = None
+        self._saved: list[str] = []
 
     def on_train_begin(self, logs: Any = None) -> None:
         # A resumed run has not taken up its state yet, and has its file already.
@@ -49,10 +49,10 @@ class LastState(Callback):
             self._save()
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        self._best = self._checkpoint.best
+        self._saved = self._checkpoint.saved_paths
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        if self._checkpoint.best != self._best:
+        if self._checkpoint.saved_paths is not self._saved:  # each save makes a new list
             path = self._checkpoint.saved_paths[-1]
             self.best_paths = [*(p for p in self.best_paths if p != path), path]
         self._save()

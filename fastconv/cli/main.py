@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from .._core.runtime import show_config
 from .._version import __version__
-from . import check, evaluate, filter, predict, train
+from . import check, evaluate, experiments, filter, predict, train
 from .common import Parser, run
 
 _COMMANDS = {
@@ -16,6 +16,7 @@ _COMMANDS = {
     "predict": (predict, predict.predict),
     "filter": (filter, filter.filter_image),
     "check": (check, check.check),
+    "experiments": (experiments, experiments.experiments),
 }
 
 

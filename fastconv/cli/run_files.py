@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from .._core.files import is_at
 from .common import UsageError, print_warning
 from .run_summary import summary_of
+from .train_recipe import run_recipe
 from .train_settings import example_name, metric_names
 
 try:
@@ -172,9 +173,12 @@ class Resumed(NamedTuple):
 class _Outputs:
     """Decides, for a run, which of the names it would write to are its own or free."""
 
-    def __init__(self, model: Any, overwrite: bool, resumed: Resumed | None) -> None:
+    def __init__(
+        self, model: Any, overwrite: bool, resumed: Resumed | None, more: Sequence[str]
+    ) -> None:
         names = metric_names(model)
-        self.header = ",".join(["epoch", *sorted([*names, *(f"val_{name}" for name in names)])])
+        columns = [*names, *(f"val_{name}" for name in names), *more]
+        self.header = ",".join(["epoch", *sorted(columns)])
         self.overwrite = overwrite
         self.resumed = resumed
 
@@ -248,7 +252,9 @@ def claimed_outputs(
     A resumed run goes on with the files that its settings name, where they are
     its own. `settings` and `arguments.plot` hold the names afterwards.
     """
-    outputs = _Outputs(model, arguments.overwrite, resumed)
+    scheduled = run_recipe(settings).schedule is not None
+    more = ("learning_rate",) if scheduled else ()
+    outputs = _Outputs(model, arguments.overwrite, resumed, more)
     wanted = {name: settings[name] for name in ("checkpoint", "history", "log_dir")}
     with ExitStack() as stack:
         for name, path in {**wanted, "plot": arguments.plot}.items():

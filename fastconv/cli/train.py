@@ -14,12 +14,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .common import Failure, UsageError, add_threads, command_line, shown, usage_errors, use_threads
+from .train_recipe import compiled_model, described, run_recipe, usual_patience
 from .train_settings import ARCHITECTURES, CHANGEABLE, FIXED, OPTIMIZERS, RULES
 
 if TYPE_CHECKING:
+    from ..architectures import Recipe
     from ..preprocessing.parts import DataSet
 
-DESCRIPTION = "Train one of the chapter's four models on photos of cats and dogs."
+DESCRIPTION = "Train one of the chapter's four models, or pawnet, on photos of cats and dogs."
 _LARGE_IMAGE = 256  # pixels: making the model takes seconds
 
 
@@ -39,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "validation; or 'synthetic' for drawn cats and dogs (default: ./dog-vs-cat, the cache, the "
         "chapter's address; if none is reached, synthetic)",
     )
-    _add_number(add, "epochs", "epochs to train (default: 30)")
+    _add_number(add, "epochs", "epochs to train (default: 30; pawnet: its recipe's)")
     _add_number(add, "batch-size", "images in a batch (default: 32)")
     _add_number(add, "image-size", "height and width of the images in pixels (default: 100)")
     _add_recipe_arguments(add)
@@ -54,22 +56,24 @@ def _add_number(add: Callable[..., Any], name: str, text: str, metavar: str = "N
 
 
 def _add_recipe_arguments(add: Callable[..., Any]) -> None:
-    add("--optimizer", choices=OPTIMIZERS, help="default: adam; model4: rmsprop")
+    add("--optimizer", choices=OPTIMIZERS, help="default: adam; model4: rmsprop; pawnet: sgd")
     _add_number(
         add,
         "learning-rate",
-        "default: 0.001; model4: 0.0001; with another optimizer than the model's: its own",
+        "default: 0.001; model4: 0.0001; pawnet: its recipe's; with another optimizer than the "
+        "model's: its own",
         "X",
     )
     add(
         "--augment",
         action=argparse.BooleanOptionalAction,
-        help="vary the training images at random (default: only for model3)",
+        help="vary the training images at random (default: for model3 and pawnet)",
     )
     _add_number(
         add,
         "patience",
-        "stop after N epochs without a lower validation loss, 0: never (default: 2; model4: 0)",
+        "stop after N epochs without a lower validation loss, 0: never (default: 5, the "
+        "chapter's is 2; model4 and pawnet: 0)",
     )
 
 
@@ -122,10 +126,9 @@ def _new_model(arguments: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
     """Return a new compiled model, and all settings of the run."""
     if arguments.arch is None:
         raise UsageError(f"give --arch, one of {', '.join(ARCHITECTURES)}, or --resume FILE")
-    from .. import architectures, optimizers, utils
+    from .. import architectures, utils
 
-    architecture = architectures.get(arguments.arch)
-    recipe = architecture.recipe
+    recipe = architectures.get(arguments.arch).recipe
     settings = {
         "arch": arguments.arch,
         "epochs": recipe.epochs,
@@ -133,28 +136,21 @@ def _new_model(arguments: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
         "image_size": 100,
         "optimizer": recipe.optimizer,
         "augment": bool(recipe.augmentation),
-        "patience": recipe.patience or 0,
+        "patience": usual_patience(recipe),
         "checkpoint": recipe.checkpoint,
         **_said(arguments, (*FIXED, *CHANGEABLE)),
     }
     if settings["seed"] is not None:
         utils.set_random_seed(settings["seed"])
-    optimizer = optimizers.get(settings["optimizer"])
-    if settings["learning_rate"] is None and settings["optimizer"] == recipe.optimizer:
-        settings["learning_rate"] = recipe.learning_rate
-    if settings["learning_rate"] is not None:
-        optimizer.learning_rate = settings["learning_rate"]
+    if recipe.patience and settings["patience"] != recipe.patience:
+        print(
+            f"Patience: {settings['patience']} epochs, where the chapter has {recipe.patience} "
+            f"(--patience {recipe.patience})"
+        )
     size = settings["image_size"]
     if size > _LARGE_IMAGE:
         print(f"Making {arguments.arch} for images of {size} x {size}")
-    try:
-        model = architecture((size, size, 3))
-    except ValueError as error:
-        raise UsageError(
-            f"--image-size {size} is too small for {arguments.arch}: {error}"
-        ) from None
-    model.compile(optimizer=optimizer, loss=recipe.loss, metrics=list(recipe.metrics))
-    return model, settings
+    return compiled_model(settings), settings
 
 
 def _saved_model(arguments: argparse.Namespace) -> tuple[Any, dict[str, Any], Any]:
@@ -227,18 +223,27 @@ def _train(
     from .train_report import Report
 
     warnings.simplefilter("ignore", NothingLeftWarning)  # the report says it in its own words
-    checkpoint, callbacks = _callbacks(settings)
+    recipe = run_recipe(settings)
+    checkpoint, callbacks = _callbacks(settings, recipe)
     last = LastState(settings["checkpoint"], checkpoint, resumed and resumed.path)
     report = Report(settings, checkpoint, last)
     with StopOnSignal() as signals:
         try:
             data = _find_data(settings, progress=not arguments.quiet)
-            train_data, validation_data = _iterators(data, settings, progress=not arguments.quiet)
-            _match_classes(model, train_data, resumed)
+            train_data, validation_data = _iterators(
+                data, settings, recipe, progress=not arguments.quiet
+            )
+            model = _match_classes(model, train_data, resumed)
+            if not resumed:
+                recipe.shorten_averages(model.optimizer, len(train_data) * recipe.epochs)
+            generator, averages = train_data.image_data_generator, model.optimizer.use_ema
+            course = recipe.course(settings["learning_rate"], averages, generator)
             settings["run"] = settings.get("run") or _run_name(settings)
             model.metadata["training"] = settings
             size = f"{model.count_params():,} parameters"
             print(f"Training {settings['arch']}, {size}, on {shown(str(data.folder))}")
+            if recipe.schedule is not None:
+                print(f"Recipe: {described(recipe, model.optimizer, settings)}")
             before = model.epochs_done
             if before < settings["epochs"]:
                 images = train_data.n + validation_data.n
@@ -247,7 +252,7 @@ def _train(
                 train_data,
                 epochs=settings["epochs"],
                 validation_data=validation_data,
-                callbacks=[StopOnNaN(), *callbacks, last, signals],
+                callbacks=[StopOnNaN(), *course, *callbacks, last, signals],
                 verbose=0 if arguments.quiet else 1,
                 resume_from=resumed and resumed.path,
             )
@@ -257,6 +262,9 @@ def _train(
             last.remove()  # to go on from it would come to the same
             raise Failure(f"{error}; {report.advice()}") from None
     given = settings["data"] if os.path.isfile(settings["data"]) else data.folder  # a zip, or not
+    if recipe.tta is not None and not recipe.save_best_only:
+        result = model.evaluate(validation_data, verbose=0, return_dict=True, tta=recipe.tta)
+        report.tell_flips(result)
     report.tell(history, before, given, arguments.plot)
     last.remove()
 
@@ -309,15 +317,18 @@ def _usual_data() -> str:
         return "synthetic"
 
 
-def _iterators(data: DataSet, settings: dict[str, Any], progress: bool) -> tuple[Any, Any]:
-    from ..architectures import AUGMENTATION, get
+def _iterators(
+    data: DataSet, settings: dict[str, Any], recipe: Recipe, progress: bool
+) -> tuple[Any, Any]:
     from ..preprocessing.training_data import training_iterators
 
     with usage_errors(FileNotFoundError, ValueError, where=f"data in {data.folder}: "):
         train_data, validation_data, said = training_iterators(
             data,
-            get(settings["arch"]).recipe.rescale,
-            AUGMENTATION if settings["augment"] else {},
+            recipe.rescale,
+            recipe.augmentation,
+            interpolation=recipe.interpolation,
+            early=recipe.early(settings["image_size"]),
             target_size=(settings["image_size"],) * 2,
             batch_size=settings["batch_size"],
             progress=progress,
@@ -332,8 +343,8 @@ def _iterators(data: DataSet, settings: dict[str, Any], progress: bool) -> tuple
     return train_data, validation_data
 
 
-def _match_classes(model: Any, train_data: Any, resumed: Any) -> None:
-    """Let a new model tell the data's classes apart; a resumed one must know them already."""
+def _match_classes(model: Any, train_data: Any, resumed: Any) -> Any:
+    """Return a new model that tells the data's classes apart; a resumed one must know them."""
     from ..architectures import tell_apart
     from ..preprocessing.listing import normalized
 
@@ -344,15 +355,14 @@ def _match_classes(model: Any, train_data: Any, resumed: Any) -> None:
             f"--resume {resumed.path}: its run has the classes {', '.join(known)}, the data "
             f"has {', '.join(names)}; name the same data with --data, or start anew"
         )
-    if len(names) > 2 and not resumed:
-        tell_apart(model, len(names))
+    return tell_apart(model, len(names)) if len(names) > 2 and not resumed else model
 
 
-def _callbacks(settings: dict[str, Any]) -> tuple[Any, list[Any]]:
+def _callbacks(settings: dict[str, Any], recipe: Recipe) -> tuple[Any, list[Any]]:
     """Return the checkpoint's callback and all callbacks."""
     from ..callbacks import CSVLogger, EarlyStopping, ModelCheckpoint, TensorBoard
 
-    checkpoint = ModelCheckpoint(settings["checkpoint"], save_best_only=True)
+    checkpoint = ModelCheckpoint(settings["checkpoint"], save_best_only=recipe.save_best_only)
     callbacks: list[Any] = [checkpoint]
     if settings["patience"]:
         callbacks.append(EarlyStopping(patience=settings["patience"]))

@@ -63,6 +63,11 @@ class Report:
         if self._best is not None:
             self._tell_next(shlex.quote(self._best), shlex.quote(str(folder)), stopped)
 
+    def tell_flips(self, result: Mapping[str, float]) -> None:
+        """Print how the last epoch's model does when images are averaged with their mirrors."""
+        told = ", ".join(f"val_{name} {value:.4f}" for name, value in result.items())
+        print(f"Last epoch, each image averaged with its mirror image: {told}")
+
     def _tell_next(self, best: str, folder: str, stopped: bool) -> None:
         more = "patience" if stopped else "epochs"
         number = 2 * (self._settings[more] or 1)

@@ -14,8 +14,9 @@ from types import MappingProxyType
 from typing import Any
 
 from .common import UsageError, number, usage_errors
+from .train_recipe import is_recipe
 
-ARCHITECTURES = ("model1", "model2", "model3", "model4")
+ARCHITECTURES = ("model1", "model2", "model3", "model4", "pawnet")
 OPTIMIZERS = ("sgd", "adam", "rmsprop")
 #: What makes a run the run it is: --resume takes it from the file.
 FIXED = ("arch", "batch_size", "image_size", "optimizer", "learning_rate", "augment", "seed")
@@ -85,6 +86,8 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         "checkpoint": _text(),
         "log_dir": _text(optional=True),
         "history": _text(optional=True),
+        # What the run goes by besides; files of before have none.
+        "recipe": Rule(dict, is_recipe, "a recipe as fastconv.train notes it", True),
         # Tells this run's files from another's; files of before have none.
         "run": Rule(str, re.compile("[0-9a-f]{12}").fullmatch, "12 hexadecimal digits", True),
     }
@@ -193,7 +196,10 @@ def check_model(model: Any, settings: Mapping[str, Any], where: str) -> None:
     Names of metrics become columns, tags and labels; the history is drawn and told of.
     """
     size = settings["image_size"]
-    if not model.compiled or model.input_shape != (None, size, size, 3):
+    if not model.compiled or model.input_shape not in (
+        (None, size, size, 3),
+        (None, None, None, 3),
+    ):
         raise UsageError(f"{where}: its image_size is {size}, which its model does not take")
     names = metric_names(model)
     history = (model.fit_state or {}).get("history", {}).get("history", {})

@@ -96,7 +96,9 @@ def _idx(content: bytes) -> np.ndarray:
     if content[:3] != b"\0\0\x08":
         raise ValueError("it is no IDX file of bytes")
     sizes = np.frombuffer(content, ">u4", content[3], 4)
-    return np.frombuffer(content, np.uint8, offset=4 + sizes.nbytes).reshape(sizes).copy()
+    values = np.frombuffer(content, np.uint8, offset=4 + sizes.nbytes)
+    array: np.ndarray = values.reshape(sizes).copy()
+    return array
 
 
 def _cifar(name: str, sha256: str, train: list[str], test: str, labels: str) -> Parts:

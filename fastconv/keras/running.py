@@ -9,7 +9,6 @@ import runpy
 import sys
 from collections.abc import Callable, Sequence
 from types import CodeType, ModuleType, TracebackType
-from typing import Any
 
 from . import install
 from .missing import ERRORS, is_own
@@ -118,5 +117,4 @@ def _from_script(trace: TracebackType | None) -> TracebackType | None:
 
 
 def _is_runpy(trace: TracebackType) -> bool:
-    spelled: Any = trace.tb_frame.f_globals.get("__name__")
-    return spelled == "runpy"
+    return bool(trace.tb_frame.f_globals.get("__name__") == "runpy")

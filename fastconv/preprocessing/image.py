@@ -13,12 +13,14 @@ from .arrays import smart_resize
 from .dataset import ImageDataset, image_dataset_from_directory
 from .directory import DirectoryIterator
 from .generator import ImageDataGenerator
+from .growing import GrowingImages
 from .image_files import array_to_img, img_to_array, load_img, save_img
 from .iterators import Iterator, NumpyArrayIterator
 from .paths import PathsIterator
 
 __all__ = [
     "DirectoryIterator",
+    "GrowingImages",
     "ImageDataGenerator",
     "ImageDataset",
     "Iterator",

@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._core.validation import is_integer
+
 if TYPE_CHECKING:
     from .image import ImageDataGenerator
 
 _COLOR_MODES = {1: "grayscale", 3: "rgb", 4: "rgba"}
 _DEFAULT_RESCALE = 1 / 255
+_LARGEST_SIZE = 1 << 14  # pixels: what a file may ask for
 _LONGEST_NAMES = 200  # characters of what a file may bring into an error's text
 _STATISTICS = {"mean": "featurewise_center", "std": "featurewise_std_normalization"}
 _OF_LOADING = ("keep_aspect_ratio", "draft", "pad_to_aspect_ratio")
@@ -27,11 +30,12 @@ class ImageInput:
     """How a model's images are made: size (height, width) in pixels, channels, resampling, and
     the generator whose normalizations training applied.
 
-    Kept with a model, in `model.metadata["images"]`: `rescale`, `interpolation`,
-    `keep_aspect_ratio`, `draft`, `pad_to_aspect_ratio`, the samplewise normalizations, and
-    `mean` and `std` of the featurewise ones, a number for each channel. What no file can hold is
-    named there, and `of` refuses the model: a `preprocessing_function`, a `standardize` of the
-    user's own, and ZCA whitening, whose matrix has as many numbers as the square of an image.
+    Kept with a model, in `model.metadata["images"]`: `size`, where the model takes any, `rescale`,
+    `interpolation`, `keep_aspect_ratio`, `draft`, `pad_to_aspect_ratio`, the samplewise
+    normalizations, and `mean` and `std` of the featurewise ones, a number for each channel. What
+    no file can hold is named there, and `of` refuses the model: a `preprocessing_function`, a
+    `standardize` of the user's own, and ZCA whitening, whose matrix has as many numbers as the
+    square of an image.
     """
 
     size: tuple[int, int]
@@ -45,11 +49,13 @@ class ImageInput:
         """Return what `model` takes.
 
         Raises:
-            ValueError: that is no image of a fixed size, or its images went through something
+            ValueError: that is no image, or of no known size, or its images went through something
                 that is not kept, or what is noted of them is not what `note` notes.
         """
         shape = model.input_shape
-        if len(shape) != 4 or None in shape[1:] or shape[3] not in _COLOR_MODES:
+        noted = _Notes(model.metadata.get("images", {}), model.owner)
+        size = noted.size(shape[1:3]) if len(shape) == 4 else None
+        if size is None or shape[-1] not in _COLOR_MODES:
             raise ValueError(
                 f"{model.owner} takes inputs of shape {shape}; images of a fixed size with 1, 3 "
                 "or 4 channels are needed"
@@ -60,10 +66,9 @@ class ImageInput:
                 "on an iterator of images; 1 / 255 is taken",
                 stacklevel=3,
             )
-        noted = _Notes(model.metadata.get("images", {}), model.owner)
         noted.refuse_what_is_not_kept()
         return cls(
-            size=(shape[1], shape[2]),
+            size=size,
             color_mode=_COLOR_MODES[shape[3]],
             interpolation=noted.interpolation(),
             generator=noted.generator(shape[3]),
@@ -85,6 +90,8 @@ class ImageInput:
             "rescale": generator.rescale,
             "interpolation": getattr(iterator, "interpolation", "nearest"),
         }
+        if None in model.input_shape[1:3]:
+            noted["size"] = list(iterator.image_shape[:2])
         for name in _SWITCHES:
             if getattr(generator, name, getattr(iterator, name, False)):
                 noted[name] = True
@@ -148,6 +155,20 @@ class _Notes:
                 "is not kept with a model; give model.predict and model.evaluate batches of an "
                 "ImageDataGenerator that does the same"
             )
+
+    def size(self, shape: tuple[int | None, int | None]) -> tuple[int, int] | None:
+        """Return height and width: the model's or, where it takes any, the noted ones, if any."""
+        if shape[0] is not None and shape[1] is not None:
+            return shape[0], shape[1]
+        value = self._noted.get("size")
+        if value is None:
+            return None
+        good = isinstance(value, list) and len(value) == 2
+        if not good or not all(is_integer(one) and 0 < one <= _LARGEST_SIZE for one in value):
+            raise self._wrong("size", value, f"a pair of whole numbers from 1 to {_LARGEST_SIZE}")
+        if any(known not in (None, one) for known, one in zip(shape, value, strict=True)):
+            raise self._wrong("size", value, f"{shape}")
+        return value[0], value[1]
 
     def interpolation(self) -> str:
         from .image_files import INTERPOLATIONS

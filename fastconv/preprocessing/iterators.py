@@ -354,9 +354,7 @@ class NumpyArrayIterator(Iterator):
 
     def _has_class_numbers(self) -> bool:
         y = self.y
-        if y is None or y.dtype.kind not in "iu" or y.size > len(y):
-            return False
-        return bool((y > 1).any())
+        return y is not None and y.dtype.kind in "iu" and y.size == len(y) and bool((y > 1).any())
 
     def _waits(self) -> bool:
         return self._saved is not None or not is_one_pass(self.image_data_generator)

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .._core.validation import NUMBER_KINDS
 from .ranges import rectangles
 from .transform import ImageTransform
 
@@ -52,6 +53,16 @@ def mix_batch(generator: Any, batch: Any, stream: np.random.SeedSequence, number
             "'categorical_crossentropy'"
         )
     images, targets, *weights = batch
+    if isinstance(targets, tuple):
+        raise ValueError(
+            f"{_OWNER}: mixup and cutmix cannot mix targets of several outputs "
+            "(class_mode='multi_output')"
+        )
+    if targets.dtype.kind not in NUMBER_KINDS:
+        raise TypeError(
+            f"{_OWNER}: mixup and cutmix mix numbers, and y has dtype {targets.dtype}; give "
+            "numpy.unique(y, return_inverse=True)[1]"
+        )
     if not len(images):
         return batch
     plan = _planned(generator, images.shape, stream)

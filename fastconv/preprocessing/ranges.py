@@ -52,6 +52,14 @@ def share_pair(value: Any, argument: str, owner: str) -> tuple[float, float]:
     return lowest, highest
 
 
+def mix_alpha(value: Any, argument: str, owner: str) -> float:
+    """Return the parameter of a Beta distribution, 0 for none; NumPy draws no larger one well."""
+    alpha = magnitude(value, argument, owner)
+    if alpha > 1e6:
+        raise wrong_value(value, argument, owner, "from 0 to 1e6", "1 makes all shares probable")
+    return alpha
+
+
 def amounts(value: Any, argument: str, owner: str) -> float | tuple[float, ...]:
     """Return the shift `value`: a number, or a tuple of amounts to choose from."""
     if np.ndim(value) == 1 and len(value):

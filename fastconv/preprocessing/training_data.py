@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 from collections.abc import Mapping
 from typing import Any
 
 from .directory import DirectoryIterator
 from .generator import ImageDataGenerator
+from .growing import GrowingImages
 from .parts import DataSet, listed_images, share_text, training_faults, validation_share
 
 
 def training_iterators(
-    data: DataSet, rescale: float | None, augmentation: Mapping[str, Any], **options: Any
-) -> tuple[DirectoryIterator, DirectoryIterator, str | None]:
+    data: DataSet,
+    rescale: float | None,
+    augmentation: Mapping[str, Any],
+    early: tuple[int, int] | None = None,
+    **options: Any,
+) -> tuple[DirectoryIterator | GrowingImages, DirectoryIterator, str | None]:
     """Return the images to train on and those to validate with, and what is to be said of them.
 
     Two classes have the class_mode "binary", more "categorical". Where the data
@@ -21,6 +28,7 @@ def training_iterators(
 
     Args:
         rescale, augmentation: of `ImageDataGenerator`; only training images are augmented.
+        early: epochs in which images to train on are of another size, and their height and width.
         options: others of `flow_from_directory`.
 
     Raises:
@@ -38,8 +46,16 @@ def training_iterators(
     learn = ImageDataGenerator(rescale=rescale, validation_split=share, **augmentation)
     measure = ImageDataGenerator(rescale=rescale, validation_split=share)
     first, second = ("training", "validation") if share else (None, None)
+    learnt: DirectoryIterator | GrowingImages
+    learnt = learn.flow_from_directory(training, subset=first, **options)
+    if early is not None:
+        epochs, size = early
+        small = {**options, "target_size": (size, size), "seed": learnt.seed}
+        with contextlib.redirect_stdout(io.StringIO()):  # they are the same
+            begin = learn.flow_from_directory(training, subset=first, **small)
+        learnt = GrowingImages({0: begin, epochs: learnt})
     return (
-        learn.flow_from_directory(training, subset=first, **options),
+        learnt,
         measure.flow_from_directory(
             validation or training, subset=second, shuffle=False, **options
         ),

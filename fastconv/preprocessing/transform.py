@@ -27,6 +27,7 @@ from .ranges import (
     between,
     either_way,
     magnitude,
+    mix_alpha,
     pair,
     rectangles,
     share_pair,
@@ -36,6 +37,25 @@ from .ranges import (
 
 # How many random numbers an image takes; each has its own place.
 DRAWS = 17
+#: The options that say what is done at random.
+RANDOM_CHANGES = (
+    "rotation_range",
+    "width_shift_range",
+    "height_shift_range",
+    "shear_range",
+    "zoom_range",
+    "isotropic_zoom",
+    "channel_shift_range",
+    "brightness_range",
+    "horizontal_flip",
+    "vertical_flip",
+    "cutout",
+    "cutout_probability",
+    "cutout_value",
+    "mixup",
+    "cutmix",
+    "mix_probability",
+)
 _MEASURED = ("mean", "std", "_principal_axes")  # by `fit`, too long to be shown
 
 
@@ -60,7 +80,7 @@ class ImageTransform(Normalization):
     horizontal_flip, vertical_flip = Option(truth), Option(truth)
     cutout, cutout_probability = Option(share_pair), Option(fraction)
     cutout_value = Option(finite)
-    mixup, cutmix, mix_probability = Option(magnitude), Option(magnitude), Option(fraction)
+    mixup, cutmix, mix_probability = Option(mix_alpha), Option(mix_alpha), Option(fraction)
     fill_mode = Option(one_of(*augmentation.FILL_MODES))
     cval = Option(finite)
     interpolation_order = Option(_order)

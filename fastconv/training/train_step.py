@@ -13,12 +13,13 @@ from .._core.handing_out import handed_out
 from .._core.memory import contiguous
 from .._core.validation import number_array
 from ..graph.executor import Executor
-from .batches import ONE, Batch, Ports, as_batch, check_arrays, each, only_input, only_value
+from .batches import Batch, as_batch, check_arrays, each, only_input
 from .checks import BatchChecks
 from .fit_state import Meters
 from .labels import check_class_weight, weigh_classes
 from .model import TrainableModel
 from .objectives import BatchLoss, Objectives, Output, as_tuple
+from .ports import ONE, Ports, only_value
 
 
 class TrainStep(BatchChecks):

@@ -73,13 +73,24 @@ def test_the_recipe_and_its_changes(data, here):
         return model.metadata["training"], model.optimizer
 
     said, optimizer = settings("--checkpoint", "a.npz")
-    assert (said["optimizer"], said["augment"], said["patience"]) == ("adam", False, 2)
+    assert (said["optimizer"], said["augment"], said["patience"]) == ("adam", False, 5)
     assert optimizer.learning_rate == 0.001
     said, optimizer = settings("--optimizer", "sgd", "--augment", "--checkpoint", "b.npz")
     assert type(optimizer).__name__ == "SGD" and optimizer.learning_rate == 0.01
     assert said["augment"] is True
     _, optimizer = settings("--learning-rate", "0.5", "--checkpoint", "c.npz")
     assert optimizer.learning_rate == 0.5
+
+
+def test_a_patience_that_is_not_the_chapters_is_said(data, here, capsys):
+    def said(*arguments):
+        assert train.main([*_arguments(data, "--epochs", "1"), *arguments]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        return [line for line in lines if line.startswith("Patience:")]
+
+    usual = said("--checkpoint", "a.npz")
+    assert usual == ["Patience: 5 epochs, where the chapter has 2 (--patience 2)"]
+    assert not said("--patience", "2", "--checkpoint", "b.npz")
 
 
 @pytest.mark.filterwarnings("ignore:n_jobs")

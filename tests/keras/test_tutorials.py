@@ -5,13 +5,15 @@ from __future__ import annotations
 import gzip
 import io
 import pickle
+import re
 import sys
 import tarfile
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-sys.path.insert(0, str(__import__("pathlib").Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parent))
 from scripts import run
 
 
@@ -170,6 +172,12 @@ def test_siamese_twins_with_lambdas_and_a_contrastive_loss(folder):
         assert history.history["loss"][-1] < history.history["loss"][0]
         """,
     )
+
+
+def test_the_script_of_the_page_runs(folder):
+    page = Path(__file__).parents[2] / "docs/coming-from/keras.md"
+    (code,) = re.findall(r"^```py\n(.*?)^```", page.read_text("utf-8"), re.M | re.S)
+    succeeds(folder, code)
 
 
 def test_settings_of_graphics_cards_and_sessions_change_nothing(folder):

@@ -111,6 +111,8 @@ def test_what_cannot_be_mixed_is_refused(tmp_path):
         ImageDataGenerator(mixup=1).flow(flat_images(numbers)).batch(0, 0)
     with pytest.raises(ValueError, match=r"cutmix cannot mix targets of shape \(24, 5, 5, 1\)"):
         batch(np.zeros((COUNT, 5, 5, 1)), {"cutmix": 1}, x=flat_images(numbers))
+    with pytest.raises(TypeError, match="mix numbers, and y has dtype <U3"):
+        batch(np.array(["cat", "dog"] * (COUNT // 2)), x=flat_images(numbers))
     write_folder(tmp_path, {"a": 3, "b": 3, "c": 3})
     generator = ImageDataGenerator(cutmix=1)
     shape = {"target_size": (8, 8), "seed": 0}
@@ -125,6 +127,8 @@ def test_wrong_values_are_refused(name):
     for value in (-0.1, float("nan")):
         with pytest.raises(ValueError, match=f"{name} is {value}"):
             ImageDataGenerator(**{name: value})
+    with pytest.raises(ValueError, match=f"{name} is 10000000.0; it must be from 0 to 1"):
+        ImageDataGenerator(**{name: 1e7})
     with pytest.raises(TypeError, match=f"{name} is 'much'"):
         ImageDataGenerator(**{name: "much"})
 

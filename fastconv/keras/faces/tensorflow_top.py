@@ -12,7 +12,15 @@ from ..eager import EagerTensor
 from .tensorflow_version import VERSION
 
 __all__ = [
-    *("ConfigProto", "GPUOptions", "InteractiveSession", "Session", "Tensor", "__version__"),
+    *(
+        "ConfigProto",
+        "GPUOptions",
+        "InteractiveSession",
+        "Session",
+        "Tensor",
+        "TensorSpec",
+        "__version__",
+    ),
     *("device", "disable_eager_execution", "disable_v2_behavior", "enable_eager_execution"),
     *("enable_v2_behavior", "executing_eagerly", "function", "get_logger", "name_scope"),
     *("print", "reset_default_graph"),
@@ -104,6 +112,13 @@ class Session:
 
     def run(self, *arguments: Any, **options: Any) -> Any:
         raise NotImplementedError("tf.Session.run: there are no graphs of TensorFlow 1")
+
+
+class TensorSpec:
+    """A shape and a type, which `from_generator` is told; what is yielded has its own."""
+
+    def __init__(self, shape: Any, dtype: Any = "float32", name: str | None = None) -> None:
+        self.shape, self.dtype, self.name = shape, dtype, name
 
 
 InteractiveSession = Session

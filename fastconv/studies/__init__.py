@@ -1,0 +1,1 @@
+"""Experiments of many runs: planned, run, gone on with, and summed up."""
