@@ -21,10 +21,12 @@ def _divided(g: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 def _power(y: Any, x: Any, p: Any) -> tuple[Rule, ...]:
     def of_base(g: np.ndarray) -> np.ndarray:
-        return g * np.where(p == 0, 0, p * np.power(x, np.where(p == 0, 1, p) - 1))
+        slope: np.ndarray = np.where(p == 0, 0, p * np.power(x, np.where(p == 0, 1, p) - 1))
+        return g * slope
 
     def of_exponent(g: np.ndarray) -> np.ndarray:
-        return g * y * np.log(np.where(np.asarray(x) > 0, x, 1))
+        slope: np.ndarray = y * np.log(np.where(np.asarray(x) > 0, x, 1))
+        return g * slope
 
     return of_base, of_exponent
 
@@ -87,7 +89,8 @@ def unbroadcast(gradient: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
         gradient = np.broadcast_to(gradient, np.broadcast_shapes(gradient.shape, shape))
     gradient = gradient.sum(axis=tuple(range(gradient.ndim - len(shape))))
     repeated = tuple(i for i, size in enumerate(shape) if size == 1 and gradient.shape[i] != 1)
-    return gradient.sum(axis=repeated, keepdims=True).reshape(shape)
+    summed: np.ndarray = gradient.sum(axis=repeated, keepdims=True)
+    return summed.reshape(shape)
 
 
 def make(traced: type, value_of: Callable[[Any], Any]) -> None:
@@ -136,8 +139,9 @@ def make(traced: type, value_of: Callable[[Any], Any]) -> None:
             places = function(np.arange(x.size).reshape(x.shape), *arguments, **options)
 
             def rule(g: np.ndarray) -> np.ndarray:
-                summed = np.bincount(places.ravel(), np.ravel(g), x.size)
-                return summed.astype(g.dtype).reshape(x.shape)
+                summed: np.ndarray = np.bincount(places.ravel(), np.ravel(g), x.size)
+                back: np.ndarray = summed.astype(g.dtype).reshape(x.shape)
+                return back
 
             return traced(x.value.ravel()[places], [(x, rule)])
 
@@ -177,10 +181,11 @@ def make(traced: type, value_of: Callable[[Any], Any]) -> None:
     for flat in (np.argmax, np.argmin, np.round, np.zeros_like, np.ones_like):
         FUNCTIONS[flat] = _of_values(flat, value_of)
     FUNCTIONS.update({one: extreme(one) for one in (np.max, np.min, np.amax, np.amin)})
-    for one in (np.reshape, np.transpose, np.expand_dims, np.squeeze, np.ravel, np.swapaxes):
-        FUNCTIONS[one] = moved(one)
-    for one in (np.flip, np.repeat, np.tile, np.roll, np.broadcast_to, np.moveaxis, np.take):
-        FUNCTIONS[one] = moved(one)
+    movers: tuple[Callable[..., Any], ...] = (
+        *(np.reshape, np.transpose, np.expand_dims, np.squeeze, np.ravel, np.swapaxes),
+        *(np.flip, np.repeat, np.tile, np.roll, np.broadcast_to, np.moveaxis, np.take),
+    )
+    FUNCTIONS.update({one: moved(one) for one in movers})
     FUNCTIONS.update({one: joined(one) for one in (np.concatenate, np.stack)})
 
 
