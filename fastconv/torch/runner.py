@@ -137,7 +137,7 @@ def weights_of(region: Region, modules: Mapping[str, nn.Module]) -> list[tuple[s
 
 
 def _move_averages(normalization: _Normalization, images: int) -> None:
-    """Move PyTorch's averages, whose variance is that of a sample: n / (n - 1) times the batch's."""
+    """Move PyTorch's averages; its variance is a sample's: n / (n - 1) times the batch's."""
     module, layer, pixels = normalization
     count = images * pixels
     moved = layer.moving_variance.contents
