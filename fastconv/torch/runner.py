@@ -26,6 +26,7 @@ class Mode(NamedTuple):
     shapes: tuple[tuple[int, ...], ...]  # of the inputs' single images, channels first
     inputs_wanted: tuple[bool, ...]  # the gradients of which inputs are asked for
     weights_wanted: tuple[bool, ...]
+    weight_shapes: tuple[tuple[int, ...], ...]
 
     @property
     def learns(self) -> bool:
@@ -61,7 +62,11 @@ class Runner:
             tensors[node] = self._called(node, read)
         graph = Graph(inputs, [tensors[node] for node in region.outputs], "accelerate")
         self.weights = [self._parameter(*name) for name in weights_of(region, modules)]
-        for parameter, wanted in zip(self.weights, mode.weights_wanted, strict=True):
+        for parameter, shape, wanted in zip(
+            self.weights, mode.weight_shapes, mode.weights_wanted, strict=True
+        ):
+            if arrays.kernel_shape(shape) != parameter.shape:
+                raise ValueError(f"a weight has shape {shape}, which is not its module's")
             parameter.trainable = wanted
         places = [place for place, wanted in enumerate(mode.inputs_wanted) if wanted]
         self._executor = Executor(program_of(graph), input_gradients=places)
@@ -137,7 +142,7 @@ def weights_of(region: Region, modules: Mapping[str, nn.Module]) -> list[tuple[s
 
 
 def _move_averages(normalization: _Normalization, images: int) -> None:
-    """Move PyTorch's averages, whose variance is that of a sample: n / (n - 1) times the batch's."""
+    """Move PyTorch's averages, whose variance is a sample's: n / (n - 1) times the batch's."""
     module, layer, pixels = normalization
     count = images * pixels
     moved = layer.moving_variance.contents
