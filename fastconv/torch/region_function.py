@@ -74,7 +74,7 @@ class RegionRunners:
         runner = self.take(mode)
         if runner is None:
             return None
-        if runner.refuses(images):
+        if runner.refuses(images) or not runner.pays(images):
             self.give_back(runner)
             return None
         run = _Pass(self, runner, len(inputs), _gives_channels_last(inputs, weights))

@@ -20,6 +20,12 @@ from .regions import Region
 _WEIGHTS = (("weight", "kernel"), ("weight", "gamma"), ("bias", "bias"), ("bias", "beta"))
 
 
+LEAST_PRODUCTS = 100_000
+"""Products of weights and pixels for which it takes less to compute them than to come here."""
+LEAST_USES = 128
+"""How often a region has to use its weights, on average, for a copy of them to pay."""
+
+
 class Mode(NamedTuple):
     """What a region is asked for: for each of these it has an executor of its own."""
 
@@ -52,6 +58,7 @@ class Runner:
         self._layers: dict[str, Layer] = {}
         self._normalizations: list[_Normalization] = []
         self._modules = modules
+        self._products = 0  # of weights and pixels, for one image
         inputs = [
             Input((rows, columns, channels), name=f"input_{place}")
             for place, (channels, rows, columns) in enumerate(mode.shapes)
@@ -81,9 +88,13 @@ class Runner:
             make = translation.maker_of(node, self._modules)
             assert make is not None, "a region holds what fastconv computes"
             layer = self._layers[target] = make(name=target or "layer")
-        if not isinstance(self._modules.get(target), nn.BatchNorm2d):
-            return layer(read if layer.takes_list else read[0])
-        module: Any = self._modules[target]
+        module: Any = self._modules.get(target)
+        if not isinstance(module, nn.BatchNorm2d):
+            made = layer(read if layer.takes_list else read[0])
+            if isinstance(module, translation.WORTHWHILE):
+                rows, columns, _ = (read[0] if module.transposed else made).shape[1:]
+                self._products += rows * columns * module.weight.numel()
+            return made
         rows, columns, _ = read[0].shape[1:]
         self._normalizations.append(_Normalization(module, layer, rows * columns))
         # What has a gradient runs as in training: this one by its moving averages all the same.
@@ -98,6 +109,15 @@ class Runner:
             if theirs == name and hasattr(layer, ours)
         )
         return found
+
+    def pays(self, images: int) -> bool:
+        """Whether it takes less time than PyTorch's modules: a rule by shapes alone.
+
+        Where it does not, each weight is used too seldom, or all of it is very little.
+        """
+        products = images * self._products
+        weights = sum(parameter.size for parameter in self.weights)
+        return products >= LEAST_PRODUCTS and products >= LEAST_USES * weights
 
     def refuses(self, images: int) -> bool:
         """Whether PyTorch refuses to normalize so few numbers, which it does in its own words."""

@@ -205,3 +205,14 @@ def test_the_report_tells_what_stays_with_pytorch():
     _, faster = pair(Branching)
     assert "PyTorch keeps flatten, head" in report(faster)
     assert "nothing of Linear" in report(accelerate(nn.Linear(2, 2), verbose=False))
+
+
+@pytest.mark.parametrize(
+    ("images", "channels", "size", "ours"),
+    [(1, 3, 6, False), (1, 128, 7, False), (16, 3, 32, True), (8, 16, 16, True)],
+)
+def test_shapes_that_are_slower_stay_with_pytorch_by_rule(images, channels, size, ours):
+    torch.manual_seed(0)
+    module = accelerate(nn.Sequential(nn.Conv2d(channels, 16 + channels, 3)), verbose=False)
+    name = type(module(torch.randn(images, channels, size, size)).grad_fn).__name__
+    assert (name == "_OperationBackward") is ours
