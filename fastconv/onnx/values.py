@@ -84,7 +84,7 @@ def reshaped(value: Value, sizes: Sequence[int], call: Call) -> Value:
     if value.shape[1:] == sizes:
         return value
     given = value.shape
-    if len(sizes) == 1 and value.order == (0, 3, 1, 2) and None not in given:
+    if len(sizes) == 1 and value.order == (0, 3, 1, 2) and None not in given[1:]:
         _, channels, height, width = given
         if channels != 1 and (height, width) != (1, 1):  # type: ignore[comparison-overlap]
             return _flattened(value, call)

@@ -241,7 +241,7 @@ def test_what_has_no_form_is_named_all_at_once(tmp_path):
     y = layers.Lambda(lambda v: v * 2, name="twice")(x)
     y = layers.Dense(2, activation=lambda z: (z, lambda dy: dy), name="own")(Mine(3, name="m")(y))
     model = models.Model(x, layers.Dropout(0.5, name="always")(y, training=True))
-    with pytest.raises(NotImplementedError, match="'twice'.*'m'.*activation.*'own'.*'always'"):
+    with pytest.raises(NotImplementedError, match=r"'twice'.*'m'.*activation.*'own'.*'always'"):
         model.export(tmp_path / "m.onnx")
     assert not os.listdir(tmp_path)
 
@@ -262,7 +262,7 @@ def test_names_and_facts_are_in_the_file(tmp_path):
     model.export(path, format="onnx")
     proto = onnx.load(path)
     assert [one.name for one in proto.graph.input] == ["photo"]
-    assert [one.name for one in proto.graph.output][0] == "told"
+    assert next(one.name for one in proto.graph.output) == "told"
     facts = {one.key: json.loads(one.value) for one in proto.metadata_props}
     assert facts == {"class_names": ["고양이", "dog"], "metadata": {"note": {"a": 1}}}
     assert proto.graph.input[0].type.tensor_type.shape.dim[0].dim_param == "batch"
