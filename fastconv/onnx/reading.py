@@ -21,7 +21,7 @@ from . import (
 )
 from .building import Builder, Handler
 from .exporting import CLASS_NAMES, METADATA, PRODUCER
-from .file import OnnxFile, opened, parsed, read_bytes
+from .file import OnnxFile, UnsupportedError, opened, parsed, read_bytes
 from .package import onnx_package
 from .writing import TO_CHANNELS_FIRST
 
@@ -61,6 +61,8 @@ def load(path: str | os.PathLike[str]) -> Model:
     try:
         with reading(path):
             return build(parsed(content)).model
+    except UnsupportedError as error:
+        raise UnsupportedError(f"{path}: {error}") from error
     finally:
         random.set_state(drawn)
 
