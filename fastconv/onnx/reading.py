@@ -113,7 +113,7 @@ def _is_channels_last(file: OnnxFile) -> bool:
         seen.add(name)
         for reader in file.readers.get(name, ()):
             if reader.kind == "Transpose":
-                return reader.attributes.get("perm") == list(TO_CHANNELS_FIRST)
+                return bool(reader.attributes.get("perm") == list(TO_CHANNELS_FIRST))
             if reader.kind in _WITHOUT_ORDER:
                 waiting.append(reader.outputs[0])
     return False
