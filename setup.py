@@ -56,6 +56,9 @@ if os.environ.get("FASTCONV_LEVELS"):  # for work on the kernels: one level buil
             f"{','.join(LEVELS)}, with commas between"
         )
     LEVELS = {level: flags for level, flags in LEVELS.items() if level in wanted}
+# float64 serves checks of gradients, and one level has it: the lowest, which every CPU runs.  A
+# build without that has it on each level.
+FLOAT64_LEVELS = ["baseline"] if "baseline" in LEVELS else list(LEVELS)
 # Without its symbols a module is a third smaller; profilers want them.
 STRIP = ["-s"] if sys.platform == "linux" and "FASTCONV_SYMBOLS" not in os.environ else []
 
@@ -192,6 +195,12 @@ def fingerprint(words: Iterable[str], paths: Iterable[str | Path]) -> str:
     return digest.hexdigest()
 
 
+def types_of(level: str | None) -> Path:
+    """Return the folder of the file that says which types a level's modules take."""
+    one_type = level is not None and level not in FLOAT64_LEVELS
+    return SOURCES / "types" / ("float32" if one_type else "both")
+
+
 def with_cimported(path: Path) -> dict[Path, None]:
     """Return a source, its own .pxd and all of ours that it cimports, in a fixed order."""
     own = path.with_suffix(".pxd")
@@ -201,10 +210,11 @@ def with_cimported(path: Path) -> dict[Path, None]:
     return found
 
 
-def translate(extension: Extension, build_dir: str | None = None) -> Extension:
+def translate(extension: Extension, types: Path, build_dir: str | None = None) -> Extension:
     """Return `extension` with its C file instead, which is made unless it is the same as before.
 
-    Without `build_dir` it is the module that Cython writes by itself.
+    The folder `types` has what sources include.  Without `build_dir` it is the module that Cython
+    writes by itself.
     """
     import Cython
     from Cython.Build import cythonize
@@ -212,13 +222,13 @@ def translate(extension: Extension, build_dir: str | None = None) -> Extension:
     source = Path(extension.sources[0])
     translated = Path(build_dir or ".", source.with_suffix(".c"))
     note = translated.with_suffix(".made-of")
-    sources = with_cimported(source) if build_dir else ()
+    sources = [*with_cimported(source), *types.iterdir()] if build_dir else ()
     made_of = fingerprint([Cython.__version__, extension.name, repr(DIRECTIVES)], sources)
     if not translated.exists() or read(note) != made_of:
         translated.unlink(missing_ok=True)
         cythonize(
             [extension],
-            include_path=["pyx"],
+            include_path=["pyx", str(types)],
             build_dir=build_dir,
             compiler_directives=DIRECTIVES,
             language_level=3,
@@ -251,7 +261,8 @@ def extensions() -> list[Extension]:
                 [str(shared)],
                 extra_compile_args=[*COMMON, *SMALL],
                 extra_link_args=stripped,
-            )
+            ),
+            types_of(None),
         )
     ]
     for level, flags in {None: [], **LEVELS}.items():
@@ -266,10 +277,12 @@ def extensions() -> list[Extension]:
                         *COMMON,
                         *optimization(name),
                         *(FALLBACK if level == "baseline" else []),
+                        *([] if level in (None, *FLOAT64_LEVELS) else ["-DFC_FLOAT32_ONLY"]),
                         *flags,
                     ],
                     extra_link_args=[*STRIP],
                 ),
+                types_of(level),
                 f"build/cython/{level or 'common'}",
             )
             for name in (KERNELS if level else COMMON_MODULES)
