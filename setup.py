@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -166,7 +167,15 @@ class BuildKernels(build_ext):
         linker = list(getattr(self.compiler, "linker_so", None) or [])
         self._tools = " ".join([*compiler, *linker, version.stdout])
         self.parallel = self.parallel or os.cpu_count()
+        self._compiled: list[str] = []
+        begin = time.monotonic()
         super().build_extensions()
+        seconds = time.monotonic() - begin
+        print(
+            f"fastconv: {len(self._compiled)} of {len(self.extensions)} modules compiled for "
+            f"{', '.join(LEVELS)} in {seconds:.0f} s",
+            flush=True,
+        )
 
     def build_extension(self, extension: Extension) -> None:
         """Build one module, unless the very same was built before."""
@@ -179,6 +188,7 @@ class BuildKernels(build_ext):
             return
         built.unlink(missing_ok=True)
         super().build_extension(extension)
+        self._compiled.append(extension.name)
         note.write_text(made_of)
 
 
