@@ -48,7 +48,7 @@ ROOMS = {
     "wrappers": ("torch", "torch.*"),
     "visualization": ("visualization", "visualization.*", "plotting", "utils", "utils.*"),
     "studies": ("studies", "studies.*"),
-    "doors": ("sklearn",),
+    "doors": ("sklearn", "keras", "keras.*"),
     "commands": (
         "cli",
         "cli.*",

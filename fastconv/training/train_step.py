@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import optimizers
+from .._core.handing_out import handed_out
 from .._core.memory import contiguous
 from .._core.validation import number_array
 from ..graph.executor import Executor
@@ -270,7 +271,8 @@ class TrainStep(BatchChecks):
             self.prepare_input(batch, "call")
             inputs = batch if isinstance(batch, tuple) else (batch,)
             results = model._executor().forward(inputs, training)
-            return self.packed(results if len(results) > 1 else results[0], copy=True)
+            copies = [handed_out(np.array(one)) for one in results]
+            return self.packed(copies if len(copies) > 1 else copies[0])
 
     def packed(self, outputs: Any, copy: bool = False) -> Any:
         """Return outputs as the model gives them: an array, a list, or a dict by names."""
