@@ -162,7 +162,7 @@ class Dataset:
                 place = int(draw.integers(len(waiting)))
                 yield waiting[place]
                 waiting[place] = one
-            draw.shuffle(waiting)  # type: ignore[arg-type]
+            draw.shuffle(waiting)
             yield from waiting
 
         return Dataset(shuffled, self._count)
@@ -295,7 +295,7 @@ def _stacked(rows: list[Any]) -> Any:
     if isinstance(first, dict):
         return {key: _stacked([row[key] for row in rows]) for key in first}
     if isinstance(first, tuple):
-        return tuple(map(_stacked, zip(*rows, strict=True)))
+        return tuple(_stacked(list(column)) for column in zip(*rows, strict=True))
     return np.stack([np.asarray(row) for row in rows])
 
 

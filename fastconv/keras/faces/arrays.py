@@ -72,7 +72,7 @@ def one_hot(indices: Any, depth: int, dtype: Any = "float32") -> Any:
 
 
 def range(start: Any, limit: Any = None, delta: Any = 1, dtype: Any = None) -> Any:
-    return functions.convert_to_tensor(np.arange(start, limit, delta, dtype))
+    return functions.arange(start, limit, delta, dtype)
 
 
 def rank(x: Any) -> int:
