@@ -6,6 +6,7 @@
     python -m bench.compare layers --quick
     python -m bench.compare layers --json layers.json --plot layers.png
     python -m bench.compare ops --cases 40 --seed 5 --json ops.json
+    python -m bench.compare torch --json torch.json
     python -m bench.compare scaling --plot scaling.png
     python -m bench.compare busy
 
@@ -134,6 +135,17 @@ def parser() -> argparse.ArgumentParser:
     ops.add_argument("--networks", nargs="*", choices=NETWORKS, default=[], help="real layers")
     ops.add_argument("--match", default="", help="only cases whose name contains this")
     ops.add_argument("--budget", type=float, default=0.05, help="seconds of calls in a turn")
+    torch = commands.add_parser(
+        "torch",
+        parents=[common],
+        formatter_class=formatter,
+        help="PyTorch's training steps with fastconv.torch.accelerate and without",
+    )
+    torch.add_argument(
+        "--networks", nargs="+", choices=MODELS + NETWORKS, default=[*MODELS, *NETWORKS]
+    )
+    torch.add_argument("--batch-size", type=_positive, help="images in a batch, not each's own")
+    torch.add_argument("--budget", type=float, default=0.3, help="seconds of calls in a turn")
     scaling = commands.add_parser(
         "scaling",
         parents=[common, images],

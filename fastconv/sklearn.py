@@ -5,8 +5,7 @@ Needs scikit-learn (`pip install 'fastconv[sklearn]'`), which is imported with t
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -135,7 +134,9 @@ class ConvClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                 f"ConvClassifier: y has one class, {self.classes_[0]!r}; it must have two or more"
             )
         images = self._as_images(X, fitting=True)
-        with _own_randomness(self.random_state) as state:
+        state = check_random_state(self.random_state)
+        # Other fits may run in other threads: none draws from another one's numbers.
+        with random.apart(int(state.randint(np.iinfo(np.int32).max))):
             network = self._new_network()
             self._compile(network)
             data = self._split(images, places, state)
@@ -277,18 +278,6 @@ class ConvClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             verbose=self.verbose,
         )
         return dict(history.history)
-
-
-@contextlib.contextmanager
-def _own_randomness(random_state: Any) -> Iterator[np.random.RandomState]:
-    """Give fastconv a seed drawn from `random_state` in the block, and its own stream back then."""
-    state = check_random_state(random_state)
-    before = random.get_state()
-    random.seed(int(state.randint(np.iinfo(np.int32).max)))
-    try:
-        yield state
-    finally:
-        random.set_state(before)
 
 
 def _standardize(network: models.Model, images: np.ndarray) -> None:

@@ -105,6 +105,22 @@ def test_a_seed_gives_the_same_bits_and_leaves_fastconvs_stream_alone(digits):
     assert (other != first).any()
 
 
+def test_fits_in_threads_do_not_draw_from_each_others_numbers(digits):
+    x, held_back, y, _ = digits
+
+    def fitted(seed):
+        return quick(epochs=2, random_state=seed).fit(x[:200], y[:200]).predict_proba(held_back)
+
+    alone = [fitted(seed) for seed in range(4)]
+    utils.set_random_seed(3)
+    expected = fresh_weights()
+    utils.set_random_seed(3)
+    jobs = joblib.Parallel(n_jobs=2, backend="threading")
+    for one, other in zip(jobs(joblib.delayed(fitted)(n) for n in range(4)), alone, strict=True):
+        np.testing.assert_array_equal(one, other)
+    np.testing.assert_array_equal(fresh_weights(), expected)
+
+
 def fresh_weights():
     dense = layers.Dense(4)
     dense.build((None, 5))

@@ -79,10 +79,8 @@ def missing_name(module: str, name: str) -> AttributeError | ImportError:
 
     To be raised by the module's `__getattr__`, which calls this itself.
     """
-    reasons = _REASONS.get(module.rpartition(".")[2], {})
-    # Python and tools ask for names such as __path__ and _repr_html_.
-    reason = reasons.get(name) or ("" if name.startswith("_") else reasons.get("", ""))
-    if reason and _is_import(sys._getframe(2)):
+    reason = reason_for(module, name)
+    if reason and is_import(sys._getframe(2)):
         # What an AttributeError says would be lost.
         return ImportError(f"cannot import name {name!r} from {module!r}: {reason}", name=module)
     error = f"module {module!r} has no attribute {name!r}"
@@ -91,7 +89,14 @@ def missing_name(module: str, name: str) -> AttributeError | ImportError:
     return AttributeError(error, name=name)
 
 
-def _is_import(frame: FrameType) -> bool:
+def reason_for(module: str, name: str) -> str:
+    """Return why a module does not have what Keras has under this name, "" where nobody says."""
+    reasons = _REASONS.get(module.rpartition(".")[2], {})
+    # Python and tools ask for names such as __path__ and _repr_html_.
+    return reasons.get(name) or ("" if name.startswith("_") else reasons.get("", ""))
+
+
+def is_import(frame: FrameType) -> bool:
     """Whether a frame is at `from module import name`, where no module `name` was found."""
     return frame.f_code.co_code[frame.f_lasti] == opcode.opmap["IMPORT_FROM"]
 

@@ -7,6 +7,9 @@ seed is set, the root is drawn from the operating system.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -44,16 +47,34 @@ class _Root(Locked):
 
 
 _root = _Root()
+_own_root: ContextVar[_Root | None] = ContextVar("_own_root", default=None)
+
+
+def _current_root() -> _Root:
+    own = _own_root.get()
+    return _root if own is None else own
+
+
+@contextmanager
+def apart(value: int) -> Iterator[None]:
+    """Draw from a root of the block's own, seeded by `value`; other threads do not notice."""
+    own = _Root()
+    own.reset(natural(value, "seed", "random.apart"))
+    token = _own_root.set(own)
+    try:
+        yield
+    finally:
+        _own_root.reset(token)
 
 
 def seed(value: int) -> None:
     """Start fastconv's own random numbers anew from `value`, an int of at least 0."""
-    _root.reset(natural(value, "seed", "random.seed"))
+    _current_root().reset(natural(value, "seed", "random.seed"))
 
 
 def next_seed() -> int:
     """Return the next child seed, an int below 2**64."""
-    return _root.next()
+    return _current_root().next()
 
 
 def generator(seed: int | None = None) -> np.random.Generator:
@@ -63,7 +84,7 @@ def generator(seed: int | None = None) -> np.random.Generator:
 
 def get_state() -> dict[str, int]:
     """Return the root's state; it fits JSON."""
-    seed, count = _root.state()
+    seed, count = _current_root().state()
     return {"seed": seed, "count": count}
 
 
@@ -77,4 +98,4 @@ def set_state(state: dict[str, Any]) -> None:
         ) from None
     if seed < 0 or count < 0:
         raise ValueError(f"random.set_state: {state!r} holds a negative number")
-    _root.reset(seed, count)
+    _current_root().reset(seed, count)

@@ -189,22 +189,29 @@ fraction_below_one = _float("at least 0 and below 1", lambda number: 0 <= number
 def float_array(value: Any, argument: str, owner: str, ndim: int | None = None) -> np.ndarray:
     """Return `value` as a C-contiguous, aligned float32 or float64 array of `ndim` dimensions.
 
-    Such arrays are passed through, others are copied; any other dtype is
-    a TypeError, since a silent conversion would hide a mistake and cost memory.
+    Such arrays are passed through, also as other libraries have them on the CPU, others are
+    copied; any other dtype is a TypeError, since a silent conversion would hide a mistake and
+    cost memory.
     """
     # As nearly all are: in half the time of what follows.
     if type(value) is np.ndarray and value.dtype is _FLOAT32 and ndim in (None, value.ndim):
         return value if value.flags.carray else contiguous(value)
     if not isinstance(value, np.ndarray):
-        raise TypeError(
-            f"{owner}: {argument} is a {type(value).__name__}; it must be a NumPy array of "
-            "float32 or float64"
-        )
+        if not is_array(value):
+            raise TypeError(
+                f"{owner}: {argument} is a {type(value).__name__}; it must be a NumPy array of "
+                "float32 or float64, or another library's"
+            )
+        remedy = f"numpy.asarray({argument}, 'float32')"
+        if is_tensor(value):
+            remedy = f"{argument}.float()"
+        if "bfloat16" in str(getattr(value, "dtype", "")):  # which any_array would widen
+            raise _no_kernel_dtype("bfloat16", argument, owner, remedy)
+        value = any_array(value, argument, owner)
+    else:
+        remedy = f"{argument}.astype('float32')"
     if value.dtype not in FLOAT_DTYPES:
-        raise TypeError(
-            f"{owner}: {argument} has dtype {value.dtype}; it must be float32 or float64; "
-            f"use {argument}.astype('float32')"
-        )
+        raise _no_kernel_dtype(value.dtype, argument, owner, remedy)
     if ndim is not None and value.ndim != ndim:
         raise ValueError(
             f"{owner}: {argument} has shape {value.shape}; it must have {ndim} dimensions"
@@ -212,6 +219,28 @@ def float_array(value: Any, argument: str, owner: str, ndim: int | None = None) 
         )
     # A big-endian float32 compares unequal to np.float32, so only layout is left to mend.
     return contiguous(value)
+
+
+def _no_kernel_dtype(dtype: Any, argument: str, owner: str, remedy: str) -> TypeError:
+    return TypeError(
+        f"{owner}: {argument} has dtype {dtype}; it must be float32 or float64; use {remedy}"
+    )
+
+
+def is_array(value: Any) -> bool:
+    """Whether `value` is one array by itself: by `__array__`, DLPack or Python's buffers."""
+    if hasattr(value, "__array__") or hasattr(value, "__dlpack__"):
+        return True
+    try:
+        memoryview(value).release()
+    except (TypeError, ValueError, BufferError):
+        return False
+    return not isinstance(value, (bytes, bytearray))
+
+
+def is_tensor(value: Any) -> bool:
+    """Whether `value` is a tensor of PyTorch, which need not be here."""
+    return hasattr(value, "requires_grad") and hasattr(value, "device")
 
 
 def output_array(
@@ -246,8 +275,9 @@ def output_array(
 def any_array(value: Any, argument: str, owner: str) -> np.ndarray:
     """Return `value`, anything with `__array__` or DLPack, as an array of any shape and dtype.
 
-    PyTorch's tensors may be of bfloat16; columns of pandas may be of several
-    kinds of numbers, and lack some, which are NaN then.
+    It is a view of the same memory where that is the CPU's. bfloat16, which NumPy does not have,
+    becomes float32, which holds all of its values; columns of pandas may be of several kinds of
+    numbers, and lack some, which are NaN then.
     """
     if type(value) is np.ndarray:  # what is asked below takes a microsecond
         return value
@@ -261,12 +291,16 @@ def any_array(value: Any, argument: str, owner: str) -> np.ndarray:
             f"{owner}: {argument} is a masked array, whose mask would be lost; it must be "
             f"a plain array; give {argument}.filled(...)"
         )
+    if is_tensor(value):
+        _refuse_tensor(value, argument, owner)
     try:
         if hasattr(value, "__dlpack__") and not hasattr(value, "__array__"):
             return np.from_dlpack(value)
-        if str(getattr(value, "dtype", "")) == "torch.bfloat16":  # which NumPy does not have
+        if str(getattr(value, "dtype", "")) == "torch.bfloat16":
             value = value.float()
         array = np.asarray(value)
+        if array.dtype.name == "bfloat16":  # as an extension of NumPy has it
+            array = array.astype(np.float32)
         return _of_columns(value, array) if array.dtype == object else array
     except (TypeError, RuntimeError, BufferError) as error:
         raise TypeError(
@@ -277,6 +311,22 @@ def any_array(value: Any, argument: str, owner: str) -> np.ndarray:
             f"{owner}: {argument} is a {type(value).__name__} whose rows differ in shape; it must "
             "be of numbers, one shape for all rows"
         ) from None
+
+
+def _refuse_tensor(tensor: Any, argument: str, owner: str) -> None:
+    """Refuse a tensor that is none of the CPU's numbers alone, and say what makes it one."""
+    if tensor.requires_grad:
+        remedy = f"{argument}.detach()"
+        wrong = "requires a gradient, which does not go through fastconv"
+    elif tensor.device.type == "meta":
+        wrong, remedy = "is on the device 'meta', which keeps no values", "one of the CPU"
+    elif tensor.device.type != "cpu":
+        wrong, remedy = f"is on the device '{tensor.device}'", f"{argument}.cpu()"
+    elif str(tensor.layout) not in ("torch.strided", "torch._mkldnn"):
+        wrong, remedy = f"is sparse ({tensor.layout})", f"{argument}.to_dense()"
+    else:
+        return
+    raise TypeError(f"{owner}: {argument} is a {type(tensor).__name__} that {wrong}; give {remedy}")
 
 
 def _of_columns(value: Any, array: np.ndarray) -> np.ndarray:

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
+from .._core.model_formats import format_to_write
 from .._core.validation import positive_integer
 from .monitor import MonitorCallback
 from .names import LogNames, Logs
@@ -22,7 +23,8 @@ class ModelCheckpoint(MonitorCallback):
     Args:
         filepath: where to; may hold `{epoch:02d}` (counted from 1), `{batch}`
             where `save_freq` is a number, and metrics such as
-            `{val_loss:.2f}`. Must end in ".npz". Missing folders are made.
+            `{val_loss:.2f}`. The suffix says how, as with `model.save`;
+            a training goes on from ".npz" alone. Missing folders are made.
         monitor: the metric that says what is best.
         verbose: 1 tells of every file that is written.
         save_best_only: save only when `monitor` has improved. A value that is
@@ -59,11 +61,8 @@ class ModelCheckpoint(MonitorCallback):
     ) -> None:
         super().__init__(monitor, mode)
         self.filepath = os.fspath(filepath)
-        if not self.filepath.endswith(".npz"):
-            raise ValueError(
-                f"{self._owner}: filepath is {self.filepath!r}; it must end in '.npz', since NumPy "
-                f"archives are written; give {os.path.splitext(self.filepath)[0] + '.npz'!r}"
-            )
+        operation = "save_weights" if save_weights_only else "save_model"
+        format_to_write(self.filepath, operation, self._owner)
         if save_freq != "epoch":
             save_freq = positive_integer(save_freq, "save_freq", self._owner)
             if period != 1:
@@ -120,7 +119,7 @@ class ModelCheckpoint(MonitorCallback):
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
         self._unusable = None
         # What cannot be saved at all is refused now, not when an epoch is done.
-        self.model.check_saving()
+        self.model.check_saving(self.filepath, self.save_weights_only)
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         self._epoch = epoch

@@ -98,14 +98,18 @@ def described(recipe: Recipe, optimizer: Any, settings: Mapping[str, Any]) -> st
     if recipe.augmentation:
         photos = "photos varied at random"
         if recipe.final_epochs:
-            photos += f", in the last {recipe.final_epochs} epochs {_final(recipe)}"
+            photos += f", in the last {_epochs(recipe.final_epochs)} {_final(recipe)}"
         parts.append(photos)
     if (early := recipe.early(settings["image_size"])) is not None:
-        parts.append(f"the first {early[0]} epochs at {early[1]} x {early[1]} pixels")
+        parts.append(f"the first {_epochs(early[0])} at {early[1]} x {early[1]} pixels")
     parts.append("the best epoch is kept" if recipe.save_best_only else "the last epoch is kept")
     if recipe.tta is not None:
         parts.append("evaluated with flips")
     return "; ".join(parts)
+
+
+def _epochs(count: int) -> str:
+    return "epoch" if count == 1 else f"{count} epochs"
 
 
 def _momentum(optimizer: Any) -> str:

@@ -59,15 +59,21 @@ class Executor:
     """The layers of a graph arranged to run: neighbours that one kernel can do are one operation.
 
     With `fuse=False` every layer is an operation of its own; the results are the same.
-    With `trainable=False` nothing is trained, whatever the layers say.
-
-    It owns the memory that passes use; one thread at a time goes through it.  `forward` for a
-    step of training is followed by `backward`.
+    With `trainable=False` nothing is trained, whatever the layers say.  `input_gradients` are the
+    places of the inputs whose gradients `backward` returns.  It owns the memory that passes use;
+    one thread at a time goes through it.  `forward` for a step is followed by `backward`.
     """
 
-    def __init__(self, program: Program, fuse: bool = True, trainable: bool = True) -> None:
+    def __init__(
+        self,
+        program: Program,
+        fuse: bool = True,
+        trainable: bool = True,
+        input_gradients: Sequence[int] = (),
+    ) -> None:
         self.program = program
-        self.stages = stages_of(program, fuse, trainable)
+        wanted = [program.inputs[place] for place in input_gradients]
+        self.stages = stages_of(program, fuse, trainable, wanted)
         found = (p for stage in self.stages for p in stage.parameters)
         trained = {id(parameter): parameter for parameter in found}
         everything = [p for layer in program.layers for p in layer.weights]
@@ -259,12 +265,12 @@ class Executor:
 
     # Backward
 
-    def backward(self, gradients: Sequence[np.ndarray | None]) -> None:
+    def backward(self, gradients: Sequence[np.ndarray | None]) -> list[np.ndarray | None]:
         """Fill every trained parameter's gradient from those of the outputs of the last `forward`.
 
-        A gradient is that of the logits where these were asked for; None where an output plays
-        no part.  Gradients of a tensor that several stages read are added up in the order of
-        the stages from the last one, and so are those of parameters.
+        Return the inputs', None but for those asked for, in memory that passes overwrite.  Those
+        given are of the logits where these were asked for; None where an output plays no part.
+        Those that several stages give are added up in the order of the stages from the last one.
         """
         assert self._running is not None, "a step's forward comes first"
         current, recording, left_out = self._running
@@ -290,6 +296,7 @@ class Executor:
                 self._unreached.append(parameter)
         if recording is not None:
             self._end_recording(current, recording)
+        return [sums[slot] for slot in self.program.inputs]
 
     def _run_back(
         self,
@@ -384,8 +391,7 @@ def _plain_array(array: Any, layer: Any, method: str) -> np.ndarray:
     """Return what a user's layer returned as the other layers take it, or raise TypeError."""
     if not isinstance(array, np.ndarray) or array.dtype.kind not in NUMBER_KINDS:
         found = str(array) if array is None or np.isscalar(array) else type(array).__name__
-        if isinstance(array, np.ndarray):
-            found = f"an array of {array.dtype}"
+        found = f"an array of {array.dtype}" if isinstance(array, np.ndarray) else found
         owed = "" if method.startswith("call") else _OWED
         raise TypeError(
             f"{layer.owner}: {method} returned {found}; it must return an array of numbers, "

@@ -6,7 +6,7 @@ Chains of steps, whose tensors only the next one reads, are fused where a kernel
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ..activations import FunctionActivation
@@ -75,8 +75,13 @@ def _is_open(layer: Any) -> bool:
     return foreign or isinstance(layer, Lambda)
 
 
-def stages_of(program: Program, fuse: bool, trainable: bool) -> list[Stage]:
-    """Return the stages of a program, in the order of its steps."""
+def stages_of(
+    program: Program, fuse: bool, trainable: bool, needed: Iterable[int] = ()
+) -> list[Stage]:
+    """Return the stages of a program, in the order of its steps.
+
+    `needed` are the inputs whose gradient is asked for.
+    """
     readers = Counter(slot for step in program.steps for slot in step.inputs)
     readers.update(program.outputs)
     stages = []
@@ -98,7 +103,7 @@ def stages_of(program: Program, fuse: bool, trainable: bool) -> list[Stage]:
         stages = _with_residuals(stages, program, readers)
     order = {step.output: place for place, step in enumerate(program.steps)}
     stages.sort(key=lambda stage: order[stage.output])
-    _plan_gradients(stages, trainable)
+    _plan_gradients(stages, trainable, set(needed))
     _plan_overwriting(stages, program, readers)
     _plan_last_reads(stages, program)
     return stages
@@ -161,9 +166,11 @@ def _final_activation(step: Step, program: Program, readers: Counter[int]) -> st
     return name if name in _TAKEN_IN_BY_LOSSES and hasattr(layer, "pre_activation") else None
 
 
-def _plan_gradients(stages: list[Stage], trainable: bool) -> None:
-    """Tell the layers which gradients are asked of them, in training."""
-    needed = set[int]()  # tensors whose gradient somebody needs: before them something is trained
+def _plan_gradients(stages: list[Stage], trainable: bool, needed: set[int]) -> None:
+    """Tell the layers which gradients are asked of them, in training.
+
+    `needed` are tensors whose gradient somebody needs: before others something is trained.
+    """
     silent = set[int]()  # tensors whose gradient does not count where they are 0
     seen = Counter[int]()
     for stage in stages:

@@ -24,6 +24,7 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 
+from .._core.handing_out import handed_out
 from .._core.json_values import Configured
 from .._core.memory import contiguous
 from .._core.naming import automatic_name
@@ -254,7 +255,7 @@ class Layer(Weighted, Strict, Configured):
         if not self.built:
             shapes = [one.shape for one in arrays] if isinstance(arrays, list) else arrays.shape
             self.build(batch_shapes(shapes))
-        return np.asarray(self._call(arrays, bool(training)), np.float32)
+        return handed_out(np.asarray(self._call(arrays, bool(training)), np.float32))
 
     def _is_list(self, x: Any) -> bool:
         """Whether `x` is a list of inputs rather than one written as a list."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from .._core import differentiation
 from .._core.memory import contiguous
 from .._core.registry import custom_object
 from .._core.validation import NUMBER_KINDS, wrong_type
@@ -98,6 +99,9 @@ class Lambda(Layer):
         extra = dict(self.arguments)
         if "training" in _parameters(self.function):
             extra["training"] = training
+        differentiate = differentiation.differentiator
+        if training and self.gradient is None and differentiate is not None:
+            return self._traced(x, extra, differentiate)
         y = self._numbers(self.function(_read_only(x), **extra), "the function")
         if not y.flags.writeable:  # it is the input, seen in another way
             out = self.buffer("output", y.shape)
@@ -106,12 +110,29 @@ class Lambda(Layer):
         self._workspace.saved_for_backward = (x, y.shape) if training else None
         return y
 
+    def _traced(
+        self, x: Any, extra: dict[str, Any], differentiate: differentiation.Differentiator
+    ) -> np.ndarray:
+        """Return the function's value, and keep by what its gradient is found."""
+        several = isinstance(x, (list, tuple))
+
+        def function(*arrays: Any) -> Any:
+            return self.function(list(arrays) if several else arrays[0], **extra)
+
+        given, pullback = differentiate(function, list(x) if several else [x])
+        y = self._numbers(given, "the function")
+        self._workspace.saved_for_backward = (x, y.shape, pullback)
+        return y if y.flags.writeable else y.copy()
+
     def backward(self, dy: np.ndarray) -> Any:
-        x, shape = self._saved_for_backward()
+        x, shape, *traced = self._saved_for_backward()
         dy = self.checked_gradient(dy, shape)
         several = isinstance(x, (list, tuple))
         if not self.needs_input_gradient:
             return [None] * len(x) if several else None
+        if traced:
+            found = [contiguous(one, np.float32) for one in traced[0](dy)]
+            return found if several else found[0]
         if self.gradient is None:
             raise ValueError(
                 f"{self.owner}: layers before this one are trained, so it needs the gradient of "

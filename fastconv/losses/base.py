@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .._core import differentiation, handing_out
 from .._core.json_values import Configured
 from .._core.naming import describe, snake_case
 from .._core.options import Option
@@ -129,6 +130,8 @@ class Loss(Configured):
 
     def evaluate(self, y_true: np.ndarray, y_pred: np.ndarray, logits: bool = False) -> Evaluated:
         """Return the losses of a batch and their gradients."""
+        if type(self).call is not Loss.call and differentiation.differentiator is not None:
+            return self._evaluated_by_call(y_true, y_pred)
         targets, rows, layout = self._arranged(y_true, y_pred)
         losses, gradients = self.losses_and_gradient(targets, rows, logits)
         if losses.shape != rows.shape[:-1] or gradients.shape != rows.shape:
@@ -137,6 +140,14 @@ class Loss(Configured):
                 f"{gradients.shape}; {rows.shape[:-1]} and {rows.shape} are expected"
             )
         return Evaluated(losses, gradients, self.counted(targets), layout)
+
+    def _evaluated_by_call(self, y_true: np.ndarray, y_pred: np.ndarray) -> Evaluated:
+        """Return what a `call` of one's own gives, differentiated."""
+        targets = match_rank(y_true, y_pred.shape)
+        result = differentiation.loss_and_gradient(lambda y: self.call(targets, y), y_pred)
+        losses, gradients = (np.asarray(one, np.float64) for one in result)
+        outputs = gradients.size // losses.size if losses.size else y_pred.shape[-1]
+        return Evaluated(losses, gradients.reshape(*losses.shape, outputs), None)
 
     def _arranged(
         self, y_true: np.ndarray, y_pred: np.ndarray
@@ -192,11 +203,13 @@ class Loss(Configured):
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         """Return the reduced loss of a batch, a float; with reduction "none" the weighed losses."""
+        if hasattr(y_pred, "lost"):  # what a loss of one's own is differentiated by
+            return y_pred.lost(self, y_true, sample_weight)
         y_pred = self._predictions(y_pred)
         counted = None
         if type(self).call is Loss.call:
             if self.reduction not in (None, "none"):
-                return self.value_and_gradient(y_true, y_pred, sample_weight)[0]
+                return handing_out.number(self.value_and_gradient(y_true, y_pred, sample_weight)[0])
             losses, _, counted, _ = self.evaluate(np.asarray(y_true), y_pred)
         else:
             losses = np.asarray(self.call(y_true, y_pred), np.float64)
@@ -204,7 +217,7 @@ class Loss(Configured):
         weighed = losses if weights is None else losses * weights
         if self.reduction in (None, "none"):
             return weighed.astype(np.float32)
-        return float(weighed.sum()) / max(losses.size, 1)
+        return handing_out.number(float(weighed.sum()) / max(losses.size, 1))
 
     def _predictions(self, y_pred: Any) -> np.ndarray:
         predictions = np.asarray(y_pred)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .._core.differentiation import loss_and_gradient
 from .._core.naming import describe, short
 from .._core.registry import custom_object
 from .._core.validation import NUMBER_KINDS
@@ -60,7 +61,7 @@ class LossFunctionWrapper(Loss):
         predictions = y_pred.view()
         predictions.flags.writeable = False
         targets = match_rank(y_true, y_pred.shape).astype(y_pred.dtype, copy=False)
-        return self.fn(targets, predictions, **self.kwargs)
+        return loss_and_gradient(lambda y: self.fn(targets, y, **self.kwargs), predictions)
 
     def _checked(self, result: Any, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
         owner = f"the loss function {self.name!r}"

@@ -6,9 +6,9 @@ import os
 from typing import Any
 
 from .._core.json_values import dumps
+from .._core.model_formats import format_to_read, format_to_write
 from .._core.naming import one_path
 from .._core.validation import wrong_value
-from ..saving import checkpoint
 
 Path = str | os.PathLike[str]
 
@@ -19,10 +19,10 @@ class Saved:
     def save(
         self, path: Path | None = None, overwrite: bool = True, *, filepath: Path | None = None
     ) -> None:
-        """Write the whole model to `path`, an .npz file: see `fastconv.saving.checkpoint`.
+        """Write the whole model to `path`, whose suffix says how: see `docs/files.md`.
 
         `filepath` is Keras's word for `path`, here and in the methods below.
-        Architecture, weights, compile arguments, optimizer and, during or
+        An .npz file holds architecture, weights, compile arguments, optimizer and, during or
         after `fit`, the state of the run, from which it can go on. Where
         layers were frozen, added or taken off since, what no longer fits is
         left out, with a warning that says so. A file that is replaced keeps
@@ -30,19 +30,22 @@ class Saved:
         """
         model = self._savable()
         path = one_path(path, filepath, f"{model.owner}: save")
-        checkpoint.save_model(model, path, overwrite=overwrite)
+        _write(model, path, "save_model", overwrite)
 
-    def check_saving(self) -> None:
-        """Raise what `save` would raise because of what the model is, such as a missing method."""
-        checkpoint.check_configuration(self._savable())
+    def check_saving(self, path: Path = ".npz", weights_only: bool = False) -> None:
+        """Raise what saving to `path` would raise because of what the model is, or lacks."""
+        model = self._savable()
+        operation = "save_weights" if weights_only else "save_model"
+        found = format_to_write(path, operation, model.owner)
+        found.function("check_saving")(model, os.fsdecode(path), weights_only)
 
     def save_weights(
         self, path: Path | None = None, overwrite: bool = True, *, filepath: Path | None = None
     ) -> None:
-        """Write architecture and weights alone to `path`, an .npz file."""
+        """Write the weights alone to `path`, whose suffix says how; .npz has them all."""
         model = self._savable()
         path = one_path(path, filepath, f"{model.owner}: save_weights")
-        checkpoint.save_weights(model, path, overwrite=overwrite)
+        _write(model, path, "save_weights", overwrite)
 
     def load_weights(self, path: Path | None = None, *, filepath: Path | None = None) -> None:
         """Take the weights of a file that `save` or `save_weights` wrote.
@@ -51,7 +54,8 @@ class Saved:
         the model as it was, if the file is damaged or does not fit.
         """
         model = self._savable()
-        checkpoint.load_weights(model, one_path(path, filepath, f"{model.owner}: load_weights"))
+        given = os.fsdecode(one_path(path, filepath, f"{model.owner}: load_weights"))
+        format_to_read(given, "load_weights", model.owner).function("load_weights")(model, given)
 
     def export(self, path: Path, format: str = "onnx") -> None:
         """Write the model as it predicts for other libraries: see `fastconv.onnx.export`."""
@@ -76,4 +80,19 @@ def save_model(model: Any, filepath: Path, overwrite: bool = True) -> None:
     """Write a whole model to a file, as `model.save` does."""
     if not isinstance(model, Saved):
         raise TypeError(f"save_model: model is {model!r}; it must be a Model")
-    checkpoint.save_model(model._savable(), filepath, overwrite=overwrite)
+    _write(model._savable(), filepath, "save_model", overwrite)
+
+
+def _write(model: Any, path: Path, operation: str, overwrite: bool) -> None:
+    """Save a built model by the function that the path's suffix asks for."""
+    found = format_to_write(path, operation, model.owner)
+    path = os.fsdecode(path)
+    if not model.built:
+        raise ValueError(
+            f"{model.owner}: cannot save a model that is not built; call build() or fit() first"
+        )
+    if not overwrite and os.path.exists(path):
+        raise FileExistsError(
+            f"{model.owner}: path is {path!r}; it must be new; give overwrite=True or remove it"
+        )
+    found.function(operation)(model, path)

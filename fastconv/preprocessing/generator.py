@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .._core.validation import wrong_value
+from .dataframe import DataFrameIterator
 from .directory import DirectoryIterator
 from .iterators import NumpyArrayIterator
 from .paths import PathsIterator
@@ -226,7 +226,7 @@ class ImageDataGenerator(ImageTransform):
         directory: str | os.PathLike[str] | None = None,
         x_col: str = "filename",
         y_col: str | Sequence[str] | None = "class",
-        weight_col: None = None,
+        weight_col: str | None = None,
         target_size: tuple[int, int] = (256, 256),
         color_mode: str = "rgb",
         classes: Sequence[Any] | None = None,
@@ -234,34 +234,27 @@ class ImageDataGenerator(ImageTransform):
         batch_size: int = 32,
         shuffle: bool = True,
         seed: int | None = None,
+        save_to_dir: str | os.PathLike[str] | None = None,
+        save_prefix: str = "",
+        save_format: str = "png",
+        subset: str | None = None,
+        interpolation: str = "nearest",
         validate_filenames: bool = True,
         **options: Any,
-    ) -> PathsIterator:
-        """Return batches of the image files that a table names in `x_col`, by `flow_from_paths`.
+    ) -> DataFrameIterator:
+        """Return batches of the image files that a table names in its column `x_col`.
 
-        `dataframe` is one of pandas, or a dict of columns. `y_col` names the column of labels,
-        or several of numbers with class_mode="raw". What is no image is left out and told of,
-        whatever `validate_filenames` says.
-
-        Raises ValueError for a `weight_col`, and for columns that are not there.
+        `dataframe` is one of pandas, or a dict of columns. Prints how many were found. See
+        DataFrameIterator for the columns, and FileOptions in
+        `fastconv.preprocessing.file_options` for the other options.
         """
-        owner = "flow_from_dataframe"
-        if weight_col is not None:
-            raise wrong_value(weight_col, "weight_col", owner, "None; give weights to fit")
-        single = isinstance(y_col, str)
-        named = [y_col] if single else list(y_col or ())
-        wanted = [] if class_mode in (None, "input") else named
-        for name in (x_col, *wanted):
-            if name not in dataframe:
-                raise wrong_value(
-                    name, "a column", owner, f"one of {', '.join(map(str, dataframe))}"
-                )
-        columns = [list(dataframe[str(name)]) for name in wanted]
-        labels = None if not columns else columns[0] if single else np.stack(columns, axis=1)
-        return self.flow_from_paths(
-            list(dataframe[x_col]),
-            labels,
+        return DataFrameIterator(
+            dataframe,
+            self,
             directory=directory,
+            x_col=x_col,
+            y_col=y_col,
+            weight_col=weight_col,
             target_size=target_size,
             color_mode=color_mode,
             classes=classes,
@@ -269,5 +262,11 @@ class ImageDataGenerator(ImageTransform):
             batch_size=batch_size,
             shuffle=shuffle,
             seed=seed,
+            save_to_dir=save_to_dir,
+            save_prefix=save_prefix,
+            save_format=save_format,
+            subset=subset,
+            interpolation=interpolation,
+            validate_filenames=validate_filenames,
             **options,
         )

@@ -53,6 +53,11 @@ def mix_batch(generator: Any, batch: Any, stream: np.random.SeedSequence, number
             "'categorical_crossentropy'"
         )
     images, targets, *weights = batch
+    if isinstance(targets, tuple):
+        raise ValueError(
+            f"{_OWNER}: mixup and cutmix cannot mix targets of several outputs "
+            "(class_mode='multi_output')"
+        )
     if targets.dtype.kind not in NUMBER_KINDS:
         raise TypeError(
             f"{_OWNER}: mixup and cutmix mix numbers, and y has dtype {targets.dtype}; give "

@@ -39,7 +39,9 @@ class PathsIterator(FileIterator):
     """
 
     owner = "flow_from_paths"
-    _class_modes = ("raw", *CLASS_MODES)
+    _class_modes: tuple[str, ...] = ("raw", *CLASS_MODES)
+    #: Of each path, where a table has a column of them.
+    _weights: np.ndarray | None = None
 
     def __init__(
         self,
@@ -78,6 +80,8 @@ class PathsIterator(FileIterator):
             known["labels"] = self.labels[chosen]
         if self.num_classes:
             known["classes"] = known["labels"]
+        if self._weights is not None:
+            known["sample_weight"] = self._weights[chosen]
         files = [os.path.join(self.directory, name) for name in known["filenames"]]
         self._take_files(files, known, f"none of the {len(names)} paths is a readable image")
 

@@ -14,7 +14,7 @@ reads:
 
 The last three are missing from a file of weights alone. How NaN and the like
 stand in JSON is told in `_core.json_values`. This module writes,
-`checkpoint_file` reads, `models.loading` makes a model of it, and
+`checkpoint_file` reads, `models.rebuilding` makes a model of it, and
 `training.resumption` takes a run up again.
 """
 
@@ -39,31 +39,28 @@ from .npz import CheckpointError
 
 __all__ = [
     "CheckpointError",
-    "check_configuration",
+    "check_saving",
     "load_weights",
+    "named_weights",
     "save_model",
     "save_weights",
 ]
 
-SUFFIX = ".npz"
 
-
-def save_model(model: SavableModel, path: str | os.PathLike[str], overwrite: bool = True) -> None:
-    """Write the whole model, atomically; `path` must end in ".npz".
+def save_model(model: SavableModel, path: str) -> None:
+    """Write the whole model, atomically.
 
     An optimizer's state that no longer fits the layers is left out, and with
     it the run's, with a warning. Raises TypeError, before anything is
     written, where a configuration or a state is no JSON.
     """
-    path = _checked_target(model, path, overwrite)
     with model.layers_lock:
         slots = _optimizer_state(model, path)
         npz.write(path, _contents(model, {**slots, **_state(model, with_run=bool(slots))}))
 
 
-def save_weights(model: SavableModel, path: str | os.PathLike[str], overwrite: bool = True) -> None:
-    """Write architecture and weights, atomically; `path` must end in ".npz"."""
-    path = _checked_target(model, path, overwrite)
+def save_weights(model: SavableModel, path: str) -> None:
+    """Write architecture and weights, atomically."""
     with model.layers_lock:
         npz.write(path, _contents(model, {}))
 
@@ -73,33 +70,21 @@ def load_weights(model: SavableModel, path: str | os.PathLike[str]) -> None:
     CheckpointFile(path).put_weights(model)
 
 
-def _checked_target(model: SavableModel, path: str | os.PathLike[str], overwrite: bool) -> str:
-    path = os.fsdecode(path)
-    if not path.endswith(SUFFIX):
-        raise ValueError(
-            f"{model.owner}: path is {path!r}; it must end in '{SUFFIX}', since NumPy archives are "
-            f"written; give {os.path.splitext(path)[0] + SUFFIX!r}"
-        )
-    if not model.built:
-        raise ValueError(
-            f"{model.owner}: cannot save a model that is not built; call build() or fit() first"
-        )
-    if not overwrite and os.path.exists(path):
-        raise FileExistsError(
-            f"{model.owner}: path is {path!r}; it must be new; give overwrite=True or remove it"
-        )
-    return path
+def named_weights(model: SavableModel) -> dict[str, np.ndarray]:
+    """Return the weights by name, `<layer>/<variable>`, in the order of the layers."""
+    weights: dict[str, np.ndarray] = {}
+    taken: dict[str, None] = {}
+    for layer in model.layers:
+        folder = free_name(part(layer.name), taken)
+        taken[folder] = None
+        for path, parameter in layer._weight_paths():
+            weights["/".join([folder, *map(part, path.split("/"))])] = parameter.contents
+    return weights
 
 
 def _contents(model: SavableModel, more: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Return all members of a file: the model's own, and `more`."""
-    weights: dict[str, np.ndarray] = {}
-    taken: dict[str, None] = {}
-    for layer in model.layers:
-        folder = free_name(f"weights/{part(layer.name)}", taken)
-        taken[folder] = None
-        for path, parameter in layer._weight_paths():
-            weights["/".join([folder, *map(part, path.split("/"))])] = parameter.contents
+    weights = {f"weights/{name}": array for name, array in named_weights(model).items()}
     members = ["format", "config", *weights, *more]
     return {
         "format": np.array(FORMAT),
@@ -109,7 +94,7 @@ def _contents(model: SavableModel, more: Mapping[str, np.ndarray]) -> dict[str, 
     }
 
 
-def check_configuration(model: SavableModel) -> None:
+def check_saving(model: SavableModel, path: str, weights_only: bool) -> None:
     """Raise what saving would raise because of what the model is: before a training, not after."""
     _configuration(model, [])
 

@@ -48,7 +48,7 @@ class CheckpointFile:
                 self.state = self._json("state", self.arrays, tags)
             self._check_halves()
             self.weights = {
-                name: _float32(name, array)
+                name: float32(name, array)
                 for name, array in self.arrays.items()
                 if name.startswith("weights/")
             }
@@ -92,6 +92,10 @@ class CheckpointFile:
     def _misfit(self, model: SavableModel, reason: str) -> CheckpointError:
         return CheckpointError(f"{self.path}: the file does not fit {model.owner}: {reason}")
 
+    def source(self) -> Source:
+        """Return what hands the weights to a model that is rebuilt."""
+        return Source(self.weights)
+
     # Filling a model
 
     def put_weights(self, model: SavableModel) -> None:
@@ -118,10 +122,12 @@ class CheckpointFile:
     def put_layer_states(self, model: SavableModel) -> None:
         """Give the layers their other state back: dropout's generators and the like.
 
-        On an error some layers have theirs already.
+        A file of weights alone has none. On an error some layers have theirs already.
         """
+        if self.state is None:
+            return
         with reading(self.path, f"the file does not fit {model.owner}"):
-            saved = (self.state or {}).get("layers", {})
+            saved = self.state.get("layers", {})
             states = list(mapping(saved, "layers").values())
             if len(states) != len(model.layers):
                 raise ValueError(f"it has {len(states)} layers, not {len(model.layers)}")
@@ -196,6 +202,29 @@ class CheckpointFile:
         return run
 
 
+class Source:
+    """Hands a file's weights to a model that is rebuilt: nothing larger than the file is made.
+
+    Layers may be built in another order than they are saved in; the weights are put in order
+    once all are there.
+    """
+
+    def __init__(self, weights: Mapping[str, np.ndarray]) -> None:
+        self._left: dict[tuple[str, tuple[int, ...]], list[np.ndarray]] = {}
+        for name, array in weights.items():
+            key = name.rpartition("/")[2], array.shape
+            self._left.setdefault(key, []).append(array)
+
+    def __call__(self, name: str, shape: tuple[int, ...]) -> np.ndarray:
+        left = self._left.get((part(name), tuple(shape)))
+        if not left:
+            raise ValueError(
+                f"its configuration asks for a weight {name} of shape {shape}, which its arrays "
+                "do not have"
+            )
+        return left.pop(0)
+
+
 def text_of(array: np.ndarray | None, path: str | os.PathLike[str]) -> str:
     """Return the text that a member of the file at `path` holds; raise ValueError for others."""
     if array is None or array.ndim or array.dtype.kind != "U":
@@ -211,7 +240,8 @@ def is_weight(saved: str, array: np.ndarray, name: str, shape: tuple[int, ...]) 
     return saved.rpartition("/")[2] == part(name) and array.shape == tuple(shape)
 
 
-def _float32(name: str, array: np.ndarray) -> np.ndarray:
+def float32(name: str, array: np.ndarray) -> np.ndarray:
+    """Return a file's weight in float32; raise ValueError for numbers of another kind."""
     if array.dtype.kind != "f":
         raise ValueError(f"{name} has the dtype {array.dtype}")
     with np.errstate(over="raise"):
@@ -220,7 +250,7 @@ def _float32(name: str, array: np.ndarray) -> np.ndarray:
 
 def _optimizer_value(name: str, array: np.ndarray) -> Any:
     if array.ndim:
-        return _float32(name, array)
+        return float32(name, array)
     value = array.item()
     if name != "iterations" and isinstance(value, float) and math.isfinite(value):
         return value

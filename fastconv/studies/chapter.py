@@ -6,6 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+EPOCHS = 30
+#: To learn from and to measure on.
+PHOTOS: Mapping[str, int] = MappingProxyType({"train": 2000, "validation": 800})
+
 
 @dataclass(frozen=True)
 class Experiment:

@@ -9,8 +9,9 @@ import io
 import json
 import math
 import os
+import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,10 +21,11 @@ from .._version import __version__
 from ..callbacks import BackupAndRestore, Callback, EarlyStopping
 from ..preprocessing.parts import DataSet, listed_images
 from ..preprocessing.training_data import training_iterators
-from .chapter import Experiment
+from .chapter import CHAPTER, Experiment
 
 COLUMNS = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "seconds")
 Row = dict[str, float]
+_SIZE = 100  # pixels, as in the chapter
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,15 @@ def path_of(run: Run, folder: str) -> str:
     return os.path.join(folder, "runs", f"{run.name}.csv")
 
 
+def done_in(folder: str, epochs: int) -> Iterator[Run]:
+    """Yield the runs that are done in a folder, in the chapter's order."""
+    for experiment in CHAPTER.values():
+        pattern = re.compile(rf"{re.escape(experiment.name)}-seed-(0|[1-9]\d{{0,9}})\.csv")
+        found = map(pattern.fullmatch, os.listdir(os.path.join(folder, "runs")))
+        for seed in sorted(int(match[1]) for match in found if match):
+            yield Run(experiment, seed, epochs)
+
+
 def read_rows(run: Run, folder: str) -> list[Row] | None:
     """Return the epochs of a run that is done, else None; raises ValueError for another file."""
     path = path_of(run, folder)
@@ -119,29 +130,39 @@ class EpochClock(Callback):
         self.seconds.append(time.perf_counter() - self._start)
 
 
+def prepare(run: Run, data: DataSet) -> tuple[Any, Any, Any]:
+    """Return a run's compiled model and its iterators, for training and validation.
+
+    They are those of `python -m fastconv.train` with the run's seed.
+    """
+    utils.set_random_seed(run.seed)
+    architecture = architectures.get(run.experiment.architecture)
+    recipe = architecture.recipe
+    model = recipe.compile(architecture((_SIZE, _SIZE, 3)))
+    with contextlib.redirect_stdout(io.StringIO()):  # how many images, again for each run
+        training, validation, _ = training_iterators(
+            data,
+            recipe.rescale,
+            architectures.AUGMENTATION if run.experiment.augmented else {},
+            target_size=(_SIZE, _SIZE),
+            batch_size=recipe.batch_size,
+            progress=False,
+        )
+    if (classes := len(training.class_indices)) > 2:
+        model = architectures.tell_apart(model, classes)
+    return model, training, validation
+
+
 def train(run: Run, data: DataSet, folder: str, more: Sequence[Callback] = ()) -> list[Row]:
     """Train as the chapter does, write the run's CSV and return its rows.
 
     A run that was interrupted goes on behind its last whole epoch, with the bits of one that was
     not.  `more` are further callbacks.
     """
-    utils.set_random_seed(run.seed)
-    architecture = architectures.get(run.experiment.architecture)
-    recipe = architecture.recipe
-    size = 100
-    with contextlib.redirect_stdout(io.StringIO()):  # how many images, again for each run
-        training, validation, _ = training_iterators(
-            data,
-            recipe.rescale,
-            architectures.AUGMENTATION if run.experiment.augmented else {},
-            target_size=(size, size),
-            batch_size=recipe.batch_size,
-            progress=False,
-        )
-    classes = len(training.class_indices)
-    model = recipe.compile(architecture((size, size, 3), classes))
+    model, training, validation = prepare(run, data)
+    patience = architectures.get(run.experiment.architecture).recipe.patience
     clock = EpochClock()
-    stopping = [] if recipe.patience is None else [EarlyStopping(patience=recipe.patience)]
+    stopping = [] if patience is None else [EarlyStopping(patience=patience)]
     backup = BackupAndRestore(os.path.join(folder, "runs", f"{run.name}.unfinished"))
     history = model.fit(
         training,
@@ -155,11 +176,12 @@ def train(run: Run, data: DataSet, folder: str, more: Sequence[Callback] = ()) -
         | {name: float(history[name][n]) for name in COLUMNS[1:-1]}
         for n in range(len(history["loss"]))
     ]
-    _write_rows(rows, path_of(run, folder))
+    write_rows(rows, path_of(run, folder))
     return rows
 
 
-def _write_rows(rows: Sequence[Row], path: str) -> None:
+def write_rows(rows: Sequence[Row], path: str) -> None:
+    """Write a run's table, whole or not at all."""
     text = io.StringIO(newline="")
     writer = csv.writer(text)
     writer.writerow(COLUMNS)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import math
-import os
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from .._core.files import replacing
-from ..visualization.history import figure_canvas
+from ..visualization.figures import new_picture
 from .chapter import Experiment
 from .runs import Row
 
@@ -86,8 +83,8 @@ def table(results: Results) -> list[str]:
     return lines
 
 
-def report(results: Results, said: Sequence[str]) -> str:
-    """Return the study's report in Markdown: the table, the curves, and the lines `said`."""
+def report(results: Results, said: Sequence[str], curves: str | None) -> str:
+    """Return the study's report in Markdown: the table, the lines `said`, the picture `curves`."""
     seeds = sorted({seed for runs in results.values() for seed in runs})
     lines = [
         "# The chapter's experiments",
@@ -100,11 +97,11 @@ def report(results: Results, said: Sequence[str]) -> str:
         "",
         *table(results),
         "",
-        "![Learning curves](curves.png)",
-        "",
         *said,
         "",
     ]
+    if curves is not None:
+        lines += [f"![Learning curves]({curves})", ""]
     return "\n".join(lines)
 
 
@@ -113,12 +110,8 @@ def draw_curves(results: Results, path: str) -> None:
 
     Raises ImportError, with what to install, without matplotlib.
     """
-    canvas = figure_canvas()
-    from matplotlib.figure import Figure
-
     shown = {experiment: runs for experiment, runs in results.items() if runs}
-    figure = Figure(figsize=(3.4 * len(shown), 5.6), layout="constrained")
-    canvas(figure)
+    figure = new_picture(3.4 * len(shown), 5.6)
     axes = figure.subplots(2, len(shown), squeeze=False, sharex="col", sharey="row")
     for column, (experiment, runs) in enumerate(shown.items()):
         for row, name in enumerate(("loss", "accuracy")):
@@ -137,8 +130,4 @@ def draw_curves(results: Results, path: str) -> None:
         axes[0][column].set_title(experiment.name)
         axes[1][column].set_xlabel("epoch")
     axes[0][0].legend()
-    picture = io.BytesIO()
-    figure.savefig(picture, format="png", dpi=110)
-    os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
-    with replacing(path) as file:
-        file.write(picture.getbuffer())
+    figure.save(path)

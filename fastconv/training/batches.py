@@ -10,6 +10,7 @@ import numpy as np
 
 from .._core.memory import contiguous
 from .._core.validation import any_array, number_array
+from .ports import ONE, Ports, by_port, only_value, parts_by_name
 
 
 class Batch(NamedTuple):
@@ -26,20 +27,6 @@ class Batch(NamedTuple):
     @property
     def rows(self) -> int:
         return rows_of(self.x)
-
-
-class Ports(NamedTuple):
-    """The names of a model's inputs and outputs where it has several, None where it has one.
-
-    `names` are all of them, the inputs' first, by which a dict may give the only one, too.
-    """
-
-    inputs: tuple[str, ...] | None = None
-    outputs: tuple[str, ...] | None = None
-    names: tuple[str, ...] = ()
-
-
-ONE = Ports()
 
 
 def rows_of(arrays: Any) -> int:
@@ -288,8 +275,9 @@ def _check_rows(named: dict[str, Any], owner: str) -> None:
             of = f"{name}[{place}]" if several else name
             first = first or of
             if array.ndim < 1 or len(array) == 0:
+                single = "" if array.ndim else "; make batches of single rows: data.batch(32)"
                 raise ValueError(
-                    f"{owner}: {of} has shape {array.shape}; it must have at least one row"
+                    f"{owner}: {of} has shape {array.shape}; it must have at least one row{single}"
                 )
             rows = len(array) if rows is None else rows
             if len(array) != rows:
@@ -297,40 +285,6 @@ def _check_rows(named: dict[str, Any], owner: str) -> None:
                     f"{owner}: {first} has {rows} rows and {of} has {len(array)}; they must "
                     "be as many"
                 )
-
-
-def by_port(
-    value: Any, names: tuple[str, ...], what: str, owner: str, optional: bool = False
-) -> list[tuple[str, Any]]:
-    """Return (what it is called in errors, value) of each input or output, in their order.
-
-    `value` is a list or tuple in that order, or a dict by names, which with `optional` may lack
-    some: these are None.
-    """
-    listed = ", ".join(map(repr, names))
-    if isinstance(value, Mapping):
-        unknown = [name for name in value if name not in names]
-        missing = [name for name in names if name not in value]
-        if unknown or (missing and not optional):
-            raise ValueError(
-                f"{owner}: {what} has {', '.join(map(repr, value))}; it must have {listed}"
-            )
-        return [(f"{what}[{name!r}]", value.get(name)) for name in names]
-    if not isinstance(value, (list, tuple)) or len(value) != len(names):
-        found = f"{len(value)} of them" if isinstance(value, (list, tuple)) else "one array"
-        raise ValueError(
-            f"{owner}: {what} is {found}; it must be a list of {len(names)}, or a dict: {listed}"
-        )
-    return [(f"{what}[{n}]", one) for n, one in enumerate(value)]
-
-
-def only_value(value: Any, what: str, owner: str, ports: Ports) -> Any:
-    """Return the only value of a dict that names the model's input, or its output."""
-    if type(value) is np.ndarray or not isinstance(value, Mapping) or not ports.names:
-        return value
-    count = len(ports.inputs or (ports.names[0],))
-    names = ports.names[:count] if what == "x" else ports.names[count:]
-    return by_port(value, names, what, owner)[0][1]
 
 
 def _unwrapped(value: Any, other: Any) -> Any:
@@ -372,11 +326,8 @@ def as_batch(item: Any, owner: str, ports: Ports = ONE) -> Batch:
     A list is one of parts where it has up to three and the first is an array,
     as PyTorch's DataLoader gives it; else it is rows of `x`.
     """
-    if ports.inputs is None and type(item) is not tuple and isinstance(item, Mapping):
-        raise TypeError(
-            f"{owner}: the iterator gave a {type(item).__name__} with {', '.join(map(str, item))}; "
-            "it must give (x, y) or (x, y, sample_weight)"
-        )
+    if type(item) is not tuple and isinstance(item, Mapping):
+        item = parts_by_name(item, owner, ports)
     of_parts = isinstance(item, list) and 1 <= len(item) <= 3
     of_parts = of_parts and (ports is not ONE or hasattr(item[0], "shape"))
     parts = tuple(item) if of_parts or isinstance(item, tuple) else (item,)

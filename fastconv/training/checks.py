@@ -151,13 +151,21 @@ class BatchChecks:
 
 
 def _check_shape(shape: tuple[int, ...], wanted: tuple[Any, ...], what: str) -> None:
-    if len(shape) == len(wanted) and all(
-        size is None or size == given for size, given in zip(wanted[1:], shape[1:], strict=True)
-    ):
+    if _fits(shape[1:], wanted[1:]):
         return
     hint = ""
-    if tuple(shape) == tuple(wanted[1:]):
-        hint = "; add the batch axis: x[None]"
-    elif len(shape) == 4 and (*shape[2:], shape[1]) == tuple(wanted[1:]):
-        hint = "; move the channel axis to the end: numpy.moveaxis(x, 1, -1)"
+    if _fits(shape, wanted[1:]):
+        hint = "; add the batch axis: x[None], or make batches of single rows: data.batch(32)"
+    elif len(shape) == 4 and _fits((*shape[2:], shape[1]), wanted[1:]):
+        hint = (
+            "; move the channel axis to the end: numpy.moveaxis(x, 1, -1), or of PyTorch's "
+            "tensors x.permute(0, 2, 3, 1)"
+        )
     raise ValueError(f"{what} has shape {tuple(shape)}; it must be {tuple(wanted)}{hint}")
+
+
+def _fits(shape: tuple[int, ...], wanted: tuple[Any, ...]) -> bool:
+    """Whether sizes are the wanted ones, of which None is any."""
+    return len(shape) == len(wanted) and all(
+        size is None or size == given for size, given in zip(wanted, shape, strict=True)
+    )

@@ -10,7 +10,7 @@ import numpy as np
 from .._core.validation import positive_integer
 from ..callbacks import Callback, History, ProgressLine
 from ..callbacks.names import LogNames
-from .batches import ONE, Ports
+from .ports import ONE, Ports
 from .streams import Stream, is_batch_iterator, stream_of
 
 

@@ -8,8 +8,9 @@ import warnings
 from typing import Any
 
 from .._core import random
+from .._core.model_formats import format_to_read
 from ..saving.checkpoint_file import CheckpointFile
-from ..saving.npz import reading
+from ..saving.npz import CheckpointError, reading
 from .fit_state import Run
 from .model import TrainableModel
 
@@ -34,6 +35,12 @@ class Resumption:
     ) -> None:
         self._drawn = random.get_state()
         self._model = model
+        found = format_to_read(path, "load_weights", model.owner)
+        if not found.resumable:
+            raise CheckpointError(
+                f"{os.fsdecode(path)}: the file is {found.name}, which holds no state of a "
+                "training run; resume from an .npz file, or load_model it and train on"
+            )
         self._file = CheckpointFile(path)
         self._state = self._file.resumable_state(repeat_epoch)
 

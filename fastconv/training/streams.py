@@ -16,12 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from .._core.validation import positive_integer
+from .._core.validation import is_array, positive_integer
 from .batches import (
-    ONE,
     ArrayBatches,
     Batch,
-    Ports,
     SequenceStream,
     as_batch,
     check_arrays,
@@ -30,6 +28,7 @@ from .batches import (
     length,
     rows_of,
 )
+from .ports import ONE, Ports
 
 
 class IterableStream:
@@ -145,7 +144,14 @@ def _is_sequence(data: Any) -> bool:
 
 def _is_array(data: Any) -> bool:
     sparse = hasattr(data, "nnz") and hasattr(data, "toarray")  # which is refused as an array
-    return sparse or hasattr(data, "__array__") or hasattr(data, "__dlpack__")
+    return sparse or is_array(data)
+
+
+def _is_endless(data: Any) -> bool:
+    """Whether `data` says that it has no end, as a repeated `tf.data.Dataset` does."""
+    if not hasattr(data, "__iter__") or not callable(getattr(data, "cardinality", None)):
+        return False
+    return int(data.cardinality()) == -1
 
 
 def stream_of(
@@ -181,6 +187,11 @@ def stream_of(
                 )
         if _is_sequence(x):
             return SequenceStream(x, steps, owner, start, ports)
+        if steps is None and _is_endless(x):
+            raise ValueError(
+                f"{owner}: {steps_argument} is None; it must be given: the {type(x).__name__} has "
+                "no end, as after repeat()"
+            )
         return IterableStream(x, steps, owner, ports)
     x, y, sample_weight = check_arrays(x, y, sample_weight, owner, ports)
     if batch_size is None:

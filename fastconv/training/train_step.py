@@ -9,15 +9,17 @@ from typing import Any
 import numpy as np
 
 from .. import optimizers
+from .._core.handing_out import handed_out
 from .._core.memory import contiguous
 from .._core.validation import number_array
 from ..graph.executor import Executor
-from .batches import ONE, Batch, Ports, as_batch, check_arrays, each, only_input, only_value
+from .batches import Batch, as_batch, check_arrays, each, only_input
 from .checks import BatchChecks
 from .fit_state import Meters
 from .labels import check_class_weight, weigh_classes
 from .model import TrainableModel
 from .objectives import BatchLoss, Objectives, Output, as_tuple
+from .ports import ONE, Ports, only_value
 
 
 class TrainStep(BatchChecks):
@@ -269,7 +271,8 @@ class TrainStep(BatchChecks):
             self.prepare_input(batch, "call")
             inputs = batch if isinstance(batch, tuple) else (batch,)
             results = model._executor().forward(inputs, training)
-            return self.packed(results if len(results) > 1 else results[0], copy=True)
+            copies = [handed_out(np.array(one)) for one in results]
+            return self.packed(copies if len(copies) > 1 else copies[0])
 
     def packed(self, outputs: Any, copy: bool = False) -> Any:
         """Return outputs as the model gives them: an array, a list, or a dict by names."""

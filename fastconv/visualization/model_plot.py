@@ -10,7 +10,7 @@ from typing import Any
 
 from .._core.files import replacing
 from .._core.validation import above_zero, one_of, wrong_value
-from .history import check_plot, figure_canvas
+from .figures import check_ending, require_matplotlib
 from .layout import Layout, layout
 
 _LETTER, _LINE = 0.078, 0.165  # inches, of a fixed-width letter of nine points
@@ -64,7 +64,7 @@ def plot_model(
         picture = drawing.dot(rankdir).encode()
     else:
         try:
-            check_plot(path)
+            check_ending(path)
         except ValueError as error:
             raise wrong_value(path, "to_file", _OWNER, f"a picture's or .dot ({error})") from None
         picture = drawing.picture(rankdir, dpi, os.path.splitext(path)[1].removeprefix("."))
@@ -131,7 +131,8 @@ class _Drawing:
 
     def picture(self, rankdir: str, dpi: float, kind: str) -> bytes:
         """Return the picture as a file of `kind`."""
-        canvas_class = figure_canvas()
+        require_matplotlib()
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
 
         upright = rankdir in ("TB", "BT")
@@ -143,7 +144,7 @@ class _Drawing:
         placed = layout(sizes, self.edges, _GAP, _MARGIN)
         extent = _Extent(placed, sizes, rankdir)
         figure = Figure(figsize=extent.size, dpi=dpi)
-        canvas_class(figure)
+        FigureCanvasAgg(figure)
         axes = figure.add_axes((0, 0, 1, 1))
         axes.set_axis_off()
         axes.set_xlim(0, extent.size[0])

@@ -64,3 +64,17 @@ def test_children_are_those_of_numpys_seed_sequence():
     random.set_state({"seed": 0, "count": 0})
     assert random.get_state() == {"seed": 0, "count": 0}
     assert random._Root().state()[1] == 0
+
+
+def test_a_block_may_draw_apart():
+    random.seed(4)
+    first, second = random.next_seed(), random.next_seed()
+    random.seed(9)
+    of_nine = random.next_seed()
+    random.seed(4)
+    assert random.next_seed() == first
+    with pytest.raises(ValueError, match="in the block"), random.apart(9):
+        assert random.next_seed() == of_nine
+        assert random.get_state() == {"seed": 9, "count": 1}
+        raise ValueError("in the block")
+    assert random.next_seed() == second

@@ -29,6 +29,22 @@ def here(tmp_path, monkeypatch):
     return tmp_path
 
 
+#: Whatever numbers the recipe has: a course whose parts are seen in a few epochs.
+COURSE = {"epochs": 150, "warmup_epochs": 5, "final_epochs": 10, "early_epochs": 0}
+
+
+def put_recipe(monkeypatch, **changes):
+    """Let the command train pawnet by its recipe with this course."""
+    recipe = pawnet.recipe.but(**{**COURSE, **changes})
+    known = {**architectures.ARCHITECTURES, "pawnet": replace(pawnet, recipe=recipe)}
+    monkeypatch.setattr("fastconv.architectures.known.ARCHITECTURES", known)
+
+
+@pytest.fixture(autouse=True)
+def course(monkeypatch):
+    put_recipe(monkeypatch)
+
+
 def arguments(data, *more, epochs=EPOCHS):
     return ["--arch", "pawnet", "--data", str(data), "--image-size", "16", "--batch-size", "8",
             "--seed", "3", "--epochs", str(epochs), *more]  # fmt: skip
@@ -77,7 +93,7 @@ def test_a_stopped_run_goes_on_bit_for_bit(data, here):
     )
     assert model.loss.label_smoothing == pawnet.recipe.label_smoothing
     recipe = model.metadata["training"]["recipe"]
-    assert recipe["epochs"] == pawnet.recipe.epochs and recipe["tta"] == "flip"
+    assert recipe["epochs"] == COURSE["epochs"] and recipe["tta"] == "flip"
     assert model.metadata["images"]["interpolation"] == pawnet.recipe.interpolation
 
 
@@ -145,12 +161,10 @@ def test_more_than_two_classes_and_another_optimizer(data, here, capsys):
 @pytest.fixture
 def grows(monkeypatch):
     """A pawnet whose first half of the epochs is on smaller photos."""
-    recipe = pawnet.recipe.but(early_epochs=pawnet.recipe.epochs // 2, early_size=0.75)
-    known = {**architectures.ARCHITECTURES, "pawnet": replace(pawnet, recipe=recipe)}
-    monkeypatch.setattr("fastconv.architectures.known.ARCHITECTURES", known)
+    put_recipe(monkeypatch, early_epochs=75, early_size=0.75)
 
 
-def test_photos_that_grow(data, here, capsys, grows):
+def test_photos_that_grow(data, here, capsys, course, grows):
     size = ["--image-size", "24"]
     assert train.main([*arguments(data, "--checkpoint", "{epoch}.npz"), *size]) == 0
     out = capsys.readouterr().out
@@ -170,7 +184,7 @@ def test_photos_that_grow(data, here, capsys, grows):
     assert "--image-size 20 is too small for pawnet" in capsys.readouterr().err
 
 
-def test_a_noted_size_is_taken_only_for_what_it_should_be(data, here, capsys, grows):
+def test_a_noted_size_is_taken_only_for_what_it_should_be(data, here, capsys, course, grows):
     train.main([*arguments(data, "--quiet", epochs=1), "--image-size", "24"])
     image = str(data / "validation/cat/cat.0.jpg")
     for wrong in ([10**9, 24], [24], "large", [24.5, 24], None):

@@ -176,5 +176,5 @@ def test_a_table_of_columns_gives_the_same(table):
     assert plain[0].shape == (10, *SIZE, 3)
     with pytest.raises(ValueError, match="a column is 'id'; it must be one of filename, class"):
         ImageDataGenerator().flow_from_dataframe(columns, folder, x_col="id")
-    with pytest.raises(ValueError, match="weight_col is 'w'"):
+    with pytest.raises(ValueError, match="a column is 'w'; it must be one of filename, class"):
         ImageDataGenerator().flow_from_dataframe(columns, folder, weight_col="w")

@@ -1,0 +1,4 @@
+"""`keras.ops`."""
+
+from ..functions import *  # noqa: F403
+from ..functions import crossentropy_of_each as binary_crossentropy  # noqa: F401
