@@ -111,7 +111,7 @@ def backend_class() -> Any:
     onnx_package()
     base = importlib.import_module("onnx.backend.base")
 
-    class Backend(base.Backend):  # type: ignore[misc, name-defined]
+    class Backend(base.Backend):  # type: ignore[name-defined]
         """Runs graphs of what `fastconv.onnx.load` reads, on the CPU.
 
         Arrays are as the graph has them, (batch, channels, height, width) as a rule. What is not
