@@ -144,6 +144,16 @@ def test_drawn_graphs_come_back(recipe, seed):
         np.testing.assert_allclose(got, wanted, rtol=1e-4, atol=1e-5)
 
 
+def test_load_model_tells_the_file_by_its_content(tmp_path):
+    model = architectures.model1()
+    model.export(tmp_path / "m.bin")
+    assert models.load_model(tmp_path / "m.bin").count_params() == model.count_params()
+    with pytest.raises(ValueError, match="load_model reads it"):
+        model.load_weights(tmp_path / "m.bin")
+    with pytest.raises(ValueError, match=r"model\.export"):
+        model.save(tmp_path / "m.onnx")
+
+
 # How graphs become layers
 
 CONV = {"w": drawn(4, 3, 3, 3), "b": drawn(4)}
