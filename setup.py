@@ -15,6 +15,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -56,6 +57,9 @@ if os.environ.get("FASTCONV_LEVELS"):  # for work on the kernels: one level buil
             f"{','.join(LEVELS)}, with commas between"
         )
     LEVELS = {level: flags for level, flags in LEVELS.items() if level in wanted}
+# float64 serves checks of gradients, and one level has it: the lowest, which every CPU runs.  A
+# build without that has it on each level.
+FLOAT64_LEVELS = ["baseline"] if "baseline" in LEVELS else list(LEVELS)
 # Without its symbols a module is a third smaller; profilers want them.
 STRIP = ["-s"] if sys.platform == "linux" and "FASTCONV_SYMBOLS" not in os.environ else []
 
@@ -163,7 +167,15 @@ class BuildKernels(build_ext):
         linker = list(getattr(self.compiler, "linker_so", None) or [])
         self._tools = " ".join([*compiler, *linker, version.stdout])
         self.parallel = self.parallel or os.cpu_count()
+        self._compiled: list[str] = []
+        begin = time.monotonic()
         super().build_extensions()
+        seconds = time.monotonic() - begin
+        print(
+            f"fastconv: {len(self._compiled)} of {len(self.extensions)} modules compiled for "
+            f"{', '.join(LEVELS)} in {seconds:.0f} s",
+            flush=True,
+        )
 
     def build_extension(self, extension: Extension) -> None:
         """Build one module, unless the very same was built before."""
@@ -176,6 +188,7 @@ class BuildKernels(build_ext):
             return
         built.unlink(missing_ok=True)
         super().build_extension(extension)
+        self._compiled.append(extension.name)
         note.write_text(made_of)
 
 
@@ -192,6 +205,12 @@ def fingerprint(words: Iterable[str], paths: Iterable[str | Path]) -> str:
     return digest.hexdigest()
 
 
+def types_of(level: str | None) -> Path:
+    """Return the folder of the file that says which types a level's modules take."""
+    one_type = level is not None and level not in FLOAT64_LEVELS
+    return SOURCES / "types" / ("float32" if one_type else "both")
+
+
 def with_cimported(path: Path) -> dict[Path, None]:
     """Return a source, its own .pxd and all of ours that it cimports, in a fixed order."""
     own = path.with_suffix(".pxd")
@@ -201,10 +220,11 @@ def with_cimported(path: Path) -> dict[Path, None]:
     return found
 
 
-def translate(extension: Extension, build_dir: str | None = None) -> Extension:
+def translate(extension: Extension, types: Path, build_dir: str | None = None) -> Extension:
     """Return `extension` with its C file instead, which is made unless it is the same as before.
 
-    Without `build_dir` it is the module that Cython writes by itself.
+    The folder `types` has what sources include.  Without `build_dir` it is the module that Cython
+    writes by itself.
     """
     import Cython
     from Cython.Build import cythonize
@@ -212,13 +232,13 @@ def translate(extension: Extension, build_dir: str | None = None) -> Extension:
     source = Path(extension.sources[0])
     translated = Path(build_dir or ".", source.with_suffix(".c"))
     note = translated.with_suffix(".made-of")
-    sources = with_cimported(source) if build_dir else ()
+    sources = [*with_cimported(source), *types.iterdir()] if build_dir else ()
     made_of = fingerprint([Cython.__version__, extension.name, repr(DIRECTIVES)], sources)
     if not translated.exists() or read(note) != made_of:
         translated.unlink(missing_ok=True)
         cythonize(
             [extension],
-            include_path=["pyx"],
+            include_path=["pyx", str(types)],
             build_dir=build_dir,
             compiler_directives=DIRECTIVES,
             language_level=3,
@@ -251,7 +271,8 @@ def extensions() -> list[Extension]:
                 [str(shared)],
                 extra_compile_args=[*COMMON, *SMALL],
                 extra_link_args=stripped,
-            )
+            ),
+            types_of(None),
         )
     ]
     for level, flags in {None: [], **LEVELS}.items():
@@ -266,10 +287,12 @@ def extensions() -> list[Extension]:
                         *COMMON,
                         *optimization(name),
                         *(FALLBACK if level == "baseline" else []),
+                        *([] if level in (None, *FLOAT64_LEVELS) else ["-DFC_FLOAT32_ONLY"]),
                         *flags,
                     ],
                     extra_link_args=[*STRIP],
                 ),
+                types_of(level),
                 f"build/cython/{level or 'common'}",
             )
             for name in (KERNELS if level else COMMON_MODULES)

@@ -2,6 +2,7 @@
 
     python -m bench.compare models --trained 200 --json models.json --plot models.png
     python -m bench.compare networks --json networks.json --markdown networks.md
+    python -m bench.compare loaded --json loaded.json --markdown loaded.md
     python -m bench.compare layers --quick
     python -m bench.compare layers --json layers.json --plot layers.png
     python -m bench.compare ops --cases 40 --seed 5 --json ops.json
@@ -20,11 +21,12 @@ import os
 import sys
 from collections.abc import Sequence
 
-from .contenders import NETWORK_PEER_KEYS, PEER_KEYS, PREDICT, TRAIN
+from .contenders import LOADED_PEER_KEYS, NETWORK_PEER_KEYS, PEER_KEYS, PREDICT, TRAIN
 from .worker import ContenderError
 
 MODELS = ("model1", "model2", "model3", "model4")
 NETWORKS = ("resnet20", "small_xception", "mobilenet_v2_like", "unet")
+LOADED = ("resnet18", "mobilenet_v2", "squeezenet", "vgg11", "unet")
 LAYERS_OF = ("alexnet", "vgg16", "resnet18")
 MODES = (TRAIN, PREDICT)
 
@@ -97,6 +99,19 @@ def parser() -> argparse.ArgumentParser:
     networks.add_argument(
         "--beside", nargs="*", default=[], metavar="DIR", help="other checkouts of fastconv, built"
     )
+    loaded = commands.add_parser(
+        "loaded",
+        parents=[common],
+        formatter_class=formatter,
+        help="predictions of networks that PyTorch exported to ONNX, beside what runs ONNX",
+    )
+    loaded.add_argument("--networks", nargs="+", choices=LOADED, default=list(LOADED))
+    loaded.add_argument(
+        "--peers", nargs="*", choices=LOADED_PEER_KEYS, default=list(LOADED_PEER_KEYS)
+    )
+    loaded.add_argument("--batch-size", type=_positive, default=32, help="images in a batch")
+    loaded.add_argument("--budget", type=float, default=0.3, help="seconds of calls in a turn")
+    loaded.add_argument("--markdown", metavar="FILE", help="write the table for a document")
     layers = commands.add_parser(
         "layers",
         parents=[common],

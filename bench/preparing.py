@@ -11,7 +11,7 @@ import numpy as np
 
 from . import report
 from .contenders import Entry
-from .graph import NetworkTask, network_of
+from .graph import network_of
 from .spec import ModelTask
 from .worker import ContenderError, Worker
 
@@ -24,7 +24,7 @@ Adam's first update is near the sign of each gradient, whatever its size, so tha
 networks shows: up to 4 % in MobileNetV2's.  Another update or a lacking gradient is far more.
 """
 
-Task = ModelTask | NetworkTask
+Task = Any  # ModelTask, NetworkTask or another with its name, images and weights
 
 
 def prepared(

@@ -1,4 +1,4 @@
-"""The chapter's models and the networks of the comparison, written as PyTorch's users write them."""
+"""The chapter's models and the compared networks, written as PyTorch's users write them."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ def default_network(image_shape: tuple[int, int, int], classes: int) -> models.M
     return models.Model(inputs, layers.Dense(last[0], activation=last[1])(x))
 
 
-class ConvClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+class ConvClassifier(ClassifierMixin, BaseEstimator):
     """A convolutional network as a scikit-learn classifier.
 
     `X` is (n, height, width, channels), or (n, height * width * channels) with `image_shape`, as

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -146,6 +147,23 @@ def test_other_settings_build_again(project):
     translated, compiled = project.build(FASTCONV_BOUNDSCHECK="1")
     assert translated == ALL and "fused" in compiled
     assert project.build(CFLAGS="-O1", FASTCONV_BOUNDSCHECK="1") == (set(), ALL)
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="has one SIMD level")
+def test_one_level_takes_float64_and_alone_each_does(project):
+    """Checks of gradients need no fast kernels of float64, and every level's would be as large."""
+
+    def takes_float64(level: str) -> bool:
+        path = project.folder / "build" / "cython" / level / "pyx" / "_fastconv" / "fused.c"
+        return "__pyx_fuse_1" in path.read_text()
+
+    levels = ["baseline", "avx2", "avx512"]
+    project.build(FASTCONV_LEVELS=",".join(levels))
+    assert [takes_float64(level) for level in levels] == [True, False, False]
+    assert project.build(FASTCONV_LEVELS="avx2") == ({"fused"}, {"fused"})
+    assert takes_float64("avx2")
+    assert project.build(FASTCONV_LEVELS=",".join(levels)) == ({"fused"}, {"fused"})
+    assert not takes_float64("avx2")
 
 
 def test_nothing_of_an_earlier_build_is_packed(project):

@@ -7,7 +7,7 @@ command that installs it.
 from __future__ import annotations
 
 import importlib.util
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 TRAIN, PREDICT = "train", "predict"
@@ -152,6 +152,27 @@ NETWORK_PEERS = (
     ),
     *RUNTIMES,
 )
+
+_ONNX_FILES = f"{_HERE}.onnx_files"
+LOADED = Entry(
+    "fastconv",
+    f"{_ONNX_FILES}:Loaded",
+    "fastconv",
+    modes=(PREDICT,),
+    converter=f"{_ONNX_FILES}:FileConverter",
+)
+"""A network that PyTorch has exported to ONNX, loaded by fastconv."""
+LOADED_PEERS = tuple(
+    replace(peer, converter=f"{_ONNX_FILES}:{converter}")
+    for key, converter in (
+        ("onnxruntime", "FileConverter"),
+        ("openvino", "FileConverter"),
+        ("ncnn", "NcnnFileConverter"),
+    )
+    for peer in RUNTIMES
+    if peer.key == key
+)
+LOADED_PEER_KEYS = tuple(peer.key for peer in LOADED_PEERS)
 
 NETWORK_PEER_KEYS = tuple(dict.fromkeys(peer.key for peer in NETWORK_PEERS))
 

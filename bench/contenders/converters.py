@@ -31,7 +31,7 @@ class NcnnConverter:
             torch.jit.trace(Interpreter(task), images).save(path)
             shape = ",".join(map(str, images.shape))
             command = [pnnx.EXEC_PATH, path, f"inputshape=[{shape}]f32", "fp16=0"]
-            _run(command, folder)
+            run(command, folder)
             parameters, weights = (Path(folder, f"net.ncnn.{part}") for part in ("param", "bin"))
             return parameters.read_bytes(), weights.read_bytes()
 
@@ -53,11 +53,11 @@ class MnnConverter:
             source.write_bytes(graph(task, batch).SerializeToString())
             options = ["-f", "ONNX", "--bizCode", "bench"]
             options += ["--modelFile", str(source), "--MNNModel", str(target)]
-            _run([sys.executable, "-c", code, *options], folder)
+            run([sys.executable, "-c", code, *options], folder)
             return target.read_bytes()
 
 
-def _run(command: list[str], folder: str) -> None:
+def run(command: list[str], folder: str) -> None:
     """Run a converter; raise RuntimeError with its last words if it fails."""
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     if done.returncode:

@@ -64,6 +64,8 @@ def format_to_write(path: str | os.PathLike[str], operation: str, owner: str) ->
     if found is not None:
         what = "no weights alone" if operation == "save_weights" else "no whole model"
         why = f"since {found.name} is written with {what}"
+        if found.suffixes == (".onnx",):
+            why = "since ONNX keeps no training; model.export(path) writes what predicts"
     raise ValueError(
         f"{owner}: path is {given!r}; it must end in {suffixes}, {why}; "
         f"give {os.path.splitext(given)[0] + able[0].suffixes[0]!r}"
@@ -130,6 +132,14 @@ def _is_safetensors(file: BinaryIO) -> bool:
     return start[8:] == b"{" and 2 <= size <= os.fstat(file.fileno()).st_size - 8
 
 
+def _is_onnx(file: BinaryIO) -> bool:
+    """Whether a file begins with the version of ONNX's format and another field of a model."""
+    start = file.read(3)
+    return len(start) == 3 and start[0] == 0x08 and 0 < start[1] < 100 and start[2] in _ONNX_FIELDS
+
+
+# As Protocol Buffers write them: number << 3 | kind, of what a model may have behind its version.
+_ONNX_FIELDS = (0x12, 0x1A, 0x22, 0x28, 0x32, 0x3A, 0x42, 0x72)
 _KERAS_FIRST = b"metadata.json"
 _ALL = frozenset({"load_model", "load_weights", "save_model", "save_weights"})
 
@@ -152,5 +162,12 @@ FORMATS: list[ModelFormat] = [
         _is_safetensors,
         "fastconv.saving.safetensors_file",
         frozenset({"load_weights", "save_weights"}),
+    ),
+    ModelFormat(
+        "an ONNX file",
+        (".onnx",),
+        _is_onnx,
+        "fastconv.onnx.reading",
+        frozenset({"load_model"}),
     ),
 ]

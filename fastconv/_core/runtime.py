@@ -13,7 +13,9 @@ from .startup import is_command
 from .validation import positive_integer
 
 if TYPE_CHECKING:
+    import numpy as np
     from _fastconv import DirectKernels as DirectKernels
+    from _fastconv import Kernels
 
 KERNEL_API = 14
 """The kernels' calling convention that this source was written for."""
@@ -61,6 +63,14 @@ if _fastconv.KERNEL_API != KERNEL_API:
         "`pip install .` in the project's folder again"
     )
 kernels = _fastconv
+
+
+def kernels_of(dtype: np.dtype) -> Kernels:
+    """Return the kernels that take arrays of a dtype.
+
+    float64, which only checks of gradients need, has those of one SIMD level: the lowest.
+    """
+    return kernels.float64 if dtype.char == "d" else kernels
 
 
 _CGROUP = "/sys/fs/cgroup"
@@ -161,13 +171,14 @@ def set_fast_math(enabled: bool) -> None:
 
 
 def show_config() -> None:
-    """Print the version, the compiler, the SIMD level in use, OpenMP and the threads."""
+    """Print the version, the compiler, the SIMD levels in use, OpenMP and the threads."""
     version = kernels.cpu.openmp_version()
     rows = {
         "fastconv": __version__,
         "Python": sys.version.split()[0],
         "compiler": kernels.cpu.compiler(),
         "SIMD": f"{kernels.simd_level} (this CPU: {', '.join(kernels.cpu.supported_levels())})",
+        "float64": kernels.float64.simd_level,
         "OpenMP": f"{version // 100}-{version % 100:02d}" if version else "none (serial build)",
         "threads": get_num_threads(),
         "fast math": "on" if get_fast_math() else "off",

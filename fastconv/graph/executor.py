@@ -268,10 +268,9 @@ class Executor:
     def backward(self, gradients: Sequence[np.ndarray | None]) -> list[np.ndarray | None]:
         """Fill every trained parameter's gradient from those of the outputs of the last `forward`.
 
-        Return those of the inputs that were asked for, or None, in memory that passes overwrite.
-        A gradient is that of the logits where these were asked for; None where an output plays
-        no part.  Gradients of a tensor that several stages read are added up in the order of
-        the stages from the last one, and so are those of parameters.
+        Return the inputs', None but for those asked for, in memory that passes overwrite.  Those
+        given are of the logits where these were asked for; None where an output plays no part.
+        Those that several stages give are added up in the order of the stages from the last one.
         """
         assert self._running is not None, "a step's forward comes first"
         current, recording, left_out = self._running

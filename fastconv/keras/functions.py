@@ -20,19 +20,18 @@ from .differentiation import Traced, value_of
 from .eager import as_tensor
 
 __all__ = [
-    *("abs", "add", "all", "any", "arange", "arctan", "argmax", "argmin", "argsort", "cast"),
-    *("ceil", "clip", "concatenate", "convert_to_numpy", "convert_to_tensor", "cos"),
-    *("divide", "divide_no_nan", "elu", "equal", "exp", "expand_dims", "expm1", "flip"),
-    *("floor", "full", "gelu", "greater", "greater_equal", "hard_sigmoid", "isfinite"),
-    *("isinf", "isnan", "l2_normalize", "leaky_relu", "less", "less_equal", "log", "log1p"),
-    *("log_softmax", "logical_and", "logical_not", "logical_or", "logsumexp", "matmul"),
-    *("max", "maximum", "mean", "min", "minimum", "mod", "multiply", "negative", "norm"),
-    *("not_equal", "one_hot", "ones", "ones_like", "pad", "power", "prod", "relu", "relu6"),
-    *("repeat", "reshape", "round", "rsqrt", "selu", "shape", "sigmoid", "sign", "silu"),
-    *("sin", "size", "softmax", "softplus", "softsign", "sqrt", "square"),
-    *("squared_difference", "squeeze", "stack", "std", "subtract", "sum", "tanh", "tile"),
-    *("transpose", "var", "where", "zeros", "zeros_like"),
-]
+    "abs", "add", "all", "any", "arange", "arctan", "argmax", "argmin", "argsort", "cast", "ceil",
+    "clip", "concatenate", "convert_to_numpy", "convert_to_tensor", "cos", "divide",
+    "divide_no_nan", "elu", "equal", "exp", "expand_dims", "expm1", "flip", "floor", "full",
+    "gelu", "greater", "greater_equal", "hard_sigmoid", "isfinite", "isinf", "isnan",
+    "l2_normalize", "leaky_relu", "less", "less_equal", "log", "log1p", "log_softmax",
+    "logical_and", "logical_not", "logical_or", "logsumexp", "matmul", "max", "maximum", "mean",
+    "min", "minimum", "mod", "multiply", "negative", "norm", "not_equal", "one_hot", "ones",
+    "ones_like", "pad", "power", "prod", "relu", "relu6", "repeat", "reshape", "round", "rsqrt",
+    "selu", "shape", "sigmoid", "sign", "silu", "sin", "size", "softmax", "softplus", "softsign",
+    "sqrt", "square", "squared_difference", "squeeze", "stack", "std", "subtract", "sum", "tanh",
+    "tile", "transpose", "var", "where", "zeros", "zeros_like",
+]  # fmt: skip
 
 
 def op(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -314,8 +313,8 @@ def full(shape: Any, fill_value: Any, dtype: Any = "float32") -> Any:
 
 
 def arange(start: Any, stop: Any = None, step: Any = 1, dtype: Any = None) -> Any:
-    numbers: Any = np.arange  # of any type
-    return as_tensor(numbers(start, stop, step, dtype))
+    count: Any = np.arange  # whose first argument alone is the end
+    return as_tensor(count(start, stop, step, dtype))
 
 
 def zeros_like(x: Any, dtype: Any = None) -> Any:

@@ -181,11 +181,12 @@ def make(traced: type, value_of: Callable[[Any], Any]) -> None:
     for flat in (np.argmax, np.argmin, np.round, np.zeros_like, np.ones_like):
         FUNCTIONS[flat] = _of_values(flat, value_of)
     FUNCTIONS.update({one: extreme(one) for one in (np.max, np.min, np.amax, np.amin)})
-    movers: tuple[Callable[..., Any], ...] = (
-        *(np.reshape, np.transpose, np.expand_dims, np.squeeze, np.ravel, np.swapaxes),
-        *(np.flip, np.repeat, np.tile, np.roll, np.broadcast_to, np.moveaxis, np.take),
-    )
-    FUNCTIONS.update({one: moved(one) for one in movers})
+    moving: tuple[Any, ...] = (
+        np.reshape, np.transpose, np.expand_dims, np.squeeze, np.ravel, np.swapaxes,
+        np.flip, np.repeat, np.tile, np.roll, np.broadcast_to, np.moveaxis, np.take,
+    )  # fmt: skip
+    for one in moving:
+        FUNCTIONS[one] = moved(one)
     FUNCTIONS.update({one: joined(one) for one in (np.concatenate, np.stack)})
 
 

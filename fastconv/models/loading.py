@@ -26,7 +26,8 @@ def load_model(
 ) -> Any:
     """Return the model of a file, compiled as it was, optimizer state included.
 
-    The kind of file is told by its content: what `save` wrote, Keras's .keras and .h5 files.
+    The kind of file is told by its content: what `save` wrote, Keras's .keras and .h5 files,
+    and ONNX's, which are not compiled (see `fastconv.onnx.load`).
 
     `custom_objects` gives classes of your own by name: of the model, its
     layers, initializers, activations, optimizer, loss and metrics. `safe_mode`

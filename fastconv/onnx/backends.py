@@ -111,7 +111,7 @@ def backend_class() -> Any:
     onnx_package()
     base = importlib.import_module("onnx.backend.base")
 
-    class Backend(base.Backend):  # type: ignore[misc, name-defined]
+    class Backend(base.Backend):  # type: ignore[name-defined]
         """Runs graphs of what `fastconv.onnx.load` reads, on the CPU.
 
         Arrays are as the graph has them, (batch, channels, height, width) as a rule. What is not
@@ -128,6 +128,10 @@ def backend_class() -> Any:
         def prepare(cls, model: Any, device: str = "CPU", **options: Any) -> Prepared:
             """Return what runs an `onnx.ModelProto`."""
             super().prepare(model, device, **options)  # checks it
+            return cls._prepared(model, device)
+
+        @classmethod
+        def _prepared(cls, model: Any, device: str) -> Prepared:
             if not cls.supports_device(device):
                 raise UnsupportedError(f"backend: device is {device!r}; it must be 'CPU'")
             unknown = _unknown(model)
@@ -141,7 +145,7 @@ def backend_class() -> Any:
         ) -> Any:
             """Return the outputs of one node for arrays in its inputs' order."""
             super().run_node(node, inputs, device, outputs_info, **kw)
-            return cls.prepare(_model_of(node, inputs, **kw), device).run(inputs)
+            return cls._prepared(_model_of(node, inputs, **kw), device).run(inputs)
 
         @classmethod
         def supports_device(cls, device: str) -> bool:

@@ -196,7 +196,8 @@ class Builder:
     def weighted(
         self, kind: Any, x: Tensor, arrays: Iterable[np.ndarray | None], key: Any, **options: Any
     ) -> Tensor:
-        """Return what a layer with weights gives; of two with one `key` there is one layer.
+        """Return what a layer with weights gives; of two with one `key` and the same weights in
+        the file there is one layer.
 
         `arrays` are the weights in the layer's order, where None is one that it has not.
         """
@@ -209,9 +210,11 @@ class Builder:
         weights = [array for array in arrays if array is not None]
         self.file.budget.take(sum(4 * array.size for array in weights))
         layer = kind(name=self._unique(self._base()), **options)
-        with initializers.weights_from(_Given(weights)):
+        with initializers.weights_from(_Given(list(weights))):
             made = self._checked(layer(x))
-        self._shared[key] = layer
+        # Those of a new network may be equal without being meant as one: all ones, all zeros.
+        if any(array.size > 1 and np.ptp(array) for array in weights):
+            self._shared[key] = layer
         return made
 
     def options(self, array: np.ndarray) -> Any:

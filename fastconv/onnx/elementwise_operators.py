@@ -108,7 +108,8 @@ def _spread(array: np.ndarray, value: Value) -> np.ndarray:
         )
     turned = np.empty(value.rank, int)
     turned[list(value.order)] = np.arange(value.rank)
-    return array.reshape(shape).transpose(turned)
+    spread: np.ndarray = array.reshape(shape).transpose(turned)
+    return spread
 
 
 def _clip(builder: Builder, operation: Operation) -> Value:
@@ -213,10 +214,10 @@ def _merge(kind: Any, with_constant: Callable[[np.ndarray, bool], Any]) -> Handl
 
 def _shortened(array: Any) -> np.ndarray:
     """Return an array without the sizes of 1 in front."""
-    array = np.asarray(array)
-    while array.ndim and array.shape[0] == 1:
-        array = array[0]
-    return array
+    made: np.ndarray = np.asarray(array)
+    while made.ndim and made.shape[0] == 1:
+        made = made[0]
+    return made
 
 
 def _merged(builder: Builder, kind: Any, values: list[Value]) -> Value:

@@ -78,7 +78,7 @@ def _graph(writer: Writer, model: Any) -> Any:
     for slot, name in zip(program.inputs, model.input_names, strict=True):
         values[slot] = Value(program.shapes[slot], writer.name(name))
     for step in program.steps:
-        writer.scope = step.layer.name
+        writer.scope, writer.layer = step.layer.name, step.layer
         given = [values[slot] for slot in step.inputs]
         values[step.output] = written(writer, step.layer, given, program.shapes[step.output])
     inputs = [values[slot] for slot in program.inputs]

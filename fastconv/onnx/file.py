@@ -146,7 +146,7 @@ def opened(proto: Any, bound: Mapping[str, np.ndarray] | None = None) -> OnnxFil
     if len(constants) != len(graph.initializer):
         raise ValueError("two of its initializers have one name")
     constants |= bound or {}
-    operations = [_operation(node, budget) for node in graph.node]
+    operations = [_operation(node, budget, opset) for node in graph.node]
     inputs = {one.name: _shape(one) for one in graph.input if one.name not in constants}
     _check_order(operations, [*inputs, *constants])
     return OnnxFile(
@@ -189,12 +189,27 @@ def _shape(info: Any) -> tuple[int | None, ...]:
     return sizes
 
 
-def _operation(node: Any, budget: Budget) -> Operation:
+def _operation(node: Any, budget: Budget, opset: int) -> Operation:
     kind = node.op_type if node.domain in ("", "ai.onnx") else f"{node.domain}.{node.op_type}"
     if not node.output or not node.output[0]:
         raise ValueError(f"its node {node.name!r}, a {kind}, gives nothing")
+    _check_inputs(kind, node.name, len(node.input), opset)
     attributes = Attributes({one.name: _attribute(one, budget) for one in node.attribute})
     return Operation(kind, node.name, tuple(node.input), tuple(node.output), attributes)
+
+
+def _check_inputs(kind: str, name: str, count: int, opset: int) -> None:
+    """Raise ValueError for an operator of ONNX that has more or fewer inputs than it takes."""
+    defs = onnx_package().defs
+    try:
+        schema = defs.get_schema(kind, opset)
+    except defs.SchemaError:  # an operator of others, or of another opset
+        return
+    if not schema.min_input <= count <= schema.max_input:
+        raise ValueError(
+            f"its node {name!r}, a {kind}, has {count} inputs; that takes {schema.min_input} to "
+            f"{schema.max_input}"
+        )
 
 
 def _attribute(attribute: Any, budget: Budget) -> Any:

@@ -142,7 +142,7 @@ def bounds_of(
     operation: Operation, inputs: Sequence[Any], rank: int
 ) -> list[tuple[int, int, int, int]]:
     """Return (axis, start, end, step) of what a Slice takes."""
-    named = operation.attributes
+    named: dict[str, Any] = operation.attributes
     if len(inputs) > 1:
         parts = ["starts", "ends", "axes", "steps"]
         given = dict(zip(parts, inputs[1:], strict=False))

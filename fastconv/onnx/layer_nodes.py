@@ -195,7 +195,7 @@ def _own_operator(writer: Writer, layer: Any, value: Value) -> Value | None:
     """Write the operator that is the layer, None where there is none."""
     shape = value.shape
     [*axes] = checked_axes(layer.axis, shape, layer.owner)
-    sizes = [shape[axis] for axis in axes]
+    sizes = [shape[axis] or 0 for axis in axes]  # which `build` has found known
     scale = layer.gamma.contents if layer.scale else np.ones(sizes)
     shift = layer.beta.contents if layer.center else np.zeros(sizes)
     weights = [writer.constant(scale, "gamma"), writer.constant(shift, "beta")]

@@ -10,7 +10,7 @@ def onnx_package() -> Any:
     """Return the module `onnx`; raise ImportError with the line that installs it."""
     try:
         onnx = importlib.import_module("onnx")
-        for part in ("checker", "helper", "numpy_helper"):
+        for part in ("checker", "defs", "helper", "numpy_helper"):
             importlib.import_module(f"onnx.{part}")
     except ImportError as error:
         raise ImportError(

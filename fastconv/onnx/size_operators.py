@@ -114,7 +114,7 @@ def _scales_and_sizes(
             raise ValueError(f"its sizes are {list(sizes.reshape(-1))}")
         if len(others) == 2 and others[1] != value.tensor.shape[3]:
             raise ValueError("it resizes the channels")
-        return [goal / size for goal, size in zip(whole, source, strict=True)], tuple(whole)
+        return [goal / (size or 1) for goal, size in zip(whole, source, strict=True)], tuple(whole)
     factors = named.get("scales") if scales is None else [float(one) for one in scales.reshape(-1)]
     if factors is None or len(factors) not in (2, 4) or not all(0 < one < 1e6 for one in factors):
         raise ValueError(f"its scales are {factors}")
@@ -198,7 +198,8 @@ def _nearest(named: Any, x: np.ndarray) -> np.ndarray:
     }
     if how not in rounded:
         raise ValueError(f"its nearest_mode is {how!r}")
-    return rounded[how].astype(int)
+    chosen: np.ndarray = rounded[how].astype(int)
+    return chosen
 
 
 def _cubic(distance: np.ndarray, a: float) -> np.ndarray:

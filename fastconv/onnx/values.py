@@ -84,9 +84,9 @@ def reshaped(value: Value, sizes: Sequence[int], call: Call) -> Value:
     if value.shape[1:] == sizes:
         return value
     given = value.shape
-    if len(sizes) == 1 and value.order == (0, 3, 1, 2) and None not in given:
+    if len(sizes) == 1 and value.order == (0, 3, 1, 2) and None not in given[1:]:
         _, channels, height, width = given
-        if channels != 1 and (height, width) != (1, 1):  # type: ignore[comparison-overlap]
+        if channels != 1 and (height, width) != (1, 1):
             return _flattened(value, call)
     value = in_order(value, plain(value.rank), call)
     if len(sizes) == 3 and sizes[1:] == (1, 1):  # (batch, channels) as images of a pixel

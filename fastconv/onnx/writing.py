@@ -51,6 +51,7 @@ class Writer:
         self.nodes: list[Any] = []
         self.constants: list[Any] = []
         self.scope = ""
+        self.layer: Any = None
         self.taken: set[str] = set()
         self._constant_names: dict[bytes, str] = {}
 
@@ -73,9 +74,9 @@ class Writer:
         return output
 
     def constant(self, array: Any, what: str = "constant", dtype: Any = np.float32) -> str:
-        """Return the name of an array in the file, where equal ones are kept once."""
+        """Return the name of an array in the file, where a layer's equal ones are kept once."""
         array = np.array(array, dtype, order="C")
-        head = f"{array.dtype.str} {array.shape}".encode()
+        head = f"{id(self.layer)} {array.dtype.str} {array.shape}".encode()
         key = hashlib.blake2b(head + array.tobytes()).digest()
         if key not in self._constant_names:
             name = self._constant_names[key] = self.name(f"{self.scope}/{what}")

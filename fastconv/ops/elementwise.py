@@ -26,7 +26,8 @@ def relu(x: np.ndarray, out: np.ndarray, limit: float = math.inf) -> None:
     """
     _check("relu", FLOAT_DTYPES, out, x)
     if x.size:
-        _kernels.relu(_flat(x), limit, out.reshape(-1), runtime.threads_for(x.size))
+        kernels = runtime.kernels_of(x.dtype).elementwise
+        kernels.relu(_flat(x), limit, out.reshape(-1), runtime.threads_for(x.size))
 
 
 def relu_backward(dy: np.ndarray, y: np.ndarray, out: np.ndarray, limit: float = math.inf) -> None:
@@ -37,7 +38,8 @@ def relu_backward(dy: np.ndarray, y: np.ndarray, out: np.ndarray, limit: float =
     _check("relu_backward", FLOAT_DTYPES, out, dy, y)
     if dy.size:
         threads = runtime.threads_for(dy.size)
-        _kernels.relu_gradient(_flat(dy), _flat(y), limit, out.reshape(-1), threads)
+        kernels = runtime.kernels_of(dy.dtype).elementwise
+        kernels.relu_gradient(_flat(dy), _flat(y), limit, out.reshape(-1), threads)
 
 
 def add(a: np.ndarray, b: np.ndarray, out: np.ndarray, limit: float = 0.0) -> None:
@@ -54,7 +56,7 @@ def add(a: np.ndarray, b: np.ndarray, out: np.ndarray, limit: float = 0.0) -> No
         return
     np.add(a, b, out=out)
     if limit:
-        _kernels.relu(flat, limit, flat, threads)
+        runtime.kernels_of(a.dtype).elementwise.relu(flat, limit, flat, threads)
 
 
 def concatenate(arrays: Sequence[np.ndarray], axis: int, out: np.ndarray) -> None:

@@ -59,9 +59,11 @@ def model_entry(saved: Any) -> dict[str, Any]:
 def _object(saved: Any, what: str) -> tuple[str, Any]:
     if not isinstance(saved, Mapping) or not isinstance(saved.get("class_name"), str):
         raise ValueError(f"{what} is {short.repr(saved)}, which tells no class")
+    name: str = saved["class_name"]
     registered = saved.get("registered_name")
-    own = isinstance(registered, str) and ">" in registered
-    return registered if own else saved["class_name"], saved.get("config")
+    if isinstance(registered, str) and ">" in registered:
+        name = registered
+    return name, saved.get("config")
 
 
 def _tells_shape(entry: Mapping[str, Any]) -> bool:

@@ -183,7 +183,7 @@ def _graph(model: Any, legacy: bool) -> dict[str, Any]:
         histories += [[names[place], counts[place], one] for one in range(len(outputs))]
         shapes += [list(shape) for shape in outputs]
         counts[place] += 1
-    told = {
+    told: dict[str, Any] = {
         "input_layers": [histories[n] for n in range(len(wiring["inputs"]))],
         "output_layers": [histories[n] for n in wiring["outputs"]],
     }

@@ -127,7 +127,8 @@ def original_class(module: nn.Module) -> type[nn.Module]:
 
 
 def _rebuilt(kind: type[nn.Module]) -> nn.Module:
-    made: nn.Module = _class_of(kind).__new__(_class_of(kind))
+    accelerated: Any = _class_of(kind)
+    made: nn.Module = accelerated.__new__(accelerated)
     return made
 
 

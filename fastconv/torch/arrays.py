@@ -64,6 +64,11 @@ def kernel_of(weight: torch.Tensor) -> np.ndarray:
     return kernel.transpose(_KERNEL) if kernel.ndim == 4 else kernel
 
 
+def kernel_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the shape of the kernel that a weight of `shape` is."""
+    return tuple([shape[axis] for axis in _KERNEL]) if len(shape) == 4 else shape
+
+
 def weight_of(kernel: np.ndarray) -> torch.Tensor:
     """Return a kernel, or a vector, as a new tensor in PyTorch's order."""
     seen = kernel.transpose(_FILTERS_FIRST) if kernel.ndim == 4 else kernel

@@ -111,9 +111,10 @@ class _Conv2d(torch.autograd.Function):
         return operators.convolved(x, weight, bias, options)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, dy: torch.Tensor) -> tuple[Any, ...]:
-        dx, dweight, dbias = operators.convolution_gradients(dy, *ctx.saved_tensors, ctx.options)
+        x, weight = ctx.saved_tensors
+        dx, dweight, dbias = operators.convolution_gradients(dy, x, weight, ctx.options)
         return dx, dweight, dbias if ctx.has_bias else None, None
 
 
@@ -126,7 +127,7 @@ class _Conv2dReluPool(torch.autograd.Function):
         return y
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, dy: torch.Tensor) -> tuple[Any, ...]:
         x, weight = ctx.saved_tensors
         gradients = operators.pooled_gradients(dy, ctx.places, x, weight, ctx.options)
@@ -141,9 +142,10 @@ class _MaxPool2d(torch.autograd.Function):
         return operators.pooled(x, options)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, dy: torch.Tensor) -> tuple[Any, ...]:
-        return operators.pooling_gradient(dy, *ctx.saved_tensors, ctx.options), None
+        (x,) = ctx.saved_tensors
+        return operators.pooling_gradient(dy, x, ctx.options), None
 
 
 def _is_ours(tensors: tuple[Any, ...]) -> bool:

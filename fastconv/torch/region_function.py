@@ -69,11 +69,12 @@ class RegionRunners:
             tuple([tuple(one.shape[1:]) for one in inputs]),
             tuple([learning and one.requires_grad for one in inputs]),
             tuple([learning and one.requires_grad for one in weights]),
+            tuple([tuple(one.shape) for one in weights]),
         )
         runner = self.take(mode)
         if runner is None:
             return None
-        if runner.refuses(images):
+        if runner.refuses(images) or not runner.pays(images):
             self.give_back(runner)
             return None
         run = _Pass(self, runner, len(inputs), _gives_channels_last(inputs, weights))
@@ -157,6 +158,6 @@ class _Operation(torch.autograd.Function):
         return run.forward(tensors)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, *gradients: torch.Tensor | None) -> tuple[Any, ...]:
         return None, *ctx.run.backward(ctx.saved_tensors, gradients)

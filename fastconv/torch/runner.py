@@ -20,12 +20,19 @@ from .regions import Region
 _WEIGHTS = (("weight", "kernel"), ("weight", "gamma"), ("bias", "bias"), ("bias", "beta"))
 
 
+LEAST_PRODUCTS = 100_000
+"""Products of weights and pixels for which it takes less to compute them than to come here."""
+LEAST_USES = 128
+"""How often a region has to use its weights, on average, for a copy of them to pay."""
+
+
 class Mode(NamedTuple):
     """What a region is asked for: for each of these it has an executor of its own."""
 
     shapes: tuple[tuple[int, ...], ...]  # of the inputs' single images, channels first
     inputs_wanted: tuple[bool, ...]  # the gradients of which inputs are asked for
     weights_wanted: tuple[bool, ...]
+    weight_shapes: tuple[tuple[int, ...], ...]
 
     @property
     def learns(self) -> bool:
@@ -51,6 +58,7 @@ class Runner:
         self._layers: dict[str, Layer] = {}
         self._normalizations: list[_Normalization] = []
         self._modules = modules
+        self._products = 0  # of weights and pixels, for one image
         inputs = [
             Input((rows, columns, channels), name=f"input_{place}")
             for place, (channels, rows, columns) in enumerate(mode.shapes)
@@ -61,7 +69,11 @@ class Runner:
             tensors[node] = self._called(node, read)
         graph = Graph(inputs, [tensors[node] for node in region.outputs], "accelerate")
         self.weights = [self._parameter(*name) for name in weights_of(region, modules)]
-        for parameter, wanted in zip(self.weights, mode.weights_wanted, strict=True):
+        for parameter, shape, wanted in zip(
+            self.weights, mode.weight_shapes, mode.weights_wanted, strict=True
+        ):
+            if arrays.kernel_shape(shape) != parameter.shape:
+                raise ValueError(f"a weight has shape {shape}, which is not its module's")
             parameter.trainable = wanted
         places = [place for place, wanted in enumerate(mode.inputs_wanted) if wanted]
         self._executor = Executor(program_of(graph), input_gradients=places)
@@ -76,9 +88,13 @@ class Runner:
             make = translation.maker_of(node, self._modules)
             assert make is not None, "a region holds what fastconv computes"
             layer = self._layers[target] = make(name=target or "layer")
-        if not isinstance(self._modules.get(target), nn.BatchNorm2d):
-            return layer(read if layer.takes_list else read[0])
-        module: Any = self._modules[target]
+        module: Any = self._modules.get(target)
+        if not isinstance(module, nn.BatchNorm2d):
+            made = layer(read if layer.takes_list else read[0])
+            if isinstance(module, translation.WORTHWHILE):
+                rows, columns, _ = (read[0] if module.transposed else made).shape[1:]
+                self._products += rows * columns * module.weight.numel()
+            return made
         rows, columns, _ = read[0].shape[1:]
         self._normalizations.append(_Normalization(module, layer, rows * columns))
         # What has a gradient runs as in training: this one by its moving averages all the same.
@@ -93,6 +109,15 @@ class Runner:
             if theirs == name and hasattr(layer, ours)
         )
         return found
+
+    def pays(self, images: int) -> bool:
+        """Whether it takes less time than PyTorch's modules: a rule by shapes alone.
+
+        Where it does not, each weight is used too seldom, or all of it is very little.
+        """
+        products = images * self._products
+        weights = sum(parameter.size for parameter in self.weights)
+        return products >= LEAST_PRODUCTS and products >= LEAST_USES * weights
 
     def refuses(self, images: int) -> bool:
         """Whether PyTorch refuses to normalize so few numbers, which it does in its own words."""
@@ -137,7 +162,7 @@ def weights_of(region: Region, modules: Mapping[str, nn.Module]) -> list[tuple[s
 
 
 def _move_averages(normalization: _Normalization, images: int) -> None:
-    """Move PyTorch's averages, whose variance is that of a sample: n / (n - 1) times the batch's."""
+    """Move PyTorch's averages, whose variance is a sample's: n / (n - 1) times the batch's."""
     module, layer, pixels = normalization
     count = images * pixels
     moved = layer.moving_variance.contents

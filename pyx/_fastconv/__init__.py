@@ -3,11 +3,13 @@
 Every kernel module is compiled once per SIMD level into a folder named after
 the level.  Importing this package chooses the best level that was built and
 that the CPU runs; FASTCONV_SIMD names another one.  Its modules are loaded when
-they are first asked for, as attributes of this package.
+they are first asked for, as attributes of this package.  Those that take float64
+are attributes of its attribute `float64`: one level has them, the lowest.
 """
 
 import importlib
 import os
+import sys
 from importlib.machinery import PathFinder
 from types import SimpleNamespace
 from typing import Any
@@ -78,14 +80,42 @@ def _load_half_width() -> SimpleNamespace | None:
     )
 
 
+class _Level:
+    """The modules of a level, each loaded when it is first asked for."""
+
+    def __init__(self, name: str) -> None:
+        self.simd_level = name
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in _MODULES:
+            raise AttributeError(f"the kernels have no module {name!r}")
+        module = importlib.import_module(f"{__name__}.{self.simd_level}.{name}")
+        setattr(self, name, module)
+        return module
+
+
+def _load_float64() -> Any:
+    """Return what has the modules that take float64: this package, if its level does."""
+    for kernels in (sys.modules[__name__], *map(_Level, _usable_levels())):
+        if "d" in kernels.conv.LANES:
+            return kernels
+    raise ImportError(
+        f"no SIMD level of this build takes float64 ({__path__[0]}); run `pip install .` in the "
+        "project's folder again"
+    )
+
+
 simd_level = _choose_level()
+_in_use = _Level(simd_level)
 
 
 def __getattr__(name: str) -> Any:
     if name == "half_width":
         value: Any = _load_half_width()
+    elif name == "float64":
+        value = _load_float64()
     elif name in _MODULES:
-        value = importlib.import_module(f"{__name__}.{simd_level}.{name}")
+        value = getattr(_in_use, name)
     else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     globals()[name] = value
@@ -93,4 +123,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_MODULES, "half_width"})
+    return sorted({*globals(), *_MODULES, "half_width", "float64"})

@@ -1,8 +1,6 @@
-"""The register tiles of simd/tile.h for Cython, one name for both types."""
+"""The register tiles of simd/tile.h for Cython, one name for a level's types."""
 
-ctypedef fused real:
-    float
-    double
+include "types.pxi"
 
 cdef extern from "simd/denormals.h" nogil:
     ctypedef unsigned int float_mode "fc_float_mode"

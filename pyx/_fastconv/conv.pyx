@@ -31,9 +31,9 @@ from _fastconv._direct_rows cimport clear_rows, direct_clipped, direct_dots
 from _fastconv._batch_tiles cimport batch_block
 from _fastconv._output_buffer cimport direct_buffered
 from _fastconv._tiles cimport (
-    DOT_COLUMNS, DOT_ROWS, LANES_F32, LANES_F64, NARROW_TILE_ROWS, TILE_ROWS, conv_dots,
-    copy_pixels, float_mode, flush_denormals, lanes, overlap_add, prefetch, real, restore_denormals,
-    transpose, zero_pixels,
+    DOT_COLUMNS, DOT_ROWS, HAS_FLOAT64, LANES_F32, LANES_F64, NARROW_TILE_ROWS, TILE_ROWS,
+    conv_dots, copy_pixels, float_mode, flush_denormals, lanes, overlap_add, prefetch, real,
+    restore_denormals, transpose, widest, zero_pixels,
 )
 from _fastconv._window cimport load_rows, padded_channels, panel_count, panel_vectors
 from _fastconv._work cimport Work, join_team, next_task, run, share_work
@@ -43,7 +43,7 @@ join_team()
 
 
 # By the character of a dtype: to make the name of one takes NumPy as long as a small layer takes.
-LANES = {"f": LANES_F32, "d": LANES_F64}
+LANES = {"f": LANES_F32} | ({"d": LANES_F64} if HAS_FLOAT64 else {})
 TILE, NARROW_TILE = TILE_ROWS, NARROW_TILE_ROWS
 
 cdef void direct_block(const Grid* g, const PaddedImage* s, const real* image, const real* packed,
@@ -147,7 +147,7 @@ cdef void direct_f32(void* context, int thread) noexcept nogil:
 
 
 cdef void direct_f64(void* context, int thread) noexcept nogil:
-    direct_tasks(<DirectCall*> context, thread, <const double*> (<DirectCall*> context).packed)
+    direct_tasks(<DirectCall*> context, thread, <const widest*> (<DirectCall*> context).packed)
 
 
 def direct(const real[:, :, :, ::1] source,        # IN (images, height, width, channels)
@@ -223,7 +223,7 @@ cdef void batch_f32(void* context, int thread) noexcept nogil:
 
 
 cdef void batch_f64(void* context, int thread) noexcept nogil:
-    batch_tasks(<DirectCall*> context, thread, <const double*> (<DirectCall*> context).packed)
+    batch_tasks(<DirectCall*> context, thread, <const widest*> (<DirectCall*> context).packed)
 
 
 cdef void overlap_block(const Grid* g, const PaddedImage* s, const OverlapAdd* o,
@@ -292,7 +292,7 @@ cdef void overlap_f32(void* context, int thread) noexcept nogil:
 
 
 cdef void overlap_f64(void* context, int thread) noexcept nogil:
-    overlap_tasks(<DirectCall*> context, thread, <const double*> (<DirectCall*> context).packed)
+    overlap_tasks(<DirectCall*> context, thread, <const widest*> (<DirectCall*> context).packed)
 
 
 def pack(const real[:, :, :, ::1] kernel,           # IN (kh, kw, channels / groups, filters)

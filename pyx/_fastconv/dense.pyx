@@ -32,7 +32,7 @@ from _fastconv._dense cimport (
 from _fastconv._rules cimport RULE_SLOTS, Rule, apply_rule, rule_from, slots_from
 from _fastconv._tiles cimport (
     DOT_COLUMNS, DOT_ROWS, dot_tile, float_mode, flush_denormals, lanes, prefetch, real,
-    restore_denormals, transpose,
+    restore_denormals, transpose, widest,
 )
 from _fastconv._work cimport Work, join_team, next_task, run, share_work, wait_for_all
 
@@ -158,7 +158,7 @@ cdef void output_f32(void* context, int thread) noexcept nogil:
 
 
 cdef void output_f64(void* context, int thread) noexcept nogil:
-    output_tasks(<Call*> context, thread, <const double*> (<Call*> context).kernel)
+    output_tasks(<Call*> context, thread, <const widest*> (<Call*> context).kernel)
 
 
 def output(const real[:, ::1] x,             # IN (batch, inputs)

@@ -15,7 +15,7 @@ from libc.string cimport memcpy, memset
 
 from _fastconv._dense cimport add_parts, bias_gradient
 from _fastconv._tiles cimport (
-    DOT_COLUMNS, DOT_ROWS, dot_tile, float_mode, flush_denormals, real, restore_denormals,
+    DOT_COLUMNS, DOT_ROWS, dot_tile, float_mode, flush_denormals, real, restore_denormals, widest,
 )
 from _fastconv._work cimport Work, join_team, next_task, run, share_work, wait_for_all
 
@@ -103,7 +103,7 @@ cdef void output_f32(void* context, int thread) noexcept nogil:
 
 
 cdef void output_f64(void* context, int thread) noexcept nogil:
-    output_tasks(<Call*> context, thread, <const double*> (<Call*> context).kernel)
+    output_tasks(<Call*> context, thread, <const widest*> (<Call*> context).kernel)
 
 
 def output(const real[:, ::1] x,      # IN (batch, inputs)

@@ -36,6 +36,7 @@ from _fastconv._planes cimport (
 )
 from _fastconv._tiles cimport (
     NARROW_TILE_ROWS, copy_pixels, float_mode, flush_denormals, lanes, real, restore_denormals,
+    widest,
 )
 from _fastconv._work cimport Work, join_team, next_task, run, share_work
 from _fastconv.structs cimport DepthwiseLayout, load_struct
@@ -225,7 +226,7 @@ cdef void output_f32(void* context, int thread) noexcept nogil:
 
 
 cdef void output_f64(void* context, int thread) noexcept nogil:
-    output_tasks(<Call*> context, thread, <const double*> (<Call*> context).weights)
+    output_tasks(<Call*> context, thread, <const widest*> (<Call*> context).weights)
 
 
 def output(const real[:, :, :, ::1] source,     # IN (images, height, width, channels)

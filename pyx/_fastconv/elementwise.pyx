@@ -9,7 +9,7 @@ from libc.stddef cimport ptrdiff_t
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memcmp, memcpy
 
-from _fastconv._tiles cimport float_mode, flush_denormals, real, restore_denormals
+from _fastconv._tiles cimport float_mode, flush_denormals, real, restore_denormals, widest
 from _fastconv._work cimport Body, Work, join_team, next_task, raise_flag, run, share_work
 
 join_team()
@@ -71,7 +71,7 @@ cdef void relu_f32(void* context, int thread) noexcept nogil:
 
 
 cdef void relu_f64(void* context, int thread) noexcept nogil:
-    relu_tasks(<Call*> context, thread, <double*> (<Call*> context).y)
+    relu_tasks(<Call*> context, thread, <widest*> (<Call*> context).y)
 
 
 def relu(const real[::1] x, float limit, real[::1] y, int num_threads, /):

@@ -11,7 +11,7 @@ vectors of filters - rows of windows - windows.  The leaf takes a whole row of w
 from libc.stddef cimport ptrdiff_t
 from libc.stdint cimport uint8_t
 
-from _fastconv._tiles cimport conv_pool_row, lanes, real
+from _fastconv._tiles cimport conv_pool_row, lanes, real, widest
 from _fastconv._window cimport load_rows, panel_count, panel_vectors
 from _fastconv._work cimport Work, join_team, next_task, run, share_work
 from _fastconv.structs cimport ConvPool, PaddedImage, load_struct
@@ -80,7 +80,7 @@ cdef void forward_f32(void* context, int thread) noexcept nogil:
 
 
 cdef void forward_f64(void* context, int thread) noexcept nogil:
-    forward_tasks(<Call*> context, thread, <const double*> (<Call*> context).packed)
+    forward_tasks(<Call*> context, thread, <const widest*> (<Call*> context).packed)
 
 
 def forward(const real[:, :, :, ::1] x,             # IN

@@ -17,7 +17,7 @@ from cython.parallel cimport parallel, threadid
 from libc.stddef cimport ptrdiff_t
 from libc.stdint cimport uint8_t
 
-from _fastconv._tiles cimport float_mode, flush_denormals, lanes, real, restore_denormals
+from _fastconv._tiles cimport float_mode, flush_denormals, lanes, real, restore_denormals, widest
 from _fastconv._work cimport Work, join_team, next_task, raise_flag, run, share_work
 from _fastconv.structs cimport Pool, load_struct
 
@@ -98,7 +98,7 @@ cdef void pool_f32(void* context, int thread) noexcept nogil:
 
 
 cdef void pool_f64(void* context, int thread) noexcept nogil:
-    pool_tasks(<Call*> context, thread, <double*> (<Call*> context).y)
+    pool_tasks(<Call*> context, thread, <widest*> (<Call*> context).y)
 
 
 def pool(const real[:, :, :, ::1] x,        # IN

@@ -148,6 +148,7 @@ def test_show_config(capsys, threads):
     assert shown["fastconv"] == fastconv.__version__
     assert shown["threads"] == "4"
     assert shown["SIMD"].startswith(runtime.kernels.simd_level + " ")
+    assert shown["float64"] == runtime.kernels.float64.simd_level
     assert {"Python", "compiler", "OpenMP"} < set(shown)
 
 

@@ -25,7 +25,7 @@ from .direct_tables import DirectTables
 from .gradient_costs import patch_cost, plane_cost, product_cost, winograd_cost
 from .kernel_gradient import KernelGradientPlan
 from .overlap_add import OverlapAddPlan
-from .packing import pad_channels
+from .packing import half_width_of, pad_channels
 from .patch_gradient import PatchGradientPlan
 from .select import Choice, Problem, cheapest, unserved
 from .winograd import KERNEL_BYTES, WinogradKernelGradientPlan, WinogradPlan
@@ -133,8 +133,9 @@ def kernel_gradient(
     problem: Problem, planes: DepthwisePlan | None = None, *, wanted: str | None = None
 ) -> Choice:
     """Return the choice of the kernel gradient's algorithm."""
-    shape, kernel_shape, window, groups, _ = problem
-    filters, half_width = kernel_shape[3], runtime.kernels.half_width
+    shape, kernel_shape, window, groups, dtype = problem
+    filters = kernel_shape[3]
+    levels = [runtime.kernels_of(dtype), half_width_of(dtype)]
     costs: dict[str, float] = {}
     makers: Makers = {}
     for name, cost_of, plan in (
@@ -143,7 +144,7 @@ def kernel_gradient(
     ):
         costs[name], _, kernels = min(
             (cost_of(problem, kernels), number, kernels)
-            for number, kernels in enumerate(filter(None, (runtime.kernels, half_width)))
+            for number, kernels in enumerate(filter(None, levels))
         )
         makers[name] = partial(plan, problem, kernels)
     worth = True

@@ -21,10 +21,6 @@ from .scratch import Scratch
 from .select import Problem, wanted
 from .structs import padded_image, struct
 
-_kernels = runtime.kernels.fused
-_sparse = runtime.kernels.sparse
-_conv = runtime.kernels.conv
-
 WEIGHT_BLOCK_BYTES = 48 * 1024
 """Weights that the input gradient walks at a time: long walks pay for some from the L2 cache.  It
 and the next are fixed, as they decide the groups of sums."""
@@ -74,7 +70,9 @@ class ConvPoolPlan:
         self._images, self._height = input_shape[:2]
         self._dtype = np.dtype(dtype)
         self._itemsize: int = self._dtype.itemsize
-        self._lanes = _conv.LANES[self._dtype.char]
+        self._kernels = runtime.kernels_of(self._dtype)
+        self._sparse = self._kernels.sparse
+        self._lanes = pad_channels(1, self._dtype)
         self._scratch = Scratch(dtype)
         self._line = kernel_shape[1] * kernel_shape[2]
         self._padded_line = pad_channels(self._line, self._dtype)
@@ -91,7 +89,9 @@ class ConvPoolPlan:
             "strides": (self._window.rows.stride, self._window.columns.stride),
         }
         unpooled = (2 * rows, 2 * columns, filters)
-        self._forward = tables = DirectTables(source, unpooled, row_taps, column_taps, **options)
+        self._forward = tables = DirectTables(
+            source, unpooled, row_taps, column_taps, kernels=self._kernels, **options
+        )
         self._padded_filters = pad_channels(filters, self._dtype)
         size = self._padded_filters * len(tables.taps) * source[2]
         problem = Problem(self._input_shape, self._kernel_shape, self._window, 1, self._dtype)
@@ -183,22 +183,23 @@ class ConvPoolPlan:
         the filters' bits, and of equals the smallest.
         """
         kernel_rows, kernel_columns, channels, filters = self._kernel_shape
-        blocks = [(1, 1, min(_sparse.WEIGHT_BLOCK, self._padded_line // self._lanes))]
+        blocks = [(1, 1, min(self._sparse.WEIGHT_BLOCK, self._padded_line // self._lanes))]
         whole = channels % self._lanes == 0
         if whole and kernel_columns in (3, 5) and self._window.columns.stride == 1:
             blocks = [
                 (rows, kernel_columns, vectors)
                 for rows in ((1, 3) if kernel_rows == kernel_columns == 3 else (1,))
-                for vectors in range(1, _sparse.WEIGHT_BLOCK // kernel_columns + 1)
+                for vectors in range(1, self._sparse.WEIGHT_BLOCK // kernel_columns + 1)
                 if vectors * self._lanes <= channels
-                and rows * (kernel_columns + 1) * vectors <= _sparse.ROLL
+                and rows * (kernel_columns + 1) * vectors <= self._sparse.ROLL
             ]
 
         def size(block: tuple[int, int, int]) -> int:
             return math.prod(block) * self._lanes * self._itemsize
 
         def fitting(block: tuple[int, int, int]) -> int:
-            return max(1, min(filters, WEIGHT_BLOCK_BYTES // size(block), _sparse.MASK_FILTERS))
+            most = self._sparse.MASK_FILTERS
+            return max(1, min(filters, WEIGHT_BLOCK_BYTES // size(block), most))
 
         def cost(block: tuple[int, int, int]) -> tuple[int, int]:
             stretch = self._padded_line if block[1] == 1 else channels
@@ -231,7 +232,7 @@ class ConvPoolPlan:
         packed = self._packed(kernel, self._pack)
         start = padded_bias(self._scratch, bias, self._padded_filters)
         rows = -(-tables.task_rows(self._images, threads, self._itemsize) // 2)
-        _kernels.forward(
+        self._kernels.fused.forward(
             x,
             packed,
             start,
@@ -262,10 +263,11 @@ class ConvPoolPlan:
         self._pooling.forward(y, out, argmax)
         if argmax is not None:
             # Pooling has another number for the inactive.
-            np.minimum(argmax, _sparse.INACTIVE, out=argmax)
+            np.minimum(argmax, self._sparse.INACTIVE, out=argmax)
 
     def _pack(self, kernel: np.ndarray, packed: np.ndarray) -> None:
-        _conv.pack(kernel, packed, self._forward.taps, 1, False, runtime.get_num_threads())
+        threads = runtime.get_num_threads()
+        self._kernels.conv.pack(kernel, packed, self._forward.taps, 1, False, threads)
 
     def describe(self) -> dict[str, dict[str, Any]]:
         """Return, by direction, the algorithm taken, the costs of what competed, and its sizes."""
@@ -321,8 +323,8 @@ class ConvPoolPlan:
         padded = (
             (2 * self._list_rows - 1) * self._window.rows.stride + kernel_rows
         ) * self._line_step
-        capacity = self._list_rows * self.output_shape[2] + _sparse.LIST_ROOM
-        _sparse.kernel_gradient(
+        capacity = self._list_rows * self.output_shape[2] + self._sparse.LIST_ROOM
+        self._sparse.kernel_gradient(
             x,
             dy,
             argmax,
@@ -353,7 +355,7 @@ class ConvPoolPlan:
         blocks = max(1, min(4 * threads // self._images, self._height // BLOCK_ROWS))
         task_rows = -(-self._height // blocks)
         room = 1 if self._in_place else task_rows * self._line_step + 16 * self._lanes
-        _sparse.input_gradient(
+        self._sparse.input_gradient(
             dy,
             argmax,
             kernel,

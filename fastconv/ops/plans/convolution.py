@@ -17,7 +17,6 @@ from .packing import PackedKernel
 from .scratch import Scratch, constant, current_pool, sharing
 from .select import Choice, Problem, wanted
 
-_elementwise = runtime.kernels.elementwise
 _affine = runtime.kernels.normalization.affine
 _lanes = runtime.kernels.conv.LANES["f"]
 
@@ -158,8 +157,9 @@ class Conv2DPlan:
                 return
             np.add(lines, affine[2], out=lines)
         if self._transposed_limit:
+            relu = runtime.kernels_of(images.dtype).elementwise.relu
             flat = images.reshape(-1)
-            _elementwise.relu(flat, self._transposed_limit, flat, runtime.threads_for(flat.size))
+            relu(flat, self._transposed_limit, flat, runtime.threads_for(flat.size))
 
     def describe(self) -> dict[str, dict[str, Any]]:
         """Return, by direction, the algorithm taken, the costs of what competed, and its sizes."""

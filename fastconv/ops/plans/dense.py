@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..._core import runtime
+from .packing import pad_channels
 from .scratch import Scratch
 
-_kernels = runtime.kernels.dense
-_narrow = runtime.kernels.dense_narrow
-_lanes = runtime.kernels.conv.LANES
+if TYPE_CHECKING:
+    from _fastconv.dense import Dense
 
 PART_INPUTS = 384
 """Inputs of one private sum at least."""
@@ -39,9 +39,11 @@ class DensePlan:
     def __init__(self, batch: int, inputs: int, outputs: int, *, dtype: Any = np.float32) -> None:
         self.output_shape = (batch, outputs)
         self._batch, self._inputs, self._outputs = batch, inputs, outputs
-        lanes = _lanes[np.dtype(dtype).char]
+        kernels = runtime.kernels_of(np.dtype(dtype))
+        self._kernels, self._narrow = kernels.dense, kernels.dense_narrow
+        lanes = pad_channels(1, np.dtype(dtype))
         self._whole_batch = -(-batch // lanes) * lanes
-        self._vectors = panel_vectors(-(-outputs // lanes))
+        self._vectors = panel_vectors(-(-outputs // lanes), self._kernels.MOST_PANEL_VECTORS)
         width = self._vectors * lanes
         self._panels = max(1, min(GROUP_OUTPUTS, outputs) // width)
         self._group = self._panels * width
@@ -70,19 +72,19 @@ class DensePlan:
             parts = max(1, min(SPLIT_K // self._batch, self._inputs // NARROW_PART_INPUTS))
             sums = self._scratch("sums", parts, self._batch * self._outputs)
             transposed = self._transposed()
-            _narrow.output(x, kernel, bias, out, sums, transposed, parts, threads)
+            self._narrow.output(x, kernel, bias, out, sums, transposed, parts, threads)
             return
         groups = -(-self._outputs // self._group)
         parts = max(1, min(-(-SPLIT_K // groups), self._inputs // PART_INPUTS))
-        block = _kernels.BLOCK_INPUTS
+        block = self._kernels.BLOCK_INPUTS
         listed = -(-self._inputs // parts) if self._batch == 1 else self._batch * (block + 1)
-        _kernels.output(
+        self._kernels.output(
             x,
             kernel,
             bias,
             out,
             self._scratch("sums", parts, self._batch * self._padded),
-            self._scratch.rows("packed", threads, _kernels.PACKED_ROWS * self._group),
+            self._scratch.rows("packed", threads, self._kernels.PACKED_ROWS * self._group),
             self._scratch.rows("rows", threads, listed, dtype=np.int32),
             self._scratch.rows("factors", threads, listed),
             parts,
@@ -119,12 +121,12 @@ class DensePlan:
             return None
         product = self._product()
         columns_first: np.ndarray | None = None
-        columns = _kernels.GRADIENT_ROWS * self._batch
+        columns = self._kernels.GRADIENT_ROWS * self._batch
         idle = self._whole_batch - self._batch
         if dx is not None and self._batch <= TRANSPOSED_BATCH and 8 * idle <= self._whole_batch:
             columns_first = self._scratch("transposed", self._outputs * self._whole_batch)
-            columns = 2 * _kernels.GRADIENT_ROWS * self._whole_batch
-        _kernels.gradients(
+            columns = 2 * self._kernels.GRADIENT_ROWS * self._whole_batch
+        self._kernels.gradients(
             dy,
             x,
             kernel,
@@ -143,7 +145,7 @@ class DensePlan:
         return product
 
     def _product(self) -> KernelGradient:
-        rows = _kernels.GRADIENT_ROWS
+        rows = self._kernels.GRADIENT_ROWS
         blocks = -(-self._inputs // rows)
         factors = (
             self._scratch("counts", blocks, rows, dtype=np.int32),
@@ -152,7 +154,7 @@ class DensePlan:
             self._scratch("dy", self._padded * self._batch),
         )
         layout = (self._batch, self._vectors, self._panels)
-        return KernelGradient(factors, layout, self._scratch, rows * self._group)
+        return KernelGradient(self._kernels, factors, layout, self._scratch, rows * self._group)
 
     def _narrow_gradients(
         self,
@@ -168,13 +170,13 @@ class DensePlan:
         if parts > 1:
             sums = self._scratch("narrow sums", parts, self._outputs * self._inputs)
         else:
-            size = self._outputs * _narrow.BLOCK_INPUTS
+            size = self._outputs * self._narrow.BLOCK_INPUTS
             sums = self._scratch.rows("narrow sums", threads, size)
         if dkernel is None:
             dkernel = self._scratch("unwanted", self._inputs * self._outputs)
             dkernel = dkernel[: kernel.size].reshape(kernel.shape)
         transposed = self._transposed()
-        _narrow.gradients(dy, x, kernel, dx, dkernel, dbias, transposed, sums, parts, threads)
+        self._narrow.gradients(dy, x, kernel, dx, dkernel, dbias, transposed, sums, parts, threads)
 
     @property
     def defers(self) -> bool:
@@ -191,11 +193,13 @@ class KernelGradient:
 
     def __init__(
         self,
+        kernels: Dense,
         factors: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
         layout: tuple[int, int, int],
         scratch: Scratch,
         rows: int,
     ) -> None:
+        self._kernels = kernels
         self.factors = factors
         self._layout = layout
         self._scratch = scratch
@@ -204,7 +208,9 @@ class KernelGradient:
     def write(self, out: np.ndarray) -> None:
         """Write the gradient to `out`, (inputs, outputs)."""
         threads = self._threads(out)
-        _kernels.kernel_gradient(out, *self.factors, self._memory(threads), *self._layout, threads)
+        self._kernels.kernel_gradient(
+            out, *self.factors, self._memory(threads), *self._layout, threads
+        )
 
     def update(
         self, rule: dict[str, float], value: np.ndarray, slots: tuple[np.ndarray | None, ...]
@@ -214,7 +220,7 @@ class KernelGradient:
         `rule` and `slots` are as for `optim.update`.
         """
         threads = self._threads(value)
-        _kernels.update(
+        self._kernels.update(
             rule, value, slots, *self.factors, self._memory(threads), *self._layout, threads
         )
 
@@ -225,12 +231,11 @@ class KernelGradient:
         return self._scratch.rows("rows of the gradient", threads, self._rows)
 
 
-def panel_vectors(vectors: int) -> int:
-    """Return the vectors of a panel: at most as many as fit the registers, with little padding.
+def panel_vectors(vectors: int, most: int) -> int:
+    """Return the vectors of a panel: at most `most`, which fit the registers, with little padding.
 
     At least eight, so that one multiply-add need not wait for another.
     """
-    most = _kernels.MOST_PANEL_VECTORS
     if vectors <= most:
         return max(vectors, 1)
     return min(range(8, most + 1), key=lambda n: (-vectors % n, -n))

@@ -10,11 +10,9 @@ import numpy as np
 from ..._core import runtime
 from .depthwise_layout import SPLIT_K, DepthwiseLayout
 from .direct_tables import taps_of, transposed_taps_of
+from .packing import pad_channels
 from .scratch import Scratch, constant
 from .select import Problem
-
-_kernels = runtime.kernels.depthwise
-_lanes = runtime.kernels.conv.LANES
 
 
 class DepthwisePlan:
@@ -29,6 +27,7 @@ class DepthwisePlan:
         self._source: tuple[int, int, int] = input_shape[1:]
         self._target = (window.rows.output, window.columns.output, kernel_shape[3])
         self._window, self._groups, self._dtype = window, groups, dtype
+        self._kernels = runtime.kernels_of(dtype).depthwise
         self._scratch = Scratch(dtype)
         self._taps = kernel_shape[0] * kernel_shape[1]
         self._kernel_width = kernel_shape[1]
@@ -43,7 +42,7 @@ class DepthwisePlan:
             strides=(window.rows.stride, window.columns.stride),
             groups=groups,
             limit=limit,
-            lanes=_lanes[dtype.char],
+            lanes=pad_channels(1, dtype),
         )
         self.output_layout = lay_out()
         # Sums over pixels take no vector that ends in the next pixel.
@@ -88,7 +87,7 @@ class DepthwisePlan:
         taps = self._taps * layout.planes
         sums = self._exactly("sums", parts, taps * layout.unit_channels)
         bias_sums = self._exactly("bias sums", parts, layout.unit_channels)
-        _kernels.kernel_gradient(
+        self._kernels.kernel_gradient(
             x,
             dy,
             sums,
@@ -134,7 +133,7 @@ class DepthwisePlan:
         start = self._exactly("bias", 1, target.shape[3])
         start[...] = 0 if bias is None else bias
         start = self._tiled("tiled bias", start, layout)
-        _kernels.output(
+        self._kernels.output(
             source,
             weights,
             start.reshape(-1),
@@ -166,7 +165,7 @@ class DepthwisePlan:
                 target_start=(top, left),
                 target_step=(rows.stride, columns.stride),
                 groups=self._groups,
-                lanes=_lanes[self._dtype.char],
+                lanes=pad_channels(1, self._dtype),
             )
             for top in range(min(rows.stride, rows.size))
             for left in range(min(columns.stride, columns.size))

@@ -48,7 +48,7 @@ class DirectPlan:
         depth, outputs = source[2] // groups, target[2] // groups
         values = len(row_taps) * len(column_taps) * depth
         dots = dot_products(outputs, run, values // run, dtype, wanted=wanted)
-        kernels = runtime.kernels if dots else kernels_for(outputs, dtype)
+        kernels = runtime.kernels_of(dtype) if dots else kernels_for(outputs, dtype)
         target_bytes = images * math.prod(target) * dtype.itemsize
         self._kernels = kernels.conv
         self.tables = DirectTables(

@@ -36,7 +36,7 @@ def panels_over_planes(
     if dot_products(outputs, inputs, math.ceil(taps), dtype):
         dots = dots_cost(outputs, inputs, taps, dtype) * pad_channels(1, dtype) / inputs
         panels = min(panels, COSTS.dot * dots)
-    if kernels is not runtime.kernels:
+    if kernels is runtime.kernels.half_width:
         panels *= COSTS.half_width
     return panels / (outputs * (plane * taps + layout))
 

@@ -45,7 +45,7 @@ def plane_cost(lanes: DepthwiseLayout, problem: Problem) -> float:
     )
 
 
-def product_cost(problem: Problem, kernels: runtime.DirectKernels = runtime.kernels) -> float:
+def product_cost(problem: Problem, kernels: runtime.DirectKernels) -> float:
     """Return the cost of the kernel gradient as a matrix product of all pixels."""
     input_shape, kernel_shape, window, groups, dtype = problem
     pixels = input_shape[0] * window.rows.output * window.columns.output
@@ -64,7 +64,7 @@ def product_cost(problem: Problem, kernels: runtime.DirectKernels = runtime.kern
     )
 
 
-def patch_cost(problem: Problem, kernels: runtime.DirectKernels = runtime.kernels) -> float:
+def patch_cost(problem: Problem, kernels: runtime.DirectKernels) -> float:
     """Return the cost of the kernel gradient with vectors along the patch."""
     input_shape, kernel_shape, window, groups, dtype = problem
     images, _, width, channels = input_shape

@@ -37,7 +37,7 @@ PACKED_TILES = 4
 class KernelGradientPlan:
     """dkernel and dbias of a convolution."""
 
-    def __init__(self, problem: Problem, kernels: runtime.DirectKernels = runtime.kernels) -> None:
+    def __init__(self, problem: Problem, kernels: runtime.DirectKernels) -> None:
         input_shape, kernel_shape, window, groups, dtype = problem
         self._kernels = kernels.conv_gradient
         self._scratch = Scratch(dtype)

@@ -14,8 +14,6 @@ from .scratch import Scratch, constant
 from .select import Problem
 from .structs import struct
 
-_kernels = runtime.kernels.conv
-
 BUFFER_BYTES = L1 // 2
 """Of a thread's sums, if a row of them is that short."""
 
@@ -31,7 +29,8 @@ class OverlapAddPlan:
     def __init__(self, problem: Problem) -> None:
         input_shape, kernel_shape, window, groups, dtype = problem
         self._images, self._groups = input_shape[0], groups
-        self._dtype = dtype
+        self._dtype, kernels = dtype, runtime.kernels_of(dtype)
+        self._kernels = kernels.conv
         self._scratch = Scratch(dtype)
         rows, columns = window
         height, width, channels, filters = kernel_shape
@@ -49,6 +48,7 @@ class OverlapAddPlan:
                 target_start=(top, 0),
                 target_step=(rows.stride, 1),
                 groups=groups,
+                kernels=kernels,
             )
             for top in range(min(rows.stride, rows.size))
         ]
@@ -79,7 +79,7 @@ class OverlapAddPlan:
         padded = self._groups * pad_channels(kernel.shape[2], self._dtype)
         size = padded * len(phase.run_offset) * phase.run_length
         packed = constant(self._scratch, "packed", size)
-        _kernels.pack(kernel, packed, phase.taps, self._groups, True, threads)
+        self._kernels.pack(kernel, packed, phase.taps, self._groups, True, threads)
         zeros = constant(self._scratch, "zeros", padded)
         zeros[:] = 0
         rows = phase.task_rows(self._images, threads, itemsize)
@@ -87,7 +87,7 @@ class OverlapAddPlan:
         buffer_rows = max(1, min(rows, BUFFER_BYTES // (line * itemsize)))
         # The last pixel's last vector is read whole.
         buffer = buffer_rows * line + pad_channels(1, self._dtype)
-        _kernels.direct_overlap_add(
+        self._kernels.direct_overlap_add(
             dy,
             packed,
             zeros,

@@ -19,21 +19,26 @@ PROBE_VALUES = 16
 
 
 def pad_channels(
-    channels: int, dtype: np.dtype, kernels: runtime.DirectKernels = runtime.kernels
+    channels: int, dtype: np.dtype, kernels: runtime.DirectKernels | None = None
 ) -> int:
-    """Return `channels` rounded up to whole vectors, by default of the SIMD level in use."""
-    lanes = kernels.conv.LANES[dtype.char]
+    """Return `channels` rounded up to whole vectors, by default of the dtype's SIMD level."""
+    lanes = (kernels or runtime.kernels_of(dtype)).conv.LANES[dtype.char]
     return -(-channels // lanes) * lanes
 
 
 def kernels_for(channels: int, dtype: np.dtype) -> runtime.DirectKernels:
     """Return the kernels, of this level or of the one below, whose vectors `channels` fill."""
-    half_width = runtime.kernels.half_width
+    kernels, half_width = runtime.kernels_of(dtype), half_width_of(dtype)
     if half_width is None:
-        return runtime.kernels
+        return kernels
     lanes = pad_channels(channels, dtype, half_width)
-    gains = lanes <= HALF_WIDTH_GAIN * pad_channels(channels, dtype)
-    return half_width if gains else runtime.kernels
+    gains = lanes <= HALF_WIDTH_GAIN * pad_channels(channels, dtype, kernels)
+    return half_width if gains else kernels
+
+
+def half_width_of(dtype: np.dtype) -> runtime.DirectKernels | None:
+    """Return the kernels of vectors half as long, if there are any that take a dtype."""
+    return runtime.kernels.half_width if dtype == np.float32 else None
 
 
 def padded_bias(scratch: Scratch, bias: np.ndarray | None, padded: int) -> np.ndarray:

@@ -25,7 +25,7 @@ BLOCK_PIXELS = 256
 class PatchGradientPlan:
     """dkernel and dbias of a convolution."""
 
-    def __init__(self, problem: Problem, kernels: runtime.DirectKernels = runtime.kernels) -> None:
+    def __init__(self, problem: Problem, kernels: runtime.DirectKernels) -> None:
         input_shape, kernel_shape, window, groups, dtype = problem
         self._kernels = kernels.conv_gradient
         self._scratch = Scratch(dtype)
@@ -114,7 +114,7 @@ class PatchGradientPlan:
         )
 
 
-def tile_shape(filters: int, kernels: runtime.DirectKernels = runtime.kernels) -> tuple[int, int]:
+def tile_shape(filters: int, kernels: runtime.DirectKernels) -> tuple[int, int]:
     """Return how many filters a tile takes, almost the same each, and how many vectors."""
     most = kernels.conv_gradient
     tile = -(-filters // -(-filters // most.PATCH_FILTERS))

@@ -13,8 +13,6 @@ from .dilated_pooling import phases_of
 from .scratch import Scratch
 from .structs import struct
 
-_kernels = runtime.kernels.pool
-
 
 class Pool2DPlan:
     """Pooling of an input of `input_shape`; `kind` is "max", "average" or "l2".
@@ -86,13 +84,15 @@ class Pool2DPlan:
         images, height, width, channels = input_shape
         self._input_shape = input_shape
         self.output_shape = (images, rows.output, columns.output, channels)
-        self.keeps_argmax = kind == "max" and rows.window * columns.window <= _kernels.MOST_ARGMAX
+        self._kernels = runtime.kernels_of(dtype).pool
+        most = self._kernels.MOST_ARGMAX
+        self.keeps_argmax = kind == "max" and rows.window * columns.window <= most
         """Whether `forward` can tell `backward` which pixels won, so that it needs no x."""
         self._kind = kind
         self._scratch = Scratch(dtype)
         self._fields = struct(
             "Pool",
-            kind=_kernels.KINDS[kind],
+            kind=self._kernels.KINDS[kind],
             height=height,
             width=width,
             channels=channels,
@@ -123,7 +123,7 @@ class Pool2DPlan:
         if not out.size:
             return
         if self._phases is None:
-            _kernels.pool(x, out, argmax, self._fields, runtime.get_num_threads())
+            self._kernels.pool(x, out, argmax, self._fields, runtime.get_num_threads())
         else:
             for source, target, plan in self._phases:
                 part = plan._part("y", plan.output_shape)
@@ -168,24 +168,24 @@ class Pool2DPlan:
     ) -> None:
         threads, fields = runtime.get_num_threads(), self._fields
         if self._kind == "max" and not self.keeps_argmax:
-            _kernels.max_scatter(dy, cast(np.ndarray, x), dx, fields, threads)
+            self._kernels.max_scatter(dy, cast(np.ndarray, x), dx, fields, threads)
             return
         shares, norm = dy, None
         if self._kind == "max":
             if argmax is None:
                 argmax = self._part("argmax", self.output_shape, np.uint8)
                 output = self._part("output", self.output_shape)
-                _kernels.pool(cast(np.ndarray, x), output, argmax, fields, threads)
+                self._kernels.pool(cast(np.ndarray, x), output, argmax, fields, threads)
         else:
             if self._kind == "l2":
                 norm = self._part("output", self.output_shape)
-                _kernels.pool(cast(np.ndarray, x), norm, None, fields, threads)
+                self._kernels.pool(cast(np.ndarray, x), norm, None, fields, threads)
             shares = self._part("shares", self.output_shape)
-            if _kernels.shares(dy, norm, shares, fields, threads):
+            if self._kernels.shares(dy, norm, shares, fields, threads):
                 norm = None
             else:
                 shares = dy
-        _kernels.pool_gradient(
+        self._kernels.pool_gradient(
             shares, argmax, norm, x if self._kind == "l2" else None, dx, fields, threads
         )
 

@@ -1,4 +1,4 @@
-/* Compiles a template for float and for double.
+/* Compiles a template for float and, where a level has it, for double.
  *
  *     #define FC_TEMPLATE "pool_template.h"
  *     #include "twice.h"
@@ -15,6 +15,7 @@
 #undef BITS
 #undef NAME
 
+#if !defined(FC_FLOAT32_ONLY)
 #define REAL double
 #define BITS uint64_t
 #define NAME(x) x##_f64
@@ -22,5 +23,6 @@
 #undef REAL
 #undef BITS
 #undef NAME
+#endif
 
 #undef FC_TEMPLATE

@@ -39,7 +39,11 @@
 
 /* A template's function for the type of a value, or of what its first, second or third argument
  * points to: `real` names both types to Cython. */
+#if defined(FC_FLOAT32_ONLY)
+#define FC_TYPED(name, value) _Generic((value) + 0, float: name##_f32)
+#else
 #define FC_TYPED(name, value) _Generic((value) + 0, float: name##_f32, double: name##_f64)
+#endif
 #define FC_BY_1(name, a, ...) FC_TYPED(name, *(a))(a, __VA_ARGS__)
 #define FC_BY_2(name, a, b, ...) FC_TYPED(name, *(b))(a, b, __VA_ARGS__)
 #define FC_BY_3(name, a, b, c, ...) FC_TYPED(name, *(c))(a, b, c, __VA_ARGS__)

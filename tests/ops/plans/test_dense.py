@@ -287,7 +287,7 @@ def test_slots_of_another_size_are_refused():
 
 
 def test_panels_fill_the_registers_with_little_padding():
-    assert [panel_vectors(n) for n in (0, 1, 12, 16, 64, 26)] == [1, 1, 12, 8, 8, 9]
+    assert [panel_vectors(n, 12) for n in (0, 1, 12, 16, 64, 26)] == [1, 1, 12, 8, 8, 9]
 
 
 def test_few_threads_for_little_work(threads, monkeypatch):

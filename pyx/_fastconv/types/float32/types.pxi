@@ -1,0 +1,9 @@
+# The types of values that a level's modules take, of which setup.py chooses one of two files.
+
+ctypedef fused real:
+    float
+
+ctypedef float widest
+
+cdef enum:
+    HAS_FLOAT64 = 0
