@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import signal
 from pathlib import Path
@@ -10,6 +11,10 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 import fastconv
+
+# Whichever test loads Keras first: with this backend beside PyTorch, without TensorFlow.
+if importlib.util.find_spec("torch") is not None:
+    os.environ.setdefault("KERAS_BACKEND", "torch")
 
 # A shared machine may stall for seconds: neither a slow example nor a slow draw is a failure.
 settings.register_profile(

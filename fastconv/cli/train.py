@@ -142,11 +142,6 @@ def _new_model(arguments: argparse.Namespace) -> tuple[Any, dict[str, Any]]:
     }
     if settings["seed"] is not None:
         utils.set_random_seed(settings["seed"])
-    if recipe.patience and settings["patience"] != recipe.patience:
-        print(
-            f"Patience: {settings['patience']} epochs, where the chapter has {recipe.patience} "
-            f"(--patience {recipe.patience})"
-        )
     size = settings["image_size"]
     if size > _LARGE_IMAGE:
         print(f"Making {arguments.arch} for images of {size} x {size}")
@@ -242,6 +237,8 @@ def _train(
             model.metadata["training"] = settings
             size = f"{model.count_params():,} parameters"
             print(f"Training {settings['arch']}, {size}, on {shown(str(data.folder))}")
+            if arguments.patience is None and not resumed:
+                _tell_patience(settings)
             if recipe.schedule is not None:
                 print(f"Recipe: {described(recipe, model.optimizer, settings)}")
             before = model.epochs_done
@@ -267,6 +264,18 @@ def _train(
         report.tell_flips(result)
     report.tell(history, before, given, arguments.plot)
     last.remove()
+
+
+def _tell_patience(settings: Mapping[str, Any]) -> None:
+    """Say where a run waits longer for a better epoch than the chapter does."""
+    from ..architectures import get
+
+    printed = get(settings["arch"]).recipe.patience
+    if printed and settings["patience"] != printed:
+        print(
+            f"Patience: {settings['patience']} epochs, where the chapter has {printed} "
+            f"(--patience {printed})"
+        )
 
 
 def _run_name(settings: Mapping[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from pathlib import Path
 
 import pytest
 from command_runs import start, write_squares
@@ -14,7 +15,8 @@ from fastconv.studies.chapter import CHAPTER
 pytest.importorskip("torch", reason="what the experiments are compared with")
 
 
-def test_the_first_epochs_differ_by_rounding_alone(tmp_path):
+def test_the_first_epochs_differ_by_rounding_alone(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(Path(__file__).parents[2])  # what holds `bench`
     name = "model3"  # augmented, and without what PyTorch would drop at random
     data = write_squares(tmp_path / "photos", 12, 6)
     some = ["--data", str(data), "--seeds", "1", "--epochs", "2", "--only", name]

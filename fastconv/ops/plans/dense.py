@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from ..._core import runtime
 from .packing import pad_channels
 from .scratch import Scratch
-
-if TYPE_CHECKING:
-    from _fastconv.dense import Dense
 
 PART_INPUTS = 384
 """Inputs of one private sum at least."""
@@ -193,7 +190,7 @@ class KernelGradient:
 
     def __init__(
         self,
-        kernels: Dense,
+        kernels: runtime.DenseKernels,
         factors: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
         layout: tuple[int, int, int],
         scratch: Scratch,

@@ -20,7 +20,7 @@ PLANS = [KernelGradientPlan, PatchGradientPlan]
 def planned(kind, *case, **options):
     """Return the plan and the shape of dy."""
     problem, shape = problem_of(*case, **options)
-    return kind(problem), shape
+    return kind(problem, runtime.kernels_of(problem.dtype)), shape
 
 
 @pytest.mark.parametrize(("kind", "packed"), [*zip(PLANS, (4, 4), strict=True), (PLANS[0], 0)])
