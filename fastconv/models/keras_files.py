@@ -24,6 +24,8 @@ from .rebuilding import COMPILE_REMEDY, model_of
 
 #: The Keras whose files are written.
 _KERAS = "3.5.0"
+#: Tells, in a file of fastconv's, that the optimizer had taken steps.
+_LEFT_BEHIND = "fastconv_optimizer_steps"
 
 
 class KerasFile:
@@ -120,6 +122,8 @@ def _legacy_config(root: Folder, size: int) -> dict[str, Any]:
 
 
 def _has_optimizer_state(root: Folder) -> bool:
+    if root.has(_LEFT_BEHIND):
+        return True
     for path in ("optimizer/vars", "optimizer_weights"):
         found = root.find(path)
         if isinstance(found, Folder) and found.names():
@@ -180,6 +184,7 @@ def _keras_3_weights(model: Any) -> bytes:
     file = io.BytesIO()
     with require_h5py().File(file, "w") as root:
         write_keras_3(model, root)
+        _say_what_is_left_behind(model, root)
     return file.getvalue()
 
 
@@ -192,11 +197,17 @@ def _hdf5(model: Any, whole: bool) -> bytes:
             return _closed(root, file)
         root.attrs["backend"], root.attrs["keras_version"] = "tensorflow", _KERAS
         root.attrs["model_config"] = json.dumps(keras_entry(model, legacy=True))
+        _say_what_is_left_behind(model, root)
         compiled = compile_config(model, legacy=True)
         if compiled is not None:
             root.attrs["training_config"] = json.dumps(compiled)
         write_legacy(model, root.create_group("model_weights"), _KERAS)
         return _closed(root, file)
+
+
+def _say_what_is_left_behind(model: Any, root: Any) -> None:
+    if model.optimizer is not None and int(model.optimizer.iterations):
+        root.attrs[_LEFT_BEHIND] = int(model.optimizer.iterations)
 
 
 def _closed(root: Any, file: io.BytesIO) -> bytes:

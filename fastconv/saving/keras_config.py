@@ -7,7 +7,7 @@ lists of [layer, call, tensor, kwargs].
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping
 from typing import Any
 
@@ -170,6 +170,9 @@ class _Wiring:
         for place, one in enumerate(saved):
             for number, node in enumerate(one.get("inbound_nodes") or ()):
                 self._nodes[place, number] = _call(node, str(names[place]))
+        self._is_keras_3 = any(
+            isinstance(node, Mapping) for one in saved for node in one.get("inbound_nodes") or ()
+        )
         self._inputs = self._tensors(config["input_layers"])
         self._outputs = self._tensors(config["output_layers"])
         self._input_names = _names(config["input_layers"])
@@ -190,22 +193,28 @@ class _Wiring:
         return self._places[name], call, tensor
 
     def _number_calls_from_zero(self) -> None:
-        """Of models within, a call of their own comes first: files count from 1 there."""
-        read = {key: [self._tensor(one) for one in told[0]] for key, told in self._nodes.items()}
-        last: dict[int, int] = {}
-        for place, call, _ in [*self._outputs, *(one for told in read.values() for one in told)]:
-            last[place] = max(last.get(place, 0), call)
-        count: dict[int, int] = {}
-        for place, _ in self._nodes:
-            count[place] = count.get(place, 0) + 1
+        """Of models within, a call of their own comes first: it is counted, too, in some places.
 
-        def own(tensor: tuple[int, int, int]) -> tuple[int, int, int]:
+        Keras 2 counts it everywhere, Keras 3 where it tells the outputs.
+        """
+        read = {key: [self._tensor(one) for one in told[0]] for key, told in self._nodes.items()}
+        of_calls = [one for told in read.values() for one in told]
+        count = Counter(place for place, _ in self._nodes)
+        last: dict[int, int] = {}
+        for place, call, _ in [*self._outputs, *(() if self._is_keras_3 else of_calls)]:
+            last[place] = max(last.get(place, 0), call)
+        first = {place for place, call, _ in self._outputs if call == 0}
+
+        def own(tensor: tuple[int, int, int], is_output: bool) -> tuple[int, int, int]:
             place, call, number = tensor
             shift = max(0, last.get(place, 0) - count.get(place, 1) + 1)
+            if self._is_keras_3:
+                shift = int(is_output and self._entries[place]["class_name"] == "Model")
+                shift = 0 if place in first else shift
             return place, call - shift, number
 
-        self._read = {key: [own(one) for one in told] for key, told in read.items()}
-        self._outputs = [own(one) for one in self._outputs]
+        self._read = {key: [own(one, False) for one in told] for key, told in read.items()}
+        self._outputs = [own(one, True) for one in self._outputs]
 
     def told(self) -> dict[str, Any]:
         """Return layers, inputs, calls and outputs as `Graph.wiring` has them."""

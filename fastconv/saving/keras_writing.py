@@ -75,7 +75,8 @@ def compile_config(model: SavableModel, legacy: bool = False) -> dict[str, Any] 
         for key, value in told.items()
     }
     if legacy:
-        return {**objectives, "optimizer_config": optimizer}
+        usual = {"metrics": None, "loss_weights": None, "weighted_metrics": None}
+        return {**usual, **objectives, "optimizer_config": optimizer}
     return {"optimizer": optimizer, **objectives, "run_eagerly": False, "jit_compile": False}
 
 
@@ -144,6 +145,8 @@ def _layer(layer: Any, legacy: bool) -> dict[str, Any]:
     if _is_input(layer):
         return _described(kind, _input(config), legacy)
     config.pop("input_shape", None)
+    if layer.trainable or not layer.weights:
+        config.pop("trainable", None)  # which some classes of Keras's do not take
     if kind in _POOLINGS and any(key in config for key in _OF_OURS):
         keys = ", ".join(key for key in _OF_OURS if key in config)
         raise _no_counterpart(layer, f"Keras's {kind} has no {keys}")
@@ -172,7 +175,7 @@ def _graph(model: Any, legacy: bool) -> dict[str, Any]:
     # Of each tensor: layer, number of the call, number of the output; and its shape.
     histories: list[list[Any]] = [[names[place], 0, 0] for place in wiring["inputs"]]
     shapes: list[Any] = [list(tensor.shape) for tensor in model.inputs]
-    counts = [int(type(layer).__name__ == "Model") for layer in layers]
+    counts = [0] * len(layers)
     by_call = _shapes_of_calls(model, wiring)
     for call, outputs in zip(wiring["calls"], by_call, strict=True):
         place = call["layer"]
@@ -185,7 +188,7 @@ def _graph(model: Any, legacy: bool) -> dict[str, Any]:
         counts[place] += 1
     told: dict[str, Any] = {
         "input_layers": [histories[n] for n in range(len(wiring["inputs"]))],
-        "output_layers": [histories[n] for n in wiring["outputs"]],
+        "output_layers": [_as_output(histories[n], layers, names) for n in wiring["outputs"]],
     }
     for key, own in (("input_layers", model._input_names), ("output_layers", model._output_names)):
         if own is not None:
@@ -194,6 +197,13 @@ def _graph(model: Any, legacy: bool) -> dict[str, Any]:
         key: one[0] if isinstance(one, list) and len(one) == 1 else one for key, one in told.items()
     }
     return {"layers": entries, **single}
+
+
+def _as_output(history: list[Any], layers: list[Any], names: list[str]) -> list[Any]:
+    """Return a tensor as Keras tells outputs, counting the first call of a model within."""
+    name, call, number = history
+    kind = type(layers[names.index(name)]).__name__
+    return [name, call + (kind == "Model"), number]
 
 
 def _shapes_of_calls(model: Any, wiring: Mapping[str, Any]) -> list[list[Any]]:

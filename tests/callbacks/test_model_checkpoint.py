@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 import pytest
 from small_models import convnet, photos, same_weights
@@ -90,3 +91,22 @@ def test_the_logs_of_a_batch_have_nothing_of_the_validation():
     with pytest.raises(ValueError, match=r"can fill in, .* \('val_loss'\)"):
         model.fit(X, Y, validation_data=(X, Y), callbacks=checkpoint, verbose=0)
     assert model.optimizer.iterations == 0
+
+
+def test_the_chapters_hdf5_names_work_as_printed(tmp_path):
+    pytest.importorskip("h5py", reason="Keras's files are HDF5")
+    (x, y), model = photos(8), convnet()
+    checkpoint = ModelCheckpoint(str(tmp_path / "model4-{epoch:02d}.hdf5"), save_best_only=True)
+    model.fit(x, y, validation_data=(x, y), callbacks=[checkpoint], verbose=0)
+    with pytest.warns(UserWarning, match="optimizer begins anew"):
+        loaded = load_model(tmp_path / "model4-01.hdf5")
+    assert same_weights(loaded, model) and loaded.compiled
+
+
+def test_a_missing_h5py_is_said_before_the_first_epoch(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    (x, y), model = photos(8), convnet()
+    before = model.get_weights()
+    with pytest.raises(ImportError, match=r"pip install 'fastconv\[hdf5\]'"):
+        model.fit(x, y, callbacks=[ModelCheckpoint(str(tmp_path / "m.hdf5"))], verbose=0)
+    assert all((a == b).all() for a, b in zip(before, model.get_weights(), strict=True))
