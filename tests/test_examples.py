@@ -93,7 +93,7 @@ def test_the_command_trains_on_folders_of_ones_own(tmp_path, monkeypatch, capsys
         folder = tmp_path / "photos" / ("face" if number < 40 else "other")
         folder.mkdir(parents=True, exist_ok=True)
         save_img(folder / f"{number}.png", picture[..., None] * 255, scale=False)
-    options = ["--image-size", "32", "--epochs", "12", "--seed", "1", "--no-augment", "--quiet"]
+    options = ["--image-size", "32", "--epochs", "80", "--seed", "1", "--no-augment", "--quiet"]
     assert train.main(["--arch", "pawnet", "--data", "photos", *options]) == 0
     assert evaluate.main(["pawnet.npz", "photos"]) == 0
     accuracy = float(capsys.readouterr().out.split("accuracy: ")[1])

@@ -62,7 +62,8 @@ def only_aligned(monkeypatch):
         return wrapper
 
     found = []
-    for kernels in (runtime.kernels, runtime.kernels.half_width):
+    levels = (runtime.kernels, runtime.kernels.half_width, runtime.kernels_of(np.dtype(np.float64)))
+    for kernels in levels:
         for module in [getattr(kernels, name) for name in dir(kernels)] if kernels else ():
             if isinstance(module, ModuleType) and module.__name__.startswith("_fastconv."):
                 for name, function in vars(module).copy().items():
