@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     from _fastconv import DirectKernels as DirectKernels
     from _fastconv import Kernels
+    from _fastconv.dense import Dense as Dense
 
 KERNEL_API = 14
 """The kernels' calling convention that this source was written for."""

@@ -190,7 +190,7 @@ class KernelGradient:
 
     def __init__(
         self,
-        kernels: runtime.DenseKernels,
+        kernels: runtime.Dense,
         factors: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
         layout: tuple[int, int, int],
         scratch: Scratch,
