@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from image_folders import write_folder
 from optimizer_runs import new_parameters, run
-from small_models import convnet, photos, same_weights, train_elsewhere
+from small_models import convnet, photos, predicted, same_weights, train_elsewhere
 
 import fastconv
 from fastconv import callbacks, layers, losses, metrics, optimizers
@@ -334,13 +334,9 @@ def test_joblib_workers_take_models():
     x, y = photos(12)
     model.fit(x, y, epochs=1, verbose=0)
     work = joblib.Parallel(n_jobs=2)
-    results = work(joblib.delayed(_predict)(model, x[i::3]) for i in range(3))
+    results = work(joblib.delayed(predicted)(model, x[i::3]) for i in range(3))
     for i, result in enumerate(results):
         assert result.tobytes() == model.predict(x[i::3], verbose=0).tobytes()
-
-
-def _predict(model, x):
-    return model.predict(x, verbose=0)
 
 
 def test_a_model_that_nobody_has_is_freed_at_once():
