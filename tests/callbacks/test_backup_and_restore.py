@@ -26,6 +26,7 @@ from fastconv.saving.npz import CheckpointError
 
 PROGRAM = """
 import sys
+import time
 import fastconv
 from fastconv import layers, models
 from fastconv.callbacks import BackupAndRestore, Callback, CSVLogger
@@ -35,6 +36,7 @@ class Tell(Callback):
     runs_last = 3
     def on_epoch_end(self, epoch, logs=None):
         print(epoch, flush=True)
+        time.sleep(0.1)  # who reads it has the time to kill this before all epochs are done
 
 fastconv.utils.set_random_seed(5)
 model = models.Sequential([
