@@ -141,7 +141,7 @@ def _optimizer_state(model: SavableModel, path: str) -> dict[str, np.ndarray]:
             f"{model.owner}: the optimizer's state no longer fits the layers ({error}) and is "
             f"left out of {path!r}, and so is the state of the run: a training goes on from the "
             "file with a new optimizer",
-            stacklevel=4,
+            stacklevel=5,
         )
         return {}
     return {f"optimizer/{name}": np.asarray(value) for name, value in state.items()}
