@@ -74,7 +74,7 @@ class KerasFile:
         if self._trained:
             warnings.warn(
                 f"{self.path}: the optimizer begins anew; its state is taken from .npz files alone",
-                stacklevel=6,
+                stacklevel=5,
             )
 
     def run_state(self) -> None:
