@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import fnmatch
 import re
+import statistics
 import subprocess
 import sys
 import time
@@ -269,7 +270,8 @@ def test_importing_takes_about_as_long_as_numpys():
             start = time.perf_counter()
             subprocess.run([sys.executable, "-c", statement], timeout=60, check=True)
             taken.append(time.perf_counter() - start)
-    assert min(seconds["import fastconv"]) < 1.6 * min(seconds["import numpy"])
+    ours, theirs = (statistics.median(seconds[f"import {name}"]) for name in ("fastconv", "numpy"))
+    assert ours < 1.6 * theirs
 
 
 def test_every_public_name_is_there():
