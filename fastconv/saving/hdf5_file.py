@@ -138,8 +138,43 @@ class Entry:
 @contextlib.contextmanager
 def reading_hdf5(file: BinaryIO, size: int) -> Iterator[Folder]:
     """Give the root of an open HDF5 file of that many bytes."""
+    _check_heaps(file)
     with require_h5py().File(file, "r") as root:
         yield Folder(root, size)
+
+
+_HEAP = b"GCOL\1\0\0\0"
+_BLOCK = 1 << 24
+
+
+def _check_heaps(file: BinaryIO) -> None:
+    """Refuse heaps of texts whose parts do not follow one another: HDF5 would search for ever."""
+    file.seek(0)
+    at, before = 0, b""
+    while block := file.read(_BLOCK):
+        data = before + block
+        found = data.find(_HEAP)
+        while found >= 0:
+            _check_heap(file, at - len(before) + found)
+            found = data.find(_HEAP, found + 1)
+        at += len(block)
+        before = data[1 - len(_HEAP) :]
+        file.seek(at)
+    file.seek(0)
+
+
+def _check_heap(file: BinaryIO, start: int) -> None:
+    file.seek(start + len(_HEAP))
+    end = start + int.from_bytes(file.read(8), "little")
+    place = start + 16
+    while place + 16 <= end:
+        file.seek(place)
+        head = file.read(16)
+        index, size = int.from_bytes(head[:2], "little"), int.from_bytes(head[8:], "little")
+        step = size if index == 0 else 16 + (size + 7 & ~7)
+        if len(head) < 16 or step < 16 or place + step > end:
+            raise ValueError(f"a heap of texts at byte {start:,} is damaged")
+        place += step
 
 
 def in_order(names: list[str], kind: str) -> list[str]:

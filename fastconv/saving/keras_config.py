@@ -14,6 +14,7 @@ from typing import Any
 from .. import layers as layer_classes
 from .. import optimizers
 from .._core.naming import short
+from .._core.registry import custom_object
 from ..layers.arguments import constructor_arguments
 from ..optimizers.arguments import SHARED
 
@@ -23,6 +24,11 @@ _MODELS = ("Sequential", "Functional", "Model")
 _NO_MATTER = frozenset({"renorm_momentum", "batch_size", "ragged", "autocast", "synchronized"})
 #: What older Keras calls arguments, by the class.
 _OLD_NAMES = {"LeakyReLU": {"alpha": "negative_slope"}}
+#: What TF-Keras tells of layers that have no such weight.
+_LEFT_OVER = {
+    "SeparableConv2D": ("kernel_initializer",),
+    "DepthwiseConv2D": ("kernel_initializer",),
+}
 _NO_MATTER_TO_OPTIMIZERS = frozenset(
     {"name", "is_legacy_optimizer", "jit_compile", "ema_overwrite_frequency"}
 )
@@ -114,7 +120,9 @@ def _layer_config(kind: str, config: Mapping[str, Any]) -> dict[str, Any]:
             made[key] = value[0] if len(value) == 1 else value
         elif key in known:
             made[key] = plain(value)
-        elif value not in (None, False) and key not in _NO_MATTER:
+        elif value not in (None, False) and key not in (*_NO_MATTER, *_LEFT_OVER.get(kind, ())):
+            if (key, value) == ("groups", 1):  # which TF-Keras tells of every convolution
+                continue
             raise ValueError(f"{owner}: it has {key}={short.repr(value)}, which fastconv has not")
     return {key: value for key, value in made.items() if key not in ("dtype", "data_format")}
 
@@ -322,6 +330,8 @@ def _optimizer(told: Any) -> Any:
     if isinstance(told, str):
         return told
     made = plain(told)
+    if custom_object(made["class_name"]) is None:  # TF-Keras's own are told as somebody's
+        made["class_name"] = made["class_name"].removeprefix("Custom>")
     kind = type(optimizers.get(made["class_name"]))
     known = {*constructor_arguments(kind), *SHARED, "lr", "decay"} - {"name"}
     config = {}
@@ -346,6 +356,8 @@ def _objective(told: Any) -> Any:
     made = plain(told)
     if not isinstance(made, Mapping) or "config" not in made:
         return made
+    if made["class_name"] in ("MeanMetricWrapper", "LossFunctionWrapper"):
+        return made["config"]["fn"]  # by which TF-Keras tells what was given by name
     gone = ("reduction", "dtype", "fn")
     config = {
         key: value

@@ -218,3 +218,29 @@ def test_what_keras_has_not_is_refused_before_anything_is_written(tmp_path):
     with pytest.raises(ValueError, match="no weights alone"):
         model.save_weights(tmp_path / "m.keras")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_heap_without_an_end_is_refused(tmp_path):
+    path = tmp_path / "m.h5"
+    twin().save(path)
+    contents = bytearray(path.read_bytes())
+    place = contents.find(b"GCOL") + 16
+    assert place > 16
+    contents[place + 8 : place + 16] = b"\xff" * 8  # the size of its first text
+    path.write_bytes(contents)
+    with pytest.raises(CheckpointError, match="heap of texts"):
+        load_model(path)
+
+
+def test_what_tf_keras_tells_beyond_keras_is_taken(tmp_path):
+    path = tmp_path / "m.h5"
+    metric = {"class_name": "MeanMetricWrapper", "config": {"fn": "mae", "name": "mae"}}
+    optimizer = {"class_name": "Custom>Adam", "config": {"is_legacy_optimizer": False}}
+    told = {"optimizer_config": optimizer, "loss": "mse", "metrics": [metric]}
+    layers = stack()
+    layers[0]["config"]["groups"] = 1
+    with h5py.File(path, "w") as file:
+        file.attrs["model_config"] = json.dumps({"class_name": "Sequential", "config": layers})
+        file.attrs["training_config"] = json.dumps(told)
+        put_weights(file.create_group("model_weights"), twin())
+    assert type(load_model(path).optimizer).__name__ == "Adam"

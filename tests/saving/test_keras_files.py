@@ -219,7 +219,8 @@ def test_weights_alone_go_both_ways(tmp_path):
 
 def test_architectures_go_to_keras(tmp_path):
     keras = import_keras()
-    for make in (fastconv.architectures.model2, fastconv.architectures.pawnet):
+    networks = fastconv.architectures
+    for make in (networks.model2, networks.resnet20, networks.pawnet, networks.unet):
         ours = make((32, 32, 3))
         ours.save(tmp_path / "a.keras")
         theirs = keras_loads(keras, tmp_path / "a.keras")
